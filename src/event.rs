@@ -1,0 +1,166 @@
+//! What was captured of one event: an immutable record, without I/O.
+
+use crate::value::Value;
+use std::borrow::Cow;
+use std::sync::Arc;
+use std::time::SystemTime;
+use tracing_core::Level;
+
+/// A name that is static in the traced process and owned where an item was read back.
+pub(crate) type Name = Cow<'static, str>;
+
+/// One matching event, as it was when it happened: its own fields and those of its scope.
+#[derive(Clone, Debug)]
+pub struct CapturedEvent {
+    pub(crate) time: SystemTime,
+    pub(crate) level: Level,
+    pub(crate) target: Name,
+    pub(crate) name: Name,
+    pub(crate) file: Option<Name>,
+    pub(crate) line: Option<u32>,
+    pub(crate) module_path: Option<Name>,
+    pub(crate) thread: Option<Arc<str>>,
+    pub(crate) fields: Fields,
+    /// The text of a message that is not text itself (`message = 42`); empty otherwise.
+    pub(crate) message: Option<Box<str>>,
+    pub(crate) spans: Arc<[Arc<CapturedSpan>]>,
+}
+
+/// One span of an event's scope, with its fields as they were when the event happened.
+#[derive(Clone, Debug)]
+pub struct CapturedSpan {
+    pub(crate) name: Name,
+    pub(crate) level: Level,
+    pub(crate) target: Name,
+    pub(crate) fields: Fields,
+}
+
+/// Named values in the order they were recorded.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Fields(pub(crate) Vec<(Name, Value)>);
+
+impl CapturedEvent {
+    /// When the event was captured, by the system's clock; it may step back.
+    pub fn time(&self) -> SystemTime {
+        self.time
+    }
+
+    /// How severe the event is.
+    pub fn level(&self) -> Level {
+        self.level
+    }
+
+    /// The event's target, usually the module it is in.
+    pub fn target(&self) -> &str {
+        &self.target
+    }
+
+    /// The callsite's name; `event src/hub.rs:214` unless the code names it.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The text of the field `message`, or nothing where the event has none.
+    pub fn message(&self) -> &str {
+        match (&self.message, self.field("message")) {
+            (Some(text), _) => text,
+            (None, Some(value)) => value.as_str().unwrap_or_default(),
+            (None, None) => "",
+        }
+    }
+
+    /// A field of the event itself; the last one where a name was recorded twice.
+    pub fn field(&self, name: &str) -> Option<&Value> {
+        self.fields.get(name)
+    }
+
+    /// A field of the event, or else of the innermost span that has it.
+    pub fn find(&self, name: &str) -> Option<&Value> {
+        self.field(name).or_else(|| self.spans.iter().rev().find_map(|span| span.field(name)))
+    }
+
+    /// The event's own fields in the order they were recorded, `message` among them.
+    pub fn fields(&self) -> impl Iterator<Item = (&str, &Value)> {
+        self.fields.iter()
+    }
+
+    /// The spans around the event, root first.
+    pub fn spans(&self) -> impl DoubleEndedIterator<Item = &CapturedSpan> + ExactSizeIterator {
+        self.spans.iter().map(Arc::as_ref)
+    }
+
+    /// The source file, where the callsite tells.
+    pub fn file(&self) -> Option<&str> {
+        self.file.as_deref()
+    }
+
+    /// The line in the source file, from 1.
+    pub fn line(&self) -> Option<u32> {
+        self.line
+    }
+
+    /// The module the callsite is in.
+    pub fn module_path(&self) -> Option<&str> {
+        self.module_path.as_deref()
+    }
+
+    /// The name of the thread the event happened on, if it has one.
+    pub fn thread(&self) -> Option<&str> {
+        self.thread.as_deref()
+    }
+
+    /// Bytes this event alone holds in memory; spans are shared and not counted.
+    pub(crate) fn held_bytes(&self) -> usize {
+        size_of::<Self>() + self.fields.heap_bytes() + self.message.as_deref().map_or(0, str::len)
+    }
+}
+
+impl CapturedSpan {
+    /// The span's name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// How severe the span is.
+    pub fn level(&self) -> Level {
+        self.level
+    }
+
+    /// The span's target, usually the module it is in.
+    pub fn target(&self) -> &str {
+        &self.target
+    }
+
+    /// A field of the span; the last value that was recorded.
+    pub fn field(&self, name: &str) -> Option<&Value> {
+        self.fields.get(name)
+    }
+
+    /// The span's fields in the order they were first recorded.
+    pub fn fields(&self) -> impl Iterator<Item = (&str, &Value)> {
+        self.fields.iter()
+    }
+}
+
+impl Fields {
+    pub(crate) fn iter(&self) -> impl DoubleEndedIterator<Item = (&str, &Value)> {
+        self.0.iter().map(|(name, value)| (name.as_ref(), value))
+    }
+
+    pub(crate) fn get(&self, name: &str) -> Option<&Value> {
+        self.iter().rev().find_map(|(key, value)| (key == name).then_some(value))
+    }
+
+    /// Sets a field to its new value, in the place of the old one if there is one.
+    pub(crate) fn set(&mut self, name: Name, value: Value) {
+        match self.0.iter_mut().find(|(key, _)| *key == name) {
+            Some((_, old)) => *old = value,
+            None => self.0.push((name, value)),
+        }
+    }
+
+    fn heap_bytes(&self) -> usize {
+        self.0.capacity() * size_of::<(Name, Value)>()
+            + self.0.iter().map(|(_, value)| value.heap_bytes()).sum::<usize>()
+    }
+}

@@ -1,0 +1,7 @@
+//! Producer-side filtered diagnostic sessions for services instrumented with `tracing`.
+
+pub mod event;
+pub mod value;
+
+pub use event::{CapturedEvent, CapturedSpan};
+pub use value::{Text, Value};

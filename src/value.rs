@@ -1,0 +1,254 @@
+//! Typed field values: what a `tracing` visitor can tell apart, and nothing more.
+
+use std::fmt;
+
+/// The mark that follows a text whose end was cut off at `max_value_bytes`.
+pub(crate) const CUT_MARK: &str = "…[cut]";
+
+/// One recorded field value, with the type the `tracing` visitor saw.
+///
+/// `Display` prints what `{}` prints of the recorded value; a text that was cut is followed by `…[cut]`.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Value {
+    /// A signed integer of at most 64 bits.
+    I64(i64),
+    /// An unsigned integer of at most 64 bits.
+    U64(u64),
+    /// A signed integer of 128 bits.
+    I128(i128),
+    /// An unsigned integer of 128 bits.
+    U128(u128),
+    /// A float; `f32` values arrive widened.
+    F64(f64),
+    /// A boolean.
+    Bool(bool),
+    /// A string.
+    Str(Text),
+    /// What `?value` or `%value` printed: a visitor cannot tell `Debug` from `Display`.
+    Debug(Text),
+    /// What an error's `Display` printed, its sources after it, each behind `: `.
+    Error(Text),
+    /// Bytes, at most `max_value_bytes` of them.
+    Bytes(Bytes),
+    /// A field named in `redact_fields`: its value was never kept, and no test is true of it.
+    Redacted,
+}
+
+/// Text of at most `max_value_bytes`, which remembers whether its end was cut off.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Text {
+    text: String,
+    cut: bool,
+}
+
+/// Bytes of at most `max_value_bytes`, which remember whether their end was cut off.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Bytes {
+    bytes: Vec<u8>,
+    cut: bool,
+}
+
+impl Value {
+    /// The text of a `Str`, `Debug` or `Error` value, up to where it was cut.
+    pub fn as_str(&self) -> Option<&str> {
+        match self {
+            Self::Str(text) | Self::Debug(text) | Self::Error(text) => Some(text.as_str()),
+            _ => None,
+        }
+    }
+
+    /// The value as an `i64`, if it is an integer that fits.
+    pub fn as_i64(&self) -> Option<i64> {
+        match *self {
+            Self::U128(value) => value.try_into().ok(),
+            _ => self.as_i128()?.try_into().ok(),
+        }
+    }
+
+    /// The value as a `u64`, if it is an integer that fits.
+    pub fn as_u64(&self) -> Option<u64> {
+        self.as_u128()?.try_into().ok()
+    }
+
+    /// The value as an `i128`, if it is an integer that fits.
+    pub fn as_i128(&self) -> Option<i128> {
+        match *self {
+            Self::I64(value) => Some(value.into()),
+            Self::U64(value) => Some(value.into()),
+            Self::I128(value) => Some(value),
+            Self::U128(value) => value.try_into().ok(),
+            _ => None,
+        }
+    }
+
+    /// The value as a `u128`, if it is an integer that fits.
+    pub fn as_u128(&self) -> Option<u128> {
+        match *self {
+            Self::U128(value) => Some(value),
+            _ => self.as_i128()?.try_into().ok(),
+        }
+    }
+
+    /// The value of a float. Integers are not converted: past 2^53 that would lose digits.
+    pub fn as_f64(&self) -> Option<f64> {
+        match *self {
+            Self::F64(value) => Some(value),
+            _ => None,
+        }
+    }
+
+    /// The value of a boolean.
+    pub fn as_bool(&self) -> Option<bool> {
+        match *self {
+            Self::Bool(value) => Some(value),
+            _ => None,
+        }
+    }
+
+    /// The bytes of a `Bytes` value, up to where they were cut.
+    pub fn as_bytes(&self) -> Option<&[u8]> {
+        match self {
+            Self::Bytes(bytes) => Some(bytes.as_slice()),
+            _ => None,
+        }
+    }
+
+    /// Whether the end of the value was cut off at `max_value_bytes`.
+    pub fn is_cut(&self) -> bool {
+        match self {
+            Self::Str(text) | Self::Debug(text) | Self::Error(text) => text.is_cut(),
+            Self::Bytes(bytes) => bytes.is_cut(),
+            _ => false,
+        }
+    }
+
+    /// Heap bytes held, for the byte bound of rings.
+    pub(crate) fn heap_bytes(&self) -> usize {
+        match self {
+            Self::Str(text) | Self::Debug(text) | Self::Error(text) => text.text.capacity(),
+            Self::Bytes(bytes) => bytes.bytes.capacity(),
+            _ => 0,
+        }
+    }
+}
+
+impl fmt::Display for Value {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::I64(value) => value.fmt(f),
+            Self::U64(value) => value.fmt(f),
+            Self::I128(value) => value.fmt(f),
+            Self::U128(value) => value.fmt(f),
+            Self::F64(value) => value.fmt(f),
+            Self::Bool(value) => value.fmt(f),
+            Self::Str(text) | Self::Debug(text) | Self::Error(text) => text.fmt(f),
+            Self::Bytes(bytes) => bytes.fmt(f),
+            Self::Redacted => f.write_str("<redacted>"),
+        }
+    }
+}
+
+impl Text {
+    /// A text that was kept whole.
+    pub(crate) fn whole(text: impl Into<String>) -> Self {
+        Self { text: text.into(), cut: false }
+    }
+
+    /// At most `max_bytes` of `text`, cut on a character boundary.
+    pub(crate) fn limited(text: &str, max_bytes: usize) -> Self {
+        let mut end = max_bytes.min(text.len());
+        while !text.is_char_boundary(end) {
+            end -= 1;
+        }
+        let kept = &text[..end];
+        Self { text: kept.to_owned(), cut: kept.len() < text.len() }
+    }
+
+    /// The kept part of a text known to have been cut where `cut` says so.
+    pub(crate) fn kept(text: &str, cut: bool) -> Self {
+        Self { text: text.to_owned(), cut }
+    }
+
+    /// The kept text, without a mark where it was cut.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// Whether the end was cut off.
+    pub fn is_cut(&self) -> bool {
+        self.cut
+    }
+}
+
+impl fmt::Display for Text {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)?;
+        f.write_str(if self.cut { CUT_MARK } else { "" })
+    }
+}
+
+impl Bytes {
+    /// At most `max_bytes` of `bytes`.
+    pub(crate) fn limited(bytes: &[u8], max_bytes: usize) -> Self {
+        let kept = &bytes[..bytes.len().min(max_bytes)];
+        Self { bytes: kept.to_vec(), cut: kept.len() < bytes.len() }
+    }
+
+    /// The kept bytes.
+    pub fn as_slice(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// Whether the end was cut off.
+    pub fn is_cut(&self) -> bool {
+        self.cut
+    }
+}
+
+/// Prints like `tracing` prints bytes: `[de ad be ef]`.
+impl fmt::Display for Bytes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("[")?;
+        for (index, byte) in self.bytes.iter().enumerate() {
+            write!(f, "{}{byte:02x}", if index == 0 { "" } else { " " })?;
+        }
+        f.write_str(if self.cut { CUT_MARK } else { "" })?;
+        f.write_str("]")
+    }
+}
+
+macro_rules! value_from {
+    ($($type:ty => $variant:ident),* $(,)?) => {
+        $(impl From<$type> for Value {
+            fn from(value: $type) -> Self {
+                Self::$variant(value.into())
+            }
+        })*
+    };
+}
+
+value_from! {
+    i8 => I64, i16 => I64, i32 => I64, i64 => I64,
+    u8 => U64, u16 => U64, u32 => U64, u64 => U64,
+    i128 => I128, u128 => U128, f32 => F64, f64 => F64, bool => Bool,
+    &str => Str, String => Str,
+}
+
+impl From<isize> for Value {
+    fn from(value: isize) -> Self {
+        Self::I64(value as i64)
+    }
+}
+
+impl From<usize> for Value {
+    fn from(value: usize) -> Self {
+        Self::U64(value as u64)
+    }
+}
+
+impl<T: Into<String>> From<T> for Text {
+    fn from(text: T) -> Self {
+        Self::whole(text)
+    }
+}
