@@ -151,11 +151,14 @@ impl Fields {
         self.iter().rev().find_map(|(key, value)| (key == name).then_some(value))
     }
 
-    /// Sets a field to its new value, in the place of the old one if there is one.
-    pub(crate) fn set(&mut self, name: Name, value: Value) {
+    /// Sets a field to its new value, in the place of the old one if there is one, which it returns.
+    pub(crate) fn set(&mut self, name: Name, value: Value) -> Option<Value> {
         match self.0.iter_mut().find(|(key, _)| *key == name) {
-            Some((_, old)) => *old = value,
-            None => self.0.push((name, value)),
+            Some((_, old)) => Some(std::mem::replace(old, value)),
+            None => {
+                self.0.push((name, value));
+                None
+            }
         }
     }
 

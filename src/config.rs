@@ -1,0 +1,70 @@
+//! What a router was built with; it never changes.
+
+use crate::predicate::compiled::target_within;
+use crate::session::open::{verbosity_of, verbosity_of_filter};
+use rustc_hash::FxHashSet;
+use tracing_core::{LevelFilter, Metadata};
+
+/// Events of this target say who watched whom; no session ever captures them.
+pub(crate) const AUDIT_TARGET: &str = "tracing_tap::audit";
+
+#[derive(Clone, Debug)]
+pub(crate) struct Config {
+    pub(crate) span_level: LevelFilter,
+    /// Where given, only these span fields are kept, and then at any level.
+    pub(crate) capture_fields: Option<FxHashSet<Box<str>>>,
+    pub(crate) deny_targets: Vec<Box<str>>,
+    pub(crate) redact_fields: FxHashSet<Box<str>>,
+    pub(crate) max_value_bytes: usize,
+    pub(crate) max_sessions: usize,
+    pub(crate) max_buffered_bytes: usize,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            span_level: LevelFilter::INFO,
+            capture_fields: None,
+            deny_targets: Vec::new(),
+            redact_fields: FxHashSet::default(),
+            max_value_bytes: 8 << 10,
+            max_sessions: 64,
+            max_buffered_bytes: 64 << 20,
+        }
+    }
+}
+
+impl Config {
+    /// Whether nothing of this target may ever be captured.
+    pub(crate) fn denies(&self, target: &str) -> bool {
+        target_within(target, AUDIT_TARGET) || self.deny_targets.iter().any(|prefix| target_within(target, prefix))
+    }
+
+    pub(crate) fn redacts(&self, field: &str) -> bool {
+        !self.redact_fields.is_empty() && self.redact_fields.contains(field)
+    }
+
+    /// Whether a span's field of this name is kept.
+    pub(crate) fn captures(&self, field: &str) -> bool {
+        self.capture_fields.as_ref().is_none_or(|names| names.contains(field))
+    }
+
+    /// Whether spans of this callsite are tracked even while no session is open.
+    pub(crate) fn always_tracks(&self, metadata: &Metadata<'_>) -> bool {
+        let by_level = verbosity_of(*metadata.level()) <= verbosity_of_filter(self.span_level);
+        (by_level || self.capture_fields.is_some() && self.keeps_fields_of(metadata)) && !self.denies(metadata.target())
+    }
+
+    /// Whether spans of this callsite declare a field that is kept.
+    pub(crate) fn keeps_fields_of(&self, metadata: &Metadata<'_>) -> bool {
+        match &self.capture_fields {
+            None => !metadata.fields().is_empty(),
+            Some(names) => metadata.fields().iter().any(|field| names.contains(field.name())),
+        }
+    }
+
+    /// The most verbose level that is looked at while no session is open.
+    pub(crate) fn idle_level(&self) -> LevelFilter {
+        if self.capture_fields.is_some() { LevelFilter::TRACE } else { self.span_level }
+    }
+}

@@ -1,0 +1,20 @@
+//! Which tests of one predicate are true: a bit each.
+
+use smallvec::SmallVec;
+
+/// A set of test numbers; up to 128 without an allocation.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Bits(SmallVec<[u64; 2]>);
+
+impl Bits {
+    pub(crate) fn contains(&self, test: usize) -> bool {
+        self.0.get(test / 64).is_some_and(|word| word >> (test % 64) & 1 == 1)
+    }
+
+    pub(crate) fn insert(&mut self, test: usize) {
+        if self.0.len() <= test / 64 {
+            self.0.resize(test / 64 + 1, 0);
+        }
+        self.0[test / 64] |= 1 << (test % 64);
+    }
+}

@@ -1,0 +1,216 @@
+//! What one layer instance knows about each callsite, as one atomic word, and the table that finds it.
+
+use super::thread::{self, Asker};
+use crossbeam_utils::CachePadded;
+use dashmap::DashMap;
+use rustc_hash::FxBuildHasher;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use tracing_core::Metadata;
+
+/// The address of a callsite: its identity. (`log` builds metadata on the stack, so metadata has none.)
+pub(crate) type CallsiteKey = usize;
+
+/// The identity of the callsite behind `metadata`; never 0.
+#[inline]
+pub(crate) fn key_of(metadata: &Metadata<'_>) -> CallsiteKey {
+    std::ptr::from_ref(metadata.callsite().0).cast::<()>().addr()
+}
+
+/// What is known about a callsite. The low half is flags, the high half the key generation they were judged under.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Word(u64);
+
+impl Word {
+    /// Its events take their parent from the context. `parent:` is part of the macro's text, so one event tells.
+    const CONTEXTUAL: u64 = 1;
+    /// Its events name their parent.
+    const EXPLICIT: u64 = 1 << 1;
+    /// No other layer wants it.
+    const UNWANTED: u64 = 1 << 2;
+    /// Some other layer wants it.
+    const WANTED: u64 = 1 << 3;
+    /// The control thread is asking the other layers. Whoever forgets clears this, and the answer is dropped.
+    const ASKING: u64 = 1 << 4;
+    /// Under the generation in the high half: it can supply nothing that a session outside its scope needs.
+    const CLEAR: u64 = 1 << 5;
+    /// Never to be vetoed: a span that is kept whether or not a session is open.
+    const KEPT: u64 = 1 << 6;
+
+    const LEARNED: u64 = Self::UNWANTED | Self::WANTED | Self::ASKING;
+    const FLAGS: u64 = u32::MAX as u64;
+
+    /// The word of a callsite that may be vetoed under this key generation. Any other word may not.
+    pub(crate) fn vetoable(generation: u32) -> u64 {
+        u64::from(generation) << 32 | Self::CONTEXTUAL | Self::UNWANTED | Self::CLEAR
+    }
+
+    fn is_judged(self, generation: u32) -> bool {
+        (self.0 >> 32) as u32 == generation
+    }
+}
+
+/// Everything one layer instance knows about callsites.
+#[derive(Debug, Default)]
+pub(crate) struct Callsites {
+    table: Table,
+    /// For whoever walks them all; never read by a producer.
+    known: DashMap<CallsiteKey, &'static Metadata<'static>, FxBuildHasher>,
+}
+
+impl Callsites {
+    /// Notes a callsite that `tracing` registers, and forgets what was learned about it, unless it was this
+    /// router that made `tracing` register it anew: then nobody else has changed their mind.
+    ///
+    /// Returns whether something is to be learned.
+    pub(crate) fn register(&self, metadata: &'static Metadata<'static>, kept: bool, router: u64) -> bool {
+        let key = key_of(metadata);
+        let Some(word) = self.table.insert(key) else { return false };
+        self.known.entry(key).or_insert(metadata);
+        if kept {
+            // Relaxed: a flag that is never cleared; a reader that misses it reads `LEARNED` as missing too.
+            word.fetch_or(Word::KEPT, Ordering::Relaxed);
+        }
+        let changed_by_others = match thread::with(|state| state.asker.get()) {
+            Asker::Probe(_) => false,
+            Asker::Rebuild(asker) => asker != router,
+            Asker::Others => true,
+        };
+        if changed_by_others {
+            // Release pairs with the Acquire in `word`: whoever rebuilds has changed its filter before.
+            word.fetch_and(!Word::LEARNED, Ordering::AcqRel);
+        }
+        changed_by_others
+    }
+
+    /// The word of a callsite; nothing if it is not registered (yet), as the callsites of `log` never are.
+    #[inline]
+    pub(crate) fn word(&self, key: CallsiteKey) -> Option<&AtomicU64> {
+        self.table.find(key)
+    }
+
+    /// Notes where an event or span that has arrived took its parent from.
+    #[inline]
+    pub(crate) fn note_parent(&self, key: CallsiteKey, contextual: bool) {
+        let Some(word) = self.table.find(key) else { return };
+        let flag = if contextual { Word::CONTEXTUAL } else { Word::EXPLICIT };
+        // Relaxed: the fact is part of the code's text and orders nothing.
+        if word.load(Ordering::Relaxed) & flag == 0 {
+            word.fetch_or(flag, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether the callsite can supply nothing that a session outside its scope needs, judged anew by `judge`
+    /// where the index keys have changed since.
+    #[inline]
+    pub(crate) fn is_clear(word: &AtomicU64, generation: u32, judge: impl FnOnce() -> bool) -> bool {
+        // Relaxed: the judgement is a function of static metadata and of the generation in the same word.
+        let seen = Word(word.load(Ordering::Relaxed));
+        let judged = if seen.is_judged(generation) { seen } else { Self::judge(word, seen, generation, judge()) };
+        judged.0 & Word::CLEAR != 0
+    }
+
+    #[cold]
+    fn judge(word: &AtomicU64, mut seen: Word, generation: u32, clear: bool) -> Word {
+        let flag = if clear { Word::CLEAR } else { 0 };
+        loop {
+            let flags = seen.0 & Word::FLAGS & !Word::CLEAR | flag;
+            let judged = Word(u64::from(generation) << 32 | flags);
+            // Relaxed: as in `is_clear`; the loop keeps what others learn meanwhile.
+            match word.compare_exchange_weak(seen.0, judged.0, Ordering::Relaxed, Ordering::Relaxed) {
+                Ok(_) => return judged,
+                // Somebody judged under another generation: theirs may be newer. Ours holds for this call.
+                Err(now) if now >> 32 != seen.0 >> 32 => return judged,
+                Err(now) => seen = Word(now),
+            }
+        }
+    }
+
+    /// Asks, for every callsite in `callsites` whose answer is not known, whether somebody else wants it.
+    ///
+    /// An answer is kept only if nobody forgot it between the question and the note; `ask` gives none where it
+    /// could not ask.
+    pub(crate) fn learn(
+        &self,
+        callsites: impl IntoIterator<Item = &'static Metadata<'static>>,
+        mut ask: impl FnMut(&'static Metadata<'static>) -> Option<bool>,
+    ) {
+        for metadata in callsites {
+            let Some(word) = self.word(key_of(metadata)) else { continue };
+            if word.load(Ordering::Relaxed) & (Word::UNWANTED | Word::WANTED) != 0 {
+                continue;
+            }
+            // AcqRel: the mark is set before the others are asked, and a forgetting that is seen here
+            // (see `register`) is answered by asking filters that have changed already.
+            word.fetch_or(Word::ASKING, Ordering::AcqRel);
+            let Some(wanted) = ask(metadata) else { continue };
+            let answer = if wanted { Word::WANTED } else { Word::UNWANTED };
+            // The mark may be gone, because somebody forgot; then the answer may be stale and is dropped.
+            let _ = word.fetch_update(Ordering::AcqRel, Ordering::Acquire, |now| {
+                (now & Word::ASKING != 0).then_some(now & !Word::ASKING | answer)
+            });
+        }
+    }
+
+    /// Every callsite seen so far. Copied, so that nothing is locked while the caller looks at them.
+    pub(crate) fn all(&self) -> Vec<&'static Metadata<'static>> {
+        self.known.iter().map(|entry| *entry.value()).collect()
+    }
+}
+
+/// A lock-free table from callsite to word that only grows: levels of doubling size, each probed in one window.
+#[derive(Debug, Default)]
+struct Table {
+    levels: CachePadded<[OnceLock<Box<[Slot]>>; LEVELS]>,
+}
+
+#[derive(Debug, Default)]
+struct Slot {
+    key: AtomicUsize,
+    word: AtomicU64,
+}
+
+const LEVELS: usize = 12;
+const FIRST_LEVEL_SLOTS: usize = 1024;
+const WINDOW: usize = 8;
+
+impl Table {
+    #[inline]
+    fn find(&self, key: CallsiteKey) -> Option<&AtomicU64> {
+        for level in self.levels.iter() {
+            for slot in window(level.get()?, key) {
+                // Acquire pairs with the Release in `insert`; the word beside it starts at 0 either way.
+                match slot.key.load(Ordering::Acquire) {
+                    found if found == key => return Some(&slot.word),
+                    0 => return None,
+                    _ => {}
+                }
+            }
+        }
+        None
+    }
+
+    /// Finds or adds a key. Nothing where all levels are full around it: then it is simply never vetoed.
+    fn insert(&self, key: CallsiteKey) -> Option<&AtomicU64> {
+        for (index, level) in self.levels.iter().enumerate() {
+            let slots = level.get_or_init(|| (0..FIRST_LEVEL_SLOTS << index).map(|_| Slot::default()).collect());
+            for slot in window(slots, key) {
+                match slot.key.compare_exchange(0, key, Ordering::AcqRel, Ordering::Acquire) {
+                    Ok(_) => return Some(&slot.word),
+                    Err(found) if found == key => return Some(&slot.word),
+                    Err(_) => {}
+                }
+            }
+        }
+        None
+    }
+}
+
+/// The slots a key may be in. Keys are never removed, so an empty slot ends the search.
+#[inline]
+fn window(slots: &[Slot], key: CallsiteKey) -> impl Iterator<Item = &Slot> {
+    // Fibonacci hashing: callsites are statics some tens of bytes apart.
+    let hash = (key as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    let start = (hash >> 32) as usize & (slots.len() - 1) & !(WINDOW - 1);
+    slots[start..start + WINDOW].iter()
+}

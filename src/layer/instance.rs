@@ -1,0 +1,230 @@
+//! One layer instance: what it has learned and cached, and what it does at each hook of `tracing`.
+
+use super::callsite::{Callsites, key_of};
+use super::capture;
+use super::guard::Guard;
+use super::span::{Ancestry, Span, Spans};
+use super::thread::{self, Asker, Decision};
+use super::tree::{NO_TREE, Trees};
+use crate::event::Fields;
+use crate::router::Shared;
+use crate::session::open::verbosity_of;
+use crate::session::snapshot::Snapshot;
+use crate::value::Value;
+use crossbeam_utils::CachePadded;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+use tracing_core::dispatcher::WeakDispatch;
+use tracing_core::{Dispatch, Interest, LevelFilter, Metadata, span};
+use tracing_subscriber::layer::Context;
+use tracing_subscriber::registry::{LookupSpan, SpanRef};
+
+/// One layer in one subscriber. Nothing in it is shared with other instances, of this router or another.
+#[derive(Debug)]
+pub(crate) struct Instance {
+    pub(crate) shared: Arc<Shared>,
+    /// Changes whenever a cached decision may have become wrong, and names this instance; 0: no session open.
+    pub(super) epoch: CachePadded<AtomicU64>,
+    pub(super) callsites: Callsites,
+    pub(super) spans: Spans,
+    pub(super) trees: Trees,
+    /// The subscriber this layer is in. Weak: it owns us.
+    dispatch: OnceLock<WeakDispatch>,
+}
+
+impl Instance {
+    pub(crate) fn new(shared: Arc<Shared>) -> Self {
+        Self {
+            shared,
+            epoch: CachePadded::default(),
+            callsites: Callsites::default(),
+            spans: Spans::default(),
+            trees: Trees::default(),
+            dispatch: OnceLock::new(),
+        }
+    }
+
+    /// The current epoch; 0: no session open.
+    #[inline]
+    pub(crate) fn epoch(&self) -> u64 {
+        // Acquire pairs with the Release in `set_epoch`: who sees an epoch sees the snapshot behind it.
+        self.epoch.load(Ordering::Acquire)
+    }
+
+    /// Moves the epoch, after the snapshot was swapped.
+    pub(crate) fn set_epoch(&self, epoch: u64) {
+        self.epoch.store(epoch, Ordering::Release);
+    }
+
+    /// The subscriber this layer is in, while it lives and if it has told us.
+    pub(crate) fn dispatch(&self) -> Option<Dispatch> {
+        self.dispatch.get()?.upgrade()
+    }
+
+    /// Learns which subscriber this layer is in; the first answer stays.
+    pub(crate) fn set_dispatch(&self, dispatch: &Dispatch) {
+        let _ = self.dispatch.set(dispatch.downgrade());
+    }
+
+    pub(crate) fn callsites(&self) -> &Callsites {
+        &self.callsites
+    }
+
+    /// Frees what spans remember of scopes that no session needs any more.
+    pub(crate) fn clear_scopes(&self) {
+        for span in self.spans.all() {
+            span.clear_scope();
+        }
+    }
+
+    /// Whether this router has any use for a callsite at present.
+    pub(crate) fn wants(&self, metadata: &Metadata<'_>) -> bool {
+        let config = &self.shared.config;
+        if config.denies(metadata.target()) {
+            return false;
+        }
+        let snapshot = self.shared.snapshot.load();
+        if metadata.is_span() {
+            return config.always_tracks(metadata) || verbosity_of(*metadata.level()) <= snapshot.verbosity;
+        }
+        snapshot.admits(*metadata.level(), metadata.target())
+    }
+
+    /// Answers for a callsite: never `always`, so that `enabled` is asked before every event and span.
+    pub(super) fn register_callsite(&self, metadata: &'static Metadata<'static>) -> Interest {
+        let asker = thread::with(|state| state.asker.get());
+        if asker == Asker::Probe(self.shared.id) {
+            return Interest::never();
+        }
+        let kept = metadata.is_span() && self.shared.config.always_tracks(metadata);
+        if self.callsites.register(metadata, kept, self.shared.id) && self.epoch() != 0 {
+            self.shared.control.learn();
+        }
+        if self.wants(metadata) { Interest::sometimes() } else { Interest::never() }
+    }
+
+    /// The most verbose level this router looks at; always some, so that it hides nothing and adds little.
+    pub(super) fn max_level_hint(&self) -> LevelFilter {
+        self.shared.config.idle_level().max(self.shared.snapshot.load().level())
+    }
+
+    /// Keeps a new span's fields, if spans like it are tracked.
+    pub(super) fn on_new_span(&self, attributes: &span::Attributes<'_>, id: &span::Id) {
+        let metadata = attributes.metadata();
+        let config = &self.shared.config;
+        let epoch = self.epoch();
+        if epoch != 0 {
+            self.callsites.note_parent(key_of(metadata), attributes.is_contextual());
+        }
+        let tracked = config.always_tracks(metadata) || epoch != 0 && self.wants(metadata);
+        if !tracked || !config.keeps_fields_of(metadata) {
+            return;
+        }
+        // A span made by code that formats a value for us is not kept: it may be the very value that is formatted.
+        let Some(guard) = Guard::enter() else { return };
+        let fields = capture::span_fields(attributes, config);
+        drop(guard);
+        self.spans.insert(id, Span::new(id.into_u64(), metadata, fields, true));
+    }
+
+    /// Keeps what is recorded on a span, and tells the caches it concerns.
+    pub(super) fn on_record<S>(&self, id: &span::Id, record: &span::Record<'_>, context: &Context<'_, S>)
+    where
+        S: tracing_core::Subscriber + for<'lookup> LookupSpan<'lookup>,
+    {
+        let Some(span) = self.spans.get(id).filter(|span| span.is_visible()) else { return };
+        let Some(guard) = Guard::enter() else { return };
+        let recorded = capture::recorded_fields(record, &self.shared.config);
+        drop(guard);
+        let snapshot_names = recorded.clone();
+        let replaced = span.record(recorded.0);
+        let tree = self.ancestry(&span, context).tree;
+        // The snapshot is loaded after the values are in place: whoever opens a session that they concern
+        // later than this reads them.
+        if decides(&self.shared.snapshot.load(), &snapshot_names, &replaced) {
+            self.trees.count_deciding(tree);
+        }
+        self.trees.count(tree);
+    }
+
+    pub(super) fn on_close(&self, id: &span::Id) {
+        self.spans.remove(id);
+    }
+
+    /// Marks the thread's decision stale: the current span changes.
+    #[inline]
+    pub(super) fn on_current_span_change(&self) {
+        // Relaxed: a decision this thread has cached was made under an epoch this thread has read.
+        if self.epoch.load(Ordering::Relaxed) != 0 {
+            thread::with(|state| state.decision.set(Decision::STALE));
+        }
+    }
+
+    /// The span the thread is in, as far as this layer may see it.
+    pub(super) fn current_span<S>(&self, context: &Context<'_, S>) -> Option<Arc<Span>>
+    where
+        S: tracing_core::Subscriber + for<'lookup> LookupSpan<'lookup>,
+    {
+        let current = context.current_span();
+        let known = self.spans.get(current.id()?);
+        match known.filter(|span| current.metadata().is_some_and(|metadata| std::ptr::eq(metadata, span.metadata()))) {
+            Some(span) => Some(span),
+            None => context.lookup_current().map(|span| self.span_of(&span)),
+        }
+    }
+
+    /// What is known of a span in the registry, which may be older than its being known.
+    pub(super) fn span_of<'a, R>(&self, reference: &SpanRef<'a, R>) -> Arc<Span>
+    where
+        R: LookupSpan<'a>,
+    {
+        let id = reference.id();
+        let metadata = reference.metadata();
+        let known = self.spans.get(&id).filter(|span| std::ptr::eq(span.metadata(), metadata));
+        known.unwrap_or_else(|| {
+            let config = &self.shared.config;
+            let visible = config.always_tracks(metadata)
+                || metadata.fields().is_empty() && !config.denies(metadata.target());
+            self.spans.insert(&id, Span::new(id.into_u64(), metadata, Fields::default(), visible))
+        })
+    }
+
+    /// The nearest visible ancestor of a span, and its tree.
+    pub(super) fn ancestry<S>(&self, span: &Span, context: &Context<'_, S>) -> Ancestry
+    where
+        S: tracing_core::Subscriber + for<'lookup> LookupSpan<'lookup>,
+    {
+        if let Some(ancestry) = span.ancestry() {
+            return ancestry.clone();
+        }
+        let mut parent = None;
+        let mut root = span.id();
+        let mut next = context.span(&span::Id::from_u64(root)).and_then(|reference| reference.parent());
+        while let Some(reference) = next {
+            root = reference.id().into_u64();
+            parent = parent.or_else(|| Some(self.span_of(&reference)).filter(|span| span.is_visible()));
+            next = reference.parent();
+        }
+        span.keep_ancestry(Ancestry { parent, tree: Trees::of_root(root) }).clone()
+    }
+
+    /// The tree whose records change what this scope says.
+    pub(super) fn tree_of<S>(&self, leaf: Option<&Arc<Span>>, context: &Context<'_, S>) -> usize
+    where
+        S: tracing_core::Subscriber + for<'lookup> LookupSpan<'lookup>,
+    {
+        leaf.map_or(NO_TREE, |leaf| self.ancestry(leaf, context).tree)
+    }
+}
+
+/// Whether recorded values may change which sessions match: a key of the index only where the index holds the new
+/// or the replaced value, so that a service that records a tested field on every request empties no caches.
+fn decides(snapshot: &Snapshot, recorded: &Fields, replaced: &[Value]) -> bool {
+    let names = &snapshot.names;
+    recorded.iter().any(|(name, value)| {
+        names.linear.contains(name)
+            || names.beside_index.contains(name)
+            || names.index.contains(name)
+                && std::iter::once(value).chain(replaced).any(|value| snapshot.index_holds(name, value))
+    })
+}

@@ -1,0 +1,44 @@
+//! Repairing other filters' bits: an argument that logs must not change what other layers see.
+//!
+//! Per-layer filters answer `enabled` into thread-local bits that the event consumes when it is dispatched. In
+//! between its arguments are evaluated; one that logs consumes or overwrites the bits, and an event that only we
+//! wanted shows up in everybody's output. Without us it would not have been evaluated, so it is ours to repair:
+//! the layer remembers which callsite was asked for last, and where an event is not that callsite's, asks again.
+
+use super::callsite::key_of;
+use super::facts::is_log_bridge;
+use super::instance::Instance;
+use super::thread;
+use tracing_core::Event;
+
+impl Instance {
+    /// The layer's `event_enabled`: true, unless the repair finds that the event must not happen.
+    #[inline]
+    pub(super) fn event_enabled(&self, event: &Event<'_>) -> bool {
+        if self.epoch() == 0 {
+            return true;
+        }
+        let key = key_of(event.metadata());
+        let undisturbed = thread::with(|state| state.reasking.get() || state.asked.replace(0) == key);
+        undisturbed || self.ask_again(event)
+    }
+
+    #[cold]
+    fn ask_again(&self, event: &Event<'_>) -> bool {
+        // Between the question for a log record and its event no code of the users runs, and the static metadata
+        // that the event bears would be another question.
+        if is_log_bridge(event.metadata()) {
+            return true;
+        }
+        let Some(dispatch) = self.dispatch() else { return true };
+        struct Reset;
+        impl Drop for Reset {
+            fn drop(&mut self) {
+                thread::with(|state| state.reasking.set(false));
+            }
+        }
+        let _reset = Reset;
+        thread::with(|state| state.reasking.set(true));
+        dispatch.enabled(event.metadata())
+    }
+}

@@ -1,0 +1,183 @@
+//! What the spans around an event decide: the sessions that may match inside them, and how far each is decided.
+
+use super::bits::Bits;
+use crate::event::CapturedSpan;
+use crate::predicate::compiled::{Compiled, Test};
+use crate::session::open::OpenSession;
+use crate::session::snapshot::{Snapshot, index_hash};
+use once_cell::race::OnceBox;
+use smallvec::SmallVec;
+use std::sync::{Arc, Weak};
+
+/// The spans of a scope as they are now, innermost first.
+pub(crate) type Chain = SmallVec<[Arc<CapturedSpan>; 8]>;
+
+/// Some sessions, each once.
+pub(crate) type Sessions = SmallVec<[Arc<OpenSession>; 4]>;
+
+/// What was decided for one span and all that contain it, in one epoch.
+#[derive(Debug)]
+pub(crate) struct Scope {
+    pub(crate) stamp: Stamp,
+    /// The verbosity up to which something may match here without help of the callsite; 0: nothing can.
+    pub(crate) verbosity: u8,
+    pub(crate) candidates: Box<[Candidate]>,
+    spans: OnceBox<Arc<[Arc<CapturedSpan>]>>,
+}
+
+/// What a scope was decided from. It holds while the epoch and the counts of its tree's records do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Stamp {
+    pub(crate) epoch: u64,
+    pub(crate) tree: usize,
+    pub(crate) deciding_records: u64,
+    pub(crate) all_records: u64,
+}
+
+/// A session that the scope does not rule out.
+#[derive(Debug)]
+pub(crate) struct Candidate {
+    /// Weak: spans live for hours and must not keep a closed session.
+    pub(crate) session: Weak<OpenSession>,
+    /// The tests that some span of the scope satisfies. So does, then, every event inside.
+    pub(crate) satisfied: Bits,
+    pub(crate) standing: Standing,
+    /// The verbosity up to which the session can match at all.
+    pub(crate) verbosity: u8,
+}
+
+/// How far the scope alone decides.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Standing {
+    /// Every event inside matches.
+    Sure,
+    /// It depends on the event, any event.
+    Open,
+    /// Only an event that declares one of the session's keys could match.
+    NeedsKey,
+}
+
+impl Scope {
+    /// Decides the scope that `chain` is, from nothing but its spans' fields.
+    pub(crate) fn decide(stamp: Stamp, snapshot: &Snapshot, chain: &[Arc<CapturedSpan>]) -> Self {
+        let mut candidates = Vec::new();
+        for session in &*snapshot.linear {
+            candidates.push(Candidate::linear(session, chain));
+        }
+        for session in indexed_sessions(snapshot, chain) {
+            candidates.extend(Candidate::indexed(&session, chain));
+        }
+        let counted = candidates.iter().filter(|candidate| candidate.standing != Standing::NeedsKey);
+        Self {
+            stamp,
+            verbosity: counted.map(|candidate| candidate.verbosity).max().unwrap_or(0),
+            candidates: candidates.into(),
+            spans: OnceBox::new(),
+        }
+    }
+
+    /// The spans as events in this scope show them, root first, made from `chain` when first needed.
+    pub(crate) fn captured_spans(&self, chain: impl FnOnce() -> Chain) -> Arc<[Arc<CapturedSpan>]> {
+        Arc::clone(self.spans.get_or_init(|| Box::new(chain().into_iter().rev().collect())))
+    }
+}
+
+impl Candidate {
+    /// A session without index key. A test of a field that no span here satisfies is false unless the callsite
+    /// declares the field, and a callsite that does is never vetoed.
+    fn linear(session: &Arc<OpenSession>, chain: &[Arc<CapturedSpan>]) -> Self {
+        let satisfied = satisfied_by_spans(&session.compiled, chain);
+        let without_help = session.compiled.evaluate(|test| match &session.compiled.tests()[test] {
+            Test::Field(_) | Test::Span(_) => Some(satisfied.contains(test)),
+            _ => None,
+        });
+        let standing = match without_help {
+            Some(false) => Standing::NeedsKey,
+            _ if is_sure(&session.compiled, &satisfied) => Standing::Sure,
+            _ => Standing::Open,
+        };
+        Self::new(session, satisfied, standing)
+    }
+
+    /// A session whose index key a span here supplies; nothing where the rest is ruled out already. What the
+    /// event could add to the rest is unknown: a callsite may declare it and be vetoed all the same.
+    fn indexed(session: &Arc<OpenSession>, chain: &[Arc<CapturedSpan>]) -> Option<Self> {
+        let satisfied = satisfied_by_spans(&session.compiled, chain);
+        let index = session.compiled.index()?;
+        if !satisfied.contains(index) {
+            return None;
+        }
+        let standing = match decided(&session.compiled, &satisfied) {
+            Some(false) => return None,
+            Some(true) => Standing::Sure,
+            None => Standing::Open,
+        };
+        Some(Self::new(session, satisfied, standing))
+    }
+
+    fn new(session: &Arc<OpenSession>, satisfied: Bits, standing: Standing) -> Self {
+        Self { session: Arc::downgrade(session), satisfied, standing, verbosity: session.verbosity }
+    }
+}
+
+/// What follows for every event inside: what it may add by its fields, level or target is unknown.
+fn decided(compiled: &Compiled, satisfied: &Bits) -> Option<bool> {
+    compiled.evaluate(|test| match &compiled.tests()[test] {
+        Test::Span(_) => Some(satisfied.contains(test)),
+        _ => satisfied.contains(test).then_some(true),
+    })
+}
+
+fn is_sure(compiled: &Compiled, satisfied: &Bits) -> bool {
+    decided(compiled, satisfied) == Some(true)
+}
+
+/// The tests that at least one span satisfies by its fields or its name.
+pub(crate) fn satisfied_by_spans(compiled: &Compiled, chain: &[Arc<CapturedSpan>]) -> Bits {
+    let mut satisfied = Bits::default();
+    for span in chain {
+        for (number, test) in compiled.tests().iter().enumerate() {
+            if !satisfied.contains(number) && span_satisfies(span, test) {
+                satisfied.insert(number);
+            }
+        }
+    }
+    satisfied
+}
+
+fn span_satisfies(span: &CapturedSpan, test: &Test) -> bool {
+    match test {
+        Test::Field(test) => span.fields().any(|(name, value)| test.names(name) && test.accepts(value.view())),
+        Test::Span(name) => span.name() == &**name,
+        _ => false,
+    }
+}
+
+/// The sessions whose index key some span supplies, each once.
+fn indexed_sessions(snapshot: &Snapshot, chain: &[Arc<CapturedSpan>]) -> Sessions {
+    let mut found = Sessions::new();
+    if snapshot.names.index.is_empty() {
+        return found;
+    }
+    for (name, value) in chain.iter().flat_map(|span| span.fields()) {
+        if snapshot.names.index.contains(name) {
+            value.view().with_canonical(|text| extend_from_index(&mut found, snapshot, name, text));
+        }
+    }
+    found
+}
+
+/// Adds the sessions that the index keeps for this key and value, each once.
+pub(crate) fn extend_from_index(
+    found: &mut Sessions,
+    snapshot: &Snapshot,
+    key: &str,
+    text: Option<&str>,
+) {
+    let bucket = text.and_then(|text| snapshot.index.get(&index_hash(key, text)));
+    for session in bucket.into_iter().flatten() {
+        if !found.iter().any(|known| Arc::ptr_eq(known, session)) {
+            found.push(Arc::clone(session));
+        }
+    }
+}

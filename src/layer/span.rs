@@ -1,0 +1,154 @@
+//! The spans of one layer instance: their fields from creation on, and the scope that was decided for them.
+//!
+//! They live in a table of our own, not in the registry's extensions: other layers format their users' values
+//! while they hold a span's extensions locked, and an event of such a value, or of another thread in the same
+//! span, would wait there for code nobody knows.
+
+use super::scope::Scope;
+use crate::event::{CapturedSpan, Fields, Name};
+use crate::value::Value;
+use dashmap::DashMap;
+use rustc_hash::FxBuildHasher;
+use std::borrow::Cow;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use tracing_core::{Metadata, span};
+
+/// The spans a layer instance knows, by their id. An entry is removed when its span closes, before its id recurs.
+#[derive(Debug, Default)]
+pub(crate) struct Spans(DashMap<u64, Arc<Span>, FxBuildHasher>);
+
+/// One open span.
+#[derive(Debug)]
+pub(crate) struct Span {
+    metadata: &'static Metadata<'static>,
+    /// Whether scopes show it. A span that was not tracked when it was created is as good as vetoed.
+    visible: bool,
+    /// The nearest visible ancestor and the tree, found when they are first needed; they never change.
+    ancestry: OnceLock<Ancestry>,
+    /// Both locks are held for a few instructions, never while anything else is called.
+    fields: Mutex<SpanFields>,
+    scope: Mutex<Option<Arc<Scope>>>,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Ancestry {
+    pub(crate) parent: Option<Arc<Span>>,
+    pub(crate) tree: usize,
+}
+
+#[derive(Debug)]
+enum SpanFields {
+    /// As they were recorded; no event has captured them yet.
+    Own(Fields),
+    /// Shared with the events that captured them; a record replaces them.
+    Captured(Arc<CapturedSpan>),
+}
+
+impl Spans {
+    #[inline]
+    pub(crate) fn get(&self, id: &span::Id) -> Option<Arc<Span>> {
+        self.0.get(&id.into_u64()).map(|span| Arc::clone(&span))
+    }
+
+    pub(crate) fn insert(&self, id: &span::Id, span: Span) -> Arc<Span> {
+        let span = Arc::new(span);
+        let replaced = self.0.insert(id.into_u64(), Arc::clone(&span));
+        drop(replaced);
+        span
+    }
+
+    pub(crate) fn remove(&self, id: &span::Id) {
+        let removed = self.0.remove(&id.into_u64());
+        drop(removed);
+    }
+
+    /// Every open span this instance knows. Copied, so that nothing is locked while the caller looks at them.
+    pub(crate) fn all(&self) -> Vec<Arc<Span>> {
+        self.0.iter().map(|entry| Arc::clone(entry.value())).collect()
+    }
+}
+
+impl Span {
+    pub(crate) fn new(metadata: &'static Metadata<'static>, fields: Fields, visible: bool) -> Self {
+        Self {
+            metadata,
+            visible,
+            ancestry: OnceLock::new(),
+            fields: Mutex::new(SpanFields::Own(fields)),
+            scope: Mutex::new(None),
+        }
+    }
+
+    pub(crate) fn metadata(&self) -> &'static Metadata<'static> {
+        self.metadata
+    }
+
+    pub(crate) fn is_visible(&self) -> bool {
+        self.visible
+    }
+
+    pub(crate) fn name(&self) -> &'static str {
+        without_raw_prefix(self.metadata.name())
+    }
+
+    /// The ancestry, if it was needed before.
+    pub(crate) fn ancestry(&self) -> Option<&Ancestry> {
+        self.ancestry.get()
+    }
+
+    /// Keeps the ancestry. Two threads may have found it at once: it is the same.
+    pub(crate) fn keep_ancestry(&self, ancestry: Ancestry) -> &Ancestry {
+        self.ancestry.get_or_init(|| ancestry)
+    }
+
+    /// Sets recorded values and hands back those they replaced, to be dropped outside the lock.
+    pub(crate) fn record(&self, values: Vec<(Name, Value)>) -> Vec<Value> {
+        let mut fields = lock(&self.fields);
+        if let SpanFields::Captured(captured) = &*fields {
+            *fields = SpanFields::Own(captured.fields.clone());
+        }
+        let SpanFields::Own(own) = &mut *fields else { return Vec::new() };
+        values.into_iter().filter_map(|(name, value)| own.set(name, value)).collect()
+    }
+
+    /// The span as events captured now show it, shared with those before it where nothing was recorded since.
+    pub(crate) fn captured(&self) -> Arc<CapturedSpan> {
+        let mut fields = lock(&self.fields);
+        let captured = match &mut *fields {
+            SpanFields::Captured(captured) => return Arc::clone(captured),
+            SpanFields::Own(own) => Arc::new(CapturedSpan {
+                name: Cow::Borrowed(self.name()),
+                level: *self.metadata.level(),
+                target: Cow::Borrowed(self.metadata.target()),
+                fields: std::mem::take(own),
+            }),
+        };
+        *fields = SpanFields::Captured(Arc::clone(&captured));
+        captured
+    }
+
+    pub(crate) fn scope(&self) -> Option<Arc<Scope>> {
+        lock(&self.scope).clone()
+    }
+
+    /// Forgets the scope decided for this span.
+    pub(crate) fn clear_scope(&self) {
+        let forgotten = lock(&self.scope).take();
+        drop(forgotten);
+    }
+
+    pub(crate) fn set_scope(&self, scope: &Arc<Scope>) {
+        let replaced = lock(&self.scope).replace(Arc::clone(scope));
+        drop(replaced);
+    }
+}
+
+/// A name as the code says it: `r#type` is `type`.
+pub(crate) fn without_raw_prefix(name: &str) -> &str {
+    name.strip_prefix("r#").unwrap_or(name)
+}
+
+/// Nothing panics while one of these locks is held, so poison cannot mean half-done work.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,55 @@
+//! Counters of `Span::record` calls, one pair per span tree (or a few trees): what invalidates cached scopes.
+//!
+//! A record changes what the recorded span and all its descendants say, on every thread. Telling every thread
+//! through the epoch would empty all caches each time; a counter per tree empties only those it concerns.
+
+use crossbeam_utils::CachePadded;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// The tree of events outside any span: nothing is ever recorded on it.
+pub(crate) const NO_TREE: usize = 0;
+
+const TREES: usize = 128;
+
+#[derive(Debug)]
+pub(crate) struct Trees {
+    /// Records that may change which sessions match: what vetoes rely on.
+    deciding: Box<[CachePadded<AtomicU64>]>,
+    /// All records: what captured spans rely on. Apart, so that harmless records cost deciders no cache miss.
+    all: Box<[CachePadded<AtomicU64>]>,
+}
+
+impl Default for Trees {
+    fn default() -> Self {
+        let counters = || (0..TREES).map(|_| CachePadded::default()).collect();
+        Self { deciding: counters(), all: counters() }
+    }
+}
+
+impl Trees {
+    /// The tree of a root span. Ids recur and trees share counters: either only costs a cache.
+    pub(crate) fn of_root(id: u64) -> usize {
+        1 + (id.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32) as usize % (TREES - 1)
+    }
+
+    #[inline]
+    pub(crate) fn deciding(&self, tree: usize) -> u64 {
+        // Acquire pairs with the Release in `count_deciding`: who sees the count sees the recorded values.
+        self.deciding[tree].load(Ordering::Acquire)
+    }
+
+    pub(crate) fn all(&self, tree: usize) -> u64 {
+        // Acquire pairs with the Release in `count`.
+        self.all[tree].load(Ordering::Acquire)
+    }
+
+    /// Counts a record, after its values are in place.
+    pub(crate) fn count(&self, tree: usize) {
+        self.all[tree].fetch_add(1, Ordering::Release);
+    }
+
+    /// Counts a record that may change which sessions match, after its values are in place.
+    pub(crate) fn count_deciding(&self, tree: usize) {
+        self.deciding[tree].fetch_add(1, Ordering::Release);
+    }
+}

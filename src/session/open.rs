@@ -1,0 +1,169 @@
+//! An open session: what producers push into and its one reader drains.
+
+use super::{Session, SessionId, SessionInfo};
+use crate::event::CapturedEvent;
+use crate::predicate::compiled::Compiled;
+use crate::stream::budget::Budget;
+use crate::stream::ring::Ring;
+use crate::stream::wait::ReaderWait;
+use crate::stream::{EndReason, SessionStats};
+use crossbeam_utils::CachePadded;
+use once_cell::race::OnceBox;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::time::{Instant, SystemTime};
+
+/// One open session, shared by the snapshot, its stream and, weakly, the scopes it was decided for.
+#[derive(Debug)]
+pub(crate) struct OpenSession {
+    pub(crate) id: SessionId,
+    pub(crate) compiled: Compiled,
+    /// The most verbose level the predicate can match, as a number; 0: none.
+    pub(crate) verbosity: u8,
+    pub(crate) deadline: Option<Instant>,
+    limits: Session,
+    opened_at: SystemTime,
+    budget: Arc<Budget>,
+    /// Made at the first match: most sessions of a large set never match anything.
+    ring: OnceBox<Ring<Arc<CapturedEvent>>>,
+    /// 0 while open, then the reason.
+    ended: AtomicU8,
+    pub(crate) reader: ReaderWait,
+    /// Events admitted, counted only where their number is limited.
+    admitted: CachePadded<AtomicU64>,
+    /// Written by the reader alone.
+    pub(crate) delivered: CachePadded<AtomicU64>,
+    pub(crate) closed_unread: AtomicU64,
+}
+
+/// What became of an offered event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Offer {
+    /// The session had ended: to it, the event never happened.
+    Ended,
+    /// It was admitted: it is in the ring, or counted as lost.
+    Admitted,
+    /// As before, and it was the last one its limit allows.
+    LastAdmitted,
+}
+
+impl OpenSession {
+    pub(crate) fn new(id: SessionId, session: Session, budget: Arc<Budget>) -> Self {
+        let compiled = Compiled::new(&session.predicate);
+        let verbosity = compiled.reach().iter().map(|reach| verbosity_of_filter(reach.level)).max().unwrap_or(0);
+        Self {
+            id,
+            compiled,
+            verbosity,
+            deadline: session.expires_in.and_then(|duration| Instant::now().checked_add(duration)),
+            limits: session,
+            opened_at: SystemTime::now(),
+            budget,
+            ring: OnceBox::new(),
+            ended: AtomicU8::new(0),
+            reader: ReaderWait::default(),
+            admitted: CachePadded::default(),
+            delivered: CachePadded::default(),
+            closed_unread: AtomicU64::new(0),
+        }
+    }
+
+    /// Why the session has ended; nothing while it is open.
+    pub(crate) fn ended(&self) -> Option<EndReason> {
+        // Acquire pairs with the Release in `end`: what its closer did before is done.
+        EndReason::from_code(self.ended.load(Ordering::Acquire))
+    }
+
+    /// Ends the session, unless it has ended before; its reader learns of it after what is still in the ring.
+    pub(crate) fn end(&self, reason: EndReason) -> bool {
+        let first = self.ended.compare_exchange(0, reason.code(), Ordering::AcqRel, Ordering::Acquire).is_ok();
+        if first {
+            crate::stream::wake(&self.reader);
+        }
+        first
+    }
+
+    /// Takes an event that matched into the ring.
+    pub(crate) fn offer(&self, event: &Arc<CapturedEvent>, bytes: usize) -> Offer {
+        if self.ended().is_some() {
+            return Offer::Ended;
+        }
+        let offer = self.admit();
+        if offer != Offer::Ended {
+            let ring = self.ring.get_or_init(|| Box::new(self.new_ring()));
+            drop(ring.push(Arc::clone(event), bytes));
+            crate::stream::wake(&self.reader);
+        }
+        offer
+    }
+
+    fn admit(&self) -> Offer {
+        let Some(max_events) = self.limits.max_events else { return Offer::Admitted };
+        // Relaxed: only the number counts.
+        match self.admitted.fetch_add(1, Ordering::Relaxed) + 1 {
+            count if count > max_events => Offer::Ended,
+            count if count == max_events => Offer::LastAdmitted,
+            _ => Offer::Admitted,
+        }
+    }
+
+    /// Whether the session can admit nothing at all.
+    pub(crate) fn is_exhausted(&self) -> bool {
+        self.limits.max_events == Some(0)
+    }
+
+    fn new_ring(&self) -> Ring<Arc<CapturedEvent>> {
+        let Session { capacity, capacity_bytes, overflow, .. } = self.limits;
+        Ring::new(capacity, capacity_bytes, overflow, Arc::clone(&self.budget))
+    }
+
+    /// The ring, if anything has matched yet.
+    pub(crate) fn ring(&self) -> Option<&Ring<Arc<CapturedEvent>>> {
+        self.ring.get()
+    }
+
+    /// Throws away what was not read, and counts it. Called when nobody can read it any more.
+    pub(crate) fn discard_unread(&self) {
+        let Some(ring) = self.ring() else { return };
+        while let Some(event) = ring.pop().into_item() {
+            drop(event);
+            self.closed_unread.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    pub(crate) fn stats(&self) -> SessionStats {
+        // Delivered before buffered: an event read in between is then missing for a moment, never counted twice.
+        let delivered = self.delivered.load(Ordering::Acquire);
+        let closed = self.closed_unread.load(Ordering::Relaxed);
+        let (overflowed, buffered) = self.ring().map_or((0, 0), |ring| (ring.lost(), ring.len() as u64));
+        SessionStats::new(delivered, overflowed, closed, buffered)
+    }
+
+    pub(crate) fn info(&self) -> SessionInfo {
+        SessionInfo {
+            id: self.id,
+            name: self.limits.name.clone(),
+            opened_by: self.limits.opened_by.clone(),
+            predicate: self.limits.predicate.clone(),
+            opened_at: self.opened_at,
+            stats: self.stats(),
+        }
+    }
+}
+
+/// How verbose a level is, as a number: 1 for ERROR to 5 for TRACE.
+#[inline]
+pub(crate) fn verbosity_of(level: tracing_core::Level) -> u8 {
+    match level {
+        tracing_core::Level::ERROR => 1,
+        tracing_core::Level::WARN => 2,
+        tracing_core::Level::INFO => 3,
+        tracing_core::Level::DEBUG => 4,
+        tracing_core::Level::TRACE => 5,
+    }
+}
+
+/// How verbose a filter lets through, as a number: 0 for OFF to 5 for TRACE.
+pub(crate) fn verbosity_of_filter(filter: tracing_core::LevelFilter) -> u8 {
+    filter.into_level().map_or(0, verbosity_of)
+}

@@ -1,0 +1,189 @@
+//! Which sessions are open, and what follows from that for callsites, scopes and the index.
+//!
+//! Whoever opens or closes holds one lock for as long as it takes to replace the snapshot. Producers never do.
+
+use super::SessionId;
+use super::open::{OpenSession, verbosity_of_filter};
+use super::snapshot::{Bucket, Index, Names, Snapshot, index_hash};
+use crate::layer::Instance;
+use crate::predicate::compiled::{Reach, Test};
+use rustc_hash::{FxHashMap, FxHashSet};
+use std::hash::Hash;
+use std::sync::{Arc, Weak};
+
+#[derive(Debug, Default)]
+pub(crate) struct Registry {
+    last_id: u64,
+    sessions: FxHashMap<SessionId, Arc<OpenSession>>,
+    pub(crate) instances: Vec<Weak<Instance>>,
+    index: Index,
+    linear: Arc<[Arc<OpenSession>]>,
+    reach: Counted<Reach>,
+    published_reach: Arc<[Reach]>,
+    names: CountedNames,
+    published_names: Arc<Names>,
+}
+
+#[derive(Debug, Default)]
+struct CountedNames {
+    index: Counted<Box<str>>,
+    linear: Counted<Box<str>>,
+    beside_index: Counted<Box<str>>,
+    spans: Counted<Box<str>>,
+}
+
+/// How many sessions need each of some things; what counts is whether any does.
+#[derive(Debug)]
+struct Counted<T> {
+    counts: FxHashMap<T, usize>,
+    changed: bool,
+}
+
+/// Whether a session comes or goes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Change {
+    Open,
+    Close,
+}
+
+impl Registry {
+    pub(crate) fn next_id(&mut self) -> SessionId {
+        self.last_id += 1;
+        SessionId(self.last_id)
+    }
+
+    pub(crate) fn open(&mut self, session: &Arc<OpenSession>) {
+        self.sessions.insert(session.id, Arc::clone(session));
+        self.apply(session, Change::Open);
+    }
+
+    /// Takes a session out; nothing if it is not open.
+    pub(crate) fn close(&mut self, id: SessionId) -> Option<Arc<OpenSession>> {
+        let session = self.sessions.remove(&id)?;
+        self.apply(&session, Change::Close);
+        Some(session)
+    }
+
+    pub(crate) fn sessions(&self) -> impl ExactSizeIterator<Item = &Arc<OpenSession>> {
+        self.sessions.values()
+    }
+
+    pub(crate) fn get(&self, id: SessionId) -> Option<&Arc<OpenSession>> {
+        self.sessions.get(&id)
+    }
+
+    pub(crate) fn live_instances(&mut self) -> Vec<Arc<Instance>> {
+        self.instances.retain(|instance| instance.strong_count() > 0);
+        self.instances.iter().filter_map(Weak::upgrade).collect()
+    }
+
+    /// Makes the snapshot that producers are to read from now on, and says whether callsites must be asked anew.
+    pub(crate) fn snapshot(&mut self) -> (Snapshot, bool) {
+        let reach_changed = std::mem::take(&mut self.reach.changed);
+        if reach_changed {
+            self.published_reach = self.reach.counts.keys().cloned().collect();
+        }
+        if let Some(names) = self.names.published(self.published_names.generation) {
+            self.published_names = Arc::new(names);
+        }
+        let verbosities = self.published_reach.iter().map(|reach| verbosity_of_filter(reach.level));
+        let snapshot = Snapshot::new(
+            self.index.clone(),
+            Arc::clone(&self.linear),
+            Arc::clone(&self.published_names),
+            Arc::clone(&self.published_reach),
+            verbosities.max().unwrap_or(0),
+        );
+        (snapshot, reach_changed)
+    }
+
+    fn apply(&mut self, session: &Arc<OpenSession>, change: Change) {
+        for reach in session.compiled.reach() {
+            self.reach.count(reach.clone(), change);
+        }
+        match session.compiled.index() {
+            Some(index) => self.apply_indexed(session, index, change),
+            None => self.apply_linear(session, change),
+        }
+        for test in session.compiled.tests() {
+            if let Test::Span(name) = test {
+                self.names.spans.count(name.clone(), change);
+            }
+        }
+    }
+
+    fn apply_indexed(&mut self, session: &Arc<OpenSession>, index: usize, change: Change) {
+        for (number, test) in session.compiled.tests().iter().enumerate() {
+            let Some(field) = test.field() else { continue };
+            let names = if number == index { &mut self.names.index } else { &mut self.names.beside_index };
+            field.keys().iter().for_each(|key| names.count(key.clone(), change));
+            if number == index {
+                for (key, text) in field.index_entries() {
+                    apply_to_bucket(&mut self.index, index_hash(key, text), session, change);
+                }
+            }
+        }
+    }
+
+    fn apply_linear(&mut self, session: &Arc<OpenSession>, change: Change) {
+        let kept = self.linear.iter().filter(|open| !Arc::ptr_eq(open, session)).cloned();
+        let added = (change == Change::Open).then(|| Arc::clone(session));
+        self.linear = kept.chain(added).collect();
+        for field in session.compiled.tests().iter().filter_map(Test::field) {
+            field.keys().iter().for_each(|key| self.names.linear.count(key.clone(), change));
+        }
+    }
+}
+
+fn apply_to_bucket(index: &mut Index, hash: u64, session: &Arc<OpenSession>, change: Change) {
+    let mut bucket = index.get(&hash).cloned().unwrap_or_default();
+    match change {
+        Change::Open => bucket.push_back(Arc::clone(session)),
+        Change::Close => bucket = bucket.into_iter().filter(|open| !Arc::ptr_eq(open, session)).collect::<Bucket>(),
+    }
+    if bucket.is_empty() {
+        index.remove(&hash);
+    } else {
+        index.insert(hash, bucket);
+    }
+}
+
+impl CountedNames {
+    /// The names to publish under a new generation, if any of them changed.
+    fn published(&mut self, generation: u32) -> Option<Names> {
+        let all = [&mut self.index, &mut self.linear, &mut self.beside_index, &mut self.spans];
+        let changed = all.into_iter().fold(false, |changed, names| std::mem::take(&mut names.changed) | changed);
+        changed.then(|| Names {
+            generation: generation.wrapping_add(1),
+            index: self.index.set(),
+            linear: self.linear.set(),
+            beside_index: self.beside_index.set(),
+            spans: self.spans.set(),
+        })
+    }
+}
+
+impl<T: Hash + Eq + Clone> Counted<T> {
+    fn count(&mut self, key: T, change: Change) {
+        let count = self.counts.entry(key.clone()).or_default();
+        match change {
+            Change::Open => *count += 1,
+            Change::Close => *count -= 1,
+        }
+        let count = *count;
+        self.changed |= change == Change::Open && count == 1 || count == 0;
+        if count == 0 {
+            self.counts.remove(&key);
+        }
+    }
+
+    fn set(&self) -> FxHashSet<T> {
+        self.counts.keys().cloned().collect()
+    }
+}
+
+impl<T> Default for Counted<T> {
+    fn default() -> Self {
+        Self { counts: FxHashMap::default(), changed: false }
+    }
+}

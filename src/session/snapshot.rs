@@ -1,0 +1,87 @@
+//! What producers read: the open sessions, immutable, replaced whole.
+
+use super::open::{OpenSession, verbosity_of, verbosity_of_filter};
+use crate::layer::scope::Scope;
+use crate::predicate::compiled::{Reach, reach_admits};
+use imbl::GenericHashMap;
+use imbl::shared_ptr::DefaultSharedPtr;
+use rustc_hash::{FxBuildHasher, FxHashSet, FxHasher};
+use std::hash::{Hash, Hasher};
+use std::sync::{Arc, OnceLock};
+use tracing_core::{Level, LevelFilter, Metadata};
+
+/// The sessions that require a key to have a value, by the hash of both: a persistent map, so that opening one
+/// session of 100,000 copies a few nodes.
+pub(crate) type Index = GenericHashMap<u64, Bucket, FxBuildHasher, DefaultSharedPtr>;
+
+/// The sessions behind one hash; whether they test this very value is for their predicate to say.
+pub(crate) type Bucket = imbl::Vector<Arc<OpenSession>>;
+
+/// The open sessions at one moment.
+#[derive(Debug, Default)]
+pub(crate) struct Snapshot {
+    pub(crate) index: Index,
+    /// Sessions without a top-level equality: every scope is held against each of them.
+    pub(crate) linear: Arc<[Arc<OpenSession>]>,
+    pub(crate) names: Arc<Names>,
+    /// What at least one session can match, by level and target; for `register_callsite`.
+    pub(crate) reach: Arc<[Reach]>,
+    /// The most verbose level any session can match, as a number.
+    pub(crate) verbosity: u8,
+    /// The scope of events outside any span.
+    pub(crate) outside: OnceLock<Arc<Scope>>,
+}
+
+/// The names that predicates of open sessions test, by what a callsite or a record that bears one may change.
+#[derive(Debug, Default)]
+pub(crate) struct Names {
+    /// Changes whenever what follows does, and names it in callsites' words.
+    pub(crate) generation: u32,
+    /// Keys of the index.
+    pub(crate) index: FxHashSet<Box<str>>,
+    /// Keys tested by sessions that are not in the index.
+    pub(crate) linear: FxHashSet<Box<str>>,
+    /// Keys tested beside the index, by whichever session.
+    pub(crate) beside_index: FxHashSet<Box<str>>,
+    /// Span names tested by any session.
+    pub(crate) spans: FxHashSet<Box<str>>,
+}
+
+impl Snapshot {
+    pub(crate) fn new(
+        index: Index,
+        linear: Arc<[Arc<OpenSession>]>,
+        names: Arc<Names>,
+        reach: Arc<[Reach]>,
+        verbosity: u8,
+    ) -> Self {
+        Self { index, linear, names, reach, verbosity, outside: OnceLock::new() }
+    }
+
+    /// The most verbose level any session can match.
+    pub(crate) fn level(&self) -> LevelFilter {
+        self.reach.iter().map(|reach| reach.level).max_by_key(|level| verbosity_of_filter(*level)).unwrap_or(LevelFilter::OFF)
+    }
+
+    /// Whether some session could match an event with this level and target.
+    pub(crate) fn admits(&self, level: Level, target: &str) -> bool {
+        verbosity_of(level) <= self.verbosity && reach_admits(&self.reach, level, target)
+    }
+}
+
+impl Names {
+    /// Whether this callsite can change nothing by itself: whatever it matches, its scope must supply.
+    pub(crate) fn are_clear_of(&self, metadata: &Metadata<'_>) -> bool {
+        let declares = |name: &str| self.index.contains(name) || self.linear.contains(name);
+        let is_tested_span = metadata.is_span() && self.spans.contains(crate::layer::span::without_raw_prefix(metadata.name()));
+        !is_tested_span && !metadata.fields().iter().any(|field| declares(crate::layer::span::without_raw_prefix(field.name())))
+    }
+}
+
+/// Where the index keeps the sessions that require `key` to be `text`.
+pub(crate) fn index_hash(key: &str, text: &str) -> u64 {
+    let mut hasher = FxHasher::default();
+    key.hash(&mut hasher);
+    text.hash(&mut hasher);
+    hasher.finish()
+}
