@@ -1,0 +1,123 @@
+//! Events to render, and the most hostile ones that can be thought of.
+
+use crate::event::{CapturedEvent, CapturedSpan, Fields};
+use crate::value::{Bytes, Text, Value};
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::sample::select;
+use std::borrow::Cow;
+use std::sync::Arc;
+use std::time::{Duration, UNIX_EPOCH};
+use tracing_core::Level;
+
+/// Words that some YAML parser reads as something other than this text, or as no scalar at all.
+const YAML_WORDS: &str = "~ null Null NULL true True TRUE false yes Yes YES no No NO on On off OFF y Y n N = << \
+    0 -1 +1 42 007 0o17 0x1f 0b11 1_000 1,000 12:30:45 190:20:30.15 1.0 -.5 .5 1. 1e3 1.0e+3 6.02E23 \
+    .inf -.Inf +.INF .nan .NaN nan NaN inf -inf Infinity 2026-11-20 2026-11-20T08:15:02Z \
+    - --- ... ? : a: # &a *a !a | > |- 'a' \"a\" \" %a @a `a` [a] {a \\";
+
+/// The same with spaces and line breaks.
+const YAML_PHRASES: [&str; 16] = [
+    "", " ", "- a", "--- a", "? a", ": a", "a: b", "a #b", "# a", "!!str a", "{a: b}", ", a", "a ", " a", "a\n", "\ta",
+];
+
+/// What YAML reads as this text only where it is quoted.
+pub(super) fn yaml_looking() -> Vec<&'static str> {
+    YAML_WORDS.split_whitespace().chain(YAML_PHRASES).chain(["2001-12-14 21:59:43.10 -5"]).collect()
+}
+
+/// The event that the documentation shows.
+pub(super) fn example_event() -> CapturedEvent {
+    CapturedEvent {
+        time: UNIX_EPOCH + Duration::from_micros(1_795_162_502_123_456),
+        level: Level::DEBUG,
+        target: "chat::hub".into(),
+        name: "event src/hub.rs:214".into(),
+        file: Some("src/hub.rs".into()),
+        line: Some(214),
+        module_path: Some("chat::hub".into()),
+        thread: Some("main".into()),
+        fields: fields([
+            ("message", Value::Debug("subscription rejected".into())),
+            ("channel", "orders".into()),
+            ("attempt", 3_i64.into()),
+        ]),
+        message: None,
+        spans: Arc::new([
+            span("conn", fields([("conn_id", 9137_u64.into()), ("user", "42".into())])),
+            span("message", fields([("kind", "subscribe".into())])),
+            span("flush", Fields::default()),
+        ]),
+    }
+}
+
+/// An event that has nothing but what every event has, and these fields.
+pub(super) fn bare_event(fields: Fields) -> CapturedEvent {
+    CapturedEvent { fields, file: None, line: None, spans: Arc::new([]), ..example_event() }
+}
+
+pub(super) fn fields<const N: usize>(fields: [(&'static str, Value); N]) -> Fields {
+    Fields(fields.into_iter().map(|(name, value)| (name.into(), value)).collect())
+}
+
+pub(super) fn span(name: impl Into<Cow<'static, str>>, fields: Fields) -> Arc<CapturedSpan> {
+    Arc::new(CapturedSpan { name: name.into(), level: Level::INFO, target: "chat".into(), fields })
+}
+
+/// Text that looks like YAML, is made of any characters, or is too long for a key.
+pub(super) fn any_text() -> impl Strategy<Value = String> {
+    prop_oneof![
+        select(yaml_looking()).prop_map(str::to_owned),
+        vec(any_character(), 0..12).prop_map(String::from_iter),
+        vec(select(yaml_looking()), 2..4).prop_map(|words| words.concat()),
+        (any_character(), 100_usize..1100).prop_map(|(character, count)| character.to_string().repeat(count)),
+    ]
+}
+
+pub(super) fn any_value() -> impl Strategy<Value = Value> {
+    prop_oneof![
+        4 => (any_text(), any::<bool>(), 0..3).prop_map(|(text, cut, kind)| text_value(Text::kept(&text, cut), kind)),
+        1 => any::<i64>().prop_map(Value::I64),
+        1 => any::<u64>().prop_map(Value::U64),
+        1 => (any::<i128>(), 0..127).prop_map(|(integer, shift)| Value::I128(integer >> shift)),
+        1 => (any::<u128>(), 0..127).prop_map(|(integer, shift)| Value::U128(integer >> shift)),
+        1 => proptest::num::f64::ANY.prop_map(Value::F64),
+        1 => any::<bool>().prop_map(Value::Bool),
+        1 => vec(any::<u8>(), 0..4).prop_map(|bytes| Value::Bytes(Bytes::limited(&bytes, 2))),
+        1 => Just(Value::Redacted),
+    ]
+}
+
+/// Events whose every name and value is hostile.
+pub(super) fn any_event() -> impl Strategy<Value = CapturedEvent> {
+    let source = (proptest::option::of(any_text()), proptest::option::of(any::<u32>()));
+    let spans = vec((any_text(), any_fields()).prop_map(|(name, fields)| span(name, fields)), 0..3);
+    (any_text(), source, proptest::option::of(any_value()), any_fields(), spans).prop_map(
+        |(target, (file, line), message, mut fields, spans)| {
+            fields.0.extend(message.map(|message| ("message".into(), message)));
+            let file = file.map(Cow::from);
+            CapturedEvent { target: target.into(), file, line, fields, spans: spans.into(), ..example_event() }
+        },
+    )
+}
+
+fn any_fields() -> impl Strategy<Value = Fields> {
+    vec((any_text().prop_map(Cow::from), any_value()), 0..4).prop_map(Fields)
+}
+
+fn any_character() -> impl Strategy<Value = char> {
+    prop_oneof![
+        any::<char>(),
+        (0_u8..=255).prop_map(char::from),
+        select(vec!['\u{61C}', '\u{200F}', '\u{2028}', '\u{202E}', '\u{2066}', '\u{3000}', '\u{FEFF}', '\u{FFFF}']),
+        select(vec![':', ' ', '#', '-', '?', '\\', '"', '\'', 'n', '\n', '\t', '…']),
+    ]
+}
+
+fn text_value(text: Text, kind: i32) -> Value {
+    match kind {
+        0 => Value::Str(text),
+        1 => Value::Debug(text),
+        _ => Value::Error(text),
+    }
+}
