@@ -1,6 +1,7 @@
 //! What the spans around an event decide: the sessions that may match inside them, and how far each is decided.
 
 use super::bits::Bits;
+use super::tree::NO_TREE;
 use crate::event::CapturedSpan;
 use crate::predicate::compiled::{Compiled, Test};
 use crate::session::open::OpenSession;
@@ -76,10 +77,20 @@ impl Scope {
         }
     }
 
+    /// Whether this session was decided here.
+    pub(crate) fn is_about(&self, session: &Arc<OpenSession>) -> bool {
+        self.candidates.iter().any(|candidate| std::ptr::eq(candidate.session.as_ptr(), Arc::as_ptr(session)))
+    }
+
     /// The spans as events in this scope show them, root first, made from `chain` when first needed.
     pub(crate) fn captured_spans(&self, chain: impl FnOnce() -> Chain) -> Arc<[Arc<CapturedSpan>]> {
         Arc::clone(self.spans.get_or_init(|| Box::new(chain().into_iter().rev().collect())))
     }
+}
+
+impl Stamp {
+    /// Outside any span nothing is recorded, and a new snapshot brings a scope of its own.
+    pub(crate) const OUTSIDE: Self = Self { epoch: 0, tree: NO_TREE, deciding_records: 0, all_records: 0 };
 }
 
 impl Candidate {

@@ -20,6 +20,7 @@ pub(crate) struct Spans(DashMap<u64, Arc<Span>, FxBuildHasher>);
 /// One open span.
 #[derive(Debug)]
 pub(crate) struct Span {
+    id: u64,
     metadata: &'static Metadata<'static>,
     /// Whether scopes show it. A span that was not tracked when it was created is as good as vetoed.
     visible: bool,
@@ -69,14 +70,19 @@ impl Spans {
 }
 
 impl Span {
-    pub(crate) fn new(metadata: &'static Metadata<'static>, fields: Fields, visible: bool) -> Self {
+    pub(crate) fn new(id: u64, metadata: &'static Metadata<'static>, fields: Fields, visible: bool) -> Self {
         Self {
+            id,
             metadata,
             visible,
             ancestry: OnceLock::new(),
             fields: Mutex::new(SpanFields::Own(fields)),
             scope: Mutex::new(None),
         }
+    }
+
+    pub(crate) fn id(&self) -> u64 {
+        self.id
     }
 
     pub(crate) fn metadata(&self) -> &'static Metadata<'static> {

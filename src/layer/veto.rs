@@ -5,6 +5,7 @@
 //! is not known lets the event through: not knowing only costs time.
 
 use super::callsite::{Callsites, Word, key_of};
+use super::guard::Guard;
 use super::instance::Instance;
 use super::scope::{Chain, Scope, Stamp};
 use super::span::Span;
@@ -28,11 +29,11 @@ impl Instance {
         if epoch == 0 {
             return true;
         }
-        let key = key_of(metadata);
-        if thread::with(|state| state.reasking.get() || state.busy.get()) {
+        if thread::with(|state| state.reasking.get()) {
             return true;
         }
-        let vetoed = self.vetoes(key, metadata, epoch, context);
+        let key = key_of(metadata);
+        let vetoed = !Guard::is_held() && self.vetoes(key, metadata, epoch, context);
         thread::with(|state| state.asked.set(if vetoed { 0 } else { key }));
         !vetoed
     }

@@ -1,8 +1,10 @@
 //! What producers read: the open sessions, immutable, replaced whole.
 
 use super::open::{OpenSession, verbosity_of, verbosity_of_filter};
-use crate::layer::scope::Scope;
+use crate::layer::scope::{Scope, Stamp};
+use crate::layer::span::without_raw_prefix;
 use crate::predicate::compiled::{Reach, reach_admits};
+use crate::value::Value;
 use imbl::GenericHashMap;
 use imbl::shared_ptr::DefaultSharedPtr;
 use rustc_hash::{FxBuildHasher, FxHashSet, FxHasher};
@@ -28,8 +30,8 @@ pub(crate) struct Snapshot {
     pub(crate) reach: Arc<[Reach]>,
     /// The most verbose level any session can match, as a number.
     pub(crate) verbosity: u8,
-    /// The scope of events outside any span.
-    pub(crate) outside: OnceLock<Arc<Scope>>,
+    /// The scope of events outside any span, decided by the first that asks.
+    outside: OnceLock<Arc<Scope>>,
 }
 
 /// The names that predicates of open sessions test, by what a callsite or a record that bears one may change.
@@ -63,6 +65,17 @@ impl Snapshot {
         self.reach.iter().map(|reach| reach.level).max_by_key(|level| verbosity_of_filter(*level)).unwrap_or(LevelFilter::OFF)
     }
 
+    /// The scope of events outside any span.
+    pub(crate) fn outside(&self) -> &Arc<Scope> {
+        self.outside.get_or_init(|| Arc::new(Scope::decide(Stamp::OUTSIDE, self, &[])))
+    }
+
+    /// Whether the index holds a session for this key and value (or, rarely, for another with the same hash).
+    pub(crate) fn index_holds(&self, key: &str, value: &Value) -> bool {
+        let holds = |text: Option<&str>| text.is_some_and(|text| self.index.contains_key(&index_hash(key, text)));
+        value.view().with_canonical(holds)
+    }
+
     /// Whether some session could match an event with this level and target.
     pub(crate) fn admits(&self, level: Level, target: &str) -> bool {
         verbosity_of(level) <= self.verbosity && reach_admits(&self.reach, level, target)
@@ -73,8 +86,8 @@ impl Names {
     /// Whether this callsite can change nothing by itself: whatever it matches, its scope must supply.
     pub(crate) fn are_clear_of(&self, metadata: &Metadata<'_>) -> bool {
         let declares = |name: &str| self.index.contains(name) || self.linear.contains(name);
-        let is_tested_span = metadata.is_span() && self.spans.contains(crate::layer::span::without_raw_prefix(metadata.name()));
-        !is_tested_span && !metadata.fields().iter().any(|field| declares(crate::layer::span::without_raw_prefix(field.name())))
+        let is_tested_span = metadata.is_span() && self.spans.contains(without_raw_prefix(metadata.name()));
+        !is_tested_span && !metadata.fields().iter().any(|field| declares(without_raw_prefix(field.name())))
     }
 }
 
