@@ -1,6 +1,16 @@
 //! Typed field values: what a `tracing` visitor can tell apart, and nothing more.
 
+mod number;
+mod quoted;
+#[cfg(test)]
+mod tests;
+mod view;
+
+pub(crate) use number::Number;
+pub(crate) use view::{TextRef, ValueRef};
+
 use std::fmt;
+use view::HexPairs;
 
 /// The mark that follows a text whose end was cut off at `max_value_bytes`.
 pub(crate) const CUT_MARK: &str = "…[cut]";
@@ -123,6 +133,23 @@ impl Value {
         }
     }
 
+    /// The same value borrowed, as a visitor sees one that was never stored.
+    pub(crate) fn view(&self) -> ValueRef<'_> {
+        match self {
+            Self::I64(value) => ValueRef::I64(*value),
+            Self::U64(value) => ValueRef::U64(*value),
+            Self::I128(value) => ValueRef::I128(*value),
+            Self::U128(value) => ValueRef::U128(*value),
+            Self::F64(value) => ValueRef::F64(*value),
+            Self::Bool(value) => ValueRef::Bool(*value),
+            Self::Str(text) => ValueRef::Str(text.view()),
+            Self::Debug(text) => ValueRef::Debug(text.view()),
+            Self::Error(text) => ValueRef::Error(text.view()),
+            Self::Bytes(bytes) => ValueRef::Bytes { bytes: &bytes.bytes, cut: bytes.cut },
+            Self::Redacted => ValueRef::Redacted,
+        }
+    }
+
     /// Heap bytes held, for the byte bound of rings.
     pub(crate) fn heap_bytes(&self) -> usize {
         match self {
@@ -170,6 +197,10 @@ impl Text {
         Self { text: text.to_owned(), cut }
     }
 
+    fn view(&self) -> TextRef<'_> {
+        TextRef { text: &self.text, cut: self.cut }
+    }
+
     /// The kept text, without a mark where it was cut.
     pub fn as_str(&self) -> &str {
         &self.text
@@ -209,12 +240,7 @@ impl Bytes {
 /// Prints like `tracing` prints bytes: `[de ad be ef]`.
 impl fmt::Display for Bytes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("[")?;
-        for (index, byte) in self.bytes.iter().enumerate() {
-            write!(f, "{}{byte:02x}", if index == 0 { "" } else { " " })?;
-        }
-        f.write_str(if self.cut { CUT_MARK } else { "" })?;
-        f.write_str("]")
+        write!(f, "[{}{}]", HexPairs(&self.bytes), if self.cut { CUT_MARK } else { "" })
     }
 }
 
@@ -232,7 +258,7 @@ value_from! {
     i8 => I64, i16 => I64, i32 => I64, i64 => I64,
     u8 => U64, u16 => U64, u32 => U64, u64 => U64,
     i128 => I128, u128 => U128, f32 => F64, f64 => F64, bool => Bool,
-    &str => Str, String => Str,
+    &str => Str, &String => Str, String => Str,
 }
 
 impl From<isize> for Value {

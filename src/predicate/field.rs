@@ -1,0 +1,202 @@
+//! Tests of a field's value.
+
+use super::{Keys, PredicateError};
+use crate::value::{Number, Value, ValueRef};
+use regex::{Regex, RegexBuilder};
+use std::cmp::Ordering;
+
+/// Compiled expressions stay below this; a session's tests run in somebody else's service.
+const MAX_REGEX_BYTES: usize = 1 << 20;
+
+/// A test that is true of a scope where any field with one of the keys has a value that passes the check.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct FieldTest {
+    keys: Keys,
+    check: Check,
+}
+
+/// What a value must be like.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Check {
+    Exists,
+    /// One of these canonical texts, which are sorted and distinct; without any, no value passes.
+    Equals(Box<[Box<str>]>),
+    StartsWith(Box<str>),
+    EndsWith(Box<str>),
+    Contains(Box<str>),
+    Matches(Pattern),
+    Ordered(Relation, Bound),
+}
+
+/// A regular expression; two are equal if they are written the same.
+#[derive(Clone, Debug)]
+pub(crate) struct Pattern(Regex);
+
+/// How a value compares with a bound.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Relation {
+    Less,
+    LessOrEqual,
+    Greater,
+    GreaterOrEqual,
+}
+
+/// What an ordering test compares with: a text and the number it is written as, if it is one.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Bound {
+    text: Box<str>,
+    number: Option<Number>,
+}
+
+impl FieldTest {
+    pub(super) fn new(keys: Keys, check: Check) -> Self {
+        Self { keys, check }
+    }
+
+    /// Whether a field of this name is tested.
+    pub(crate) fn names(&self, name: &str) -> bool {
+        self.keys.contains(name)
+    }
+
+    /// The distinct names of the tested field.
+    pub(crate) fn keys(&self) -> &[Box<str>] {
+        self.keys.as_slice()
+    }
+
+    /// What the field's value must be like.
+    pub(crate) fn check(&self) -> &Check {
+        &self.check
+    }
+
+    /// Whether a value of the tested field passes.
+    pub(crate) fn accepts(&self, value: ValueRef<'_>) -> bool {
+        self.check.accepts(value)
+    }
+
+    /// Whether the test asks for equality, which an index answers.
+    pub(crate) fn is_equality(&self) -> bool {
+        matches!(self.check, Check::Equals(_))
+    }
+
+    /// Every (key, canonical text) that satisfies an equality; nothing for other tests.
+    pub(crate) fn index_entries(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.keys().iter().flat_map(|key| self.equal_texts().iter().map(|text| (&**key, &**text)))
+    }
+
+    pub(super) fn index_entry_count(&self) -> usize {
+        self.keys().len().saturating_mul(self.equal_texts().len())
+    }
+
+    fn equal_texts(&self) -> &[Box<str>] {
+        match &self.check {
+            Check::Equals(texts) => texts,
+            _ => &[],
+        }
+    }
+}
+
+impl Check {
+    /// Equality with any of `values`; those that equal nothing, like NaN, drop out.
+    pub(super) fn equals_any(values: impl Iterator<Item = Value>) -> Self {
+        let mut texts: Vec<Box<str>> = values.filter_map(|value| canonical(&value)).collect();
+        texts.sort_unstable();
+        texts.dedup();
+        Self::Equals(texts.into())
+    }
+
+    /// The check `of` the canonical text of `value`; no value passes where it has none.
+    pub(super) fn of_text(value: &Value, of: impl FnOnce(Box<str>) -> Self) -> Self {
+        canonical(value).map_or_else(Self::never, of)
+    }
+
+    /// # Errors
+    /// If `pattern` is not a regular expression, or compiled takes more than 1 MiB.
+    pub(super) fn matches(pattern: &str) -> Result<Self, PredicateError> {
+        let regex = RegexBuilder::new(pattern).size_limit(MAX_REGEX_BYTES).build();
+        regex.map(|regex| Self::Matches(Pattern(regex))).map_err(|error| PredicateError::new(pattern, error))
+    }
+
+    pub(super) fn ordered(relation: Relation, value: &Value) -> Self {
+        Bound::new(value).map_or_else(Self::never, |bound| Self::Ordered(relation, bound))
+    }
+
+    fn never() -> Self {
+        Self::Equals(Box::default())
+    }
+
+    fn accepts(&self, value: ValueRef<'_>) -> bool {
+        match self {
+            Self::Exists => !matches!(value, ValueRef::Redacted),
+            Self::Equals(texts) => value.with_canonical(|text| text.is_some_and(|text| is_among(texts, text))),
+            Self::StartsWith(prefix) => has_text(value, |text| text.starts_with(&**prefix)),
+            Self::EndsWith(suffix) => !value.is_cut() && has_text(value, |text| text.ends_with(&**suffix)),
+            Self::Contains(part) => has_text(value, |text| text.contains(&**part)),
+            Self::Matches(pattern) => has_text(value, |text| pattern.0.is_match(text)),
+            Self::Ordered(relation, bound) => bound.admits(*relation, value),
+        }
+    }
+}
+
+impl Pattern {
+    /// The expression as it was written.
+    pub(crate) fn as_str(&self) -> &str {
+        self.0.as_str()
+    }
+}
+
+impl PartialEq for Pattern {
+    fn eq(&self, other: &Self) -> bool {
+        self.as_str() == other.as_str()
+    }
+}
+
+impl Relation {
+    fn holds(self, ordering: Ordering) -> bool {
+        match self {
+            Self::Less => ordering.is_lt(),
+            Self::LessOrEqual => ordering.is_le(),
+            Self::Greater => ordering.is_gt(),
+            Self::GreaterOrEqual => ordering.is_ge(),
+        }
+    }
+}
+
+impl Bound {
+    /// None for a value without canonical text, which is in no order with anything.
+    fn new(value: &Value) -> Option<Self> {
+        let text = canonical(value)?;
+        let number = Number::parse(&text);
+        match *value {
+            // `{}` prints 1e23 as the integer 10^23, which that float is not.
+            Value::F64(float) if number != Number::from_float(float) => Some(Self::parse(format!("{float:e}").into())),
+            _ => Some(Self { text, number }),
+        }
+    }
+
+    fn parse(text: Box<str>) -> Self {
+        let number = Number::parse(&text);
+        Self { text, number }
+    }
+
+    /// The text that, as a bound, is this one again.
+    pub(crate) fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    fn admits(&self, relation: Relation, value: ValueRef<'_>) -> bool {
+        let ordering = self.number.and_then(|bound| Some(value.number()?.cmp(&bound)));
+        ordering.is_some_and(|ordering| relation.holds(ordering))
+    }
+}
+
+fn canonical(value: &Value) -> Option<Box<str>> {
+    value.view().with_canonical(|text| text.map(Box::from))
+}
+
+fn is_among(texts: &[Box<str>], text: &str) -> bool {
+    texts.binary_search_by(|candidate| (**candidate).cmp(text)).is_ok()
+}
+
+fn has_text(value: ValueRef<'_>, test: impl FnOnce(&str) -> bool) -> bool {
+    value.with_text(|text| text.is_some_and(test))
+}

@@ -1,0 +1,78 @@
+//! The names a test looks for.
+
+/// The names of one field; a test is true of a field with any of them.
+///
+/// Different parts of a service may call one thing differently. A leading `r#` is not part of a name.
+///
+/// ```
+/// use tracing_tap::Predicate;
+///
+/// let tenant = Predicate::eq(["tenant", "tenant_id"], 7);
+/// assert_eq!(tenant, Predicate::eq(vec!["tenant", "tenant_id"], 7));
+/// assert_eq!(Predicate::exists("r#type"), Predicate::exists("type"));
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Keys(Box<[Box<str>]>);
+
+impl Keys {
+    fn collect<'a>(names: impl IntoIterator<Item = &'a str>) -> Self {
+        let mut keys: Vec<Box<str>> = Vec::new();
+        for name in names.into_iter().map(plain_name) {
+            if !keys.iter().any(|key| **key == *name) {
+                keys.push(name.into());
+            }
+        }
+        Self(keys.into())
+    }
+
+    /// The distinct names, in the order they were given.
+    pub(crate) fn as_slice(&self) -> &[Box<str>] {
+        &self.0
+    }
+
+    /// Whether `name` is one of them, written raw or not.
+    pub(crate) fn contains(&self, name: &str) -> bool {
+        self.0.iter().any(|key| **key == *plain_name(name))
+    }
+}
+
+/// A name without the mark of a raw identifier: `type` for `r#type`.
+pub(crate) fn plain_name(name: &str) -> &str {
+    name.strip_prefix("r#").unwrap_or(name)
+}
+
+impl From<&str> for Keys {
+    fn from(name: &str) -> Self {
+        Self::collect([name])
+    }
+}
+
+impl From<String> for Keys {
+    fn from(name: String) -> Self {
+        Self::collect([name.as_str()])
+    }
+}
+
+impl<const N: usize> From<[&str; N]> for Keys {
+    fn from(names: [&str; N]) -> Self {
+        Self::collect(names)
+    }
+}
+
+impl From<&[&str]> for Keys {
+    fn from(names: &[&str]) -> Self {
+        Self::collect(names.iter().copied())
+    }
+}
+
+impl From<Vec<String>> for Keys {
+    fn from(names: Vec<String>) -> Self {
+        Self::collect(names.iter().map(String::as_str))
+    }
+}
+
+impl From<Vec<&str>> for Keys {
+    fn from(names: Vec<&str>) -> Self {
+        Self::collect(names)
+    }
+}

@@ -1,0 +1,274 @@
+//! Predicates: which events a session is about.
+
+mod compiled;
+mod error;
+mod expression;
+mod field;
+mod keys;
+mod reach;
+mod test;
+#[cfg(test)]
+mod tests;
+
+pub use error::PredicateError;
+pub use keys::Keys;
+
+pub(crate) use compiled::Compiled;
+pub(crate) use expression::Node;
+pub(crate) use field::{Check, FieldTest, Relation};
+pub(crate) use keys::plain_name;
+pub(crate) use reach::{Reach, reach_admits};
+pub(crate) use test::{Test, target_within};
+
+use crate::event::CapturedEvent;
+use crate::value::Value;
+use expression::Expression;
+use std::ops;
+use tracing_core::Level;
+
+/// A boolean expression over an event's level, target, fields and spans.
+///
+/// Tests of a field are true if the event itself or any span around it has such a field with such a value: once a
+/// span satisfies a test, all that happens inside it does. They are false where the field is absent, so a `not`
+/// around them is true there. No test is true of a redacted value.
+///
+/// Values are equal if `{}` prints them the same, whatever their types: `eq("user", 42)` and `eq("user", "42")` are
+/// one predicate, true of `user = 42` of any integer type, of `"42"`, of `42.0`, and of what prints `42` or `"42"`
+/// with `%` or `?`. It is not true of `420`, `042`, `"42.0"` or `Some(42)`. NaN equals nothing. A value
+/// whose end was cut off equals nothing and ends with nothing; the other tests see the part that was kept.
+///
+/// Nesting costs no stack: a predicate may be as deep as memory allows.
+///
+/// ```
+/// use tracing_tap::Predicate;
+///
+/// let slow = Predicate::gt("latency_ms", 250) & !Predicate::target("hyper");
+/// assert_eq!(slow, Predicate::gt("latency_ms", "250").and(Predicate::target("hyper").not()));
+/// assert_eq!(Predicate::eq("user", 42), Predicate::eq("user", "42"));
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+pub struct Predicate(Expression);
+
+/// Tests of fields.
+impl Predicate {
+    /// A field equals `value`: `{}` prints both the same.
+    ///
+    /// ```
+    /// use tracing_tap::Predicate;
+    ///
+    /// assert_eq!(Predicate::eq("attempt", 3_u8), Predicate::eq("attempt", 3.0));
+    /// assert_ne!(Predicate::eq("attempt", 3), Predicate::eq("attempt", "03"));
+    /// ```
+    pub fn eq(key: impl Into<Keys>, value: impl Into<Value>) -> Self {
+        Self::any_of(key, [value])
+    }
+
+    /// No field of that name equals `value`; also true where there is no such field.
+    ///
+    /// ```
+    /// use tracing_tap::Predicate;
+    ///
+    /// assert_eq!(Predicate::ne("user", 42), Predicate::eq("user", 42).not());
+    /// ```
+    pub fn ne(key: impl Into<Keys>, value: impl Into<Value>) -> Self {
+        Self::eq(key, value).not()
+    }
+
+    /// A field equals one of `values`; of no values it is never true. Order and repetitions do not matter.
+    ///
+    /// ```
+    /// use tracing_tap::Predicate;
+    ///
+    /// assert_eq!(Predicate::any_of("user", ["7", "42"]), Predicate::any_of("user", [42, 7, 7]));
+    /// ```
+    pub fn any_of<V: Into<Value>>(key: impl Into<Keys>, values: impl IntoIterator<Item = V>) -> Self {
+        Self::field(key, Check::equals_any(values.into_iter().map(Into::into)))
+    }
+
+    /// A field is there, whatever its value, unless that was redacted.
+    pub fn exists(key: impl Into<Keys>) -> Self {
+        Self::field(key, Check::Exists)
+    }
+
+    /// What `{}` prints of a field starts with `prefix`: 42 does with 4.
+    pub fn starts_with(key: impl Into<Keys>, prefix: impl Into<Value>) -> Self {
+        Self::field(key, Check::of_text(&prefix.into(), Check::StartsWith))
+    }
+
+    /// What `{}` prints of a field ends with `suffix`; never true of a value that was cut.
+    pub fn ends_with(key: impl Into<Keys>, suffix: impl Into<Value>) -> Self {
+        Self::field(key, Check::of_text(&suffix.into(), Check::EndsWith))
+    }
+
+    /// What `{}` prints of a field contains `part`. Upper and lower case differ.
+    pub fn contains(key: impl Into<Keys>, part: impl Into<Value>) -> Self {
+        Self::field(key, Check::of_text(&part.into(), Check::Contains))
+    }
+
+    /// What `{}` prints of a field contains a match of a regular expression of the `regex` crate.
+    ///
+    /// Every candidate event pays for it, so prefer [`starts_with`](Self::starts_with) and
+    /// [`contains`](Self::contains) where they do.
+    ///
+    /// # Errors
+    /// If `pattern` is not a regular expression, or compiled takes more than 1 MiB.
+    ///
+    /// ```
+    /// use tracing_tap::Predicate;
+    ///
+    /// assert!(Predicate::regex("path", "^/admin/").is_ok());
+    /// assert!(Predicate::regex("path", r"\w{1000}{100}").unwrap_err().is_too_large());
+    /// ```
+    pub fn regex(key: impl Into<Keys>, pattern: impl AsRef<str>) -> Result<Self, PredicateError> {
+        Ok(Self::field(key, Check::matches(pattern.as_ref())?))
+    }
+
+    /// A field is a number less than `bound`.
+    ///
+    /// All integers and floats compare by their exact values, also past 2^53. A text counts as the number it is
+    /// written as, in the field and as `bound`, but `"inf"` and `"nan"` are written as none. Where either is not a
+    /// number the test is false, as it is where `bound` is infinite or NaN.
+    ///
+    /// ```
+    /// use tracing_tap::Predicate;
+    ///
+    /// assert_eq!(Predicate::lt("attempt", 3), Predicate::lt("attempt", "3"));
+    /// ```
+    pub fn lt(key: impl Into<Keys>, bound: impl Into<Value>) -> Self {
+        Self::field(key, Check::ordered(Relation::Less, &bound.into()))
+    }
+
+    /// A field is a number less than `bound` or equal to it; see [`lt`](Self::lt).
+    pub fn le(key: impl Into<Keys>, bound: impl Into<Value>) -> Self {
+        Self::field(key, Check::ordered(Relation::LessOrEqual, &bound.into()))
+    }
+
+    /// A field is a number greater than `bound`; see [`lt`](Self::lt).
+    pub fn gt(key: impl Into<Keys>, bound: impl Into<Value>) -> Self {
+        Self::field(key, Check::ordered(Relation::Greater, &bound.into()))
+    }
+
+    /// A field is a number greater than `bound` or equal to it; see [`lt`](Self::lt).
+    pub fn ge(key: impl Into<Keys>, bound: impl Into<Value>) -> Self {
+        Self::field(key, Check::ordered(Relation::GreaterOrEqual, &bound.into()))
+    }
+
+    fn field(key: impl Into<Keys>, check: Check) -> Self {
+        Self::test(Test::Field(FieldTest::new(key.into(), check)))
+    }
+}
+
+/// Tests of the event's metadata and of its spans.
+impl Predicate {
+    /// The event is of this level or more severe: `level(Level::DEBUG)` is true of everything but TRACE.
+    pub fn level(level: Level) -> Self {
+        Self::test(Test::Level(level))
+    }
+
+    /// The event's target is `prefix` or below it: `a::b` takes in `a::b::c`, but not `a::bc`.
+    pub fn target(prefix: impl AsRef<str>) -> Self {
+        Self::test(Test::Target(prefix.as_ref().into()))
+    }
+
+    /// A span of this name is around the event. A leading `r#` is not part of the name.
+    pub fn span(name: impl AsRef<str>) -> Self {
+        Self::test(Test::Span(plain_name(name.as_ref()).into()))
+    }
+
+    /// The event's callsite has this name; it is `event src/hub.rs:214` unless the code names it.
+    pub fn event_name(name: impl AsRef<str>) -> Self {
+        Self::test(Test::EventName(name.as_ref().into()))
+    }
+
+    /// The event is from this source file: the whole path, or the end of it from some `/` on.
+    ///
+    /// `file("hub.rs")` takes in `src/hub.rs` and `crates/chat/src/hub.rs`, but not `src/github.rs`.
+    pub fn file(path: impl AsRef<str>) -> Self {
+        Self::test(Test::File(path.as_ref().into()))
+    }
+
+    /// True of every event.
+    pub fn everything() -> Self {
+        Self(Expression::truth())
+    }
+
+    fn test(test: Test) -> Self {
+        Self(Expression::of_test(test))
+    }
+}
+
+/// Combinations, and the answer.
+impl Predicate {
+    /// Both are true.
+    pub fn and(self, other: Self) -> Self {
+        Self(self.0.and(other.0))
+    }
+
+    /// At least one is true.
+    pub fn or(self, other: Self) -> Self {
+        Self(self.0.or(other.0))
+    }
+
+    /// It is not true.
+    #[expect(clippy::should_implement_trait, reason = "the operator is implemented too; this reads better in a chain")]
+    pub fn not(self) -> Self {
+        Self(self.0.not())
+    }
+
+    /// Whether the event, as it was captured, satisfies the predicate.
+    pub fn is_match(&self, event: &CapturedEvent) -> bool {
+        self.fold(|node| match node {
+            Node::Test(test) => is_satisfied(test, event),
+            Node::And(left, right) => left && right,
+            Node::Or(left, right) => left || right,
+            Node::Not(operand) => !operand,
+            Node::True => true,
+        })
+    }
+
+    /// The tests in the order they were written.
+    pub(crate) fn tests(&self) -> impl Iterator<Item = &Test> {
+        self.0.tests()
+    }
+
+    /// Computes something of the whole from the same of its parts, operands first and without recursion.
+    pub(crate) fn fold<'a, T>(&'a self, combine: impl FnMut(Node<'a, T>) -> T) -> T {
+        self.0.fold(combine)
+    }
+}
+
+fn is_satisfied(test: &Test, event: &CapturedEvent) -> bool {
+    match test {
+        Test::Field(test) => all_fields(event).any(|(name, value)| test.names(name) && test.accepts(value.view())),
+        Test::Span(_) => event.spans().any(|span| test.is_of_span(span.name())),
+        _ => test.of_event(event.level(), event.target(), event.name(), event.file()) == Some(true),
+    }
+}
+
+fn all_fields(event: &CapturedEvent) -> impl Iterator<Item = (&str, &Value)> {
+    event.fields().chain(event.spans().flat_map(|span| span.fields()))
+}
+
+impl ops::BitAnd for Predicate {
+    type Output = Self;
+
+    fn bitand(self, other: Self) -> Self {
+        self.and(other)
+    }
+}
+
+impl ops::BitOr for Predicate {
+    type Output = Self;
+
+    fn bitor(self, other: Self) -> Self {
+        self.or(other)
+    }
+}
+
+impl ops::Not for Predicate {
+    type Output = Self;
+
+    fn not(self) -> Self {
+        Self::not(self)
+    }
+}

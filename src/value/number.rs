@@ -1,0 +1,122 @@
+//! Numbers of every width on one scale, for orderings.
+
+use std::cmp::Ordering;
+
+/// 2^127, the first integer past `i128`.
+pub(super) const PAST_I128: f64 = 170_141_183_460_469_231_731_687_303_715_884_105_728.0;
+
+/// 2^128, the first integer past `u128`.
+pub(super) const PAST_U128: f64 = 2.0 * PAST_I128;
+
+/// An integer or a float that is not NaN. All of them compare by their exact mathematical value.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Number(Kind);
+
+#[derive(Clone, Copy, Debug)]
+enum Kind {
+    Integer(i128),
+    /// Only integers past `i128::MAX`, so that every integer has one form.
+    LargeInteger(u128),
+    /// Never NaN.
+    Float(f64),
+}
+
+impl Number {
+    /// The number a float stands for; NaN stands for none.
+    pub(crate) fn from_float(value: f64) -> Option<Self> {
+        (!value.is_nan()).then_some(Self(Kind::Float(value)))
+    }
+
+    /// The finite number that is written as `text`, without anything around it.
+    ///
+    /// Integers of up to 128 bits are read exactly, everything else as the nearest `f64`.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        if let Ok(value) = text.parse::<i128>() {
+            return Some(value.into());
+        }
+        if let Ok(value) = text.parse::<u128>() {
+            return Some(value.into());
+        }
+        let value: f64 = text.parse().ok()?;
+        value.is_finite().then_some(Self(Kind::Float(value)))
+    }
+}
+
+impl From<i128> for Number {
+    fn from(value: i128) -> Self {
+        Self(Kind::Integer(value))
+    }
+}
+
+impl From<u128> for Number {
+    fn from(value: u128) -> Self {
+        Self(i128::try_from(value).map_or(Kind::LargeInteger(value), Kind::Integer))
+    }
+}
+
+impl From<i64> for Number {
+    fn from(value: i64) -> Self {
+        i128::from(value).into()
+    }
+}
+
+impl From<u64> for Number {
+    fn from(value: u64) -> Self {
+        i128::from(value).into()
+    }
+}
+
+impl Ord for Number {
+    fn cmp(&self, other: &Self) -> Ordering {
+        match (self.0, other.0) {
+            (Kind::Integer(left), Kind::Integer(right)) => left.cmp(&right),
+            (Kind::LargeInteger(left), Kind::LargeInteger(right)) => left.cmp(&right),
+            (Kind::Integer(_), Kind::LargeInteger(_)) => Ordering::Less,
+            (Kind::LargeInteger(_), Kind::Integer(_)) => Ordering::Greater,
+            (Kind::Float(left), Kind::Float(right)) => compare_floats(left, right),
+            (Kind::Float(left), Kind::Integer(right)) => compare_with_integer(left, right),
+            (Kind::Integer(left), Kind::Float(right)) => compare_with_integer(right, left).reverse(),
+            (Kind::Float(left), Kind::LargeInteger(right)) => compare_with_large_integer(left, right),
+            (Kind::LargeInteger(left), Kind::Float(right)) => compare_with_large_integer(right, left).reverse(),
+        }
+    }
+}
+
+impl PartialOrd for Number {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Eq for Number {}
+
+impl PartialEq for Number {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other).is_eq()
+    }
+}
+
+/// Not `total_cmp`, which tells the two zeros apart.
+fn compare_floats(left: f64, right: f64) -> Ordering {
+    left.partial_cmp(&right).expect("no number is NaN")
+}
+
+fn compare_with_integer(float: f64, integer: i128) -> Ordering {
+    if float >= PAST_I128 {
+        Ordering::Greater
+    } else if float < -PAST_I128 {
+        Ordering::Less
+    } else {
+        // Within the range the cast only drops the fraction, which then decides between equals.
+        (float as i128).cmp(&integer).then_with(|| compare_floats(float.fract(), 0.0))
+    }
+}
+
+fn compare_with_large_integer(float: f64, integer: u128) -> Ordering {
+    if float >= PAST_U128 {
+        Ordering::Greater
+    } else {
+        // Negative floats become 0, which is below every large integer; floats near them have no fraction.
+        (float as u128).cmp(&integer)
+    }
+}

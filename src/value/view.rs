@@ -1,0 +1,125 @@
+//! Values as a visitor sees them: borrowed, and tested without being stored.
+
+use super::{Number, quoted};
+use smallvec::SmallVec;
+use std::borrow::Cow;
+use std::fmt::{self, Write};
+
+/// A borrowed [`Value`](super::Value).
+///
+/// The traced thread tests values straight out of a `tracing` visitor, where building a `Value` of every text
+/// would cost an allocation each.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum ValueRef<'a> {
+    I64(i64),
+    U64(u64),
+    I128(i128),
+    U128(u128),
+    F64(f64),
+    Bool(bool),
+    Str(TextRef<'a>),
+    Debug(TextRef<'a>),
+    Error(TextRef<'a>),
+    Bytes { bytes: &'a [u8], cut: bool },
+    Redacted,
+}
+
+/// The kept part of a text, and whether its end was cut off.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct TextRef<'a> {
+    pub(crate) text: &'a str,
+    pub(crate) cut: bool,
+}
+
+impl<'a> ValueRef<'a> {
+    /// Calls `f` with what `{}` prints of the whole value, by which values are equal.
+    ///
+    /// It is the content of a string that `{:?}` printed. NaN equals nothing, what was cut is not known whole,
+    /// and what was redacted is not known at all: these have none. Numbers of up to 64 characters do not allocate.
+    pub(crate) fn with_canonical<R>(self, f: impl FnOnce(Option<&str>) -> R) -> R {
+        if self.is_cut() || self.is_nan() { f(None) } else { self.with_text(f) }
+    }
+
+    /// Calls `f` with what `{}` prints of the value, up to where it was cut; a redacted value has no text.
+    pub(crate) fn with_text<R>(self, f: impl FnOnce(Option<&str>) -> R) -> R {
+        match self {
+            Self::I64(value) => with_printed(value, f),
+            Self::U64(value) => with_printed(value, f),
+            Self::I128(value) => with_printed(value, f),
+            Self::U128(value) => with_printed(value, f),
+            Self::F64(value) => with_printed(value, f),
+            Self::Bool(value) => f(Some(if value { "true" } else { "false" })),
+            Self::Str(text) | Self::Error(text) => f(Some(text.text)),
+            Self::Debug(text) => f(Some(&text.unquoted())),
+            Self::Bytes { bytes, cut: false } => with_printed(format_args!("[{}]", HexPairs(bytes)), f),
+            Self::Bytes { bytes, cut: true } => with_printed(format_args!("[{}", HexPairs(bytes)), f),
+            Self::Redacted => f(None),
+        }
+    }
+
+    /// The number that the value is or that its whole text is written as.
+    pub(crate) fn number(self) -> Option<Number> {
+        match self {
+            Self::I64(value) => Some(value.into()),
+            Self::U64(value) => Some(value.into()),
+            Self::I128(value) => Some(value.into()),
+            Self::U128(value) => Some(value.into()),
+            Self::F64(value) => Number::from_float(value),
+            Self::Str(_) | Self::Debug(_) | Self::Error(_) => self.with_canonical(|text| Number::parse(text?)),
+            Self::Bool(_) | Self::Bytes { .. } | Self::Redacted => None,
+        }
+    }
+
+    /// Whether the end of the value was cut off.
+    pub(crate) fn is_cut(self) -> bool {
+        match self {
+            Self::Str(text) | Self::Debug(text) | Self::Error(text) => text.cut,
+            Self::Bytes { cut, .. } => cut,
+            _ => false,
+        }
+    }
+
+    fn is_nan(self) -> bool {
+        matches!(self, Self::F64(value) if value.is_nan())
+    }
+}
+
+impl<'a> TextRef<'a> {
+    /// A text that was kept whole.
+    pub(crate) fn whole(text: &'a str) -> Self {
+        Self { text, cut: false }
+    }
+
+    fn unquoted(self) -> Cow<'a, str> {
+        quoted::content(self.text, self.cut)
+    }
+}
+
+/// Prints bytes as `de ad be ef`.
+pub(super) struct HexPairs<'a>(pub(super) &'a [u8]);
+
+impl fmt::Display for HexPairs<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, byte) in self.0.iter().enumerate() {
+            write!(f, "{}{byte:02x}", if index == 0 { "" } else { " " })?;
+        }
+        Ok(())
+    }
+}
+
+/// Text on the stack: every integer fits, and every float but the very large and the very small.
+#[derive(Default)]
+struct Printed(SmallVec<[u8; 64]>);
+
+impl Write for Printed {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.0.extend_from_slice(text.as_bytes());
+        Ok(())
+    }
+}
+
+fn with_printed<R>(value: impl fmt::Display, f: impl FnOnce(Option<&str>) -> R) -> R {
+    let mut printed = Printed::default();
+    write!(printed, "{value}").expect("numbers and bytes print without errors");
+    f(Some(str::from_utf8(&printed.0).expect("only whole strings were appended")))
+}
