@@ -117,11 +117,10 @@ impl TapRouter {
     /// Refuses where `max_sessions` are open, or where the predicate tests a redacted field.
     pub fn try_watch(&self, session: impl Into<Session>) -> Result<EventStream, WatchError> {
         let session = session.into();
-        let mut names = session.predicate.field_names();
-        if let Some(field) = names.find(|name| self.0.config.redacts(name)) {
-            return Err(WatchError(Refusal::TestsRedactedField { field: field.to_owned() }));
+        let redacted = session.predicate.field_names().find(|name| self.0.config.redacts(name)).map(str::to_owned);
+        if let Some(field) = redacted {
+            return Err(WatchError(Refusal::TestsRedactedField { field }));
         }
-        drop(names);
         self.0.try_open(session).ok_or(WatchError(Refusal::TooManySessions { max_sessions: self.0.config.max_sessions }))
     }
 

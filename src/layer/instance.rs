@@ -61,6 +61,18 @@ impl Instance {
         self.dispatch.get()?.upgrade()
     }
 
+    /// Whether this layer is in that subscriber, as far as that can be found out.
+    pub(crate) fn is_in(&self, dispatch: &Dispatch) -> bool {
+        dispatch.downcast_ref::<Self>().is_some_and(|found| std::ptr::eq(found, self))
+    }
+
+    /// Learns which subscriber this layer is in where it was not told, as behind an `Option` or in a `Vec`.
+    pub(crate) fn adopt_dispatch(&self, dispatch: &Dispatch) {
+        if self.dispatch.get().is_none() && self.is_in(dispatch) {
+            self.set_dispatch(dispatch);
+        }
+    }
+
     /// Learns which subscriber this layer is in; the first answer stays.
     pub(crate) fn set_dispatch(&self, dispatch: &Dispatch) {
         let _ = self.dispatch.set(dispatch.downgrade());
@@ -136,12 +148,11 @@ impl Instance {
         let Some(guard) = Guard::enter() else { return };
         let recorded = capture::recorded_fields(record, &self.shared.config);
         drop(guard);
-        let snapshot_names = recorded.clone();
-        let replaced = span.record(recorded.0);
+        let replaced = span.record(&recorded);
         let tree = self.ancestry(&span, context).tree;
         // The snapshot is loaded after the values are in place: whoever opens a session that they concern
         // later than this reads them.
-        if decides(&self.shared.snapshot.load(), &snapshot_names, &replaced) {
+        if decides(&self.shared.snapshot.load(), &recorded, &replaced) {
             self.trees.count_deciding(tree);
         }
         self.trees.count(tree);

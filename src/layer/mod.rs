@@ -23,7 +23,8 @@ pub(crate) use instance::Instance;
 
 use std::fmt;
 use std::sync::Arc;
-use tracing_core::{Dispatch, Event, Interest, LevelFilter, Metadata, Subscriber, span};
+use tracing_core::span::{Attributes, Id, Record};
+use tracing_core::{Dispatch, Event, Interest, LevelFilter, Metadata, Subscriber};
 use tracing_subscriber::filter::Filtered;
 use tracing_subscriber::layer::{Context, Filter, Layer};
 use tracing_subscriber::registry::LookupSpan;
@@ -89,23 +90,23 @@ where
         self.instance.on_event(event, &context);
     }
 
-    fn on_new_span(&self, attributes: &span::Attributes<'_>, id: &span::Id, _: Context<'_, S>) {
+    fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, _: Context<'_, S>) {
         self.instance.on_new_span(attributes, id);
     }
 
-    fn on_record(&self, id: &span::Id, values: &span::Record<'_>, context: Context<'_, S>) {
+    fn on_record(&self, id: &Id, values: &Record<'_>, context: Context<'_, S>) {
         self.instance.on_record(id, values, &context);
     }
 
-    fn on_enter(&self, _: &span::Id, _: Context<'_, S>) {
+    fn on_enter(&self, _: &Id, _: Context<'_, S>) {
         self.instance.on_current_span_change();
     }
 
-    fn on_exit(&self, _: &span::Id, _: Context<'_, S>) {
+    fn on_exit(&self, _: &Id, _: Context<'_, S>) {
         self.instance.on_current_span_change();
     }
 
-    fn on_close(&self, id: span::Id, _: Context<'_, S>) {
+    fn on_close(&self, id: Id, _: Context<'_, S>) {
         self.instance.on_close(&id);
     }
 

@@ -10,7 +10,7 @@ use super::scope::{Candidate, Chain, Scope, Sessions, Standing, extend_from_inde
 use super::span::Span;
 use super::visit::{Sink, Visitor};
 use crate::config::Config;
-use crate::predicate::compiled::Test;
+use crate::predicate::Test;
 use crate::session::open::{Offer, OpenSession, verbosity_of};
 use crate::session::snapshot::Snapshot;
 use crate::value::ValueRef;

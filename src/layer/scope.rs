@@ -3,7 +3,7 @@
 use super::bits::Bits;
 use super::tree::NO_TREE;
 use crate::event::CapturedSpan;
-use crate::predicate::compiled::{Compiled, Test};
+use crate::predicate::{Compiled, Test};
 use crate::session::open::OpenSession;
 use crate::session::snapshot::{Snapshot, index_hash};
 use once_cell::race::OnceBox;

@@ -5,7 +5,8 @@
 //! span, would wait there for code nobody knows.
 
 use super::scope::Scope;
-use crate::event::{CapturedSpan, Fields, Name};
+use crate::event::{CapturedSpan, Fields};
+use crate::predicate::plain_name;
 use crate::value::Value;
 use dashmap::DashMap;
 use rustc_hash::FxBuildHasher;
@@ -94,7 +95,7 @@ impl Span {
     }
 
     pub(crate) fn name(&self) -> &'static str {
-        without_raw_prefix(self.metadata.name())
+        plain_name(self.metadata.name())
     }
 
     /// The ancestry, if it was needed before.
@@ -108,13 +109,13 @@ impl Span {
     }
 
     /// Sets recorded values and hands back those they replaced, to be dropped outside the lock.
-    pub(crate) fn record(&self, values: Vec<(Name, Value)>) -> Vec<Value> {
+    pub(crate) fn record(&self, recorded: &Fields) -> Vec<Value> {
         let mut fields = lock(&self.fields);
         if let SpanFields::Captured(captured) = &*fields {
             *fields = SpanFields::Own(captured.fields.clone());
         }
         let SpanFields::Own(own) = &mut *fields else { return Vec::new() };
-        values.into_iter().filter_map(|(name, value)| own.set(name, value)).collect()
+        recorded.0.iter().filter_map(|(name, value)| own.set(name.clone(), value.clone())).collect()
     }
 
     /// The span as events captured now show it, shared with those before it where nothing was recorded since.
@@ -147,11 +148,6 @@ impl Span {
         let replaced = lock(&self.scope).replace(Arc::clone(scope));
         drop(replaced);
     }
-}
-
-/// A name as the code says it: `r#type` is `type`.
-pub(crate) fn without_raw_prefix(name: &str) -> &str {
-    name.strip_prefix("r#").unwrap_or(name)
 }
 
 /// Nothing panics while one of these locks is held, so poison cannot mean half-done work.

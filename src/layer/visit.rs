@@ -1,7 +1,7 @@
 //! Reading values out of `tracing`: one place where code of the users runs, bounded and guarded.
 
 use super::guard::run_user_code;
-use super::span::without_raw_prefix;
+use crate::predicate::plain_name;
 use crate::value::{TextRef, ValueRef};
 use std::cell::Cell;
 use std::error::Error;
@@ -27,14 +27,14 @@ pub(crate) struct Visitor<'a, K> {
 
 impl<K: Sink> Visitor<'_, K> {
     fn take(&mut self, field: &Field, value: ValueRef<'_>) {
-        let name = without_raw_prefix(field.name());
+        let name = plain_name(field.name());
         if self.sink.wants(name) {
             self.sink.take(name, value);
         }
     }
 
     fn take_formatted(&mut self, field: &Field, value: &dyn fmt::Debug, kind: fn(TextRef<'_>) -> ValueRef<'_>) {
-        let name = without_raw_prefix(field.name());
+        let name = plain_name(field.name());
         if self.sink.wants(name) {
             with_formatted(value, self.max_value_bytes, |text| self.sink.take(name, kind(text)));
         }
@@ -77,11 +77,11 @@ impl<K: Sink> Visit for Visitor<'_, K> {
     }
 
     fn record_error(&mut self, field: &Field, value: &(dyn Error + 'static)) {
-        self.take_formatted(field, &format_args!("{value}"), ValueRef::Error);
+        self.take_formatted(field, &format_args!("{value}"), |text| ValueRef::Error(text));
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        self.take_formatted(field, value, ValueRef::Debug);
+        self.take_formatted(field, value, |text| ValueRef::Debug(text));
     }
 }
 

@@ -226,6 +226,11 @@ impl Predicate {
         })
     }
 
+    /// The names of all fields that are tested.
+    pub(crate) fn field_names(&self) -> impl Iterator<Item = &str> {
+        self.tests().filter_map(Test::field).flat_map(|test| test.keys().iter().map(|key| &**key))
+    }
+
     /// The tests in the order they were written.
     pub(crate) fn tests(&self) -> impl Iterator<Item = &Test> {
         self.0.tests()

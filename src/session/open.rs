@@ -2,9 +2,9 @@
 
 use super::{Session, SessionId, SessionInfo};
 use crate::event::CapturedEvent;
-use crate::predicate::compiled::Compiled;
+use crate::predicate::Compiled;
 use crate::stream::budget::Budget;
-use crate::stream::ring::Ring;
+use crate::stream::ring::{Popped, Ring};
 use crate::stream::wait::ReaderWait;
 use crate::stream::{EndReason, SessionStats};
 use crossbeam_utils::CachePadded;
@@ -112,9 +112,20 @@ impl OpenSession {
         self.limits.max_events == Some(0)
     }
 
+    /// Whether every event that was admitted under a limit of their number has its place.
+    pub(crate) fn has_placed_all(&self) -> bool {
+        self.limits.max_events.is_none_or(|max_events| self.stats().matched >= max_events)
+    }
+
+    /// Undoes the delivery of an event that its reader never got.
+    pub(crate) fn take_back_delivered(&self) {
+        self.delivered.fetch_sub(1, Ordering::Relaxed);
+        self.closed_unread.fetch_add(1, Ordering::Relaxed);
+    }
+
     fn new_ring(&self) -> Ring<Arc<CapturedEvent>> {
         let Session { capacity, capacity_bytes, overflow, .. } = self.limits;
-        Ring::new(capacity, capacity_bytes, overflow, Arc::clone(&self.budget))
+        Ring::new(overflow, capacity.get(), capacity_bytes, Arc::clone(&self.budget))
     }
 
     /// The ring, if anything has matched yet.
@@ -125,8 +136,8 @@ impl OpenSession {
     /// Throws away what was not read, and counts it. Called when nobody can read it any more.
     pub(crate) fn discard_unread(&self) {
         let Some(ring) = self.ring() else { return };
-        while let Some(event) = ring.pop().into_item() {
-            drop(event);
+        while let Popped::Item { item, .. } = ring.pop() {
+            drop(item);
             self.closed_unread.fetch_add(1, Ordering::Relaxed);
         }
     }

@@ -6,15 +6,18 @@ use super::SessionId;
 use super::open::{OpenSession, verbosity_of_filter};
 use super::snapshot::{Bucket, Index, Names, Snapshot, index_hash};
 use crate::layer::Instance;
-use crate::predicate::compiled::{Reach, Test};
+use crate::predicate::{Reach, Test};
 use rustc_hash::{FxHashMap, FxHashSet};
+use std::collections::BTreeSet;
 use std::hash::Hash;
 use std::sync::{Arc, Weak};
+use std::time::Instant;
 
 #[derive(Debug, Default)]
 pub(crate) struct Registry {
-    last_id: u64,
     sessions: FxHashMap<SessionId, Arc<OpenSession>>,
+    /// The sessions that expire, by when.
+    deadlines: BTreeSet<(Instant, SessionId)>,
     pub(crate) instances: Vec<Weak<Instance>>,
     index: Index,
     linear: Arc<[Arc<OpenSession>]>,
@@ -47,25 +50,29 @@ enum Change {
 }
 
 impl Registry {
-    pub(crate) fn next_id(&mut self) -> SessionId {
-        self.last_id += 1;
-        SessionId(self.last_id)
-    }
-
     pub(crate) fn open(&mut self, session: &Arc<OpenSession>) {
         self.sessions.insert(session.id, Arc::clone(session));
+        self.deadlines.extend(session.deadline.map(|deadline| (deadline, session.id)));
         self.apply(session, Change::Open);
     }
 
     /// Takes a session out; nothing if it is not open.
     pub(crate) fn close(&mut self, id: SessionId) -> Option<Arc<OpenSession>> {
         let session = self.sessions.remove(&id)?;
+        if let Some(deadline) = session.deadline {
+            self.deadlines.remove(&(deadline, id));
+        }
         self.apply(&session, Change::Close);
         Some(session)
     }
 
     pub(crate) fn sessions(&self) -> impl ExactSizeIterator<Item = &Arc<OpenSession>> {
         self.sessions.values()
+    }
+
+    /// The sessions that expire and when, the next one first.
+    pub(crate) fn deadlines(&self) -> impl Iterator<Item = (Instant, SessionId)> {
+        self.deadlines.iter().copied()
     }
 
     pub(crate) fn get(&self, id: SessionId) -> Option<&Arc<OpenSession>> {

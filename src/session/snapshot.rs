@@ -2,8 +2,8 @@
 
 use super::open::{OpenSession, verbosity_of, verbosity_of_filter};
 use crate::layer::scope::{Scope, Stamp};
-use crate::layer::span::without_raw_prefix;
-use crate::predicate::compiled::{Reach, reach_admits};
+use crate::predicate::plain_name;
+use crate::predicate::{Reach, reach_admits};
 use crate::value::Value;
 use imbl::GenericHashMap;
 use imbl::shared_ptr::DefaultSharedPtr;
@@ -86,8 +86,8 @@ impl Names {
     /// Whether this callsite can change nothing by itself: whatever it matches, its scope must supply.
     pub(crate) fn are_clear_of(&self, metadata: &Metadata<'_>) -> bool {
         let declares = |name: &str| self.index.contains(name) || self.linear.contains(name);
-        let is_tested_span = metadata.is_span() && self.spans.contains(without_raw_prefix(metadata.name()));
-        !is_tested_span && !metadata.fields().iter().any(|field| declares(without_raw_prefix(field.name())))
+        let is_tested_span = metadata.is_span() && self.spans.contains(plain_name(metadata.name()));
+        !is_tested_span && !metadata.fields().iter().any(|field| declares(plain_name(field.name())))
     }
 }
 

@@ -37,12 +37,21 @@ pub enum Value {
     Str(Text),
     /// What `?value` or `%value` printed: a visitor cannot tell `Debug` from `Display`.
     Debug(Text),
-    /// What an error's `Display` printed, its sources after it, each behind `: `.
+    /// What an error's `Display` printed.
     Error(Text),
     /// Bytes, at most `max_value_bytes` of them.
     Bytes(Bytes),
     /// A field named in `redact_fields`: its value was never kept, and no test is true of it.
     Redacted,
+}
+
+/// At most `max_bytes` of `text`, cut on a character boundary.
+pub(crate) fn kept_part(text: &str, max_bytes: usize) -> &str {
+    let mut end = max_bytes.min(text.len());
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    &text[..end]
 }
 
 /// Text of at most `max_value_bytes`, which remembers whether its end was cut off.
@@ -182,19 +191,15 @@ impl Text {
         Self { text: text.into(), cut: false }
     }
 
-    /// At most `max_bytes` of `text`, cut on a character boundary.
-    pub(crate) fn limited(text: &str, max_bytes: usize) -> Self {
-        let mut end = max_bytes.min(text.len());
-        while !text.is_char_boundary(end) {
-            end -= 1;
-        }
-        let kept = &text[..end];
-        Self { text: kept.to_owned(), cut: kept.len() < text.len() }
-    }
-
-    /// The kept part of a text known to have been cut where `cut` says so.
+    /// The kept part of a text, whose end was cut off where `cut` says so.
     pub(crate) fn kept(text: &str, cut: bool) -> Self {
         Self { text: text.to_owned(), cut }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn limited(text: &str, max_bytes: usize) -> Self {
+        let kept = kept_part(text, max_bytes);
+        Self::kept(kept, kept.len() < text.len())
     }
 
     fn view(&self) -> TextRef<'_> {
@@ -220,7 +225,7 @@ impl fmt::Display for Text {
 }
 
 impl Bytes {
-    /// At most `max_bytes` of `bytes`.
+    #[cfg(test)]
     pub(crate) fn limited(bytes: &[u8], max_bytes: usize) -> Self {
         let kept = &bytes[..bytes.len().min(max_bytes)];
         Self { bytes: kept.to_vec(), cut: kept.len() < bytes.len() }

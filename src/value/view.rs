@@ -1,6 +1,6 @@
 //! Values as a visitor sees them: borrowed, and tested without being stored.
 
-use super::{Number, quoted};
+use super::{Bytes, Number, Text, Value, quoted};
 use smallvec::SmallVec;
 use std::borrow::Cow;
 use std::fmt::{self, Write};
@@ -57,6 +57,23 @@ impl<'a> ValueRef<'a> {
         }
     }
 
+    /// The value with its texts copied.
+    pub(crate) fn to_value(self) -> Value {
+        match self {
+            Self::I64(value) => Value::I64(value),
+            Self::U64(value) => Value::U64(value),
+            Self::I128(value) => Value::I128(value),
+            Self::U128(value) => Value::U128(value),
+            Self::F64(value) => Value::F64(value),
+            Self::Bool(value) => Value::Bool(value),
+            Self::Str(text) => Value::Str(text.to_text()),
+            Self::Debug(text) => Value::Debug(text.to_text()),
+            Self::Error(text) => Value::Error(text.to_text()),
+            Self::Bytes { bytes, cut } => Value::Bytes(Bytes { bytes: bytes.to_vec(), cut }),
+            Self::Redacted => Value::Redacted,
+        }
+    }
+
     /// The number that the value is or that its whole text is written as.
     pub(crate) fn number(self) -> Option<Number> {
         match self {
@@ -88,6 +105,10 @@ impl<'a> TextRef<'a> {
     /// A text that was kept whole.
     pub(crate) fn whole(text: &'a str) -> Self {
         Self { text, cut: false }
+    }
+
+    fn to_text(self) -> Text {
+        Text::kept(self.text, self.cut)
     }
 
     fn unquoted(self) -> Cow<'a, str> {

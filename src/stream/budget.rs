@@ -1,0 +1,291 @@
+//! Bytes that may be buffered: a maximum over all rings, and the part of it that one ring holds.
+//!
+//! A push that had to ask the shared [`Budget`] each time would move one cache line between all producers of all
+//! sessions. So a ring leases bytes in chunks, spends them from its own [`Lease`], and gives the rest back when it has
+//! nothing buffered.
+
+use crossbeam_utils::CachePadded;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+
+/// What a ring leases at once, unless it needs more for one item.
+const CHUNK_BYTES: usize = 16 * 1024;
+
+/// A small maximum is shared out in at least this many chunks, so that one ring's chunk does not starve the others.
+const CHUNKS_AT_LEAST: usize = 64;
+
+/// The bytes that all rings of a router may hold together. Never more than the maximum is leased.
+#[derive(Debug)]
+pub(crate) struct Budget {
+    max_bytes: usize,
+    chunk_bytes: usize,
+    /// Written by every ring that leases, so kept away from the fields that are only read.
+    leased_bytes: CachePadded<AtomicUsize>,
+}
+
+/// One ring's part of the [`Budget`], and how much of it is in use. Dropping it gives everything back.
+///
+/// Always `used <= leased <= capacity_bytes`. The two numbers share one word and change together, which makes every
+/// answer true at one instant: a reservation is refused for want of bytes only if at some moment during the call there
+/// was no room. The one exception is a concurrent producer that has leased the last of the budget and is just about to
+/// add it here.
+#[derive(Debug)]
+pub(crate) struct Lease {
+    budget: Arc<Budget>,
+    capacity_bytes: u32,
+    /// An [`Account`], written by every push and every pop, so kept away from the fields that are only read.
+    account: CachePadded<AtomicU64>,
+}
+
+/// The two numbers in [`Lease::account`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Account {
+    used: u32,
+    leased: u32,
+}
+
+// Every atomic operation in this file is relaxed. The numbers guard no memory, each decision is made by one
+// compare-and-swap on one word, and all operations on one word have one order whatever their ordering argument. What
+// `release` needs beyond that (its `reserve` came first) is given by the queue that carried the item.
+
+impl Budget {
+    pub(crate) fn new(max_bytes: usize) -> Self {
+        Self {
+            max_bytes,
+            chunk_bytes: CHUNK_BYTES.min(max_bytes / CHUNKS_AT_LEAST),
+            leased_bytes: CachePadded::new(AtomicUsize::new(0)),
+        }
+    }
+
+    /// Bytes that rings hold or have set aside; 0 once all rings are empty and read, or gone.
+    pub(crate) fn leased_bytes(&self) -> usize {
+        self.leased_bytes.load(Relaxed)
+    }
+
+    /// Leases a chunk, or whatever between `at_least` and `at_most` is to be had.
+    fn lease(&self, at_least: u32, at_most: u32) -> Option<u32> {
+        let (at_least, at_most) = (at_least as usize, at_most as usize);
+        let wanted = self.chunk_bytes.max(at_least).min(at_most);
+        let mut granted = 0;
+        self.leased_bytes
+            .fetch_update(Relaxed, Relaxed, |leased| {
+                granted = wanted.min(self.max_bytes - leased);
+                (granted >= at_least).then_some(leased + granted)
+            })
+            .ok()?;
+        // Not more than `at_most`, so it always fits.
+        u32::try_from(granted).ok()
+    }
+
+    fn give_back(&self, bytes: u32) {
+        if bytes > 0 {
+            self.leased_bytes.fetch_sub(bytes as usize, Relaxed);
+        }
+    }
+}
+
+impl Lease {
+    /// A lease of nothing yet, that will never hold more than `capacity_bytes` (and never more than 4 GiB).
+    pub(crate) fn new(budget: Arc<Budget>, capacity_bytes: usize) -> Self {
+        let capacity_bytes = u32::try_from(capacity_bytes.min(budget.max_bytes)).unwrap_or(u32::MAX);
+        Self { budget, capacity_bytes, account: CachePadded::new(AtomicU64::new(0)) }
+    }
+
+    /// The size of the largest reservation that can ever succeed.
+    pub(crate) fn capacity_bytes(&self) -> u32 {
+        self.capacity_bytes
+    }
+
+    /// Bytes reserved and not yet released.
+    pub(crate) fn used_bytes(&self) -> usize {
+        self.load().used as usize
+    }
+
+    /// Takes `bytes` into use, leasing more where needed. `false`: there is no room, and nothing has changed.
+    pub(crate) fn reserve(&self, bytes: u32) -> bool {
+        let mut account = self.load();
+        loop {
+            let Some(used) = account.used.checked_add(bytes).filter(|used| *used <= self.capacity_bytes) else {
+                return false;
+            };
+            let seen = account;
+            account = if used > seen.leased {
+                let extended = self.extend(used - seen.leased, self.capacity_bytes - seen.leased);
+                let now = self.load();
+                if !extended && now == seen {
+                    return false;
+                }
+                now
+            } else {
+                match self.replace(seen, Account { used, ..seen }) {
+                    Ok(()) => return true,
+                    Err(now) => now,
+                }
+            };
+        }
+    }
+
+    /// Ends the use of `bytes` that were reserved; they stay leased.
+    pub(crate) fn release(&self, bytes: u32) {
+        // Cannot borrow from `leased` in the upper half: the reservation is in the lower half. It was made before the
+        // item was pushed, and whoever releases has popped the item, so it comes first in the order of this word too.
+        self.account.fetch_sub(u64::from(bytes), Relaxed);
+    }
+
+    /// Gives back what is leased and not in use. Writes nothing where that is nothing.
+    pub(crate) fn give_back_unused(&self) {
+        let mut account = self.load();
+        while account.leased > account.used {
+            let unused = account.leased - account.used;
+            match self.replace(account, Account { leased: account.used, ..account }) {
+                Ok(()) => return self.budget.give_back(unused),
+                Err(now) => account = now,
+            }
+        }
+    }
+
+    /// Leases more from the budget; `false` if the budget cannot give `missing` bytes.
+    #[cold]
+    fn extend(&self, missing: u32, at_most: u32) -> bool {
+        let Some(granted) = self.budget.lease(missing, at_most) else {
+            return false;
+        };
+        // Another producer may have extended the lease meanwhile; what would pass the capacity goes straight back.
+        let added_to = |account: Account| granted.min(self.capacity_bytes - account.leased);
+        let mut account = self.load();
+        while let Err(now) = self.replace(account, Account { leased: account.leased + added_to(account), ..account }) {
+            account = now;
+        }
+        self.budget.give_back(granted - added_to(account));
+        true
+    }
+
+    fn load(&self) -> Account {
+        Account::unpack(self.account.load(Relaxed))
+    }
+
+    fn replace(&self, seen: Account, new: Account) -> Result<(), Account> {
+        match self.account.compare_exchange_weak(seen.pack(), new.pack(), Relaxed, Relaxed) {
+            Ok(_) => Ok(()),
+            Err(now) => Err(Account::unpack(now)),
+        }
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        self.budget.give_back(Account::unpack(*self.account.get_mut()).leased);
+    }
+}
+
+impl Account {
+    fn pack(self) -> u64 {
+        u64::from(self.leased) << 32 | u64::from(self.used)
+    }
+
+    fn unpack(word: u64) -> Self {
+        Self { used: word as u32, leased: (word >> 32) as u32 }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::thread;
+
+    fn lease_of(budget: &Arc<Budget>, capacity_bytes: usize) -> Lease {
+        Lease::new(Arc::clone(budget), capacity_bytes)
+    }
+
+    #[test]
+    fn a_ring_leases_in_chunks_and_gives_the_unused_part_back() {
+        let budget = Arc::new(Budget::new(64 * CHUNK_BYTES));
+        let lease = lease_of(&budget, 10 * CHUNK_BYTES);
+        assert_eq!(budget.leased_bytes(), 0);
+        assert!(lease.reserve(100) && lease.reserve(200));
+        assert_eq!((lease.used_bytes(), budget.leased_bytes()), (300, CHUNK_BYTES));
+        lease.release(100);
+        assert_eq!((lease.used_bytes(), budget.leased_bytes()), (200, CHUNK_BYTES));
+        lease.give_back_unused();
+        assert_eq!(budget.leased_bytes(), 200);
+        lease.release(200);
+        lease.give_back_unused();
+        assert_eq!(budget.leased_bytes(), 0);
+    }
+
+    #[test]
+    fn an_item_larger_than_a_chunk_leases_what_it_needs() {
+        let budget = Arc::new(Budget::new(64 * CHUNK_BYTES));
+        let lease = lease_of(&budget, 10 * CHUNK_BYTES);
+        assert!(lease.reserve(3 * CHUNK_BYTES as u32));
+        assert_eq!(budget.leased_bytes(), 3 * CHUNK_BYTES);
+    }
+
+    #[test]
+    fn the_capacity_is_used_to_the_last_byte_and_never_passed() {
+        let budget = Arc::new(Budget::new(1000));
+        let lease = lease_of(&budget, 100);
+        assert!(lease.reserve(99) && !lease.reserve(2) && lease.reserve(1) && !lease.reserve(1));
+        assert!(lease.reserve(0));
+        assert_eq!((lease.used_bytes(), budget.leased_bytes()), (100, 100));
+        assert!(!lease.reserve(u32::MAX));
+    }
+
+    #[test]
+    fn the_budget_is_used_to_the_last_byte_and_never_passed() {
+        let budget = Arc::new(Budget::new(100));
+        let (first, second) = (lease_of(&budget, 80), lease_of(&budget, 80));
+        assert!(first.reserve(80) && !second.reserve(21) && second.reserve(20) && !second.reserve(1));
+        assert_eq!(budget.leased_bytes(), 100);
+    }
+
+    #[test]
+    fn a_lease_that_is_dropped_in_use_gives_everything_back() {
+        let budget = Arc::new(Budget::new(1 << 20));
+        let lease = lease_of(&budget, 1 << 20);
+        assert!(lease.reserve(50_000));
+        drop(lease);
+        assert_eq!(budget.leased_bytes(), 0);
+    }
+
+    #[test]
+    fn a_capacity_past_the_budget_or_past_4_gib_is_cut() {
+        let small = Arc::new(Budget::new(100));
+        assert_eq!(lease_of(&small, 1 << 20).capacity_bytes(), 100);
+        let endless = Arc::new(Budget::new(usize::MAX));
+        assert_eq!(lease_of(&endless, usize::MAX).capacity_bytes(), u32::MAX);
+        let nothing = Arc::new(Budget::new(0));
+        assert!(!lease_of(&nothing, 1 << 20).reserve(1));
+    }
+
+    #[test]
+    fn threads_that_reserve_and_give_back_never_pass_a_bound_and_end_at_zero() {
+        const MAX_BYTES: usize = 10_000;
+        const CAPACITY_BYTES: usize = 4_000;
+        let budget = Arc::new(Budget::new(MAX_BYTES));
+        let leases: Vec<Lease> = (0..3).map(|_| lease_of(&budget, CAPACITY_BYTES)).collect();
+        thread::scope(|scope| {
+            for thread_index in 0..4 {
+                let (leases, budget) = (&leases, &budget);
+                scope.spawn(move || {
+                    for round in 0..20_000 {
+                        let lease = &leases[(round + thread_index) % leases.len()];
+                        let bytes = (round * 37 % 1_500) as u32;
+                        let reserved = lease.reserve(bytes);
+                        assert!(budget.leased_bytes() <= MAX_BYTES);
+                        assert!(lease.used_bytes() <= CAPACITY_BYTES);
+                        if reserved {
+                            lease.release(bytes);
+                        }
+                        if round % 5 == 0 {
+                            lease.give_back_unused();
+                        }
+                    }
+                });
+            }
+        });
+        assert!(leases.iter().all(|lease| lease.used_bytes() == 0));
+        leases.iter().for_each(Lease::give_back_unused);
+        assert_eq!(budget.leased_bytes(), 0);
+    }
+}

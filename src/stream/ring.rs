@@ -1,0 +1,224 @@
+//! The bounded queue between producers and one reader, which counts exactly what it loses.
+//!
+//! # The account
+//! Every item that is pushed is afterwards in exactly one place: read, lost or buffered. So, whenever no call is under
+//! way, `pushed = popped + lost() + len()`, and [`bytes`](Ring::bytes) is the sum of what is buffered. While calls are
+//! under way, each number is by itself one that was true at an instant during the question (never torn, never
+//! negative), but their sum may be off by the pushes and pops under way: dropping the oldest counts an item as lost just
+//! before it leaves the queue, and an item that is being pushed is nowhere yet.
+//!
+//! # Where a loss is announced
+//! [`pop`](Ring::pop) says how many items were lost before the one it returns. There are two kinds of losses, because
+//! there are two places where the gap is:
+//! - A *refused* item would have been the newest, so the gap is behind everything buffered. Each entry therefore bears the
+//!   number of items refused before it was pushed.
+//! - A *displaced* item was the oldest, so the gap is before everything buffered. It is counted before it is taken out,
+//!   and the reader looks at that count after it took its own item: whatever was displaced before it is counted by
+//!   then. The reader may also see displacements of items behind its own, and so announce them a few items early; it
+//!   cannot announce them late or twice.
+
+use super::budget::{Budget, Lease};
+use crossbeam_queue::ArrayQueue;
+use crossbeam_utils::CachePadded;
+use smallvec::SmallVec;
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+
+/// What a full ring gives up. Either way the loss is counted and announced.
+///
+/// Full means: the session's entries or bytes are used up, or the bytes of all sessions together.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Overflow {
+    /// The oldest unread events make room: what is read last is what happened last. Fits watching live.
+    ///
+    /// An event that alone is larger than the ring's bytes is lost itself. So is one that finds no bytes left though its
+    /// own ring is empty, because other sessions hold them.
+    #[default]
+    DropOldest,
+    /// New events are lost until the reader has made room: what is read first is what happened first. Fits recording
+    /// how something began.
+    DropNewest,
+}
+
+/// A bounded lock-free queue of items with their sizes, for any number of producers and one reader.
+///
+/// More than one reader loses nothing and breaks no count, but then nobody can tell which reader saw a loss first.
+pub(crate) struct Ring<T> {
+    // Before the lease, so that the items are gone before their bytes are given to others.
+    queue: ArrayQueue<Entry<T>>,
+    lease: Lease,
+    overflow: Overflow,
+    /// Written only when something is lost, so the reader's look at it usually costs no cache miss.
+    losses: CachePadded<Losses>,
+    /// The losses that the reader was told of, so that it is never told of fewer. Written by the reader alone.
+    announced: CachePadded<AtomicU64>,
+}
+
+/// What a push dropped, for the caller to recycle: the displaced items from the oldest on, or the refused item itself.
+///
+/// Only a push that drops more than four items (a large one in place of many small ones) allocates.
+pub(crate) type Displaced<T> = SmallVec<[T; 4]>;
+
+/// What the reader found.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Popped<T> {
+    /// The oldest item, and how many items were lost before it since the ring was made.
+    Item { item: T, lost: u64 },
+    /// Nothing is buffered; the number of items that were lost since the ring was made.
+    Empty { lost: u64 },
+}
+
+struct Entry<T> {
+    item: T,
+    bytes: u32,
+    refused_before: u64,
+}
+
+#[derive(Default)]
+struct Losses {
+    displaced: AtomicU64,
+    refused: AtomicU64,
+}
+
+impl<T> Ring<T> {
+    /// Allocates the whole queue. A `capacity` of 0 counts as 1; `capacity_bytes` is cut to 4 GiB and to the budget.
+    pub(crate) fn new(overflow: Overflow, capacity: usize, capacity_bytes: usize, budget: Arc<Budget>) -> Self {
+        Self {
+            queue: ArrayQueue::new(capacity.max(1)),
+            lease: Lease::new(budget, capacity_bytes),
+            overflow,
+            losses: CachePadded::default(),
+            announced: CachePadded::default(),
+        }
+    }
+
+    /// Appends an item that holds `bytes` of memory, or loses something by policy; returns what was lost.
+    ///
+    /// Wake the reader after every push, also after one that lost its item: a reader that waits wants to know.
+    pub(crate) fn push(&self, item: T, bytes: usize) -> Displaced<T> {
+        let mut displaced = Displaced::new();
+        match u32::try_from(bytes) {
+            Ok(bytes) if bytes <= self.lease.capacity_bytes() => {
+                // Relaxed: only a number. A thread's own refusals are in it, as are those that happened before this
+                // push in any way that another thread could tell.
+                let entry = Entry { item, bytes, refused_before: self.losses.refused.load(Relaxed) };
+                match self.overflow {
+                    Overflow::DropOldest => self.push_over_oldest(entry, &mut displaced),
+                    Overflow::DropNewest => self.push_or_refuse(entry, &mut displaced),
+                }
+            }
+            // No room could be made for it, so nothing is dropped for it.
+            _ => self.refuse(item, &mut displaced),
+        }
+        displaced
+    }
+
+    /// Takes the oldest item. Where there is none, the ring's unused bytes go back to the budget.
+    pub(crate) fn pop(&self) -> Popped<T> {
+        // Before the look into the queue: what is lost after the ring was found empty has its place behind what is
+        // pushed in between.
+        let lost_before_look = self.lost();
+        let Some(entry) = self.queue.pop() else {
+            self.lease.give_back_unused();
+            return Popped::Empty { lost: self.announce(lost_before_look) };
+        };
+        self.lease.release(entry.bytes);
+        // After the pop, and relaxed: the queue's head moves by SeqCst compare-and-swaps alone, so the one that took our
+        // item synchronizes with all that took older ones, and their counting came before. Fails otherwise:
+        // `dropping_the_oldest_is_exact_with_many_producers`.
+        let lost = entry.refused_before + self.losses.displaced.load(Relaxed);
+        Popped::Item { item: entry.item, lost: self.announce(lost) }
+    }
+
+    /// Items lost so far. Never decreases, and is never a number that the count did not pass through.
+    pub(crate) fn lost(&self) -> u64 {
+        // Acquire pairs with the Release in `displace_oldest` and `refuse`: whoever knows of a loss and then looks into
+        // the queue finds what was pushed before that loss. The sum of two reads is a count that was true in between,
+        // since both only grow and do so by one.
+        self.losses.displaced.load(Acquire) + self.losses.refused.load(Acquire)
+    }
+
+    /// Items buffered; between 0 and the capacity.
+    pub(crate) fn len(&self) -> usize {
+        self.queue.len()
+    }
+
+    /// Bytes of what is buffered, and of pushes under way; between 0 and the ring's and the budget's maximum.
+    pub(crate) fn bytes(&self) -> usize {
+        self.lease.used_bytes()
+    }
+
+    fn push_over_oldest(&self, mut entry: Entry<T>, displaced: &mut Displaced<T>) {
+        while !self.lease.reserve(entry.bytes) {
+            if !self.displace_oldest(displaced) {
+                return displaced.push(entry.item);
+            }
+        }
+        while let Err(returned) = self.queue.push(entry) {
+            if !self.displace_oldest(displaced) {
+                self.lease.release(returned.bytes);
+                return displaced.push(returned.item);
+            }
+            entry = returned;
+        }
+    }
+
+    fn push_or_refuse(&self, entry: Entry<T>, displaced: &mut Displaced<T>) {
+        if !self.lease.reserve(entry.bytes) {
+            return self.refuse(entry.item, displaced);
+        }
+        if let Err(returned) = self.queue.push(entry) {
+            self.lease.release(returned.bytes);
+            self.refuse(returned.item, displaced);
+        }
+    }
+
+    /// Counts a loss, then drops the oldest item. `false`: the reader has just emptied the ring, and the caller must
+    /// drop its own item instead, since the reader may have been told of the loss already.
+    fn displace_oldest(&self, displaced: &mut Displaced<T>) -> bool {
+        // Release pairs with the Acquire in `lost`. That the count is seen by the reader of a later item needs no more
+        // than its place before the pop, see `pop`.
+        self.losses.displaced.fetch_add(1, Release);
+        let Some(oldest) = self.queue.pop() else {
+            return false;
+        };
+        self.lease.release(oldest.bytes);
+        displaced.push(oldest.item);
+        true
+    }
+
+    fn refuse(&self, item: T, displaced: &mut Displaced<T>) {
+        // Release pairs with the Acquire in `lost`: a reader that finds the ring empty and announces this loss has seen
+        // all that this thread pushed before.
+        self.losses.refused.fetch_add(1, Release);
+        displaced.push(item);
+    }
+
+    /// Remembers and returns what the reader is told. An item whose producer was slow may bear an older count than the
+    /// item before it; the reader is told the newer one again.
+    fn announce(&self, lost: u64) -> u64 {
+        // Relaxed: one number, compared with itself alone. The load spares the write where nothing was lost.
+        let announced = self.announced.load(Relaxed);
+        if lost <= announced {
+            return announced;
+        }
+        self.announced.fetch_max(lost, Relaxed).max(lost)
+    }
+}
+
+impl<T> fmt::Debug for Ring<T> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Ring")
+            .field("len", &self.len())
+            .field("bytes", &self.bytes())
+            .field("lost", &self.lost())
+            .field("overflow", &self.overflow)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests;
