@@ -3,7 +3,7 @@
 //! # The account
 //! Every item that is pushed is afterwards in exactly one place: read, lost or buffered. So, whenever no call is under
 //! way, `pushed = popped + lost() + len()`, and [`bytes`](Ring::bytes) is the sum of what is buffered. While calls are
-//! under way, each number is by itself one that was true at an instant during the question (never torn, never
+//! under way, each count is by itself one that was true at an instant during the question (never torn, never
 //! negative), but their sum may be off by the pushes and pops under way: dropping the oldest counts an item as lost just
 //! before it leaves the queue, and an item that is being pushed is nowhere yet.
 //!
@@ -124,7 +124,7 @@ impl<T> Ring<T> {
             self.lease.give_back_unused();
             return Popped::Empty { lost: self.announce(lost_before_look) };
         };
-        self.lease.release(entry.bytes);
+        self.lease.release_by_reader(entry.bytes);
         // After the pop, and relaxed: the queue's head moves by SeqCst compare-and-swaps alone, so the one that took our
         // item synchronizes with all that took older ones, and their counting came before. Fails otherwise:
         // `dropping_the_oldest_is_exact_with_many_producers`.
