@@ -23,8 +23,13 @@ const MAX_REBUILD_WAIT: Duration = Duration::from_secs(1);
 
 /// When, after a rebuild, callsites are settled again: one that was being registered meanwhile may have been left
 /// at an interest from before, and how long its registration takes is up to other layers.
-const SETTLE_AFTER: [Duration; 5] =
-    [Duration::ZERO, Duration::from_millis(20), Duration::from_millis(200), Duration::from_secs(1), Duration::from_secs(5)];
+const SETTLE_AFTER: [Duration; 5] = [
+    Duration::ZERO,
+    Duration::from_millis(20),
+    Duration::from_millis(200),
+    Duration::from_secs(1),
+    Duration::from_secs(5),
+];
 
 /// How soon to look again at what some producer was still holding.
 const RETRY_FREEING_AFTER: Duration = Duration::from_millis(20);
@@ -87,7 +92,8 @@ impl Control {
 
     /// Whether every rebuild asked for so far is done.
     pub(crate) fn is_settled(&self) -> bool {
-        *self.rebuilds_done.lock().unwrap_or_else(PoisonError::into_inner) >= self.rebuilds_asked.load(Ordering::Acquire)
+        *self.rebuilds_done.lock().unwrap_or_else(PoisonError::into_inner)
+            >= self.rebuilds_asked.load(Ordering::Acquire)
     }
 
     /// Asks for the interest of other layers to be learned where it is not known.
@@ -210,7 +216,8 @@ fn settle(shared: &Shared) {
 /// Asks, for each callsite wanted here, whether any other layer wants it, while this router says it does not.
 fn learn(shared: &Shared) {
     for instance in shared.live_instances() {
-        let wanted: Vec<_> = instance.callsites().all().into_iter().filter(|metadata| instance.wants(metadata)).collect();
+        let wanted: Vec<_> =
+            instance.callsites().all().into_iter().filter(|metadata| instance.wants(metadata)).collect();
         let Some(dispatch) = instance.dispatch() else { continue };
         instance.callsites().learn(wanted, |metadata| {
             let ask = || asking(Asker::Probe(shared.id), || dispatch.register_callsite(metadata));

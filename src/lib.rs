@@ -16,5 +16,5 @@ pub use layer::TapLayer;
 pub use predicate::{Keys, Predicate, PredicateError};
 pub use router::{RouterStats, TapRouter, TapRouterBuilder, WatchError};
 pub use session::{Session, SessionId, SessionInfo};
-pub use stream::{EndReason, EventStream, Item, Lost, LossReason, Overflow, SessionStats, TryRecvError};
+pub use stream::{EndReason, EventStream, Item, LossReason, Lost, Overflow, SessionStats, TryRecvError};
 pub use value::{Text, Value};

@@ -121,7 +121,9 @@ impl TapRouter {
         if let Some(field) = redacted {
             return Err(WatchError(Refusal::TestsRedactedField { field }));
         }
-        self.0.try_open(session).ok_or(WatchError(Refusal::TooManySessions { max_sessions: self.0.config.max_sessions }))
+        self.0
+            .try_open(session)
+            .ok_or(WatchError(Refusal::TooManySessions { max_sessions: self.0.config.max_sessions }))
     }
 
     /// The open sessions, oldest first.

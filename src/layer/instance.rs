@@ -194,8 +194,8 @@ impl Instance {
         let known = self.spans.get(&id).filter(|span| std::ptr::eq(span.metadata(), metadata));
         known.unwrap_or_else(|| {
             let config = &self.shared.config;
-            let visible = config.always_tracks(metadata)
-                || metadata.fields().is_empty() && !config.denies(metadata.target());
+            let visible =
+                config.always_tracks(metadata) || metadata.fields().is_empty() && !config.denies(metadata.target());
             self.spans.insert(&id, Span::new(id.into_u64(), metadata, Fields::default(), visible))
         })
     }

@@ -10,6 +10,8 @@ mod downcast;
 mod facts;
 pub(crate) mod guard;
 mod instance;
+#[cfg(feature = "log")]
+pub(crate) mod log_level;
 mod repair;
 mod route;
 pub(crate) mod scope;

@@ -179,12 +179,7 @@ fn indexed_sessions(snapshot: &Snapshot, chain: &[Arc<CapturedSpan>]) -> Session
 }
 
 /// Adds the sessions that the index keeps for this key and value, each once.
-pub(crate) fn extend_from_index(
-    found: &mut Sessions,
-    snapshot: &Snapshot,
-    key: &str,
-    text: Option<&str>,
-) {
+pub(crate) fn extend_from_index(found: &mut Sessions, snapshot: &Snapshot, key: &str, text: Option<&str>) {
     let bucket = text.and_then(|text| snapshot.index.get(&index_hash(key, text)));
     for session in bucket.into_iter().flatten() {
         if !found.iter().any(|known| Arc::ptr_eq(known, session)) {

@@ -109,12 +109,8 @@ impl Instance {
         let Some(leaf) = leaf else { return Arc::clone(snapshot.outside()) };
         let tree = self.tree_of(Some(leaf), context);
         // The counts are read before the fields: a record in between makes the stamp stale, not the scope wrong.
-        let stamp = Stamp {
-            epoch,
-            tree,
-            deciding_records: self.trees.deciding(tree),
-            all_records: self.trees.all(tree),
-        };
+        let stamp =
+            Stamp { epoch, tree, deciding_records: self.trees.deciding(tree), all_records: self.trees.all(tree) };
         if let Some(scope) = leaf.scope().filter(|scope| scope.stamp == stamp) {
             return scope;
         }

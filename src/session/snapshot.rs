@@ -62,7 +62,11 @@ impl Snapshot {
 
     /// The most verbose level any session can match.
     pub(crate) fn level(&self) -> LevelFilter {
-        self.reach.iter().map(|reach| reach.level).max_by_key(|level| verbosity_of_filter(*level)).unwrap_or(LevelFilter::OFF)
+        self.reach
+            .iter()
+            .map(|reach| reach.level)
+            .max_by_key(|level| verbosity_of_filter(*level))
+            .unwrap_or(LevelFilter::OFF)
     }
 
     /// The scope of events outside any span.

@@ -15,12 +15,12 @@ pub(crate) mod wait;
 
 pub use ring::Overflow;
 
+use crate::control::Retired;
 use crate::event::CapturedEvent;
 use crate::layer::guard::{Guard, run_user_code};
 use crate::router::Shared;
 use crate::session::SessionId;
 use crate::session::open::OpenSession;
-use crate::control::Retired;
 use ring::Popped;
 use std::fmt;
 use std::pin::Pin;

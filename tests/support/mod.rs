@@ -1,0 +1,104 @@
+//! What the integration tests share. `tracing`'s state is the process's: a test with a global subscriber has its own.
+#![allow(dead_code, reason = "each test binary uses a part")]
+
+use std::io;
+use std::process::{Command, Stdio};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+use tracing_tap::{CapturedEvent, EventStream, Item};
+
+/// A bound on every wait of a test; reaching it is a failure.
+pub const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Declares tests that each run in a process of their own, whoever runs them.
+#[macro_export]
+macro_rules! isolated {
+    ($($(#[$attribute:meta])* fn $name:ident() $body:block)*) => {
+        $(
+            #[test]
+            $(#[$attribute])*
+            fn $name() {
+                fn body() $body
+                $crate::support::in_own_process(concat!(module_path!(), "::", stringify!($name)), body);
+            }
+        )*
+    };
+}
+
+const ISOLATED: &str = "TRACING_TAP_TEST_IS_ISOLATED";
+
+/// Runs a test in a process of its own: this one if nextest has made one, a child otherwise.
+pub fn in_own_process(path: &str, body: fn()) {
+    if std::env::var_os("NEXTEST").is_some() || std::env::var_os(ISOLATED).is_some() {
+        return body();
+    }
+    let (_, name) = path.split_once("::").expect("a test's path begins with its crate");
+    let mut child = Command::new(std::env::current_exe().expect("a test is a file"))
+        .args([name, "--exact", "--nocapture"])
+        .env(ISOLATED, "1")
+        .stdin(Stdio::null())
+        .spawn()
+        .expect("a test can start itself");
+    let status = wait_for("the isolated test to end", || child.try_wait().expect("a child can be waited for"));
+    assert!(status.success(), "the isolated test failed: {status}");
+}
+
+/// Waits, for a bounded time, until `look` finds something.
+#[track_caller]
+pub fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + PATIENCE * 3;
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(Instant::now() < deadline, "waited too long for {what}");
+        std::thread::park_timeout(Duration::from_millis(1));
+    }
+}
+
+/// Waits, for a bounded time, until `holds`.
+#[track_caller]
+pub fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
+    wait_for(what, || holds().then_some(()));
+}
+
+/// The events available now.
+pub fn events(stream: &mut EventStream) -> Vec<Arc<CapturedEvent>> {
+    stream.drain().filter_map(Item::into_event).collect()
+}
+
+/// The messages of the events available now.
+pub fn messages(stream: &mut EventStream) -> Vec<String> {
+    events(stream).iter().map(|event| event.message().to_owned()).collect()
+}
+
+/// Where a `fmt` layer of a test writes: `fmt::layer().with_writer(output.clone())`.
+#[derive(Clone, Debug, Default)]
+pub struct Output(Arc<Mutex<Vec<u8>>>);
+
+impl Output {
+    /// What was written so far, line by line.
+    pub fn lines(&self) -> Vec<String> {
+        let bytes = self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        String::from_utf8_lossy(&bytes).lines().map(str::to_owned).collect()
+    }
+}
+
+impl io::Write for Output {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl<'a> tracing_subscriber::fmt::MakeWriter<'a> for Output {
+    type Writer = Self;
+
+    fn make_writer(&'a self) -> Self {
+        self.clone()
+    }
+}
