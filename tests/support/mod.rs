@@ -1,5 +1,5 @@
 //! What the integration tests share. `tracing`'s state is the process's: a test with a global subscriber has its own.
-#![allow(dead_code, reason = "each test binary uses a part")]
+#![allow(dead_code, unreachable_pub, reason = "each test binary uses a part of it")]
 
 use std::io;
 use std::process::{Command, Stdio};
