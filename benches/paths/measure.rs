@@ -1,0 +1,38 @@
+//! Timing of one operation: the median of many short batches, so that an interruption spoils a batch, not the result.
+
+use std::time::{Duration, Instant};
+
+const BATCHES: usize = 101;
+const BATCH_TIME: Duration = Duration::from_millis(2);
+
+/// Nanoseconds per call of `operation`.
+pub(crate) fn nanoseconds(mut operation: impl FnMut()) -> f64 {
+    let calls = calibrate(&mut operation);
+    median((0..BATCHES).map(|_| time(calls, &mut operation).as_nanos() as f64 / calls as f64).collect())
+}
+
+/// Nanoseconds of one call of something too slow or too rare for batches.
+pub(crate) fn nanoseconds_each(times: usize, mut operation: impl FnMut()) -> f64 {
+    median((0..times).map(|_| time(1, &mut operation).as_nanos() as f64).collect())
+}
+
+fn calibrate(operation: &mut impl FnMut()) -> usize {
+    let mut calls = 1;
+    while time(calls, operation) < BATCH_TIME {
+        calls *= 2;
+    }
+    calls
+}
+
+fn time(calls: usize, operation: &mut impl FnMut()) -> Duration {
+    let start = Instant::now();
+    for _ in 0..calls {
+        operation();
+    }
+    start.elapsed()
+}
+
+pub(crate) fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}
