@@ -1,7 +1,7 @@
 //! What a router was built with; it never changes.
 
+use crate::level::{verbosity_of, verbosity_of_filter};
 use crate::predicate::target_within;
-use crate::session::open::{verbosity_of, verbosity_of_filter};
 use rustc_hash::FxHashSet;
 use tracing_core::{LevelFilter, Metadata};
 

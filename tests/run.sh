@@ -20,9 +20,8 @@ for features in "" "--features log" "--features cli" "--all-features"; do
     cargo clippy --quiet --all-targets $features -- --deny warnings
 done
 
-step "the core builds alone, and no dependency needs a newer Rust than it says"
+step "the core builds alone"
 cargo build --quiet --no-default-features --lib
-tests/msrv.sh
 
 step "tests, each in its own process"
 cargo nextest run --all-features

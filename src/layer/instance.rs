@@ -2,14 +2,14 @@
 
 use super::callsite::{Callsites, key_of};
 use super::capture;
-use super::guard::Guard;
 use super::span::{Ancestry, Span, Spans};
 use super::thread::{self, Asker, Decision};
 use super::tree::{NO_TREE, Trees};
 use crate::event::Fields;
-use crate::router::Shared;
-use crate::session::open::verbosity_of;
+use crate::guard::Guard;
+use crate::level::verbosity_of;
 use crate::session::snapshot::Snapshot;
+use crate::shared::Shared;
 use crate::value::Value;
 use crossbeam_utils::CachePadded;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -105,12 +105,12 @@ impl Instance {
     /// Answers for a callsite: never `always`, so that `enabled` is asked before every event and span.
     pub(super) fn register_callsite(&self, metadata: &'static Metadata<'static>) -> Interest {
         let asker = thread::with(|state| state.asker.get());
-        if asker == Asker::Probe(self.shared.id) {
+        if asker == Asker::Probe(self.shared.router) {
             return Interest::never();
         }
         let kept = metadata.is_span() && self.shared.config.always_tracks(metadata);
-        if self.callsites.register(metadata, kept, self.shared.id) && self.epoch() != 0 {
-            self.shared.control.learn();
+        if self.callsites.register(metadata, kept, self.shared.router) && self.epoch() != 0 {
+            self.shared.inbox.learn();
         }
         if self.wants(metadata) { Interest::sometimes() } else { Interest::never() }
     }

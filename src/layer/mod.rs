@@ -3,19 +3,14 @@
 //! An event passes, in this order, `max_level_hint` and `register_callsite` ([`instance`]), `enabled` ([`veto`]),
 //! `event_enabled` ([`repair`]) and `on_event` ([`route`]); it is stopped at the first that can decide.
 
-mod bits;
-pub(crate) mod callsite;
+mod callsite;
 mod capture;
 mod downcast;
 mod facts;
-pub(crate) mod guard;
 mod instance;
-#[cfg(feature = "log")]
-pub(crate) mod log_level;
 mod repair;
 mod route;
-pub(crate) mod scope;
-pub(crate) mod span;
+mod span;
 pub(crate) mod thread;
 mod tree;
 mod veto;
@@ -23,6 +18,7 @@ mod visit;
 
 pub(crate) use instance::Instance;
 
+use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
 use tracing_core::span::{Attributes, Id, Record};
@@ -40,6 +36,8 @@ pub struct TapLayer<S> {
     /// Makes the registry know us as a layer with a filter: with a place in the sum of all layers' interest, and
     /// without a say in what the others see. Every other hook is ours, since `Filtered` looks spans up in each.
     filtered: Filtered<Nothing, TapFilter, S>,
+    /// The router lives as long as its layers: an application may have dropped its own handle.
+    _router: Arc<dyn Any + Send + Sync>,
 }
 
 /// The filter that speaks for the layer where interests and level hints are summed up.
@@ -54,8 +52,8 @@ impl<S> TapLayer<S>
 where
     S: Subscriber + for<'lookup> LookupSpan<'lookup>,
 {
-    pub(crate) fn new(instance: Arc<Instance>) -> Self {
-        Self { filtered: Filtered::new(Nothing, TapFilter(Arc::clone(&instance))), instance }
+    pub(crate) fn new(instance: Arc<Instance>, router: Arc<dyn Any + Send + Sync>) -> Self {
+        Self { filtered: Filtered::new(Nothing, TapFilter(Arc::clone(&instance))), instance, _router: router }
     }
 }
 

@@ -1,17 +1,17 @@
 //! Stage 3: the exact predicate over event and scope, one capture, and a push into each ring.
 
-use super::bits::Bits;
 use super::callsite::{Callsites, key_of};
 use super::capture::capture;
 use super::facts::Facts;
-use super::guard::Guard;
 use super::instance::Instance;
-use super::scope::{Candidate, Chain, Scope, Sessions, Standing, extend_from_index, satisfied_by_spans};
 use super::span::Span;
 use super::visit::{Sink, Visitor};
 use crate::config::Config;
-use crate::predicate::Test;
-use crate::session::open::{Offer, OpenSession, verbosity_of};
+use crate::guard::Guard;
+use crate::level::verbosity_of;
+use crate::predicate::{Bits, Test};
+use crate::session::open::{Offer, OpenSession};
+use crate::session::scope::{Candidate, Chain, Scope, Sessions, Standing, extend_from_index, satisfied_by_spans};
 use crate::session::snapshot::Snapshot;
 use crate::value::ValueRef;
 use smallvec::SmallVec;

@@ -4,9 +4,9 @@
 //! while they hold a span's extensions locked, and an event of such a value, or of another thread in the same
 //! span, would wait there for code nobody knows.
 
-use super::scope::Scope;
 use crate::event::{CapturedSpan, Fields};
 use crate::predicate::plain_name;
+use crate::session::scope::Scope;
 use crate::value::Value;
 use dashmap::DashMap;
 use rustc_hash::FxBuildHasher;

@@ -14,8 +14,6 @@ pub(crate) struct ThreadState {
     pub(super) asked: Cell<usize>,
     /// Set while other filters' bits are being repaired.
     pub(super) reasking: Cell<bool>,
-    /// Set while this crate runs code of its users on this thread.
-    pub(super) busy: Cell<bool>,
     /// Who is asking for callsites' interest on this thread.
     pub(super) asker: Cell<Asker>,
 }
@@ -51,7 +49,6 @@ impl ThreadState {
             decision: Cell::new(Decision::STALE),
             asked: Cell::new(0),
             reasking: Cell::new(false),
-            busy: Cell::new(false),
             asker: Cell::new(Asker::Others),
         }
     }

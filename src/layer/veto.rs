@@ -5,12 +5,12 @@
 //! is not known lets the event through: not knowing only costs time.
 
 use super::callsite::{Callsites, Word, key_of};
-use super::guard::Guard;
 use super::instance::Instance;
-use super::scope::{Chain, Scope, Stamp};
 use super::span::Span;
 use super::thread::{self, Decision};
-use crate::session::open::verbosity_of;
+use crate::guard::Guard;
+use crate::level::verbosity_of;
+use crate::session::scope::{Chain, Scope, Stamp};
 use crate::session::snapshot::Snapshot;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;

@@ -1,6 +1,6 @@
 //! Reading values out of `tracing`: one place where code of the users runs, bounded and guarded.
 
-use super::guard::run_user_code;
+use crate::guard::run_user_code;
 use crate::predicate::plain_name;
 use crate::value::{TextRef, ValueRef};
 use std::cell::Cell;
@@ -19,7 +19,7 @@ pub(crate) trait Sink {
     fn take(&mut self, name: &'static str, value: ValueRef<'_>);
 }
 
-/// Hands values to a [`Sink`], none longer than `max_value_bytes`. Callers hold the [`Guard`](super::guard::Guard).
+/// Hands values to a [`Sink`], none longer than `max_value_bytes`. Callers hold the [`Guard`](crate::guard::Guard).
 pub(crate) struct Visitor<'a, K> {
     pub(crate) sink: &'a mut K,
     pub(crate) max_value_bytes: usize,
@@ -33,7 +33,7 @@ impl<K: Sink> Visitor<'_, K> {
         }
     }
 
-    fn take_formatted(&mut self, field: &Field, value: &dyn fmt::Debug, kind: fn(TextRef<'_>) -> ValueRef<'_>) {
+    fn take_formatted(&mut self, field: &Field, value: &dyn fmt::Debug, kind: impl Fn(TextRef<'_>) -> ValueRef<'_>) {
         let name = plain_name(field.name());
         if self.sink.wants(name) {
             with_formatted(value, self.max_value_bytes, |text| self.sink.take(name, kind(text)));
@@ -77,11 +77,11 @@ impl<K: Sink> Visit for Visitor<'_, K> {
     }
 
     fn record_error(&mut self, field: &Field, value: &(dyn Error + 'static)) {
-        self.take_formatted(field, &format_args!("{value}"), |text| ValueRef::Error(text));
+        self.take_formatted(field, &format_args!("{value}"), TextRef::error);
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        self.take_formatted(field, value, |text| ValueRef::Debug(text));
+        self.take_formatted(field, value, TextRef::debug);
     }
 }
 

@@ -63,8 +63,8 @@ impl FieldTest {
         self.keys.as_slice()
     }
 
-    /// What the field's value must be like.
-    pub(crate) fn check(&self) -> &Check {
+    #[cfg(test)]
+    pub(super) fn check(&self) -> &Check {
         &self.check
     }
 
@@ -178,8 +178,8 @@ impl Bound {
         Self { text, number }
     }
 
-    /// The text that, as a bound, is this one again.
-    pub(crate) fn as_str(&self) -> &str {
+    #[cfg(test)]
+    pub(super) fn as_str(&self) -> &str {
         &self.text
     }
 

@@ -1,5 +1,6 @@
 //! Predicates: which events a session is about.
 
+mod bits;
 mod compiled;
 mod error;
 mod expression;
@@ -13,6 +14,7 @@ mod tests;
 pub use error::PredicateError;
 pub use keys::Keys;
 
+pub(crate) use bits::Bits;
 pub(crate) use compiled::Compiled;
 pub(crate) use expression::Node;
 pub(crate) use field::{Check, FieldTest, Relation};

@@ -1,11 +1,15 @@
 //! What an operator asks for: a predicate and its limits.
 
+mod account;
 pub(crate) mod open;
 pub(crate) mod registry;
+pub(crate) mod scope;
 pub(crate) mod snapshot;
 
+pub use account::{EndReason, SessionStats};
+
 use crate::predicate::Predicate;
-use crate::stream::Overflow;
+use crate::queue::Overflow;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::num::NonZeroUsize;
@@ -52,7 +56,7 @@ pub struct SessionInfo {
     /// When it was opened, by the system's clock.
     pub opened_at: SystemTime,
     /// What it has counted so far.
-    pub stats: crate::stream::SessionStats,
+    pub stats: SessionStats,
 }
 
 impl Session {

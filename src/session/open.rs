@@ -1,12 +1,13 @@
 //! An open session: what producers push into and its one reader drains.
 
-use super::{Session, SessionId, SessionInfo};
+use super::{EndReason, Session, SessionId, SessionInfo, SessionStats};
 use crate::event::CapturedEvent;
+use crate::guard::{Guard, run_user_code};
+use crate::level::verbosity_of_filter;
 use crate::predicate::Compiled;
-use crate::stream::budget::Budget;
-use crate::stream::ring::{Popped, Ring};
-use crate::stream::wait::ReaderWait;
-use crate::stream::{EndReason, SessionStats};
+use crate::queue::budget::Budget;
+use crate::queue::ring::{Popped, Ring};
+use crate::queue::wait::ReaderWait;
 use crossbeam_utils::CachePadded;
 use once_cell::race::OnceBox;
 use std::sync::Arc;
@@ -78,7 +79,7 @@ impl OpenSession {
     pub(crate) fn end(&self, reason: EndReason) -> bool {
         let first = self.ended.compare_exchange(0, reason.code(), Ordering::AcqRel, Ordering::Acquire).is_ok();
         if first {
-            crate::stream::wake(&self.reader);
+            wake(&self.reader);
         }
         first
     }
@@ -92,7 +93,7 @@ impl OpenSession {
         if offer != Offer::Ended {
             let ring = self.ring.get_or_init(|| Box::new(self.new_ring()));
             drop(ring.push(Arc::clone(event), bytes));
-            crate::stream::wake(&self.reader);
+            wake(&self.reader);
         }
         offer
     }
@@ -162,19 +163,10 @@ impl OpenSession {
     }
 }
 
-/// How verbose a level is, as a number: 1 for ERROR to 5 for TRACE.
-#[inline]
-pub(crate) fn verbosity_of(level: tracing_core::Level) -> u8 {
-    match level {
-        tracing_core::Level::ERROR => 1,
-        tracing_core::Level::WARN => 2,
-        tracing_core::Level::INFO => 3,
-        tracing_core::Level::DEBUG => 4,
-        tracing_core::Level::TRACE => 5,
+/// Wakes a reader that waits. Its waker is the executor's code: what that logs is not routed, and its panic stays its own.
+fn wake(reader: &ReaderWait) {
+    if let Some(waker) = reader.take_waker() {
+        let _guard = Guard::enter();
+        run_user_code(|| waker.wake());
     }
-}
-
-/// How verbose a filter lets through, as a number: 0 for OFF to 5 for TRACE.
-pub(crate) fn verbosity_of_filter(filter: tracing_core::LevelFilter) -> u8 {
-    filter.into_level().map_or(0, verbosity_of)
 }

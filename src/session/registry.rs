@@ -3,14 +3,14 @@
 //! Whoever opens or closes holds one lock for as long as it takes to replace the snapshot. Producers never do.
 
 use super::SessionId;
-use super::open::{OpenSession, verbosity_of_filter};
+use super::open::OpenSession;
 use super::snapshot::{Bucket, Index, Names, Snapshot, index_hash};
-use crate::layer::Instance;
+use crate::level::verbosity_of_filter;
 use crate::predicate::{Reach, Test};
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::collections::BTreeSet;
 use std::hash::Hash;
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 use std::time::Instant;
 
 #[derive(Debug, Default)]
@@ -18,7 +18,6 @@ pub(crate) struct Registry {
     sessions: FxHashMap<SessionId, Arc<OpenSession>>,
     /// The sessions that expire, by when.
     deadlines: BTreeSet<(Instant, SessionId)>,
-    pub(crate) instances: Vec<Weak<Instance>>,
     index: Index,
     linear: Arc<[Arc<OpenSession>]>,
     reach: Counted<Reach>,
@@ -70,18 +69,13 @@ impl Registry {
         self.sessions.values()
     }
 
-    /// The sessions that expire and when, the next one first.
-    pub(crate) fn deadlines(&self) -> impl Iterator<Item = (Instant, SessionId)> {
-        self.deadlines.iter().copied()
+    /// The session that expires next, and when.
+    pub(crate) fn next_deadline(&self) -> Option<(Instant, SessionId)> {
+        self.deadlines.first().copied()
     }
 
-    pub(crate) fn get(&self, id: SessionId) -> Option<&Arc<OpenSession>> {
-        self.sessions.get(&id)
-    }
-
-    pub(crate) fn live_instances(&mut self) -> Vec<Arc<Instance>> {
-        self.instances.retain(|instance| instance.strong_count() > 0);
-        self.instances.iter().filter_map(Weak::upgrade).collect()
+    pub(crate) fn contains(&self, id: SessionId) -> bool {
+        self.sessions.contains_key(&id)
     }
 
     /// Makes the snapshot that producers are to read from now on, and says whether callsites must be asked anew.

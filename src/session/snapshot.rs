@@ -1,7 +1,8 @@
 //! What producers read: the open sessions, immutable, replaced whole.
 
-use super::open::{OpenSession, verbosity_of, verbosity_of_filter};
-use crate::layer::scope::{Scope, Stamp};
+use super::open::OpenSession;
+use super::scope::{Scope, Stamp};
+use crate::level::{verbosity_of, verbosity_of_filter};
 use crate::predicate::plain_name;
 use crate::predicate::{Reach, reach_admits};
 use crate::value::Value;

@@ -9,26 +9,21 @@
 //! `sequence` starts at 0 and grows by one for each event delivered and by `count` for each overflow announced, so
 //! a gap in it is exactly what was lost there.
 
-pub(crate) mod budget;
-pub(crate) mod ring;
-pub(crate) mod wait;
+mod item;
 
-pub use ring::Overflow;
+pub use item::{Item, LossReason, Lost};
 
-use crate::control::Retired;
 use crate::event::CapturedEvent;
-use crate::layer::guard::{Guard, run_user_code};
-use crate::router::Shared;
-use crate::session::SessionId;
+use crate::queue::ring::Popped;
+use crate::queue::wait::block_on_ready;
 use crate::session::open::OpenSession;
-use ring::Popped;
+use crate::session::{EndReason, SessionId, SessionStats};
 use std::fmt;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Weak};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
-use wait::{ReaderWait, block_on_ready};
 
 /// The reading end of a session; dropping it closes the session and frees what it holds.
 ///
@@ -45,66 +40,14 @@ use wait::{ReaderWait, block_on_ready};
 #[must_use = "dropping the stream closes its session"]
 pub struct EventStream {
     session: Option<Arc<OpenSession>>,
-    shared: Weak<Shared>,
+    /// Closes the session with its router, if that is still there.
+    close: Option<Close>,
     /// An event that was popped and waits behind the loss announced before it. Counted as delivered.
     held: Option<Arc<CapturedEvent>>,
     announced: u64,
     sequence: u64,
     /// Whether `Ended` was given.
     is_over: bool,
-}
-
-/// One thing a stream gives.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub enum Item {
-    /// An event that matched.
-    Event {
-        /// The session it matched.
-        session: SessionId,
-        /// Its place among what the session was to deliver, from 0.
-        sequence: u64,
-        /// What was captured of it, shared with other sessions it matched.
-        event: Arc<CapturedEvent>,
-    },
-    /// Events that matched and were lost at this place.
-    Lost(Lost),
-    /// The session is over; nothing follows.
-    Ended(EndReason),
-}
-
-/// Events that matched a session and were lost.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Lost {
-    /// How many.
-    pub count: u64,
-    /// Why.
-    pub reason: LossReason,
-}
-
-/// Why events that matched were lost.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum LossReason {
-    /// The reader was slower than the events, and the session's room was used up.
-    Overflow,
-    /// They were not read when the stream was dropped.
-    Closed,
-}
-
-/// Why a session is over.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum EndReason {
-    /// It was closed by [`TapRouter::close`](crate::TapRouter::close).
-    Closed,
-    /// Its time was over.
-    Expired,
-    /// It has admitted as many events as it may.
-    MaxEvents,
-    /// The router was shut down or dropped.
-    Shutdown,
 }
 
 /// Why [`EventStream::try_recv`] gave nothing.
@@ -116,29 +59,12 @@ pub enum TryRecvError {
     Ended,
 }
 
-/// What a session has counted.
-///
-/// `matched` is the sum of the others. While events come and are read, it may be off by those under way.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct SessionStats {
-    /// Events that matched and were admitted.
-    pub matched: u64,
-    /// Events that were read.
-    pub delivered: u64,
-    /// Events that were lost, for whatever reason.
-    pub lost: u64,
-    /// Of the lost, those there was no room for.
-    pub lost_overflow: u64,
-    /// Of the lost, those not read when the stream was dropped.
-    pub lost_closed: u64,
-    /// Events that wait to be read.
-    pub buffered: u64,
-}
+type Close = Box<dyn FnOnce(Arc<OpenSession>) + Send + Sync>;
 
 impl EventStream {
-    pub(crate) fn new(session: Arc<OpenSession>, shared: Weak<Shared>) -> Self {
-        Self { session: Some(session), shared, held: None, announced: 0, sequence: 0, is_over: false }
+    pub(crate) fn new(session: Arc<OpenSession>, close: impl FnOnce(Arc<OpenSession>) + Send + Sync + 'static) -> Self {
+        let close: Option<Close> = Some(Box::new(close));
+        Self { session: Some(session), close, held: None, announced: 0, sequence: 0, is_over: false }
     }
 
     /// Gives everything available now and never blocks.
@@ -261,58 +187,15 @@ impl Drop for EventStream {
         if self.held.take().is_some() {
             session.take_back_delivered();
         }
-        let Some(shared) = self.shared.upgrade() else { return };
-        shared.close(session.id, EndReason::Closed);
-        session.discard_unread();
-        shared.control.retire(Retired::Session(session));
+        if let Some(close) = self.close.take() {
+            close(session);
+        }
     }
 }
 
 impl fmt::Debug for EventStream {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("EventStream").field("id", &self.id()).field("stats", &self.stats()).finish_non_exhaustive()
-    }
-}
-
-impl Item {
-    /// The event, if this is one.
-    pub fn into_event(self) -> Option<Arc<CapturedEvent>> {
-        match self {
-            Self::Event { event, .. } => Some(event),
-            _ => None,
-        }
-    }
-}
-
-impl EndReason {
-    /// The reason as a number other than 0.
-    pub(crate) fn code(self) -> u8 {
-        match self {
-            Self::Closed => 1,
-            Self::Expired => 2,
-            Self::MaxEvents => 3,
-            Self::Shutdown => 4,
-        }
-    }
-
-    pub(crate) fn from_code(code: u8) -> Option<Self> {
-        [Self::Closed, Self::Expired, Self::MaxEvents, Self::Shutdown].into_iter().find(|reason| reason.code() == code)
-    }
-}
-
-impl SessionStats {
-    pub(crate) fn new(delivered: u64, lost_overflow: u64, lost_closed: u64, buffered: u64) -> Self {
-        let lost = lost_overflow + lost_closed;
-        Self { matched: delivered + lost + buffered, delivered, lost, lost_overflow, lost_closed, buffered }
-    }
-
-    pub(crate) fn add(&mut self, other: &Self) {
-        *self = Self::new(
-            self.delivered + other.delivered,
-            self.lost_overflow + other.lost_overflow,
-            self.lost_closed + other.lost_closed,
-            self.buffered + other.buffered,
-        );
     }
 }
 
@@ -326,22 +209,3 @@ impl fmt::Display for TryRecvError {
 }
 
 impl std::error::Error for TryRecvError {}
-
-impl fmt::Display for EndReason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Closed => "closed",
-            Self::Expired => "expired",
-            Self::MaxEvents => "reached its number of events",
-            Self::Shutdown => "the router was shut down",
-        })
-    }
-}
-
-/// Wakes a reader that waits. Its waker is the executor's code: what that logs is not routed, and its panic is its own.
-pub(crate) fn wake(reader: &ReaderWait) {
-    if let Some(waker) = reader.take_waker() {
-        let _guard = Guard::enter();
-        run_user_code(|| waker.wake());
-    }
-}

@@ -102,9 +102,14 @@ impl<'a> ValueRef<'a> {
 }
 
 impl<'a> TextRef<'a> {
-    /// A text that was kept whole.
-    pub(crate) fn whole(text: &'a str) -> Self {
-        Self { text, cut: false }
+    /// The text as what `?` or `%` printed.
+    pub(crate) fn debug(self) -> ValueRef<'a> {
+        ValueRef::Debug(self)
+    }
+
+    /// The text as what an error printed.
+    pub(crate) fn error(self) -> ValueRef<'a> {
+        ValueRef::Error(self)
     }
 
     fn to_text(self) -> Text {

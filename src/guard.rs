@@ -1,7 +1,12 @@
 //! The recursion guard: while this crate runs its users' code, what that code logs is not routed.
 
-use super::thread;
+use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+
+thread_local! {
+    /// Without a destructor, so that it is there even while the thread ends.
+    static BUSY: Cell<bool> = const { Cell::new(false) };
+}
 
 /// Held while code of the users may run: `Debug` and `Display` of values, wakers.
 ///
@@ -16,19 +21,19 @@ impl Guard {
     /// Enters, unless this thread is inside already.
     #[inline]
     pub(crate) fn enter() -> Option<Self> {
-        thread::with(|state| !state.busy.replace(true)).then_some(Self { _private: () })
+        (!BUSY.replace(true)).then_some(Self { _private: () })
     }
 
     /// Whether this thread is inside.
     #[inline]
     pub(crate) fn is_held() -> bool {
-        thread::with(|state| state.busy.get())
+        BUSY.get()
     }
 }
 
 impl Drop for Guard {
     fn drop(&mut self) {
-        thread::with(|state| state.busy.set(false));
+        BUSY.set(false);
     }
 }
 

@@ -1,11 +1,9 @@
 //! What the spans around an event decide: the sessions that may match inside them, and how far each is decided.
 
-use super::bits::Bits;
-use super::tree::NO_TREE;
+use super::open::OpenSession;
+use super::snapshot::{Snapshot, index_hash};
 use crate::event::CapturedSpan;
-use crate::predicate::{Compiled, Test};
-use crate::session::open::OpenSession;
-use crate::session::snapshot::{Snapshot, index_hash};
+use crate::predicate::{Bits, Compiled, Test};
 use once_cell::race::OnceBox;
 use smallvec::SmallVec;
 use std::sync::{Arc, Weak};
@@ -89,8 +87,8 @@ impl Scope {
 }
 
 impl Stamp {
-    /// Outside any span nothing is recorded, and a new snapshot brings a scope of its own.
-    pub(crate) const OUTSIDE: Self = Self { epoch: 0, tree: NO_TREE, deciding_records: 0, all_records: 0 };
+    /// Outside any span, which is tree 0, nothing is recorded; and a new snapshot brings a scope of its own.
+    pub(crate) const OUTSIDE: Self = Self { epoch: 0, tree: 0, deciding_records: 0, all_records: 0 };
 }
 
 impl Candidate {

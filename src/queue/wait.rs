@@ -137,8 +137,8 @@ impl Wake for Sleeper {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::stream::budget::Budget;
-    use crate::stream::ring::{Overflow, Popped, Ring};
+    use crate::queue::budget::Budget;
+    use crate::queue::ring::{Overflow, Popped, Ring};
     use std::hint;
     use std::sync::atomic::{AtomicU64, AtomicUsize};
     use std::time::Duration;

@@ -66,6 +66,7 @@ impl Budget {
     }
 
     /// Bytes that rings hold or have set aside; 0 once all rings are empty and read, or gone.
+    #[cfg(test)]
     pub(crate) fn leased_bytes(&self) -> usize {
         self.leased_bytes.load(Relaxed)
     }

@@ -1,0 +1,133 @@
+//! What producers and openers leave for the control thread. Leaving it takes a few instructions and never waits.
+
+use crate::session::SessionId;
+use crate::session::open::OpenSession;
+use crate::session::snapshot::Snapshot;
+use crossbeam_queue::SegQueue;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::thread::Thread;
+use std::time::Duration;
+
+/// How long [`Inbox::wait_for_rebuild`] waits: its caller may hold a lock that some layer wants meanwhile.
+const MAX_REBUILD_WAIT: Duration = Duration::from_secs(1);
+
+/// The inbox of one router's control thread.
+#[derive(Debug, Default)]
+pub(crate) struct Inbox {
+    thread: OnceLock<Thread>,
+    rebuilds_asked: AtomicU64,
+    rebuilds_done: Mutex<u64>,
+    rebuilt: Condvar,
+    learn: AtomicBool,
+    full: SegQueue<SessionId>,
+    retired: SegQueue<Retired>,
+    stop: AtomicBool,
+}
+
+/// Something that producers may still be reading. Whoever drops it last frees it, so that must not be one of them.
+#[derive(Debug)]
+pub(crate) enum Retired {
+    Session(Arc<OpenSession>),
+    Snapshot(Arc<Snapshot>),
+}
+
+/// For whoever leaves something.
+impl Inbox {
+    /// Asks for all callsites to be asked anew.
+    pub(crate) fn ask_for_rebuild(&self) {
+        // AcqRel pairs with the Acquire in `asked_rebuild`: the thread sees the snapshot that made it necessary.
+        self.rebuilds_asked.fetch_add(1, Ordering::AcqRel);
+        self.wake();
+    }
+
+    /// Waits until every rebuild asked for so far is done, at most a second. Returns whether they are.
+    pub(crate) fn wait_for_rebuild(&self) -> bool {
+        let asked = self.rebuilds_asked.load(Ordering::Acquire);
+        let can_wait = self.thread.get().is_some_and(|thread| thread.id() != std::thread::current().id());
+        let limit = if can_wait { MAX_REBUILD_WAIT } else { Duration::ZERO };
+        let waited = self.rebuilt.wait_timeout_while(self.done(), limit, |done| *done < asked);
+        *waited.unwrap_or_else(PoisonError::into_inner).0 >= asked
+    }
+
+    /// Asks for the interest of other layers to be learned where it is not known.
+    pub(crate) fn learn(&self) {
+        // Release pairs with the Acquire in `take_learn`: the word that was cleared is seen as cleared.
+        self.learn.store(true, Ordering::Release);
+        self.wake();
+    }
+
+    /// Reports a session that has admitted all it may.
+    pub(crate) fn close_full(&self, id: SessionId) {
+        self.full.push(id);
+        self.wake();
+    }
+
+    /// Hands over something to be freed where no producer is.
+    pub(crate) fn retire(&self, retired: Retired) {
+        self.retired.push(retired);
+        self.wake();
+    }
+
+    /// Ends the thread.
+    pub(crate) fn stop(&self) {
+        // Release pairs with the Acquire in `is_stopped`; nothing else depends on it.
+        self.stop.store(true, Ordering::Release);
+        self.wake();
+    }
+
+    /// Makes the thread look at what there is to do.
+    pub(crate) fn wake(&self) {
+        if let Some(thread) = self.thread.get() {
+            thread.unpark();
+        }
+    }
+
+    /// Whether every rebuild asked for so far is done.
+    pub(crate) fn is_settled(&self) -> bool {
+        self.asked_rebuild().is_none()
+    }
+
+    fn done(&self) -> MutexGuard<'_, u64> {
+        self.rebuilds_done.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// For the thread.
+impl Inbox {
+    pub(crate) fn has_thread(&self) -> bool {
+        self.thread.get().is_some()
+    }
+
+    pub(crate) fn set_thread(&self, thread: Thread) {
+        let _ = self.thread.set(thread);
+    }
+
+    pub(crate) fn is_stopped(&self) -> bool {
+        self.stop.load(Ordering::Acquire)
+    }
+
+    /// The number of the latest rebuild that was asked for, if it is not done.
+    pub(crate) fn asked_rebuild(&self) -> Option<u64> {
+        let asked = self.rebuilds_asked.load(Ordering::Acquire);
+        (*self.done() < asked).then_some(asked)
+    }
+
+    /// Lets go of everyone who waits for a rebuild up to this number.
+    pub(crate) fn set_rebuilt(&self, number: u64) {
+        *self.done() = number;
+        self.rebuilt.notify_all();
+    }
+
+    pub(crate) fn take_learn(&self) -> bool {
+        self.learn.swap(false, Ordering::Acquire)
+    }
+
+    pub(crate) fn take_full(&self) -> Option<SessionId> {
+        self.full.pop()
+    }
+
+    pub(crate) fn take_retired(&self) -> impl Iterator<Item = Retired> {
+        std::iter::from_fn(|| self.retired.pop())
+    }
+}

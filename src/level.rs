@@ -1,0 +1,20 @@
+//! Levels as numbers, since `tracing::Level` orders them the other way round than one says it.
+
+use tracing_core::{Level, LevelFilter};
+
+/// How verbose a level is: 1 for ERROR to 5 for TRACE.
+#[inline]
+pub(crate) fn verbosity_of(level: Level) -> u8 {
+    match level {
+        Level::ERROR => 1,
+        Level::WARN => 2,
+        Level::INFO => 3,
+        Level::DEBUG => 4,
+        Level::TRACE => 5,
+    }
+}
+
+/// How verbose a filter lets through: 0 for OFF to 5 for TRACE.
+pub(crate) fn verbosity_of_filter(filter: LevelFilter) -> u8 {
+    filter.into_level().map_or(0, verbosity_of)
+}

@@ -1,0 +1,75 @@
+//! Setting up a router.
+
+use super::TapRouter;
+use crate::config::Config;
+use tracing_core::LevelFilter;
+
+/// Sets up a [`TapRouter`]; made by [`TapRouter::builder`].
+///
+/// ```
+/// use tracing::level_filters::LevelFilter;
+/// use tracing_tap::TapRouter;
+///
+/// let router = TapRouter::builder().span_level(LevelFilter::DEBUG).redact_fields(["password"]).build();
+/// # let _ = router;
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct TapRouterBuilder(Config);
+
+impl TapRouterBuilder {
+    /// Sets which spans are tracked while no session is open; default INFO and more severe.
+    #[must_use]
+    pub fn span_level(mut self, level: impl Into<LevelFilter>) -> Self {
+        self.0.span_level = level.into();
+        self
+    }
+
+    /// Keeps only these fields of spans, and then at any level; default: all fields of tracked spans.
+    #[must_use]
+    pub fn capture_fields<N: Into<String>>(mut self, names: impl IntoIterator<Item = N>) -> Self {
+        self.0.capture_fields = Some(names.into_iter().map(|name| name.into().into()).collect());
+        self
+    }
+
+    /// Never captures events and spans of these targets and of the modules below them, whatever a session asks.
+    #[must_use]
+    pub fn deny_targets<N: Into<String>>(mut self, prefixes: impl IntoIterator<Item = N>) -> Self {
+        self.0.deny_targets = prefixes.into_iter().map(|prefix| prefix.into().into()).collect();
+        self
+    }
+
+    /// Never keeps the values of these fields: they are shown as `<redacted>`, and no test is true of them.
+    ///
+    /// Text inside messages and inside what a struct's `Debug` prints is not searched.
+    #[must_use]
+    pub fn redact_fields<N: Into<String>>(mut self, names: impl IntoIterator<Item = N>) -> Self {
+        self.0.redact_fields = names.into_iter().map(|name| name.into().into()).collect();
+        self
+    }
+
+    /// Bounds the bytes kept of one value; default 8 KiB. Longer ones are cut and marked.
+    #[must_use]
+    pub fn max_value_bytes(mut self, bytes: usize) -> Self {
+        self.0.max_value_bytes = bytes;
+        self
+    }
+
+    /// Bounds the sessions that [`TapRouter::try_watch`] opens; default 64.
+    #[must_use]
+    pub fn max_sessions(mut self, sessions: usize) -> Self {
+        self.0.max_sessions = sessions;
+        self
+    }
+
+    /// Bounds the bytes held by unread events of all sessions together; default 64 MiB.
+    #[must_use]
+    pub fn max_buffered_bytes(mut self, bytes: usize) -> Self {
+        self.0.max_buffered_bytes = bytes;
+        self
+    }
+
+    /// Creates the router.
+    pub fn build(self) -> TapRouter {
+        TapRouter::with_config(self.0)
+    }
+}

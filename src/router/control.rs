@@ -1,0 +1,137 @@
+//! The control thread: what producers must not do, done by one thread per router that sleeps otherwise.
+
+use super::core::Core;
+use crate::inbox::Retired;
+use crate::layer::Instance;
+use crate::layer::thread::{Asker, asking};
+use crate::session::EndReason;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Weak};
+use std::time::{Duration, Instant};
+use tracing_core::{Dispatch, Interest, Metadata, callsite, dispatcher};
+
+/// The name of the control thread.
+const THREAD_NAME: &str = "tracing-tap";
+
+/// When, after a rebuild, callsites are settled again: one that was being registered meanwhile may have been left
+/// at an interest from before, and how long its registration takes is up to other layers.
+const SETTLE_AFTER: [Duration; 4] =
+    [Duration::from_millis(20), Duration::from_millis(200), Duration::from_secs(1), Duration::from_secs(5)];
+
+/// How soon to look again at what some producer was still holding.
+const RETRY_FREEING_AFTER: Duration = Duration::from_millis(20);
+
+/// Starts the thread of a router. Where the system refuses one, there is none; the next session tries again.
+pub(super) fn start(core: &Arc<Core>) {
+    let weak = Arc::downgrade(core);
+    let shared = Arc::clone(&core.shared);
+    let run = move || {
+        let mut chores = Chores::default();
+        while !shared.inbox.is_stopped() {
+            let Some(next) = chores.pass(&weak) else { return };
+            match next {
+                Some(next) => std::thread::park_timeout(next.saturating_duration_since(Instant::now())),
+                None => std::thread::park(),
+            }
+        }
+    };
+    if let Ok(handle) = std::thread::Builder::new().name(THREAD_NAME.to_owned()).spawn(run) {
+        core.shared.inbox.set_thread(handle.thread().clone());
+    }
+}
+
+/// What the thread has still to do.
+#[derive(Debug, Default)]
+struct Chores {
+    settle_at: Vec<Instant>,
+    retired: Vec<Retired>,
+}
+
+impl Chores {
+    /// Does what there is to do now, and says when to look again; nothing if the router is gone.
+    fn pass(&mut self, core: &Weak<Core>) -> Option<Option<Instant>> {
+        let core = core.upgrade()?;
+        let inbox = &core.shared.inbox;
+        while let Some(id) = inbox.take_full() {
+            core.close(id, EndReason::MaxEvents);
+        }
+        let next_expiry = core.close_expired();
+        if let Some(number) = inbox.asked_rebuild() {
+            rebuild(&core);
+            settle(&core);
+            self.settle_at = SETTLE_AFTER.iter().map(|after| Instant::now() + *after).collect();
+            inbox.set_rebuilt(number);
+            inbox.learn();
+        }
+        self.settle_if_due(&core);
+        if inbox.take_learn() {
+            learn(&core);
+        }
+        core.rest_if_idle();
+        self.free(&core);
+        let next_freeing = (!self.retired.is_empty()).then(|| Instant::now() + RETRY_FREEING_AFTER);
+        Some([next_expiry, self.settle_at.first().copied(), next_freeing].into_iter().flatten().min())
+    }
+
+    fn settle_if_due(&mut self, core: &Core) {
+        let now = Instant::now();
+        let due = self.settle_at.iter().take_while(|at| **at <= now).count();
+        if due > 0 {
+            self.settle_at.drain(..due);
+            settle(core);
+        }
+    }
+
+    fn free(&mut self, core: &Core) {
+        self.retired.extend(core.shared.inbox.take_retired());
+        let retired = std::mem::take(&mut self.retired);
+        self.retired = retired.into_iter().filter_map(|retired| core.free(retired)).collect();
+    }
+}
+
+/// Has `tracing` ask every callsite anew, in the name of each subscriber this router is in.
+fn rebuild(core: &Core) {
+    for instance in core.live_instances() {
+        let rebuild = || asking(Asker::Rebuild(core.shared.router), callsite::rebuild_interest_cache);
+        with_dispatch(&instance, |_| rebuild());
+    }
+    #[cfg(feature = "log")]
+    core.log_level.follow(core.shared.snapshot.load().level());
+}
+
+/// Repairs callsites that were being registered during a rebuild: nothing wanted may be left at `never`.
+fn settle(core: &Core) {
+    for instance in core.live_instances() {
+        for metadata in wanted(&instance) {
+            metadata.callsite().0.set_interest(Interest::sometimes());
+        }
+    }
+}
+
+/// Asks, for each callsite wanted here, whether any other layer wants it, while this router says it does not.
+fn learn(core: &Core) {
+    for instance in core.live_instances() {
+        let Some(dispatch) = instance.dispatch() else { continue };
+        instance.callsites().learn(wanted(&instance), |metadata| {
+            let ask = || asking(Asker::Probe(core.shared.router), || dispatch.register_callsite(metadata));
+            catch_unwind(AssertUnwindSafe(ask)).ok().map(|interest| !interest.is_never())
+        });
+    }
+}
+
+fn wanted(instance: &Instance) -> impl Iterator<Item = &'static Metadata<'static>> {
+    instance.callsites().all().into_iter().filter(|metadata| instance.wants(metadata))
+}
+
+/// Runs `f` with the subscriber of this layer as the thread's default: `tracing` may ask only that one.
+///
+/// Where it is the default already it is not set again: a scoped default anywhere makes nested events on every
+/// other thread go nowhere while it is there.
+fn with_dispatch(instance: &Instance, f: impl FnOnce(&Dispatch)) {
+    dispatcher::get_default(|default| instance.adopt_dispatch(default));
+    let Some(dispatch) = instance.dispatch() else { return };
+    let is_default = dispatcher::get_default(|default| instance.is_in(default));
+    let _default = (!is_default).then(|| dispatcher::set_default(&dispatch));
+    // Other layers are asked, and may panic; this thread must not end for it.
+    let _ = catch_unwind(AssertUnwindSafe(|| f(&dispatch)));
+}

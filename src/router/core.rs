@@ -1,0 +1,248 @@
+//! Opening and closing: the router's own state, and what follows for producers.
+
+use super::RouterStats;
+use super::control;
+use crate::config::Config;
+use crate::guard::Guard;
+use crate::inbox::Retired;
+use crate::layer::Instance;
+use crate::queue::budget::Budget;
+use crate::session::open::OpenSession;
+use crate::session::registry::Registry;
+use crate::session::{EndReason, Session, SessionId, SessionInfo, SessionStats};
+use crate::shared::Shared;
+use crate::stream::EventStream;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Instant;
+use tracing_core::dispatcher;
+
+/// What the clones of a router, its layers' lives and its control thread have in common.
+#[derive(Debug)]
+pub(crate) struct Core {
+    pub(super) shared: Arc<Shared>,
+    #[cfg(feature = "log")]
+    pub(super) log_level: super::log_level::LogLevel,
+    /// Held for as long as it takes to replace the snapshot; never while anybody else's code runs.
+    state: Mutex<State>,
+    /// Held while the control thread is started, so that there is one.
+    starting: Mutex<()>,
+    budget: Arc<Budget>,
+    last_session: AtomicU64,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    registry: Registry,
+    instances: Vec<Weak<Instance>>,
+    /// The sum over sessions that have been freed.
+    freed: SessionStats,
+}
+
+impl Core {
+    pub(super) fn new(config: Config) -> Self {
+        Self {
+            budget: Arc::new(Budget::new(config.max_buffered_bytes)),
+            shared: Arc::new(Shared::new(config)),
+            #[cfg(feature = "log")]
+            log_level: Default::default(),
+            state: Mutex::default(),
+            starting: Mutex::default(),
+            last_session: AtomicU64::new(0),
+        }
+    }
+
+    pub(super) fn new_instance(&self) -> Arc<Instance> {
+        let instance = Arc::new(Instance::new(Arc::clone(&self.shared)));
+        let mut state = self.state();
+        state.instances.push(Arc::downgrade(&instance));
+        if state.registry.sessions().len() > 0 {
+            instance.set_epoch(next_epoch());
+        }
+        drop(state);
+        instance
+    }
+
+    pub(super) fn live_instances(&self) -> Vec<Arc<Instance>> {
+        self.state().live_instances()
+    }
+
+    /// Opens a session, unless there are `max_sessions` already.
+    pub(super) fn open(self: &Arc<Self>, session: Session, max_sessions: usize) -> Option<EventStream> {
+        let session = self.new_session(session);
+        let mut state = self.state();
+        if state.registry.sessions().len() >= max_sessions {
+            return None;
+        }
+        self.publish(&mut state, |registry| registry.open(&session));
+        drop(state);
+        self.make_known(&session);
+        let core = Arc::downgrade(self);
+        Some(EventStream::new(session, move |session| {
+            if let Some(core) = core.upgrade() {
+                core.close(session.id, EndReason::Closed);
+                session.discard_unread();
+                core.shared.inbox.retire(Retired::Session(session));
+            }
+        }))
+    }
+
+    fn new_session(&self, session: Session) -> Arc<OpenSession> {
+        // Relaxed: only its being new matters.
+        let id = SessionId(self.last_session.fetch_add(1, Ordering::Relaxed) + 1);
+        Arc::new(OpenSession::new(id, session, Arc::clone(&self.budget)))
+    }
+
+    /// Returns once all callsites know of a session that has just been opened, as far as can be waited for.
+    fn make_known(self: &Arc<Self>, session: &OpenSession) {
+        self.ensure_control_thread();
+        dispatcher::get_default(|default| {
+            self.live_instances().iter().for_each(|instance| instance.adopt_dispatch(default));
+        });
+        if session.is_exhausted() {
+            self.close(session.id, EndReason::MaxEvents);
+        }
+        if session.deadline.is_some() {
+            self.shared.inbox.wake();
+        }
+        if !inside_callback() {
+            self.shared.inbox.wait_for_rebuild();
+        }
+    }
+
+    fn ensure_control_thread(self: &Arc<Self>) {
+        let _starting = self.starting.lock().unwrap_or_else(PoisonError::into_inner);
+        if !self.shared.inbox.has_thread() {
+            control::start(self);
+        }
+    }
+
+    /// Applies a change of sessions: first the snapshot, then the epochs, so that whoever sees the new epoch reads
+    /// the new snapshot; then, where a callsite may be concerned, the interests.
+    fn publish(&self, state: &mut State, change: impl FnOnce(&mut Registry)) {
+        change(&mut state.registry);
+        let (snapshot, reach_changed) = state.registry.snapshot();
+        let replaced = self.shared.snapshot.swap(Arc::new(snapshot));
+        for instance in state.live_instances() {
+            instance.set_epoch(next_epoch());
+        }
+        if let Err(read) = Arc::try_unwrap(replaced) {
+            self.shared.inbox.retire(Retired::Snapshot(read));
+        }
+        if reach_changed {
+            self.shared.inbox.ask_for_rebuild();
+        }
+    }
+
+    /// Ends a session. Returns whether it was open.
+    pub(super) fn close(&self, id: SessionId, reason: EndReason) -> bool {
+        let mut state = self.state();
+        if !state.registry.contains(id) {
+            return false;
+        }
+        let mut closed = None;
+        self.publish(&mut state, |registry| closed = registry.close(id));
+        drop(state);
+        if let Some(session) = closed {
+            session.end(reason);
+        }
+        self.shared.inbox.wake();
+        true
+    }
+
+    /// Ends the sessions whose time is over, and says when the next one's is.
+    pub(super) fn close_expired(&self) -> Option<Instant> {
+        let now = Instant::now();
+        loop {
+            let (deadline, id) = self.state().registry.next_deadline()?;
+            if deadline > now {
+                return Some(deadline);
+            }
+            self.close(id, EndReason::Expired);
+        }
+    }
+
+    /// Ends every session.
+    pub(super) fn shutdown(&self) {
+        let ids: Vec<_> = self.state().registry.sessions().map(|session| session.id).collect();
+        for id in ids {
+            self.close(id, EndReason::Shutdown);
+        }
+    }
+
+    /// Goes back to costing nothing, if no session is open and all callsites know.
+    pub(super) fn rest_if_idle(&self) {
+        let mut state = self.state();
+        if state.registry.sessions().len() > 0 || !self.shared.inbox.is_settled() {
+            return;
+        }
+        let awake: Vec<_> = state.live_instances().into_iter().filter(|instance| instance.epoch() != 0).collect();
+        awake.iter().for_each(|instance| instance.set_epoch(0));
+        drop(state);
+        awake.iter().for_each(|instance| instance.clear_scopes());
+    }
+
+    /// Frees something, or hands it back while somebody still holds it.
+    ///
+    /// It is taken apart rather than counted: a scope may hold a weak reference, and must not get a strong one in
+    /// between.
+    pub(super) fn free(&self, retired: Retired) -> Option<Retired> {
+        match retired {
+            Retired::Snapshot(snapshot) => Arc::try_unwrap(snapshot).err().map(Retired::Snapshot),
+            Retired::Session(session) => match Arc::try_unwrap(session) {
+                Ok(session) => {
+                    session.discard_unread();
+                    self.state().freed.add(&session.stats());
+                    None
+                }
+                Err(session) => Some(Retired::Session(session)),
+            },
+        }
+    }
+
+    pub(super) fn sessions(&self) -> Vec<SessionInfo> {
+        self.state().registry.sessions().map(|session| session.info()).collect()
+    }
+
+    pub(super) fn stats(&self) -> RouterStats {
+        let state = self.state();
+        let mut events = state.freed;
+        state.registry.sessions().for_each(|session| events.add(&session.stats()));
+        RouterStats {
+            open_sessions: state.registry.sessions().len(),
+            opened_sessions: self.last_session.load(Ordering::Relaxed),
+            events,
+            suppressed: self.shared.suppressed(),
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Core {
+    fn drop(&mut self) {
+        self.shutdown();
+        self.shared.inbox.stop();
+    }
+}
+
+impl State {
+    fn live_instances(&mut self) -> Vec<Arc<Instance>> {
+        self.instances.retain(|instance| instance.strong_count() > 0);
+        self.instances.iter().filter_map(Weak::upgrade).collect()
+    }
+}
+
+/// A number no layer of the process has had as its epoch.
+fn next_epoch() -> u64 {
+    static LAST: AtomicU64 = AtomicU64::new(0);
+    // Relaxed: only its being new matters; `Instance::set_epoch` orders it.
+    LAST.fetch_add(1, Ordering::Relaxed) + 1
+}
+
+/// Whether this thread is known to be inside a callback of `tracing`, where waiting could wait for itself.
+fn inside_callback() -> bool {
+    Guard::is_held() || dispatcher::get_current(|_| ()).is_none()
+}

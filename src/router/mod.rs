@@ -1,0 +1,162 @@
+//! The router: what an application creates once.
+
+mod builder;
+mod control;
+mod core;
+#[cfg(feature = "log")]
+mod log_level;
+
+pub use builder::TapRouterBuilder;
+
+use crate::config::Config;
+use crate::layer::TapLayer;
+use crate::session::{EndReason, Session, SessionId, SessionInfo, SessionStats};
+use crate::stream::EventStream;
+use core::Core;
+use std::any::Any;
+use std::fmt;
+use std::sync::Arc;
+use tracing_core::Subscriber;
+use tracing_subscriber::registry::LookupSpan;
+
+/// Routes the events of open sessions to whoever opened them.
+///
+/// Created once by the application; clones share everything. Its [`layer`](Self::layer) goes beside the service's
+/// own layers, on the registry. With no session open, events cost nothing and spans the keeping of their fields.
+///
+/// ```
+/// use tracing_subscriber::prelude::*;
+/// use tracing_tap::{Item, Predicate, TapRouter};
+///
+/// let router = TapRouter::new();
+/// tracing_subscriber::registry().with(router.layer()).init();
+///
+/// let mut stream = router.watch(Predicate::eq("user", 42));
+/// tracing::debug!(user = 42, "hello");
+/// tracing::debug!(user = 43, "not for you");
+/// let seen: Vec<_> = stream.drain().filter_map(Item::into_event).collect();
+/// assert_eq!(seen.len(), 1);
+/// assert_eq!(seen[0].message(), "hello");
+/// ```
+#[derive(Clone)]
+pub struct TapRouter(Arc<Core>);
+
+/// Why [`TapRouter::try_watch`] opened no session.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WatchError(Refusal);
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Refusal {
+    TooManySessions { max_sessions: usize },
+    TestsRedactedField { field: String },
+}
+
+/// What a router has done so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RouterStats {
+    /// Sessions open now.
+    pub open_sessions: usize,
+    /// Sessions opened so far.
+    pub opened_sessions: u64,
+    /// The sum over all sessions, closed ones included.
+    pub events: SessionStats,
+    /// Events that arrived while a value or a waker ran its own code for this router, and were not routed.
+    pub suppressed: u64,
+}
+
+impl TapRouter {
+    /// Creates a router with default settings.
+    pub fn new() -> Self {
+        Self::builder().build()
+    }
+
+    fn with_config(config: Config) -> Self {
+        Self(Arc::new(Core::new(config)))
+    }
+
+    /// Creates a builder with default settings.
+    pub fn builder() -> TapRouterBuilder {
+        TapRouterBuilder::default()
+    }
+
+    /// Creates a layer of this router, for one subscriber.
+    pub fn layer<S>(&self) -> TapLayer<S>
+    where
+        S: Subscriber + for<'lookup> LookupSpan<'lookup>,
+    {
+        TapLayer::new(self.0.new_instance(), Arc::clone(&self.0) as Arc<dyn Any + Send + Sync>)
+    }
+
+    /// Opens a session, whatever the caps: the application's own call.
+    ///
+    /// Returns once every matching event from here on reaches the stream. That can take as long as other layers
+    /// need to be asked for their interest, at most a second; inside a callback of `tracing` it does not wait.
+    pub fn watch(&self, session: impl Into<Session>) -> EventStream {
+        self.0.open(session.into(), usize::MAX).expect("without a cap every session is opened")
+    }
+
+    /// Opens a session on behalf of somebody else.
+    ///
+    /// # Errors
+    /// Refuses where `max_sessions` are open, or where the predicate tests a redacted field.
+    pub fn try_watch(&self, session: impl Into<Session>) -> Result<EventStream, WatchError> {
+        let session = session.into();
+        let redacted =
+            session.predicate.field_names().find(|name| self.0.shared.config.redacts(name)).map(str::to_owned);
+        if let Some(field) = redacted {
+            return Err(WatchError(Refusal::TestsRedactedField { field }));
+        }
+        let max_sessions = self.0.shared.config.max_sessions;
+        self.0.open(session, max_sessions).ok_or(WatchError(Refusal::TooManySessions { max_sessions }))
+    }
+
+    /// The open sessions, oldest first.
+    pub fn sessions(&self) -> Vec<SessionInfo> {
+        let mut sessions = self.0.sessions();
+        sessions.sort_by_key(|session| session.id);
+        sessions
+    }
+
+    /// Ends a session; its stream gives what it still holds and then `Ended(Closed)`. Returns whether it was open.
+    pub fn close(&self, id: SessionId) -> bool {
+        self.0.close(id, EndReason::Closed)
+    }
+
+    /// What this router has done so far. Adds up all sessions: not for a hot path.
+    pub fn stats(&self) -> RouterStats {
+        self.0.stats()
+    }
+
+    /// Ends every open session; their streams give what they still hold and then `Ended(Shutdown)`.
+    pub fn shutdown(&self) {
+        self.0.shutdown();
+    }
+}
+
+impl Default for TapRouter {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for TapRouter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TapRouter").field("open_sessions", &self.0.sessions().len()).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Display for WatchError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Refusal::TooManySessions { max_sessions } => {
+                write!(f, "open a session: {max_sessions} are open, which is the limit `max_sessions`")
+            }
+            Refusal::TestsRedactedField { field } => {
+                write!(f, "open a session: the field `{field}` is redacted and cannot be tested")
+            }
+        }
+    }
+}
+
+impl std::error::Error for WatchError {}

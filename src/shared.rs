@@ -1,0 +1,51 @@
+//! What a router and its layers share: what producers read, and where they leave word.
+
+use crate::config::Config;
+use crate::inbox::Inbox;
+use crate::session::EndReason;
+use crate::session::open::OpenSession;
+use crate::session::snapshot::Snapshot;
+use arc_swap::ArcSwap;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Read by every producer, written when a session opens or closes.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    /// Names the router within the process.
+    pub(crate) router: u64,
+    pub(crate) config: Config,
+    pub(crate) snapshot: ArcSwap<Snapshot>,
+    pub(crate) inbox: Inbox,
+    suppressed: AtomicU64,
+}
+
+impl Shared {
+    pub(crate) fn new(config: Config) -> Self {
+        static LAST_ROUTER: AtomicU64 = AtomicU64::new(0);
+        Self {
+            // Relaxed: only its being new matters.
+            router: LAST_ROUTER.fetch_add(1, Ordering::Relaxed) + 1,
+            config,
+            snapshot: ArcSwap::default(),
+            inbox: Inbox::default(),
+            suppressed: AtomicU64::new(0),
+        }
+    }
+
+    /// Called by the producer whose event was the last one that a session may admit.
+    #[cold]
+    pub(crate) fn session_is_full(&self, session: &OpenSession) {
+        session.end(EndReason::MaxEvents);
+        self.inbox.close_full(session.id);
+    }
+
+    /// Counts an event that arrived while this thread ran code of the users for us.
+    #[cold]
+    pub(crate) fn count_suppressed(&self) {
+        self.suppressed.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn suppressed(&self) -> u64 {
+        self.suppressed.load(Ordering::Relaxed)
+    }
+}

@@ -1,0 +1,54 @@
+//! What a stream gives.
+
+use crate::event::CapturedEvent;
+use crate::session::{EndReason, SessionId};
+use std::sync::Arc;
+
+/// One thing a stream gives.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Item {
+    /// An event that matched.
+    Event {
+        /// The session it matched.
+        session: SessionId,
+        /// Its place among what the session was to deliver, from 0.
+        sequence: u64,
+        /// What was captured of it, shared with other sessions it matched.
+        event: Arc<CapturedEvent>,
+    },
+    /// Events that matched and were lost at this place.
+    Lost(Lost),
+    /// The session is over; nothing follows.
+    Ended(EndReason),
+}
+
+/// Events that matched a session and were lost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Lost {
+    /// How many.
+    pub count: u64,
+    /// Why.
+    pub reason: LossReason,
+}
+
+/// Why events that matched were lost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum LossReason {
+    /// The reader was slower than the events, and the session's room was used up.
+    Overflow,
+    /// They were not read when the stream was dropped.
+    Closed,
+}
+
+impl Item {
+    /// The event, if this is one.
+    pub fn into_event(self) -> Option<Arc<CapturedEvent>> {
+        match self {
+            Self::Event { event, .. } => Some(event),
+            _ => None,
+        }
+    }
+}

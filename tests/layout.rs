@@ -1,0 +1,55 @@
+//! The structure that ARCHITECTURE.md promises, held against the sources.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// The modules in the order in which `lib.rs` lists them.
+fn modules() -> Vec<String> {
+    let library = fs::read_to_string("src/lib.rs").expect("the library has a root");
+    let names = library.lines().filter_map(|line| line.trim_start_matches("pub ").strip_prefix("mod "));
+    names.map(|name| name.trim_end_matches(';').to_owned()).collect()
+}
+
+fn sources(folder: &Path) -> Vec<PathBuf> {
+    let entries =
+        fs::read_dir(folder).expect("a source folder can be listed").map(|entry| entry.expect("listed").path());
+    entries.flat_map(|path| if path.is_dir() { sources(&path) } else { vec![path] }).collect()
+}
+
+fn module_of(path: &Path) -> String {
+    let inside = path.strip_prefix("src").expect("sources are in src");
+    let first = inside.components().next().expect("a path has a component").as_os_str().to_string_lossy();
+    first.trim_end_matches(".rs").to_owned()
+}
+
+/// What a file takes from the crate's other modules, tests apart.
+fn uses(path: &Path) -> Vec<String> {
+    let text = fs::read_to_string(path).expect("a source can be read");
+    let code = text.split("#[cfg(test)]\nmod tests {").next().expect("a split has a first part");
+    let code: String = code.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n");
+    let after = code.split("crate::").skip(1);
+    after.map(|rest| rest.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect()).collect()
+}
+
+#[test]
+fn every_module_uses_only_those_listed_above_it_in_the_library() {
+    let modules = modules();
+    let rank = |name: &str| modules.iter().position(|module| module == name);
+    let files = sources(Path::new("src"));
+    assert!(files.len() > 30, "the sources were found");
+    for path in files.iter().filter(|path| !path.starts_with("src/bin") && !path.ends_with("lib.rs")) {
+        let own = rank(&module_of(path)).unwrap_or_else(|| panic!("{} is not in lib.rs", path.display()));
+        for used in uses(path).iter().filter_map(|name| rank(name).map(|rank| (rank, name))) {
+            assert!(used.0 <= own, "{} uses `{}`, which lib.rs lists below it", path.display(), used.1);
+        }
+    }
+}
+
+#[test]
+fn no_source_file_is_longer_than_one_idea() {
+    for path in sources(Path::new("src")).iter().filter(|path| !path.ends_with("tests.rs")) {
+        let text = fs::read_to_string(path).expect("a source can be read");
+        let lines = text.split("#[cfg(test)]\nmod tests {").next().expect("a split has a first part").lines().count();
+        assert!(lines <= 500, "{} has {lines} lines before its tests", path.display());
+    }
+}
