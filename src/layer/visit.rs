@@ -26,17 +26,14 @@ pub(crate) struct Visitor<'a, K> {
 }
 
 impl<K: Sink> Visitor<'_, K> {
-    fn take(&mut self, field: &Field, value: ValueRef<'_>) {
+    fn wanted(&mut self, field: &Field) -> Option<&'static str> {
         let name = plain_name(field.name());
-        if self.sink.wants(name) {
-            self.sink.take(name, value);
-        }
+        self.sink.wants(name).then_some(name)
     }
 
-    fn take_formatted(&mut self, field: &Field, value: &dyn fmt::Debug, kind: impl Fn(TextRef<'_>) -> ValueRef<'_>) {
-        let name = plain_name(field.name());
-        if self.sink.wants(name) {
-            with_formatted(value, self.max_value_bytes, |text| self.sink.take(name, kind(text)));
+    fn take(&mut self, field: &Field, value: ValueRef<'_>) {
+        if let Some(name) = self.wanted(field) {
+            self.sink.take(name, value);
         }
     }
 }
@@ -77,11 +74,17 @@ impl<K: Sink> Visit for Visitor<'_, K> {
     }
 
     fn record_error(&mut self, field: &Field, value: &(dyn Error + 'static)) {
-        self.take_formatted(field, &format_args!("{value}"), TextRef::error);
+        if let Some(name) = self.wanted(field) {
+            let shown = |text: TextRef<'_>| self.sink.take(name, ValueRef::Error(text));
+            with_formatted(&format_args!("{value}"), self.max_value_bytes, shown);
+        }
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        self.take_formatted(field, value, TextRef::debug);
+        if let Some(name) = self.wanted(field) {
+            let shown = |text: TextRef<'_>| self.sink.take(name, ValueRef::Debug(text));
+            with_formatted(value, self.max_value_bytes, shown);
+        }
     }
 }
 

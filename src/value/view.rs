@@ -102,16 +102,6 @@ impl<'a> ValueRef<'a> {
 }
 
 impl<'a> TextRef<'a> {
-    /// The text as what `?` or `%` printed.
-    pub(crate) fn debug(self) -> ValueRef<'a> {
-        ValueRef::Debug(self)
-    }
-
-    /// The text as what an error printed.
-    pub(crate) fn error(self) -> ValueRef<'a> {
-        ValueRef::Error(self)
-    }
-
     fn to_text(self) -> Text {
         Text::kept(self.text, self.cut)
     }
