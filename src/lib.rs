@@ -1,4 +1,46 @@
-//! Producer-side filtered diagnostic sessions for services instrumented with `tracing`.
+//! Watch one user of a running service: sessions that route exactly the matching `tracing` events, down to TRACE,
+//! while everyone else's cost nothing.
+//!
+//! A service with thousands of live connections runs at INFO. User 42 says it is broken. An operator opens a
+//! *session*, `user = 42`, and at once reads, live, every event of that user, from spans opened hours ago as well.
+//! Nobody else's events are formatted, their arguments are not even evaluated; when the session closes, events cost
+//! nothing again.
+//!
+//! ```
+//! use tracing_subscriber::{filter::LevelFilter, fmt, prelude::*};
+//! use tracing_tap::{Item, Predicate, TapRouter};
+//!
+//! let router = TapRouter::new();
+//! tracing_subscriber::registry()
+//!     .with(fmt::layer().with_filter(LevelFilter::INFO))
+//!     .with(router.layer())
+//!     .init();
+//! let connection = tracing::info_span!("conn", user = 42); // opened hours before the session
+//!
+//! let mut stream = router.watch(Predicate::eq("user", 42));
+//! connection.in_scope(|| tracing::trace!(channel = "orders", "subscribed"));
+//! for item in stream.drain() {
+//!     if let Item::Event { event, .. } = item {
+//!         assert_eq!(event.message(), "subscribed");
+//!         println!("{event}\n");
+//!     }
+//! }
+//! ```
+//!
+//! - [`TapRouter`] is created once; its [`layer`](TapRouter::layer) goes beside the service's own layers.
+//! - [`Predicate`] says which events, [`Session`] how many of them to keep and for how long.
+//! - [`EventStream`] gives [`Item`]s: events, losses where they happened, the end. Its account is exact:
+//!   `matched = delivered + lost + buffered`.
+//! - An [`Item`]'s [`CapturedEvent`] has its own fields and those of its spans, as they were; `Display` is for people.
+//!
+//! # What it promises
+//! It never harms the host: idle, events cost nothing and spans the keeping of their fields; with sessions open,
+//! producers never block, nothing grows without bound, and other layers see what they would see without it. It never
+//! lies: exactly the matching events, every loss counted.
+//!
+//! # Features
+//! - `log`: records of the `log` crate, through `tracing-log`, count as what they are.
+//! - `cli`: the `tracing-tap` binary.
 
 // In the order of dependence: each uses only those above it.
 mod guard;
@@ -24,3 +66,8 @@ pub use router::{RouterStats, TapRouter, TapRouterBuilder, WatchError};
 pub use session::{EndReason, Session, SessionId, SessionInfo, SessionStats};
 pub use stream::{EventStream, Item, LossReason, Lost, TryRecvError};
 pub use value::{Text, Value};
+
+/// Compiles what the README shows.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
