@@ -50,6 +50,8 @@ pub mod event;
 pub mod predicate;
 mod config;
 mod queue;
+mod coverage;
+mod catalog;
 mod session;
 mod stream;
 mod render;
@@ -58,6 +60,8 @@ mod shared;
 mod layer;
 mod router;
 
+pub use catalog::{CallsiteKind, CatalogEntry};
+pub use coverage::{Coverage, Finding, Note};
 pub use event::{CapturedEvent, CapturedSpan};
 pub use layer::TapLayer;
 pub use predicate::{Keys, Predicate, PredicateError};

@@ -45,6 +45,11 @@ impl Word {
         u64::from(generation) << 32 | Self::CONTEXTUAL | Self::UNWANTED | Self::CLEAR
     }
 
+    /// Whether another layer wants it, as far as that is known.
+    fn wanted(self) -> Option<bool> {
+        (self.0 & (Self::WANTED | Self::UNWANTED) != 0).then_some(self.0 & Self::WANTED != 0)
+    }
+
     fn is_judged(self, generation: u32) -> bool {
         (self.0 >> 32) as u32 == generation
     }
@@ -87,6 +92,13 @@ impl Callsites {
     #[inline]
     pub(crate) fn word(&self, key: CallsiteKey) -> Option<&AtomicU64> {
         self.table.find(key)
+    }
+
+    /// Whether other layers want a callsite, as far as that is known, and whether it may be vetoed under this key
+    /// generation.
+    pub(crate) fn standing(&self, metadata: &Metadata<'_>, generation: u32) -> (Option<bool>, bool) {
+        let word = self.word(key_of(metadata)).map_or(0, |word| word.load(Ordering::Relaxed));
+        (Word(word).wanted(), word == Word::vetoable(generation))
     }
 
     /// Notes where an event or span that has arrived took its parent from.

@@ -82,6 +82,12 @@ impl Instance {
         &self.callsites
     }
 
+    /// Whether other layers want a callsite, as far as that is known, and whether it is vetoed where nothing matches.
+    pub(crate) fn standing(&self, metadata: &Metadata<'_>) -> (Option<bool>, bool) {
+        let (wanted, vetoable) = self.callsites.standing(metadata, self.shared.snapshot.load().names.generation);
+        (wanted, vetoable && self.epoch() != 0)
+    }
+
     /// Frees what spans remember of scopes that no session needs any more.
     pub(crate) fn clear_scopes(&self) {
         for span in self.spans.all() {

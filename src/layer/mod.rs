@@ -8,6 +8,7 @@ mod capture;
 mod downcast;
 mod facts;
 mod instance;
+mod probe;
 mod repair;
 mod route;
 mod span;
@@ -17,6 +18,7 @@ mod veto;
 mod visit;
 
 pub(crate) use instance::Instance;
+pub(crate) use probe::Visibility;
 
 use std::any::Any;
 use std::fmt;

@@ -3,15 +3,17 @@
 use super::RouterStats;
 use super::control;
 use crate::config::Config;
+use crate::coverage::Coverage;
 use crate::guard::Guard;
 use crate::inbox::Retired;
 use crate::layer::Instance;
+use crate::predicate::Predicate;
 use crate::queue::budget::Budget;
 use crate::session::open::OpenSession;
 use crate::session::registry::Registry;
 use crate::session::{EndReason, Session, SessionId, SessionInfo, SessionStats};
 use crate::shared::Shared;
-use crate::stream::EventStream;
+use crate::stream::{EventStream, Home};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Instant;
@@ -77,14 +79,7 @@ impl Core {
         self.publish(&mut state, |registry| registry.open(&session));
         drop(state);
         self.make_known(&session);
-        let core = Arc::downgrade(self);
-        Some(EventStream::new(session, move |session| {
-            if let Some(core) = core.upgrade() {
-                core.close(session.id, EndReason::Closed);
-                session.discard_unread();
-                core.shared.inbox.retire(Retired::Session(session));
-            }
-        }))
+        Some(EventStream::new(session, Arc::new(Arc::downgrade(self))))
     }
 
     fn new_session(&self, session: Session) -> Arc<OpenSession> {
@@ -218,6 +213,19 @@ impl Core {
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Home for Weak<Core> {
+    fn close(&self, session: Arc<OpenSession>) {
+        let Some(core) = self.upgrade() else { return };
+        core.close(session.id, EndReason::Closed);
+        session.discard_unread();
+        core.shared.inbox.retire(Retired::Session(session));
+    }
+
+    fn coverage(&self, predicate: &Predicate) -> Option<Coverage> {
+        Some(self.upgrade()?.coverage_of(predicate))
     }
 }
 

@@ -1,15 +1,20 @@
 //! The router: what an application creates once.
 
 mod builder;
+mod catalog;
 mod control;
 mod core;
+mod coverage;
 #[cfg(feature = "log")]
 mod log_level;
 
 pub use builder::TapRouterBuilder;
 
+use crate::catalog::CatalogEntry;
 use crate::config::Config;
+use crate::coverage::Coverage;
 use crate::layer::TapLayer;
+use crate::predicate::Predicate;
 use crate::session::{EndReason, Session, SessionId, SessionInfo, SessionStats};
 use crate::stream::EventStream;
 use core::Core;
@@ -121,6 +126,19 @@ impl TapRouter {
     /// Ends a session; its stream gives what it still holds and then `Ended(Closed)`. Returns whether it was open.
     pub fn close(&self, id: SessionId) -> bool {
         self.0.close(id, EndReason::Closed)
+    }
+
+    /// What a session on this predicate can see now, and what keeps it from seeing more.
+    ///
+    /// Asks every layer a few questions, as `enabled!` does: not for a hot path. Whether a filter around the router's
+    /// own layer withholds something is only known while a session is open.
+    pub fn coverage(&self, predicate: &Predicate) -> Coverage {
+        self.0.coverage_of(predicate)
+    }
+
+    /// Every callsite that has been reached so far, by file and line.
+    pub fn catalog(&self) -> Vec<CatalogEntry> {
+        self.0.catalog()
     }
 
     /// What this router has done so far. Adds up all sessions: not for a hot path.

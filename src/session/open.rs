@@ -4,7 +4,7 @@ use super::{EndReason, Session, SessionId, SessionInfo, SessionStats};
 use crate::event::CapturedEvent;
 use crate::guard::{Guard, run_user_code};
 use crate::level::verbosity_of_filter;
-use crate::predicate::Compiled;
+use crate::predicate::{Compiled, Predicate};
 use crate::queue::budget::Budget;
 use crate::queue::ring::{Popped, Ring};
 use crate::queue::wait::ReaderWait;
@@ -67,6 +67,10 @@ impl OpenSession {
             delivered: CachePadded::default(),
             closed_unread: AtomicU64::new(0),
         }
+    }
+
+    pub(crate) fn predicate(&self) -> &Predicate {
+        &self.limits.predicate
     }
 
     /// Why the session has ended; nothing while it is open.

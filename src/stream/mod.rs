@@ -13,7 +13,9 @@ mod item;
 
 pub use item::{Item, LossReason, Lost};
 
+use crate::coverage::{Coverage, Finding};
 use crate::event::CapturedEvent;
+use crate::predicate::Predicate;
 use crate::queue::ring::Popped;
 use crate::queue::wait::block_on_ready;
 use crate::session::open::OpenSession;
@@ -40,8 +42,7 @@ use std::time::{Duration, Instant};
 #[must_use = "dropping the stream closes its session"]
 pub struct EventStream {
     session: Option<Arc<OpenSession>>,
-    /// Closes the session with its router, if that is still there.
-    close: Option<Close>,
+    home: Arc<dyn Home>,
     /// An event that was popped and waits behind the loss announced before it. Counted as delivered.
     held: Option<Arc<CapturedEvent>>,
     announced: u64,
@@ -59,12 +60,17 @@ pub enum TryRecvError {
     Ended,
 }
 
-type Close = Box<dyn FnOnce(Arc<OpenSession>) + Send + Sync>;
+/// Where a stream comes from: the router, as far as a stream needs it and while it is there.
+pub(crate) trait Home: Send + Sync {
+    /// Closes the session; nobody will read it any more.
+    fn close(&self, session: Arc<OpenSession>);
+    /// What a session on this predicate can see; nothing if the router is gone.
+    fn coverage(&self, predicate: &Predicate) -> Option<Coverage>;
+}
 
 impl EventStream {
-    pub(crate) fn new(session: Arc<OpenSession>, close: impl FnOnce(Arc<OpenSession>) + Send + Sync + 'static) -> Self {
-        let close: Option<Close> = Some(Box::new(close));
-        Self { session: Some(session), close, held: None, announced: 0, sequence: 0, is_over: false }
+    pub(crate) fn new(session: Arc<OpenSession>, home: Arc<dyn Home>) -> Self {
+        Self { session: Some(session), home, held: None, announced: 0, sequence: 0, is_over: false }
     }
 
     /// Gives everything available now and never blocks.
@@ -114,6 +120,14 @@ impl EventStream {
     /// What the session has counted.
     pub fn stats(&self) -> SessionStats {
         self.session().stats()
+    }
+
+    /// What the session can see now, and what keeps it from seeing more; see [`TapRouter::coverage`].
+    ///
+    /// [`TapRouter::coverage`]: crate::TapRouter::coverage
+    pub fn coverage(&self) -> Coverage {
+        let gone = || Coverage { findings: vec![Finding::NotInstalled], notes: Vec::new() };
+        self.home.coverage(self.session().predicate()).unwrap_or_else(gone)
     }
 
     fn session(&self) -> &OpenSession {
@@ -187,9 +201,7 @@ impl Drop for EventStream {
         if self.held.take().is_some() {
             session.take_back_delivered();
         }
-        if let Some(close) = self.close.take() {
-            close(session);
-        }
+        self.home.close(session);
     }
 }
 

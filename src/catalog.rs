@@ -1,0 +1,42 @@
+//! The places in the code that emit events and spans, as far as they have been reached.
+
+use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
+
+/// One callsite that has been reached; got from [`TapRouter::catalog`](crate::TapRouter::catalog).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct CatalogEntry {
+    /// What it emits.
+    pub kind: CallsiteKind,
+    /// Its name: a span's, or `event src/hub.rs:214`.
+    pub name: Cow<'static, str>,
+    /// Its target.
+    pub target: Cow<'static, str>,
+    /// Its level, in capitals.
+    pub level: Cow<'static, str>,
+    /// The source file, where it tells.
+    pub file: Option<Cow<'static, str>>,
+    /// The line in the source file, from 1.
+    pub line: Option<u32>,
+    /// The names of the fields it declares, in order.
+    pub fields: Vec<Cow<'static, str>>,
+    /// Whether a layer other than the router's wants it; nothing while that is not known. It is learned while a
+    /// session is open that could match it.
+    pub wanted_by_others: Option<bool>,
+    /// Whether it is vetoed wherever no open session can match: nothing of it is evaluated there.
+    pub is_vetoed: bool,
+}
+
+/// What a callsite emits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum CallsiteKind {
+    /// Events.
+    Event,
+    /// Spans.
+    Span,
+    /// Nothing: it asks whether something is enabled.
+    Hint,
+}

@@ -1,0 +1,208 @@
+//! Why a session sees nothing, or not all: what was found, said so that one can act on it.
+
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// What a session can and cannot see, at the moment it was asked for.
+///
+/// A *finding* is something that keeps matching events from the session, with what to do about it. A *note* is worth
+/// knowing and nothing to worry about. Got from [`EventStream::coverage`](crate::EventStream::coverage) and
+/// [`TapRouter::coverage`](crate::TapRouter::coverage); `Display` is for people.
+///
+/// ```
+/// use tracing_tap::{Finding, Predicate, TapRouter};
+///
+/// // Nobody has put the router's layer into a subscriber.
+/// let coverage = TapRouter::new().coverage(&Predicate::eq("user", 42));
+/// assert!(!coverage.is_clear());
+/// assert_eq!(coverage.findings()[0], Finding::NotInstalled);
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Coverage {
+    pub(crate) findings: Vec<Finding>,
+    pub(crate) notes: Vec<Note>,
+}
+
+/// Something that keeps matching events from a session.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "finding", rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Finding {
+    /// No layer of the router is in a subscriber that it knows of.
+    NotInstalled,
+    /// The control thread could not be started, so callsites never learn of sessions.
+    NoControlThread,
+    /// Callsites are still being asked; another layer holds them up.
+    RebuildPending,
+    /// The predicate can be true of no event.
+    NeverMatches,
+    /// Levels more verbose than this were compiled out of the service (`max_level_*` features of `tracing`).
+    CompiledOut {
+        /// The most verbose level that is left.
+        max_level: String,
+    },
+    /// A filter that is a layer of its own disables events for everyone.
+    HiddenByGlobalFilter {
+        /// The most severe level that is hidden.
+        level: String,
+        /// Of which target; none: of every target that was tried.
+        target: Option<String>,
+    },
+    /// A filter around the router's layer withholds what it disables.
+    WithheldFromLayer {
+        /// The most severe level that is withheld.
+        level: String,
+        /// What is withheld: `events` or `spans`.
+        what: String,
+    },
+    /// Spans that declare a tested field are not tracked while no session is open, so those already open cannot match.
+    SpanTooVerbose {
+        /// The span's name.
+        span: String,
+        /// Its target.
+        target: String,
+        /// Its level.
+        level: String,
+        /// The tested field it declares.
+        field: String,
+    },
+    /// No callsite seen so far declares this field, but one declares a field with nearly that name.
+    MisspeltField {
+        /// The field the predicate tests.
+        field: String,
+        /// The field that is declared.
+        near: String,
+    },
+    /// The field is redacted: no test is ever true of it.
+    RedactedField {
+        /// The field the predicate tests.
+        field: String,
+    },
+    /// The router captures nothing of this target, whatever a session asks.
+    DeniedTarget {
+        /// The target the predicate tests.
+        target: String,
+    },
+}
+
+/// Something worth knowing about what a session can see.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "note", rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Note {
+    /// How many of the event callsites seen so far can match, by their level and target.
+    Callsites {
+        /// Those that can match.
+        can_match: usize,
+        /// All that have been reached.
+        seen: usize,
+    },
+    /// No callsite seen so far declares this field. Callsites are seen when they are first reached.
+    UnseenField {
+        /// The field the predicate tests.
+        field: String,
+    },
+}
+
+impl Coverage {
+    /// Whether nothing was found that keeps matching events from the session.
+    pub fn is_clear(&self) -> bool {
+        self.findings.is_empty()
+    }
+
+    /// What keeps matching events from the session, the most far-reaching first.
+    pub fn findings(&self) -> &[Finding] {
+        &self.findings
+    }
+
+    /// What is worth knowing besides.
+    pub fn notes(&self) -> &[Note] {
+        &self.notes
+    }
+}
+
+impl fmt::Display for Coverage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut first = true;
+        let mut line = |f: &mut fmt::Formatter<'_>, text: &dyn fmt::Display| {
+            let newline = if std::mem::take(&mut first) { "" } else { "\n" };
+            write!(f, "{newline}{text}")
+        };
+        for finding in &self.findings {
+            line(f, finding)?;
+        }
+        for note in &self.notes {
+            line(f, note)?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotInstalled => f.write_str(
+                "nothing can match: the router's layer is in no subscriber; add `.with(router.layer())` to the registry",
+            ),
+            Self::NoControlThread => f.write_str(
+                "nothing may match: the system refused to start a thread; the next session tries again",
+            ),
+            Self::RebuildPending => f.write_str(
+                "not everything may match yet: callsites are still being asked, and another layer holds them up",
+            ),
+            Self::NeverMatches => f.write_str("nothing can match: the predicate is true of no event"),
+            Self::CompiledOut { max_level } => write!(
+                f,
+                "events more verbose than {max_level} were compiled out: build without the `max_level_*` features of `tracing`"
+            ),
+            Self::HiddenByGlobalFilter { level, target } => {
+                write!(f, "events at {level}")?;
+                if let Some(target) = target {
+                    write!(f, " of target `{target}`")?;
+                }
+                f.write_str(
+                    " are hidden by a global filter: a filter that is a layer of its own disables them for everyone; \
+                     make it the filter of the layer it is for, `fmt::layer().with_filter(filter)`",
+                )
+            }
+            Self::WithheldFromLayer { level, what } => write!(
+                f,
+                "{what} at {level} are withheld by a filter around the router's layer: install `router.layer()` without `with_filter`"
+            ),
+            Self::SpanTooVerbose { span, target, level, field } => write_too_verbose(f, [span, target, level, field]),
+            Self::MisspeltField { field, near } => {
+                write!(f, "no callsite seen so far declares a field `{field}`: did you mean `{near}`?")
+            }
+            Self::RedactedField { field } => write!(f, "the field `{field}` is redacted: no test is ever true of it"),
+            Self::DeniedTarget { target } => {
+                write!(f, "events of target `{target}` are denied by the service: no session captures them")
+            }
+        }
+    }
+}
+
+fn write_too_verbose(f: &mut fmt::Formatter<'_>, [span, target, level, field]: [&str; 4]) -> fmt::Result {
+    write!(
+        f,
+        "spans `{span}` of target `{target}` declare `{field}` but are {level}: those that were opened while no session \
+         was open cannot match; build the router with `span_level(LevelFilter::{level})`"
+    )?;
+    if target.starts_with("tower_http") {
+        f.write_str(", or give the spans of `TraceLayer` another level with `make_span_with`")?;
+    }
+    Ok(())
+}
+
+impl fmt::Display for Note {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Callsites { can_match, seen } => {
+                write!(f, "{can_match} of {seen} event callsites seen so far can match by level and target")
+            }
+            Self::UnseenField { field } => write!(
+                f,
+                "no callsite seen so far declares a field `{field}`; callsites are seen when they are first reached"
+            ),
+        }
+    }
+}

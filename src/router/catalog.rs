@@ -1,0 +1,57 @@
+//! Listing the callsites that have been reached.
+
+use super::core::Core;
+use crate::catalog::{CallsiteKind, CatalogEntry};
+use crate::predicate::plain_name;
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use tracing_core::Metadata;
+
+impl Core {
+    /// Every callsite that has been reached, by file and line. A callsite in several subscribers is there once, as
+    /// the least free of them sees it.
+    pub(super) fn catalog(&self) -> Vec<CatalogEntry> {
+        let mut entries = BTreeMap::new();
+        for instance in self.live_instances() {
+            for metadata in instance.callsites().all() {
+                let (wanted, vetoed) = instance.standing(metadata);
+                let key = (metadata.file(), metadata.line(), std::ptr::from_ref(metadata).addr());
+                let entry = entries.entry(key).or_insert_with(|| entry(metadata, wanted, vetoed));
+                entry.wanted_by_others = either(entry.wanted_by_others, wanted);
+                entry.is_vetoed &= vetoed;
+            }
+        }
+        entries.into_values().collect()
+    }
+}
+
+/// Wanted if either says so; not wanted if both say so; not known otherwise.
+fn either(one: Option<bool>, other: Option<bool>) -> Option<bool> {
+    match (one, other) {
+        (Some(true), _) | (_, Some(true)) => Some(true),
+        (Some(false), Some(false)) => Some(false),
+        _ => None,
+    }
+}
+
+fn entry(metadata: &'static Metadata<'static>, wanted_by_others: Option<bool>, is_vetoed: bool) -> CatalogEntry {
+    CatalogEntry {
+        kind: kind_of(metadata),
+        name: Cow::Borrowed(plain_name(metadata.name())),
+        target: Cow::Borrowed(metadata.target()),
+        level: Cow::Borrowed(metadata.level().as_str()),
+        file: metadata.file().map(Cow::Borrowed),
+        line: metadata.line(),
+        fields: metadata.fields().iter().map(|field| Cow::Borrowed(plain_name(field.name()))).collect(),
+        wanted_by_others,
+        is_vetoed,
+    }
+}
+
+fn kind_of(metadata: &Metadata<'_>) -> CallsiteKind {
+    match (metadata.is_span(), metadata.is_event()) {
+        (true, _) => CallsiteKind::Span,
+        (_, true) => CallsiteKind::Event,
+        _ => CallsiteKind::Hint,
+    }
+}

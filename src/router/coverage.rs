@@ -1,0 +1,211 @@
+//! Finding out what a session can and cannot see, from what the router knows and by asking the subscriber.
+
+use super::core::Core;
+use crate::coverage::{Coverage, Finding, Note};
+use crate::layer::{Instance, Visibility};
+use crate::predicate::{Compiled, Predicate, Test, plain_name, reach_admits};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use tracing_core::{Dispatch, Level, LevelFilter, Metadata};
+
+const LEVELS: [Level; 5] = [Level::ERROR, Level::WARN, Level::INFO, Level::DEBUG, Level::TRACE];
+
+/// How many targets of callsites seen so far are tried against global filters.
+const MAX_TARGETS: usize = 256;
+
+/// What one question for coverage works on.
+struct Inquiry<'a> {
+    core: &'a Core,
+    compiled: Compiled,
+    callsites: Vec<&'static Metadata<'static>>,
+    found: Coverage,
+}
+
+impl Core {
+    /// What a session on this predicate can see.
+    pub(super) fn coverage_of(&self, predicate: &Predicate) -> Coverage {
+        let installed: Vec<_> = self.installed().collect();
+        let callsites = installed.iter().flat_map(|(instance, _)| instance.callsites().all()).collect();
+        let mut inquiry =
+            Inquiry { core: self, compiled: Compiled::new(predicate), callsites, found: Coverage::default() };
+        inquiry.look_at_router(installed.is_empty());
+        for (instance, dispatch) in &installed {
+            inquiry.look_at_filters(instance, dispatch);
+        }
+        inquiry.look_at_spans();
+        inquiry.look_at_names(predicate);
+        inquiry.count_callsites();
+        inquiry.found
+    }
+
+    /// The layers that are in a subscriber, with it.
+    fn installed(&self) -> impl Iterator<Item = (Arc<Instance>, Dispatch)> {
+        self.live_instances().into_iter().filter_map(|instance| {
+            tracing_core::dispatcher::get_default(|default| instance.adopt_dispatch(default));
+            let dispatch = instance.dispatch()?;
+            Some((instance, dispatch))
+        })
+    }
+}
+
+impl Inquiry<'_> {
+    fn find(&mut self, finding: Finding) {
+        if !self.found.findings.contains(&finding) {
+            self.found.findings.push(finding);
+        }
+    }
+
+    fn look_at_router(&mut self, nowhere: bool) {
+        let sessions_open = !self.core.sessions().is_empty();
+        if nowhere {
+            self.find(Finding::NotInstalled);
+        }
+        if sessions_open && !self.core.shared.inbox.has_thread() {
+            self.find(Finding::NoControlThread);
+        } else if !self.core.shared.inbox.is_settled() {
+            self.find(Finding::RebuildPending);
+        }
+        if self.compiled.is_never() {
+            self.find(Finding::NeverMatches);
+        }
+        let max_level = tracing::level_filters::STATIC_MAX_LEVEL;
+        if self.wanted_levels().any(|level| LevelFilter::from_level(level) > max_level) {
+            self.find(Finding::CompiledOut { max_level: max_level.to_string().to_uppercase() });
+        }
+    }
+
+    /// The levels that the predicate can be true of, the most severe first.
+    fn wanted_levels(&self) -> impl Iterator<Item = Level> {
+        let widest = self.compiled.reach().iter().map(|reach| reach.level).max().unwrap_or(LevelFilter::OFF);
+        LEVELS.into_iter().filter(move |level| *level <= widest)
+    }
+
+    /// The targets to try filters with: those of the predicate, or else those seen so far.
+    fn targets(&self) -> BTreeSet<&str> {
+        let tested: BTreeSet<_> = self.compiled.reach().iter().filter_map(|reach| reach.target.as_deref()).collect();
+        if !tested.is_empty() {
+            return tested;
+        }
+        let seen = self.callsites.iter().filter(|metadata| metadata.is_event()).map(|metadata| metadata.target());
+        seen.chain([env!("CARGO_CRATE_NAME")]).collect::<BTreeSet<_>>().into_iter().take(MAX_TARGETS).collect()
+    }
+
+    fn look_at_filters(&mut self, instance: &Instance, dispatch: &Dispatch) {
+        let levels: Vec<_> = self.wanted_levels().collect();
+        let targets: Vec<_> = self.targets().into_iter().map(str::to_owned).collect();
+        let mut found = Vec::new();
+        for level in levels {
+            let admitted = targets.iter().filter(|target| reach_admits(self.compiled.reach(), level, target));
+            let hidden: Vec<_> = admitted
+                .filter(|target| instance.event_visibility(dispatch, level, target) == Visibility::Hidden)
+                .collect();
+            if !hidden.is_empty() && hidden.len() == targets.len() {
+                found = vec![Finding::HiddenByGlobalFilter { level: level.to_string(), target: None }];
+                break;
+            }
+            let of = |target: &&String| Finding::HiddenByGlobalFilter {
+                level: level.to_string(),
+                target: Some((*target).clone()),
+            };
+            found.extend(hidden.iter().map(of));
+        }
+        found.truncate(8);
+        found.into_iter().for_each(|finding| self.find(finding));
+        self.look_at_own_filter(instance, dispatch);
+    }
+
+    /// Whether a filter around the layer itself keeps something from it.
+    fn look_at_own_filter(&mut self, instance: &Instance, dispatch: &Dispatch) {
+        let tracked = LEVELS.into_iter().filter(|level| *level <= self.core.shared.config.span_level);
+        let withheld = |visibility| visibility == Visibility::Withheld;
+        let span = tracked.into_iter().find(|level| withheld(instance.span_visibility(dispatch, *level)));
+        let event = self
+            .wanted_levels()
+            .find(|level| withheld(instance.event_visibility(dispatch, *level, env!("CARGO_CRATE_NAME"))));
+        for (level, what) in [(span, "spans"), (event, "events")] {
+            if let Some(level) = level {
+                self.find(Finding::WithheldFromLayer { level: level.to_string(), what: what.to_owned() });
+            }
+        }
+    }
+
+    /// Spans that would match by a field they declare, had they been tracked from their creation.
+    fn look_at_spans(&mut self) {
+        let config = &self.core.shared.config;
+        let spans = self.callsites.iter().filter(|metadata| metadata.is_span() && !config.always_tracks(metadata));
+        let mut found = Vec::new();
+        for metadata in spans {
+            let tested = self.tested_fields().find(|name| declares(metadata, name));
+            found.extend(tested.map(|field| Finding::SpanTooVerbose {
+                span: plain_name(metadata.name()).to_owned(),
+                target: metadata.target().to_owned(),
+                level: metadata.level().to_string(),
+                field: field.to_owned(),
+            }));
+        }
+        found.into_iter().for_each(|finding| self.find(finding));
+    }
+
+    fn tested_fields(&self) -> impl Iterator<Item = &str> {
+        self.compiled.tests().iter().filter_map(Test::field).flat_map(|test| test.keys().iter().map(|key| &**key))
+    }
+
+    fn look_at_names(&mut self, predicate: &Predicate) {
+        let config = &self.core.shared.config;
+        let declared: BTreeSet<_> = self
+            .callsites
+            .iter()
+            .flat_map(|metadata| metadata.fields().iter())
+            .map(|field| plain_name(field.name()))
+            .collect();
+        let mut found = Coverage::default();
+        // Alternatives are names for one thing: it is enough that one of them is declared.
+        for test in predicate.tests().filter_map(Test::field) {
+            found.findings.extend(
+                test.keys()
+                    .iter()
+                    .filter(|key| config.redacts(key))
+                    .map(|key| Finding::RedactedField { field: key.to_string() }),
+            );
+            if test.keys().iter().any(|key| declared.contains(&**key)) {
+                continue;
+            }
+            for key in test.keys() {
+                match nearest(key, &declared) {
+                    Some(near) => {
+                        found.findings.push(Finding::MisspeltField { field: key.to_string(), near: near.to_owned() })
+                    }
+                    None => found.notes.push(Note::UnseenField { field: key.to_string() }),
+                }
+            }
+        }
+        for test in predicate.tests() {
+            if let Test::Target(target) = test
+                && config.denies(target)
+            {
+                found.findings.push(Finding::DeniedTarget { target: target.to_string() });
+            }
+        }
+        found.findings.into_iter().for_each(|finding| self.find(finding));
+        self.found.notes.extend(found.notes);
+    }
+
+    fn count_callsites(&mut self) {
+        let events: Vec<_> = self.callsites.iter().filter(|metadata| metadata.is_event()).collect();
+        let can_match =
+            |metadata: &&&&Metadata<'_>| reach_admits(self.compiled.reach(), *metadata.level(), metadata.target());
+        let note = Note::Callsites { can_match: events.iter().filter(can_match).count(), seen: events.len() };
+        self.found.notes.insert(0, note);
+    }
+}
+
+fn declares(metadata: &Metadata<'_>, name: &str) -> bool {
+    metadata.fields().iter().any(|field| plain_name(field.name()) == name)
+}
+
+/// The declared name that `name` is most likely a slip of: at most one letter in three is another.
+fn nearest<'a>(name: &str, declared: &BTreeSet<&'a str>) -> Option<&'a str> {
+    let distances = declared.iter().map(|known| (strsim::osa_distance(name, known), *known));
+    let limit = name.chars().count().div_ceil(3);
+    distances.filter(|(distance, _)| *distance <= limit).min().map(|(_, known)| known)
+}
