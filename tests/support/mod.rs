@@ -1,6 +1,8 @@
 //! What the integration tests share. `tracing`'s state is the process's: a test with a global subscriber has its own.
 #![allow(dead_code, unreachable_pub, reason = "each test binary uses a part of it")]
 
+pub mod runtime;
+
 use std::io;
 use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
