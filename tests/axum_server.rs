@@ -15,7 +15,7 @@ use tower_http::trace::TraceLayer;
 use tracing::level_filters::LevelFilter;
 use tracing::{Level, Span};
 use tracing_subscriber::prelude::*;
-use tracing_tap::{CapturedEvent, EventStream, Predicate, TapRouter};
+use tracing_tap::{CapturedEvent, EventStream, Finding, Predicate, TapRouter};
 
 isolated! {
     fn in_the_default_trace_layer_requests_in_flight_match_where_debug_spans_are_kept() {
@@ -29,6 +29,7 @@ isolated! {
             assert_eq!(told(&mut stream, uri), in_flight_of_alice());
             service.ask_on_each_others_connections().await;
             assert_eq!(told(&mut stream, uri), a_whole_request_of_alice());
+            assert!(stream.coverage().is_clear(), "{}", stream.coverage());
         });
     }
 
@@ -46,6 +47,7 @@ isolated! {
             service.ask_on_each_others_connections().await;
             assert_eq!(told(&mut user, ids), a_whole_request_of_alice());
             assert_eq!(told(&mut request, ids), [""; 0]);
+            assert!(user.coverage().is_clear(), "{}", user.coverage());
         });
     }
 
@@ -95,7 +97,18 @@ fn with_default_settings(printed: LevelFilter) {
         assert_eq!(told(&mut stream, uri), [""; 0]);
         service.ask_on_each_others_connections().await;
         assert_eq!(told(&mut stream, uri), a_whole_request_of_alice());
+        assert_names_the_remedy(&stream);
     });
+}
+
+/// The remedies themselves are tried in the tests that match requests in flight.
+fn assert_names_the_remedy(stream: &EventStream) {
+    let coverage = stream.coverage();
+    let [Finding::SpanTooVerbose { span, target, level, field }] = coverage.findings() else { panic!("{coverage}") };
+    assert_eq!([&**span, level, field], ["request", "DEBUG", "uri"]);
+    assert!(target.starts_with("tower_http::trace"), "{target}");
+    let words = coverage.to_string();
+    assert!(words.contains("`span_level(LevelFilter::DEBUG)`") && words.contains("`make_span_with`"), "{words}");
 }
 
 /// Sets the process up as a service would: its own output up to a level, and the router beside it.

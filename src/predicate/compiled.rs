@@ -69,6 +69,13 @@ impl Compiled {
         &self.reach
     }
 
+    /// Whether it can be true of no event, as far as its form tells.
+    pub(crate) fn is_never(&self) -> bool {
+        let lacks_value =
+            |test: usize| self.tests[test].field().is_some_and(|test| test.index_entries().next().is_none());
+        self.reach.is_empty() || self.index.is_some_and(lacks_value) || self.evaluate(|_| None) == Some(false)
+    }
+
     /// The predicate's value, given the values of tests by number; `None` is unknown, here and there.
     ///
     /// A test is not asked for where the others have decided. Does not allocate while at most 64 operands wait.

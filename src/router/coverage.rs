@@ -192,9 +192,9 @@ impl Inquiry<'_> {
 
     fn count_callsites(&mut self) {
         let events: Vec<_> = self.callsites.iter().filter(|metadata| metadata.is_event()).collect();
-        let can_match =
-            |metadata: &&&&Metadata<'_>| reach_admits(self.compiled.reach(), *metadata.level(), metadata.target());
-        let note = Note::Callsites { can_match: events.iter().filter(can_match).count(), seen: events.len() };
+        let reach = if self.compiled.is_never() { &[] } else { self.compiled.reach() };
+        let can_match = events.iter().filter(|metadata| reach_admits(reach, *metadata.level(), metadata.target()));
+        let note = Note::Callsites { can_match: can_match.count(), seen: events.len() };
         self.found.notes.insert(0, note);
     }
 }
