@@ -66,6 +66,20 @@ fn wait_for_the_veto() {
     assert_eq!(evaluations.during(|| (0..1000).for_each(|_| emit())), 0);
 }
 
+/// Another layer: logs about each `flush` span that closes, as one that measures spans does.
+struct LogsAboutClosedSpans;
+
+impl<S> tracing_subscriber::Layer<S> for LogsAboutClosedSpans
+where
+    S: tracing::Subscriber + for<'lookup> tracing_subscriber::registry::LookupSpan<'lookup>,
+{
+    fn on_close(&self, id: tracing::Id, context: tracing_subscriber::layer::Context<'_, S>) {
+        if context.metadata(&id).is_some_and(|metadata| metadata.name() == "flush") {
+            tracing::debug!(parent: id, "closed");
+        }
+    }
+}
+
 isolated! {
     fn an_explicit_parent_counts_and_the_current_span_does_not_from_the_very_first_event_on() {
         let router = install();
@@ -268,5 +282,23 @@ isolated! {
         let seen = messages(&mut stream);
         assert_eq!(seen.len(), 300);
         assert!(seen.iter().all(|text| text.ends_with("42")), "{seen:?}");
+    }
+
+    fn what_a_layer_logs_about_a_closing_span_does_not_outlive_its_id() {
+        let router = TapRouter::new();
+        tracing_subscriber::registry().with(router.layer()).with(LogsAboutClosedSpans).init();
+        let mut stream = watch_42(&router);
+        let (alice, bob) = (user(42), user(43));
+        let flush = |parent: &Span| parent.in_scope(|| tracing::info_span!("flush"));
+        let first = flush(&alice).id();
+        assert_eq!(messages(&mut stream), ["closed"]);
+        let mut recurred = 0;
+        for _ in 0..2 * 8192 {
+            let flush = flush(&bob);
+            flush.in_scope(|| tracing::debug!("his"));
+            recurred += usize::from(flush.id() == first);
+        }
+        assert!(recurred > 0, "the id has not recurred: this test shows nothing");
+        assert!(messages(&mut stream).is_empty());
     }
 }
