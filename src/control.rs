@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError, Weak};
 use std::thread::Thread;
 use std::time::{Duration, Instant};
-use tracing_core::{Dispatch, Interest, callsite, dispatcher};
+use tracing_core::{Dispatch, Interest, LevelFilter, callsite, dispatcher};
 
 /// The name of the control thread.
 pub(crate) const THREAD_NAME: &str = "tracing-tap";
@@ -180,6 +180,9 @@ impl Chores {
         let due = self.settle_at.iter().take_while(|at| **at <= now).count();
         if due > 0 {
             self.settle_at.drain(..due);
+            if hides_levels(shared) {
+                rebuild(shared);
+            }
             settle(shared);
         }
     }
@@ -200,6 +203,14 @@ fn rebuild(shared: &Shared) {
     }
     #[cfg(feature = "log")]
     shared.log_level.follow(shared.snapshot.load().level());
+}
+
+/// Whether `tracing` hides levels that this router looks at.
+///
+/// A rebuild of others asks for the levels first and sets the most verbose one last. If it began before a session
+/// opened and ends after our own rebuild, what it sets is from before the session.
+fn hides_levels(shared: &Shared) -> bool {
+    shared.live_instances().iter().any(|instance| LevelFilter::current() < instance.max_level_hint())
 }
 
 /// Repairs callsites that were being registered during a rebuild: nothing wanted may be left at `never`.

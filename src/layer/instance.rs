@@ -116,7 +116,7 @@ impl Instance {
     }
 
     /// The most verbose level this router looks at; always some, so that it hides nothing and adds little.
-    pub(super) fn max_level_hint(&self) -> LevelFilter {
+    pub(crate) fn max_level_hint(&self) -> LevelFilter {
         self.shared.config.idle_level().max(self.shared.snapshot.load().level())
     }
 
