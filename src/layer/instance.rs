@@ -122,7 +122,7 @@ impl Instance {
     }
 
     /// The most verbose level this router looks at; always some, so that it hides nothing and adds little.
-    pub(super) fn max_level_hint(&self) -> LevelFilter {
+    pub(crate) fn max_level_hint(&self) -> LevelFilter {
         self.shared.config.idle_level().max(self.shared.snapshot.load().level())
     }
 
@@ -165,6 +165,7 @@ impl Instance {
     }
 
     pub(super) fn on_close(&self, id: &span::Id) {
+        thread::with(|state| state.closed.set(id.into_u64()));
         self.spans.remove(id);
     }
 
@@ -202,7 +203,13 @@ impl Instance {
             let config = &self.shared.config;
             let visible =
                 config.always_tracks(metadata) || metadata.fields().is_empty() && !config.denies(metadata.target());
-            self.spans.insert(&id, Span::new(id.into_u64(), metadata, Fields::default(), visible))
+            let span = Span::new(id.into_u64(), metadata, Fields::default(), visible);
+            // Another layer logs about a span while it closes. An entry made now would never be removed, and would
+            // pass its parent on to the next span with this id.
+            if thread::with(|state| state.closed.get()) == id.into_u64() {
+                return Arc::new(span);
+            }
+            self.spans.insert(&id, span)
         })
     }
 

@@ -14,6 +14,8 @@ pub(crate) struct ThreadState {
     pub(super) asked: Cell<usize>,
     /// Set while other filters' bits are being repaired.
     pub(super) reasking: Cell<bool>,
+    /// The span that closed here last. Other layers may still speak of it, but its id is free to recur.
+    pub(super) closed: Cell<u64>,
     /// Who is asking for callsites' interest on this thread.
     pub(super) asker: Cell<Asker>,
 }
@@ -49,6 +51,7 @@ impl ThreadState {
             decision: Cell::new(Decision::STALE),
             asked: Cell::new(0),
             reasking: Cell::new(false),
+            closed: Cell::new(0),
             asker: Cell::new(Asker::Others),
         }
     }

@@ -8,7 +8,7 @@ use crate::session::EndReason;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
-use tracing_core::{Dispatch, Interest, Metadata, callsite, dispatcher};
+use tracing_core::{Dispatch, Interest, LevelFilter, Metadata, callsite, dispatcher};
 
 /// The name of the control thread.
 const THREAD_NAME: &str = "tracing-tap";
@@ -78,6 +78,9 @@ impl Chores {
         let due = self.settle_at.iter().take_while(|at| **at <= now).count();
         if due > 0 {
             self.settle_at.drain(..due);
+            if hides_levels(core) {
+                rebuild(core);
+            }
             settle(core);
         }
     }
@@ -97,6 +100,14 @@ fn rebuild(core: &Core) {
     }
     #[cfg(feature = "log")]
     core.log_level.follow(core.shared.snapshot.load().level());
+}
+
+/// Whether `tracing` hides levels that this router looks at.
+///
+/// A rebuild of others asks for the levels first and sets the most verbose one last. If it began before a session
+/// opened and ends after our own rebuild, what it sets is from before the session.
+fn hides_levels(core: &Core) -> bool {
+    core.live_instances().iter().any(|instance| LevelFilter::current() < instance.max_level_hint())
 }
 
 /// Repairs callsites that were being registered during a rebuild: nothing wanted may be left at `never`.

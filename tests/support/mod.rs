@@ -104,3 +104,53 @@ impl<'a> tracing_subscriber::fmt::MakeWriter<'a> for Output {
         self.clone()
     }
 }
+
+/// Runs `work` on a thread of its own and waits, for a bounded time, for what it returns: a hang is a failure.
+#[track_caller]
+pub fn bounded<T: Send + 'static>(what: &str, work: impl FnOnce() -> T + Send + 'static) -> T {
+    let (sender, receiver) = std::sync::mpsc::channel();
+    let worker = std::thread::spawn(move || sender.send(work()));
+    match receiver.recv_timeout(PATIENCE) {
+        Ok(result) => result,
+        Err(std::sync::mpsc::RecvTimeoutError::Timeout) => panic!("{what} hangs"),
+        Err(std::sync::mpsc::RecvTimeoutError::Disconnected) => {
+            let panic = worker.join().map(drop).expect_err("a worker that sends nothing has panicked");
+            std::panic::resume_unwind(panic)
+        }
+    }
+}
+
+/// Counts how often it was evaluated: an argument of an event that is stopped in time stays still.
+#[derive(Debug, Default)]
+pub struct Evaluations(std::sync::atomic::AtomicUsize);
+
+impl Evaluations {
+    /// Goes into an event's arguments; returns how often it was evaluated before.
+    pub fn count(&self) -> usize {
+        self.0.fetch_add(1, std::sync::atomic::Ordering::SeqCst)
+    }
+
+    /// How many evaluations `code` causes.
+    pub fn during(&self, code: impl FnOnce()) -> usize {
+        let before = self.0.load(std::sync::atomic::Ordering::SeqCst);
+        code();
+        self.0.load(std::sync::atomic::Ordering::SeqCst) - before
+    }
+}
+
+/// Another layer of the service: prints every event without time and colour.
+pub fn printer<S>(output: &Output) -> impl tracing_subscriber::Layer<S> + Send + Sync + use<S>
+where
+    S: tracing::Subscriber + for<'lookup> tracing_subscriber::registry::LookupSpan<'lookup>,
+{
+    tracing_subscriber::fmt::layer::<S>().with_writer(output.clone()).without_time().with_ansi(false)
+}
+
+/// Another layer of the service: prints events at INFO and above.
+pub fn info_printer<S>(output: &Output) -> impl tracing_subscriber::Layer<S> + Send + Sync + use<S>
+where
+    S: tracing::Subscriber + for<'lookup> tracing_subscriber::registry::LookupSpan<'lookup>,
+{
+    use tracing_subscriber::Layer;
+    printer(output).with_filter(tracing::level_filters::LevelFilter::INFO)
+}
