@@ -2,6 +2,7 @@
 
 use super::callsite::{Callsites, key_of};
 use super::capture;
+use super::facts::Facts;
 use super::span::{Ancestry, Span, Spans};
 use super::thread::{self, Asker, Decision};
 use super::tree::{NO_TREE, Trees};
@@ -142,6 +143,7 @@ impl Instance {
         let Some(guard) = Guard::enter() else { return };
         let fields = capture::span_fields(attributes, config);
         drop(guard);
+        self.mend(|| Facts::Callsite(metadata));
         self.spans.insert(id, Span::new(id.into_u64(), metadata, fields, true));
     }
 

@@ -16,6 +16,8 @@ pub(crate) struct ThreadState {
     pub(super) reasking: Cell<bool>,
     /// The span that closed here last. Other layers may still speak of it, but its id is free to recur.
     pub(super) closed: Cell<u64>,
+    /// Set where somebody asked for a callsite while this crate was running code of its users.
+    pub(super) disturbed: Cell<bool>,
     /// Who is asking for callsites' interest on this thread.
     pub(super) asker: Cell<Asker>,
 }
@@ -52,6 +54,7 @@ impl ThreadState {
             asked: Cell::new(0),
             reasking: Cell::new(false),
             closed: Cell::new(0),
+            disturbed: Cell::new(false),
             asker: Cell::new(Asker::Others),
         }
     }

@@ -25,15 +25,16 @@ impl Instance {
     where
         S: Subscriber + for<'lookup> LookupSpan<'lookup>,
     {
-        let epoch = self.epoch();
-        if epoch == 0 {
-            return true;
+        let nested = Guard::is_held();
+        if nested {
+            thread::with(|state| state.disturbed.set(true));
         }
-        if thread::with(|state| state.reasking.get()) {
+        let epoch = self.epoch();
+        if epoch == 0 || thread::with(|state| state.reasking.get()) {
             return true;
         }
         let key = key_of(metadata);
-        let vetoed = !Guard::is_held() && self.vetoes(key, metadata, epoch, context);
+        let vetoed = !nested && self.vetoes(key, metadata, epoch, context);
         thread::with(|state| state.asked.set(if vetoed { 0 } else { key }));
         !vetoed
     }
