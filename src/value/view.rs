@@ -5,7 +5,7 @@ use smallvec::SmallVec;
 use std::borrow::Cow;
 use std::fmt::{self, Write};
 
-/// A borrowed [`Value`](super::Value).
+/// A borrowed [`Value`].
 ///
 /// The traced thread tests values straight out of a `tracing` visitor, where building a `Value` of every text
 /// would cost an allocation each.
