@@ -16,7 +16,8 @@ impl Guard {
     /// Enters, unless this thread is inside already.
     #[inline]
     pub(crate) fn enter() -> Option<Self> {
-        thread::with(|state| !state.busy.replace(true)).then_some(Self { _private: () })
+        // Not `then_some`: that makes a guard in any case, and dropping it would let the next one in.
+        thread::with(|state| !state.busy.replace(true)).then(|| Self { _private: () })
     }
 
     /// Whether this thread is inside.
