@@ -37,6 +37,8 @@ pub(crate) struct Core {
 struct State {
     registry: Registry,
     instances: Vec<Weak<Instance>>,
+    /// Sessions that are closed and not freed yet: somebody may still be reading them.
+    closed: Vec<Weak<OpenSession>>,
     /// The sum over sessions that have been freed.
     freed: SessionStats,
 }
@@ -137,6 +139,7 @@ impl Core {
         }
         let mut closed = None;
         self.publish(&mut state, |registry| closed = registry.close(id));
+        state.closed.extend(closed.as_ref().map(Arc::downgrade));
         drop(state);
         if let Some(session) = closed {
             session.end(reason);
@@ -184,15 +187,23 @@ impl Core {
     pub(super) fn free(&self, retired: Retired) -> Option<Retired> {
         match retired {
             Retired::Snapshot(snapshot) => Arc::try_unwrap(snapshot).err().map(Retired::Snapshot),
-            Retired::Session(session) => match Arc::try_unwrap(session) {
-                Ok(session) => {
-                    session.discard_unread();
-                    self.state().freed.add(&session.stats());
-                    None
-                }
-                Err(session) => Some(Retired::Session(session)),
-            },
+            Retired::Session(session) => self.free_session(session).map(Retired::Session),
         }
+    }
+
+    fn free_session(&self, session: Arc<OpenSession>) -> Option<Arc<OpenSession>> {
+        // Under the lock, so that the session is at every moment in exactly one of the sums.
+        let mut state = self.state();
+        let session = match Arc::try_unwrap(session) {
+            Ok(session) => session,
+            Err(session) => return Some(session),
+        };
+        session.discard_unread();
+        state.freed.add(&session.stats());
+        state.closed.retain(|closed| closed.strong_count() > 0);
+        drop(state);
+        drop(session);
+        None
     }
 
     pub(super) fn sessions(&self) -> Vec<SessionInfo> {
@@ -202,7 +213,8 @@ impl Core {
     pub(super) fn stats(&self) -> RouterStats {
         let state = self.state();
         let mut events = state.freed;
-        state.registry.sessions().for_each(|session| events.add(&session.stats()));
+        let closed: Vec<_> = state.closed.iter().filter_map(Weak::upgrade).collect();
+        state.registry.sessions().chain(&closed).for_each(|session| events.add(&session.stats()));
         RouterStats {
             open_sessions: state.registry.sessions().len(),
             opened_sessions: self.last_session.load(Ordering::Relaxed),

@@ -1,0 +1,99 @@
+//! Records of the `log` crate are events like others: by their own target, level and place, never by `log.*` fields.
+#![cfg(feature = "log")]
+
+mod support;
+
+use support::{Output, events, info_printer, messages, wait_until};
+use tracing_subscriber::prelude::*;
+use tracing_tap::{Predicate, TapRouter};
+
+fn install(output: &Output) -> TapRouter {
+    let router = TapRouter::new();
+    let dispatch = tracing_subscriber::registry().with(info_printer(output)).with(router.layer());
+    tracing::subscriber::set_global_default(dispatch).expect("nobody set it before");
+    tracing_log::LogTracer::builder().with_max_level(log::LevelFilter::Info).init().expect("nobody set it before");
+    router
+}
+
+isolated! {
+    fn a_record_is_known_by_its_own_target_level_and_place() {
+        let router = install(&Output::default());
+        let mut by_target = router.watch(Predicate::target("store::cache"));
+        let mut by_level = router.watch(Predicate::level(tracing::Level::WARN));
+        let mut by_file = router.watch(Predicate::file(file!()));
+        log::debug!(target: "store::cache", "hit {}", 1);
+        log::debug!(target: "store::cached", "another target");
+        log::warn!(target: "store", "slow");
+        tracing::debug!(target: "store::cache", "not a record");
+
+        let seen = events(&mut by_target);
+        let texts: Vec<_> = seen.iter().map(|event| event.message()).collect();
+        assert_eq!(texts, ["hit 1", "not a record"]);
+        let hit = &seen[0];
+        assert_eq!((hit.target(), hit.level()), ("store::cache", tracing::Level::DEBUG));
+        assert_eq!(hit.module_path(), Some(module_path!()));
+        assert_eq!(hit.file(), Some(file!()));
+        assert!(hit.line().is_some_and(|line| line > 20));
+        assert_eq!(hit.fields().map(|(name, _)| name).collect::<Vec<_>>(), ["message"]);
+        assert_eq!(messages(&mut by_level), ["slow"]);
+        assert_eq!(messages(&mut by_file), ["hit 1", "another target", "slow", "not a record"]);
+    }
+
+    fn the_fields_of_the_bridge_are_tested_by_nobody() {
+        let router = install(&Output::default());
+        let mut raw = router.watch(Predicate::exists("log.target") | Predicate::exists("log.line"));
+        let mut raw_target = router.watch(Predicate::eq("log.target", "store"));
+        let mut bridge = router.watch(Predicate::target("log"));
+        log::info!(target: "store", "one");
+        assert!(messages(&mut raw).is_empty());
+        assert!(messages(&mut raw_target).is_empty());
+        assert!(messages(&mut bridge).is_empty());
+    }
+
+    fn a_record_belongs_to_the_span_it_happens_in() {
+        let router = install(&Output::default());
+        let alice = tracing::info_span!("conn", user = 42);
+        let bob = tracing::info_span!("conn", user = 43);
+        let mut stream = router.watch(Predicate::eq("user", 42));
+        for round in 0..100 {
+            bob.in_scope(|| log::debug!("his"));
+            alice.in_scope(|| log::trace!("hers"));
+            log::debug!("nobody's");
+            assert_eq!(messages(&mut stream), ["hers"], "round {round}");
+        }
+    }
+
+    fn records_below_the_level_of_the_bridge_appear_with_a_session_and_are_gone_after_it() {
+        let output = Output::default();
+        let router = install(&output);
+        assert_eq!(log::max_level(), log::LevelFilter::Info);
+        log::debug!(target: "store", "before");
+        let mut stream = router.watch(Predicate::target("store") & Predicate::level(tracing::Level::DEBUG));
+        assert_eq!(log::max_level(), log::LevelFilter::Debug);
+        log::debug!(target: "store", "during");
+        log::trace!(target: "store", "too verbose");
+        let mut second = router.watch(Predicate::target("store"));
+        log::trace!(target: "store", "for the second");
+        assert_eq!(messages(&mut second), ["for the second"]);
+        drop(second);
+        wait_until("one level less", || log::max_level() == log::LevelFilter::Debug);
+        assert_eq!(messages(&mut stream), ["during"]);
+        drop(stream);
+        wait_until("the level from before", || log::max_level() == log::LevelFilter::Info);
+        log::debug!(target: "store", "after");
+        log::info!(target: "store", "printed");
+        assert_eq!(output.lines(), [" INFO store: printed"]);
+        assert_eq!(router.stats().events.matched, 2);
+    }
+
+    fn a_level_that_the_application_sets_during_a_session_stays() {
+        let router = install(&Output::default());
+        let stream = router.watch(Predicate::target("store"));
+        assert_eq!(log::max_level(), log::LevelFilter::Trace);
+        log::set_max_level(log::LevelFilter::Warn);
+        drop(stream);
+        let other = router.watch(Predicate::target("elsewhere"));
+        drop(other);
+        wait_until("rest", || log::max_level() == log::LevelFilter::Warn);
+    }
+}
