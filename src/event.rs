@@ -40,6 +40,23 @@ pub struct CapturedSpan {
 pub(crate) struct Fields(pub(crate) Vec<(Name, Value)>);
 
 impl CapturedEvent {
+    /// An event to be written over.
+    pub(crate) fn blank(spans: Arc<[Arc<CapturedSpan>]>) -> Self {
+        Self {
+            time: SystemTime::UNIX_EPOCH,
+            level: Level::TRACE,
+            target: Name::default(),
+            name: Name::default(),
+            file: None,
+            line: None,
+            module_path: None,
+            thread: None,
+            fields: Fields::default(),
+            message: None,
+            spans,
+        }
+    }
+
     /// When the event was captured, by the system's clock; it may step back.
     pub fn time(&self) -> SystemTime {
         self.time

@@ -103,13 +103,20 @@ impl Callsites {
 
     /// Notes where an event or span that has arrived took its parent from.
     #[inline]
-    pub(crate) fn note_parent(&self, key: CallsiteKey, contextual: bool) {
-        let Some(word) = self.table.find(key) else { return };
+    pub(crate) fn note_parent(word: &AtomicU64, contextual: bool) {
         let flag = if contextual { Word::CONTEXTUAL } else { Word::EXPLICIT };
         // Relaxed: the fact is part of the code's text and orders nothing.
         if word.load(Ordering::Relaxed) & flag == 0 {
             word.fetch_or(flag, Ordering::Relaxed);
         }
+    }
+
+    /// Whether the callsite is known to be clear, judged under the generation of this vetoable word.
+    #[inline]
+    pub(crate) fn is_known_clear(word: &AtomicU64, vetoable: u64) -> bool {
+        // Relaxed: as in `is_clear`.
+        let seen = word.load(Ordering::Relaxed);
+        seen >> 32 == vetoable >> 32 && seen & Word::CLEAR != 0
     }
 
     /// Whether the callsite can supply nothing that a session outside its scope needs, judged anew by `judge`

@@ -10,35 +10,52 @@ use std::sync::Arc;
 use std::time::SystemTime;
 use tracing_core::{Event, span};
 
-/// Captures an event that matched. Formats its values: the caller holds the guard.
+/// Captures an event that matched, in the memory of `spare` if there is one. Formats the event's values: the caller
+/// holds the guard.
 pub(crate) fn capture(
     event: &Event<'_>,
     facts: &Facts<'_>,
-    spans: Arc<[Arc<CapturedSpan>]>,
+    spans: &Arc<[Arc<CapturedSpan>]>,
     config: &Config,
-) -> CapturedEvent {
-    let time = SystemTime::now();
-    let mut sink = EventSink { fields: Vec::with_capacity(event.fields().count()), facts, config };
-    event.record(&mut Visitor { sink: &mut sink, max_value_bytes: config.max_value_bytes });
-    let fields = Fields(sink.fields);
-    CapturedEvent {
-        time,
-        level: *event.metadata().level(),
-        target: facts.target(),
-        name: facts.name(),
-        file: facts.file(),
-        line: facts.metadata().line(),
-        module_path: facts.module_path(),
-        thread: thread_name(),
-        message: message_text(&fields),
-        fields,
-        spans,
+    spare: Option<Arc<CapturedEvent>>,
+) -> Arc<CapturedEvent> {
+    let mut captured = spare.unwrap_or_else(|| Arc::new(CapturedEvent::blank(Arc::clone(spans))));
+    match Arc::get_mut(&mut captured) {
+        Some(unshared) => write(unshared, event, facts, spans, config),
+        // Nobody hands over an event that is shared; if somebody did, it would be the other's.
+        None => return capture(event, facts, spans, config, None),
     }
+    captured
+}
+
+fn write(
+    captured: &mut CapturedEvent,
+    event: &Event<'_>,
+    facts: &Facts<'_>,
+    spans: &Arc<[Arc<CapturedSpan>]>,
+    config: &Config,
+) {
+    captured.time = SystemTime::now();
+    captured.level = *event.metadata().level();
+    captured.target = facts.target();
+    captured.name = facts.name();
+    captured.file = facts.file();
+    captured.line = facts.metadata().line();
+    captured.module_path = facts.module_path();
+    set_thread_name(&mut captured.thread);
+    if !Arc::ptr_eq(&captured.spans, spans) {
+        captured.spans = Arc::clone(spans);
+    }
+    let mut sink = EventSink { fields: &mut captured.fields.0, written: 0, facts, config };
+    event.record(&mut Visitor { sink: &mut sink, max_value_bytes: config.max_value_bytes });
+    let written = sink.written;
+    captured.fields.0.truncate(written);
+    captured.message = message_text(&captured.fields);
 }
 
 /// The fields a new span keeps. Formats its values: the caller holds the guard.
 pub(crate) fn span_fields(attributes: &span::Attributes<'_>, config: &Config) -> Fields {
-    let mut sink = SpanSink { fields: Fields::default(), config };
+    let mut sink = SpanSink { fields: Fields(Vec::with_capacity(attributes.fields().len())), config };
     attributes.record(&mut Visitor { sink: &mut sink, max_value_bytes: config.max_value_bytes });
     sink.fields
 }
@@ -50,24 +67,38 @@ pub(crate) fn recorded_fields(record: &span::Record<'_>, config: &Config) -> Fie
     sink.fields
 }
 
-/// Keeps every field, in order; a name that is recorded twice is there twice.
+/// Keeps every field, in order; a name that is recorded twice is there twice. Writes over what was there before.
 struct EventSink<'a> {
-    fields: Vec<(Name, Value)>,
+    fields: &'a mut Vec<(Name, Value)>,
+    written: usize,
     facts: &'a Facts<'a>,
     config: &'a Config,
+}
+
+impl EventSink<'_> {
+    fn write(&mut self, name: &'static str, value: ValueRef<'_>) {
+        match self.fields.get_mut(self.written) {
+            Some((old_name, old_value)) => {
+                *old_name = Cow::Borrowed(name);
+                old_value.assign(value);
+            }
+            None => self.fields.push((Cow::Borrowed(name), value.to_value())),
+        }
+        self.written += 1;
+    }
 }
 
 impl Sink for EventSink<'_> {
     fn wants(&mut self, name: &'static str) -> bool {
         if self.config.redacts(name) {
-            self.fields.push((Cow::Borrowed(name), Value::Redacted));
+            self.write(name, ValueRef::Redacted);
             return false;
         }
         !self.facts.tell_field(name)
     }
 
     fn take(&mut self, name: &'static str, value: ValueRef<'_>) {
-        self.fields.push((Cow::Borrowed(name), value.to_value()));
+        self.write(name, value);
     }
 }
 
@@ -102,7 +133,14 @@ thread_local! {
     static THREAD_NAME: Option<Arc<str>> = std::thread::current().name().map(Arc::from);
 }
 
-/// The name of this thread; none where it has none, or is too far gone to tell.
-fn thread_name() -> Option<Arc<str>> {
-    THREAD_NAME.try_with(Option::clone).ok().flatten()
+/// Sets the name of this thread; none where it has none, or is too far gone to tell. Events of one thread follow
+/// each other through the same memory, so it is usually there already.
+fn set_thread_name(name: &mut Option<Arc<str>>) {
+    let kept = THREAD_NAME.try_with(|current| match (&*name, current) {
+        (Some(name), Some(current)) if Arc::ptr_eq(name, current) => {}
+        _ => name.clone_from(current),
+    });
+    if kept.is_err() {
+        *name = None;
+    }
 }

@@ -133,7 +133,9 @@ impl Instance {
         let config = &self.shared.config;
         let epoch = self.epoch();
         if epoch != 0 {
-            self.callsites.note_parent(key_of(metadata), attributes.is_contextual());
+            if let Some(word) = self.callsites.word(key_of(metadata)) {
+                Callsites::note_parent(word, attributes.is_contextual());
+            }
         }
         let tracked = config.always_tracks(metadata) || epoch != 0 && self.wants(metadata);
         if !tracked || !config.keeps_fields_of(metadata) {

@@ -5,17 +5,21 @@ use super::capture::capture;
 use super::facts::Facts;
 use super::instance::Instance;
 use super::span::Span;
+use super::thread::{self, Decision};
 use super::visit::{Sink, Visitor};
 use crate::config::Config;
+use crate::event::{CapturedEvent, CapturedSpan};
 use crate::guard::Guard;
 use crate::level::verbosity_of;
 use crate::predicate::{Bits, Test};
+use crate::session::buffer::Buffer;
 use crate::session::open::{Offer, OpenSession};
 use crate::session::scope::{Candidate, Chain, Scope, Sessions, Standing, extend_from_index, satisfied_by_spans};
 use crate::session::snapshot::Snapshot;
 use crate::value::ValueRef;
 use smallvec::SmallVec;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use tracing_core::{Event, Subscriber};
 use tracing_subscriber::layer::Context;
 use tracing_subscriber::registry::LookupSpan;
@@ -45,43 +49,96 @@ impl Instance {
     where
         S: Subscriber + for<'lookup> LookupSpan<'lookup>,
     {
-        let metadata = event.metadata();
-        let key = key_of(metadata);
-        let contextual = event.is_contextual();
-        self.callsites.note_parent(key, contextual);
-        let snapshot = self.shared.snapshot.load();
-        let clear = self.callsites.word(key).is_some_and(|word| {
-            Callsites::is_clear(word, snapshot.names.generation, || snapshot.names.are_clear_of(metadata))
-        });
-        if clear && contextual && verbosity_of(*metadata.level()) > self.decision(epoch, context).verbosity {
-            return;
+        let Some(word) = self.callsites.word(key_of(event.metadata())) else {
+            return self.route_anywhere(event, None, epoch, context);
+        };
+        Callsites::note_parent(word, event.is_contextual());
+        if !event.is_contextual() {
+            return self.route_anywhere(event, Some(word), epoch, context);
         }
+        let decision = self.decision(epoch, context);
+        if !Callsites::is_known_clear(word, decision.vetoable) {
+            return self.route_anywhere(event, Some(word), epoch, context);
+        }
+        if verbosity_of(*event.metadata().level()) <= decision.verbosity {
+            self.route_in_scope(event, epoch, decision, context);
+        }
+    }
+
+    /// Routes an event whose callsite supplies nothing: only what the scope names can match it.
+    fn route_in_scope<S>(&self, event: &Event<'_>, epoch: u64, decision: Decision, context: &Context<'_, S>)
+    where
+        S: Subscriber + for<'lookup> LookupSpan<'lookup>,
+    {
+        let scope = self.current_scope(epoch, decision, context);
+        let facts = Facts::Callsite(event.metadata());
+        let incoming = Incoming { event, facts: &facts, clear: true, config: &self.shared.config };
+        let matched = incoming.matching_in_scope(&scope);
+        if !matched.is_empty() {
+            let chain = || self.current_span(context).map_or_else(Chain::new, |leaf| self.chain(&leaf, context));
+            self.deliver(matched, &incoming, &scope.captured_spans(chain));
+        }
+        thread::keep_scope(scope);
+    }
+
+    /// Routes an event that may match by what it brings itself, or whose parent is not the current span.
+    #[inline(never)]
+    fn route_anywhere<S>(&self, event: &Event<'_>, word: Option<&AtomicU64>, epoch: u64, context: &Context<'_, S>)
+    where
+        S: Subscriber + for<'lookup> LookupSpan<'lookup>,
+    {
+        let metadata = event.metadata();
+        let snapshot = self.shared.snapshot.load();
+        let names = &snapshot.names;
+        let clear =
+            word.is_some_and(|word| Callsites::is_clear(word, names.generation, || names.are_clear_of(metadata)));
         let leaf = self.leaf(event, context);
         let scope = self.scope(leaf.as_ref(), epoch, &snapshot, context);
         let chain = || leaf.as_ref().map_or_else(Chain::new, |leaf| self.chain(leaf, context));
         let facts = Facts::of(event);
         let incoming = Incoming { event, facts: &facts, clear, config: &self.shared.config };
-        let matched = incoming.matching(&scope, &snapshot, chain);
-        if !matched.is_empty() && !self.shared.config.denies(facts.metadata().target()) {
-            self.deliver(&matched, event, &facts, &scope, chain);
+        let mut matched = incoming.matching_in_scope(&scope);
+        if !clear {
+            incoming.match_own_fields(&scope, &snapshot, chain, &mut matched);
+        }
+        if !matched.is_empty() {
+            self.deliver(matched, &incoming, &scope.captured_spans(chain));
         }
     }
 
-    fn deliver(
-        &self,
-        sessions: &[Arc<OpenSession>],
-        event: &Event<'_>,
-        facts: &Facts<'_>,
-        scope: &Scope,
-        chain: impl FnOnce() -> Chain,
-    ) {
-        let captured = capture(event, facts, scope.captured_spans(chain), &self.shared.config);
+    /// The scope of the current span: the one kept, if the thread's decision was made by it and nothing has been
+    /// recorded since.
+    #[inline]
+    fn current_scope<S>(&self, epoch: u64, decision: Decision, context: &Context<'_, S>) -> Arc<Scope>
+    where
+        S: Subscriber + for<'lookup> LookupSpan<'lookup>,
+    {
+        let is_current = |scope: &Arc<Scope>| {
+            Arc::as_ptr(scope).addr() == decision.scope && scope.stamp.all_records == self.trees.all(decision.tree)
+        };
+        thread::take_scope().filter(is_current).unwrap_or_else(|| {
+            let leaf = self.current_span(context);
+            self.scope(leaf.as_ref(), epoch, &self.shared.snapshot.load(), context)
+        })
+    }
+
+    fn deliver(&self, sessions: Matched, incoming: &Incoming<'_>, spans: &Arc<[Arc<CapturedSpan>]>) {
+        let Incoming { event, facts, config, .. } = *incoming;
+        if config.denies(facts.metadata().target()) {
+            return;
+        }
+        let spare = sessions[0].buffer().and_then(Buffer::spare);
+        let captured = capture(event, facts, spans, config, spare);
         let bytes = captured.held_bytes();
-        let captured = Arc::new(captured);
-        for session in sessions {
-            if session.offer(&captured, bytes) == Offer::LastAdmitted {
-                self.shared.session_is_full(session);
-            }
+        for session in &sessions[1..] {
+            self.offer(session, Arc::clone(&captured), bytes);
+        }
+        self.offer(&sessions[0], captured, bytes);
+    }
+
+    fn offer(&self, session: &OpenSession, captured: Arc<CapturedEvent>, bytes: usize) {
+        if session.offer(captured, bytes) == Offer::LastAdmitted {
+            self.shared.session_is_full(session);
         }
     }
 
@@ -110,16 +167,11 @@ struct Incoming<'a> {
 type Matched = SmallVec<[Arc<OpenSession>; 8]>;
 
 impl Incoming<'_> {
-    fn matching(&self, scope: &Scope, snapshot: &Snapshot, chain: impl FnOnce() -> Chain) -> Matched {
+    /// The sessions that the scope has not ruled out and that the event matches.
+    fn matching_in_scope(&self, scope: &Scope) -> Matched {
         let verbosity = verbosity_of(*self.event.metadata().level());
-        let mut matched = Matched::new();
-        for candidate in scope.candidates.iter().filter(|candidate| candidate.verbosity >= verbosity) {
-            matched.extend(self.match_candidate(candidate));
-        }
-        if !self.clear {
-            self.match_own_fields(scope, snapshot, chain, &mut matched);
-        }
-        matched
+        let candidates = scope.candidates.iter().filter(|candidate| candidate.verbosity >= verbosity);
+        candidates.filter_map(|candidate| self.match_candidate(candidate)).collect()
     }
 
     fn match_candidate(&self, candidate: &Candidate) -> Option<Arc<OpenSession>> {

@@ -1,9 +1,13 @@
 //! What the layer keeps per thread: plain cells, so that they outlive every destructor of the thread.
 
+use crate::session::scope::Scope;
 use std::cell::Cell;
+use std::sync::Arc;
 
 thread_local! {
     static STATE: ThreadState = const { ThreadState::new() };
+    /// The scope of the last event that matched here. Taken while in use.
+    static SCOPE: Cell<Option<Arc<Scope>>> = const { Cell::new(None) };
 }
 
 /// Nothing in here has a destructor: `tracing` may be used from the destructor of any other thread-local.
@@ -32,6 +36,8 @@ pub(crate) struct Decision {
     pub(super) records: u64,
     /// The verbosity up to which something may match in this scope; 0: nothing can.
     pub(super) verbosity: u8,
+    /// Where the scope is that this was decided by; it may be gone.
+    pub(super) scope: usize,
     /// The word of a callsite that may be vetoed under the current index keys.
     pub(super) vetoable: u64,
 }
@@ -61,13 +67,25 @@ impl ThreadState {
 }
 
 impl Decision {
-    pub(super) const STALE: Self = Self { epoch: 0, tree: 0, records: 0, verbosity: 0, vetoable: 0 };
+    pub(super) const STALE: Self = Self { epoch: 0, tree: 0, records: 0, verbosity: 0, scope: 0, vetoable: 0 };
 }
 
 /// The thread's state. It has no destructor, so it is there even while the thread ends.
 #[inline]
 pub(crate) fn with<R>(f: impl FnOnce(&ThreadState) -> R) -> R {
     STATE.with(f)
+}
+
+/// Takes the scope that was kept; none while the thread ends.
+#[inline]
+pub(super) fn take_scope() -> Option<Arc<Scope>> {
+    SCOPE.try_with(Cell::take).ok().flatten()
+}
+
+/// Keeps a scope for the next event that matches here. It holds no session, and runs nobody's code when it is dropped.
+#[inline]
+pub(super) fn keep_scope(scope: Arc<Scope>) {
+    let _ = SCOPE.try_with(|kept| kept.set(Some(scope)));
 }
 
 /// Runs `f` with the thread marked as asking for interest on behalf of `asker`, panics included.

@@ -90,6 +90,7 @@ impl Instance {
             tree: scope.stamp.tree,
             records: scope.stamp.deciding_records,
             verbosity: scope.verbosity,
+            scope: Arc::as_ptr(&scope).addr(),
             vetoable: Word::vetoable(snapshot.names.generation),
         };
         thread::with(|state| state.decision.set(decision));

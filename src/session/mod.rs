@@ -1,6 +1,7 @@
 //! What an operator asks for: a predicate and its limits.
 
 mod account;
+pub(crate) mod buffer;
 pub(crate) mod open;
 pub(crate) mod registry;
 pub(crate) mod scope;

@@ -1,5 +1,6 @@
 //! An open session: what producers push into and its one reader drains.
 
+use super::buffer::Buffer;
 use super::{EndReason, Session, SessionId, SessionInfo, SessionStats};
 use crate::event::CapturedEvent;
 use crate::guard::{Guard, run_user_code};
@@ -26,7 +27,7 @@ pub(crate) struct OpenSession {
     opened_at: SystemTime,
     budget: Arc<Budget>,
     /// Made at the first match: most sessions of a large set never match anything.
-    ring: OnceBox<Ring<Arc<CapturedEvent>>>,
+    buffer: OnceBox<Buffer>,
     /// 0 while open, then the reason.
     ended: AtomicU8,
     pub(crate) reader: ReaderWait,
@@ -60,7 +61,7 @@ impl OpenSession {
             limits: session,
             opened_at: SystemTime::now(),
             budget,
-            ring: OnceBox::new(),
+            buffer: OnceBox::new(),
             ended: AtomicU8::new(0),
             reader: ReaderWait::default(),
             admitted: CachePadded::default(),
@@ -89,14 +90,13 @@ impl OpenSession {
     }
 
     /// Takes an event that matched into the ring.
-    pub(crate) fn offer(&self, event: &Arc<CapturedEvent>, bytes: usize) -> Offer {
+    pub(crate) fn offer(&self, event: Arc<CapturedEvent>, bytes: usize) -> Offer {
         if self.ended().is_some() {
             return Offer::Ended;
         }
         let offer = self.admit();
         if offer != Offer::Ended {
-            let ring = self.ring.get_or_init(|| Box::new(self.new_ring()));
-            drop(ring.push(Arc::clone(event), bytes));
+            self.buffer.get_or_init(|| Box::new(self.new_buffer())).push(event, bytes);
             wake(&self.reader);
         }
         offer
@@ -128,20 +128,20 @@ impl OpenSession {
         self.closed_unread.fetch_add(1, Ordering::Relaxed);
     }
 
-    fn new_ring(&self) -> Ring<Arc<CapturedEvent>> {
+    fn new_buffer(&self) -> Buffer {
         let Session { capacity, capacity_bytes, overflow, .. } = self.limits;
-        Ring::new(overflow, capacity.get(), capacity_bytes, Arc::clone(&self.budget))
+        Buffer::new(Ring::new(overflow, capacity.get(), capacity_bytes, Arc::clone(&self.budget)))
     }
 
-    /// The ring, if anything has matched yet.
-    pub(crate) fn ring(&self) -> Option<&Ring<Arc<CapturedEvent>>> {
-        self.ring.get()
+    /// Where events wait to be read, if anything has matched yet.
+    pub(crate) fn buffer(&self) -> Option<&Buffer> {
+        self.buffer.get()
     }
 
     /// Throws away what was not read, and counts it. Called when nobody can read it any more.
     pub(crate) fn discard_unread(&self) {
-        let Some(ring) = self.ring() else { return };
-        while let Popped::Item { item, .. } = ring.pop() {
+        let Some(buffer) = self.buffer() else { return };
+        while let Popped::Item { item, .. } = buffer.pop() {
             drop(item);
             self.closed_unread.fetch_add(1, Ordering::Relaxed);
         }
@@ -151,7 +151,7 @@ impl OpenSession {
         // Delivered before buffered: an event read in between is then missing for a moment, never counted twice.
         let delivered = self.delivered.load(Ordering::Acquire);
         let closed = self.closed_unread.load(Ordering::Relaxed);
-        let (overflowed, buffered) = self.ring().map_or((0, 0), |ring| (ring.lost(), ring.len() as u64));
+        let (overflowed, buffered) = self.buffer().map_or((0, 0), |buffer| (buffer.lost(), buffer.len() as u64));
         SessionStats::new(delivered, overflowed, closed, buffered)
     }
 

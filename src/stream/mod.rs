@@ -45,6 +45,8 @@ pub struct EventStream {
     home: Arc<dyn Home>,
     /// An event that was popped and waits behind the loss announced before it. Counted as delivered.
     held: Option<Arc<CapturedEvent>>,
+    /// The event that was given last. Once its receiver is done with it, its memory goes back to the producers.
+    last: Option<Arc<CapturedEvent>>,
     announced: u64,
     sequence: u64,
     /// Whether `Ended` was given.
@@ -70,7 +72,7 @@ pub(crate) trait Home: Send + Sync {
 
 impl EventStream {
     pub(crate) fn new(session: Arc<OpenSession>, home: Arc<dyn Home>) -> Self {
-        Self { session: Some(session), home, held: None, announced: 0, sequence: 0, is_over: false }
+        Self { session: Some(session), home, held: None, last: None, announced: 0, sequence: 0, is_over: false }
     }
 
     /// Gives everything available now and never blocks.
@@ -78,9 +80,10 @@ impl EventStream {
     /// What arrives while it is iterated is left for the next call, so that a loop whose body emits matching events
     /// ends.
     pub fn drain(&mut self) -> impl Iterator<Item = Item> {
-        let mut events_left = self.session().ring().map_or(0, |ring| ring.len()) + usize::from(self.held.is_some());
+        let mut events_left =
+            self.session().buffer().map_or(0, |buffer| buffer.len()) + usize::from(self.held.is_some());
         std::iter::from_fn(move || {
-            if events_left == 0 && self.session().ring().is_some_and(|ring| ring.len() > 0) {
+            if events_left == 0 && self.session().buffer().is_some_and(|buffer| buffer.len() > 0) {
                 return None;
             }
             let item = self.next_item()?;
@@ -143,11 +146,12 @@ impl EventStream {
     }
 
     fn next_item(&mut self) -> Option<Item> {
+        self.recycle_last();
         if let Some(event) = self.held.take() {
             return Some(self.number(event));
         }
         let ended = self.ended();
-        match self.session().ring().map_or(Popped::Empty { lost: 0 }, |ring| ring.pop()) {
+        match self.session().buffer().map_or(Popped::Empty { lost: 0 }, |buffer| buffer.pop()) {
             Popped::Item { item, lost } => {
                 // Only the reader writes this; others may read it late, as `SessionStats` says.
                 self.session().delivered.fetch_add(1, Ordering::Release);
@@ -172,7 +176,14 @@ impl EventStream {
     fn number(&mut self, event: Arc<CapturedEvent>) -> Item {
         let sequence = self.sequence;
         self.sequence += 1;
+        self.last = Some(Arc::clone(&event));
         Item::Event { session: self.id(), sequence, event }
+    }
+
+    fn recycle_last(&mut self) {
+        if let (Some(event), Some(buffer)) = (self.last.take(), self.session().buffer()) {
+            buffer.recycle(event);
+        }
     }
 
     fn announce(&mut self, lost: u64) -> Option<Item> {

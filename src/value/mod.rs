@@ -159,6 +159,16 @@ impl Value {
         }
     }
 
+    /// Becomes another value; a text is written over a text where it was, without an allocation if there is room.
+    pub(crate) fn assign(&mut self, value: ValueRef<'_>) {
+        match (&mut *self, value) {
+            (Self::Str(old), ValueRef::Str(new))
+            | (Self::Debug(old), ValueRef::Debug(new))
+            | (Self::Error(old), ValueRef::Error(new)) => old.assign(new),
+            _ => *self = value.to_value(),
+        }
+    }
+
     /// Heap bytes held, for the byte bound of rings.
     pub(crate) fn heap_bytes(&self) -> usize {
         match self {
@@ -194,6 +204,12 @@ impl Text {
     /// The kept part of a text, whose end was cut off where `cut` says so.
     pub(crate) fn kept(text: &str, cut: bool) -> Self {
         Self { text: text.to_owned(), cut }
+    }
+
+    fn assign(&mut self, text: TextRef<'_>) {
+        self.text.clear();
+        self.text.push_str(text.text);
+        self.cut = text.cut;
     }
 
     #[cfg(test)]
