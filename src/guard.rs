@@ -5,8 +5,15 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 thread_local! {
     /// Without a destructor, so that it is there even while the thread ends.
-    static BUSY: Cell<bool> = const { Cell::new(false) };
+    static STATE: Cell<u8> = const { Cell::new(PLAIN) };
 }
+
+/// This thread is doing what its own code says.
+const PLAIN: u8 = 0;
+/// It runs code of the users for us.
+const HELD: u8 = 1;
+/// It asks all layers once more about a callsite.
+const ASKING_AGAIN: u8 = 2;
 
 /// Held while code of the users may run: `Debug` and `Display` of values, wakers.
 ///
@@ -14,27 +21,66 @@ thread_local! {
 /// would never end. With a global default subscriber nothing else stops it.
 #[derive(Debug)]
 pub(crate) struct Guard {
-    _private: (),
+    _entered: Entered,
+}
+
+/// Held while all layers are asked once more about a callsite: it is then no question that an event follows.
+#[derive(Debug)]
+pub(crate) struct AskingAgain {
+    _entered: Entered,
+}
+
+/// A flag of the thread that is cleared when this is dropped, panics included.
+#[derive(Debug)]
+struct Entered(u8);
+
+/// Whether this thread is neither running code of the users for us nor asking again.
+#[inline]
+pub(crate) fn is_plain() -> bool {
+    STATE.get() == PLAIN
 }
 
 impl Guard {
     /// Enters, unless this thread is inside already.
     #[inline]
     pub(crate) fn enter() -> Option<Self> {
-        // `then`, not `then_some`: a guard that is made only to be thrown away would end the one that is held.
-        (!BUSY.replace(true)).then(|| Self { _private: () })
+        Entered::enter(HELD).map(|entered| Self { _entered: entered })
     }
 
     /// Whether this thread is inside.
     #[inline]
     pub(crate) fn is_held() -> bool {
-        BUSY.get()
+        STATE.get() & HELD != 0
     }
 }
 
-impl Drop for Guard {
+impl AskingAgain {
+    /// Enters; nothing if the thread is asking again already.
+    pub(crate) fn enter() -> Option<Self> {
+        Entered::enter(ASKING_AGAIN).map(|entered| Self { _entered: entered })
+    }
+
+    /// Whether this thread is asking again.
+    #[inline]
+    pub(crate) fn is_held() -> bool {
+        STATE.get() & ASKING_AGAIN != 0
+    }
+}
+
+impl Entered {
+    #[inline]
+    fn enter(flag: u8) -> Option<Self> {
+        let state = STATE.get();
+        STATE.set(state | flag);
+        // `then`, not `then_some`: one that is made only to be thrown away would clear the flag of the one held.
+        (state & flag == 0).then(|| Self(flag))
+    }
+}
+
+impl Drop for Entered {
+    #[inline]
     fn drop(&mut self) {
-        BUSY.set(false);
+        STATE.set(STATE.get() & !self.0);
     }
 }
 

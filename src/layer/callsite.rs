@@ -1,7 +1,6 @@
 //! What one layer instance knows about each callsite, as one atomic word, and the table that finds it.
 
 use super::thread::{self, Asker};
-use crossbeam_utils::CachePadded;
 use dashmap::DashMap;
 use rustc_hash::FxBuildHasher;
 use std::sync::OnceLock;
@@ -178,9 +177,10 @@ impl Callsites {
 }
 
 /// A lock-free table from callsite to word that only grows: levels of doubling size, each probed in one window.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Table {
-    levels: CachePadded<[OnceLock<Box<[Slot]>>; LEVELS]>,
+    first: Box<[Slot; FIRST_LEVEL_SLOTS]>,
+    more: [OnceLock<Box<[Slot]>>; MORE_LEVELS],
 }
 
 #[derive(Debug, Default)]
@@ -189,18 +189,34 @@ struct Slot {
     word: AtomicU64,
 }
 
-const LEVELS: usize = 12;
-const FIRST_LEVEL_SLOTS: usize = 1024;
-const WINDOW: usize = 8;
+const FIRST_LEVEL_SLOTS: usize = 2048;
+const MORE_LEVELS: usize = 10;
+const WINDOW: usize = 4;
+
+impl Default for Table {
+    fn default() -> Self {
+        Self { first: Box::new(std::array::from_fn(|_| Slot::default())), more: Default::default() }
+    }
+}
 
 impl Table {
     #[inline]
     fn find(&self, key: CallsiteKey) -> Option<&AtomicU64> {
-        for level in self.levels.iter() {
-            for slot in window(level.get()?, key) {
-                // Acquire pairs with the Release in `insert`; the word beside it starts at 0 either way.
+        // Most callsites are in the first level, at the first place looked at.
+        let start = start_of_window(FIRST_LEVEL_SLOTS, key);
+        let slot = &self.first[start];
+        // Acquire pairs with the Release in `insert`; the word beside it starts at 0 either way.
+        if slot.key.load(Ordering::Acquire) == key { Some(&slot.word) } else { self.search(key) }
+    }
+
+    #[inline(never)]
+    fn search(&self, key: CallsiteKey) -> Option<&AtomicU64> {
+        let more = self.more.iter().map_while(|level| level.get().map(|slots| &**slots));
+        for slots in std::iter::once(&self.first[..]).chain(more) {
+            for slot in window(slots, key) {
                 match slot.key.load(Ordering::Acquire) {
                     found if found == key => return Some(&slot.word),
+                    // Keys are never removed, so an empty slot ends the search.
                     0 => return None,
                     _ => {}
                 }
@@ -211,8 +227,9 @@ impl Table {
 
     /// Finds or adds a key. Nothing where all levels are full around it: then it is simply never vetoed.
     fn insert(&self, key: CallsiteKey) -> Option<&AtomicU64> {
-        for (index, level) in self.levels.iter().enumerate() {
-            let slots = level.get_or_init(|| (0..FIRST_LEVEL_SLOTS << index).map(|_| Slot::default()).collect());
+        let grown =
+            (1..).zip(&self.more).map(|(power, level)| &**level.get_or_init(|| slots(FIRST_LEVEL_SLOTS << power)));
+        for slots in std::iter::once(&self.first[..]).chain(grown) {
             for slot in window(slots, key) {
                 match slot.key.compare_exchange(0, key, Ordering::AcqRel, Ordering::Acquire) {
                     Ok(_) => return Some(&slot.word),
@@ -225,11 +242,19 @@ impl Table {
     }
 }
 
-/// The slots a key may be in. Keys are never removed, so an empty slot ends the search.
-#[inline]
+fn slots(count: usize) -> Box<[Slot]> {
+    (0..count).map(|_| Slot::default()).collect()
+}
+
+/// The slots of a level that a key may be in.
 fn window(slots: &[Slot], key: CallsiteKey) -> impl Iterator<Item = &Slot> {
-    // Fibonacci hashing: callsites are statics some tens of bytes apart.
+    let start = start_of_window(slots.len(), key);
+    (0..WINDOW).map(move |offset| &slots[(start + offset) & (slots.len() - 1)])
+}
+
+/// Fibonacci hashing: callsites are statics some tens of bytes apart. `level_slots` is a power of two.
+#[inline]
+fn start_of_window(level_slots: usize, key: CallsiteKey) -> usize {
     let hash = (key as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15);
-    let start = (hash >> 32) as usize & (slots.len() - 1) & !(WINDOW - 1);
-    slots[start..start + WINDOW].iter()
+    (hash >> 32) as usize & (level_slots - 1)
 }

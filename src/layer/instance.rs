@@ -4,7 +4,7 @@ use super::callsite::{Callsites, key_of};
 use super::capture;
 use super::facts::Facts;
 use super::span::{Ancestry, Span, Spans};
-use super::thread::{self, Asker, Decision};
+use super::thread::{self, Asker};
 use super::tree::{NO_TREE, Trees};
 use crate::event::Fields;
 use crate::guard::Guard;
@@ -178,7 +178,7 @@ impl Instance {
     pub(super) fn on_current_span_change(&self) {
         // Relaxed: a decision this thread has cached was made under an epoch this thread has read.
         if self.epoch.load(Ordering::Relaxed) != 0 {
-            thread::with(|state| state.decision.set(Decision::STALE));
+            thread::with(|state| state.decided_in.set(0));
         }
     }
 

@@ -10,6 +10,7 @@ use super::callsite::key_of;
 use super::facts::{Facts, is_log_bridge};
 use super::instance::Instance;
 use super::thread;
+use crate::guard::AskingAgain;
 use tracing_core::{Event, Metadata};
 
 impl Instance {
@@ -20,7 +21,7 @@ impl Instance {
             return true;
         }
         let key = key_of(event.metadata());
-        let undisturbed = thread::with(|state| state.reasking.get() || state.asked.replace(0) == key);
+        let undisturbed = AskingAgain::is_held() || thread::with(|state| state.asked.replace(0) == key);
         undisturbed || self.ask_again(event)
     }
 
@@ -47,14 +48,7 @@ impl Instance {
     #[cold]
     fn ask_everyone(&self, metadata: &Metadata<'_>) -> bool {
         let Some(dispatch) = self.dispatch() else { return true };
-        struct Reset;
-        impl Drop for Reset {
-            fn drop(&mut self) {
-                thread::with(|state| state.reasking.set(false));
-            }
-        }
-        let _reset = Reset;
-        thread::with(|state| state.reasking.set(true));
+        let _asking = AskingAgain::enter();
         dispatch.enabled(metadata)
     }
 }

@@ -52,6 +52,12 @@ impl Spans {
         self.0.get(&id.into_u64()).map(|span| Arc::clone(&span))
     }
 
+    /// Looks at a span without taking hold of it. `look` must not use this table.
+    #[inline]
+    pub(crate) fn look_at<R>(&self, id: &span::Id, look: impl FnOnce(&Span) -> Option<R>) -> Option<R> {
+        self.0.get(&id.into_u64()).and_then(|span| look(&span))
+    }
+
     pub(crate) fn insert(&self, id: &span::Id, span: Span) -> Arc<Span> {
         let span = Arc::new(span);
         let replaced = self.0.insert(id.into_u64(), Arc::clone(&span));
@@ -136,6 +142,12 @@ impl Span {
 
     pub(crate) fn scope(&self) -> Option<Arc<Scope>> {
         lock(&self.scope).clone()
+    }
+
+    /// Looks at the scope decided for this span, if there is one. `look` must not call anybody else: a lock is held.
+    #[inline]
+    pub(crate) fn with_scope<R>(&self, look: impl FnOnce(&Arc<Scope>) -> Option<R>) -> Option<R> {
+        lock(&self.scope).as_ref().and_then(look)
     }
 
     /// Forgets the scope decided for this span.

@@ -12,12 +12,11 @@ thread_local! {
 
 /// Nothing in here has a destructor: `tracing` may be used from the destructor of any other thread-local.
 pub(crate) struct ThreadState {
-    /// The scope decision; `epoch` 0 marks it stale.
+    /// The epoch in which the decision was made, which also names the layer instance; 0: it is stale.
+    pub(super) decided_in: Cell<u64>,
     pub(super) decision: Cell<Decision>,
     /// The callsite `enabled` was asked for last and whose event has not arrived yet; 0: none.
     pub(super) asked: Cell<usize>,
-    /// Set while other filters' bits are being repaired.
-    pub(super) reasking: Cell<bool>,
     /// The span that closed here last. Other layers may still speak of it, but its id is free to recur.
     pub(super) closed: Cell<u64>,
     /// Set where somebody asked for a callsite while this crate was running code of its users.
@@ -29,8 +28,6 @@ pub(crate) struct ThreadState {
 /// What the thread knows about the scope it is in: enough to veto, and nothing that needs freeing.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Decision {
-    /// The epoch this was decided in, which also names the layer instance; 0: stale.
-    pub(super) epoch: u64,
     /// The span tree whose deciding records would make this stale, and how many there had been.
     pub(super) tree: usize,
     pub(super) records: u64,
@@ -56,9 +53,9 @@ pub(crate) enum Asker {
 impl ThreadState {
     const fn new() -> Self {
         Self {
-            decision: Cell::new(Decision::STALE),
+            decided_in: Cell::new(0),
+            decision: Cell::new(Decision::NONE),
             asked: Cell::new(0),
-            reasking: Cell::new(false),
             closed: Cell::new(0),
             disturbed: Cell::new(false),
             asker: Cell::new(Asker::Others),
@@ -67,7 +64,7 @@ impl ThreadState {
 }
 
 impl Decision {
-    pub(super) const STALE: Self = Self { epoch: 0, tree: 0, records: 0, verbosity: 0, scope: 0, vetoable: 0 };
+    const NONE: Self = Self { tree: 0, records: 0, verbosity: 0, scope: 0, vetoable: 0 };
 }
 
 /// The thread's state. It has no destructor, so it is there even while the thread ends.

@@ -14,14 +14,14 @@ const TREES: usize = 128;
 #[derive(Debug)]
 pub(crate) struct Trees {
     /// Records that may change which sessions match: what vetoes rely on.
-    deciding: Box<[CachePadded<AtomicU64>]>,
+    deciding: Box<[CachePadded<AtomicU64>; TREES]>,
     /// All records: what captured spans rely on. Apart, so that harmless records cost deciders no cache miss.
-    all: Box<[CachePadded<AtomicU64>]>,
+    all: Box<[CachePadded<AtomicU64>; TREES]>,
 }
 
 impl Default for Trees {
     fn default() -> Self {
-        let counters = || (0..TREES).map(|_| CachePadded::default()).collect();
+        let counters = || Box::new(std::array::from_fn(|_| CachePadded::default()));
         Self { deciding: counters(), all: counters() }
     }
 }
@@ -35,12 +35,12 @@ impl Trees {
     #[inline]
     pub(crate) fn deciding(&self, tree: usize) -> u64 {
         // Acquire pairs with the Release in `count_deciding`: who sees the count sees the recorded values.
-        self.deciding[tree].load(Ordering::Acquire)
+        self.deciding[tree % TREES].load(Ordering::Acquire)
     }
 
     pub(crate) fn all(&self, tree: usize) -> u64 {
         // Acquire pairs with the Release in `count`.
-        self.all[tree].load(Ordering::Acquire)
+        self.all[tree % TREES].load(Ordering::Acquire)
     }
 
     /// Counts a record, after its values are in place.

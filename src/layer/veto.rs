@@ -8,12 +8,12 @@ use super::callsite::{Callsites, Word, key_of};
 use super::instance::Instance;
 use super::span::Span;
 use super::thread::{self, Decision};
-use crate::guard::Guard;
+use crate::guard::{self, AskingAgain, Guard};
 use crate::level::verbosity_of;
 use crate::session::scope::{Chain, Scope, Stamp};
 use crate::session::snapshot::Snapshot;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 use tracing_core::{Metadata, Subscriber};
 use tracing_subscriber::layer::Context;
 use tracing_subscriber::registry::LookupSpan;
@@ -25,39 +25,63 @@ impl Instance {
     where
         S: Subscriber + for<'lookup> LookupSpan<'lookup>,
     {
+        let epoch = self.epoch();
+        if guard::is_plain() && (epoch == 0 || self.knows_to_veto(metadata, epoch)) {
+            return epoch == 0;
+        }
+        self.enabled_after_a_look(metadata, epoch, context)
+    }
+
+    /// Whether what the thread and the callsite's word say is enough for a veto: most events end here.
+    #[inline]
+    fn knows_to_veto(&self, metadata: &Metadata<'_>, epoch: u64) -> bool {
+        let Some(word) = self.callsites.word(key_of(metadata)) else { return false };
+        // Acquire pairs with the forgetting in `Callsites::register`: a filter that was changed and has made
+        // `tracing` ask anew is obeyed from that moment.
+        let word = word.load(Ordering::Acquire);
+        let verbosity = verbosity_of(*metadata.level());
+        thread::with(|state| {
+            let decision = state.decision.get();
+            let vetoed = state.decided_in.get() == epoch
+                && self.trees.deciding(decision.tree) == decision.records
+                && word == decision.vetoable
+                && verbosity > decision.verbosity;
+            if vetoed {
+                state.asked.set(0);
+            }
+            vetoed
+        })
+    }
+
+    /// The same where something is to be found out first.
+    #[inline(never)]
+    fn enabled_after_a_look<S>(&self, metadata: &Metadata<'_>, epoch: u64, context: &Context<'_, S>) -> bool
+    where
+        S: Subscriber + for<'lookup> LookupSpan<'lookup>,
+    {
         let nested = Guard::is_held();
         if nested {
             thread::with(|state| state.disturbed.set(true));
         }
-        let epoch = self.epoch();
-        if epoch == 0 || thread::with(|state| state.reasking.get()) {
+        if epoch == 0 || AskingAgain::is_held() {
             return true;
         }
         let key = key_of(metadata);
-        let vetoed = !nested && self.vetoes(key, metadata, epoch, context);
-        thread::with(|state| state.asked.set(if vetoed { 0 } else { key }));
-        !vetoed
-    }
-
-    #[inline]
-    fn vetoes<S>(&self, key: usize, metadata: &Metadata<'_>, epoch: u64, context: &Context<'_, S>) -> bool
-    where
-        S: Subscriber + for<'lookup> LookupSpan<'lookup>,
-    {
-        let Some(word) = self.callsites.word(key) else { return false };
-        let decision = self.decision(epoch, context);
-        // Acquire pairs with the forgetting in `Callsites::register`: a filter that was changed and has made
-        // `tracing` ask anew is obeyed from that moment.
-        let mut known = word.load(Ordering::Acquire);
-        if known >> 32 != decision.vetoable >> 32 {
-            self.judge(word, decision, metadata);
-            known = word.load(Ordering::Acquire);
+        if !nested && let Some(word) = self.callsites.word(key) {
+            let decision = self.decision(epoch, context);
+            if word.load(Ordering::Relaxed) >> 32 != decision.vetoable >> 32 {
+                self.judge(word, decision, metadata);
+            }
+            if self.knows_to_veto(metadata, epoch) {
+                return false;
+            }
         }
-        known == decision.vetoable && verbosity_of(*metadata.level()) > decision.verbosity
+        thread::with(|state| state.asked.set(key));
+        true
     }
 
     #[cold]
-    fn judge(&self, word: &std::sync::atomic::AtomicU64, decision: Decision, metadata: &Metadata<'_>) {
+    fn judge(&self, word: &AtomicU64, decision: Decision, metadata: &Metadata<'_>) {
         let names = Arc::clone(&self.shared.snapshot.load().names);
         if u64::from(names.generation) == decision.vetoable >> 32 {
             Callsites::is_clear(word, names.generation, || names.are_clear_of(metadata));
@@ -70,11 +94,32 @@ impl Instance {
     where
         S: Subscriber + for<'lookup> LookupSpan<'lookup>,
     {
-        let decision = thread::with(|state| state.decision.get());
-        if decision.epoch == epoch && self.trees.deciding(decision.tree) == decision.records {
+        let (decided_in, decision) = thread::with(|state| (state.decided_in.get(), state.decision.get()));
+        if decided_in == epoch && self.trees.deciding(decision.tree) == decision.records {
             return decision;
         }
-        self.decide(epoch, context)
+        let decision = self.remembered(epoch, context).unwrap_or_else(|| self.decide(epoch, context));
+        thread::with(|state| {
+            state.decided_in.set(epoch);
+            state.decision.set(decision);
+        });
+        decision
+    }
+
+    /// What the current span remembers, if it still holds.
+    #[inline]
+    fn remembered<S>(&self, epoch: u64, context: &Context<'_, S>) -> Option<Decision>
+    where
+        S: Subscriber + for<'lookup> LookupSpan<'lookup>,
+    {
+        let current = context.current_span();
+        self.spans.look_at(current.id()?, |span| {
+            let tree = span.ancestry()?.tree;
+            let deciding = self.trees.deciding(tree);
+            let holds = |stamp: Stamp| stamp.epoch == epoch && stamp.deciding_records == deciding;
+            let is_this = current.metadata().is_some_and(|metadata| std::ptr::eq(metadata, span.metadata()));
+            is_this.then(|| span.with_scope(|scope| holds(scope.stamp).then(|| decision_of(scope))))?
+        })
     }
 
     #[inline(never)]
@@ -82,19 +127,8 @@ impl Instance {
     where
         S: Subscriber + for<'lookup> LookupSpan<'lookup>,
     {
-        let snapshot = self.shared.snapshot.load();
         let leaf = self.current_span(context);
-        let scope = self.scope(leaf.as_ref(), epoch, &snapshot, context);
-        let decision = Decision {
-            epoch,
-            tree: scope.stamp.tree,
-            records: scope.stamp.deciding_records,
-            verbosity: scope.verbosity,
-            scope: Arc::as_ptr(&scope).addr(),
-            vetoable: Word::vetoable(snapshot.names.generation),
-        };
-        thread::with(|state| state.decision.set(decision));
-        decision
+        decision_of(&self.scope(leaf.as_ref(), epoch, &self.shared.snapshot.load(), context))
     }
 
     /// The scope that `leaf` is the innermost span of, decided anew unless the span remembers it.
@@ -135,5 +169,16 @@ impl Instance {
             next = self.ancestry(&span, context).parent;
         }
         chain
+    }
+}
+
+/// What a thread needs to know of the scope it is in.
+fn decision_of(scope: &Arc<Scope>) -> Decision {
+    Decision {
+        tree: scope.stamp.tree,
+        records: scope.stamp.deciding_records,
+        verbosity: scope.verbosity,
+        scope: Arc::as_ptr(scope).addr(),
+        vetoable: Word::vetoable(scope.key_generation),
     }
 }

@@ -18,6 +18,8 @@ pub(crate) type Sessions = SmallVec<[Arc<OpenSession>; 4]>;
 #[derive(Debug)]
 pub(crate) struct Scope {
     pub(crate) stamp: Stamp,
+    /// The key generation it was decided under.
+    pub(crate) key_generation: u32,
     /// The verbosity up to which something may match here without help of the callsite; 0: nothing can.
     pub(crate) verbosity: u8,
     pub(crate) candidates: Box<[Candidate]>,
@@ -69,6 +71,7 @@ impl Scope {
         let counted = candidates.iter().filter(|candidate| candidate.standing != Standing::NeedsKey);
         Self {
             stamp,
+            key_generation: snapshot.names.generation,
             verbosity: counted.map(|candidate| candidate.verbosity).max().unwrap_or(0),
             candidates: candidates.into(),
             spans: OnceBox::new(),
