@@ -205,8 +205,9 @@ impl Instance {
         let known = self.spans.get(&id).filter(|span| std::ptr::eq(span.metadata(), metadata));
         known.unwrap_or_else(|| {
             let config = &self.shared.config;
-            let visible =
-                config.always_tracks(metadata) || metadata.fields().is_empty() && !config.denies(metadata.target());
+            // A span without fields to keep has lost nothing by not being known before.
+            let visible = config.always_tracks(metadata)
+                || !config.keeps_fields_of(metadata) && !config.denies(metadata.target());
             let span = Span::new(id.into_u64(), metadata, Fields::default(), visible);
             // Another layer logs about a span while it closes. An entry made now would never be removed, and would
             // pass its parent on to the next span with this id.
