@@ -16,7 +16,8 @@ impl Guard {
     /// Enters, unless this thread is inside already.
     #[inline]
     pub(crate) fn enter() -> Option<Self> {
-        thread::with(|state| !state.busy.replace(true)).then_some(Self { _private: () })
+        // `then`, not `then_some`: a guard that is made only to be thrown away would end the one that is held.
+        thread::with(|state| !state.busy.replace(true)).then(|| Self { _private: () })
     }
 
     /// Whether this thread is inside.
