@@ -2,6 +2,7 @@
 
 use super::callsite::{Callsites, key_of};
 use super::capture;
+use super::facts::Facts;
 use super::guard::Guard;
 use super::span::{Ancestry, Span, Spans};
 use super::thread::{self, Asker, Decision};
@@ -136,6 +137,7 @@ impl Instance {
         let Some(guard) = Guard::enter() else { return };
         let fields = capture::span_fields(attributes, config);
         drop(guard);
+        self.mend(|| Facts::Callsite(metadata));
         self.spans.insert(id, Span::new(id.into_u64(), metadata, fields, true));
     }
 

@@ -4,12 +4,13 @@
 //! between its arguments are evaluated; one that logs consumes or overwrites the bits, and an event that only we
 //! wanted shows up in everybody's output. Without us it would not have been evaluated, so it is ours to repair:
 //! the layer remembers which callsite was asked for last, and where an event is not that callsite's, asks again.
+//! It does so too where a value logs while this layer formats it, before the layers that come after it are told.
 
 use super::callsite::key_of;
-use super::facts::is_log_bridge;
+use super::facts::{Facts, is_log_bridge};
 use super::instance::Instance;
 use super::thread;
-use tracing_core::Event;
+use tracing_core::{Event, Metadata};
 
 impl Instance {
     /// The layer's `event_enabled`: true, unless the repair finds that the event must not happen.
@@ -30,6 +31,21 @@ impl Instance {
         if is_log_bridge(event.metadata()) {
             return true;
         }
+        self.ask_everyone(event.metadata())
+    }
+
+    /// Asks again where a value that this layer has formatted inside a hook has logged: the layers that are yet to
+    /// be told of the same event or span find their bits as that left them.
+    #[inline]
+    pub(super) fn mend<'a>(&self, metadata: impl FnOnce() -> Facts<'a>) {
+        if thread::with(|state| state.disturbed.replace(false)) {
+            self.ask_everyone(metadata().metadata());
+        }
+    }
+
+    /// Has every filter set its bit for this callsite; whether anybody hides it altogether.
+    #[cold]
+    fn ask_everyone(&self, metadata: &Metadata<'_>) -> bool {
         let Some(dispatch) = self.dispatch() else { return true };
         struct Reset;
         impl Drop for Reset {
@@ -39,6 +55,6 @@ impl Instance {
         }
         let _reset = Reset;
         thread::with(|state| state.reasking.set(true));
-        dispatch.enabled(event.metadata())
+        dispatch.enabled(metadata)
     }
 }

@@ -32,7 +32,11 @@ impl Instance {
             return;
         }
         match Guard::enter() {
-            Some(_guard) => self.route(event, epoch, context),
+            Some(guard) => {
+                self.route(event, epoch, context);
+                drop(guard);
+                self.mend(|| Facts::of(event));
+            }
             None => self.shared.count_suppressed(),
         }
     }

@@ -14,6 +14,8 @@ pub(crate) struct ThreadState {
     pub(super) asked: Cell<usize>,
     /// Set while other filters' bits are being repaired.
     pub(super) reasking: Cell<bool>,
+    /// Set where somebody asked for a callsite while this crate was running code of its users.
+    pub(super) disturbed: Cell<bool>,
     /// Set while this crate runs code of its users on this thread.
     pub(super) busy: Cell<bool>,
     /// Who is asking for callsites' interest on this thread.
@@ -51,6 +53,7 @@ impl ThreadState {
             decision: Cell::new(Decision::STALE),
             asked: Cell::new(0),
             reasking: Cell::new(false),
+            disturbed: Cell::new(false),
             busy: Cell::new(false),
             asker: Cell::new(Asker::Others),
         }

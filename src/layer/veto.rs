@@ -33,7 +33,11 @@ impl Instance {
             return true;
         }
         let key = key_of(metadata);
-        let vetoed = !Guard::is_held() && self.vetoes(key, metadata, epoch, context);
+        let nested = Guard::is_held();
+        if nested {
+            thread::with(|state| state.disturbed.set(true));
+        }
+        let vetoed = !nested && self.vetoes(key, metadata, epoch, context);
         thread::with(|state| state.asked.set(if vetoed { 0 } else { key }));
         !vetoed
     }
