@@ -31,6 +31,9 @@ const SETTLE_AFTER: [Duration; 5] = [
     Duration::from_secs(5),
 ];
 
+/// How often to rebuild at once where others do too; after that it waits for the next settling.
+const REBUILD_ATTEMPTS: usize = 4;
+
 /// How soon to look again at what some producer was still holding.
 const RETRY_FREEING_AFTER: Duration = Duration::from_millis(20);
 
@@ -144,6 +147,8 @@ fn run(control: &Control, shared: &Weak<Shared>) {
 /// What the thread has still to do.
 #[derive(Debug, Default)]
 struct Chores {
+    /// Somebody else was rebuilding whenever this thread was.
+    must_rebuild: bool,
     settle_at: Vec<Instant>,
     retired: Vec<Retired>,
 }
@@ -158,7 +163,7 @@ impl Chores {
         let next_expiry = shared.close_expired();
         let asked = control.rebuilds_asked.load(Ordering::Acquire);
         if *control.rebuilds_done.lock().unwrap_or_else(PoisonError::into_inner) < asked {
-            rebuild(shared);
+            self.must_rebuild = !rebuild(shared);
             self.settle_at = SETTLE_AFTER.iter().map(|after| Instant::now() + *after).collect();
             settle(shared);
             *control.rebuilds_done.lock().unwrap_or_else(PoisonError::into_inner) = asked;
@@ -180,6 +185,9 @@ impl Chores {
         let due = self.settle_at.iter().take_while(|at| **at <= now).count();
         if due > 0 {
             self.settle_at.drain(..due);
+            if self.must_rebuild {
+                self.must_rebuild = !rebuild(shared);
+            }
             settle(shared);
         }
     }
@@ -193,13 +201,23 @@ impl Chores {
     }
 }
 
-/// Has `tracing` ask every callsite anew, in the name of each subscriber this router is in.
-fn rebuild(shared: &Shared) {
+/// Has `tracing` ask every callsite anew, in the name of each subscriber this router is in. Returns whether nobody
+/// else did so meanwhile.
+///
+/// `tracing` lets two rebuilds run at once, and the one that ends last may put back what it was told before the
+/// other one's filter changed: that filter would then miss what it was reloaded for. So ours goes again.
+fn rebuild(shared: &Shared) -> bool {
+    let mut was_alone = true;
     for instance in shared.live_instances() {
-        asking(Asker::Rebuild(shared.id), || with_dispatch(&instance, |_| callsite::rebuild_interest_cache()));
+        was_alone &= (0..REBUILD_ATTEMPTS).any(|_| {
+            let before = instance.asked_by_others();
+            asking(Asker::Rebuild(shared.id), || with_dispatch(&instance, |_| callsite::rebuild_interest_cache()));
+            instance.asked_by_others() == before
+        });
     }
     #[cfg(feature = "log")]
     shared.log_level.follow(shared.snapshot.load().level());
+    was_alone
 }
 
 /// Repairs callsites that were being registered during a rebuild: nothing wanted may be left at `never`.
