@@ -41,6 +41,7 @@ impl<K: Sink> Visitor<'_, K> {
     }
 }
 
+#[expect(clippy::redundant_closure, reason = "a variant alone is of one lifetime; the closures are of any")]
 impl<K: Sink> Visit for Visitor<'_, K> {
     fn record_f64(&mut self, field: &Field, value: f64) {
         self.take(field, ValueRef::F64(value));
