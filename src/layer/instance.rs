@@ -29,6 +29,8 @@ pub(crate) struct Instance {
     pub(super) callsites: Callsites,
     pub(super) spans: Spans,
     pub(super) trees: Trees,
+    /// How often somebody else had a callsite asked; moves while anybody else rebuilds.
+    asked_by_others: AtomicU64,
     /// The subscriber this layer is in. Weak: it owns us.
     dispatch: OnceLock<WeakDispatch>,
 }
@@ -41,6 +43,7 @@ impl Instance {
             callsites: Callsites::default(),
             spans: Spans::default(),
             trees: Trees::default(),
+            asked_by_others: AtomicU64::new(0),
             dispatch: OnceLock::new(),
         }
     }
@@ -77,6 +80,11 @@ impl Instance {
     /// Learns which subscriber this layer is in; the first answer stays.
     pub(crate) fn set_dispatch(&self, dispatch: &Dispatch) {
         let _ = self.dispatch.set(dispatch.downgrade());
+    }
+
+    /// A count that moves while somebody else than this router rebuilds.
+    pub(crate) fn asked_by_others(&self) -> u64 {
+        self.asked_by_others.load(Ordering::Acquire)
     }
 
     pub(crate) fn callsites(&self) -> &Callsites {
@@ -116,8 +124,12 @@ impl Instance {
             return Interest::never();
         }
         let kept = metadata.is_span() && self.shared.config.always_tracks(metadata);
-        if self.callsites.register(metadata, kept, self.shared.router) && self.epoch() != 0 {
-            self.shared.inbox.learn();
+        if self.callsites.register(metadata, kept, self.shared.router) {
+            // Release pairs with the Acquire in `asked_by_others`; it is counted before the answer is put anywhere.
+            self.asked_by_others.fetch_add(1, Ordering::Release);
+            if self.epoch() != 0 {
+                self.shared.inbox.learn();
+            }
         }
         if self.wants(metadata) { Interest::sometimes() } else { Interest::never() }
     }

@@ -18,6 +18,9 @@ const THREAD_NAME: &str = "tracing-tap";
 const SETTLE_AFTER: [Duration; 4] =
     [Duration::from_millis(20), Duration::from_millis(200), Duration::from_secs(1), Duration::from_secs(5)];
 
+/// How often to rebuild at once where others do too; after that it waits for the next settling.
+const REBUILD_ATTEMPTS: usize = 4;
+
 /// How soon to look again at what some producer was still holding.
 const RETRY_FREEING_AFTER: Duration = Duration::from_millis(20);
 
@@ -43,6 +46,8 @@ pub(super) fn start(core: &Arc<Core>) {
 /// What the thread has still to do.
 #[derive(Debug, Default)]
 struct Chores {
+    /// Somebody else was rebuilding whenever this thread was.
+    must_rebuild: bool,
     settle_at: Vec<Instant>,
     retired: Vec<Retired>,
 }
@@ -57,7 +62,7 @@ impl Chores {
         }
         let next_expiry = core.close_expired();
         if let Some(number) = inbox.asked_rebuild() {
-            rebuild(&core);
+            self.must_rebuild = !rebuild(&core);
             settle(&core);
             self.settle_at = SETTLE_AFTER.iter().map(|after| Instant::now() + *after).collect();
             inbox.set_rebuilt(number);
@@ -78,8 +83,8 @@ impl Chores {
         let due = self.settle_at.iter().take_while(|at| **at <= now).count();
         if due > 0 {
             self.settle_at.drain(..due);
-            if hides_levels(core) {
-                rebuild(core);
+            if self.must_rebuild || hides_levels(core) {
+                self.must_rebuild = !rebuild(core);
             }
             settle(core);
         }
@@ -92,14 +97,24 @@ impl Chores {
     }
 }
 
-/// Has `tracing` ask every callsite anew, in the name of each subscriber this router is in.
-fn rebuild(core: &Core) {
+/// Has `tracing` ask every callsite anew, in the name of each subscriber this router is in. Returns whether nobody
+/// else did so meanwhile.
+///
+/// `tracing` lets two rebuilds run at once, and the one that ends last may put back what it was told before the
+/// other one's filter changed: that filter would then miss what it was reloaded for. So ours goes again.
+fn rebuild(core: &Core) -> bool {
+    let mut was_alone = true;
     for instance in core.live_instances() {
-        let rebuild = || asking(Asker::Rebuild(core.shared.router), callsite::rebuild_interest_cache);
-        with_dispatch(&instance, |_| rebuild());
+        was_alone &= (0..REBUILD_ATTEMPTS).any(|_| {
+            let before = instance.asked_by_others();
+            let rebuild = || asking(Asker::Rebuild(core.shared.router), callsite::rebuild_interest_cache);
+            with_dispatch(&instance, |_| rebuild());
+            instance.asked_by_others() == before
+        });
     }
     #[cfg(feature = "log")]
     core.log_level.follow(core.shared.snapshot.load().level());
+    was_alone
 }
 
 /// Whether `tracing` hides levels that this router looks at.

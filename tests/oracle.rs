@@ -1,0 +1,215 @@
+//! Random histories, held against a slow evaluator that keeps everything.
+//!
+//! `TRACING_TAP_ORACLE_CASES` sets how many histories each test tries.
+
+#![expect(clippy::unwrap_used, reason = "the modules are a test's; clippy takes only test functions for tests")]
+
+#[path = "oracle/callsites.rs"]
+mod callsites;
+#[path = "oracle/described.rs"]
+mod described;
+#[path = "oracle/evaluator.rs"]
+mod evaluator;
+#[path = "oracle/found.rs"]
+mod found;
+#[path = "oracle/history.rs"]
+mod history;
+#[path = "oracle/model.rs"]
+mod model;
+#[path = "oracle/reach.rs"]
+mod reach;
+#[path = "oracle/recorder.rs"]
+mod recorder;
+#[path = "oracle/stage.rs"]
+mod stage;
+#[path = "oracle/strategy.rs"]
+mod strategy;
+mod support;
+
+use history::{History, Op, Prints, Stack, plan};
+use model::{Facts, Verdict, judge};
+use proptest::strategy::{Strategy, ValueTree};
+use proptest::test_runner::{Config, FileFailurePersistence, RngAlgorithm, TestError, TestRng, TestRunner};
+use recorder::Line;
+use serde::{Deserialize, Serialize};
+use stage::{Outcome, Stage};
+use std::collections::BTreeSet;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use strategy::histories;
+use support::{wait_for, wait_until};
+use tracing::Level;
+
+isolated! {
+    fn every_session_gets_what_the_oracle_says_and_the_other_layer_what_it_gets_without_the_router() {
+        let persistence = FileFailurePersistence::Direct("tests/oracle/proptest-regressions.txt");
+        let config = Config {
+            cases: cases(150),
+            failure_persistence: Some(Box::new(persistence)),
+            max_shrink_iters: 4000,
+            ..Config::default()
+        };
+        let outcome = TestRunner::new(config).run(&histories(), |history| {
+            check(&history);
+            Ok(())
+        });
+        if let Err(TestError::Fail(reason, history)) = outcome {
+            let ops = plan(&history, Prints::Silently);
+            panic!("{reason}\n{:?} {:?}\n{}", history.stack, history.span_level, listed(&ops));
+        }
+    }
+}
+
+isolated! {
+    fn one_global_subscriber_serves_history_after_history_in_front_of_the_other_layer() {
+        check_sequence(Stack::TapFirst);
+    }
+
+    fn one_global_subscriber_serves_history_after_history_behind_the_other_layer() {
+        check_sequence(Stack::TapLast);
+    }
+
+    fn one_global_subscriber_serves_history_after_history_beside_a_layer_that_wants_everything() {
+        check_sequence(Stack::Unfiltered);
+    }
+}
+
+/// Where a child process that has no router is to write what its other layer was told.
+const REFERENCE: &str = "TRACING_TAP_ORACLE_REFERENCE";
+
+/// Performs many histories on one global subscriber, and the same in another process without the router.
+fn check_sequence(stack: Stack) {
+    let histories = reproducible_histories(stack, cases(150));
+    if let Some(path) = std::env::var_os(REFERENCE) {
+        let references: Vec<_> = perform_globally(stack, &histories, false).map(Reference::of).collect();
+        return std::fs::write(path, serde_json::to_vec(&references).unwrap()).unwrap();
+    }
+    let references = references(stack);
+    let outcomes = perform_globally(stack, &histories, true);
+    for (number, ((history, reference), outcome)) in histories.iter().zip(references).zip(outcomes).enumerate() {
+        let ops = plan(history, Prints::AndEmits);
+        let checked = catch_unwind(AssertUnwindSafe(|| {
+            let verdict = judge(history, &ops, &outcome.facts);
+            check_deliveries(&verdict, &outcome);
+            check_other_layer(&ops, &verdict, &outcome, &reference.into_outcome());
+        }));
+        checked.unwrap_or_else(|_| panic!("history {number} of this sequence:\n{}", listed(&ops)));
+    }
+}
+
+fn perform_globally(stack: Stack, histories: &[History], with_router: bool) -> impl Iterator<Item = Outcome> {
+    let stage = Arc::new(Stage::new(stack, Level::INFO, with_router).made_global());
+    histories.iter().map(move |history| stage.perform(&plan(history, Prints::AndEmits)))
+}
+
+/// What the other layer was told in another process, where there was no router.
+fn references(stack: Stack) -> Vec<Reference> {
+    let path = std::env::temp_dir().join(format!("tracing-tap-oracle-{stack:?}-{}.json", std::process::id()));
+    let test = std::thread::current().name().expect("a test's thread bears its name").to_owned();
+    let mut child = Command::new(std::env::current_exe().expect("a test is a file"))
+        .args([&test, "--exact"])
+        .env(REFERENCE, &path)
+        .stdout(Stdio::null())
+        .spawn()
+        .expect("a test can start itself");
+    let status = wait_for("the histories without the router", || child.try_wait().expect("a child can be waited for"));
+    assert!(status.success(), "without the router: {status}");
+    let references = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    std::fs::remove_file(path).unwrap();
+    references
+}
+
+/// The part of an outcome without the router that matters, on its way from process to process.
+#[derive(Serialize, Deserialize)]
+struct Reference {
+    evaluated: Vec<bool>,
+    log: Vec<Line>,
+}
+
+impl Reference {
+    fn of(outcome: Outcome) -> Self {
+        Self { evaluated: outcome.facts.iter().map(|facts| facts.evaluated).collect(), log: outcome.log }
+    }
+
+    fn into_outcome(self) -> Outcome {
+        let facts = self.evaluated.into_iter().map(|evaluated| Facts { evaluated, ..Facts::default() });
+        Outcome { facts: facts.collect(), log: self.log, ..Outcome::default() }
+    }
+}
+
+fn listed(ops: &[Op]) -> String {
+    ops.iter().map(|op| format!("{op:?}")).collect::<Vec<_>>().join("\n")
+}
+
+fn cases(unless_told: u32) -> u32 {
+    std::env::var("TRACING_TAP_ORACLE_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(unless_told)
+}
+
+/// Performs a history with and without the router, each in a subscriber of its own.
+#[track_caller]
+fn check(history: &History) {
+    let ops = plan(history, Prints::Silently);
+    let with_router = perform(history, &ops, true);
+    let without = perform(history, &ops, false);
+    let verdict = judge(history, &ops, &with_router.facts);
+    check_deliveries(&verdict, &with_router);
+    check_other_layer(&ops, &verdict, &with_router, &without);
+}
+
+fn perform(history: &History, ops: &[Op], with_router: bool) -> Outcome {
+    let stage = Arc::new(Stage::new(history.stack, history.span_level, with_router));
+    let outcome = stage.perform(ops);
+    let dispatch = stage.dispatch.downgrade();
+    drop(stage);
+    // A rebuild that goes on in the name of one subscriber while the next one is made may leave that one deaf:
+    // `tracing` holds no lock where it has seen only one.
+    wait_until("the control thread to let go of the subscriber", || dispatch.upgrade().is_none());
+    outcome
+}
+
+#[track_caller]
+fn check_deliveries(verdict: &Verdict, outcome: &Outcome) {
+    for (session, (expected, delivered)) in verdict.expected.iter().zip(&outcome.delivered).enumerate() {
+        assert_same(&format!("session {session}"), expected, delivered);
+    }
+}
+
+/// The other layer is told the same with the router as without, but for what was logged by arguments that nobody
+/// would have evaluated or printed without it.
+#[track_caller]
+fn check_other_layer(ops: &[Op], verdict: &Verdict, with_router: &Outcome, without: &Outcome) {
+    let evaluated = |outcome: &Outcome| -> BTreeSet<u64> {
+        let events = ops.iter().zip(&outcome.facts).filter(|(_, facts)| facts.evaluated);
+        events.filter_map(|(op, _)| if let Op::Event(emission) = op { Some(emission.op) } else { None }).collect()
+    };
+    let evaluated_anyway = evaluated(without);
+    assert!(evaluated_anyway.is_subset(&evaluated(with_router)), "an event does not happen because of the router");
+    let told = |outcome: &Outcome| -> Vec<Line> {
+        let lines = outcome.log.iter().cloned();
+        let lines = lines.filter(|line| !line.by_tap && (line.inside == 0 || evaluated_anyway.contains(&line.inside)));
+        if verdict.scopes_may_differ {
+            return lines.map(|line| Line { scope: String::new(), ..line }).collect();
+        }
+        lines.collect()
+    };
+    let (with_router, without) = (told(with_router), told(without));
+    assert_same("the other layer", &without, &with_router);
+}
+
+#[track_caller]
+fn assert_same<T: PartialEq + std::fmt::Debug>(whose: &str, expected: &[T], found: &[T]) {
+    let place = expected.iter().zip(found).take_while(|(expected, found)| expected == found).count();
+    let (expected, found) = (expected.get(place), found.get(place));
+    assert!(expected == found, "{whose}, item {place}\nexpected {expected:?}\nfound    {found:?}");
+}
+
+/// The same histories in every process.
+fn reproducible_histories(stack: Stack, count: u32) -> Vec<History> {
+    let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &[stack as u8; 32]);
+    let mut runner = TestRunner::new_with_rng(Config::default(), rng);
+    let strategy = histories();
+    let next = || strategy.new_tree(&mut runner).expect("there is always a history").current();
+    let histories = std::iter::repeat_with(next).take(count as usize);
+    histories.map(|history| History { stack, span_level: Level::INFO, ..history }).collect()
+}

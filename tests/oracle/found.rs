@@ -1,0 +1,104 @@
+//! What the oracle has found, each as the smallest program that shows it.
+
+use crate::support::{Output, messages, wait_until};
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use tracing::level_filters::LevelFilter;
+use tracing::{Metadata, subscriber::Interest};
+use tracing_subscriber::layer;
+use tracing_subscriber::prelude::*;
+use tracing_tap::{Predicate, TapRouter};
+
+crate::isolated! {
+    fn what_a_value_logs_while_a_session_formats_it_reaches_no_session_however_often_it_is_formatted() {
+        let router = TapRouter::new();
+        tracing_subscriber::registry().with(router.layer()).init();
+        let mut stream = router.watch(Predicate::exists("user").or(Predicate::everything()));
+        tracing::info!(user = %Logs, "outside");
+        tracing::info!(user = %Logs, "outside");
+        assert_eq!(messages(&mut stream), ["outside", "outside"]);
+    }
+
+    fn a_value_that_logs_while_a_session_formats_it_shows_its_event_to_nobody_who_did_not_want_it() {
+        let router = TapRouter::new();
+        let output = Output::default();
+        let fmt = tracing_subscriber::fmt::layer().with_ansi(false).without_time().with_writer(output.clone());
+        tracing_subscriber::registry().with(router.layer()).with(fmt.with_filter(LevelFilter::INFO)).init();
+        let mut stream = router.watch(Predicate::eq("user", 42));
+        tracing::trace!(user = %Logs, "outside");
+        let span = tracing::debug_span!("outside", user = %Logs);
+        span.in_scope(|| tracing::info!("in the span"));
+
+        let outside = output.lines().into_iter().filter(|line| line.contains("outside"));
+        assert_eq!(outside.collect::<Vec<_>>(), Vec::<String>::new());
+        assert_eq!(messages(&mut stream), ["outside", "in the span"]);
+    }
+
+    fn a_filter_that_changes_while_the_router_rebuilds_is_not_left_deaf() {
+        let router = TapRouter::new();
+        let (output, gate) = (Output::default(), Arc::new(Gate::default()));
+        let fmt = tracing_subscriber::fmt::layer().with_ansi(false).with_writer(output.clone());
+        let filtered = fmt.with_filter(Filter(Arc::clone(&gate)));
+        tracing_subscriber::registry().with(router.layer()).with(filtered).init();
+        let debug = || tracing::debug!("wanted from now on");
+        let stream = router.watch(Predicate::everything());
+        debug();
+
+        gate.armed.store(true, Ordering::SeqCst);
+        drop(stream);
+        wait_until("the router to be told what the filter wanted", || gate.reached.load(Ordering::SeqCst));
+        gate.wants_all.store(true, Ordering::SeqCst);
+        tracing::callsite::rebuild_interest_cache();
+        gate.open.store(true, Ordering::SeqCst);
+
+        wait_until("the router to have rebuilt", || !gate.armed.load(Ordering::SeqCst));
+        wait_until("the event to be shown", || {
+            debug();
+            !output.lines().is_empty()
+        });
+    }
+}
+
+/// Stops the first rebuild of the router between the filter's answer and its being put to use.
+#[derive(Default)]
+struct Gate {
+    wants_all: AtomicBool,
+    armed: AtomicBool,
+    reached: AtomicBool,
+    open: AtomicBool,
+}
+
+struct Filter(Arc<Gate>);
+
+impl<S> layer::Filter<S> for Filter {
+    fn enabled(&self, _: &Metadata<'_>, _: &layer::Context<'_, S>) -> bool {
+        self.0.wants_all.load(Ordering::SeqCst)
+    }
+
+    fn callsite_enabled(&self, _: &'static Metadata<'static>) -> Interest {
+        if self.0.wants_all.load(Ordering::SeqCst) { Interest::always() } else { Interest::never() }
+    }
+
+    /// Asked for once in each rebuild, and put to use at its end.
+    fn max_level_hint(&self) -> Option<LevelFilter> {
+        let answer = if self.0.wants_all.load(Ordering::SeqCst) { LevelFilter::TRACE } else { LevelFilter::OFF };
+        let is_router = std::thread::current().name() == Some("tracing-tap");
+        if is_router && self.0.armed.load(Ordering::SeqCst) {
+            self.0.reached.store(true, Ordering::SeqCst);
+            wait_until("the gate to open", || self.0.open.load(Ordering::SeqCst));
+            self.0.armed.store(false, Ordering::SeqCst);
+        }
+        Some(answer)
+    }
+}
+
+/// Logs whenever it is printed.
+struct Logs;
+
+impl fmt::Display for Logs {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        tracing::info!("inside");
+        f.write_str("42")
+    }
+}

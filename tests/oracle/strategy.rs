@@ -1,0 +1,133 @@
+//! What histories are made of, and how often: a small vocabulary, full of near misses.
+
+use super::callsites::{LEVELS, TARGETS};
+use super::evaluator::{Part, Pred, Relation, Val};
+use super::history::{Argument, Closer, History, Stack, Step, THREADS};
+use proptest::collection::vec;
+use proptest::option::weighted;
+use proptest::prelude::*;
+use proptest::sample::select;
+use tracing::Level;
+use tracing::level_filters::LevelFilter;
+
+const TEXTS: [&str; 14] =
+    ["42", "42", "42", "4", "420", "042", "42.0", "42 ", "Some(42)", "\"42\"", "true", "NaN", "inf", ""];
+const KEYS: [&str; 6] = ["user", "tenant", "n", "path", "message", "type"];
+const FLOATS: [f64; 10] =
+    [42.0, 42.0, 4.0, 42.5, -0.0, f64::NAN, f64::INFINITY, f64::NEG_INFINITY, 9_007_199_254_740_993.0, 1e23];
+
+pub(crate) fn histories() -> impl Strategy<Value = History> {
+    let stack = select(vec![Stack::TapFirst, Stack::TapLast, Stack::Unfiltered]);
+    let span_level = prop_oneof![6 => Just(Level::INFO), 1 => Just(Level::DEBUG), 1 => Just(Level::WARN)];
+    (stack, span_level, vec(steps(), 4..80)).prop_map(|(stack, span_level, steps)| History { stack, span_level, steps })
+}
+
+fn steps() -> impl Strategy<Value = Step> {
+    let any = 0..1000_usize;
+    let near = 0..4_usize;
+    let thread = 0..THREADS;
+    let span = (thread.clone(), any.clone(), near.clone(), vec(values(), 3))
+        .prop_map(|(thread, site, parent, values)| Step::Span { thread, site, parent, values });
+    let event = (thread.clone(), any.clone(), near.clone(), vec(values(), 3), arguments())
+        .prop_map(|(thread, site, parent, values, argument)| Step::Event { thread, site, parent, values, argument });
+    let record = (thread.clone(), near.clone(), 0..3_usize, values())
+        .prop_map(|(thread, span, field, value)| Step::Record { thread, span, field, value });
+    let closer = prop_oneof![Just(Closer::Router), Just(Closer::Drop)];
+    let filter =
+        prop_oneof![3 => Just(LevelFilter::INFO), 1 => levels().prop_map(Into::into), 1 => Just(LevelFilter::OFF)];
+    prop_oneof![
+        14 => span,
+        12 => (thread.clone(), near.clone()).prop_map(|(thread, span)| Step::Enter { thread, span }),
+        6 => (thread.clone(), near.clone()).prop_map(|(thread, nth)| Step::Exit { thread, nth }),
+        10 => record,
+        3 => (thread.clone(), near.clone()).prop_map(|(thread, span)| Step::Close { thread, span }),
+        40 => event,
+        8 => (thread.clone(), predicates()).prop_map(|(thread, predicate)| Step::Open { thread, predicate }),
+        4 => (near.clone(), closer).prop_map(|(session, by)| Step::Shut { session, by }),
+        2 => near.prop_map(|session| Step::Drain { session }),
+        1 => thread.clone().prop_map(|thread| Step::Rebuild { thread }),
+        2 => (thread.clone(), levels()).prop_map(|(thread, level)| Step::Hint { thread, level }),
+        2 => (thread.clone(), filter).prop_map(|(thread, level)| Step::Reload { thread, level }),
+        3 => Just(Step::Breathe),
+        1 => thread.prop_map(|thread| Step::Respawn { thread }),
+    ]
+}
+
+fn arguments() -> impl Strategy<Value = Argument> {
+    let any = 0..1000_usize;
+    prop_oneof![
+        12 => Just(Argument::Plain),
+        2 => (any.clone(), vec(values(), 3)).prop_map(|(site, values)| Argument::Emits { site, values }),
+        1 => any.clone().prop_map(|site| Argument::Spans { site }),
+        1 => levels().prop_map(|level| Argument::Hints { level }),
+        2 => (any, vec(values(), 3)).prop_map(|(site, values)| Argument::PrintsAndEmits { site, values }),
+    ]
+}
+
+pub(crate) fn values() -> impl Strategy<Value = Val> {
+    let text = || select(&TEXTS[..]).prop_map(str::to_owned);
+    prop_oneof![
+        3 => select(vec![42, 42, 4, 420, -42]).prop_map(Val::I64),
+        3 => select(vec![42, 42, 4, u64::MAX]).prop_map(Val::U64),
+        1 => select(vec![42, -42, i128::MIN]).prop_map(Val::I128),
+        1 => select(vec![42, 9_007_199_254_740_993, u128::MAX]).prop_map(Val::U128),
+        2 => select(&FLOATS[..]).prop_map(Val::F64),
+        1 => any::<bool>().prop_map(Val::Bool),
+        3 => text().prop_map(Val::Str),
+        2 => text().prop_map(Val::Display),
+        2 => text().prop_map(Val::Debug),
+        1 => text().prop_map(Val::Error),
+        1 => select(vec![vec![0x42], vec![]]).prop_map(Val::Bytes),
+        3 => Just(Val::Absent),
+    ]
+}
+
+pub(crate) fn predicates() -> impl Strategy<Value = Pred> {
+    let tests = prop_oneof![
+        5 => (keys(), vec(wanted(), 1)).prop_map(|(keys, values)| Pred::AnyOf(keys, values)),
+        1 => (keys(), vec(wanted(), 2..4)).prop_map(|(keys, values)| Pred::AnyOf(keys, values)),
+        1 => (keys(), wanted()).prop_map(|(keys, value)| Pred::Ne(keys, value)),
+        1 => keys().prop_map(Pred::Exists),
+        1 => (keys(), select(vec![Part::Starts, Part::Ends, Part::Contains]), wanted())
+            .prop_map(|(keys, part, value)| Pred::Text(keys, part, value)),
+        2 => (keys(), relations(), wanted()).prop_map(|(keys, relation, bound)| Pred::Order(keys, relation, bound)),
+        1 => levels().prop_map(Pred::Level),
+        1 => select(&TARGETS[..]).prop_map(Pred::Target),
+        1 => select(vec!["conn", "req", "none"]).prop_map(Pred::Span),
+        1 => Just(Pred::Everything),
+    ];
+    tests.prop_recursive(3, 6, 2, |inner| {
+        let (left, right) = (inner.clone().prop_map(Box::new), inner.clone().prop_map(Box::new));
+        prop_oneof![
+            3 => (left.clone(), right.clone()).prop_map(|(left, right)| Pred::And(left, right)),
+            2 => (left.clone(), right).prop_map(|(left, right)| Pred::Or(left, right)),
+            1 => left.prop_map(Pred::Not),
+        ]
+    })
+}
+
+fn relations() -> impl Strategy<Value = Relation> {
+    select(vec![Relation::Less, Relation::LessOrEqual, Relation::Greater, Relation::GreaterOrEqual])
+}
+
+fn keys() -> impl Strategy<Value = Vec<&'static str>> {
+    let first = prop_oneof![4 => Just("user"), 2 => select(&KEYS[..])];
+    (first, weighted(0.2, select(&KEYS[..]))).prop_map(|(first, second)| [first].into_iter().chain(second).collect())
+}
+
+fn wanted() -> impl Strategy<Value = Val> {
+    prop_oneof![
+        4 => Just(Val::Str("42".to_owned())),
+        2 => Just(Val::I64(42)),
+        1 => select(&TEXTS[..]).prop_map(|text| Val::Str(text.to_owned())),
+        1 => select(&FLOATS[..]).prop_map(Val::F64),
+        1 => select(vec![4, u64::MAX]).prop_map(Val::U64),
+        1 => select(vec![9_007_199_254_740_993, u128::MAX]).prop_map(Val::U128),
+        1 => select(vec![-42, i128::MIN]).prop_map(Val::I128),
+        1 => any::<bool>().prop_map(Val::Bool),
+    ]
+}
+
+fn levels() -> impl Strategy<Value = Level> {
+    select(&LEVELS[..])
+}
