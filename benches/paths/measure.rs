@@ -11,9 +11,9 @@ pub(crate) fn nanoseconds(mut operation: impl FnMut()) -> f64 {
     median((0..BATCHES).map(|_| time(calls, &mut operation).as_nanos() as f64 / calls as f64).collect())
 }
 
-/// Nanoseconds of one call of something too slow or too rare for batches.
-pub(crate) fn nanoseconds_each(times: usize, mut operation: impl FnMut()) -> f64 {
-    median((0..times).map(|_| time(1, &mut operation).as_nanos() as f64).collect())
+/// Nanoseconds of something too slow or too rare for batches, which takes its own time.
+pub(crate) fn nanoseconds_each(times: usize, mut operation: impl FnMut() -> Duration) -> f64 {
+    median((0..times).map(|_| operation().as_nanos() as f64).collect())
 }
 
 fn calibrate(operation: &mut impl FnMut()) -> usize {

