@@ -11,9 +11,10 @@ use crate::session::{Session, SessionId, SessionInfo};
 use crate::stream::budget::Budget;
 use crate::stream::{EndReason, EventStream, SessionStats};
 use arc_swap::ArcSwap;
+use rustc_hash::FxHashMap;
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Instant;
 use tracing_core::{LevelFilter, Subscriber, dispatcher};
 use tracing_subscriber::registry::LookupSpan;
@@ -81,7 +82,14 @@ pub(crate) struct Shared {
     budget: Arc<Budget>,
     last_session: AtomicU64,
     suppressed: AtomicU64,
-    closed_stats: Mutex<SessionStats>,
+    closed: Mutex<Closed>,
+}
+
+/// What closed sessions have counted. One that is closed may still be read, or be on its way to be freed.
+#[derive(Debug, Default)]
+struct Closed {
+    freed: SessionStats,
+    unfreed: FxHashMap<SessionId, Weak<OpenSession>>,
 }
 
 impl TapRouter {
@@ -221,7 +229,7 @@ impl Shared {
             registry: Mutex::default(),
             last_session: AtomicU64::new(0),
             suppressed: AtomicU64::new(0),
-            closed_stats: Mutex::default(),
+            closed: Mutex::default(),
         }
     }
 
@@ -310,6 +318,8 @@ impl Shared {
         }
         let mut closed = None;
         self.publish(&mut registry, |registry| closed = registry.close(id));
+        // Before the registry is let go: `stats` finds the session here or there.
+        closed.iter().for_each(|session| self.closed().note(session));
         drop(registry);
         if let Some(session) = closed {
             session.end(reason);
@@ -352,15 +362,24 @@ impl Shared {
     pub(crate) fn free(&self, retired: Retired) -> Option<Retired> {
         match retired {
             Retired::Snapshot(snapshot) => Arc::try_unwrap(snapshot).err().map(Retired::Snapshot),
-            Retired::Session(session) => match Arc::try_unwrap(session) {
-                Ok(session) => {
-                    session.discard_unread();
-                    self.closed_stats.lock().unwrap_or_else(PoisonError::into_inner).add(&session.stats());
-                    None
-                }
-                Err(session) => Some(Retired::Session(session)),
-            },
+            Retired::Session(session) => self.free_session(session).err().map(Retired::Session),
         }
+    }
+
+    fn free_session(&self, session: Arc<OpenSession>) -> Result<(), Arc<OpenSession>> {
+        // Locked before the session is taken apart, so that `stats` finds what it has counted at any moment.
+        let mut closed = self.closed();
+        let session = Arc::try_unwrap(session)?;
+        session.discard_unread();
+        closed.freed.add(&session.stats());
+        closed.unfreed.remove(&session.id);
+        // The session goes last: with it goes its reader's waker, which is others' code.
+        drop(closed);
+        Ok(())
+    }
+
+    fn closed(&self) -> MutexGuard<'_, Closed> {
+        self.closed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn count_suppressed(&self) {
@@ -368,8 +387,8 @@ impl Shared {
     }
 
     fn stats(&self) -> RouterStats {
-        let mut events = *self.closed_stats.lock().unwrap_or_else(PoisonError::into_inner);
         let registry = self.registry();
+        let mut events = self.closed().sum();
         registry.sessions().for_each(|session| events.add(&session.stats()));
         RouterStats {
             open_sessions: registry.sessions().len(),
@@ -384,6 +403,18 @@ impl Shared {
         for id in ids {
             self.close(id, EndReason::Shutdown);
         }
+    }
+}
+
+impl Closed {
+    fn note(&mut self, session: &Arc<OpenSession>) {
+        self.unfreed.insert(session.id, Arc::downgrade(session));
+    }
+
+    fn sum(&self) -> SessionStats {
+        let mut sum = self.freed;
+        self.unfreed.values().filter_map(Weak::upgrade).for_each(|session| sum.add(&session.stats()));
+        sum
     }
 }
 
