@@ -1,4 +1,5 @@
 //! The account of a session: whatever matched is read, lost or buffered, and its end comes once and last.
+#![expect(clippy::unwrap_used, reason = "a test may")]
 
 mod support;
 

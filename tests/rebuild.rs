@@ -1,4 +1,5 @@
 //! Callsites are asked anew when sessions come and go: from any thread, at any moment, under any lock, without a hang.
+#![expect(clippy::unwrap_used, reason = "a test may")]
 
 mod support;
 

@@ -76,10 +76,12 @@ impl<K: Sink> Visit for Visitor<'_, K> {
         self.take(field, ValueRef::Bytes { bytes: kept, cut: kept.len() < value.len() });
     }
 
+    #[expect(clippy::redundant_closure, reason = "the variant alone is not general over lifetimes")]
     fn record_error(&mut self, field: &Field, value: &(dyn Error + 'static)) {
         self.take_formatted(field, &format_args!("{value}"), |text| ValueRef::Error(text));
     }
 
+    #[expect(clippy::redundant_closure, reason = "the variant alone is not general over lifetimes")]
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
         self.take_formatted(field, value, |text| ValueRef::Debug(text));
     }
