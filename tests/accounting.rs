@@ -1,4 +1,5 @@
 //! The account of a session: whatever matched is read, lost or buffered, and its end comes once and last.
+#![expect(clippy::unwrap_used, reason = "a test may")]
 
 mod support;
 
@@ -217,6 +218,32 @@ isolated! {
         let stats = router.stats().events;
         check_account(stats);
         assert_eq!((stats.delivered, stats.lost_closed, stats.buffered), (3, 7, 0));
+    }
+
+    fn the_sum_over_all_sessions_never_shrinks() {
+        let router = install();
+        let mut streams: Vec<_> = (0..20).map(|_| router.watch(of_42())).collect();
+        let mut last = 0;
+        let mut check = |expected: u64| {
+            let stats = router.stats().events;
+            check_account(stats);
+            assert!(stats.matched >= last && stats.matched == expected, "{stats:?}");
+            last = stats.matched;
+        };
+        emit(1);
+        check(20);
+        for stream in &streams[..10] {
+            router.close(stream.id());
+            check(20);
+        }
+        emit(1);
+        check(30);
+        while let Some(stream) = streams.pop() {
+            drop(stream);
+            (0..100).for_each(|_| check(30));
+        }
+        wait_until("the last to be freed", || router.stats().events.buffered == 0);
+        check(30);
     }
 
     fn an_event_that_waits_behind_a_loss_is_not_delivered_when_the_stream_is_dropped() {

@@ -5,6 +5,7 @@ mod support;
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
+use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicIsize, AtomicUsize, Ordering};
 use std::sync::{Arc, Barrier, RwLock};
 use support::{Output, events, info_printer, wait_until};
@@ -107,6 +108,29 @@ isolated! {
         threads.into_iter().for_each(|thread| thread.join().unwrap());
     }
 
+    fn a_session_that_closes_while_an_event_is_on_its_way_to_it_is_not_freed_by_that_events_thread() {
+        let router = install();
+        let stream = router.watch(Session::new(Predicate::eq("user", 42)).capacity(ENTRIES));
+        tracing::debug!(user = 42, "makes the ring");
+        let barrier = Arc::new(Barrier::new(2));
+        let at_work = Arc::clone(&barrier);
+        let producer = std::thread::spawn(move || {
+            IS_PRODUCER.set(true);
+            tracing::debug!(user = 42, value = ?Waits(&at_work), "on its way");
+        });
+        barrier.wait();
+        drop(stream);
+        // What is closed later is freed later: once this is, the control thread has looked at the other.
+        let later = router.watch(Predicate::eq("user", 43));
+        tracing::debug!(user = 43, "read by nobody");
+        drop(later);
+        wait_until("the control thread to look", || router.stats().events.lost_closed > 0);
+        barrier.wait();
+        producer.join().unwrap();
+        wait_until("the session to be freed", || router.stats().events.matched == 2);
+        assert_eq!(FREED_BY_PRODUCERS.load(Ordering::SeqCst), 0);
+    }
+
     fn a_producer_never_frees_a_session() {
         let router = install();
         let stop = Arc::new(AtomicBool::new(false));
@@ -142,6 +166,17 @@ isolated! {
         stop.store(true, Ordering::SeqCst);
         producers.into_iter().for_each(|producer| producer.join().unwrap());
         assert_eq!(FREED_BY_PRODUCERS.load(Ordering::SeqCst), 0);
+    }
+}
+
+/// A value whose `Debug` waits for the test.
+struct Waits<'a>(&'a Barrier);
+
+impl fmt::Debug for Waits<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.wait();
+        self.0.wait();
+        f.write_str("waited")
     }
 }
 

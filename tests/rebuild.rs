@@ -1,4 +1,5 @@
 //! Callsites are asked anew when sessions come and go: from any thread, at any moment, under any lock, without a hang.
+#![expect(clippy::unwrap_used, reason = "a test may")]
 
 mod support;
 
@@ -313,6 +314,33 @@ isolated! {
             !events(&mut stream).is_empty()
         });
         check_printed_and_routed(&output, &mut stream);
+    }
+
+    fn a_layer_that_panics_when_it_is_asked_does_not_end_the_control_thread() {
+        struct Panics;
+        impl<S: Subscriber> Layer<S> for Panics {
+            fn register_callsite(&self, metadata: &'static Metadata<'static>) -> Interest {
+                assert!(metadata.target() != "panics" || std::thread::current().name() != Some(CONTROL), "on purpose");
+                Interest::always()
+            }
+        }
+        let router = TapRouter::new();
+        tracing_subscriber::registry().with(router.layer()).with(Panics).init();
+        printed_and_routed(1);
+        tracing::info!(target: "panics", "registered");
+        std::panic::set_hook(Box::new(|_| ()));
+        for _ in 0..3 {
+            let mut stream = watch_42(&router);
+            wait_until("the session", || {
+                printed_and_routed(2);
+                !events(&mut stream).is_empty()
+            });
+        }
+        let _ = std::panic::take_hook();
+        let mut limited = router.watch(tracing_tap::Session::new(Predicate::eq("user", 42)).max_events(1));
+        printed_and_routed(3);
+        assert_eq!(messages(&mut limited), ["routed"]);
+        wait_until("the control thread to close a session", || router.sessions().is_empty());
     }
 
     fn watching_inside_register_callsite_returns_and_serves_afterwards() {

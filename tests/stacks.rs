@@ -159,7 +159,7 @@ where
 }
 
 stacks! {
-    alone(output, tap) = registry().with(tap),
+    beside_a_layer_that_wants_nothing(output, tap) = registry().with(tap).with(env(output, "off")),
         without us registry().with(env(output, "off")), Works, hers: ALL_OF_HERS;
     after_a_filtered_layer(output, tap) = registry().with(info_printer(output)).with(tap),
         without us registry().with(info_printer(output)), Works, hers: ALL_OF_HERS;

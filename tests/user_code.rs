@@ -1,4 +1,5 @@
 //! Values and wakers run their owners' code in our hands: it may log, panic, open sessions and come too late.
+#![expect(clippy::unwrap_used, reason = "a test may")]
 
 mod support;
 

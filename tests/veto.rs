@@ -1,4 +1,5 @@
 //! The veto: what nobody needs is stopped before its arguments are evaluated, and nothing else ever is.
+#![expect(clippy::unwrap_used, reason = "a test may")]
 
 mod support;
 
@@ -72,13 +73,15 @@ impl Stop {
 /// A filter that can change its mind, and be stopped between forming an answer and giving it.
 struct Moody {
     wants: AtomicBool,
+    asked: AtomicUsize,
     stop: Stop,
+    /// The name of the thread that is stopped.
     stops: &'static str,
 }
 
 impl Moody {
     fn new(stops: &'static str) -> Arc<Self> {
-        Arc::new(Self { wants: AtomicBool::new(false), stop: Stop::default(), stops })
+        Arc::new(Self { wants: AtomicBool::new(false), asked: AtomicUsize::new(0), stop: Stop::default(), stops })
     }
 
     fn change_mind(&self, wants: bool) {
@@ -99,6 +102,7 @@ impl<S> Filter<S> for OfMoody {
         if metadata.target() != "moody" {
             return Interest::never();
         }
+        self.0.asked.fetch_add(1, Ordering::SeqCst);
         if std::thread::current().name() == Some(self.0.stops) {
             self.0.stop.reach();
         }
@@ -339,6 +343,26 @@ isolated! {
                 wait_for_the_veto(&evaluations, emit);
             }
         }
+    }
+
+    fn one_more_session_does_not_make_us_ask_others_again_for_what_they_want() {
+        let (router, moody) = (TapRouter::new(), Moody::new("nobody"));
+        let filtered = Counter::default().with_filter(OfMoody(Arc::clone(&moody)));
+        tracing_subscriber::registry().with(filtered).with(router.layer()).init();
+        let evaluations = Evaluations::default();
+        let emit = || tracing::debug!(target: "moody", n = evaluations.count(), "debug");
+        let asked = || moody.asked.load(Ordering::SeqCst);
+        let _first = watch_42(&router);
+        wait_for_the_veto(&evaluations, emit);
+        let before = asked();
+        let _same_reach = router.watch(Predicate::eq("user", 43));
+        let _more_reach = router.watch(Predicate::eq("user", 44) & Predicate::target("moody"));
+        wait_for_the_veto(&evaluations, emit);
+        // The next question comes after all that the control thread had to ask before.
+        let after = asked();
+        moody.change_mind(false);
+        wait_until("a question to whoever wants the callsite", || asked() - after == 2);
+        assert_eq!(after - before, 1, "the rebuild asks once, and nobody has forgotten the answer");
     }
 
     fn the_control_threads_of_two_routers_come_to_rest_and_the_veto_is_back_when_one_wants_nothing() {
