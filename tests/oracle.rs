@@ -45,7 +45,7 @@ isolated! {
     fn every_session_gets_what_the_oracle_says_and_the_other_layer_what_it_gets_without_the_router() {
         let persistence = FileFailurePersistence::Direct("tests/oracle/proptest-regressions.txt");
         let config = Config {
-            cases: cases(150),
+            cases: cases(250),
             failure_persistence: Some(Box::new(persistence)),
             max_shrink_iters: 4000,
             ..Config::default()
@@ -80,7 +80,7 @@ const REFERENCE: &str = "TRACING_TAP_ORACLE_REFERENCE";
 
 /// Performs many histories on one global subscriber, and the same in another process without the router.
 fn check_sequence(stack: Stack) {
-    let histories = reproducible_histories(stack, cases(150));
+    let histories = reproducible_histories(stack, cases(250));
     if let Some(path) = std::env::var_os(REFERENCE) {
         let references: Vec<_> = perform_globally(stack, &histories, false).map(Reference::of).collect();
         return std::fs::write(path, serde_json::to_vec(&references).unwrap()).unwrap();
