@@ -45,7 +45,7 @@ isolated! {
     fn every_session_gets_what_the_oracle_says_and_the_other_layer_what_it_gets_without_the_router() {
         let persistence = FileFailurePersistence::Direct("tests/oracle/proptest-regressions.txt");
         let config = Config {
-            cases: cases(150),
+            cases: cases(250),
             failure_persistence: Some(Box::new(persistence)),
             max_shrink_iters: 4000,
             ..Config::default()
@@ -63,15 +63,15 @@ isolated! {
 
 isolated! {
     fn one_global_subscriber_serves_history_after_history_in_front_of_the_other_layer() {
-        check_sequence(Stack::TapFirst);
+        check_sequence(Stack::TapFirst, "one_global_subscriber_serves_history_after_history_in_front_of_the_other_layer");
     }
 
     fn one_global_subscriber_serves_history_after_history_behind_the_other_layer() {
-        check_sequence(Stack::TapLast);
+        check_sequence(Stack::TapLast, "one_global_subscriber_serves_history_after_history_behind_the_other_layer");
     }
 
     fn one_global_subscriber_serves_history_after_history_beside_a_layer_that_wants_everything() {
-        check_sequence(Stack::Unfiltered);
+        check_sequence(Stack::Unfiltered, "one_global_subscriber_serves_history_after_history_beside_a_layer_that_wants_everything");
     }
 }
 
@@ -79,13 +79,13 @@ isolated! {
 const REFERENCE: &str = "TRACING_TAP_ORACLE_REFERENCE";
 
 /// Performs many histories on one global subscriber, and the same in another process without the router.
-fn check_sequence(stack: Stack) {
-    let histories = reproducible_histories(stack, cases(150));
+fn check_sequence(stack: Stack, test: &str) {
+    let histories = reproducible_histories(stack, cases(250));
     if let Some(path) = std::env::var_os(REFERENCE) {
         let references: Vec<_> = perform_globally(stack, &histories, false).map(Reference::of).collect();
         return std::fs::write(path, serde_json::to_vec(&references).unwrap()).unwrap();
     }
-    let references = references(stack);
+    let references = references(stack, test);
     let outcomes = perform_globally(stack, &histories, true);
     for (number, ((history, reference), outcome)) in histories.iter().zip(references).zip(outcomes).enumerate() {
         let ops = plan(history, Prints::AndEmits);
@@ -104,11 +104,10 @@ fn perform_globally(stack: Stack, histories: &[History], with_router: bool) -> i
 }
 
 /// What the other layer was told in another process, where there was no router.
-fn references(stack: Stack) -> Vec<Reference> {
+fn references(stack: Stack, test: &str) -> Vec<Reference> {
     let path = std::env::temp_dir().join(format!("tracing-tap-oracle-{stack:?}-{}.json", std::process::id()));
-    let test = std::thread::current().name().expect("a test's thread bears its name").to_owned();
     let mut child = Command::new(std::env::current_exe().expect("a test is a file"))
-        .args([&test, "--exact"])
+        .args([test, "--exact"])
         .env(REFERENCE, &path)
         .stdout(Stdio::null())
         .spawn()

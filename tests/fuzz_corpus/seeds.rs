@@ -43,6 +43,11 @@ fn orderings() -> Vec<(&'static str, Case)> {
     let past_2_53 = order(Relation::Greater, Val::F64(9_007_199_254_740_992.0));
     vec![
         ("past_2_53", alone(past_2_53, Val::U128(9_007_199_254_740_993))),
+        (
+            "float_below_2_53_and_1",
+            alone(order(Relation::Less, Val::U128(9_007_199_254_740_993)), Val::F64(9_007_199_254_740_992.0)),
+        ),
+        ("integer_above_1e23", alone(order(Relation::Greater, Val::F64(1e23)), Val::I128(10_i128.pow(23)))),
         ("past_i128", alone(order(Relation::GreaterOrEqual, Val::U128(u128::MAX)), Val::F64(3.5e38))),
         ("negative", alone(order(Relation::Less, text("-1.5")), Val::I128(i128::MIN))),
         ("ordered_text", alone(order(Relation::LessOrEqual, Val::I64(1000)), text("1e3"))),

@@ -17,7 +17,7 @@ use tracing::span::EnteredSpan;
 use tracing::{Dispatch, Level, Span, dispatcher};
 use tracing_subscriber::prelude::*;
 use tracing_subscriber::{Registry, reload};
-use tracing_tap::{EndReason, EventStream, Item, TapRouter};
+use tracing_tap::{EndReason, EventStream, Item, Predicate, TapRouter};
 
 /// A subscriber, with or without a router in it.
 pub(crate) struct Stage {
@@ -67,6 +67,15 @@ impl Stage {
         Self { dispatch, router, log, reload, is_scoped: true }
     }
 
+    /// Changes what the other layer wants, while the router is not rebuilding: of two rebuilds at once the router's
+    /// may win for a moment, until it goes again, and which events fall into that moment nobody can tell.
+    fn reload(&self, level: LevelFilter) {
+        // Returns once all that was asked of the control thread is done; closing it asks for the next only after.
+        let barrier = self.router.as_ref().map(|router| router.watch(Predicate::level(Level::ERROR)));
+        (self.reload)(level);
+        drop(barrier);
+    }
+
     /// Makes the subscriber every thread's default, for as long as the process lives.
     pub(crate) fn made_global(mut self) -> Self {
         dispatcher::set_global_default(self.dispatch.clone()).expect("this process is the test's own");
@@ -77,7 +86,7 @@ impl Stage {
     /// Performs a plan from beginning to end; afterwards all its spans and sessions are closed.
     pub(crate) fn perform(self: &Arc<Self>, ops: &[Op]) -> Outcome {
         if !self.is_scoped {
-            (self.reload)(LevelFilter::INFO);
+            self.reload(LevelFilter::INFO);
         }
         let mut play = Play {
             stage: Arc::clone(self),
@@ -141,7 +150,7 @@ impl Play {
                 let hinted = hint(level);
                 facts.lock().unwrap().hinted = hinted;
             }),
-            Op::Reload { thread, level } => self.on(thread, move |_, _| (stage.reload)(level)),
+            Op::Reload { thread, level } => self.on(thread, move |_, _| stage.reload(level)),
             Op::Breathe => {
                 // An occasion for the control thread to learn; nothing depends on its taking it.
                 std::thread::park_timeout(Duration::from_millis(1));

@@ -1,8 +1,8 @@
 //! What histories are made of, and how often: a small vocabulary, full of near misses.
 
-use super::callsites::{LEVELS, TARGETS};
+use super::callsites::{EventSite, LEVELS, Parent, SpanSite, TARGETS};
 use super::evaluator::{Part, Pred, Relation, Val};
-use super::history::{Argument, Closer, History, Stack, Step, THREADS};
+use super::history::{Argument, Closer, EVENTS, History, SPANS, Stack, Step, THREADS};
 use proptest::collection::vec;
 use proptest::option::weighted;
 use proptest::prelude::*;
@@ -19,7 +19,8 @@ const FLOATS: [f64; 10] =
 pub(crate) fn histories() -> impl Strategy<Value = History> {
     let stack = select(vec![Stack::TapFirst, Stack::TapLast, Stack::Unfiltered]);
     let span_level = prop_oneof![6 => Just(Level::INFO), 1 => Just(Level::DEBUG), 1 => Just(Level::WARN)];
-    (stack, span_level, vec(steps(), 4..80)).prop_map(|(stack, span_level, steps)| History { stack, span_level, steps })
+    let steps = prop_oneof![3 => vec(steps(), 4..80), 2 => vec(steps_around_one_user(), 10..80)];
+    (stack, span_level, steps).prop_map(|(stack, span_level, steps)| History { stack, span_level, steps })
 }
 
 fn steps() -> impl Strategy<Value = Step> {
@@ -50,6 +51,53 @@ fn steps() -> impl Strategy<Value = Step> {
         2 => (thread.clone(), filter).prop_map(|(thread, level)| Step::Reload { thread, level }),
         3 => Just(Step::Breathe),
         1 => thread.prop_map(|thread| Step::Respawn { thread }),
+    ]
+}
+
+/// Steps that keep meeting each other: few callsites, which the router has time to learn; one user who comes and
+/// goes by `record`, seen by threads that stay where they are.
+fn steps_around_one_user() -> impl Strategy<Value = Step> {
+    let event_site = |level, fields: &[&str]| {
+        let is_it = |site: &EventSite| site.level == level && site.fields == fields && site.parent == Parent::Context;
+        EVENTS.iter().position(is_it).expect("the family has it")
+    };
+    let is_span = |site: &SpanSite| site.level == Level::INFO && site.fields == ["sid", "user"];
+    let span_sites: Vec<_> = (0..SPANS.len()).filter(|site| is_span(&SPANS[*site])).collect();
+    let event_sites = vec![
+        event_site(Level::TRACE, &["op"]),
+        event_site(Level::TRACE, &["op"]),
+        event_site(Level::DEBUG, &["op", "n"]),
+    ];
+    let thread = 0..THREADS;
+    let user = || select(vec![42, 4]).prop_map(Val::I64);
+    let near = 0..2_usize;
+    let span = (thread.clone(), select(span_sites), near.clone(), user())
+        .prop_map(|(thread, site, parent, user)| Step::Span { thread, site, parent, values: vec![user] });
+    let event = (thread.clone(), select(event_sites), user()).prop_map(|(thread, site, n)| Step::Event {
+        thread,
+        site,
+        parent: 0,
+        values: vec![n],
+        argument: Argument::Plain,
+    });
+    let predicate = (prop_oneof![Just(42), Just(4)], 0..3).prop_map(|(user, form)| {
+        let user = Pred::AnyOf(vec!["user"], vec![Val::I64(user)]);
+        match form {
+            0 => user,
+            1 => Pred::And(user.into(), Pred::Order(vec!["n"], Relation::Greater, Val::I64(4)).into()),
+            _ => Pred::Not(Pred::Not(user.into()).into()),
+        }
+    });
+    prop_oneof![
+        3 => span,
+        4 => (thread.clone(), near.clone()).prop_map(|(thread, span)| Step::Enter { thread, span }),
+        2 => (thread.clone(), near.clone()).prop_map(|(thread, nth)| Step::Exit { thread, nth }),
+        8 => (thread.clone(), 0..3_usize, user())
+            .prop_map(|(thread, span, value)| Step::Record { thread, span, field: 0, value }),
+        20 => event,
+        2 => (thread, predicate).prop_map(|(thread, predicate)| Step::Open { thread, predicate }),
+        1 => near.prop_map(|session| Step::Shut { session, by: Closer::Drop }),
+        2 => Just(Step::Breathe),
     ]
 }
 
