@@ -30,7 +30,7 @@ pub(crate) fn capture(
         line: facts.metadata().line(),
         module_path: facts.module_path(),
         thread: thread_name(),
-        message: message_text(&fields),
+        message: fields.message_text(),
         fields,
         spans,
     }
@@ -92,17 +92,15 @@ impl Sink for SpanSink<'_> {
     }
 }
 
-/// The text of a message that is not text itself; `CapturedEvent::message` must have some to lend.
-fn message_text(fields: &Fields) -> Option<Box<str>> {
-    let message = fields.get("message")?;
-    message.as_str().is_none().then(|| message.to_string().into())
-}
-
 thread_local! {
-    static THREAD_NAME: Option<Arc<str>> = std::thread::current().name().map(Arc::from);
+    static THREAD_NAME: Arc<str> = name_or_id(&std::thread::current()).into();
 }
 
-/// The name of this thread; none where it has none, or is too far gone to tell.
+/// The name of this thread, or its id where it has none; nothing where the thread is too far gone to tell.
 fn thread_name() -> Option<Arc<str>> {
-    THREAD_NAME.try_with(Option::clone).ok().flatten()
+    THREAD_NAME.try_with(Arc::clone).ok()
+}
+
+fn name_or_id(thread: &std::thread::Thread) -> String {
+    thread.name().map_or_else(|| format!("{:?}", thread.id()), str::to_owned)
 }
