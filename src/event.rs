@@ -1,4 +1,8 @@
 //! What was captured of one event: an immutable record, without I/O.
+//!
+//! An event that was read back from JSON is the same but for what the [wire form](crate::wire) does not carry: it has
+//! no [name](CapturedEvent::name) and no [module path](CapturedEvent::module_path), its spans no
+//! [target](CapturedSpan::target), and their [level](CapturedSpan::level) is not known.
 
 use crate::value::Value;
 use std::borrow::Cow;
@@ -72,14 +76,14 @@ impl CapturedEvent {
         &self.target
     }
 
-    /// The callsite's name; `event src/hub.rs:214` unless the code names it.
+    /// The callsite's name; `event src/hub.rs:214` unless the code names it. Empty where the event was read back.
     pub fn name(&self) -> &str {
         &self.name
     }
 
     /// The text of the field `message`, or nothing where the event has none.
     pub fn message(&self) -> &str {
-        match (&self.message, self.field("message")) {
+        match (&self.message, self.field(Fields::MESSAGE)) {
             (Some(text), _) => text,
             (None, Some(value)) => value.as_str().unwrap_or_default(),
             (None, None) => "",
@@ -116,12 +120,14 @@ impl CapturedEvent {
         self.line
     }
 
-    /// The module the callsite is in.
+    /// The module the callsite is in; nothing where the event was read back.
     pub fn module_path(&self) -> Option<&str> {
         self.module_path.as_deref()
     }
 
-    /// The name of the thread the event happened on, if it has one.
+    /// The name of the thread the event happened on, or `ThreadId(7)` of one without a name.
+    ///
+    /// Nothing where the event happened while its thread was ending.
     pub fn thread(&self) -> Option<&str> {
         self.thread.as_deref()
     }
@@ -138,12 +144,12 @@ impl CapturedSpan {
         &self.name
     }
 
-    /// How severe the span is.
+    /// How severe the span is; TRACE where it was read back, since JSON does not carry it.
     pub fn level(&self) -> Level {
         self.level
     }
 
-    /// The span's target, usually the module it is in.
+    /// The span's target, usually the module it is in. Empty where the span was read back.
     pub fn target(&self) -> &str {
         &self.target
     }
@@ -160,12 +166,31 @@ impl CapturedSpan {
 }
 
 impl Fields {
+    /// The name of the field that an event says first.
+    pub(crate) const MESSAGE: &'static str = "message";
+
     pub(crate) fn iter(&self) -> impl DoubleEndedIterator<Item = (&str, &Value)> {
         self.0.iter().map(|(name, value)| (name.as_ref(), value))
     }
 
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The fields that no later one of the same name replaces: what people are shown.
+    pub(crate) fn last_values(&self) -> impl Iterator<Item = (&str, &Value)> {
+        let is_replaced = |index: usize, name: &str| self.0[index + 1..].iter().any(|(later, _)| later == name);
+        self.iter().enumerate().filter_map(move |(index, field)| (!is_replaced(index, field.0)).then_some(field))
+    }
+
     pub(crate) fn get(&self, name: &str) -> Option<&Value> {
         self.iter().rev().find_map(|(key, value)| (key == name).then_some(value))
+    }
+
+    /// The text of a message that is not text itself; `CapturedEvent::message` must have some to lend.
+    pub(crate) fn message_text(&self) -> Option<Box<str>> {
+        let message = self.get(Self::MESSAGE)?;
+        message.as_str().is_none().then(|| message.to_string().into())
     }
 
     /// Sets a field to its new value, in the place of the old one if there is one, which it returns.

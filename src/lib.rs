@@ -32,6 +32,8 @@
 //! - [`EventStream`] gives [`Item`]s: events, losses where they happened, the end. Its account is exact:
 //!   `matched = delivered + lost + buffered`.
 //! - An [`Item`]'s [`CapturedEvent`] has its own fields and those of its spans, as they were; `Display` is for people.
+//! - [`write_item`] writes one as JSON, for people, as a line for a terminal or as a command for GitHub Actions, see
+//!   [`Format`]; an item can be read back from JSON, whose form is told in [`wire`].
 //!
 //! # What it promises
 //! It never harms the host: idle, events cost nothing and spans the keeping of their fields; with sessions open,
@@ -55,6 +57,8 @@ mod catalog;
 mod session;
 mod stream;
 mod render;
+pub mod wire;
+mod forward;
 mod inbox;
 mod shared;
 mod layer;
@@ -63,9 +67,11 @@ mod router;
 pub use catalog::{CallsiteKind, CatalogEntry};
 pub use coverage::{Coverage, Finding, Note};
 pub use event::{CapturedEvent, CapturedSpan};
+pub use forward::{Forwarder, Forwarding};
 pub use layer::TapLayer;
 pub use predicate::{Keys, Predicate, PredicateError};
 pub use queue::Overflow;
+pub use render::{Format, FormatError, write_item, write_item_coloured};
 pub use router::{RouterStats, TapRouter, TapRouterBuilder, WatchError};
 pub use session::{EndReason, Session, SessionId, SessionInfo, SessionStats};
 pub use stream::{EventStream, Item, LossReason, Lost, TryRecvError};

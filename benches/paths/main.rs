@@ -4,6 +4,7 @@
 //! run in alternation, and what is printed are medians over those runs. `cargo bench --bench paths [-- NAME]`.
 
 mod callsites;
+mod forms;
 mod measure;
 mod paths;
 

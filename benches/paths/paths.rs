@@ -1,6 +1,7 @@
 //! The paths: what a producer does with no session open, with sessions about others, and with one about it.
 
 use crate::callsites;
+use crate::forms::written;
 use crate::measure::{nanoseconds, nanoseconds_each};
 use std::hint::black_box;
 use std::io;
@@ -10,7 +11,7 @@ use std::time::{Duration, Instant};
 use tracing::Level;
 use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::prelude::*;
-use tracing_tap::{EventStream, Predicate, TapRouter};
+use tracing_tap::{EventStream, Format, Predicate, TapRouter};
 
 /// One path with the router, and what it is held against.
 pub(crate) struct Path {
@@ -22,6 +23,7 @@ pub(crate) struct Path {
 
 const WITHOUT: &str = "the same without the router";
 const JSON: &str = "fmt().json() writing the event to nowhere";
+const LINE: &str = "the JSON line";
 
 pub(crate) const PATHS: &[Path] = &[
     path("idle: disabled event", || idle(disabled_event), || bare(disabled_event), WITHOUT),
@@ -43,6 +45,9 @@ pub(crate) const PATHS: &[Path] = &[
     path("open: own field, 100,000 sessions", || elsewhere(100_000, own_field), json, JSON),
     path("matching: 4 fields, 2 spans", || matching(false), json, JSON),
     path("matching, while another core drains", || matching(true), json, JSON),
+    path("a captured event as a JSON line", || line(Format::Json), json, JSON),
+    path("a captured event in the human form", || line(Format::Human), || line(Format::Json), LINE),
+    path("a captured event in the compact form", || line(Format::Compact), || line(Format::Json), LINE),
     path("not matching, 1,000,000 records/s elsewhere", records_elsewhere, || elsewhere(1, not_matching), "no records"),
     path("watch, 5,000 callsites", || watch(5_000, 0), || rebuild(5_000), "a bare rebuild of the interest cache"),
     path(
@@ -137,11 +142,21 @@ fn own_field() -> f64 {
 }
 
 fn four_fields_two_spans() -> f64 {
+    in_two_spans(|| nanoseconds(four_fields))
+}
+
+fn in_two_spans<R>(operation: impl FnOnce() -> R) -> R {
     let _conn = tracing::info_span!("conn", conn_id = 1, user = 42).entered();
     let _message = tracing::info_span!("message", kind = "subscribe").entered();
-    nanoseconds(|| {
-        tracing::debug!(channel = "orders", attempt = black_box(3), ok = true, took = 1.5, "subscription accepted");
-    })
+    operation()
+}
+
+fn four_fields() {
+    tracing::debug!(channel = "orders", attempt = black_box(3), ok = true, took = 1.5, "subscription accepted");
+}
+
+fn line(format: Format) -> f64 {
+    written(format, || in_two_spans(four_fields))
 }
 
 fn json() -> f64 {

@@ -50,7 +50,7 @@ fn write(
     event.record(&mut Visitor { sink: &mut sink, max_value_bytes: config.max_value_bytes });
     let written = sink.written;
     captured.fields.0.truncate(written);
-    captured.message = message_text(&captured.fields);
+    captured.message = captured.fields.message_text();
 }
 
 /// The fields a new span keeps. Formats its values: the caller holds the guard.
@@ -123,24 +123,23 @@ impl Sink for SpanSink<'_> {
     }
 }
 
-/// The text of a message that is not text itself; `CapturedEvent::message` must have some to lend.
-fn message_text(fields: &Fields) -> Option<Box<str>> {
-    let message = fields.get("message")?;
-    message.as_str().is_none().then(|| message.to_string().into())
-}
-
 thread_local! {
-    static THREAD_NAME: Option<Arc<str>> = std::thread::current().name().map(Arc::from);
+    static THREAD_NAME: Arc<str> = name_or_id(&std::thread::current()).into();
 }
 
-/// Sets the name of this thread; none where it has none, or is too far gone to tell. Events of one thread follow
-/// each other through the same memory, so it is usually there already.
+/// Sets the name of this thread, or its id where it has none; none where it is too far gone to tell. Events of one
+/// thread follow each other through the same memory, so it is usually there already.
 fn set_thread_name(name: &mut Option<Arc<str>>) {
-    let kept = THREAD_NAME.try_with(|current| match (&*name, current) {
-        (Some(name), Some(current)) if Arc::ptr_eq(name, current) => {}
-        _ => name.clone_from(current),
+    let kept = THREAD_NAME.try_with(|current| {
+        if !name.as_ref().is_some_and(|name| Arc::ptr_eq(name, current)) {
+            *name = Some(Arc::clone(current));
+        }
     });
     if kept.is_err() {
         *name = None;
     }
+}
+
+fn name_or_id(thread: &std::thread::Thread) -> String {
+    thread.name().map_or_else(|| format!("{:?}", thread.id()), str::to_owned)
 }

@@ -30,6 +30,21 @@ pub(super) fn write_escape(out: &mut impl fmt::Write, character: char) -> fmt::R
     }
 }
 
+/// Writes a text for between double quotes.
+pub(super) fn write_escaped(out: &mut impl fmt::Write, text: &str) -> fmt::Result {
+    let mut rest = text;
+    while let Some((index, character)) = rest.char_indices().find(|(_, character)| needs_escape(*character)) {
+        out.write_str(&rest[..index])?;
+        write_escape(out, character)?;
+        rest = &rest[index + character.len_utf8()..];
+    }
+    out.write_str(rest)
+}
+
+fn needs_escape(character: char) -> bool {
+    is_hidden(character) || matches!(character, '"' | '\\')
+}
+
 /// Format characters, separators of lines and paragraphs, and default-ignorable code points above U+009F.
 fn is_invisible(character: char) -> bool {
     matches!(

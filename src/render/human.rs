@@ -1,18 +1,32 @@
 //! The human form: the message, then everything else as YAML that reads back to the same values.
 
 use super::message::write_message;
-use super::time::write_time;
+use super::sink::{MEMORY, Sink};
+use super::time::TimeText;
 use super::yaml;
 use crate::event::{CapturedEvent, CapturedSpan, Fields};
+use crate::stream::Item;
 use crate::value::Value;
-use std::fmt;
+use std::fmt::{self, Write};
 
-/// The column where the event's own fields begin.
-const FIELD_INDENT: usize = 4;
-/// The column where a span's name begins, behind its dash.
-const SPAN_INDENT: usize = 6;
-/// The column where a span's fields begin.
-const SPAN_FIELD_INDENT: usize = 8;
+/// Where the event's own fields begin.
+const FIELD_LINE: &str = "\n    ";
+/// Where a span's name begins, behind its dash.
+const SPAN_LINE: &str = "\n      ";
+/// Where a span's fields begin.
+const SPAN_FIELD_LINE: &str = "\n        ";
+
+/// Writes an item and an empty line. A notice is indented, which a message never is.
+pub(super) fn write_block(out: &mut Vec<u8>, item: &Item) {
+    let mut sink = Sink(out);
+    let written = match item {
+        Item::Event { event, .. } => write_event(&mut sink, event),
+        Item::Lost(lost) => write!(sink, "  -- {lost}"),
+        Item::Ended(reason) => write!(sink, "  -- session over: {reason}"),
+    };
+    written.expect(MEMORY);
+    out.extend_from_slice(b"\n\n");
+}
 
 /// The human form: the message on a line of its own, then a YAML block indented by two spaces. No line break ends it.
 ///
@@ -52,11 +66,13 @@ impl fmt::Display for CapturedEvent {
 }
 
 /// Writes an event in the human form, piece by piece.
-pub(crate) fn write_event(out: &mut impl fmt::Write, event: &CapturedEvent) -> fmt::Result {
+fn write_event(out: &mut impl fmt::Write, event: &CapturedEvent) -> fmt::Result {
     write_message(out, event)?;
     out.write_str("\n  time: ")?;
-    write_time(out, event.time())?;
-    write!(out, "\n  level: {}\n  target: ", event.level())?;
+    yaml::write_time(out, &TimeText::new(event.time()))?;
+    out.write_str("\n  level: ")?;
+    out.write_str(event.level().as_str())?;
+    out.write_str("\n  target: ")?;
     yaml::write_text(out, event.target())?;
     write_source(out, event)?;
     write_own_fields(out, event)?;
@@ -69,17 +85,17 @@ fn write_source(out: &mut impl fmt::Write, event: &CapturedEvent) -> fmt::Result
     };
     out.write_str("\n  source: ")?;
     match event.line() {
-        Some(line) => yaml::write_text_and(out, file, format_args!(":{line}")),
+        Some(line) => yaml::write_text_and(out, file, |out| write!(out, ":{line}")),
         None => yaml::write_text(out, file),
     }
 }
 
 fn write_own_fields(out: &mut impl fmt::Write, event: &CapturedEvent) -> fmt::Result {
-    let mut fields = last_values(&event.fields).filter(|(name, _)| *name != "message").peekable();
+    let mut fields = event.fields.last_values().filter(|(name, _)| *name != Fields::MESSAGE).peekable();
     if fields.peek().is_some() {
         out.write_str("\n  fields:")?;
     }
-    fields.try_for_each(|(name, value)| write_field(out, FIELD_INDENT, name, value))
+    fields.try_for_each(|(name, value)| write_field(out, FIELD_LINE, name, value))
 }
 
 fn write_spans(out: &mut impl fmt::Write, event: &CapturedEvent) -> fmt::Result {
@@ -92,25 +108,19 @@ fn write_spans(out: &mut impl fmt::Write, event: &CapturedEvent) -> fmt::Result 
 
 fn write_span(out: &mut impl fmt::Write, span: &CapturedSpan) -> fmt::Result {
     out.write_str("\n    - ")?;
-    let mut fields = last_values(&span.fields).peekable();
+    let mut fields = span.fields.last_values().peekable();
     if fields.peek().is_none() {
         return yaml::write_text(out, span.name());
     }
-    yaml::write_key(out, SPAN_INDENT, span.name())?;
-    fields.try_for_each(|(name, value)| write_field(out, SPAN_FIELD_INDENT, name, value))
+    yaml::write_key(out, SPAN_LINE, span.name())?;
+    fields.try_for_each(|(name, value)| write_field(out, SPAN_FIELD_LINE, name, value))
 }
 
-fn write_field(out: &mut impl fmt::Write, indent: usize, name: &str, value: &Value) -> fmt::Result {
-    write!(out, "\n{:indent$}", "")?;
-    yaml::write_key(out, indent, name)?;
+fn write_field(out: &mut impl fmt::Write, line: &str, name: &str, value: &Value) -> fmt::Result {
+    out.write_str(line)?;
+    yaml::write_key(out, line, name)?;
     out.write_str(" ")?;
     yaml::write_value(out, value)
-}
-
-/// The fields no later one of the same name replaces.
-fn last_values(fields: &Fields) -> impl Iterator<Item = (&str, &Value)> {
-    let is_replaced = |index: usize, name| fields.iter().skip(index + 1).any(|(later, _)| later == name);
-    fields.iter().enumerate().filter_map(move |(index, field)| (!is_replaced(index, field.0)).then_some(field))
 }
 
 #[cfg(test)]

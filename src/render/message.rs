@@ -1,12 +1,13 @@
 //! The message as a line of its own, from which the message can be told for sure.
 
+use super::ascii::is_plain;
 use super::escape::{is_hidden, write_escape};
-use crate::event::CapturedEvent;
-use crate::value::{CUT_MARK, Value};
+use crate::event::{CapturedEvent, Fields};
+use crate::value::{REDACTED, Value};
 use std::fmt;
 
 /// Stands for a message that is absent or empty.
-const NO_MESSAGE: &str = "(no message)";
+pub(super) const NO_MESSAGE: &str = "(no message)";
 
 /// Writes the message as one line that is never empty and never begins or ends with a space.
 ///
@@ -16,11 +17,19 @@ const NO_MESSAGE: &str = "(no message)";
 /// says so is `\x28no message)`.
 pub(super) fn write_message(out: &mut impl fmt::Write, event: &CapturedEvent) -> fmt::Result {
     let (text, mark) = message_text(event);
+    write_message_text(out, text, mark)
+}
+
+/// Writes the two parts of a message's text as [`write_message`] does.
+pub(super) fn write_message_text(out: &mut impl fmt::Write, text: &str, mark: &str) -> fmt::Result {
+    if is_shown_as_is(text) && mark.is_empty() {
+        return out.write_str(text);
+    }
     let mut characters = text.chars().chain(mark.chars()).peekable();
     let Some(&first) = characters.peek() else {
         return out.write_str(NO_MESSAGE);
     };
-    if first.is_whitespace() || text == NO_MESSAGE {
+    if first.is_whitespace() || (text == NO_MESSAGE && mark.is_empty()) {
         write_escape(out, first)?;
         characters.next();
     }
@@ -30,13 +39,18 @@ pub(super) fn write_message(out: &mut impl fmt::Write, event: &CapturedEvent) ->
     Ok(())
 }
 
-/// The kept text, and the mark that says where it was cut.
-fn message_text(event: &CapturedEvent) -> (&str, &'static str) {
-    match event.field("message") {
-        Some(Value::Redacted) => ("<redacted>", ""),
-        Some(Value::Str(text) | Value::Debug(text) | Value::Error(text)) if text.is_cut() => (text.as_str(), CUT_MARK),
+/// The message's text, and the mark that says where it was cut.
+pub(super) fn message_text(event: &CapturedEvent) -> (&str, &'static str) {
+    match event.field(Fields::MESSAGE) {
+        Some(Value::Redacted) => (REDACTED, ""),
+        Some(Value::Str(text) | Value::Debug(text) | Value::Error(text)) => text.parts(),
         _ => (event.message(), ""),
     }
+}
+
+/// Whether nothing in the text, nor at either end of it, needs an escape; no need to look closely at most messages.
+fn is_shown_as_is(text: &str) -> bool {
+    is_plain(text) && !text.starts_with(' ') && !text.ends_with(' ') && !matches!(text, "" | NO_MESSAGE)
 }
 
 fn write_character(out: &mut impl fmt::Write, character: char, next: Option<char>) -> fmt::Result {

@@ -1,13 +1,15 @@
 //! Events to render, and the most hostile ones that can be thought of.
 
 use crate::event::{CapturedEvent, CapturedSpan, Fields};
+use crate::session::{EndReason, SessionId};
+use crate::stream::{Item, LossReason, Lost};
 use crate::value::{Bytes, Text, Value};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
 use std::borrow::Cow;
 use std::sync::Arc;
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tracing_core::Level;
 
 /// Words that some YAML parser reads as something other than this text, or as no scalar at all.
@@ -21,13 +23,26 @@ const YAML_PHRASES: [&str; 16] = [
     "", " ", "- a", "--- a", "? a", ": a", "a: b", "a #b", "# a", "!!str a", "{a: b}", ", a", "a ", " a", "a\n", "\ta",
 ];
 
+/// What looks like something that was cut or redacted.
+const MARKED: [&str; 9] = [
+    "…[cut]",
+    "a …[cut]",
+    "(no message)…[cut]",
+    "…[cut]…[cut]",
+    "[de ad…[cut]]",
+    "[…[cut]]",
+    "[de …[cut]]",
+    "[DE…[cut]]",
+    "<redacted>",
+];
+
 /// What YAML reads as this text only where it is quoted.
 pub(super) fn yaml_looking() -> Vec<&'static str> {
     YAML_WORDS.split_whitespace().chain(YAML_PHRASES).chain(["2001-12-14 21:59:43.10 -5"]).collect()
 }
 
 /// The event that the documentation shows.
-pub(super) fn example_event() -> CapturedEvent {
+pub(crate) fn example_event() -> CapturedEvent {
     CapturedEvent {
         time: UNIX_EPOCH + Duration::from_micros(1_795_162_502_123_456),
         level: Level::DEBUG,
@@ -52,15 +67,15 @@ pub(super) fn example_event() -> CapturedEvent {
 }
 
 /// An event that has nothing but what every event has, and these fields.
-pub(super) fn bare_event(fields: Fields) -> CapturedEvent {
+pub(crate) fn bare_event(fields: Fields) -> CapturedEvent {
     CapturedEvent { fields, file: None, line: None, spans: Arc::new([]), ..example_event() }
 }
 
-pub(super) fn fields<const N: usize>(fields: [(&'static str, Value); N]) -> Fields {
+pub(crate) fn fields<const N: usize>(fields: [(&'static str, Value); N]) -> Fields {
     Fields(fields.into_iter().map(|(name, value)| (name.into(), value)).collect())
 }
 
-pub(super) fn span(name: impl Into<Cow<'static, str>>, fields: Fields) -> Arc<CapturedSpan> {
+pub(crate) fn span(name: impl Into<Cow<'static, str>>, fields: Fields) -> Arc<CapturedSpan> {
     Arc::new(CapturedSpan { name: name.into(), level: Level::INFO, target: "chat".into(), fields })
 }
 
@@ -70,6 +85,7 @@ pub(super) fn any_text() -> impl Strategy<Value = String> {
         select(yaml_looking()).prop_map(str::to_owned),
         vec(any_character(), 0..12).prop_map(String::from_iter),
         vec(select(yaml_looking()), 2..4).prop_map(|words| words.concat()),
+        select(MARKED.to_vec()).prop_map(str::to_owned),
         (any_character(), 100_usize..1100).prop_map(|(character, count)| character.to_string().repeat(count)),
     ]
 }
@@ -77,6 +93,7 @@ pub(super) fn any_text() -> impl Strategy<Value = String> {
 pub(super) fn any_value() -> impl Strategy<Value = Value> {
     prop_oneof![
         4 => (any_text(), any::<bool>(), 0..3).prop_map(|(text, cut, kind)| text_value(Text::kept(&text, cut), kind)),
+        1 => select(MARKED.to_vec()).prop_map(Value::from),
         1 => any::<i64>().prop_map(Value::I64),
         1 => any::<u64>().prop_map(Value::U64),
         1 => (any::<i128>(), 0..127).prop_map(|(integer, shift)| Value::I128(integer >> shift)),
@@ -85,7 +102,36 @@ pub(super) fn any_value() -> impl Strategy<Value = Value> {
         1 => any::<bool>().prop_map(Value::Bool),
         1 => vec(any::<u8>(), 0..4).prop_map(|bytes| Value::Bytes(Bytes::limited(&bytes, 2))),
         1 => Just(Value::Redacted),
+        1 => Just(Value::Null),
     ]
+}
+
+/// Items of every kind, events at any time among them.
+pub(crate) fn any_item() -> impl Strategy<Value = Item> {
+    let nanoseconds = (-40_000_000_000_000_000_000..400_000_000_000_000_000_000_i128, 0..100_u32);
+    let event = (any_event(), any_level(), nanoseconds, proptest::option::of(any_text()), any::<(u64, u64)>());
+    prop_oneof![
+        8 => event.prop_map(|(event, level, (nanoseconds, shift), thread, (session, sequence))| Item::Event {
+            session: SessionId(session),
+            sequence,
+            event: Arc::new(CapturedEvent {
+                time: time_of(nanoseconds >> shift), level, thread: thread.map(Arc::from), ..event
+            }),
+        }),
+        1 => (any::<u64>(), select(vec![LossReason::Overflow, LossReason::Closed]))
+            .prop_map(|(count, reason)| Item::Lost(Lost { count, reason })),
+        1 => (1_u8..5).prop_map(|code| Item::Ended(EndReason::from_code(code).unwrap())),
+    ]
+}
+
+fn any_level() -> impl Strategy<Value = Level> {
+    select(vec![Level::ERROR, Level::WARN, Level::INFO, Level::DEBUG, Level::TRACE])
+}
+
+fn time_of(nanoseconds: i128) -> SystemTime {
+    let distance = nanoseconds.unsigned_abs();
+    let distance = Duration::new((distance / 1_000_000_000) as u64, (distance % 1_000_000_000) as u32);
+    if nanoseconds < 0 { UNIX_EPOCH - distance } else { UNIX_EPOCH + distance }
 }
 
 /// Events whose every name and value is hostile.
@@ -96,13 +142,15 @@ pub(super) fn any_event() -> impl Strategy<Value = CapturedEvent> {
         |(target, (file, line), message, mut fields, spans)| {
             fields.0.extend(message.map(|message| ("message".into(), message)));
             let file = file.map(Cow::from);
-            CapturedEvent { target: target.into(), file, line, fields, spans: spans.into(), ..example_event() }
+            let (target, spans, message) = (target.into(), spans.into(), fields.message_text());
+            CapturedEvent { target, file, line, fields, spans, message, ..example_event() }
         },
     )
 }
 
 fn any_fields() -> impl Strategy<Value = Fields> {
-    vec((any_text().prop_map(Cow::from), any_value()), 0..4).prop_map(Fields)
+    let name = prop_oneof![9 => any_text(), 1 => Just("name".to_owned())];
+    vec((name.prop_map(Cow::from), any_value()), 0..4).prop_map(Fields)
 }
 
 fn any_character() -> impl Strategy<Value = char> {

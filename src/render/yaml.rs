@@ -6,8 +6,10 @@
 //! `: `, ` #`, a line break, or a space or colon at its end. Every other text is double-quoted, needed or not: an
 //! unneeded quote costs two characters, a missing one changes a value.
 
-use super::escape::{is_hidden, write_escape};
-use crate::value::{CUT_MARK, Text, Value};
+use super::ascii::is_plain_word;
+use super::escape::{is_hidden, write_escaped};
+use super::time::TimeText;
+use crate::value::{Text, Value};
 use std::fmt;
 
 /// Words that some parser reads as a boolean, null, a float or a merge key, in whatever case.
@@ -18,15 +20,16 @@ const RESERVED_WORDS: [&str; 13] =
 /// characters for each byte of what it stands for.
 const MAX_UNANNOUNCED_KEY_BYTES: usize = 255;
 
-/// Writes a key and its colon; `indent` is the column the key begins at.
-pub(super) fn write_key(out: &mut impl fmt::Write, indent: usize, key: &str) -> fmt::Result {
+/// Writes a key and its colon; `line` is a line break and the spaces up to the column where the key begins.
+pub(super) fn write_key(out: &mut impl fmt::Write, line: &str, key: &str) -> fmt::Result {
     if key.len() <= MAX_UNANNOUNCED_KEY_BYTES {
         write_text(out, key)?;
         return out.write_str(":");
     }
     out.write_str("? ")?;
     write_text(out, key)?;
-    write!(out, "\n{:indent$}:", "")
+    out.write_str(line)?;
+    out.write_str(":")
 }
 
 /// Writes a field's value: numbers and booleans plain, everything else as a text.
@@ -37,42 +40,44 @@ pub(super) fn write_value(out: &mut impl fmt::Write, value: &Value) -> fmt::Resu
     match value {
         Value::F64(float) => write_float(out, *float),
         Value::Str(text) | Value::Debug(text) | Value::Error(text) => write_kept_text(out, text),
-        Value::I64(_) | Value::U64(_) | Value::Bool(_) | Value::Redacted => write!(out, "{value}"),
+        Value::I64(_) | Value::U64(_) | Value::Bool(_) | Value::Redacted | Value::Null => write!(out, "{value}"),
         Value::I128(_) | Value::U128(_) if fits_64_bits(value) => write!(out, "{value}"),
         Value::I128(_) | Value::U128(_) | Value::Bytes(_) => write!(out, "\"{value}\""),
     }
 }
 
-/// Writes a text, quoted where it would not read back as itself.
-pub(super) fn write_text(out: &mut impl fmt::Write, text: &str) -> fmt::Result {
-    write_text_and(out, text, "")
+/// Writes a time, quoted where it is not of the calendar: YAML reserves the `@`.
+pub(super) fn write_time(out: &mut impl fmt::Write, time: &TimeText) -> fmt::Result {
+    if time.is_of_calendar() { out.write_str(time.as_str()) } else { write!(out, "\"{}\"", time.as_str()) }
 }
 
-/// Writes a text followed by a suffix as one text.
+/// Writes a text, quoted where it would not read back as itself.
+pub(super) fn write_text(out: &mut impl fmt::Write, text: &str) -> fmt::Result {
+    write_text_and(out, text, |_| Ok(()))
+}
+
+/// Writes a text and what follows it as one text.
 ///
-/// The suffix must be visible characters that neither need an escape nor break off a plain text that they follow,
+/// What follows must be visible characters that neither need an escape nor break off a plain text that they follow,
 /// such as a line number or the mark of a cut.
-pub(super) fn write_text_and(out: &mut impl fmt::Write, text: &str, suffix: impl fmt::Display) -> fmt::Result {
+pub(super) fn write_text_and<W: fmt::Write>(
+    out: &mut W,
+    text: &str,
+    write_rest: impl FnOnce(&mut W) -> fmt::Result,
+) -> fmt::Result {
     if reads_back_plain(text) {
-        return write!(out, "{text}{suffix}");
+        out.write_str(text)?;
+        return write_rest(out);
     }
     out.write_str("\"")?;
     write_escaped(out, text)?;
-    write!(out, "{suffix}\"")
+    write_rest(out)?;
+    out.write_str("\"")
 }
 
 fn write_kept_text(out: &mut impl fmt::Write, text: &Text) -> fmt::Result {
-    write_text_and(out, text.as_str(), if text.is_cut() { CUT_MARK } else { "" })
-}
-
-fn write_escaped(out: &mut impl fmt::Write, text: &str) -> fmt::Result {
-    let mut rest = text;
-    while let Some((index, character)) = rest.char_indices().find(|(_, character)| needs_escape(*character)) {
-        out.write_str(&rest[..index])?;
-        write_escape(out, character)?;
-        rest = &rest[index + character.len_utf8()..];
-    }
-    out.write_str(rest)
+    let (kept, mark) = text.parts();
+    write_text_and(out, kept, |out| out.write_str(mark))
 }
 
 /// Writes a float that reads back as the same float, with the dot and the signed exponent that YAML 1.1 asks for.
@@ -99,12 +104,13 @@ fn fits_64_bits(value: &Value) -> bool {
 }
 
 fn reads_back_plain(text: &str) -> bool {
-    text.starts_with(begins_plain)
-        && !text.ends_with([' ', ':'])
-        && !text.contains(": ")
-        && !text.contains(" #")
-        && !text.contains(needs_quotes)
-        && !is_reserved_word(text)
+    text.starts_with(begins_plain) && is_unbroken(text) && !is_reserved_word(text)
+}
+
+/// Whether nothing in a text, nor at its end, breaks it off. Only spaces and what is no ASCII need a close look.
+fn is_unbroken(text: &str) -> bool {
+    !text.ends_with([' ', ':'])
+        && (is_plain_word(text) || (!text.contains(": ") && !text.contains(" #") && !text.contains(needs_quotes)))
 }
 
 fn begins_plain(character: char) -> bool {
@@ -114,10 +120,6 @@ fn begins_plain(character: char) -> bool {
 /// Spaces other than the plain one mean nothing to YAML but may be trimmed, and quotes show where they end.
 fn needs_quotes(character: char) -> bool {
     is_hidden(character) || (character.is_whitespace() && character != ' ')
-}
-
-fn needs_escape(character: char) -> bool {
-    is_hidden(character) || matches!(character, '"' | '\\')
 }
 
 fn is_reserved_word(text: &str) -> bool {

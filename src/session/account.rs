@@ -1,5 +1,6 @@
 //! What a session counts, and why it is over.
 
+use serde::{Deserialize, Serialize};
 use std::fmt;
 
 /// What a session has counted.
@@ -23,7 +24,8 @@ pub struct SessionStats {
 }
 
 /// Why a session is over.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum EndReason {
     /// It was closed by [`TapRouter::close`](crate::TapRouter::close).

@@ -2,6 +2,8 @@
 
 use crate::event::CapturedEvent;
 use crate::session::{EndReason, SessionId};
+use serde::{Deserialize, Serialize};
+use std::fmt;
 use std::sync::Arc;
 
 /// One thing a stream gives.
@@ -24,7 +26,7 @@ pub enum Item {
 }
 
 /// Events that matched a session and were lost.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Lost {
     /// How many.
@@ -34,7 +36,8 @@ pub struct Lost {
 }
 
 /// Why events that matched were lost.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum LossReason {
     /// The reader was slower than the events, and the session's room was used up.
@@ -50,5 +53,21 @@ impl Item {
             Self::Event { event, .. } => Some(event),
             _ => None,
         }
+    }
+}
+
+/// `3 events lost: no room was left`
+impl fmt::Display for Lost {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} event{} lost: {}", self.count, if self.count == 1 { "" } else { "s" }, self.reason)
+    }
+}
+
+impl fmt::Display for LossReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Overflow => "no room was left",
+            Self::Closed => "the stream was dropped",
+        })
     }
 }

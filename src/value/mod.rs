@@ -15,6 +15,9 @@ use view::HexPairs;
 /// The mark that follows a text whose end was cut off at `max_value_bytes`.
 pub(crate) const CUT_MARK: &str = "…[cut]";
 
+/// What is printed in place of a redacted value.
+pub(crate) const REDACTED: &str = "<redacted>";
+
 /// One recorded field value, with the type the `tracing` visitor saw.
 ///
 /// `Display` prints what `{}` prints of the recorded value; a text that was cut is followed by `…[cut]`.
@@ -43,6 +46,8 @@ pub enum Value {
     Bytes(Bytes),
     /// A field named in `redact_fields`: its value was never kept, and no test is true of it.
     Redacted,
+    /// A float that is no number or not finite, read back from JSON, which has no word for it; nothing else is known.
+    Null,
 }
 
 /// At most `max_bytes` of `text`, cut on a character boundary.
@@ -156,6 +161,7 @@ impl Value {
             Self::Error(text) => ValueRef::Error(text.view()),
             Self::Bytes(bytes) => ValueRef::Bytes { bytes: &bytes.bytes, cut: bytes.cut },
             Self::Redacted => ValueRef::Redacted,
+            Self::Null => ValueRef::Null,
         }
     }
 
@@ -190,7 +196,8 @@ impl fmt::Display for Value {
             Self::Bool(value) => value.fmt(f),
             Self::Str(text) | Self::Debug(text) | Self::Error(text) => text.fmt(f),
             Self::Bytes(bytes) => bytes.fmt(f),
-            Self::Redacted => f.write_str("<redacted>"),
+            Self::Redacted => f.write_str(REDACTED),
+            Self::Null => f.write_str("null"),
         }
     }
 }
@@ -210,6 +217,25 @@ impl Text {
         self.text.clear();
         self.text.push_str(text.text);
         self.cut = text.cut;
+    }
+
+    /// The text that `Display` prints as `printed`: one that ends with the mark was cut there.
+    pub(crate) fn from_printed(mut printed: String) -> Self {
+        let kept = printed.strip_suffix(CUT_MARK).map(str::len);
+        printed.truncate(kept.unwrap_or(printed.len()));
+        Self { text: printed, cut: kept.is_some() }
+    }
+
+    /// What `Display` prints, in two parts: the second is the mark or empty.
+    ///
+    /// A whole text that ends with the mark is parted as well, so that forms which treat the parts differently
+    /// show the same once it was [read back](Self::from_printed).
+    pub(crate) fn parts(&self) -> (&str, &'static str) {
+        match self.text.strip_suffix(CUT_MARK) {
+            _ if self.cut => (&self.text, CUT_MARK),
+            Some(kept) => (kept, CUT_MARK),
+            None => (&self.text, ""),
+        }
     }
 
     #[cfg(test)]
@@ -241,6 +267,19 @@ impl fmt::Display for Text {
 }
 
 impl Bytes {
+    /// The kept part of some bytes, whose end was cut off where `cut` says so.
+    pub(crate) fn kept(bytes: Vec<u8>, cut: bool) -> Self {
+        Self { bytes, cut }
+    }
+
+    /// The cut bytes that `Display` prints as `printed`; nothing else is told from text for sure.
+    pub(crate) fn from_printed_cut(printed: &str) -> Option<Self> {
+        let pairs = printed.strip_prefix('[')?.strip_suffix(']')?.strip_suffix(CUT_MARK)?;
+        let bytes =
+            pairs.split_terminator(' ').map(|pair| u8::from_str_radix(pair, 16)).collect::<Result<_, _>>().ok()?;
+        Some(Self { bytes, cut: true }).filter(|bytes| bytes.to_string() == printed)
+    }
+
     #[cfg(test)]
     pub(crate) fn limited(bytes: &[u8], max_bytes: usize) -> Self {
         let kept = &bytes[..bytes.len().min(max_bytes)];

@@ -22,6 +22,7 @@ pub(crate) enum ValueRef<'a> {
     Error(TextRef<'a>),
     Bytes { bytes: &'a [u8], cut: bool },
     Redacted,
+    Null,
 }
 
 /// The kept part of a text, and whether its end was cut off.
@@ -35,12 +36,13 @@ impl<'a> ValueRef<'a> {
     /// Calls `f` with what `{}` prints of the whole value, by which values are equal.
     ///
     /// It is the content of a string that `{:?}` printed. NaN equals nothing, what was cut is not known whole,
-    /// and what was redacted is not known at all: these have none. Numbers of up to 64 characters do not allocate.
+    /// and what was redacted or lost on the way is not known at all: these have none. Numbers of up to 64 characters
+    /// do not allocate.
     pub(crate) fn with_canonical<R>(self, f: impl FnOnce(Option<&str>) -> R) -> R {
         if self.is_cut() || self.is_nan() { f(None) } else { self.with_text(f) }
     }
 
-    /// Calls `f` with what `{}` prints of the value, up to where it was cut; a redacted value has no text.
+    /// Calls `f` with what `{}` prints of the value, up to where it was cut; a value that is not known has no text.
     pub(crate) fn with_text<R>(self, f: impl FnOnce(Option<&str>) -> R) -> R {
         match self {
             Self::I64(value) => with_printed(value, f),
@@ -53,7 +55,7 @@ impl<'a> ValueRef<'a> {
             Self::Debug(text) => f(Some(&text.unquoted())),
             Self::Bytes { bytes, cut: false } => with_printed(format_args!("[{}]", HexPairs(bytes)), f),
             Self::Bytes { bytes, cut: true } => with_printed(format_args!("[{}", HexPairs(bytes)), f),
-            Self::Redacted => f(None),
+            Self::Redacted | Self::Null => f(None),
         }
     }
 
@@ -71,6 +73,7 @@ impl<'a> ValueRef<'a> {
             Self::Error(text) => Value::Error(text.to_text()),
             Self::Bytes { bytes, cut } => Value::Bytes(Bytes { bytes: bytes.to_vec(), cut }),
             Self::Redacted => Value::Redacted,
+            Self::Null => Value::Null,
         }
     }
 
@@ -83,7 +86,7 @@ impl<'a> ValueRef<'a> {
             Self::U128(value) => Some(value.into()),
             Self::F64(value) => Number::from_float(value),
             Self::Str(_) | Self::Debug(_) | Self::Error(_) => self.with_canonical(|text| Number::parse(text?)),
-            Self::Bool(_) | Self::Bytes { .. } | Self::Redacted => None,
+            Self::Bool(_) | Self::Bytes { .. } | Self::Redacted | Self::Null => None,
         }
     }
 

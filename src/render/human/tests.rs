@@ -116,6 +116,7 @@ fn expected_value(value: &Value) -> Node {
     match value {
         Value::F64(float) => (*float).into(),
         Value::Bool(boolean) => (*boolean).into(),
+        Value::Null => Node::Null,
         _ => match (value.as_i64(), value.as_u64()) {
             (Some(integer), _) => integer.into(),
             (None, Some(integer)) => integer.into(),

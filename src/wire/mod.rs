@@ -1,0 +1,112 @@
+//! The wire form: what an item is as JSON, field by field.
+//!
+//! [`write_item`](crate::write_item) writes it, `Item: Serialize + Deserialize` writes and reads it, and nothing else
+//! is ever in it: the tests read it with unknown fields denied. It is one line per item, of one of three types.
+//!
+//! # `"type": "event"`
+//! | key | shape | present | what |
+//! |---|---|---|---|
+//! | `type` | `"event"` | always | |
+//! | `session` | integer | always | the [session](crate::SessionId) that the event matched |
+//! | `sequence` | integer | always | its place among what the session was to deliver, from 0 |
+//! | `timestamp` | string | always | RFC 3339 in UTC with microseconds, rounded down; `@` and seconds with nine decimals where the clock was not in the years 1 to 9999 |
+//! | `level` | string | always | `ERROR`, `WARN`, `INFO`, `DEBUG` or `TRACE` |
+//! | `fields` | object | always | the event's own [values](#values) by name, the `message` among them |
+//! | `target` | string | always | |
+//! | `filename` | string | if known | the source file |
+//! | `line_number` | integer | if known | the line in it, from 1 |
+//! | `span` | object | in spans | the innermost [span](#spans), once more |
+//! | `spans` | array | in spans | all [spans](#spans) of the event's scope, root first |
+//! | `threadName` | string | if known | the thread's name, or `ThreadId(7)` of one without |
+//!
+//! The keys from `timestamp` on are exactly those of `tracing_subscriber::fmt().json()` with everything switched on
+//! (0.3.23), and [`CapturedEvent`](crate::CapturedEvent) on its own has just these, so what reads the one reads the
+//! other.
+//!
+//! # Values
+//! | recorded | in `fields` | in a span |
+//! |---|---|---|
+//! | integer of at most 64 bits | number | number |
+//! | integer of 128 bits | string of its digits | the same |
+//! | float | number; `null` for NaN and infinities | the same |
+//! | boolean | `true`, `false` | the same |
+//! | string, `?value`, `%value`, error | string | the same |
+//! | bytes | string, `"[de ad be ef]"` | array of numbers, `[222,173,190,239]` |
+//! | any text cut at `max_value_bytes` | string that ends with `…[cut]` | the same |
+//! | bytes cut at `max_value_bytes` | `"[de ad…[cut]]"` | `[222,173,"…[cut]"]` |
+//! | a redacted field | `"<redacted>"` | the same |
+//!
+//! A name that an event recorded twice is there twice; what makes a map of it keeps the last, as people are shown.
+//!
+//! # Spans
+//! A span is an object of its fields as they were when the event happened, in the order they were first recorded, and
+//! behind them its `name`, a string. A field that is itself called `name` comes before that: the last `name` is the
+//! span's.
+//!
+//! # `"type": "lost"`
+//! | key | shape | what |
+//! |---|---|---|
+//! | `type` | `"lost"` | |
+//! | `count` | integer | how many matching events were lost at this place |
+//! | `reason` | `"overflow"`, `"closed"` | why, as [`LossReason`](crate::LossReason) says |
+//!
+//! # `"type": "ended"`
+//! | key | shape | what |
+//! |---|---|---|
+//! | `type` | `"ended"` | the last item of its session |
+//! | `reason` | `"closed"`, `"expired"`, `"max_events"`, `"shutdown"` | why, as [`EndReason`](crate::EndReason) says |
+//!
+//! # What is escaped
+//! In what [`write_item`](crate::write_item) writes, every character that a terminal would obey or not show is `\u` and
+//! four digits, twice for one past U+FFFF: control characters, DEL and C1 among them, and Unicode's format characters,
+//! such as bidirectional overrides. Another serializer escapes as it does.
+//!
+//! # Where it differs from `fmt`
+//! - An event with `parent: None` is in no span. `fmt` prints the current one.
+//! - An event with `parent: &span` has that span's ancestors in `spans`. `fmt` lists those of the current span.
+//! - A field whose name begins with `r#`, as older macros of `tracing` leave it, is without. `fmt` has it so for some
+//!   values in spans.
+//! - A span's fields are in order, not sorted.
+//! - The fields `log.*` of a record of the `log` crate are not repeated: the other keys say what they say.
+//! - Long values are cut, redacted ones replaced.
+//!
+//! # Reading
+//! An item read back renders the same in every [`Format`](crate::Format), but for what JSON does not carry:
+//!
+//! - `null` is read as [`Value::Null`](crate::Value::Null): which float it was is not known.
+//! - Strings, `Debug`, errors, 128-bit integers and an event's own bytes are all read as
+//!   [`Value::Str`](crate::Value::Str).
+//! - A string that ends with `…[cut]` is read as one that was cut there, and `<redacted>` as
+//!   [`Value::Redacted`](crate::Value::Redacted), whoever wrote it: all forms show the one like the other.
+//! - An event's name and module path, and the level and target of its spans, are not in it.
+//!
+//! Keys that are not known are passed over, for there may be more in later versions; an unknown `type`, level or
+//! reason, and any value of a shape that is not in the tables, is an error that says what was expected. How deep input
+//! may be nested is bounded by the reader of JSON, how long a line may be by whoever hands it over.
+//!
+//! ```
+//! use tracing_tap::{Format, Item, write_item};
+//!
+//! let line = concat!(
+//!     r#"{"type":"event","session":1,"sequence":7,"timestamp":"2026-11-20T08:15:02.123456Z","level":"DEBUG","#,
+//!     r#""fields":{"message":"rejected\u001b[2J","attempt":3},"target":"chat::hub","filename":"src/hub.rs","#,
+//!     r#""line_number":214,"span":{"kind":"subscribe","name":"message"},"spans":[{"user":"42","name":"conn"},"#,
+//!     r#"{"kind":"subscribe","name":"message"}],"threadName":"main"}"#,
+//!     "\n",
+//! );
+//! let item: Item = serde_json::from_str(line)?;
+//! let mut written = Vec::new();
+//! write_item(&mut written, &item, Format::Json);
+//! assert_eq!(str::from_utf8(&written)?, line);
+//!
+//! let error = serde_json::from_str::<Item>(r#"{"type":"found"}"#).unwrap_err();
+//! assert!(error.to_string().starts_with("unknown variant `found`, expected one of `event`, `lost`, `ended`"));
+//! # Ok::<_, Box<dyn std::error::Error>>(())
+//! ```
+
+mod read;
+mod value;
+mod write;
+
+#[cfg(test)]
+mod tests;

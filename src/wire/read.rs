@@ -1,0 +1,134 @@
+//! Reading the wire form, from whoever wrote it: every mistake is an error that says what was expected.
+
+use super::value::Scalar;
+use crate::event::{CapturedEvent, CapturedSpan, Fields, Name};
+use crate::render::time::read_time;
+use crate::session::{EndReason, SessionId};
+use crate::stream::{Item, Lost};
+use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, MapAccess, Visitor};
+use std::borrow::Cow;
+use std::fmt;
+use std::sync::Arc;
+use std::time::SystemTime;
+use tracing_core::Level;
+
+/// Reads a [line](crate::wire). Keys that are not known are passed over, so that they may be added.
+impl<'de> Deserialize<'de> for Item {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Ok(match Line::deserialize(deserializer)? {
+            Line::Event { session, sequence, event } => Self::Event { session, sequence, event: Arc::new(event) },
+            Line::Lost(lost) => Self::Lost(lost),
+            Line::Ended { reason } => Self::Ended(reason),
+        })
+    }
+}
+
+#[derive(serde::Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+enum Line {
+    Event {
+        session: SessionId,
+        sequence: u64,
+        #[serde(flatten)]
+        event: CapturedEvent,
+    },
+    Lost(Lost),
+    Ended {
+        reason: EndReason,
+    },
+}
+
+/// Reads the keys of an [event](crate::wire), which are those of `tracing_subscriber::fmt().json()`.
+impl<'de> Deserialize<'de> for CapturedEvent {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        EventKeys::deserialize(deserializer).map(Self::from)
+    }
+}
+
+#[derive(serde::Deserialize)]
+struct EventKeys {
+    #[serde(deserialize_with = "timestamp")]
+    timestamp: SystemTime,
+    #[serde(deserialize_with = "level")]
+    level: Level,
+    fields: Fields,
+    target: String,
+    filename: Option<String>,
+    line_number: Option<u32>,
+    /// Told by `spans` as well.
+    #[serde(rename = "span")]
+    _span: Option<IgnoredAny>,
+    #[serde(default)]
+    spans: Vec<CapturedSpan>,
+    #[serde(rename = "threadName")]
+    thread_name: Option<String>,
+}
+
+impl From<EventKeys> for CapturedEvent {
+    fn from(keys: EventKeys) -> Self {
+        Self {
+            time: keys.timestamp,
+            level: keys.level,
+            target: Cow::Owned(keys.target),
+            name: Cow::Borrowed(""),
+            file: keys.filename.map(Cow::Owned),
+            line: keys.line_number,
+            module_path: None,
+            thread: keys.thread_name.map(Arc::from),
+            message: keys.fields.message_text(),
+            fields: keys.fields,
+            spans: keys.spans.into_iter().map(Arc::new).collect(),
+        }
+    }
+}
+
+fn timestamp<'de, D: Deserializer<'de>>(deserializer: D) -> Result<SystemTime, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    read_time(&text).map_err(|expected| D::Error::custom(format_args!("invalid timestamp {text:?}, {expected}")))
+}
+
+fn level<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Level, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    let known = [Level::ERROR, Level::WARN, Level::INFO, Level::DEBUG, Level::TRACE];
+    let found = known.into_iter().find(|level| level.as_str() == text);
+    found.ok_or_else(|| D::Error::unknown_variant(&text, &["ERROR", "WARN", "INFO", "DEBUG", "TRACE"]))
+}
+
+/// Keeps repeated names, in order.
+impl<'de> Deserialize<'de> for Fields {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let scalars = deserializer.deserialize_map(Scalars)?;
+        Ok(Self(scalars.into_iter().map(|(name, scalar)| (name, scalar.into_own_value())).collect()))
+    }
+}
+
+/// Reads an [element of `spans`](crate::wire): the last `name` is the span's, others are fields.
+impl<'de> Deserialize<'de> for CapturedSpan {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let mut scalars = deserializer.deserialize_map(Scalars)?;
+        let place = scalars.iter().rposition(|(name, _)| name == "name").ok_or(D::Error::missing_field("name"))?;
+        let (_, Scalar::Text(name)) = scalars.remove(place) else {
+            return Err(D::Error::custom("the `name` of a span is not a string"));
+        };
+        let fields = Fields(scalars.into_iter().map(|(name, scalar)| (name, scalar.into_span_value())).collect());
+        Ok(Self { name: Cow::Owned(name), level: Level::TRACE, target: Cow::Borrowed(""), fields })
+    }
+}
+
+struct Scalars;
+
+impl<'de> Visitor<'de> for Scalars {
+    type Value = Vec<(Name, Scalar)>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object of named values")
+    }
+
+    fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Self::Value, M::Error> {
+        let mut scalars = Vec::new();
+        while let Some((name, scalar)) = map.next_entry::<String, Scalar>()? {
+            scalars.push((Cow::Owned(name), scalar));
+        }
+        Ok(scalars)
+    }
+}

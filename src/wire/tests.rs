@@ -1,0 +1,296 @@
+use crate::event::{CapturedEvent, Fields};
+use crate::render::testing::{any_item, bare_event, example_event, fields, span};
+use crate::render::{Format, write_item};
+use crate::session::{EndReason, SessionId};
+use crate::stream::{Item, LossReason, Lost};
+use crate::value::{Bytes, Text, Value};
+use proptest::prelude::*;
+use serde::Deserialize;
+use serde_json::json;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+const FORMATS: [Format; 4] = [Format::Json, Format::Human, Format::Compact, Format::GithubActions];
+
+fn written(item: &Item, format: Format) -> String {
+    let mut out = Vec::new();
+    write_item(&mut out, item, format);
+    String::from_utf8(out).unwrap()
+}
+
+fn item(event: CapturedEvent) -> Item {
+    Item::Event { session: SessionId(1), sequence: 7, event: Arc::new(event) }
+}
+
+/// The documented tables, as a reader would declare them.
+#[derive(Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
+#[expect(dead_code, clippy::large_enum_variant, reason = "reading it is the test")]
+enum Documented {
+    Event {
+        session: u64,
+        sequence: u64,
+        timestamp: String,
+        level: DocumentedLevel,
+        fields: BTreeMap<String, DocumentedValue>,
+        target: String,
+        filename: Option<String>,
+        line_number: Option<u32>,
+        span: Option<DocumentedSpan>,
+        spans: Option<Vec<DocumentedSpan>>,
+        #[serde(rename = "threadName")]
+        thread_name: Option<String>,
+    },
+    Lost {
+        count: u64,
+        reason: DocumentedLoss,
+    },
+    Ended {
+        reason: DocumentedEnd,
+    },
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+enum DocumentedLevel {
+    Error,
+    Warn,
+    Info,
+    Debug,
+    Trace,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum DocumentedLoss {
+    Overflow,
+    Closed,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum DocumentedEnd {
+    Closed,
+    Expired,
+    MaxEvents,
+    Shutdown,
+}
+
+#[derive(Deserialize)]
+#[expect(dead_code, reason = "reading it is the test")]
+struct DocumentedSpan {
+    name: String,
+    #[serde(flatten)]
+    fields: BTreeMap<String, DocumentedSpanValue>,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "reading it is the test")]
+enum DocumentedValue {
+    Text(String),
+    Boolean(bool),
+    Integer(i128),
+    Float(f64),
+    Null,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "reading it is the test")]
+enum DocumentedSpanValue {
+    Scalar(DocumentedValue),
+    Bytes(Vec<u8>),
+    CutBytes(Vec<DocumentedValue>),
+}
+
+/// What JSON can carry of a value, in the type it is read as where that shows.
+fn carried(value: &Value) -> Value {
+    match value {
+        Value::F64(float) if !float.is_finite() => Value::Null,
+        Value::I128(_) | Value::U128(_) => value.to_string().into(),
+        _ => value.clone(),
+    }
+}
+
+fn carried_fields(fields: &Fields) -> Fields {
+    Fields(fields.0.iter().map(|(name, value)| (name.clone(), carried(value))).collect())
+}
+
+fn carried_item(item: &Item) -> Item {
+    let Item::Event { session, sequence, event } = item else {
+        return item.clone();
+    };
+    let mut event = CapturedEvent::clone(event);
+    event.fields = carried_fields(&event.fields);
+    event.message = event.fields.message_text();
+    event.spans = event.spans.iter().map(|old| span(old.name.clone(), carried_fields(&old.fields))).collect();
+    Item::Event { session: *session, sequence: *sequence, event: Arc::new(event) }
+}
+
+#[track_caller]
+fn check_refused(line: &str, expected: &str) {
+    let error = serde_json::from_str::<Item>(line).expect_err(line).to_string();
+    assert!(error.contains(expected), "{line}: {error}");
+}
+
+#[test]
+fn every_value_has_its_documented_shape() {
+    let values = fields([
+        ("i", (-3_i64).into()),
+        ("u", u64::MAX.into()),
+        ("wide", i128::MIN.into()),
+        ("f", 1.0_f64.into()),
+        ("nan", f64::NAN.into()),
+        ("infinite", f64::INFINITY.into()),
+        ("yes", true.into()),
+        ("text", "é\u{7F}".into()),
+        ("bytes", Value::Bytes(Bytes::limited(&[222, 173], 9))),
+        ("cut", Value::Debug(Text::limited("abc", 2))),
+        ("cut_bytes", Value::Bytes(Bytes::limited(&[222, 173], 1))),
+        ("secret", Value::Redacted),
+    ]);
+    let same = json!({
+        "i": -3, "u": u64::MAX, "wide": i128::MIN.to_string(), "f": 1.0, "nan": null, "infinite": null, "yes": true,
+        "text": "é\u{7F}", "cut": "ab…[cut]", "secret": "<redacted>",
+    });
+    let mut own = same.clone();
+    own["bytes"] = "[de ad]".into();
+    own["cut_bytes"] = "[de…[cut]]".into();
+    let mut in_span = same;
+    in_span["bytes"] = json!([222, 173]);
+    in_span["cut_bytes"] = json!([222, "…[cut]"]);
+    in_span["name"] = "conn".into();
+
+    let event = CapturedEvent { spans: Arc::new([span("conn", values.clone())]), ..bare_event(values) };
+    let line: serde_json::Value = serde_json::from_str(&written(&item(event), Format::Json)).unwrap();
+    assert_eq!(line["fields"], own);
+    assert_eq!(line["span"], in_span);
+    assert_eq!(line["spans"], json!([in_span]));
+}
+
+#[test]
+fn an_event_on_its_own_has_no_keys_of_the_item() {
+    let line = serde_json::to_value(example_event()).unwrap();
+    let keys: Vec<_> = line.as_object().unwrap().keys().collect();
+    let mut expected =
+        ["timestamp", "level", "fields", "target", "filename", "line_number", "span", "spans", "threadName"];
+    expected.sort_unstable();
+    assert_eq!(keys, expected);
+    let read: CapturedEvent = serde_json::from_value(line).unwrap();
+    assert_eq!(read.to_string().lines().count(), example_event().to_string().lines().count());
+}
+
+#[test]
+fn what_was_cut_or_redacted_is_still_known_to_be() {
+    let values = fields([
+        ("text", Value::Str(Text::limited("abc", 2))),
+        ("bytes", Value::Bytes(Bytes::limited(&[222, 173], 1))),
+        ("secret", Value::Redacted),
+    ]);
+    let event = CapturedEvent { spans: Arc::new([span("conn", values.clone())]), ..bare_event(values.clone()) };
+    let read: Item = serde_json::from_str(&written(&item(event), Format::Json)).unwrap();
+    let read = read.into_event().unwrap();
+    let span = read.spans().next().unwrap();
+    for (name, value) in values.iter() {
+        assert_eq!(read.field(name), Some(value));
+        assert_eq!(span.field(name), Some(value));
+    }
+}
+
+#[test]
+fn a_spans_field_called_name_is_not_its_name() {
+    let spans = Arc::new([span("conn", fields([("name", "alice".into()), ("user", 42_i64.into())]))]);
+    let event = CapturedEvent { spans, ..bare_event(Fields::default()) };
+    let line = written(&item(event), Format::Json);
+    let read = serde_json::from_str::<Item>(&line).unwrap().into_event().unwrap();
+    let span = read.spans().next().unwrap();
+    assert_eq!((span.name(), span.field("name").unwrap().as_str()), ("conn", Some("alice")));
+    let map: serde_json::Value = serde_json::from_str(&line).unwrap();
+    assert_eq!(map["span"]["name"], "conn", "what keeps the last of two is not misled");
+}
+
+#[test]
+fn a_line_may_have_its_keys_in_any_order_and_more_of_them() {
+    let line = r#"{"spans":[{"name":"conn"}],"later":[{}],"fields":{},"target":"t","level":"WARN",
+        "timestamp":"1970-01-01T00:00:00Z","sequence":0,"session":2,"type":"event"}"#;
+    let read: Item = serde_json::from_str(line).unwrap();
+    assert_eq!(written(&read, Format::Compact), "00:00:00.000Z  WARN t conn:\n");
+}
+
+#[test]
+fn what_fmt_writes_is_read_as_an_event() {
+    let line = r#"{"timestamp":"2026-11-20T08:15:02.123456Z","level":"INFO","fields":{"message":"up"},"target":"t"}"#;
+    let event: CapturedEvent = serde_json::from_str(line).unwrap();
+    assert_eq!((event.message(), event.spans().len(), event.thread()), ("up", 0, None));
+}
+
+#[test]
+fn hostile_lines_are_refused_with_what_was_expected() {
+    let event = |key: &str, value: &str| {
+        let mut line = json!({"type": "event", "session": 1, "sequence": 0, "timestamp": "1970-01-01T00:00:00Z",
+            "level": "INFO", "fields": {}, "target": "t"});
+        line[key] = serde_json::from_str(value).unwrap();
+        line.to_string()
+    };
+    check_refused("", "EOF");
+    check_refused("[]", "missing field `type`");
+    check_refused("{}", "missing field `type`");
+    check_refused(r#"{"type":"found"}"#, "unknown variant `found`, expected one of `event`, `lost`, `ended`");
+    check_refused(r#"{"type":"ended","reason":"bored"}"#, "unknown variant `bored`, expected one of `closed`");
+    check_refused(r#"{"type":"lost","count":-1,"reason":"overflow"}"#, "invalid value: integer `-1`");
+    check_refused(r#"{"type":"event","session":1,"sequence":0}"#, "missing field `timestamp`");
+    check_refused(&event("level", "\"LOUD\""), "unknown variant `LOUD`, expected one of `ERROR`");
+    check_refused(&event("timestamp", "\"now\""), r#"invalid timestamp "now", expected a time in RFC 3339"#);
+    check_refused(&event("fields", "[]"), "expected an object of named values");
+    check_refused(&event("fields", r#"{"a":{}}"#), "invalid type: map, expected a string, a number");
+    check_refused(&event("fields", r#"{"a":[256]}"#), "invalid value: integer `256`, expected a byte");
+    check_refused(&event("fields", r#"{"a":["…[cut]",1]}"#), "bytes follow the mark");
+    check_refused(&event("spans", "[{}]"), "missing field `name`");
+    check_refused(&event("spans", r#"[{"name":7}]"#), "the `name` of a span is not a string");
+    check_refused(&event("line_number", "-1"), "invalid value: integer `-1`");
+    check_refused(&r#"{"a":"#.repeat(100_000), "recursion limit exceeded");
+    let deep = format!(r#"{{"type":"event","fields":{{"a":{}"#, "[".repeat(100_000));
+    check_refused(&deep, "recursion limit exceeded");
+}
+
+#[test]
+fn losses_and_the_end_are_lines_of_their_own() {
+    let lost = Item::Lost(Lost { count: 3, reason: LossReason::Overflow });
+    assert_eq!(written(&lost, Format::Json), "{\"type\":\"lost\",\"count\":3,\"reason\":\"overflow\"}\n");
+    let ended = Item::Ended(EndReason::MaxEvents);
+    assert_eq!(written(&ended, Format::Json), "{\"type\":\"ended\",\"reason\":\"max_events\"}\n");
+}
+
+proptest! {
+    #[test]
+    fn an_item_read_back_renders_the_same_in_all_forms(item in any_item()) {
+        let line = written(&item, Format::Json);
+        let read: Item = serde_json::from_str(&line).unwrap();
+        for format in FORMATS {
+            prop_assert_eq!(written(&read, format), written(&carried_item(&item), format), "{:?} {:?}", format, item);
+        }
+        prop_assert_eq!(written(&read, Format::Json), line);
+    }
+
+    #[test]
+    fn a_line_has_what_is_documented_and_nothing_else(item in any_item()) {
+        // Through a map: the structs would refuse a repeated name.
+        let line: serde_json::Value = serde_json::from_str(&written(&item, Format::Json)).unwrap();
+        serde_json::from_value::<Documented>(line).unwrap();
+    }
+
+    #[test]
+    fn a_line_says_what_any_serializer_is_told(item in any_item()) {
+        let told = serde_json::to_string(&item).unwrap();
+        let line: serde_json::Value = serde_json::from_str(&written(&item, Format::Json)).unwrap();
+        prop_assert_eq!(line, serde_json::from_str::<serde_json::Value>(&told).unwrap());
+    }
+
+    #[test]
+    fn no_input_panics(line in "\\PC{0,60}", item in any_item(), cut in any::<proptest::sample::Index>()) {
+        let _ = serde_json::from_str::<Item>(&line);
+        let whole = written(&item, Format::Json);
+        let _ = serde_json::from_slice::<Item>(&whole.as_bytes()[..cut.index(whole.len())]);
+    }
+}

@@ -1,0 +1,124 @@
+//! Writing the wire form, for any serializer.
+
+use crate::event::{CapturedEvent, CapturedSpan, Fields};
+use crate::render::time::TimeText;
+use crate::stream::Item;
+use crate::value::{Bytes, CUT_MARK, Value};
+use serde::ser::{Serialize, SerializeMap, SerializeSeq, Serializer};
+
+/// The [line of an item](crate::wire): what `write_item` writes as JSON, but that hidden characters are left to the
+/// serializer.
+impl Serialize for Item {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut line = serializer.serialize_map(None)?;
+        match self {
+            Self::Event { session, sequence, event } => {
+                line.serialize_entry("type", "event")?;
+                line.serialize_entry("session", session)?;
+                line.serialize_entry("sequence", sequence)?;
+                write_event(&mut line, event)?;
+            }
+            Self::Lost(lost) => {
+                line.serialize_entry("type", "lost")?;
+                line.serialize_entry("count", &lost.count)?;
+                line.serialize_entry("reason", &lost.reason)?;
+            }
+            Self::Ended(reason) => {
+                line.serialize_entry("type", "ended")?;
+                line.serialize_entry("reason", reason)?;
+            }
+        }
+        line.end()
+    }
+}
+
+/// Exactly the keys of `tracing_subscriber::fmt().json()`: an [event](crate::wire) without its session and number.
+impl Serialize for CapturedEvent {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut line = serializer.serialize_map(None)?;
+        write_event(&mut line, self)?;
+        line.end()
+    }
+}
+
+fn write_event<M: SerializeMap>(line: &mut M, event: &CapturedEvent) -> Result<(), M::Error> {
+    line.serialize_entry("timestamp", TimeText::new(event.time).as_str())?;
+    line.serialize_entry("level", event.level.as_str())?;
+    line.serialize_entry("fields", &event.fields)?;
+    line.serialize_entry("target", &event.target)?;
+    if let Some(file) = &event.file {
+        line.serialize_entry("filename", file)?;
+    }
+    if let Some(number) = event.line {
+        line.serialize_entry("line_number", &number)?;
+    }
+    if let Some(innermost) = event.spans.last() {
+        line.serialize_entry("span", &**innermost)?;
+        line.serialize_entry("spans", &Spans(event))?;
+    }
+    if let Some(thread) = &event.thread {
+        line.serialize_entry("threadName", &**thread)?;
+    }
+    Ok(())
+}
+
+/// A repeated name is written as often as it was recorded, as `fmt` does.
+impl Serialize for Fields {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.iter())
+    }
+}
+
+struct Spans<'a>(&'a CapturedEvent);
+
+impl Serialize for Spans<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.0.spans())
+    }
+}
+
+/// An [element of `spans`](crate::wire): the span's fields, and its name behind them.
+impl Serialize for CapturedSpan {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut span = serializer.serialize_map(None)?;
+        for (name, value) in self.fields() {
+            match value {
+                Value::Bytes(bytes) => span.serialize_entry(name, &ByteNumbers(bytes))?,
+                _ => span.serialize_entry(name, value)?,
+            }
+        }
+        span.serialize_entry("name", &self.name)?;
+        span.end()
+    }
+}
+
+/// The value of an [event's own field](crate::wire).
+impl Serialize for Value {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::I64(value) => serializer.serialize_i64(*value),
+            Self::U64(value) => serializer.serialize_u64(*value),
+            Self::F64(value) if value.is_finite() => serializer.serialize_f64(*value),
+            Self::F64(_) | Self::Null => serializer.serialize_unit(),
+            Self::Bool(value) => serializer.serialize_bool(*value),
+            Self::Str(text) | Self::Debug(text) | Self::Error(text) if !text.is_cut() => {
+                serializer.serialize_str(text.as_str())
+            }
+            _ => serializer.collect_str(self),
+        }
+    }
+}
+
+/// How `fmt` has the bytes of a span, where those of an event are text.
+struct ByteNumbers<'a>(&'a Bytes);
+
+impl Serialize for ByteNumbers<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut numbers = serializer.serialize_seq(None)?;
+        self.0.as_slice().iter().try_for_each(|byte| numbers.serialize_element(byte))?;
+        if self.0.is_cut() {
+            numbers.serialize_element(CUT_MARK)?;
+        }
+        numbers.end()
+    }
+}
