@@ -144,10 +144,10 @@ impl Instance {
         let metadata = attributes.metadata();
         let config = &self.shared.config;
         let epoch = self.epoch();
-        if epoch != 0 {
-            if let Some(word) = self.callsites.word(key_of(metadata)) {
-                Callsites::note_parent(word, attributes.is_contextual());
-            }
+        if epoch != 0
+            && let Some(word) = self.callsites.word(key_of(metadata))
+        {
+            Callsites::note_parent(word, attributes.is_contextual());
         }
         let tracked = config.always_tracks(metadata) || epoch != 0 && self.wants(metadata);
         if !tracked || !config.keeps_fields_of(metadata) {

@@ -73,7 +73,6 @@ impl<K: Sink> Visit for Visitor<'_, K> {
         self.take(field, ValueRef::Bytes { bytes: kept, cut: kept.len() < value.len() });
     }
 
-    #[expect(clippy::redundant_closure, reason = "the variant alone is not general over lifetimes")]
     fn record_error(&mut self, field: &Field, value: &(dyn Error + 'static)) {
         if let Some(name) = self.wanted(field) {
             let shown = |text: TextRef<'_>| self.sink.take(name, ValueRef::Error(text));
@@ -81,7 +80,6 @@ impl<K: Sink> Visit for Visitor<'_, K> {
         }
     }
 
-    #[expect(clippy::redundant_closure, reason = "the variant alone is not general over lifetimes")]
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
         if let Some(name) = self.wanted(field) {
             let shown = |text: TextRef<'_>| self.sink.take(name, ValueRef::Debug(text));
