@@ -5,6 +5,7 @@
 //! [target](CapturedSpan::target), and their [level](CapturedSpan::level) is not known.
 
 use crate::value::Value;
+use smallvec::SmallVec;
 use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -39,9 +40,11 @@ pub struct CapturedSpan {
     pub(crate) fields: Fields,
 }
 
-/// Named values in the order they were recorded.
+/// Named values in the order they were recorded; two of them without an allocation of their own.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Fields(pub(crate) Vec<(Name, Value)>);
+pub(crate) struct Fields(pub(crate) FieldList);
+
+pub(crate) type FieldList = SmallVec<[(Name, Value); 2]>;
 
 impl CapturedEvent {
     /// An event to be written over.
@@ -205,7 +208,7 @@ impl Fields {
     }
 
     fn heap_bytes(&self) -> usize {
-        self.0.capacity() * size_of::<(Name, Value)>()
-            + self.0.iter().map(|(_, value)| value.heap_bytes()).sum::<usize>()
+        let spilled = if self.0.spilled() { self.0.capacity() * size_of::<(Name, Value)>() } else { 0 };
+        spilled + self.0.iter().map(|(_, value)| value.heap_bytes()).sum::<usize>()
     }
 }

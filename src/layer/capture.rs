@@ -3,7 +3,7 @@
 use super::facts::Facts;
 use super::visit::{Sink, Visitor};
 use crate::config::Config;
-use crate::event::{CapturedEvent, CapturedSpan, Fields, Name};
+use crate::event::{CapturedEvent, CapturedSpan, FieldList, Fields};
 use crate::value::{Value, ValueRef};
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -55,7 +55,7 @@ fn write(
 
 /// The fields a new span keeps. Formats its values: the caller holds the guard.
 pub(crate) fn span_fields(attributes: &span::Attributes<'_>, config: &Config) -> Fields {
-    let mut sink = SpanSink { fields: Fields(Vec::with_capacity(attributes.fields().len())), config };
+    let mut sink = SpanSink { fields: Fields(FieldList::with_capacity(attributes.fields().len())), config };
     attributes.record(&mut Visitor { sink: &mut sink, max_value_bytes: config.max_value_bytes });
     sink.fields
 }
@@ -69,7 +69,7 @@ pub(crate) fn recorded_fields(record: &span::Record<'_>, config: &Config) -> Fie
 
 /// Keeps every field, in order; a name that is recorded twice is there twice. Writes over what was there before.
 struct EventSink<'a> {
-    fields: &'a mut Vec<(Name, Value)>,
+    fields: &'a mut FieldList,
     written: usize,
     facts: &'a Facts<'a>,
     config: &'a Config,

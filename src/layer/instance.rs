@@ -158,7 +158,7 @@ impl Instance {
         let fields = capture::span_fields(attributes, config);
         drop(guard);
         self.mend(|| Facts::Callsite(metadata));
-        self.spans.insert(id, Span::new(id.into_u64(), metadata, fields, true));
+        self.spans.insert(id, Arc::new(Span::new(id.into_u64(), metadata, fields, true)));
     }
 
     /// Keeps what is recorded on a span, and tells the caches it concerns.
@@ -220,13 +220,14 @@ impl Instance {
             // A span without fields to keep has lost nothing by not being known before.
             let visible = config.always_tracks(metadata)
                 || !config.keeps_fields_of(metadata) && !config.denies(metadata.target());
-            let span = Span::new(id.into_u64(), metadata, Fields::default(), visible);
+            let span = Arc::new(Span::new(id.into_u64(), metadata, Fields::default(), visible));
             // Another layer logs about a span while it closes. An entry made now would never be removed, and would
             // pass its parent on to the next span with this id.
             if thread::with(|state| state.closed.get()) == id.into_u64() {
-                return Arc::new(span);
+                return span;
             }
-            self.spans.insert(&id, span)
+            self.spans.insert(&id, Arc::clone(&span));
+            span
         })
     }
 

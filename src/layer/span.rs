@@ -58,11 +58,9 @@ impl Spans {
         self.0.get(&id.into_u64()).and_then(|span| look(&span))
     }
 
-    pub(crate) fn insert(&self, id: &span::Id, span: Span) -> Arc<Span> {
-        let span = Arc::new(span);
-        let replaced = self.0.insert(id.into_u64(), Arc::clone(&span));
+    pub(crate) fn insert(&self, id: &span::Id, span: Arc<Span>) {
+        let replaced = self.0.insert(id.into_u64(), span);
         drop(replaced);
-        span
     }
 
     pub(crate) fn remove(&self, id: &span::Id) {

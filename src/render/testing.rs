@@ -150,7 +150,7 @@ pub(super) fn any_event() -> impl Strategy<Value = CapturedEvent> {
 
 fn any_fields() -> impl Strategy<Value = Fields> {
     let name = prop_oneof![9 => any_text(), 1 => Just("name".to_owned())];
-    vec((name.prop_map(Cow::from), any_value()), 0..4).prop_map(Fields)
+    vec((name.prop_map(Cow::from), any_value()), 0..4).prop_map(|fields| Fields(fields.into()))
 }
 
 fn any_character() -> impl Strategy<Value = char> {

@@ -156,7 +156,7 @@ fn a_format_is_named_as_it_prints() {
 /// An event with this text in every place a text can be in.
 fn everywhere(text: &str) -> CapturedEvent {
     let name = || text.to_owned().into();
-    let values = Fields(vec![
+    let values = Fields(smallvec::smallvec![
         (name(), 1_i64.into()),
         ("string".into(), text.into()),
         ("debug".into(), Value::Debug(Text::kept(text, true))),

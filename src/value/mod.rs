@@ -9,6 +9,7 @@ mod view;
 pub(crate) use number::Number;
 pub(crate) use view::{TextRef, ValueRef};
 
+use compact_str::CompactString;
 use std::fmt;
 use view::HexPairs;
 
@@ -62,7 +63,8 @@ pub(crate) fn kept_part(text: &str, max_bytes: usize) -> &str {
 /// Text of at most `max_value_bytes`, which remembers whether its end was cut off.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Text {
-    text: String,
+    /// Short texts are kept in place: a span's fields then cost no allocation of their own.
+    text: CompactString,
     cut: bool,
 }
 
@@ -178,7 +180,7 @@ impl Value {
     /// Heap bytes held, for the byte bound of rings.
     pub(crate) fn heap_bytes(&self) -> usize {
         match self {
-            Self::Str(text) | Self::Debug(text) | Self::Error(text) => text.text.capacity(),
+            Self::Str(text) | Self::Debug(text) | Self::Error(text) => text.heap_bytes(),
             Self::Bytes(bytes) => bytes.bytes.capacity(),
             _ => 0,
         }
@@ -205,12 +207,16 @@ impl fmt::Display for Value {
 impl Text {
     /// A text that was kept whole.
     pub(crate) fn whole(text: impl Into<String>) -> Self {
-        Self { text: text.into(), cut: false }
+        Self { text: text.into().into(), cut: false }
     }
 
     /// The kept part of a text, whose end was cut off where `cut` says so.
     pub(crate) fn kept(text: &str, cut: bool) -> Self {
-        Self { text: text.to_owned(), cut }
+        Self { text: CompactString::new(text), cut }
+    }
+
+    fn heap_bytes(&self) -> usize {
+        if self.text.is_heap_allocated() { self.text.capacity() } else { 0 }
     }
 
     fn assign(&mut self, text: TextRef<'_>) {
@@ -223,7 +229,7 @@ impl Text {
     pub(crate) fn from_printed(mut printed: String) -> Self {
         let kept = printed.strip_suffix(CUT_MARK).map(str::len);
         printed.truncate(kept.unwrap_or(printed.len()));
-        Self { text: printed, cut: kept.is_some() }
+        Self { text: printed.into(), cut: kept.is_some() }
     }
 
     /// What `Display` prints, in two parts: the second is the mark or empty.

@@ -77,7 +77,7 @@ fn a_cut_text_and_a_redacted_value_say_so() {
 fn a_name_too_long_for_a_key_is_announced() {
     let name = "k".repeat(300);
     let spans = Arc::new([span(name.clone(), fields([("a", 1_i64.into())]))]);
-    let event = CapturedEvent { spans, ..bare_event(Fields(vec![(name.clone().into(), 2_i64.into())])) };
+    let event = CapturedEvent { spans, ..bare_event(Fields(smallvec::smallvec![(name.clone().into(), 2_i64.into())])) };
     let (field, span) = (format!("    ? {name}"), format!("    - ? {name}"));
     check_below_target(&event, &["  fields:", &field, "    : 2", "  spans:", &span, "      :", "        a: 1"]);
 }
