@@ -113,6 +113,16 @@ fn check_account_under_load(overflow: Overflow) {
 }
 
 isolated! {
+    fn a_capacity_out_of_reason_is_bounded_and_kills_nobody() {
+        let router = TapRouter::new();
+        tracing_subscriber::registry().with(router.layer()).init();
+        for capacity in [0, usize::MAX] {
+            let mut stream = router.watch(Session::new(Predicate::everything()).capacity(capacity));
+            tracing::debug!("event");
+            assert_eq!(messages(&mut stream), ["event"]);
+        }
+    }
+
     fn dropping_the_oldest_keeps_what_happened_last_and_tells_of_the_gap_before_it() {
         let router = install();
         let mut stream = router.watch(of_42().capacity(4).overflow(Overflow::DropOldest));

@@ -62,6 +62,7 @@ pub struct SessionInfo {
 
 impl Session {
     const DEFAULT_CAPACITY: NonZeroUsize = NonZeroUsize::new(4096).expect("4096 is not zero");
+    const MAX_CAPACITY: usize = 1 << 20;
     const DEFAULT_CAPACITY_BYTES: usize = 16 << 20;
 
     /// Creates a session without limits of time or number.
@@ -92,10 +93,11 @@ impl Session {
         self
     }
 
-    /// Bounds the events that wait to be read; default 4096. Less than 1 counts as 1.
+    /// Bounds the events that wait to be read; default 4096, at least 1, at most 1,048,576. Their places are allocated
+    /// together, at the first match.
     #[must_use]
     pub fn capacity(mut self, events: usize) -> Self {
-        self.capacity = NonZeroUsize::new(events).unwrap_or(NonZeroUsize::MIN);
+        self.capacity = NonZeroUsize::new(events.min(Self::MAX_CAPACITY)).unwrap_or(NonZeroUsize::MIN);
         self
     }
 
