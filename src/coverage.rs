@@ -54,6 +54,13 @@ pub enum Finding {
         level: String,
         /// What is withheld: `events` or `spans`.
         what: String,
+        /// Of which target; none: of every target that was tried.
+        target: Option<String>,
+    },
+    /// `tracing` was told that nobody wants this level, though the router does: a layer of the stack speaks for others.
+    LevelHidden {
+        /// The most severe level that is hidden.
+        level: String,
     },
     /// Spans that declare a tested field are not tracked while no session is open, so those already open cannot match.
     SpanTooVerbose {
@@ -156,18 +163,17 @@ impl fmt::Display for Finding {
                 "events more verbose than {max_level} were compiled out: build without the `max_level_*` features of `tracing`"
             ),
             Self::HiddenByGlobalFilter { level, target } => {
-                write!(f, "events at {level}")?;
-                if let Some(target) = target {
-                    write!(f, " of target `{target}`")?;
-                }
+                write_what(f, "events", level, target.as_deref())?;
                 f.write_str(
                     " are hidden by a global filter: a filter that is a layer of its own disables them for everyone; \
                      make it the filter of the layer it is for, `fmt::layer().with_filter(filter)`",
                 )
             }
-            Self::WithheldFromLayer { level, what } => write!(
+            Self::WithheldFromLayer { level, what, target } => write_withheld(f, level, what, target.as_deref()),
+            Self::LevelHidden { level } => write!(
                 f,
-                "{what} at {level} are withheld by a filter around the router's layer: install `router.layer()` without `with_filter`"
+                "events at {level} are hidden by another layer's most verbose level: where layers are joined by \
+                 `.and_then(..)` only the last is asked for its own; add each to the registry with `.with(..)`"
             ),
             Self::SpanTooVerbose { span, target, level, field } => write_too_verbose(f, [span, target, level, field]),
             Self::MisspeltField { field, near } => {
@@ -179,6 +185,20 @@ impl fmt::Display for Finding {
             }
         }
     }
+}
+
+fn write_what(f: &mut fmt::Formatter<'_>, what: &str, level: &str, target: Option<&str>) -> fmt::Result {
+    write!(f, "{what} at {level}")?;
+    target.map_or(Ok(()), |target| write!(f, " of target `{target}`"))
+}
+
+fn write_withheld(f: &mut fmt::Formatter<'_>, level: &str, what: &str, target: Option<&str>) -> fmt::Result {
+    write_what(f, what, level, target)?;
+    f.write_str(" are withheld by a filter around the router's layer")?;
+    if what == "spans" {
+        f.write_str(", and events in them may be taken for events of the span around, perhaps somebody else's")?;
+    }
+    f.write_str(": install `router.layer()` without `with_filter`")
 }
 
 fn write_too_verbose(f: &mut fmt::Formatter<'_>, [span, target, level, field]: [&str; 4]) -> fmt::Result {

@@ -34,6 +34,9 @@
 //! - An [`Item`]'s [`CapturedEvent`] has its own fields and those of its spans, as they were; `Display` is for people.
 //! - [`write_item`] writes one as JSON, for people, as a line for a terminal or as a command for GitHub Actions, see
 //!   [`Format`]; an item can be read back from JSON, whose form is told in [`wire`].
+//!   [`forward_to`](EventStream::forward_to) writes all of a session.
+//! - [`coverage`](EventStream::coverage) tells why a session sees nothing, [`catalog`](TapRouter::catalog) what there
+//!   is to ask for.
 //!
 //! # What it promises
 //! It never harms the host: idle, events cost nothing and spans the keeping of their fields; with sessions open,

@@ -3,11 +3,11 @@
 mod support;
 
 use std::sync::{Arc, Mutex, mpsc};
-use support::messages;
+use support::{Output, info_printer, messages};
 use tracing::Subscriber;
-use tracing_subscriber::filter::{EnvFilter, LevelFilter};
+use tracing_subscriber::filter::{EnvFilter, LevelFilter, Targets, filter_fn};
 use tracing_subscriber::prelude::*;
-use tracing_subscriber::{Layer, fmt, registry};
+use tracing_subscriber::{Layer, Registry, fmt, registry};
 use tracing_tap::{Finding, Note, Predicate, TapRouter};
 
 fn user() -> Predicate {
@@ -97,10 +97,78 @@ isolated! {
         registry().with(fmt::layer().with_writer(std::io::sink)).with(router.layer().with_filter(LevelFilter::WARN)).init();
         let (found, words) = findings(&router, user());
         assert_eq!(found, [
-            Finding::WithheldFromLayer { level: "INFO".to_owned(), what: "spans".to_owned() },
-            Finding::WithheldFromLayer { level: "INFO".to_owned(), what: "events".to_owned() },
+            Finding::WithheldFromLayer { level: "INFO".to_owned(), what: "events".to_owned(), target: None },
+            Finding::WithheldFromLayer { level: "INFO".to_owned(), what: "spans".to_owned(), target: None },
         ], "{words}");
         assert!(words.contains("without `with_filter`"), "{words}");
+    }
+
+    fn a_span_withheld_from_the_layer_is_found_and_its_events_count_for_the_span_around() {
+        fn in_her_span_inside_of_his(router: &TapRouter) -> Vec<String> {
+            let mut stream = router.watch(Predicate::eq("user", 43));
+            let _his = tracing::info_span!(target: "server", "conn", user = 43).entered();
+            let _hers = tracing::info_span!(target: "withheld", parent: None, "conn", user = 42).entered();
+            tracing::info!(target: "server", "hers");
+            messages(&mut stream)
+        }
+        let output = Output::default();
+        let router = TapRouter::new();
+        let filter = filter_fn(|metadata| metadata.target() != "withheld");
+        let withholding = registry().with(info_printer(&output)).with(router.layer().with_filter(filter));
+        tracing::subscriber::with_default(withholding, || {
+            assert_eq!(in_her_span_inside_of_his(&router), ["hers"], "the finding is true: it is taken for his");
+            let (found, words) = findings(&router, Predicate::eq("user", 43));
+            let target = Some("withheld".to_owned());
+            let what = "spans".to_owned();
+            assert_eq!(found, [Finding::WithheldFromLayer { level: "INFO".to_owned(), what, target }], "{words}");
+            assert!(words.contains("perhaps somebody else's") && words.contains("without `with_filter`"), "{words}");
+        });
+
+        let router = TapRouter::new();
+        tracing::subscriber::with_default(registry().with(info_printer(&output)).with(router.layer()), || {
+            assert!(in_her_span_inside_of_his(&router).is_empty());
+            check_clear(&router, Predicate::eq("user", 43));
+        });
+    }
+
+    fn a_target_withheld_from_the_layer_is_named() {
+        let router = TapRouter::new();
+        let filter = Targets::new().with_default(LevelFilter::TRACE).with_target("noisy", LevelFilter::INFO);
+        registry().with(router.layer().with_filter(filter)).init();
+        tracing::info!(target: "noisy", "reached, so that it is known");
+        let (found, words) = findings(&router, user());
+        let target = Some("noisy".to_owned());
+        let what = "events".to_owned();
+        assert_eq!(found, [Finding::WithheldFromLayer { level: "DEBUG".to_owned(), what, target }], "{words}");
+    }
+
+    fn a_layer_joined_by_and_then_that_hides_levels_is_found_and_with_is_the_remedy() {
+        let output = Output::default();
+        let router = TapRouter::new();
+        registry().with(Layer::<Registry>::and_then(router.layer(), info_printer(&output))).init();
+        let (found, words) = findings(&router, user());
+        assert_eq!(found, [Finding::LevelHidden { level: "DEBUG".to_owned() }], "{words}");
+        assert!(words.contains("`.with(..)`"), "{words}");
+        let mut stream = router.watch(user());
+        tracing::debug!(user = 42, "hidden");
+        assert!(messages(&mut stream).is_empty(), "the finding is true");
+        check_clear(&router, user().and(Predicate::level(tracing::Level::INFO)));
+
+        let remedied = TapRouter::new();
+        tracing::subscriber::with_default(registry().with(remedied.layer()).with(info_printer(&output)), || {
+            check_clear(&remedied, user());
+            let mut stream = remedied.watch(user());
+            tracing::debug!(user = 42, "seen");
+            assert_eq!(messages(&mut stream), ["seen"]);
+        });
+    }
+
+    fn a_layer_joined_by_and_then_that_hides_tracked_spans_is_found_before_any_session() {
+        let router = TapRouter::new();
+        let warnings = fmt::layer().with_writer(std::io::sink).with_filter(LevelFilter::WARN);
+        registry().with(Layer::<Registry>::and_then(router.layer(), warnings)).init();
+        let coverage = router.coverage(&user());
+        assert_eq!(coverage.findings(), [Finding::LevelHidden { level: "INFO".to_owned() }], "{coverage}");
     }
 
     fn a_span_that_declares_the_field_but_is_not_tracked_is_named_and_tracking_it_is_the_remedy() {

@@ -68,6 +68,26 @@ isolated! {
         assert!(arrived.is_some_and(|batch| batch.lines().count() > 1));
     }
 
+    fn unless_told_otherwise_a_batch_goes_at_64_kibibytes_or_soon_after_its_first_byte() {
+        const BATCH_BYTES: usize = 64 << 10;
+        let (router, stream) = watch();
+        let (sender, batches) = mpsc::channel();
+        let publish = move |batch: &[u8]| sender.send(batch.len()).map_err(io::Error::other);
+        let forwarding = stream.forward_with(Format::Json, publish).expect("the system gives a thread");
+        tracing::debug!("alone");
+        let alone = batches.recv_timeout(PATIENCE).expect("one event is not held back");
+
+        let text = "x".repeat(8000);
+        for _ in 0..100 {
+            tracing::debug!(text, "many");
+        }
+        router.shutdown();
+        assert_eq!(forwarding.join().expect("the function does not fail"), EndReason::Shutdown);
+        let sizes: Vec<_> = batches.iter().collect();
+        assert!(alone < 1000 && sizes.iter().sum::<usize>() > 800_000, "{alone} {sizes:?}");
+        assert!(sizes.iter().all(|size| *size < BATCH_BYTES + 9000), "{sizes:?}");
+    }
+
     fn an_error_of_the_writer_ends_the_session_and_is_reported() {
         struct Full;
         impl Write for Full {

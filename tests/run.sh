@@ -1,32 +1,58 @@
 #!/usr/bin/env bash
 # Everything an ordinary change needs, on a fresh machine with only Rust and apt: installs what is missing, then runs
-# formatting, lints, tests, doc tests, docs, examples, the fuzz corpus and the demo.
-set -euo pipefail
+# formatting, lints, tests, doc tests, docs, examples, the fuzz corpus and the demo. Stops at the first that fails.
+set -Eeuo pipefail
 cd "$(dirname "$0")/.."
 
-step() { printf '\n== %s\n' "$*"; }
+current="the beginning"
+trap 'printf "\n== FAILED in: %s (after %s s)\n" "$current" "$SECONDS" >&2' ERR
+step() { current="$*"; printf '\n== %s\n' "$*"; }
+missing() { printf '%s is missing: %s\n' "$1" "$2" >&2; return 1; }
+has() { command -v "$1" >/dev/null; }
+
+# Needs root, or `sudo`.
+apt_install() {
+    has apt-get || missing "$1" "install it with this system's packages"
+    local as_root=""
+    [ "$(id -u)" = 0 ] || as_root="sudo"
+    $as_root apt-get update -qq
+    DEBIAN_FRONTEND=noninteractive $as_root apt-get install -y -qq --no-install-recommends "$@"
+}
+
+# A component of the toolchain in use; where there is no rustup, Rust is from apt, and so is this.
+toolchain_component() {
+    cargo "$1" --version 2>/dev/null && return
+    if has rustup; then rustup component add "$2"; else apt_install "$3"; fi
+    cargo "$1" --version
+}
 
 step "what is needed"
-command -v cc >/dev/null || { apt-get update -qq && apt-get install -y -qq gcc libc6-dev; }
-rustup component add rustfmt clippy >/dev/null 2>&1 || true
-cargo fmt --version && cargo clippy --version
-cargo nextest --version >/dev/null 2>&1 || cargo install --locked cargo-nextest
+has cargo || missing "Rust" "see https://rustup.rs"
+has cc || apt_install gcc libc6-dev
+toolchain_component fmt rustfmt rustfmt
+toolchain_component clippy clippy rust-clippy
+# Built for what it is needed for here: without optimisation, it is there in a fraction of the time. The version is one
+# that the oldest Rust of Cargo.toml can build.
+cargo nextest --version 2>/dev/null || cargo install --locked cargo-nextest --version 0.9.114 \
+    --no-default-features --features default-no-update --profile dev --config profile.dev.debug=0
+cargo fetch --quiet --locked
 
 step "formatting"
 cargo fmt --all --check
 
 step "lints, over the feature sets"
 for features in "" "--features log" "--features cli" "--all-features"; do
+    # shellcheck disable=SC2086
     cargo clippy --quiet --all-targets $features -- --deny warnings
 done
 
 step "the core builds alone"
 cargo build --quiet --no-default-features --lib
 
-step "tests, each in its own process"
-cargo nextest run --all-features
+step "tests, each in its own process, the fuzz corpus among them"
+cargo nextest run --all-features --no-fail-fast --status-level slow --final-status-level fail
 
-step "tests, as plain cargo test runs them"
+step "tests and doc tests, as plain cargo test runs them"
 cargo test --quiet --all-features
 
 step "docs"
@@ -34,14 +60,18 @@ RUSTDOCFLAGS="--deny warnings" cargo doc --quiet --no-deps --all-features --docu
 
 step "examples"
 for example in examples/*.rs; do
-    cargo run --quiet --example "$(basename "$example" .rs)" >/dev/null
+    echo "$example"
+    timeout 60 cargo run --quiet --all-features --example "$(basename "$example" .rs)" >/dev/null
 done
 
 step "benches build, and one path runs"
 cargo bench --quiet --bench paths -- "idle: disabled event"
 
 step "the demo, for two seconds"
-cargo run --quiet --release --features cli -- demo --connections 200 --seconds 2 | tail -n 12
+cargo build --quiet --release --features cli
+timeout 120 cargo run --quiet --release --features cli -- demo --connections 200 --seconds 2 | tail -n 12
 
-step "the package"
-cargo package --quiet --allow-dirty --no-verify --list >/dev/null
+step "the package builds on its own"
+cargo package --quiet --allow-dirty
+
+printf '\n== all is well, after %s s\n' "$SECONDS"

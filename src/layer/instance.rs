@@ -33,6 +33,8 @@ pub(crate) struct Instance {
     asked_by_others: AtomicU64,
     /// The subscriber this layer is in. Weak: it owns us.
     dispatch: OnceLock<WeakDispatch>,
+    /// A span that the current one was and this layer could not see, for coverage.
+    withheld: OnceLock<&'static Metadata<'static>>,
 }
 
 impl Instance {
@@ -45,6 +47,7 @@ impl Instance {
             trees: Trees::default(),
             asked_by_others: AtomicU64::new(0),
             dispatch: OnceLock::new(),
+            withheld: OnceLock::new(),
         }
     }
 
@@ -203,8 +206,29 @@ impl Instance {
         let known = self.spans.get(current.id()?);
         match known.filter(|span| current.metadata().is_some_and(|metadata| std::ptr::eq(metadata, span.metadata()))) {
             Some(span) => Some(span),
-            None => context.lookup_current().map(|span| self.span_of(&span)),
+            None => self.visible_span(current.metadata()?, context.lookup_current()),
         }
+    }
+
+    /// What stands for a current span not known yet: itself, or what is around it if a filter withholds it.
+    #[cold]
+    fn visible_span<'a, R>(
+        &self,
+        current: &'static Metadata<'static>,
+        visible: Option<SpanRef<'a, R>>,
+    ) -> Option<Arc<Span>>
+    where
+        R: LookupSpan<'a>,
+    {
+        if !visible.as_ref().is_some_and(|span| std::ptr::eq(span.metadata(), current)) {
+            let _ = self.withheld.set(current);
+        }
+        visible.map(|span| self.span_of(&span))
+    }
+
+    /// A span that some thread was in and a filter around this layer kept from it, if there was one.
+    pub(crate) fn withheld_span(&self) -> Option<&'static Metadata<'static>> {
+        self.withheld.get().copied()
     }
 
     /// What is known of a span in the registry, which may be older than its being known.

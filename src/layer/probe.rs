@@ -32,7 +32,8 @@ impl Instance {
         self.visibility(dispatch, &metadata(level, env!("CARGO_CRATE_NAME"), Kind::SPAN))
     }
 
-    fn visibility(&self, dispatch: &Dispatch, metadata: &Metadata<'_>) -> Visibility {
+    /// What this layer would see of what is described so, which may be a callsite that exists.
+    pub(crate) fn visibility(&self, dispatch: &Dispatch, metadata: &Metadata<'_>) -> Visibility {
         let asked = |key| thread::with(|state| state.asked.replace(key));
         asked(0);
         let enabled = dispatch.enabled(metadata);

@@ -121,7 +121,7 @@ fn rebuild(core: &Core) -> bool {
 ///
 /// A rebuild of others asks for the levels first and sets the most verbose one last. If it began before a session
 /// opened and ends after our own rebuild, what it sets is from before the session.
-fn hides_levels(core: &Core) -> bool {
+pub(super) fn hides_levels(core: &Core) -> bool {
     core.live_instances().iter().any(|instance| LevelFilter::current() < instance.max_level_hint())
 }
 

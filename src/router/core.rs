@@ -107,6 +107,19 @@ impl Core {
         }
     }
 
+    /// Has callsites asked anew where `tracing` hides levels that this router looks at.
+    ///
+    /// A rebuild by somebody else may have put back a level from before; what is still hidden after one of ours, no
+    /// rebuild will show.
+    pub(super) fn ask_for_hidden_levels(&self) {
+        if self.shared.inbox.has_thread() && self.shared.inbox.is_settled() && control::hides_levels(self) {
+            self.shared.inbox.ask_for_rebuild();
+            if !inside_callback() {
+                self.shared.inbox.wait_for_rebuild();
+            }
+        }
+    }
+
     fn ensure_control_thread(self: &Arc<Self>) {
         let _starting = self.starting.lock().unwrap_or_else(PoisonError::into_inner);
         if !self.shared.inbox.has_thread() {

@@ -13,6 +13,9 @@ const LEVELS: [Level; 5] = [Level::ERROR, Level::WARN, Level::INFO, Level::DEBUG
 /// How many targets of callsites seen so far are tried against global filters.
 const MAX_TARGETS: usize = 256;
 
+/// How many targets are named that some filter keeps something of.
+const MAX_FINDINGS_BY_TARGET: usize = 8;
+
 /// What one question for coverage works on.
 struct Inquiry<'a> {
     core: &'a Core,
@@ -24,6 +27,7 @@ struct Inquiry<'a> {
 impl Core {
     /// What a session on this predicate can see.
     pub(super) fn coverage_of(&self, predicate: &Predicate) -> Coverage {
+        self.ask_for_hidden_levels();
         let installed: Vec<_> = self.installed().collect();
         let callsites = installed.iter().flat_map(|(instance, _)| instance.callsites().all()).collect();
         let mut inquiry =
@@ -91,41 +95,61 @@ impl Inquiry<'_> {
     }
 
     fn look_at_filters(&mut self, instance: &Instance, dispatch: &Dispatch) {
-        let levels: Vec<_> = self.wanted_levels().collect();
-        let targets: Vec<_> = self.targets().into_iter().map(str::to_owned).collect();
-        let mut found = Vec::new();
-        for level in levels {
-            let admitted = targets.iter().filter(|target| reach_admits(self.compiled.reach(), level, target));
-            let hidden: Vec<_> = admitted
-                .filter(|target| instance.event_visibility(dispatch, level, target) == Visibility::Hidden)
-                .collect();
-            if !hidden.is_empty() && hidden.len() == targets.len() {
-                found = vec![Finding::HiddenByGlobalFilter { level: level.to_string(), target: None }];
-                break;
-            }
-            let of = |target: &&String| Finding::HiddenByGlobalFilter {
-                level: level.to_string(),
-                target: Some((*target).clone()),
-            };
-            found.extend(hidden.iter().map(of));
+        for (level, target) in self.most_severe(instance, dispatch, Visibility::Hidden) {
+            self.find(Finding::HiddenByGlobalFilter { level: level.to_string(), target });
         }
-        found.truncate(8);
-        found.into_iter().for_each(|finding| self.find(finding));
-        self.look_at_own_filter(instance, dispatch);
+        for (level, target) in self.most_severe(instance, dispatch, Visibility::Withheld) {
+            self.find(Finding::WithheldFromLayer { level: level.to_string(), what: "events".to_owned(), target });
+        }
+        self.look_at_withheld_spans(instance, dispatch);
+        self.look_at_most_verbose_level(instance);
     }
 
-    /// Whether a filter around the layer itself keeps something from it.
-    fn look_at_own_filter(&mut self, instance: &Instance, dispatch: &Dispatch) {
-        let tracked = LEVELS.into_iter().filter(|level| *level <= self.core.shared.config.span_level);
-        let withheld = |visibility| visibility == Visibility::Withheld;
-        let span = tracked.into_iter().find(|level| withheld(instance.span_visibility(dispatch, *level)));
-        let event = self
-            .wanted_levels()
-            .find(|level| withheld(instance.event_visibility(dispatch, *level, env!("CARGO_CRATE_NAME"))));
-        for (level, what) in [(span, "spans"), (event, "events")] {
-            if let Some(level) = level {
-                self.find(Finding::WithheldFromLayer { level: level.to_string(), what: what.to_owned() });
+    /// The most severe level of events that fare so: of every target, or of each target that does.
+    fn most_severe(&self, instance: &Instance, dispatch: &Dispatch, fare: Visibility) -> Vec<(Level, Option<String>)> {
+        let targets = self.targets();
+        let mut found: Vec<(Level, Option<String>)> = Vec::new();
+        for level in self.wanted_levels() {
+            let admitted = targets.iter().filter(|target| reach_admits(self.compiled.reach(), level, target));
+            let faring: Vec<_> =
+                admitted.filter(|target| instance.event_visibility(dispatch, level, target) == fare).collect();
+            if !faring.is_empty() && faring.len() == targets.len() {
+                return vec![(level, None)];
             }
+            for target in faring {
+                if !found.iter().any(|(_, known)| known.as_deref() == Some(*target)) {
+                    found.push((level, Some((*target).to_owned())));
+                }
+            }
+        }
+        found.truncate(MAX_FINDINGS_BY_TARGET);
+        found
+    }
+
+    /// Whether a filter around the layer itself keeps spans from it.
+    ///
+    /// An event in such a span is taken for one in the span around it, which may be somebody else's. Of callsites that
+    /// a filter withholds for good the layer is never told; it notices them when an event happens inside.
+    fn look_at_withheld_spans(&mut self, instance: &Instance, dispatch: &Dispatch) {
+        let withheld = |visibility| visibility == Visibility::Withheld;
+        let by_level = LEVELS
+            .into_iter()
+            .filter(|level| *level <= instance.max_level_hint())
+            .find(|level| withheld(instance.span_visibility(dispatch, *level)));
+        let noticed = instance.withheld_span().filter(|span| withheld(instance.visibility(dispatch, span)));
+        let noticed = noticed.map(|span| (*span.level(), Some(span.target().to_owned())));
+        if let Some((level, target)) = by_level.map(|level| (level, None)).or(noticed) {
+            self.find(Finding::WithheldFromLayer { level: level.to_string(), what: "spans".to_owned(), target });
+        }
+    }
+
+    /// Whether `tracing` was told a most verbose level that leaves out what this layer has asked for.
+    fn look_at_most_verbose_level(&mut self, instance: &Instance) {
+        let asked_for = instance.max_level_hint();
+        let is_hidden = |level: &Level| *level <= asked_for && *level > LevelFilter::current();
+        let hidden = self.wanted_levels().find(is_hidden);
+        if let Some(level) = hidden.filter(|_| self.core.shared.inbox.is_settled()) {
+            self.find(Finding::LevelHidden { level: level.to_string() });
         }
     }
 
