@@ -131,7 +131,8 @@ impl TapRouter {
     /// What a session on this predicate can see now, and what keeps it from seeing more.
     ///
     /// Asks every layer a few questions, as `enabled!` does: not for a hot path. Whether a filter around the router's
-    /// own layer withholds something is only known while a session is open.
+    /// own layer withholds something is only known while a session is open. Where levels seem to be hidden it has all
+    /// callsites asked once more and waits for that, at most a second: it may have been another rebuild's doing.
     pub fn coverage(&self, predicate: &Predicate) -> Coverage {
         self.0.coverage_of(predicate)
     }
