@@ -1,7 +1,7 @@
 //! What a router was built with; it never changes.
 
 use crate::level::{verbosity_of, verbosity_of_filter};
-use crate::predicate::target_within;
+use crate::predicate::{plain_name, target_within};
 use rustc_hash::FxHashSet;
 use tracing_core::{LevelFilter, Metadata};
 
@@ -59,7 +59,7 @@ impl Config {
     pub(crate) fn keeps_fields_of(&self, metadata: &Metadata<'_>) -> bool {
         match &self.capture_fields {
             None => !metadata.fields().is_empty(),
-            Some(names) => metadata.fields().iter().any(|field| names.contains(field.name())),
+            Some(names) => metadata.fields().iter().any(|field| names.contains(plain_name(field.name()))),
         }
     }
 

@@ -73,6 +73,11 @@ pub enum Finding {
         /// The tested field it declares.
         field: String,
     },
+    /// Spans declare a tested field, but the router keeps only the fields it was told to capture.
+    FieldNotCaptured {
+        /// The field the predicate tests.
+        field: String,
+    },
     /// No callsite seen so far declares this field, but one declares a field with nearly that name.
     MisspeltField {
         /// The field the predicate tests.
@@ -176,6 +181,10 @@ impl fmt::Display for Finding {
                  `.and_then(..)` only the last is asked for its own; add each to the registry with `.with(..)`"
             ),
             Self::SpanTooVerbose { span, target, level, field } => write_too_verbose(f, [span, target, level, field]),
+            Self::FieldNotCaptured { field } => write!(
+                f,
+                "the field `{field}` of spans is not kept: name it in `capture_fields` where the router is built"
+            ),
             Self::MisspeltField { field, near } => {
                 write!(f, "no callsite seen so far declares a field `{field}`: did you mean `{near}`?")
             }

@@ -29,6 +29,8 @@ pub struct CapturedEvent {
     /// The text of a message that is not text itself (`message = 42`); empty otherwise.
     pub(crate) message: Option<Box<str>>,
     pub(crate) spans: Arc<[Arc<CapturedSpan>]>,
+    /// Bytes the spans hold in memory; known where the event was captured.
+    pub(crate) span_bytes: usize,
 }
 
 /// One span of an event's scope, with its fields as they were when the event happened.
@@ -61,6 +63,7 @@ impl CapturedEvent {
             fields: Fields::default(),
             message: None,
             spans,
+            span_bytes: 0,
         }
     }
 
@@ -135,9 +138,11 @@ impl CapturedEvent {
         self.thread.as_deref()
     }
 
-    /// Bytes this event alone holds in memory; spans are shared and not counted.
+    /// Bytes this event holds in memory. Each event answers for its spans, though they may be shared: a ring may be
+    /// all that keeps them, and then one event is enough.
     pub(crate) fn held_bytes(&self) -> usize {
-        size_of::<Self>() + self.fields.heap_bytes() + self.message.as_deref().map_or(0, str::len)
+        let own = size_of::<Self>() + self.fields.heap_bytes() + self.message.as_deref().map_or(0, str::len);
+        own + self.span_bytes
     }
 }
 
@@ -160,6 +165,11 @@ impl CapturedSpan {
     /// A field of the span; the last value that was recorded.
     pub fn field(&self, name: &str) -> Option<&Value> {
         self.fields.get(name)
+    }
+
+    /// Bytes this span holds in memory.
+    pub(crate) fn held_bytes(&self) -> usize {
+        size_of::<Self>() + self.fields.heap_bytes()
     }
 
     /// The span's fields in the order they were first recorded.

@@ -123,14 +123,16 @@ impl Forwarder {
 
     /// Fills a batch; returns the reason once the session has ended.
     fn fill(&mut self, batch: &mut Vec<u8>) -> Option<EndReason> {
-        let mut item = self.stream.blocking_recv()?;
-        let deadline = Instant::now() + self.batch_delay;
+        let Some(mut item) = self.stream.blocking_recv() else { return self.stream.end_reason() };
+        let deadline = Instant::now().checked_add(self.batch_delay);
         loop {
             write_item(batch, &item, self.format);
             if let Item::Ended(reason) = item {
                 return Some(reason);
             }
-            let remaining = deadline.saturating_duration_since(Instant::now());
+            // A delay past the end of the clock never ends.
+            let remaining =
+                deadline.map_or(Duration::MAX, |deadline| deadline.saturating_duration_since(Instant::now()));
             if batch.len() >= self.batch_bytes || remaining.is_zero() {
                 return None;
             }

@@ -113,6 +113,50 @@ fn check_account_under_load(overflow: Overflow) {
 }
 
 isolated! {
+    fn the_bytes_of_the_spans_around_events_count_for_the_bounds() {
+        let router = TapRouter::builder().max_buffered_bytes(1 << 20).build();
+        tracing_subscriber::registry().with(router.layer()).init();
+        let stream = router.watch(Predicate::everything());
+        let body = "x".repeat(8 << 10);
+        for _ in 0..1000 {
+            tracing::info_span!("request", body = &*body).in_scope(|| tracing::debug!("small"));
+        }
+        let stats = stream.stats();
+        assert_eq!(stats.matched, 1000);
+        assert!(stats.buffered <= 128, "a MiB holds at most 128 spans of 8 KiB: {stats:?}");
+    }
+
+    fn nothing_follows_the_end_though_threads_push_meanwhile() {
+        let router = install();
+        for _ in 0..50 {
+            let mut stream = router.watch(of_42());
+            let stop = Arc::new(AtomicBool::new(false));
+            let threads: Vec<_> = (0..3).map(|_| {
+                let stop = Arc::clone(&stop);
+                std::thread::spawn(move || while !stop.load(Ordering::Relaxed) { emit(10) })
+            }).collect();
+            let mut ended = false;
+            wait_until("the first event", || stream.stats().matched > 0);
+            router.close(stream.id());
+            while !ended {
+                ended = stream.drain().any(|item| matches!(item, Item::Ended(_)));
+            }
+            for _ in 0..100 {
+                assert_eq!(stream.try_recv().unwrap_err(), TryRecvError::Ended);
+                assert_eq!(stream.drain().count(), 0);
+            }
+            stop.store(true, Ordering::Relaxed);
+            threads.into_iter().for_each(|thread| thread.join().unwrap());
+        }
+    }
+
+    fn a_refused_session_is_not_counted_as_opened() {
+        let router = TapRouter::builder().max_sessions(1).build();
+        let _open = router.try_watch(of_42()).unwrap();
+        assert!(router.try_watch(of_42()).is_err());
+        assert_eq!(router.stats().opened_sessions, 1);
+    }
+
     fn a_capacity_out_of_reason_is_bounded_and_kills_nobody() {
         let router = TapRouter::new();
         tracing_subscriber::registry().with(router.layer()).init();

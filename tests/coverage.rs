@@ -29,6 +29,19 @@ fn check_clear(router: &TapRouter, predicate: Predicate) {
 }
 
 isolated! {
+    fn a_field_that_the_router_does_not_capture_is_found_and_a_denied_span_gets_no_advice() {
+        let router = TapRouter::builder().capture_fields(["user"]).deny_targets(["secret"]).build();
+        registry().with(router.layer()).init();
+        let _span = tracing::info_span!("conn", user = 1, tenant = 7).entered();
+        let _denied = tracing::debug_span!(target: "secret", "conn", shard = 7);
+        let found = Finding::FieldNotCaptured { field: "tenant".to_owned() };
+        let (findings, words) = findings(&router, Predicate::eq("tenant", 7));
+        assert_eq!(findings, [found], "{words}");
+        assert!(words.contains("`capture_fields`"), "{words}");
+        check_clear(&router, Predicate::eq("user", 1));
+        check_clear(&router, Predicate::eq("shard", 7));
+    }
+
     fn a_router_whose_layer_is_in_no_subscriber_says_so_until_it_is() {
         let router = TapRouter::new();
         let (found, words) = findings(&router, user());

@@ -64,6 +64,22 @@ const YES: [bool; 4] = [true; 4];
 const NO: [bool; 4] = [false; 4];
 
 isolated! {
+    fn a_raw_identifier_is_redacted_and_captured_by_its_plain_name_and_by_its_raw_one() {
+        for name in ["type", "r#type"] {
+            let router = TapRouter::builder().redact_fields([name]).capture_fields([name]).build();
+            let subscriber = tracing_subscriber::registry().with(router.layer());
+            tracing::subscriber::with_default(subscriber, || {
+                let span = tracing::debug_span!("conn", r#type = "secret", user = 42);
+                let mut stream = router.watch(Predicate::everything());
+                span.in_scope(|| tracing::debug!(r#type = "secret", "event"));
+                let seen = events(&mut stream);
+                assert_eq!(seen[0].field("type").unwrap().to_string(), "<redacted>");
+                let span = seen[0].spans().next().unwrap();
+                assert_eq!(span.fields().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>(), ["type=<redacted>"]);
+            });
+        }
+    }
+
     fn a_number_equals_whatever_says_it_and_nothing_else() {
         let router = install();
         // Indexed by text, by number, by one of several values, and not indexed at all.

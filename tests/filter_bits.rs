@@ -203,6 +203,33 @@ fn check_panicking_arguments(order: Order) {
 }
 
 isolated! {
+    /// Upstream's bits again, where no hook of a layer can mend them: the value is formatted by another layer, in the
+    /// midst of the event, and the layers that come later find their bits as the question left them. Without a session
+    /// the question costs `tracing` one load and disturbs nothing.
+    fn a_value_that_asks_while_another_layer_formats_it_disturbs_the_layers_after_that_one_while_a_session_is_open() {
+        struct Asks;
+        impl std::fmt::Display for Asks {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                write!(f, "asked: {}", tracing::enabled!(tracing::Level::DEBUG))
+            }
+        }
+        let router = TapRouter::new();
+        let (formats, comes_later) = (Output::default(), Output::default());
+        let stack = tracing_subscriber::registry().with(info_printer(&formats)).with(info_printer(&comes_later));
+        tracing::subscriber::set_global_default(stack.with(router.layer())).expect("nobody set it before");
+        tracing::info!("{}", Asks);
+        assert_eq!((formats.lines().len(), comes_later.lines().len()), (1, 1), "idle, all is as without the router");
+
+        let stream = router.watch(Predicate::eq("user", 42));
+        tracing::info!("{}", Asks);
+        assert_eq!(formats.lines().len(), 2);
+        assert_eq!(comes_later.lines().len(), 1, "known and documented; if this is 2, the papers may be mended");
+        drop(stream);
+        support::wait_until("the service to be idle again", || Asks.to_string() == "asked: false");
+        tracing::info!("{}", Asks);
+        assert_eq!((formats.lines().len(), comes_later.lines().len()), (3, 2));
+    }
+
     fn hints_leave_nothing_behind_when_we_are_the_last_layer() {
         check_hints(Order::UsLast);
     }

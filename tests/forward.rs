@@ -31,6 +31,26 @@ fn forward(stream: EventStream, batch_bytes: usize, batch_delay: Duration) -> Re
 }
 
 isolated! {
+    fn a_stream_that_is_over_is_forwarded_to_its_end_at_once() {
+        let (router, mut stream) = watch();
+        router.shutdown();
+        assert_eq!(stream.drain().count(), 1);
+        let forwarding = stream.forward_to(Output::default(), Format::Json).expect("the system gives a thread");
+        wait_until("the forwarding to end", || forwarding.is_finished());
+        assert_eq!(forwarding.join().expect("the writer does not fail"), EndReason::Shutdown);
+    }
+
+    fn a_delay_past_the_end_of_the_clock_never_ends() {
+        let (router, stream) = watch();
+        let output = Output::default();
+        let forwarder = stream.forwarder(Format::Compact).batch_delay(Duration::MAX);
+        let forwarding = forwarder.to(output.clone()).expect("the system gives a thread");
+        tracing::debug!("event");
+        router.shutdown();
+        assert_eq!(forwarding.join().expect("the writer does not fail"), EndReason::Shutdown);
+        assert_eq!(output.lines().len(), 2);
+    }
+
     fn a_writer_gets_every_item_and_the_end() {
         let (router, stream) = watch();
         let output = Output::default();

@@ -16,6 +16,27 @@ fn install(output: &Output) -> TapRouter {
 }
 
 isolated! {
+    fn the_maximum_level_goes_back_when_all_is_dropped_and_whoever_of_two_routers_goes_first() {
+        let first = TapRouter::new();
+        let second = TapRouter::new();
+        let subscriber = tracing_subscriber::registry().with(first.layer()).with(second.layer());
+        let guard = tracing::subscriber::set_default(subscriber);
+        log::set_max_level(log::LevelFilter::Info);
+        let verbose = first.watch(Predicate::everything());
+        let debug = second.watch(Predicate::level(tracing::Level::DEBUG));
+        assert_eq!(log::max_level(), log::LevelFilter::Trace);
+        drop(verbose);
+        wait_until("the first to give up its part", || log::max_level() == log::LevelFilter::Debug);
+        drop(debug);
+        wait_until("the level to be put back", || log::max_level() == log::LevelFilter::Info);
+
+        let stream = first.watch(Predicate::everything());
+        assert_eq!(log::max_level(), log::LevelFilter::Trace);
+        drop((guard, first, second));
+        drop(stream);
+        wait_until("the level to be put back by a router that is gone", || log::max_level() == log::LevelFilter::Info);
+    }
+
     fn a_record_is_known_by_its_own_target_level_and_place() {
         let router = install(&Output::default());
         let mut by_target = router.watch(Predicate::target("store::cache"));

@@ -2,12 +2,13 @@
 
 mod support;
 
-use std::sync::mpsc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, mpsc};
 use support::{Evaluations, bounded, messages, wait_until};
 use tracing::Span;
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::prelude::*;
-use tracing_tap::{EventStream, Predicate, TapRouter};
+use tracing_tap::{EventStream, Predicate, Session, TapRouter};
 
 fn install() -> TapRouter {
     let router = TapRouter::new();
@@ -81,6 +82,30 @@ where
 }
 
 isolated! {
+    fn an_event_shows_the_fields_it_matched_by_though_they_are_recorded_anew_meanwhile() {
+        let router = install();
+        let predicate = Predicate::eq("user", 42);
+        let mut stream = router.watch(Session::new(predicate.clone()).capacity(1 << 16));
+        let span = user(42);
+        let stop = Arc::new(AtomicBool::new(false));
+        let recorder = std::thread::spawn({
+            let (span, stop) = (span.clone(), Arc::clone(&stop));
+            move || (0..).take_while(|_| !stop.load(Ordering::Relaxed)).for_each(|n| {
+                span.record("user", 42 + n % 2);
+            })
+        });
+        wait_until("many events to match", || {
+            span.in_scope(|| (0..100).for_each(|n| tracing::debug!(n, "event")));
+            stream.stats().matched > 10_000
+        });
+        stop.store(true, Ordering::Relaxed);
+        recorder.join().expect("recording does not panic");
+        let delivered = support::events(&mut stream);
+        for event in delivered {
+            assert!(predicate.is_match(&event), "{event}");
+        }
+    }
+
     fn an_explicit_parent_counts_and_the_current_span_does_not_from_the_very_first_event_on() {
         let router = install();
         let mut stream = watch_42(&router);

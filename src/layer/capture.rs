@@ -3,7 +3,8 @@
 use super::facts::Facts;
 use super::visit::{Sink, Visitor};
 use crate::config::Config;
-use crate::event::{CapturedEvent, CapturedSpan, FieldList, Fields};
+use crate::event::{CapturedEvent, FieldList, Fields};
+use crate::session::scope::CapturedSpans;
 use crate::value::{Value, ValueRef};
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -15,11 +16,11 @@ use tracing_core::{Event, span};
 pub(crate) fn capture(
     event: &Event<'_>,
     facts: &Facts<'_>,
-    spans: &Arc<[Arc<CapturedSpan>]>,
+    spans: &CapturedSpans,
     config: &Config,
     spare: Option<Arc<CapturedEvent>>,
 ) -> Arc<CapturedEvent> {
-    let mut captured = spare.unwrap_or_else(|| Arc::new(CapturedEvent::blank(Arc::clone(spans))));
+    let mut captured = spare.unwrap_or_else(|| Arc::new(CapturedEvent::blank(Arc::clone(&spans.spans))));
     match Arc::get_mut(&mut captured) {
         Some(unshared) => write(unshared, event, facts, spans, config),
         // Nobody hands over an event that is shared; if somebody did, it would be the other's.
@@ -28,13 +29,7 @@ pub(crate) fn capture(
     captured
 }
 
-fn write(
-    captured: &mut CapturedEvent,
-    event: &Event<'_>,
-    facts: &Facts<'_>,
-    spans: &Arc<[Arc<CapturedSpan>]>,
-    config: &Config,
-) {
+fn write(captured: &mut CapturedEvent, event: &Event<'_>, facts: &Facts<'_>, spans: &CapturedSpans, config: &Config) {
     captured.time = SystemTime::now();
     captured.level = *event.metadata().level();
     captured.target = facts.target();
@@ -43,9 +38,10 @@ fn write(
     captured.line = facts.metadata().line();
     captured.module_path = facts.module_path();
     set_thread_name(&mut captured.thread);
-    if !Arc::ptr_eq(&captured.spans, spans) {
-        captured.spans = Arc::clone(spans);
+    if !Arc::ptr_eq(&captured.spans, &spans.spans) {
+        captured.spans = Arc::clone(&spans.spans);
     }
+    captured.span_bytes = spans.bytes;
     let mut sink = EventSink { fields: &mut captured.fields.0, written: 0, facts, config };
     event.record(&mut Visitor { sink: &mut sink, max_value_bytes: config.max_value_bytes });
     let written = sink.written;

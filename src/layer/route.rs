@@ -8,13 +8,15 @@ use super::span::Span;
 use super::thread::{self, Decision};
 use super::visit::{Sink, Visitor};
 use crate::config::Config;
-use crate::event::{CapturedEvent, CapturedSpan};
+use crate::event::CapturedEvent;
 use crate::guard::Guard;
 use crate::level::verbosity_of;
 use crate::predicate::{Bits, Test};
 use crate::session::buffer::Buffer;
 use crate::session::open::{Offer, OpenSession};
-use crate::session::scope::{Candidate, Chain, Scope, Sessions, Standing, extend_from_index, satisfied_by_spans};
+use crate::session::scope::{
+    Candidate, CapturedSpans, Chain, Scope, Sessions, Standing, extend_from_index, satisfied_by_spans,
+};
 use crate::session::snapshot::Snapshot;
 use crate::value::ValueRef;
 use smallvec::SmallVec;
@@ -76,7 +78,7 @@ impl Instance {
         let matched = incoming.matching_in_scope(&scope);
         if !matched.is_empty() {
             let chain = || self.current_span(context).map_or_else(Chain::new, |leaf| self.chain(&leaf, context));
-            self.deliver(matched, &incoming, &scope.captured_spans(chain));
+            self.deliver(matched, &incoming, scope.captured_spans(chain));
         }
         thread::keep_scope(scope);
     }
@@ -102,7 +104,7 @@ impl Instance {
             incoming.match_own_fields(&scope, &snapshot, chain, &mut matched);
         }
         if !matched.is_empty() {
-            self.deliver(matched, &incoming, &scope.captured_spans(chain));
+            self.deliver(matched, &incoming, scope.captured_spans(chain));
         }
     }
 
@@ -122,7 +124,7 @@ impl Instance {
         })
     }
 
-    fn deliver(&self, sessions: Matched, incoming: &Incoming<'_>, spans: &Arc<[Arc<CapturedSpan>]>) {
+    fn deliver(&self, sessions: Matched, incoming: &Incoming<'_>, spans: &CapturedSpans) {
         let Incoming { event, facts, config, .. } = *incoming;
         if config.denies(facts.metadata().target()) {
             return;
@@ -197,9 +199,10 @@ impl Incoming<'_> {
         if sink.found.is_empty() {
             return;
         }
-        let chain = chain();
+        // The spans that the event will show, so that it matches by what it shows.
+        let spans = &scope.captured_spans(chain).spans;
         for session in sink.found {
-            if self.satisfies(&session, &satisfied_by_spans(&session.compiled, &chain)) {
+            if self.satisfies(&session, &satisfied_by_spans(&session.compiled, spans)) {
                 matched.push(session);
             }
         }

@@ -47,6 +47,12 @@ impl From<&str> for Keys {
     }
 }
 
+impl From<&String> for Keys {
+    fn from(name: &String) -> Self {
+        Self::collect([name.as_str()])
+    }
+}
+
 impl From<String> for Keys {
     fn from(name: String) -> Self {
         Self::collect([name.as_str()])

@@ -2,6 +2,7 @@
 
 use super::TapRouter;
 use crate::config::Config;
+use crate::predicate::plain_name;
 use tracing_core::LevelFilter;
 
 /// Sets up a [`TapRouter`]; made by [`TapRouter::builder`].
@@ -27,7 +28,7 @@ impl TapRouterBuilder {
     /// Keeps only these fields of spans, and then at any level; default: all fields of tracked spans.
     #[must_use]
     pub fn capture_fields<N: Into<String>>(mut self, names: impl IntoIterator<Item = N>) -> Self {
-        self.0.capture_fields = Some(names.into_iter().map(|name| name.into().into()).collect());
+        self.0.capture_fields = Some(names.into_iter().map(|name| plain_name(&name.into()).into()).collect());
         self
     }
 
@@ -43,7 +44,7 @@ impl TapRouterBuilder {
     /// Text inside messages and inside what a struct's `Debug` prints is not searched.
     #[must_use]
     pub fn redact_fields<N: Into<String>>(mut self, names: impl IntoIterator<Item = N>) -> Self {
-        self.0.redact_fields = names.into_iter().map(|name| name.into().into()).collect();
+        self.0.redact_fields = names.into_iter().map(|name| plain_name(&name.into()).into()).collect();
         self
     }
 

@@ -40,6 +40,8 @@ pub(super) fn start(core: &Arc<Core>) {
     };
     if let Ok(handle) = std::thread::Builder::new().name(THREAD_NAME.to_owned()).spawn(run) {
         core.shared.inbox.set_thread(handle.thread().clone());
+        // Whoever left something before could not wake it.
+        core.shared.inbox.wake();
     }
 }
 
@@ -113,7 +115,7 @@ fn rebuild(core: &Core) -> bool {
         });
     }
     #[cfg(feature = "log")]
-    core.log_level.follow(core.shared.snapshot.load().level());
+    super::log_level::follow(core.shared.router, core.shared.snapshot.load().level());
     was_alone
 }
 
@@ -125,8 +127,12 @@ pub(super) fn hides_levels(core: &Core) -> bool {
     core.live_instances().iter().any(|instance| LevelFilter::current() < instance.max_level_hint())
 }
 
-/// Repairs callsites that were being registered during a rebuild: nothing wanted may be left at `never`.
+/// Repairs callsites that were being registered during a rebuild: nothing wanted may be left at `never`. While no
+/// session is open there is nothing to repair, and what a global filter hides is to cost nothing again.
 fn settle(core: &Core) {
+    if core.shared.snapshot.load().verbosity == 0 {
+        return;
+    }
     for instance in core.live_instances() {
         for metadata in wanted(&instance) {
             metadata.callsite().0.set_interest(Interest::sometimes());

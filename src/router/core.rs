@@ -23,8 +23,6 @@ use tracing_core::dispatcher;
 #[derive(Debug)]
 pub(crate) struct Core {
     pub(super) shared: Arc<Shared>,
-    #[cfg(feature = "log")]
-    pub(super) log_level: super::log_level::LogLevel,
     /// Held for as long as it takes to replace the snapshot; never while anybody else's code runs.
     state: Mutex<State>,
     /// Held while the control thread is started, so that there is one.
@@ -37,6 +35,8 @@ pub(crate) struct Core {
 struct State {
     registry: Registry,
     instances: Vec<Weak<Instance>>,
+    /// How many sessions have been opened so far.
+    opened: u64,
     /// Sessions that are closed and not freed yet: somebody may still be reading them.
     closed: Vec<Weak<OpenSession>>,
     /// The sum over sessions that have been freed.
@@ -48,8 +48,6 @@ impl Core {
         Self {
             budget: Arc::new(Budget::new(config.max_buffered_bytes)),
             shared: Arc::new(Shared::new(config)),
-            #[cfg(feature = "log")]
-            log_level: Default::default(),
             state: Mutex::default(),
             starting: Mutex::default(),
             last_session: AtomicU64::new(0),
@@ -78,6 +76,7 @@ impl Core {
         if state.registry.sessions().len() >= max_sessions {
             return None;
         }
+        state.opened += 1;
         self.publish(&mut state, |registry| registry.open(&session));
         drop(state);
         self.make_known(&session);
@@ -230,7 +229,7 @@ impl Core {
         state.registry.sessions().chain(&closed).for_each(|session| events.add(&session.stats()));
         RouterStats {
             open_sessions: state.registry.sessions().len(),
-            opened_sessions: self.last_session.load(Ordering::Relaxed),
+            opened_sessions: state.opened,
             events,
             suppressed: self.shared.suppressed(),
         }
@@ -258,6 +257,8 @@ impl Drop for Core {
     fn drop(&mut self) {
         self.shutdown();
         self.shared.inbox.stop();
+        #[cfg(feature = "log")]
+        super::log_level::follow(self.shared.router, tracing_core::LevelFilter::OFF);
     }
 }
 

@@ -156,16 +156,22 @@ impl Inquiry<'_> {
     /// Spans that would match by a field they declare, had they been tracked from their creation.
     fn look_at_spans(&mut self) {
         let config = &self.core.shared.config;
-        let spans = self.callsites.iter().filter(|metadata| metadata.is_span() && !config.always_tracks(metadata));
+        let spans = self.callsites.iter().filter(|metadata| metadata.is_span() && !config.denies(metadata.target()));
         let mut found = Vec::new();
         for metadata in spans {
-            let tested = self.tested_fields().find(|name| declares(metadata, name));
-            found.extend(tested.map(|field| Finding::SpanTooVerbose {
-                span: plain_name(metadata.name()).to_owned(),
-                target: metadata.target().to_owned(),
-                level: metadata.level().to_string(),
-                field: field.to_owned(),
-            }));
+            let Some(field) = self.tested_fields().find(|name| declares(metadata, name)).map(str::to_owned) else {
+                continue;
+            };
+            if !config.captures(&field) {
+                found.push(Finding::FieldNotCaptured { field });
+            } else if !config.always_tracks(metadata) {
+                found.push(Finding::SpanTooVerbose {
+                    span: plain_name(metadata.name()).to_owned(),
+                    target: metadata.target().to_owned(),
+                    level: metadata.level().to_string(),
+                    field,
+                });
+            }
         }
         found.into_iter().for_each(|finding| self.find(finding));
     }

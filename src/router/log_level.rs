@@ -4,24 +4,30 @@ use log::LevelFilter;
 use std::sync::{Mutex, PoisonError};
 use tracing_log::AsLog;
 
-/// What was done to `log::max_level`, so that it can be undone.
-#[derive(Debug, Default)]
-pub(crate) struct LogLevel(Mutex<Option<Raised>>);
+/// The level is the process's, and so is what is known of it.
+static WISHES: Mutex<Wishes> =
+    Mutex::new(Wishes { base: LevelFilter::Off, set: LevelFilter::Off, of_routers: Vec::new() });
 
-#[derive(Clone, Copy, Debug)]
-struct Raised {
-    before: LevelFilter,
-    to: LevelFilter,
+/// What each router with open sessions needs, and what the level was before any of them.
+#[derive(Debug)]
+struct Wishes {
+    base: LevelFilter,
+    set: LevelFilter,
+    of_routers: Vec<(u64, LevelFilter)>,
 }
 
-impl LogLevel {
-    /// Raises the level to what sessions want, or puts it back; not where somebody else has set it meanwhile.
-    pub(crate) fn follow(&self, wanted: tracing_core::LevelFilter) {
-        let mut raised = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let now = log::max_level();
-        let before = raised.filter(|raised| raised.to == now).map_or(now, |raised| raised.before);
-        let to = before.max(wanted.as_log());
-        log::set_max_level(to);
-        *raised = (to != before).then_some(Raised { before, to });
+/// Raises the level to what this router's sessions want, or gives up its part in it; the last one puts the level
+/// back. Where somebody else has set the level meanwhile, theirs is what it goes back to.
+pub(super) fn follow(router: u64, wanted: tracing_core::LevelFilter) {
+    let mut wishes = WISHES.lock().unwrap_or_else(PoisonError::into_inner);
+    let now = log::max_level();
+    if wishes.of_routers.is_empty() || now != wishes.set {
+        wishes.base = now;
     }
+    wishes.of_routers.retain(|(of, _)| *of != router);
+    if wanted != tracing_core::LevelFilter::OFF {
+        wishes.of_routers.push((router, wanted.as_log()));
+    }
+    wishes.set = wishes.of_routers.iter().map(|(_, level)| *level).fold(wishes.base, Ord::max);
+    log::set_max_level(wishes.set);
 }

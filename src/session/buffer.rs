@@ -9,7 +9,7 @@ use std::sync::Arc;
 const MAX_SPARE_EVENTS: usize = 256;
 
 /// A larger event is freed rather than kept.
-const MAX_SPARE_EVENT_BYTES: usize = 2 << 10;
+const MAX_SPARE_EVENT_BYTES: usize = 4 << 10;
 
 /// The ring of a session, and the events it is done with.
 ///

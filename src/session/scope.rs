@@ -23,7 +23,14 @@ pub(crate) struct Scope {
     /// The verbosity up to which something may match here without help of the callsite; 0: nothing can.
     pub(crate) verbosity: u8,
     pub(crate) candidates: Box<[Candidate]>,
-    spans: OnceBox<Arc<[Arc<CapturedSpan>]>>,
+    spans: OnceBox<CapturedSpans>,
+}
+
+/// The spans around an event as it shows them, root first, and the bytes they hold in memory.
+#[derive(Debug)]
+pub(crate) struct CapturedSpans {
+    pub(crate) spans: Arc<[Arc<CapturedSpan>]>,
+    pub(crate) bytes: usize,
 }
 
 /// What a scope was decided from. It holds while the epoch and the counts of its tree's records do.
@@ -69,12 +76,17 @@ impl Scope {
             candidates.extend(Candidate::indexed(&session, chain));
         }
         let counted = candidates.iter().filter(|candidate| candidate.standing != Standing::NeedsKey);
+        let spans = OnceBox::new();
+        if !candidates.is_empty() {
+            // From the very chain that was tested: an event must show what it matched by.
+            let _ = spans.set(Box::new(CapturedSpans::new(chain)));
+        }
         Self {
             stamp,
             key_generation: snapshot.names.generation,
             verbosity: counted.map(|candidate| candidate.verbosity).max().unwrap_or(0),
             candidates: candidates.into(),
-            spans: OnceBox::new(),
+            spans,
         }
     }
 
@@ -84,8 +96,14 @@ impl Scope {
     }
 
     /// The spans as events in this scope show them, root first, made from `chain` when first needed.
-    pub(crate) fn captured_spans(&self, chain: impl FnOnce() -> Chain) -> Arc<[Arc<CapturedSpan>]> {
-        Arc::clone(self.spans.get_or_init(|| Box::new(chain().into_iter().rev().collect())))
+    pub(crate) fn captured_spans(&self, chain: impl FnOnce() -> Chain) -> &CapturedSpans {
+        self.spans.get_or_init(|| Box::new(CapturedSpans::new(&chain())))
+    }
+}
+
+impl CapturedSpans {
+    fn new(chain: &[Arc<CapturedSpan>]) -> Self {
+        Self { spans: chain.iter().rev().cloned().collect(), bytes: chain.iter().map(|span| span.held_bytes()).sum() }
     }
 }
 

@@ -36,9 +36,9 @@ pub(crate) struct Snapshot {
 }
 
 /// The names that predicates of open sessions test, by what a callsite or a record that bears one may change.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Names {
-    /// Changes whenever what follows does, and names it in callsites' words.
+    /// Changes whenever what follows does, and names it in callsites' words; from 1, since a new word has 0.
     pub(crate) generation: u32,
     /// Keys of the index.
     pub(crate) index: FxHashSet<Box<str>>,
@@ -84,6 +84,18 @@ impl Snapshot {
     /// Whether some session could match an event with this level and target.
     pub(crate) fn admits(&self, level: Level, target: &str) -> bool {
         verbosity_of(level) <= self.verbosity && reach_admits(&self.reach, level, target)
+    }
+}
+
+impl Default for Names {
+    fn default() -> Self {
+        Self {
+            generation: 1,
+            index: FxHashSet::default(),
+            linear: FxHashSet::default(),
+            beside_index: FxHashSet::default(),
+            spans: FxHashSet::default(),
+        }
     }
 }
 

@@ -11,6 +11,7 @@ use std::sync::Arc;
 #[non_exhaustive]
 pub enum Item {
     /// An event that matched.
+    #[non_exhaustive]
     Event {
         /// The session it matched.
         session: SessionId,

@@ -49,8 +49,8 @@ pub struct EventStream {
     last: Option<Arc<CapturedEvent>>,
     announced: u64,
     sequence: u64,
-    /// Whether `Ended` was given.
-    is_over: bool,
+    /// The reason that was given with `Ended`; nothing follows it.
+    over: Option<EndReason>,
 }
 
 /// Why [`EventStream::try_recv`] gave nothing.
@@ -72,7 +72,7 @@ pub(crate) trait Home: Send + Sync {
 
 impl EventStream {
     pub(crate) fn new(session: Arc<OpenSession>, home: Arc<dyn Home>) -> Self {
-        Self { session: Some(session), home, held: None, last: None, announced: 0, sequence: 0, is_over: false }
+        Self { session: Some(session), home, held: None, last: None, announced: 0, sequence: 0, over: None }
     }
 
     /// Gives everything available now and never blocks.
@@ -97,7 +97,7 @@ impl EventStream {
     /// # Errors
     /// `Empty` where there is none now, `Ended` where there will be none.
     pub fn try_recv(&mut self) -> Result<Item, TryRecvError> {
-        self.next_item().ok_or(if self.is_over { TryRecvError::Ended } else { TryRecvError::Empty })
+        self.next_item().ok_or(if self.over.is_some() { TryRecvError::Ended } else { TryRecvError::Empty })
     }
 
     /// Waits for the next item; nothing once the stream is over. Cancel safe.
@@ -138,15 +138,24 @@ impl EventStream {
     }
 
     fn poll_item(&mut self, context: &Context<'_>) -> Poll<Option<Item>> {
-        if self.is_over {
+        if self.over.is_some() {
             return Poll::Ready(None);
         }
         let session = Arc::clone(self.session.as_ref().expect("the session is taken out by `drop` alone"));
         session.reader.poll(context, || self.next_item()).map(Some)
     }
 
+    /// Why the stream is over, once `Ended` was given.
+    pub(crate) fn end_reason(&self) -> Option<EndReason> {
+        self.over
+    }
+
     fn next_item(&mut self) -> Option<Item> {
         self.recycle_last();
+        if self.over.is_some() {
+            // What was being pushed when the session ended is no part of it; dropping the stream counts it.
+            return None;
+        }
         if let Some(event) = self.held.take() {
             return Some(self.number(event));
         }
@@ -194,7 +203,8 @@ impl EventStream {
     }
 
     fn end(&mut self, reason: EndReason) -> Option<Item> {
-        (!std::mem::replace(&mut self.is_over, true)).then_some(Item::Ended(reason))
+        self.over = Some(reason);
+        Some(Item::Ended(reason))
     }
 }
 

@@ -16,7 +16,7 @@ use tracing_core::Level;
 impl<'de> Deserialize<'de> for Item {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         Ok(match Line::deserialize(deserializer)? {
-            Line::Event { session, sequence, event } => Self::Event { session, sequence, event: Arc::new(event) },
+            Line::Event { session, sequence, event } => Self::Event { session, sequence, event: event.into() },
             Line::Lost(lost) => Self::Lost(lost),
             Line::Ended { reason } => Self::Ended(reason),
         })
@@ -30,7 +30,7 @@ enum Line {
         session: SessionId,
         sequence: u64,
         #[serde(flatten)]
-        event: CapturedEvent,
+        event: Box<CapturedEvent>,
     },
     Lost(Lost),
     Ended {
@@ -78,6 +78,7 @@ impl From<EventKeys> for CapturedEvent {
             message: keys.fields.message_text(),
             fields: keys.fields,
             spans: keys.spans.into_iter().map(Arc::new).collect(),
+            span_bytes: 0,
         }
     }
 }
