@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Everything an ordinary change needs, on a fresh machine with only Rust and apt: installs what is missing, then runs
-# formatting, lints, tests, doc tests, docs, examples, the fuzz corpus and the demo.
+# formatting, lints, tests, doc tests, docs, examples, the fuzz corpus, the instructions of every path and the demo.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -8,6 +8,7 @@ step() { printf '\n== %s\n' "$*"; }
 
 step "what is needed"
 command -v cc >/dev/null || { apt-get update -qq && apt-get install -y -qq gcc libc6-dev; }
+command -v valgrind >/dev/null || { apt-get update -qq && apt-get install -y -qq valgrind; }
 rustup component add rustfmt clippy >/dev/null 2>&1 || true
 cargo fmt --version && cargo clippy --version
 cargo nextest --version >/dev/null 2>&1 || cargo install --locked cargo-nextest
@@ -39,6 +40,9 @@ done
 
 step "benches build, and one path runs"
 cargo bench --quiet --bench paths -- "idle: disabled event"
+
+step "instructions of every path, against their bounds"
+cargo bench --quiet --bench paths -- --instructions
 
 step "the demo, for two seconds"
 cargo run --quiet --release --features cli -- demo --connections 200 --seconds 2 | tail -n 12

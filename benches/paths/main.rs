@@ -1,10 +1,15 @@
 //! What a producer pays on every path, beside the same without the router and beside what others would take.
 //!
-//! `cargo bench --bench paths [-- PART OF A NAME]` prints times.
+//! `cargo bench --bench paths [-- PART OF A NAME]` prints times. They depend on the machine and its mood; instructions
+//! do not: `cargo bench --bench paths -- --instructions` counts those under valgrind and fails past a bound, and
+//! `-- --record` takes today's counts for the bounds of tomorrow. PERFORMANCE.md tells the method.
 
+mod bounds;
 mod busy;
+mod callgrind;
 mod callsites;
 mod forms;
+mod instructions;
 mod measure;
 mod operations;
 mod paths;
@@ -14,6 +19,7 @@ mod sessions;
 mod table;
 mod threads;
 
+use std::process::ExitCode;
 use table::Table;
 
 /// Odd, so that there is a middle one.
@@ -25,11 +31,14 @@ const TABLES: &[Table] = &[
     Table { title: "others", unit: "ns/op", rows: peers::PEERS },
 ];
 
-fn main() {
+fn main() -> ExitCode {
     let arguments: Vec<_> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["--child", name, variant] => table::measure(TABLES, name, variant),
+        ["--instructions"] => return instructions::check(),
+        ["--record"] => instructions::record(),
         [] => table::print(TABLES, "", ROUNDS),
         [name, ..] => table::print(TABLES, name, ROUNDS),
     }
+    ExitCode::SUCCESS
 }
