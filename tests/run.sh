@@ -40,6 +40,7 @@ done
 
 step "benches build, and one path runs"
 cargo bench --quiet --bench paths -- "idle: disabled event"
+cargo bench --quiet --bench memory
 
 step "instructions of every path, against their bounds"
 cargo bench --quiet --bench paths -- --instructions
