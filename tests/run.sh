@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Everything an ordinary change needs, on a fresh machine with only Rust and apt: installs what is missing, then runs
-# formatting, lints, tests, doc tests, docs, examples, the fuzz corpus and the demo. Stops at the first that fails.
+# formatting, lints, tests, doc tests, docs, examples, the fuzz corpus, the instructions of every path
+# and the demo. Stops at the first that fails.
 set -Eeuo pipefail
 cd "$(dirname "$0")/.."
 
@@ -29,6 +30,7 @@ toolchain_component() {
 step "what is needed"
 has cargo || missing "Rust" "see https://rustup.rs"
 has cc || apt_install gcc libc6-dev
+has valgrind || apt_install valgrind
 toolchain_component fmt rustfmt rustfmt
 toolchain_component clippy clippy rust-clippy
 # Built for what it is needed for here: without optimisation, it is there in a fraction of the time. The version is one
@@ -66,6 +68,10 @@ done
 
 step "benches build, and one path runs"
 cargo bench --quiet --bench paths -- "idle: disabled event"
+cargo bench --quiet --bench memory
+
+step "instructions of every path, against their bounds"
+cargo bench --quiet --bench paths -- --instructions
 
 step "the demo, for two seconds"
 cargo build --quiet --release --features cli

@@ -1,47 +1,44 @@
-//! Nanoseconds per operation on every path of a producer, beside the same without the router.
+//! What a producer pays on every path, beside the same without the router and beside what others would take.
 //!
-//! Each measurement is a process of its own, since `tracing`'s state is the process's; the two variants of a path
-//! run in alternation, and what is printed are medians over those runs. `cargo bench --bench paths [-- NAME]`.
+//! `cargo bench --bench paths [-- PART OF A NAME]` prints times. They depend on the machine and its mood; instructions
+//! do not: `cargo bench --bench paths -- --instructions` counts those under valgrind and fails past a bound, and
+//! `-- --record` takes today's counts for the bounds of tomorrow. PERFORMANCE.md tells the method.
 
+mod bounds;
+mod busy;
+mod callgrind;
 mod callsites;
 mod forms;
+mod instructions;
 mod measure;
+mod operations;
 mod paths;
+mod peers;
+mod service;
+mod sessions;
+mod table;
+mod threads;
 
-use measure::median;
-use paths::{PATHS, Path};
-use std::process::Command;
+use std::process::ExitCode;
+use table::Table;
 
+/// Odd, so that there is a middle one.
 const ROUNDS: usize = 7;
 
-fn main() {
+const TABLES: &[Table] = &[
+    Table { title: "path", unit: "ns/op", rows: paths::PATHS },
+    Table { title: "two cores", unit: "events/µs", rows: threads::THREADS },
+    Table { title: "others", unit: "ns/op", rows: peers::PEERS },
+];
+
+fn main() -> ExitCode {
     let arguments: Vec<_> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-        ["--child", name, variant] => {
-            let path = PATHS.iter().find(|path| path.name == name).expect("the parent names paths that exist");
-            let run = if variant == "tap" { path.tap } else { path.bare };
-            println!("{}", run());
-        }
-        [] => compare("", &PATHS.iter().collect::<Vec<_>>()),
-        [name, ..] => compare(name, &PATHS.iter().filter(|path| path.name.contains(name)).collect::<Vec<_>>()),
+        ["--child", name, variant] => table::measure(TABLES, name, variant),
+        ["--instructions"] => return instructions::check(),
+        ["--record"] => instructions::record(),
+        [] => table::print(TABLES, "", ROUNDS),
+        [name, ..] => table::print(TABLES, name, ROUNDS),
     }
-}
-
-fn compare(filter: &str, paths: &[&Path]) {
-    assert!(!paths.is_empty(), "no path is called {filter:?}");
-    println!("{:<44} {:>12} {:>12} {:>8}   beside", "path", "ns/op", "beside ns", "ratio");
-    for path in paths {
-        let rounds: Vec<_> = (0..ROUNDS).map(|_| (child(path.name, "tap"), child(path.name, "bare"))).collect();
-        let tap = median(rounds.iter().map(|round| round.0).collect());
-        let bare = median(rounds.iter().map(|round| round.1).collect());
-        let ratio = median(rounds.iter().map(|round| round.0 / round.1).collect());
-        println!("{:<44} {tap:>12.2} {bare:>12.2} {ratio:>8.3}   {}", path.name, path.beside);
-    }
-}
-
-fn child(name: &str, variant: &str) -> f64 {
-    let executable = std::env::current_exe().expect("a bench is a file");
-    let output = Command::new(executable).args(["--child", name, variant]).output().expect("a bench can start itself");
-    assert!(output.status.success(), "{name} {variant}: {}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8_lossy(&output.stdout).trim().parse().expect("a child prints one number")
+    ExitCode::SUCCESS
 }

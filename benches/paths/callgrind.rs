@@ -1,0 +1,58 @@
+//! One child under valgrind's callgrind, and what it counted.
+
+use crate::measure::CALLS;
+use crate::table::{Path, Variant};
+use std::path::PathBuf;
+use std::process::Command;
+use std::{env, fs, process};
+
+/// Enough that growth of some table now and then does not show, and done in a fraction of a second.
+const CALLS_COUNTED: u64 = 2_000;
+
+/// Only what the measuring thread executes inside this function is counted: other threads, the start of the process
+/// and opening of sessions are not.
+const COUNTED: &str = "*measure::counted*";
+
+/// Instructions per call: from what 2 N calls cost, what N cost is taken away, so that nothing else is left.
+pub(crate) fn instructions_per_call(path: &Path, variant: Variant) -> f64 {
+    let [once, twice] = [1, 2].map(|times| instructions(path, variant, times * CALLS_COUNTED));
+    (twice - once) as f64 / CALLS_COUNTED as f64
+}
+
+fn instructions(path: &Path, variant: Variant, calls: u64) -> u64 {
+    let counts = Counts::new(&format!("{}-{}-{calls}", path.name, variant.name()));
+    let output = Command::new("valgrind")
+        .args(["--tool=callgrind", "--fair-sched=yes"])
+        .arg(format!("--toggle-collect={COUNTED}"))
+        .arg(format!("--callgrind-out-file={}", counts.0.display()))
+        .arg(env::current_exe().expect("a bench is a file"))
+        .args(["--child", path.name, variant.name()])
+        .env(CALLS, calls.to_string())
+        .output()
+        .expect("valgrind is installed: apt-get install valgrind");
+    assert!(output.status.success(), "{}: {}", path.name, String::from_utf8_lossy(&output.stderr));
+    counts.total()
+}
+
+/// The file of one child's counts, removed afterwards.
+struct Counts(PathBuf);
+
+impl Counts {
+    fn new(name: &str) -> Self {
+        let name: String = name.chars().filter(char::is_ascii_alphanumeric).collect();
+        Self(env::temp_dir().join(format!("tracing-tap-callgrind-{}-{name}", process::id())))
+    }
+
+    fn total(&self) -> u64 {
+        let text = fs::read_to_string(&self.0).expect("callgrind writes what it counted");
+        let total = text.lines().find_map(|line| line.strip_prefix("totals: ")).expect("the counts have a total");
+        total.trim().parse().expect("a total is a number")
+    }
+}
+
+impl Drop for Counts {
+    fn drop(&mut self) {
+        // What cannot be removed does no harm there.
+        let _ = fs::remove_file(&self.0);
+    }
+}

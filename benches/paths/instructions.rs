@@ -1,0 +1,129 @@
+//! The check that noise cannot fool: instructions per call of each path, held against a bound.
+
+use crate::bounds::RECORDED;
+use crate::callgrind::instructions_per_call;
+use crate::paths::PATHS;
+use crate::table::{Path, Variant};
+use std::process::ExitCode;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::{fs, thread};
+
+/// How many instructions more than the same program without the router each idle path may take.
+///
+/// A disabled event takes the very same ones: nothing asks the layer. Entering asks it whether a session is open; an
+/// event that another layer prints, whether anything may match. A span is looked at, and its fields are kept.
+const IDLE: &[(&str, u64)] = &[
+    ("idle: disabled event", 0),
+    ("idle: enter and exit", 8),
+    ("idle: event another layer prints", 95),
+    ("idle: span without fields, whole life", 330),
+    ("idle: span with 2 fields, whole life", 1_700),
+    ("idle: INFO span nobody else wants", 2_480),
+];
+
+const TWO_THREADS: &str = "valgrind runs one thread at a time";
+const RARE: &str = "done by the control thread, or too rarely";
+
+const NOT_COUNTED: &[(&str, &str)] = &[
+    ("open: 1,000,000 records/s elsewhere", TWO_THREADS),
+    ("matching, while another core drains", TWO_THREADS),
+    ("matching 100,000/s, an async reader waits", TWO_THREADS),
+    ("watch, 5,000 callsites", RARE),
+    ("one more session of 100,000", RARE),
+    ("one more of 100,000, open and close", RARE),
+    ("100,000 sessions, all opened", RARE),
+];
+
+/// Today's count and this much of it is tomorrow's bound.
+const ROOM_PERCENT: u64 = 8;
+
+const BOUNDS_FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/paths/bounds.rs");
+
+struct Count {
+    path: &'static Path,
+    tap: f64,
+    bare: f64,
+}
+
+/// Counts all paths, prints them, and fails where one is past its bound.
+pub(crate) fn check() -> ExitCode {
+    let counts = count_all();
+    println!("| {:<37} | {:>9} | {:>9} | {:>9} | {:>9} | beside |", "path", "counted", "beside", "more", "bound");
+    println!("|{:-<39}|{:->10}:|{:->10}:|{:->10}:|{:->10}:|--------|", "", "", "", "", "");
+    counts.iter().for_each(|count| println!("{}", count.line()));
+    println!("\nInstructions per call; where it says 100,000 sessions, 1,000 were open. Not counted:");
+    NOT_COUNTED.iter().for_each(|(name, reason)| println!("- {name}: {reason}"));
+    let past: Vec<_> = counts.iter().filter(|count| count.is_past()).collect();
+    for count in &past {
+        eprintln!("past its bound: {}: counted {:.1}, bound {:.1}", count.path.name, count.tap, count.bound());
+    }
+    if past.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// Counts all paths, and writes bounds a little above that.
+pub(crate) fn record() {
+    let counts = count_all();
+    let rows: String = counts.iter().filter(|count| count.allowed().is_none()).map(Count::recorded).collect();
+    let text = fs::read_to_string(BOUNDS_FILE).expect("the bounds are there");
+    let (head, _) = text.split_once("&[\n").or_else(|| text.split_once("&[];")).expect("the bounds are a list");
+    fs::write(BOUNDS_FILE, format!("{head}&[\n{rows}];\n")).expect("the bounds can be written");
+    println!("{rows}");
+}
+
+/// Counts on all cores; counts do not mind company.
+fn count_all() -> Vec<Count> {
+    let counted: Vec<&Path> = PATHS.iter().filter(|path| find(NOT_COUNTED, path.name).is_none()).collect();
+    let (next, counts) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
+    let work = || {
+        // Each index is taken once; nothing else is ordered by it.
+        while let Some(path) = counted.get(next.fetch_add(1, Ordering::Relaxed)) {
+            let count = Count::new(path);
+            counts.lock().expect("no worker panics while it adds").push(count);
+        }
+    };
+    let workers = thread::available_parallelism().map_or(1, usize::from);
+    thread::scope(|scope| (0..workers).for_each(|_| drop(scope.spawn(work))));
+    let mut counts = counts.into_inner().expect("no worker panicked");
+    counts.sort_by_key(|count| PATHS.iter().position(|path| path.name == count.path.name));
+    counts
+}
+
+impl Count {
+    fn new(path: &'static Path) -> Self {
+        let [tap, bare] = [Variant::Tap, Variant::Bare].map(|variant| instructions_per_call(path, variant));
+        Self { path, tap, bare }
+    }
+
+    fn is_past(&self) -> bool {
+        self.tap > self.bound()
+    }
+
+    /// A path that nobody has given a bound yet is past it.
+    fn bound(&self) -> f64 {
+        match self.allowed() {
+            Some(allowed) => self.bare + allowed as f64,
+            None => find(RECORDED, self.path.name).unwrap_or(0) as f64,
+        }
+    }
+
+    /// For an idle path, how much it may take beyond the same without the router.
+    fn allowed(&self) -> Option<u64> {
+        find(IDLE, self.path.name)
+    }
+
+    fn line(&self) -> String {
+        let Self { path, tap, bare } = self;
+        let (more, bound) = (tap - bare, self.bound());
+        format!("| {:<37} | {tap:>9.1} | {bare:>9.1} | {more:>9.1} | {bound:>9.1} | {} |", path.name, path.beside)
+    }
+
+    fn recorded(&self) -> String {
+        let bound = (self.tap * (100 + ROOM_PERCENT) as f64 / 100.0).ceil();
+        format!("    ({:?}, {bound}),\n", self.path.name)
+    }
+}
+
+fn find<T: Copy>(table: &[(&str, T)], name: &str) -> Option<T> {
+    table.iter().find(|row| row.0 == name).map(|row| row.1)
+}

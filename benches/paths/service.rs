@@ -1,0 +1,88 @@
+//! The service under measurement: its own logs, and the router beside them.
+
+use crate::measure::is_counting;
+use std::{fmt, io};
+use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::fmt::format::Writer;
+use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
+use tracing_subscriber::prelude::*;
+use tracing_tap::{EventStream, Predicate, TapRouter};
+
+/// Under valgrind, opening more would take longer than all the rest.
+const MOST_SESSIONS_COUNTED: usize = 1_000;
+
+/// Installs a service's usual subscriber, with the router if there is one.
+pub(crate) fn install(router: Option<&TapRouter>) {
+    install_logging(LevelFilter::INFO, router);
+}
+
+/// Installs logs of this level and more severe, as JSON, written to nowhere.
+pub(crate) fn install_logging(level: LevelFilter, router: Option<&TapRouter>) {
+    let clock = Clock { stands_still: is_counting() };
+    let logs = tracing_subscriber::fmt::layer().json().with_timer(clock).with_writer(io::sink).with_filter(level);
+    match router {
+        Some(router) => tracing_subscriber::registry().with(logs).with(router.layer()).init(),
+        None => tracing_subscriber::registry().with(logs).init(),
+    }
+}
+
+/// The logs' clock. Some digits take more instructions to write than others, so under valgrind it stands still.
+struct Clock {
+    stands_still: bool,
+}
+
+impl FormatTime for Clock {
+    fn format_time(&self, writer: &mut Writer<'_>) -> fmt::Result {
+        if self.stands_still {
+            return writer.write_str("2026-01-01T00:00:00.000000Z");
+        }
+        SystemTime.format_time(writer)
+    }
+}
+
+/// Without a router.
+pub(crate) fn bare(operation: fn() -> f64) -> f64 {
+    install(None);
+    operation()
+}
+
+/// With a router and no session.
+pub(crate) fn idle(operation: fn() -> f64) -> f64 {
+    let router = TapRouter::new();
+    install(Some(&router));
+    operation()
+}
+
+/// With sessions open that are about other users.
+pub(crate) fn elsewhere(sessions: usize, operation: fn() -> f64) -> f64 {
+    let router = TapRouter::new();
+    install(Some(&router));
+    let _streams = open(&router, sessions);
+    operation()
+}
+
+/// With so many sessions open that all want the same user's events, which nobody reads.
+pub(crate) fn matching(sessions: usize, operation: fn() -> f64) -> f64 {
+    let router = TapRouter::new();
+    install(Some(&router));
+    let _streams: Vec<_> = (0..sessions).map(|_| router.watch(Predicate::eq("user", 42))).collect();
+    operation()
+}
+
+/// Prints every event as JSON to nowhere.
+pub(crate) fn json(operation: fn() -> f64) -> f64 {
+    install_logging(LevelFilter::TRACE, None);
+    operation()
+}
+
+/// Where no other layer wants INFO.
+pub(crate) fn silent(router: Option<&TapRouter>, operation: fn() -> f64) -> f64 {
+    install_logging(LevelFilter::ERROR, router);
+    operation()
+}
+
+/// Opens sessions about users that do nothing.
+pub(crate) fn open(router: &TapRouter, sessions: usize) -> Vec<EventStream> {
+    let sessions = if is_counting() { sessions.min(MOST_SESSIONS_COUNTED) } else { sessions };
+    (0..sessions).map(|user| router.watch(Predicate::eq("user", 1_000_000 + user))).collect()
+}
