@@ -15,7 +15,7 @@ use std::{fs, thread};
 /// event that another layer prints, whether anything may match. A span is looked at, and its fields are kept.
 const IDLE: &[(&str, u64)] = &[
     ("idle: disabled event", 0),
-    ("idle: enter and exit", 8),
+    ("idle: enter and exit", 15),
     ("idle: event another layer prints", 95),
     ("idle: span without fields, whole life", 330),
     ("idle: span with 2 fields, whole life", 1_700),
