@@ -10,6 +10,7 @@
 //! a gap in it is exactly what was lost there.
 
 mod item;
+mod linger;
 
 pub use item::{Item, LossReason, Lost};
 
@@ -18,8 +19,10 @@ use crate::event::CapturedEvent;
 use crate::predicate::Predicate;
 use crate::queue::ring::Popped;
 use crate::queue::wait::block_on_ready;
+use crate::session::buffer::Buffer;
 use crate::session::open::OpenSession;
 use crate::session::{EndReason, SessionId, SessionStats};
+use linger::Linger;
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -47,6 +50,7 @@ pub struct EventStream {
     held: Option<Arc<CapturedEvent>>,
     /// The event that was given last. Once its receiver is done with it, its memory goes back to the producers.
     last: Option<Arc<CapturedEvent>>,
+    linger: Linger,
     announced: u64,
     sequence: u64,
     /// The reason that was given with `Ended`; nothing follows it.
@@ -72,7 +76,16 @@ pub(crate) trait Home: Send + Sync {
 
 impl EventStream {
     pub(crate) fn new(session: Arc<OpenSession>, home: Arc<dyn Home>) -> Self {
-        Self { session: Some(session), home, held: None, last: None, announced: 0, sequence: 0, over: None }
+        Self {
+            session: Some(session),
+            home,
+            held: None,
+            last: None,
+            linger: Linger::No,
+            announced: 0,
+            sequence: 0,
+            over: None,
+        }
     }
 
     /// Gives everything available now and never blocks.
@@ -141,8 +154,18 @@ impl EventStream {
         if self.over.is_some() {
             return Poll::Ready(None);
         }
+        if self.linger != Linger::No && !self.has_news() && self.linger.look_again(context.waker()) {
+            return Poll::Pending;
+        }
         let session = Arc::clone(self.session.as_ref().expect("the session is taken out by `drop` alone"));
         session.reader.poll(context, || self.next_item()).map(Some)
+    }
+
+    /// Whether there may be an item. Unlike a look for one, this gives no room back that producers will want at once.
+    fn has_news(&self) -> bool {
+        let session = self.session();
+        let buffer_has = |buffer: &Buffer| buffer.len() > 0 || buffer.lost() > self.announced;
+        self.held.is_some() || session.ended().is_some() || session.buffer().is_some_and(buffer_has)
     }
 
     /// Why the stream is over, once `Ended` was given.
@@ -185,6 +208,7 @@ impl EventStream {
     fn number(&mut self, event: Arc<CapturedEvent>) -> Item {
         let sequence = self.sequence;
         self.sequence += 1;
+        self.linger = Linger::HasRead;
         self.last = Some(Arc::clone(&event));
         Item::Event { session: self.id(), sequence, event }
     }
