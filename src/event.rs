@@ -29,8 +29,8 @@ pub struct CapturedEvent {
     /// The text of a message that is not text itself (`message = 42`); empty otherwise.
     pub(crate) message: Option<Box<str>>,
     pub(crate) spans: Arc<[Arc<CapturedSpan>]>,
-    /// Bytes the spans hold in memory; known where the event was captured.
-    pub(crate) span_bytes: usize,
+    /// Bytes held in memory; known where the event was captured.
+    pub(crate) held_bytes: usize,
 }
 
 /// One span of an event's scope, with its fields as they were when the event happened.
@@ -63,7 +63,7 @@ impl CapturedEvent {
             fields: Fields::default(),
             message: None,
             spans,
-            span_bytes: 0,
+            held_bytes: 0,
         }
     }
 
@@ -138,11 +138,16 @@ impl CapturedEvent {
         self.thread.as_deref()
     }
 
-    /// Bytes this event holds in memory. Each event answers for its spans, though they may be shared: a ring may be
-    /// all that keeps them, and then one event is enough.
+    /// Bytes this event holds in memory, its spans included: each event answers for them, though they may be shared. A
+    /// ring may be all that keeps them, and then one event is enough.
     pub(crate) fn held_bytes(&self) -> usize {
-        let own = size_of::<Self>() + self.fields.heap_bytes() + self.message.as_deref().map_or(0, str::len);
-        own + self.span_bytes
+        self.held_bytes
+    }
+
+    /// Adds up what the event holds, once it is written.
+    pub(crate) fn weigh(&mut self, span_bytes: usize) {
+        let message_bytes = self.message.as_deref().map_or(0, str::len);
+        self.held_bytes = size_of::<Self>() + self.fields.heap_bytes() + message_bytes + span_bytes;
     }
 }
 

@@ -41,12 +41,12 @@ fn write(captured: &mut CapturedEvent, event: &Event<'_>, facts: &Facts<'_>, spa
     if !Arc::ptr_eq(&captured.spans, &spans.spans) {
         captured.spans = Arc::clone(&spans.spans);
     }
-    captured.span_bytes = spans.bytes;
     let mut sink = EventSink { fields: &mut captured.fields.0, written: 0, facts, config };
     event.record(&mut Visitor { sink: &mut sink, max_value_bytes: config.max_value_bytes });
     let written = sink.written;
     captured.fields.0.truncate(written);
     captured.message = captured.fields.message_text();
+    captured.weigh(spans.bytes);
 }
 
 /// The fields a new span keeps. Formats its values: the caller holds the guard.

@@ -172,8 +172,13 @@ impl Incoming<'_> {
     /// The sessions that the scope has not ruled out and that the event matches.
     fn matching_in_scope(&self, scope: &Scope) -> Matched {
         let verbosity = verbosity_of(*self.event.metadata().level());
-        let candidates = scope.candidates.iter().filter(|candidate| candidate.verbosity >= verbosity);
-        candidates.filter_map(|candidate| self.match_candidate(candidate)).collect()
+        let mut matched = Matched::new();
+        for candidate in scope.candidates.iter().filter(|candidate| candidate.verbosity >= verbosity) {
+            if let Some(session) = self.match_candidate(candidate) {
+                matched.push(session);
+            }
+        }
+        matched
     }
 
     fn match_candidate(&self, candidate: &Candidate) -> Option<Arc<OpenSession>> {

@@ -63,7 +63,7 @@ pub(crate) fn example_event() -> CapturedEvent {
             span("message", fields([("kind", "subscribe".into())])),
             span("flush", Fields::default()),
         ]),
-        span_bytes: 0,
+        held_bytes: 0,
     }
 }
 

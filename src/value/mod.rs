@@ -167,9 +167,14 @@ impl Value {
         }
     }
 
-    /// Becomes another value; a text is written over a text where it was, without an allocation if there is room.
+    /// Becomes another value. One of the same kind is written over the old one: a text where it was, without an
+    /// allocation if there is room.
     pub(crate) fn assign(&mut self, value: ValueRef<'_>) {
         match (&mut *self, value) {
+            (Self::I64(old), ValueRef::I64(new)) => *old = new,
+            (Self::U64(old), ValueRef::U64(new)) => *old = new,
+            (Self::F64(old), ValueRef::F64(new)) => *old = new,
+            (Self::Bool(old), ValueRef::Bool(new)) => *old = new,
             (Self::Str(old), ValueRef::Str(new))
             | (Self::Debug(old), ValueRef::Debug(new))
             | (Self::Error(old), ValueRef::Error(new)) => old.assign(new),

@@ -78,7 +78,7 @@ impl From<EventKeys> for CapturedEvent {
             message: keys.fields.message_text(),
             fields: keys.fields,
             spans: keys.spans.into_iter().map(Arc::new).collect(),
-            span_bytes: 0,
+            held_bytes: 0,
         }
     }
 }

@@ -26,7 +26,7 @@ fn event<const N: usize>(values: [(&'static str, Value); N]) -> CapturedEvent {
         fields: fields(values),
         message: None,
         spans: Arc::new([]),
-        span_bytes: 0,
+        held_bytes: 0,
     }
 }
 
