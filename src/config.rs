@@ -16,6 +16,7 @@ pub(crate) struct Config {
     pub(crate) deny_targets: Vec<Box<str>>,
     pub(crate) redact_fields: FxHashSet<Box<str>>,
     pub(crate) max_value_bytes: usize,
+    pub(crate) max_event_fields: usize,
     pub(crate) max_sessions: usize,
     pub(crate) max_buffered_bytes: usize,
 }
@@ -28,6 +29,7 @@ impl Default for Config {
             deny_targets: Vec::new(),
             redact_fields: FxHashSet::default(),
             max_value_bytes: 8 << 10,
+            max_event_fields: 64,
             max_sessions: 64,
             max_buffered_bytes: 64 << 20,
         }
@@ -40,11 +42,13 @@ impl Config {
         target_within(target, AUDIT_TARGET) || self.deny_targets.iter().any(|prefix| target_within(target, prefix))
     }
 
+    #[inline]
     pub(crate) fn redacts(&self, field: &str) -> bool {
         !self.redact_fields.is_empty() && self.redact_fields.contains(field)
     }
 
     /// Whether a span's field of this name is kept.
+    #[inline]
     pub(crate) fn captures(&self, field: &str) -> bool {
         self.capture_fields.as_ref().is_none_or(|names| names.contains(field))
     }

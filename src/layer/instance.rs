@@ -171,7 +171,7 @@ impl Instance {
     {
         let Some(span) = self.spans.get(id).filter(|span| span.is_visible()) else { return };
         let Some(guard) = Guard::enter() else { return };
-        let recorded = capture::recorded_fields(record, &self.shared.config);
+        let recorded = capture::recorded_fields(record, span.metadata(), &self.shared.config);
         drop(guard);
         let replaced = span.record(&recorded);
         let tree = self.ancestry(&span, context).tree;
@@ -291,6 +291,6 @@ fn decides(snapshot: &Snapshot, recorded: &Fields, replaced: &[Value]) -> bool {
         names.linear.contains(name)
             || names.beside_index.contains(name)
             || names.index.contains(name)
-                && std::iter::once(value).chain(replaced).any(|value| snapshot.index_holds(name, value))
+                && std::iter::once(value).chain(replaced.iter().map(Value::view)).any(|value| snapshot.index_holds(name, value))
     })
 }

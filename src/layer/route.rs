@@ -6,7 +6,7 @@ use super::facts::Facts;
 use super::instance::Instance;
 use super::span::Span;
 use super::thread::{self, Decision};
-use super::visit::{Sink, Visitor};
+use super::visit::{Named, Sink, Visitor};
 use crate::config::Config;
 use crate::event::CapturedEvent;
 use crate::guard::Guard;
@@ -250,11 +250,11 @@ struct IndexSink<'a> {
 }
 
 impl Sink for IndexSink<'_> {
-    fn wants(&mut self, name: &'static str) -> bool {
+    fn wants(&mut self, Named { name, .. }: Named) -> bool {
         self.snapshot.names.index.contains(name) && self.incoming.shows(name)
     }
 
-    fn take(&mut self, name: &'static str, value: ValueRef<'_>) {
+    fn take(&mut self, Named { name, .. }: Named, value: ValueRef<'_>) {
         value.with_canonical(|text| extend_from_index(&mut self.found, self.snapshot, name, text));
     }
 }
@@ -267,11 +267,11 @@ struct TestSink<'a> {
 }
 
 impl Sink for TestSink<'_> {
-    fn wants(&mut self, name: &'static str) -> bool {
+    fn wants(&mut self, Named { name, .. }: Named) -> bool {
         self.tests.iter().any(|test| test.field().is_some_and(|test| test.names(name))) && self.incoming.shows(name)
     }
 
-    fn take(&mut self, name: &'static str, value: ValueRef<'_>) {
+    fn take(&mut self, Named { name, .. }: Named, value: ValueRef<'_>) {
         for (number, test) in self.tests.iter().enumerate() {
             if test.field().is_some_and(|test| test.names(name) && test.accepts(value)) {
                 self.satisfied.insert(number);

@@ -119,7 +119,7 @@ impl Span {
             *fields = SpanFields::Own(captured.fields.clone());
         }
         let SpanFields::Own(own) = &mut *fields else { return Vec::new() };
-        recorded.0.iter().filter_map(|(name, value)| own.set(name.clone(), value.clone())).collect()
+        own.set_all(recorded)
     }
 
     /// The span as events captured now show it, shared with those before it where nothing was recorded since.
@@ -127,12 +127,15 @@ impl Span {
         let mut fields = lock(&self.fields);
         let captured = match &mut *fields {
             SpanFields::Captured(captured) => return Arc::clone(captured),
-            SpanFields::Own(own) => Arc::new(CapturedSpan {
-                name: Cow::Borrowed(self.name()),
-                level: *self.metadata.level(),
-                target: Cow::Borrowed(self.metadata.target()),
-                fields: std::mem::take(own),
-            }),
+            SpanFields::Own(own) => {
+                own.keep_last();
+                Arc::new(CapturedSpan {
+                    name: Cow::Borrowed(self.name()),
+                    level: *self.metadata.level(),
+                    target: Cow::Borrowed(self.metadata.target()),
+                    fields: std::mem::take(own),
+                })
+            }
         };
         *fields = SpanFields::Captured(Arc::clone(&captured));
         captured

@@ -177,7 +177,7 @@ pub(crate) fn satisfied_by_spans(compiled: &Compiled, chain: &[Arc<CapturedSpan>
 
 fn span_satisfies(span: &CapturedSpan, test: &Test) -> bool {
     match test {
-        Test::Field(test) => span.fields().any(|(name, value)| test.names(name) && test.accepts(value.view())),
+        Test::Field(test) => span.fields.iter().any(|(name, value)| test.names(name) && test.accepts(value)),
         Test::Span(name) => span.name() == &**name,
         _ => false,
     }
@@ -189,9 +189,9 @@ fn indexed_sessions(snapshot: &Snapshot, chain: &[Arc<CapturedSpan>]) -> Session
     if snapshot.names.index.is_empty() {
         return found;
     }
-    for (name, value) in chain.iter().flat_map(|span| span.fields()) {
+    for (name, value) in chain.iter().flat_map(|span| span.fields.iter()) {
         if snapshot.names.index.contains(name) {
-            value.view().with_canonical(|text| extend_from_index(&mut found, snapshot, name, text));
+            value.with_canonical(|text| extend_from_index(&mut found, snapshot, name, text));
         }
     }
     found
