@@ -54,12 +54,14 @@ impl Config {
     }
 
     /// Whether spans of this callsite are tracked even while no session is open.
+    #[inline]
     pub(crate) fn always_tracks(&self, metadata: &Metadata<'_>) -> bool {
         let by_level = verbosity_of(*metadata.level()) <= verbosity_of_filter(self.span_level);
         (by_level || self.capture_fields.is_some() && self.keeps_fields_of(metadata)) && !self.denies(metadata.target())
     }
 
     /// Whether spans of this callsite declare a field that is kept.
+    #[inline]
     pub(crate) fn keeps_fields_of(&self, metadata: &Metadata<'_>) -> bool {
         match &self.capture_fields {
             None => !metadata.fields().is_empty(),

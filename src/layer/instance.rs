@@ -3,7 +3,8 @@
 use super::callsite::{Callsites, key_of};
 use super::capture;
 use super::facts::Facts;
-use super::span::{Ancestry, Span, Spans};
+use super::span::{Ancestry, Span};
+use super::table::Spans;
 use super::thread::{self, Asker};
 use super::tree::{NO_TREE, Trees};
 use crate::event::Fields;
@@ -102,7 +103,7 @@ impl Instance {
 
     /// Frees what spans remember of scopes that no session needs any more.
     pub(crate) fn clear_scopes(&self) {
-        for span in self.spans.all() {
+        for span in self.spans.known() {
             span.clear_scope();
         }
     }
@@ -152,8 +153,7 @@ impl Instance {
         {
             Callsites::note_parent(word, attributes.is_contextual());
         }
-        let tracked = config.always_tracks(metadata) || epoch != 0 && self.wants(metadata);
-        if !tracked || !config.keeps_fields_of(metadata) {
+        if !config.keeps_fields_of(metadata) || !config.always_tracks(metadata) && !(epoch != 0 && self.wants(metadata)) {
             return;
         }
         // A span made by code that formats a value for us is not kept: it may be the very value that is formatted.
@@ -161,7 +161,7 @@ impl Instance {
         let fields = capture::span_fields(attributes, config);
         drop(guard);
         self.mend(|| Facts::Callsite(metadata));
-        self.spans.insert(id, Arc::new(Span::new(id.into_u64(), metadata, fields, true)));
+        self.spans.insert_new(id, metadata, fields);
     }
 
     /// Keeps what is recorded on a span, and tells the caches it concerns.
@@ -250,7 +250,7 @@ impl Instance {
             if thread::with(|state| state.closed.get()) == id.into_u64() {
                 return span;
             }
-            self.spans.insert(&id, Arc::clone(&span));
+            self.spans.insert(&span);
             span
         })
     }

@@ -1,6 +1,6 @@
-//! The spans of one layer instance: their fields from creation on, and the scope that was decided for them.
+//! A span: its fields from creation on, and the scope that was decided for it.
 //!
-//! They live in a table of our own, not in the registry's extensions: other layers format their users' values
+//! Spans live in a [table](super::table) of our own, not in the registry's extensions: other layers format their users' values
 //! while they hold a span's extensions locked, and an event of such a value, or of another thread in the same
 //! span, would wait there for code nobody knows.
 
@@ -8,15 +8,9 @@ use crate::event::{CapturedSpan, Fields};
 use crate::predicate::plain_name;
 use crate::session::scope::Scope;
 use crate::value::Value;
-use dashmap::DashMap;
-use rustc_hash::FxBuildHasher;
 use std::borrow::Cow;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
-use tracing_core::{Metadata, span};
-
-/// The spans a layer instance knows, by their id. An entry is removed when its span closes, before its id recurs.
-#[derive(Debug, Default)]
-pub(crate) struct Spans(DashMap<u64, Arc<Span>, FxBuildHasher>);
+use tracing_core::Metadata;
 
 /// One open span.
 #[derive(Debug)]
@@ -44,34 +38,6 @@ enum SpanFields {
     Own(Fields),
     /// Shared with the events that captured them; a record replaces them.
     Captured(Arc<CapturedSpan>),
-}
-
-impl Spans {
-    #[inline]
-    pub(crate) fn get(&self, id: &span::Id) -> Option<Arc<Span>> {
-        self.0.get(&id.into_u64()).map(|span| Arc::clone(&span))
-    }
-
-    /// Looks at a span without taking hold of it. `look` must not use this table.
-    #[inline]
-    pub(crate) fn look_at<R>(&self, id: &span::Id, look: impl FnOnce(&Span) -> Option<R>) -> Option<R> {
-        self.0.get(&id.into_u64()).and_then(|span| look(&span))
-    }
-
-    pub(crate) fn insert(&self, id: &span::Id, span: Arc<Span>) {
-        let replaced = self.0.insert(id.into_u64(), span);
-        drop(replaced);
-    }
-
-    pub(crate) fn remove(&self, id: &span::Id) {
-        let removed = self.0.remove(&id.into_u64());
-        drop(removed);
-    }
-
-    /// Every open span this instance knows. Copied, so that nothing is locked while the caller looks at them.
-    pub(crate) fn all(&self) -> Vec<Arc<Span>> {
-        self.0.iter().map(|entry| Arc::clone(entry.value())).collect()
-    }
 }
 
 impl Span {
