@@ -6,11 +6,13 @@
 
 use crate::event::{CapturedSpan, Fields};
 use crate::predicate::plain_name;
+use crate::session::sample::RootSerial;
 use crate::session::scope::Scope;
 use crate::value::Value;
 use dashmap::DashMap;
 use rustc_hash::FxBuildHasher;
 use std::borrow::Cow;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use tracing_core::{Metadata, span};
 
@@ -27,6 +29,8 @@ pub(crate) struct Span {
     visible: bool,
     /// The nearest visible ancestor and the tree, found when they are first needed; they never change.
     ancestry: OnceLock<Ancestry>,
+    /// The serial of its root, once a session that samples needed it; 0 before.
+    root: AtomicU64,
     /// Both locks are held for a few instructions, never while anything else is called.
     fields: Mutex<SpanFields>,
     scope: Mutex<Option<Arc<Scope>>>,
@@ -63,6 +67,18 @@ impl Spans {
         drop(replaced);
     }
 
+    /// Inserts a span unless its like is there, and returns the one that is. Two threads that come upon a span at once
+    /// must hold the same.
+    pub(crate) fn insert_if_unknown(&self, id: &span::Id, span: Arc<Span>) -> Arc<Span> {
+        let mut entry = self.0.entry(id.into_u64()).or_insert_with(|| Arc::clone(&span));
+        let is_same = std::ptr::eq(entry.metadata, span.metadata);
+        let other = if is_same { span } else { std::mem::replace(entry.value_mut(), span) };
+        let kept = Arc::clone(&entry);
+        drop(entry);
+        drop(other);
+        kept
+    }
+
     pub(crate) fn remove(&self, id: &span::Id) {
         let removed = self.0.remove(&id.into_u64());
         drop(removed);
@@ -81,6 +97,7 @@ impl Span {
             metadata,
             visible,
             ancestry: OnceLock::new(),
+            root: AtomicU64::new(0),
             fields: Mutex::new(SpanFields::Own(fields)),
             scope: Mutex::new(None),
         }
@@ -110,6 +127,20 @@ impl Span {
     /// Keeps the ancestry. Two threads may have found it at once: it is the same.
     pub(crate) fn keep_ancestry(&self, ancestry: Ancestry) -> &Ancestry {
         self.ancestry.get_or_init(|| ancestry)
+    }
+
+    /// The serial of its root, if it was needed before.
+    pub(crate) fn root_serial(&self) -> Option<RootSerial> {
+        // Relaxed: one number that says nothing about anything else.
+        RootSerial::from_number(self.root.load(Ordering::Relaxed))
+    }
+
+    /// Keeps the serial of its root. Of two threads that found one at once, the first is right.
+    pub(crate) fn keep_root_serial(&self, serial: RootSerial) -> RootSerial {
+        match self.root.compare_exchange(0, serial.number(), Ordering::Relaxed, Ordering::Relaxed) {
+            Ok(_) => serial,
+            Err(kept) => RootSerial::from_number(kept).unwrap_or(serial),
+        }
     }
 
     /// Sets recorded values and hands back those they replaced, to be dropped outside the lock.
