@@ -69,7 +69,7 @@ impl Chores {
             core.close(id, EndReason::MaxEvents);
         }
         let next_expiry = core.close_expired();
-        let next_announcement = self.announce_if_due(&core);
+        let next_announcement = self.announce_if_due(&core, Instant::now());
         if let Some(number) = inbox.asked_rebuild() {
             self.must_rebuild = !rebuild(&core);
             settle(&core);
@@ -101,8 +101,7 @@ impl Chores {
     }
 
     /// Has readers told of what was withheld a second ago or longer, and says when the next one is to be.
-    fn announce_if_due(&mut self, core: &Core) -> Option<Instant> {
-        let now = Instant::now();
+    fn announce_if_due(&mut self, core: &Core, now: Instant) -> Option<Instant> {
         let left = std::iter::from_fn(|| core.shared.inbox.take_withheld());
         self.announce_at.extend(left.map(|id| (now + ANNOUNCE_AFTER, id)));
         let due = self.announce_at.iter().take_while(|(at, _)| *at <= now).count();
@@ -186,4 +185,24 @@ fn with_dispatch(instance: &Instance, f: impl FnOnce(&Dispatch)) {
     let _default = (!is_default).then(|| dispatcher::set_default(&dispatch));
     // Other layers are asked, and may panic; this thread must not end for it.
     let _ = catch_unwind(AssertUnwindSafe(|| f(&dispatch)));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Config;
+
+    #[test]
+    fn a_session_that_is_gone_leaves_nothing_behind_once_its_announcement_is_due() {
+        let (core, mut chores) = (Core::new(Config::default()), Chores::default());
+        let now = Instant::now();
+        core.shared.inbox.announce_withheld(SessionId(7));
+        assert_eq!(chores.announce_if_due(&core, now), Some(now + ANNOUNCE_AFTER));
+        core.shared.inbox.announce_withheld(SessionId(8));
+        let later = now + ANNOUNCE_AFTER / 2;
+        assert_eq!(chores.announce_if_due(&core, later), Some(now + ANNOUNCE_AFTER));
+        assert_eq!(chores.announce_if_due(&core, now + ANNOUNCE_AFTER), Some(later + ANNOUNCE_AFTER));
+        assert_eq!(chores.announce_if_due(&core, later + ANNOUNCE_AFTER), None);
+        assert!(chores.announce_at.is_empty());
+    }
 }

@@ -212,3 +212,19 @@ impl fmt::Display for SessionId {
         self.0.fmt(f)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_remote_session_has_limits_that_its_opener_may_change() {
+        let session = Session::remote(Predicate::everything());
+        assert_eq!((session.expires_in, session.max_rate), (Some(Duration::from_secs(900)), Some(5_000)));
+        assert_eq!((session.max_events, session.sample), (None, 1));
+        let session = session.max_rate(7).expires_in(Duration::from_secs(1));
+        assert_eq!((session.expires_in, session.max_rate), (Some(Duration::from_secs(1)), Some(7)));
+        let local = Session::new(Predicate::everything());
+        assert_eq!((local.expires_in, local.max_rate), (None, None));
+    }
+}

@@ -19,6 +19,9 @@ mod item;
 mod linger;
 mod withheld;
 
+#[cfg(test)]
+mod tests;
+
 pub use item::{Item, LossReason, Lost};
 
 use crate::coverage::{Coverage, Finding};
