@@ -21,6 +21,7 @@ pub(crate) struct Inbox {
     rebuilt: Condvar,
     learn: AtomicBool,
     full: SegQueue<SessionId>,
+    withheld: SegQueue<SessionId>,
     retired: SegQueue<Retired>,
     stop: AtomicBool,
 }
@@ -60,6 +61,13 @@ impl Inbox {
     /// Reports a session that has admitted all it may.
     pub(crate) fn close_full(&self, id: SessionId) {
         self.full.push(id);
+        self.wake();
+    }
+
+    /// Has the reader of a session told, a second later, how much was withheld from it.
+    #[cold]
+    pub(crate) fn announce_withheld(&self, id: SessionId) {
+        self.withheld.push(id);
         self.wake();
     }
 
@@ -125,6 +133,10 @@ impl Inbox {
 
     pub(crate) fn take_full(&self) -> Option<SessionId> {
         self.full.pop()
+    }
+
+    pub(crate) fn take_withheld(&self) -> Option<SessionId> {
+        self.withheld.pop()
     }
 
     pub(crate) fn take_retired(&self) -> impl Iterator<Item = Retired> {

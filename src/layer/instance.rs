@@ -10,6 +10,7 @@ use super::tree::{NO_TREE, Trees};
 use crate::event::Fields;
 use crate::guard::Guard;
 use crate::level::verbosity_of;
+use crate::session::sample::RootSerial;
 use crate::session::snapshot::Snapshot;
 use crate::shared::Shared;
 use crate::value::Value;
@@ -250,8 +251,7 @@ impl Instance {
             if thread::with(|state| state.closed.get()) == id.into_u64() {
                 return span;
             }
-            self.spans.insert(&span);
-            span
+            self.spans.insert_if_unknown(span)
         })
     }
 
@@ -272,6 +272,24 @@ impl Instance {
             next = reference.parent();
         }
         span.keep_ancestry(Ancestry { parent, tree: Trees::of_root(root) }).clone()
+    }
+
+    /// The serial of the root above a span, made when it is first needed. The root is the outermost span in the registry,
+    /// whether scopes show it or not.
+    pub(super) fn root_serial<S>(&self, span: &Span, context: &Context<'_, S>) -> RootSerial
+    where
+        S: tracing_core::Subscriber + for<'lookup> LookupSpan<'lookup>,
+    {
+        if let Some(serial) = span.root_serial() {
+            return serial;
+        }
+        let reference = context.span(&span::Id::from_u64(span.id()));
+        let outermost = reference.and_then(|reference| reference.scope().skip(1).last());
+        let serial = match outermost.map(|root| self.span_of(&root)) {
+            Some(root) => root.root_serial().unwrap_or_else(|| root.keep_root_serial(RootSerial::next())),
+            None => RootSerial::next(),
+        };
+        span.keep_root_serial(serial)
     }
 
     /// The tree whose records change what this scope says.

@@ -6,9 +6,11 @@
 
 use crate::event::{CapturedSpan, Fields};
 use crate::predicate::plain_name;
+use crate::session::sample::RootSerial;
 use crate::session::scope::Scope;
 use crate::value::Value;
 use std::borrow::Cow;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use tracing_core::Metadata;
 
@@ -21,6 +23,8 @@ pub(crate) struct Span {
     visible: bool,
     /// The nearest visible ancestor and the tree, found when they are first needed; they never change.
     ancestry: OnceLock<Ancestry>,
+    /// The serial of its root, once a session that samples needed it; 0 before.
+    root: AtomicU64,
     /// Both locks are held for a few instructions, never while anything else is called.
     fields: Mutex<SpanFields>,
     scope: Mutex<Option<Arc<Scope>>>,
@@ -47,6 +51,7 @@ impl Span {
             metadata,
             visible,
             ancestry: OnceLock::new(),
+            root: AtomicU64::new(0),
             fields: Mutex::new(SpanFields::Own(fields)),
             scope: Mutex::new(None),
         }
@@ -58,6 +63,11 @@ impl Span {
 
     pub(crate) fn metadata(&self) -> &'static Metadata<'static> {
         self.metadata
+    }
+
+    /// Whether this is another's like: of the same callsite. Ids recur.
+    pub(crate) fn is_like(&self, other: &Self) -> bool {
+        std::ptr::eq(self.metadata, other.metadata)
     }
 
     pub(crate) fn is_visible(&self) -> bool {
@@ -76,6 +86,20 @@ impl Span {
     /// Keeps the ancestry. Two threads may have found it at once: it is the same.
     pub(crate) fn keep_ancestry(&self, ancestry: Ancestry) -> &Ancestry {
         self.ancestry.get_or_init(|| ancestry)
+    }
+
+    /// The serial of its root, if it was needed before.
+    pub(crate) fn root_serial(&self) -> Option<RootSerial> {
+        // Relaxed: one number that says nothing about anything else.
+        RootSerial::from_number(self.root.load(Ordering::Relaxed))
+    }
+
+    /// Keeps the serial of its root. Of two threads that found one at once, the first is right.
+    pub(crate) fn keep_root_serial(&self, serial: RootSerial) -> RootSerial {
+        match self.root.compare_exchange(0, serial.number(), Ordering::Relaxed, Ordering::Relaxed) {
+            Ok(_) => serial,
+            Err(kept) => RootSerial::from_number(kept).unwrap_or(serial),
+        }
     }
 
     /// Sets recorded values and hands back those they replaced, to be dropped outside the lock.

@@ -68,15 +68,12 @@ impl Spans {
         }
     }
 
-    /// Keeps a span that was met before it was known.
-    pub(super) fn insert(&self, span: &Arc<Span>) {
-        let id = span.id();
-        match self.slot_to_fill(id).and_then(Slot::vacant) {
-            Some((slot, mut entry)) => {
-                *entry = Entry::Known(Arc::clone(span));
-                slot.set_id(id);
-            }
-            None => self.insert_other(id, Arc::clone(span)),
+    /// Keeps a span unless its like is there, and returns the one that is. Two threads that come upon a span at once
+    /// must hold the same.
+    pub(super) fn insert_if_unknown(&self, span: Arc<Span>) -> Arc<Span> {
+        match self.slot_to_fill(span.id()) {
+            Some(slot) => slot.insert_if_unknown(span).unwrap_or_else(|span| self.insert_other_if_unknown(span)),
+            None => self.insert_other_if_unknown(span),
         }
     }
 
@@ -154,6 +151,24 @@ impl Spans {
     }
 
     #[cold]
+    fn insert_other_if_unknown(&self, span: Arc<Span>) -> Arc<Span> {
+        self.other_count.fetch_add(1, Ordering::Relaxed);
+        let mut is_new = false;
+        let mut kept = self.others.entry(span.id()).or_insert_with(|| {
+            is_new = true;
+            Arc::clone(&span)
+        });
+        if !kept.is_like(&span) {
+            *kept = span;
+        }
+        let kept = Arc::clone(&kept);
+        if !is_new {
+            self.other_count.fetch_sub(1, Ordering::Relaxed);
+        }
+        kept
+    }
+
+    #[cold]
     fn remove_other(&self, id: u64) {
         let removed = self.others.remove(&id).map(|(_, span)| span);
         self.uncount_other(removed);
@@ -181,6 +196,20 @@ impl Slot {
     fn vacant(&self) -> Option<(&Self, MutexGuard<'_, Entry>)> {
         let entry = self.lock();
         matches!(*entry, Entry::Vacant).then_some((self, entry))
+    }
+
+    /// Keeps a span unless its like is there, and returns the one that is; hands it back where the slot is another's.
+    fn insert_if_unknown(&self, span: Arc<Span>) -> Result<Arc<Span>, Arc<Span>> {
+        let mut entry = self.lock();
+        match &*entry {
+            Entry::Vacant => {
+                self.set_id(span.id());
+                *entry = Entry::Known(Arc::clone(&span));
+                Ok(span)
+            }
+            _ if self.is_of(span.id()) => Ok(entry.known_or(span)),
+            _ => Err(span),
+        }
     }
 
     /// The entry, if it is of this span.
@@ -240,6 +269,17 @@ impl Entry {
         match self {
             Self::Known(span) => Some(span),
             Self::Vacant | Self::New { .. } => None,
+        }
+    }
+
+    /// The span in here, or this one if that is of another callsite: it was not removed when it closed.
+    fn known_or(&mut self, span: Arc<Span>) -> Arc<Span> {
+        match self.known(span.id()) {
+            Some(known) if known.is_like(&span) => Arc::clone(known),
+            _ => {
+                *self = Self::Known(Arc::clone(&span));
+                span
+            }
         }
     }
 

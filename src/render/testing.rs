@@ -126,7 +126,7 @@ pub(crate) fn any_item() -> impl Strategy<Value = Item> {
                 time: time_of(nanoseconds >> shift), level, thread: thread.map(Arc::from), ..event
             })),
         }),
-        1 => (any::<u64>(), select(vec![LossReason::Overflow, LossReason::Closed]))
+        1 => (any::<u64>(), select(vec![LossReason::Overflow, LossReason::Closed, LossReason::Rate, LossReason::Sampling]))
             .prop_map(|(count, reason)| Item::Lost(Lost { count, reason })),
         1 => (1_u8..5).prop_map(|code| Item::Ended(EndReason::from_code(code).unwrap())),
     ]

@@ -64,6 +64,15 @@ fn losses_and_the_end_look_like_no_event() {
         written(&lost(3), Format::GithubActions),
         "::warning title=tracing-tap::3 events lost: no room was left\n"
     );
+    let [rate, sampling] = [LossReason::Rate, LossReason::Sampling].map(|reason| Item::Lost(Lost { count: 3, reason }));
+    assert_eq!(written(&rate, Format::Human), "  -- 3 events lost: over the rate\n\n");
+    assert_eq!(written(&sampling, Format::Compact), "-- 3 events lost: not in the sample\n");
+    assert_eq!(written(&rate, Format::GithubActions), "::warning title=tracing-tap::3 events lost: over the rate\n");
+    // That was asked for.
+    assert_eq!(
+        written(&sampling, Format::GithubActions),
+        "::notice title=tracing-tap::3 events lost: not in the sample\n"
+    );
     let ended = Item::Ended(EndReason::Expired);
     assert_eq!(written(&ended, Format::Human), "  -- session over: expired\n\n");
     assert_eq!(written(&ended, Format::Compact), "-- session over: expired\n");

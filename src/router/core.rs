@@ -172,6 +172,14 @@ impl Core {
         }
     }
 
+    /// Has a session's reader told what was withheld from it, if the session is still open.
+    pub(super) fn announce_withheld(&self, id: SessionId) {
+        let session = self.state().registry.get(id).cloned();
+        if let Some(session) = session {
+            session.announce_withheld();
+        }
+    }
+
     /// Ends every session.
     pub(super) fn shutdown(&self) {
         let ids: Vec<_> = self.state().registry.sessions().map(|session| session.id).collect();

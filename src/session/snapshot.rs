@@ -72,7 +72,7 @@ impl Snapshot {
 
     /// The scope of events outside any span.
     pub(crate) fn outside(&self) -> &Arc<Scope> {
-        self.outside.get_or_init(|| Arc::new(Scope::decide(Stamp::OUTSIDE, self, &[])))
+        self.outside.get_or_init(|| Arc::new(Scope::decide(Stamp::OUTSIDE, self, &[], || None)))
     }
 
     /// Whether the index holds a session for this key and value (or, rarely, for another with the same hash).

@@ -66,6 +66,8 @@ enum DocumentedLevel {
 enum DocumentedLoss {
     Overflow,
     Closed,
+    Rate,
+    Sampling,
 }
 
 #[derive(Deserialize)]
@@ -256,8 +258,18 @@ fn hostile_lines_are_refused_with_what_was_expected() {
 
 #[test]
 fn losses_and_the_end_are_lines_of_their_own() {
-    let lost = Item::Lost(Lost { count: 3, reason: LossReason::Overflow });
-    assert_eq!(written(&lost, Format::Json), "{\"type\":\"lost\",\"count\":3,\"reason\":\"overflow\"}\n");
+    let reasons = [
+        (LossReason::Overflow, "overflow"),
+        (LossReason::Closed, "closed"),
+        (LossReason::Rate, "rate"),
+        (LossReason::Sampling, "sampling"),
+    ];
+    for (reason, word) in reasons {
+        let line = format!("{{\"type\":\"lost\",\"count\":3,\"reason\":\"{word}\"}}\n");
+        assert_eq!(written(&Item::Lost(Lost { count: 3, reason }), Format::Json), line);
+        let read: Item = serde_json::from_str(&line).unwrap();
+        assert!(matches!(read, Item::Lost(lost) if lost == Lost { count: 3, reason }), "{read:?}");
+    }
     let ended = Item::Ended(EndReason::MaxEvents);
     assert_eq!(written(&ended, Format::Json), "{\"type\":\"ended\",\"reason\":\"max_events\"}\n");
 }
