@@ -57,7 +57,7 @@ impl Fields {
     }
 
     /// Appends the value of the field at this place among the names.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn push(&mut self, index: usize, value: ValueRef<'_>) {
         // A callsite with more fields than this does not compile in any reasonable time.
         if let Ok(index) = u16::try_from(index) {

@@ -12,8 +12,8 @@ use crate::event::CapturedEvent;
 use crate::guard::Guard;
 use crate::level::verbosity_of;
 use crate::predicate::{Bits, Test};
-use crate::session::buffer::Buffer;
-use crate::session::open::OpenSession;
+use crate::session::buffer::Prepared;
+use crate::session::open::{self, OpenSession};
 use crate::session::sample::Sampled;
 use crate::session::scope::{
     Candidate, CapturedSpans, Chain, Scope, Sessions, Standing, extend_from_index, satisfied_by_spans,
@@ -135,17 +135,27 @@ impl Instance {
         }
         matched.retain(|matched| self.shared.admits(&matched.session, matched.sampled));
         let Some((first, others)) = matched.split_first() else { return };
-        let spare = first.session.buffer().and_then(Buffer::spare);
-        let captured = capture(event, facts, spans, config, spare);
-        let bytes = captured.held_bytes();
-        for other in others {
-            self.push(&other.session, Arc::clone(&captured), bytes);
+        let buffer = first.session.buffer_to_fill();
+        match buffer.prepare() {
+            Prepared::For { spare, room } => {
+                let captured = capture(event, facts, spans, config, spare);
+                let bytes = captured.held_bytes();
+                push_to_all(others, &captured, bytes);
+                buffer.push(captured, bytes, room);
+            }
+            Prepared::Lost if others.is_empty() => {}
+            Prepared::Lost => {
+                let captured = capture(event, facts, spans, config, None);
+                push_to_all(others, &captured, captured.held_bytes());
+            }
         }
-        self.push(&first.session, captured, bytes);
+        self.tell_of_push(&matched);
     }
 
-    fn push(&self, session: &OpenSession, captured: Arc<CapturedEvent>, bytes: usize) {
-        if session.push(captured, bytes) {
+    /// Wakes the readers that wait, and ends the sessions that may admit no more.
+    fn tell_of_push(&self, matched: &[Match]) {
+        open::wake_all(matched.iter().map(|matched| &matched.session.reader));
+        for Match { session, .. } in matched.iter().filter(|matched| matched.session.is_used_up()) {
             self.shared.session_is_full(session);
         }
     }
@@ -159,6 +169,12 @@ impl Instance {
             return self.current_span(context);
         }
         event.parent().and_then(|id| context.span(id)).map(|span| self.span_of(&span))
+    }
+}
+
+fn push_to_all(others: &[Match], captured: &Arc<CapturedEvent>, bytes: usize) {
+    for other in others {
+        other.session.buffer_to_fill().push_shared(Arc::clone(captured), bytes);
     }
 }
 

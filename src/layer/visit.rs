@@ -33,11 +33,13 @@ pub(crate) struct Visitor<'a, K> {
 }
 
 impl<K: Sink> Visitor<'_, K> {
+    #[inline]
     fn wanted(&mut self, field: &Field) -> Option<Named> {
         let field = Named { name: plain_name(field.name()), index: field.index() };
         self.sink.wants(field).then_some(field)
     }
 
+    #[inline]
     fn take(&mut self, field: &Field, value: ValueRef<'_>) {
         if let Some(field) = self.wanted(field) {
             self.sink.take(field, value);

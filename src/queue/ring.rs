@@ -23,7 +23,7 @@ use crossbeam_utils::CachePadded;
 use smallvec::SmallVec;
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 
 /// What a full ring gives up. Either way the loss is counted and announced.
@@ -52,6 +52,9 @@ pub(crate) struct Ring<T> {
     overflow: Overflow,
     /// Written only when something is lost, so the reader's look at it usually costs no cache miss.
     losses: CachePadded<Losses>,
+    /// Whether the last push found the ring full. Asking the queue itself each time would take the reader's end of it
+    /// from the reader; this is written only when it changes.
+    seemed_full: AtomicBool,
     /// The losses that the reader was told of, so that it is never told of fewer. Written by the reader alone.
     announced: CachePadded<AtomicU64>,
 }
@@ -68,6 +71,24 @@ pub(crate) enum Popped<T> {
     Item { item: T, lost: u64 },
     /// Nothing is buffered; the number of items that were lost since the ring was made.
     Empty { lost: u64 },
+}
+
+/// What came of making room before there is an item to push.
+#[derive(Debug)]
+pub(crate) enum Made<T> {
+    /// There was no need to, as far as is known.
+    Nothing,
+    /// The oldest item was displaced and counted as lost; the room it leaves is for the item to come.
+    Room { oldest: T, room: Room },
+    /// A loss was counted, but the reader was quicker: the item to come is the one that is lost.
+    Loss,
+}
+
+/// Room in a ring for one item, and bytes that are reserved for it. It must be pushed into.
+#[derive(Debug)]
+#[must_use]
+pub(crate) struct Room {
+    bytes: u32,
 }
 
 struct Entry<T> {
@@ -90,6 +111,7 @@ impl<T> Ring<T> {
             lease: Lease::new(budget, capacity_bytes),
             overflow,
             losses: CachePadded::default(),
+            seemed_full: AtomicBool::new(false),
             announced: CachePadded::default(),
         }
     }
@@ -113,6 +135,49 @@ impl<T> Ring<T> {
             _ => self.refuse(item, &mut displaced),
         }
         displaced
+    }
+
+    /// Makes room for an item that does not exist yet, where the ring is full and is to lose its oldest: what is
+    /// displaced may be written over to make the new one. (Should that turn out to be larger than the whole ring, both
+    /// are lost.)
+    pub(crate) fn make_room(&self) -> Made<T> {
+        // Relaxed: a hint. Where it is wrong, `push` makes room.
+        if !self.seemed_full.load(Relaxed) {
+            return Made::Nothing;
+        }
+        if !self.queue.is_full() {
+            self.seemed_full.store(false, Relaxed);
+            return Made::Nothing;
+        }
+        match self.take_oldest() {
+            Some(Entry { item: oldest, bytes, .. }) => Made::Room { oldest, room: Room { bytes } },
+            None => Made::Loss,
+        }
+    }
+
+    /// Appends an item where room was made for it, as [`push`](Self::push) does.
+    pub(crate) fn push_into(&self, room: Room, item: T, bytes: usize) -> Displaced<T> {
+        match u32::try_from(bytes) {
+            Ok(bytes) if bytes == room.bytes || self.fits(bytes, room.bytes) => {
+                let entry = Entry { item, bytes, refused_before: self.losses.refused.load(Relaxed) };
+                let mut displaced = Displaced::new();
+                self.push_reserved(entry, &mut displaced);
+                displaced
+            }
+            _ => {
+                self.lease.release(room.bytes);
+                self.push(item, bytes)
+            }
+        }
+    }
+
+    /// Makes a reservation larger or smaller, if there is room.
+    fn fits(&self, bytes: u32, reserved: u32) -> bool {
+        if bytes > reserved {
+            return self.lease.reserve(bytes - reserved);
+        }
+        self.lease.release(reserved - bytes);
+        true
     }
 
     /// Takes the oldest item. Where there is none, the ring's unused bytes go back to the budget.
@@ -150,17 +215,23 @@ impl<T> Ring<T> {
         self.lease.used_bytes()
     }
 
-    fn push_over_oldest(&self, mut entry: Entry<T>, displaced: &mut Displaced<T>) {
+    fn push_over_oldest(&self, entry: Entry<T>, displaced: &mut Displaced<T>) {
         while !self.lease.reserve(entry.bytes) {
             if !self.displace_oldest(displaced) {
                 return displaced.push(entry.item);
             }
         }
+        self.push_reserved(entry, displaced);
+    }
+
+    /// Appends an entry whose bytes are reserved.
+    fn push_reserved(&self, mut entry: Entry<T>, displaced: &mut Displaced<T>) {
         while let Err(returned) = self.queue.push(entry) {
             if !self.displace_oldest(displaced) {
                 self.lease.release(returned.bytes);
                 return displaced.push(returned.item);
             }
+            self.seemed_full.store(true, Relaxed);
             entry = returned;
         }
     }
@@ -178,15 +249,19 @@ impl<T> Ring<T> {
     /// Counts a loss, then drops the oldest item. `false`: the reader has just emptied the ring, and the caller must
     /// drop its own item instead, since the reader may have been told of the loss already.
     fn displace_oldest(&self, displaced: &mut Displaced<T>) -> bool {
-        // Release pairs with the Acquire in `lost`. That the count is seen by the reader of a later item needs no more
-        // than its place before the pop, see `pop`.
-        self.losses.displaced.fetch_add(1, Release);
-        let Some(oldest) = self.queue.pop() else {
+        let Some(oldest) = self.take_oldest() else {
             return false;
         };
         self.lease.release(oldest.bytes);
         displaced.push(oldest.item);
         true
+    }
+
+    fn take_oldest(&self) -> Option<Entry<T>> {
+        // Release pairs with the Acquire in `lost`. That the count is seen by the reader of a later item needs no more
+        // than its place before the pop, see `pop`.
+        self.losses.displaced.fetch_add(1, Release);
+        self.queue.pop()
     }
 
     fn refuse(&self, item: T, displaced: &mut Displaced<T>) {

@@ -49,7 +49,7 @@ impl ReaderWait {
         self.waker.register(waker);
         // Release pairs with the Acquire of the swap in `take_waker`: who sees that somebody waits finds the waker.
         self.waiting.store(true, Release);
-        // Pairs with the fence in `take_waker`, as the protocol says. Fails otherwise:
+        // Pairs with the fence in `fence_after_push`, as the protocol says. Fails otherwise:
         // `the_reader_sees_the_push_or_the_producer_sees_the_reader`.
         fence(SeqCst);
     }
@@ -61,13 +61,19 @@ impl ReaderWait {
         self.waiting.store(false, Relaxed);
     }
 
-    /// The waker to call after a push, if somebody waits; a load and a fence if not.
-    ///
-    /// It is returned rather than woken because a waker runs the executor's code, which the caller may have to guard.
-    pub(crate) fn take_waker(&self) -> Option<Waker> {
+    /// To be called after a push and before [`take_waker`](Self::take_waker): once, to however many rings it was.
+    #[inline]
+    pub(crate) fn fence_after_push() {
         // Pairs with the fence in `register`, as the protocol says. Fails otherwise:
         // `the_reader_sees_the_push_or_the_producer_sees_the_reader`.
         fence(SeqCst);
+    }
+
+    /// The waker to call after a push and a [fence](Self::fence_after_push), if somebody waits; a load if not.
+    ///
+    /// It is returned rather than woken because a waker runs the executor's code, which the caller may have to guard.
+    #[inline]
+    pub(crate) fn take_waker(&self) -> Option<Waker> {
         // Relaxed: the fence has ordered it after the push. A plain load keeps the line shared while nobody waits.
         if !self.waiting.load(Relaxed) {
             return None;
@@ -146,6 +152,13 @@ mod tests {
     /// A bound on every wait; reaching it is a failure.
     const PATIENCE: Duration = Duration::from_secs(10);
 
+    impl ReaderWait {
+        fn waker_after_push(&self) -> Option<Waker> {
+            Self::fence_after_push();
+            self.take_waker()
+        }
+    }
+
     #[derive(Default)]
     struct CountingWaker(AtomicUsize);
 
@@ -170,7 +183,7 @@ mod tests {
         /// Pushes and wakes; the number of wakes, 0 or 1.
         fn send(&self, number: u64) -> usize {
             assert!(self.ring.push(number, 8).is_empty(), "the ring was full");
-            self.wait.take_waker().map(Waker::wake).into_iter().count()
+            self.wait.waker_after_push().map(Waker::wake).into_iter().count()
         }
 
         fn look(&self) -> Option<u64> {
@@ -217,7 +230,7 @@ mod tests {
         let context = Context::from_waker(Waker::noop());
         let mut looks = [None, Some(7)].into_iter();
         assert_eq!(channel.wait.poll(&context, || looks.next().flatten()), Poll::Ready(7));
-        assert!(channel.wait.take_waker().is_none());
+        assert!(channel.wait.waker_after_push().is_none());
     }
 
     #[test]
@@ -225,8 +238,8 @@ mod tests {
         let (wait, old, new) = (ReaderWait::default(), Arc::new(CountingWaker::default()), Arc::default());
         wait.register(&Waker::from(Arc::clone(&old)));
         wait.register(&Waker::from(Arc::<CountingWaker>::clone(&new)));
-        wait.take_waker().expect("the reader waits").wake();
-        assert!(wait.take_waker().is_none());
+        wait.waker_after_push().expect("the reader waits").wake();
+        assert!(wait.waker_after_push().is_none());
         assert_eq!((old.0.load(SeqCst), new.0.load(SeqCst)), (0, 1));
     }
 
@@ -282,7 +295,7 @@ mod tests {
                 // The reader is some nanoseconds late; meet it at a different point each round.
                 (0..round % 64).for_each(|_| hint::spin_loop());
                 pushed.store(round, Release);
-                let saw_reader = wait.take_waker().is_some();
+                let saw_reader = wait.waker_after_push().is_some();
                 let saw_push = spin_until(&answer, |number| number / 2 == round) % 2 == 1;
                 assert!(saw_reader || saw_push, "both missed in round {round}");
             }

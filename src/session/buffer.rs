@@ -1,7 +1,7 @@
 //! Where a session's events wait for its reader, and where their memory waits for the next ones.
 
 use crate::event::CapturedEvent;
-use crate::queue::ring::{Popped, Ring};
+use crate::queue::ring::{Made, Popped, Ring, Room};
 use crossbeam_queue::ArrayQueue;
 use std::sync::Arc;
 
@@ -10,6 +10,15 @@ const MAX_SPARE_EVENTS: usize = 256;
 
 /// A larger event is freed rather than kept.
 const MAX_SPARE_EVENT_BYTES: usize = 4 << 10;
+
+/// What a session has ready for an event that it admitted.
+#[derive(Debug)]
+pub(crate) enum Prepared {
+    /// The memory of an event that nobody needs any more, and room in the ring, as far as they were to be had.
+    For { spare: Option<Arc<CapturedEvent>>, room: Option<Room> },
+    /// There was no room, and the event is counted as lost already.
+    Lost,
+}
 
 /// The ring of a session, and the events it is done with.
 ///
@@ -26,9 +35,36 @@ impl Buffer {
         Self { ring, spare: ArrayQueue::new(MAX_SPARE_EVENTS) }
     }
 
-    pub(crate) fn push(&self, event: Arc<CapturedEvent>, bytes: usize) {
-        for dropped in self.ring.push(event, bytes) {
-            self.recycle(dropped);
+    /// Makes ready for an event that is about to be captured.
+    pub(crate) fn prepare(&self) -> Prepared {
+        match self.ring.make_room() {
+            Made::Nothing => Prepared::For { spare: self.spare.pop(), room: None },
+            Made::Room { oldest, room } => {
+                let spare = is_spare(&oldest).then_some(oldest);
+                Prepared::For { spare: spare.or_else(|| self.spare.pop()), room: Some(room) }
+            }
+            Made::Loss => Prepared::Lost,
+        }
+    }
+
+    /// Takes an event in, where room was made for it or where it finds some.
+    pub(crate) fn push(&self, event: Arc<CapturedEvent>, bytes: usize, room: Option<Room>) {
+        let dropped = match room {
+            Some(room) => self.ring.push_into(room, event, bytes),
+            None => self.ring.push(event, bytes),
+        };
+        dropped.into_iter().for_each(|dropped| self.recycle(dropped));
+    }
+
+    /// Takes an event in that was captured for another session.
+    pub(crate) fn push_shared(&self, event: Arc<CapturedEvent>, bytes: usize) {
+        match self.ring.make_room() {
+            Made::Nothing => self.push(event, bytes, None),
+            Made::Room { oldest, room } => {
+                self.recycle(oldest);
+                self.push(event, bytes, Some(room));
+            }
+            Made::Loss => drop(event),
         }
     }
 
@@ -44,17 +80,19 @@ impl Buffer {
         self.ring.len()
     }
 
-    /// An event to write into, if there is one; nobody else holds it.
-    pub(crate) fn spare(&self) -> Option<Arc<CapturedEvent>> {
-        self.spare.pop()
-    }
-
     /// Takes back an event, unless somebody else still holds it.
     pub(crate) fn recycle(&self, mut event: Arc<CapturedEvent>) {
-        let Some(unshared) = Arc::get_mut(&mut event).filter(|event| event.held_bytes() <= MAX_SPARE_EVENT_BYTES) else {
-            return;
-        };
-        unshared.forget_values();
-        drop(self.spare.push(event));
+        if is_spare(&event)
+            && let Some(unshared) = Arc::get_mut(&mut event)
+        {
+            unshared.forget_values();
+            drop(self.spare.push(event));
+        }
     }
+}
+
+/// Whether an event may be written over: nobody else holds it, and it is worth keeping.
+fn is_spare(event: &Arc<CapturedEvent>) -> bool {
+    // Whoever holds the only strong reference may find it so; no weak ones are made.
+    Arc::strong_count(event) == 1 && event.held_bytes() <= MAX_SPARE_EVENT_BYTES
 }

@@ -5,7 +5,6 @@ use super::buffer::Buffer;
 use super::sample::{RootSerial, Sampled};
 use super::withheld::Withholder;
 use super::{EndReason, Session, SessionId, SessionInfo, SessionStats};
-use crate::event::CapturedEvent;
 use crate::guard::{Guard, run_user_code};
 use crate::level::verbosity_of_filter;
 use crate::predicate::{Compiled, Predicate};
@@ -16,6 +15,7 @@ use crossbeam_utils::CachePadded;
 use once_cell::race::OnceBox;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::task::Waker;
 use std::time::{Instant, SystemTime};
 
 /// One open session, shared by the snapshot, its stream and, weakly, the scopes it was decided for.
@@ -94,11 +94,15 @@ impl OpenSession {
         self.limiter.as_ref().map_or(Admission::Admitted, |limiter| limiter.admit(sampled))
     }
 
-    /// Takes an event that was admitted into the ring. Returns whether the session may admit no more.
+    /// Where events wait, made for the first one that was admitted.
     #[inline]
-    pub(crate) fn push(&self, event: Arc<CapturedEvent>, bytes: usize) -> bool {
-        self.buffer.get_or_init(|| Box::new(self.new_buffer())).push(event, bytes);
-        wake(&self.reader);
+    pub(crate) fn buffer_to_fill(&self) -> &Buffer {
+        self.buffer.get_or_init(|| Box::new(self.new_buffer()))
+    }
+
+    /// Whether the session may admit no more.
+    #[inline]
+    pub(crate) fn is_used_up(&self) -> bool {
         self.limiter.as_ref().is_some_and(|limiter| limiter.is_used_up())
     }
 
@@ -180,10 +184,20 @@ impl OpenSession {
     }
 }
 
-/// Wakes a reader that waits. Its waker is the executor's code: what that logs is not routed, and its panic stays its own.
+/// Wakes the readers that wait, after an event was pushed to each of them.
+#[inline]
+pub(crate) fn wake_all<'a>(readers: impl Iterator<Item = &'a ReaderWait>) {
+    ReaderWait::fence_after_push();
+    readers.filter_map(ReaderWait::take_waker).for_each(run);
+}
+
 fn wake(reader: &ReaderWait) {
-    if let Some(waker) = reader.take_waker() {
-        let _guard = Guard::enter();
-        run_user_code(|| waker.wake());
-    }
+    wake_all(std::iter::once(reader));
+}
+
+/// A waker is the executor's code: what that logs is not routed, and its panic stays its own.
+#[cold]
+fn run(waker: Waker) {
+    let _guard = Guard::enter();
+    run_user_code(|| waker.wake());
 }

@@ -46,8 +46,8 @@ impl PackedBytes {
         self.spilled.capacity()
     }
 
-    /// Appends the value of the field with this index.
-    #[inline]
+    /// Appends the value of the field with this index. Where its kind is known, little of this is left.
+    #[inline(always)]
     pub(crate) fn pack(&mut self, index: u16, value: ValueRef<'_>) {
         match value {
             ValueRef::I64(value) => self.append(header(index, I64), &value.to_le_bytes()),
@@ -74,7 +74,7 @@ impl PackedBytes {
         self.append([low, high, kind, a, b, c, d], run);
     }
 
-    #[inline]
+    #[inline(always)]
     fn append<const N: usize>(&mut self, header: [u8; N], value: &[u8]) {
         let start = usize::from(self.length);
         let end = start + N + value.len();
