@@ -7,18 +7,17 @@ use super::instance::Instance;
 use super::span::Span;
 use super::thread::{self, Decision};
 use super::visit::{Sink, Visitor};
-use crate::config::Config;
 use crate::event::CapturedEvent;
 use crate::guard::Guard;
 use crate::level::verbosity_of;
 use crate::predicate::{Bits, Test};
 use crate::session::buffer::Buffer;
 use crate::session::open::OpenSession;
-use crate::session::sample::Sampled;
 use crate::session::scope::{
     Candidate, CapturedSpans, Chain, Scope, Sessions, Standing, extend_from_index, satisfied_by_spans,
 };
 use crate::session::snapshot::Snapshot;
+use crate::shared::Shared;
 use crate::value::ValueRef;
 use smallvec::SmallVec;
 use std::sync::Arc;
@@ -75,11 +74,11 @@ impl Instance {
     {
         let scope = self.current_scope(epoch, decision, context);
         let facts = Facts::Callsite(event.metadata());
-        let incoming = Incoming { event, facts: &facts, clear: true, config: &self.shared.config };
-        let matched = incoming.matching_in_scope(&scope);
-        if !matched.is_empty() {
+        let incoming = Incoming { event, facts: &facts, clear: true, shared: &self.shared };
+        let admitted = incoming.admitted_in_scope(&scope);
+        if !admitted.is_empty() {
             let chain = || self.current_span(context).map_or_else(Chain::new, |leaf| self.chain(&leaf, context));
-            self.deliver(matched, &incoming, scope.captured_spans(chain));
+            self.deliver(admitted, &incoming, scope.captured_spans(chain));
         }
         thread::keep_scope(scope);
     }
@@ -99,15 +98,18 @@ impl Instance {
         let scope = self.scope(leaf.as_ref(), epoch, &snapshot, context);
         let chain = || leaf.as_ref().map_or_else(Chain::new, |leaf| self.chain(leaf, context));
         let facts = Facts::of(event);
-        let incoming = Incoming { event, facts: &facts, clear, config: &self.shared.config };
-        let mut matched = incoming.matching_in_scope(&scope);
+        let incoming = Incoming { event, facts: &facts, clear, shared: &self.shared };
+        let mut admitted = incoming.admitted_in_scope(&scope);
         if !clear {
             let root = || leaf.as_ref().map(|leaf| self.root_serial(leaf, context));
-            let own = incoming.matching_by_own_fields(&scope, &snapshot, chain);
-            matched.extend(own.into_iter().map(|session| Match { sampled: session.sampled(root), session }));
+            for session in incoming.matching_by_own_fields(&scope, &snapshot, chain) {
+                if self.shared.admits(&session, session.sampled(root)) {
+                    admitted.push(session);
+                }
+            }
         }
-        if !matched.is_empty() {
-            self.deliver(matched, &incoming, scope.captured_spans(chain));
+        if !admitted.is_empty() {
+            self.deliver(admitted, &incoming, scope.captured_spans(chain));
         }
     }
 
@@ -127,21 +129,16 @@ impl Instance {
         })
     }
 
-    /// Captures an event once for all sessions that admit it. What none admits costs no look at its values.
-    fn deliver(&self, mut matched: Matched, incoming: &Incoming<'_>, spans: &CapturedSpans) {
-        let Incoming { event, facts, config, .. } = *incoming;
-        if config.denies(facts.metadata().target()) {
-            return;
-        }
-        matched.retain(|matched| self.shared.admits(&matched.session, matched.sampled));
-        let Some((first, others)) = matched.split_first() else { return };
-        let spare = first.session.buffer().and_then(Buffer::spare);
-        let captured = capture(event, facts, spans, config, spare);
+    /// Captures an event once for all sessions that admit it.
+    fn deliver(&self, sessions: Admitted, incoming: &Incoming<'_>, spans: &CapturedSpans) {
+        let Incoming { event, facts, shared, .. } = *incoming;
+        let spare = sessions[0].buffer().and_then(Buffer::spare);
+        let captured = capture(event, facts, spans, &shared.config, spare);
         let bytes = captured.held_bytes();
-        for other in others {
-            self.push(&other.session, Arc::clone(&captured), bytes);
+        for session in &sessions[1..] {
+            self.push(session, Arc::clone(&captured), bytes);
         }
-        self.push(&first.session, captured, bytes);
+        self.push(&sessions[0], captured, bytes);
     }
 
     fn push(&self, session: &OpenSession, captured: Arc<CapturedEvent>, bytes: usize) {
@@ -168,29 +165,33 @@ struct Incoming<'a> {
     facts: &'a Facts<'a>,
     /// Whether its callsite declares nothing that any session needs from outside its scope.
     clear: bool,
-    config: &'a Config,
+    shared: &'a Shared,
 }
 
-/// A session that an event matches.
-struct Match {
-    session: Arc<OpenSession>,
-    sampled: Sampled,
-}
-
-/// The sessions an event matches; more than eight cost an allocation.
-type Matched = SmallVec<[Match; 8]>;
+/// The sessions that an event matches and that admit it: they are owed it. More than eight cost an allocation.
+type Admitted = SmallVec<[Arc<OpenSession>; 8]>;
 
 impl Incoming<'_> {
-    /// The sessions that the scope has not ruled out and that the event matches.
-    fn matching_in_scope(&self, scope: &Scope) -> Matched {
+    /// The sessions that the scope has not ruled out and that the event matches, as far as they admit it: others it
+    /// costs no look at its values.
+    fn admitted_in_scope(&self, scope: &Scope) -> Admitted {
         let verbosity = verbosity_of(*self.event.metadata().level());
-        let mut matched = Matched::new();
+        let mut admitted = Admitted::new();
+        if scope.candidates.is_empty() || self.is_denied() {
+            return admitted;
+        }
         for candidate in scope.candidates.iter().filter(|candidate| candidate.verbosity >= verbosity) {
-            if let Some(session) = self.match_candidate(candidate) {
-                matched.push(Match { session, sampled: candidate.sampled });
+            if let Some(session) = self.match_candidate(candidate)
+                && self.shared.admits(&session, candidate.sampled)
+            {
+                admitted.push(session);
             }
         }
-        matched
+        admitted
+    }
+
+    fn is_denied(&self) -> bool {
+        self.shared.config.denies(self.facts.metadata().target())
     }
 
     fn match_candidate(&self, candidate: &Candidate) -> Option<Arc<OpenSession>> {
@@ -208,11 +209,12 @@ impl Incoming<'_> {
         self.record(&mut sink);
         let mut found = sink.found;
         found.retain(|session| !scope.is_about(session));
-        if !found.is_empty() {
-            // The spans that the event will show, so that it matches by what it shows.
-            let spans = &scope.captured_spans(chain).spans;
-            found.retain(|session| self.satisfies(session, &satisfied_by_spans(&session.compiled, spans)));
+        if found.is_empty() || self.is_denied() {
+            return Sessions::new();
         }
+        // The spans that the event will show, so that it matches by what it shows.
+        let spans = &scope.captured_spans(chain).spans;
+        found.retain(|session| self.satisfies(session, &satisfied_by_spans(&session.compiled, spans)));
         found
     }
 
@@ -236,12 +238,12 @@ impl Incoming<'_> {
     }
 
     fn record(&self, sink: &mut impl Sink) {
-        self.event.record(&mut Visitor { sink, max_value_bytes: self.config.max_value_bytes });
+        self.event.record(&mut Visitor { sink, max_value_bytes: self.shared.config.max_value_bytes });
     }
 
     /// Whether a field may be tested at all.
     fn shows(&self, name: &str) -> bool {
-        !self.facts.tell_field(name) && !self.config.redacts(name)
+        !self.facts.tell_field(name) && !self.shared.config.redacts(name)
     }
 }
 
