@@ -28,6 +28,12 @@ fn main() {
     let stats = newest.stats();
     assert_eq!((stats.matched, stats.delivered, stats.lost), (10, 3, 7));
 
+    // What is over its rate is never captured. The reader is told once a second, and at the latest before the end.
+    let mut none = router.watch(user().max_rate(0));
+    work(10);
+    router.close(none.id());
+    assert_eq!(told(&mut none), ["lost 10", "ended: closed"]);
+
     // A session that nobody comes back to should end by itself. `blocking_recv` waits for what comes next.
     let mut brief = router.watch(user().expires_in(Duration::from_millis(50)));
     assert!(matches!(brief.blocking_recv(), Some(Item::Ended(EndReason::Expired))));

@@ -27,12 +27,7 @@ pub(crate) const PATHS: &[Path] = &[
     path("open: not matching", || elsewhere(1, not_matching), || bare(not_matching), WITHOUT),
     path("open: not matching, 1,000 sessions", || elsewhere(1_000, not_matching), || bare(not_matching), WITHOUT),
     path("open: not matching, 100,000 sessions", || elsewhere(100_000, not_matching), || bare(not_matching), WITHOUT),
-    path(
-        "open: not matching, a session with limits",
-        || limited(rate_and_sampling, not_matching),
-        without_limits,
-        SAME,
-    ),
+    path("open: not matching, with limits", || limited(rate_and_sampling, not_matching), without_limits, SAME),
     path("open: enter, event, exit", || elsewhere(1, enter_event_exit), || bare(enter_event_exit), WITHOUT),
     path("open: enter and exit", || elsewhere(1, enter_exit), || bare(enter_exit), WITHOUT),
     path("open: event another layer prints", || elsewhere(1, printed_event), || bare(printed_event), WITHOUT),

@@ -154,7 +154,8 @@ impl Instance {
         {
             Callsites::note_parent(word, attributes.is_contextual());
         }
-        if !config.keeps_fields_of(metadata) || !config.always_tracks(metadata) && !(epoch != 0 && self.wants(metadata)) {
+        if !config.keeps_fields_of(metadata) || !config.always_tracks(metadata) && !(epoch != 0 && self.wants(metadata))
+        {
             return;
         }
         // A span made by code that formats a value for us is not kept: it may be the very value that is formatted.
@@ -309,6 +310,8 @@ fn decides(snapshot: &Snapshot, recorded: &Fields, replaced: &[Value]) -> bool {
         names.linear.contains(name)
             || names.beside_index.contains(name)
             || names.index.contains(name)
-                && std::iter::once(value).chain(replaced.iter().map(Value::view)).any(|value| snapshot.index_holds(name, value))
+                && std::iter::once(value)
+                    .chain(replaced.iter().map(Value::view))
+                    .any(|value| snapshot.index_holds(name, value))
     })
 }

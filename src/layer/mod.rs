@@ -5,9 +5,11 @@
 
 mod callsite;
 mod capture;
+mod deliver;
 mod downcast;
 mod facts;
 mod instance;
+mod matching;
 mod probe;
 mod repair;
 mod route;

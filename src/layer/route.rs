@@ -1,26 +1,14 @@
-//! Stage 3: the exact predicate over event and scope, one capture, and a push into each ring.
+//! Stage 3: which sessions an event matches, by what is known of its scope and by what it brings itself.
 
 use super::callsite::{Callsites, key_of};
-use super::capture::capture;
 use super::facts::Facts;
 use super::instance::Instance;
+use super::matching::Incoming;
 use super::span::Span;
 use super::thread::{self, Decision};
-use super::visit::{Named, Sink, Visitor};
-use crate::config::Config;
-use crate::event::CapturedEvent;
 use crate::guard::Guard;
 use crate::level::verbosity_of;
-use crate::predicate::{Bits, Test};
-use crate::session::buffer::Prepared;
-use crate::session::open::{self, OpenSession};
-use crate::session::sample::Sampled;
-use crate::session::scope::{
-    Candidate, CapturedSpans, Chain, Scope, Sessions, Standing, extend_from_index, satisfied_by_spans,
-};
-use crate::session::snapshot::Snapshot;
-use crate::value::ValueRef;
-use smallvec::SmallVec;
+use crate::session::scope::{Chain, Scope};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use tracing_core::{Event, Subscriber};
@@ -75,11 +63,11 @@ impl Instance {
     {
         let scope = self.current_scope(epoch, decision, context);
         let facts = Facts::Callsite(event.metadata());
-        let incoming = Incoming { event, facts: &facts, clear: true, config: &self.shared.config };
-        let matched = incoming.matching_in_scope(&scope);
-        if !matched.is_empty() {
+        let incoming = Incoming { event, facts: &facts, clear: true, shared: &self.shared };
+        let admitted = incoming.admitted_in_scope(&scope);
+        if !admitted.is_empty() {
             let chain = || self.current_span(context).map_or_else(Chain::new, |leaf| self.chain(&leaf, context));
-            self.deliver(matched, &incoming, scope.captured_spans(chain));
+            self.deliver(&admitted, &incoming, scope.captured_spans(chain));
         }
         thread::keep_scope(scope);
     }
@@ -99,15 +87,18 @@ impl Instance {
         let scope = self.scope(leaf.as_ref(), epoch, &snapshot, context);
         let chain = || leaf.as_ref().map_or_else(Chain::new, |leaf| self.chain(leaf, context));
         let facts = Facts::of(event);
-        let incoming = Incoming { event, facts: &facts, clear, config: &self.shared.config };
-        let mut matched = incoming.matching_in_scope(&scope);
+        let incoming = Incoming { event, facts: &facts, clear, shared: &self.shared };
+        let mut admitted = incoming.admitted_in_scope(&scope);
         if !clear {
             let root = || leaf.as_ref().map(|leaf| self.root_serial(leaf, context));
-            let own = incoming.matching_by_own_fields(&scope, &snapshot, chain);
-            matched.extend(own.into_iter().map(|session| Match { sampled: session.sampled(root), session }));
+            for session in incoming.matching_by_own_fields(&scope, &snapshot, chain) {
+                if self.shared.admits(&session, session.sampled(root)) {
+                    admitted.push(session);
+                }
+            }
         }
-        if !matched.is_empty() {
-            self.deliver(matched, &incoming, scope.captured_spans(chain));
+        if !admitted.is_empty() {
+            self.deliver(&admitted, &incoming, scope.captured_spans(chain));
         }
     }
 
@@ -127,39 +118,6 @@ impl Instance {
         })
     }
 
-    /// Captures an event once for all sessions that admit it. What none admits costs no look at its values.
-    fn deliver(&self, mut matched: Matched, incoming: &Incoming<'_>, spans: &CapturedSpans) {
-        let Incoming { event, facts, config, .. } = *incoming;
-        if config.denies(facts.metadata().target()) {
-            return;
-        }
-        matched.retain(|matched| self.shared.admits(&matched.session, matched.sampled));
-        let Some((first, others)) = matched.split_first() else { return };
-        let buffer = first.session.buffer_to_fill();
-        match buffer.prepare() {
-            Prepared::For { spare, room } => {
-                let captured = capture(event, facts, spans, config, spare);
-                let bytes = captured.held_bytes();
-                push_to_all(others, &captured, bytes);
-                buffer.push(captured, bytes, room);
-            }
-            Prepared::Lost if others.is_empty() => {}
-            Prepared::Lost => {
-                let captured = capture(event, facts, spans, config, None);
-                push_to_all(others, &captured, captured.held_bytes());
-            }
-        }
-        self.tell_of_push(&matched);
-    }
-
-    /// Wakes the readers that wait, and ends the sessions that may admit no more.
-    fn tell_of_push(&self, matched: &[Match]) {
-        open::wake_all(matched.iter().map(|matched| &matched.session.reader));
-        for Match { session, .. } in matched.iter().filter(|matched| matched.session.is_used_up()) {
-            self.shared.session_is_full(session);
-        }
-    }
-
     /// The innermost span around an event: its explicit parent, or the current span, or none.
     fn leaf<S>(&self, event: &Event<'_>, context: &Context<'_, S>) -> Option<Arc<Span>>
     where
@@ -169,132 +127,5 @@ impl Instance {
             return self.current_span(context);
         }
         event.parent().and_then(|id| context.span(id)).map(|span| self.span_of(&span))
-    }
-}
-
-fn push_to_all(others: &[Match], captured: &Arc<CapturedEvent>, bytes: usize) {
-    for other in others {
-        other.session.buffer_to_fill().push_shared(Arc::clone(captured), bytes);
-    }
-}
-
-/// An event on its way through the sessions.
-struct Incoming<'a> {
-    event: &'a Event<'a>,
-    facts: &'a Facts<'a>,
-    /// Whether its callsite declares nothing that any session needs from outside its scope.
-    clear: bool,
-    config: &'a Config,
-}
-
-/// A session that an event matches.
-struct Match {
-    session: Arc<OpenSession>,
-    sampled: Sampled,
-}
-
-/// The sessions an event matches; more than eight cost an allocation.
-type Matched = SmallVec<[Match; 8]>;
-
-impl Incoming<'_> {
-    /// The sessions that the scope has not ruled out and that the event matches.
-    fn matching_in_scope(&self, scope: &Scope) -> Matched {
-        let verbosity = verbosity_of(*self.event.metadata().level());
-        let mut matched = Matched::new();
-        for candidate in scope.candidates.iter().filter(|candidate| candidate.verbosity >= verbosity) {
-            if let Some(session) = self.match_candidate(candidate) {
-                matched.push(Match { session, sampled: candidate.sampled });
-            }
-        }
-        matched
-    }
-
-    fn match_candidate(&self, candidate: &Candidate) -> Option<Arc<OpenSession>> {
-        if self.clear && candidate.standing == Standing::NeedsKey {
-            return None;
-        }
-        let session = candidate.session.upgrade()?;
-        (candidate.standing == Standing::Sure || self.satisfies(&session, &candidate.satisfied)).then_some(session)
-    }
-
-    /// Sessions that the scope says nothing about, but a field of the event does, and that the event matches.
-    #[cold]
-    fn matching_by_own_fields(&self, scope: &Scope, snapshot: &Snapshot, chain: impl FnOnce() -> Chain) -> Sessions {
-        let mut sink = IndexSink { snapshot, found: Sessions::new(), incoming: self };
-        self.record(&mut sink);
-        let mut found = sink.found;
-        found.retain(|session| !scope.is_about(session));
-        if !found.is_empty() {
-            // The spans that the event will show, so that it matches by what it shows.
-            let spans = &scope.captured_spans(chain).spans;
-            found.retain(|session| self.satisfies(session, &satisfied_by_spans(&session.compiled, spans)));
-        }
-        found
-    }
-
-    /// The exact predicate: tests that the scope satisfies stay satisfied, the event may satisfy more.
-    fn satisfies(&self, session: &OpenSession, satisfied: &Bits) -> bool {
-        let own = self.satisfied_by_fields(session);
-        let metadata = self.facts.metadata();
-        let tests = session.compiled.tests();
-        let answer = session.compiled.evaluate(|number| match &tests[number] {
-            Test::Field(_) => Some(satisfied.contains(number) || own.contains(number)),
-            Test::Span(_) => Some(satisfied.contains(number)),
-            test => test.of_event(*metadata.level(), metadata.target(), metadata.name(), metadata.file()),
-        });
-        answer == Some(true)
-    }
-
-    fn satisfied_by_fields(&self, session: &OpenSession) -> Bits {
-        let mut sink = TestSink { tests: session.compiled.tests(), satisfied: Bits::default(), incoming: self };
-        self.record(&mut sink);
-        sink.satisfied
-    }
-
-    fn record(&self, sink: &mut impl Sink) {
-        self.event.record(&mut Visitor { sink, max_value_bytes: self.config.max_value_bytes });
-    }
-
-    /// Whether a field may be tested at all.
-    fn shows(&self, name: &str) -> bool {
-        !self.facts.tell_field(name) && !self.config.redacts(name)
-    }
-}
-
-/// Collects the sessions that the index keeps for a field of the event.
-struct IndexSink<'a> {
-    snapshot: &'a Snapshot,
-    found: Sessions,
-    incoming: &'a Incoming<'a>,
-}
-
-impl Sink for IndexSink<'_> {
-    fn wants(&mut self, Named { name, .. }: Named) -> bool {
-        self.snapshot.names.index.contains(name) && self.incoming.shows(name)
-    }
-
-    fn take(&mut self, Named { name, .. }: Named, value: ValueRef<'_>) {
-        value.with_canonical(|text| extend_from_index(&mut self.found, self.snapshot, name, text));
-    }
-}
-
-/// Collects the tests of one session that a field of the event satisfies.
-struct TestSink<'a> {
-    tests: &'a [Test],
-    satisfied: Bits,
-    incoming: &'a Incoming<'a>,
-}
-
-impl Sink for TestSink<'_> {
-    fn wants(&mut self, Named { name, .. }: Named) -> bool {
-        self.tests.iter().any(|test| test.field().is_some_and(|test| test.names(name))) && self.incoming.shows(name)
-    }
-
-    fn take(&mut self, Named { name, .. }: Named, value: ValueRef<'_>) {
-        for (number, test) in self.tests.iter().enumerate() {
-            if test.field().is_some_and(|test| test.names(name) && test.accepts(value)) {
-                self.satisfied.insert(number);
-            }
-        }
     }
 }

@@ -50,7 +50,10 @@ enum Entry {
     #[default]
     Vacant,
     /// A span that nobody has asked for yet.
-    New { metadata: &'static Metadata<'static>, fields: Fields },
+    New {
+        metadata: &'static Metadata<'static>,
+        fields: Fields,
+    },
     Known(Arc<Span>),
 }
 

@@ -14,11 +14,11 @@ mod tests;
 pub use error::PredicateError;
 pub use keys::Keys;
 
+pub(crate) use crate::event::plain_name;
 pub(crate) use bits::Bits;
 pub(crate) use compiled::Compiled;
 pub(crate) use expression::Node;
 pub(crate) use field::{Check, FieldTest, Relation};
-pub(crate) use crate::event::plain_name;
 pub(crate) use reach::{Reach, reach_admits};
 pub(crate) use test::{Test, target_within};
 

@@ -23,8 +23,8 @@ use crossbeam_utils::CachePadded;
 use smallvec::SmallVec;
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+use std::sync::atomic::{AtomicBool, AtomicU64};
 
 /// What a full ring gives up. Either way the loss is counted and announced.
 ///

@@ -181,6 +181,7 @@ impl EventStream {
         let session = self.session();
         let buffer_has = |buffer: &Buffer| buffer.len() > 0 || buffer.lost() > self.announced;
         self.held.is_some()
+            || self.withheld.has_news()
             || session.ended().is_some()
             || session.buffer().is_some_and(buffer_has)
             || session.withholder().is_some_and(Withholder::is_due)

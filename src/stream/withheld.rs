@@ -16,6 +16,11 @@ impl Announcer {
         self.known = withheld;
     }
 
+    /// Whether there is more to be told.
+    pub(super) fn has_news(&self) -> bool {
+        self.told != self.known
+    }
+
     /// What the reader is to be told next.
     pub(super) fn next(&mut self) -> Option<Lost> {
         let Self { told, known } = self;
@@ -44,7 +49,9 @@ mod tests {
         announcer.note(Withheld { by_rate: 3, by_sampling: 2 });
         assert_eq!(told(&mut announcer), [(3, LossReason::Rate), (2, LossReason::Sampling)]);
         announcer.note(Withheld { by_rate: 3, by_sampling: 7 });
+        assert!(announcer.has_news());
         assert_eq!(told(&mut announcer), [(5, LossReason::Sampling)]);
+        assert!(!announcer.has_news());
         assert_eq!(told(&mut announcer), []);
     }
 }

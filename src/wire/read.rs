@@ -115,7 +115,12 @@ impl<'de> Deserialize<'de> for CapturedSpan {
             return Err(D::Error::custom("the `name` of a span is not a string"));
         };
         let fields = scalars.into_iter().map(|(name, scalar)| (name, scalar.into_span_value())).collect();
-        Ok(Self { name: Cow::Owned(name), level: Level::TRACE, target: Cow::Borrowed(""), fields: Fields::listed(fields) })
+        Ok(Self {
+            name: Cow::Owned(name),
+            level: Level::TRACE,
+            target: Cow::Borrowed(""),
+            fields: Fields::listed(fields),
+        })
     }
 }
 

@@ -1,0 +1,145 @@
+//! The exact predicate over an event and its scope, for each session that may match, and the limits of those that do.
+
+use super::facts::Facts;
+use super::visit::{Named, Sink, Visitor};
+use crate::level::verbosity_of;
+use crate::predicate::{Bits, Test};
+use crate::session::open::OpenSession;
+use crate::session::scope::{Candidate, Chain, Scope, Sessions, Standing, extend_from_index, satisfied_by_spans};
+use crate::session::snapshot::Snapshot;
+use crate::shared::Shared;
+use crate::value::ValueRef;
+use smallvec::SmallVec;
+use std::sync::Arc;
+use tracing_core::Event;
+
+/// An event on its way through the sessions.
+pub(super) struct Incoming<'a> {
+    pub(super) event: &'a Event<'a>,
+    pub(super) facts: &'a Facts<'a>,
+    /// Whether its callsite declares nothing that any session needs from outside its scope.
+    pub(super) clear: bool,
+    pub(super) shared: &'a Shared,
+}
+
+/// The sessions that an event matches and that admit it: they are owed it. More than eight cost an allocation.
+pub(super) type Admitted = SmallVec<[Arc<OpenSession>; 8]>;
+
+impl Incoming<'_> {
+    /// The sessions that the scope has not ruled out and that the event matches, as far as they admit it: others it
+    /// costs no look at its values.
+    pub(super) fn admitted_in_scope(&self, scope: &Scope) -> Admitted {
+        let verbosity = verbosity_of(*self.event.metadata().level());
+        let mut admitted = Admitted::new();
+        if scope.candidates.is_empty() || self.is_denied() {
+            return admitted;
+        }
+        for candidate in scope.candidates.iter().filter(|candidate| candidate.verbosity >= verbosity) {
+            if let Some(session) = self.match_candidate(candidate)
+                && self.shared.admits(&session, candidate.sampled)
+            {
+                admitted.push(session);
+            }
+        }
+        admitted
+    }
+
+    fn is_denied(&self) -> bool {
+        self.shared.config.denies(self.facts.metadata().target())
+    }
+
+    fn match_candidate(&self, candidate: &Candidate) -> Option<Arc<OpenSession>> {
+        if self.clear && candidate.standing == Standing::NeedsKey {
+            return None;
+        }
+        let session = candidate.session.upgrade()?;
+        (candidate.standing == Standing::Sure || self.satisfies(&session, &candidate.satisfied)).then_some(session)
+    }
+
+    /// Sessions that the scope says nothing about, but a field of the event does, and that the event matches.
+    #[cold]
+    pub(super) fn matching_by_own_fields(
+        &self,
+        scope: &Scope,
+        snapshot: &Snapshot,
+        chain: impl FnOnce() -> Chain,
+    ) -> Sessions {
+        let mut sink = IndexSink { snapshot, found: Sessions::new(), incoming: self };
+        self.record(&mut sink);
+        let mut found = sink.found;
+        found.retain(|session| !scope.is_about(session));
+        if found.is_empty() || self.is_denied() {
+            return Sessions::new();
+        }
+        // The spans that the event will show, so that it matches by what it shows.
+        let spans = &scope.captured_spans(chain).spans;
+        found.retain(|session| self.satisfies(session, &satisfied_by_spans(&session.compiled, spans)));
+        found
+    }
+
+    /// The exact predicate: tests that the scope satisfies stay satisfied, the event may satisfy more.
+    fn satisfies(&self, session: &OpenSession, satisfied: &Bits) -> bool {
+        let own = self.satisfied_by_fields(session);
+        let metadata = self.facts.metadata();
+        let tests = session.compiled.tests();
+        let answer = session.compiled.evaluate(|number| match &tests[number] {
+            Test::Field(_) => Some(satisfied.contains(number) || own.contains(number)),
+            Test::Span(_) => Some(satisfied.contains(number)),
+            test => test.of_event(*metadata.level(), metadata.target(), metadata.name(), metadata.file()),
+        });
+        answer == Some(true)
+    }
+
+    fn satisfied_by_fields(&self, session: &OpenSession) -> Bits {
+        let mut sink = TestSink { tests: session.compiled.tests(), satisfied: Bits::default(), incoming: self };
+        self.record(&mut sink);
+        sink.satisfied
+    }
+
+    fn record(&self, sink: &mut impl Sink) {
+        self.event.record(&mut Visitor { sink, max_value_bytes: self.shared.config.max_value_bytes });
+    }
+
+    /// Whether a field may be tested at all.
+    fn shows(&self, name: &str) -> bool {
+        !self.facts.tell_field(name) && !self.shared.config.redacts(name)
+    }
+}
+
+/// Collects the sessions that the index keeps for a field of the event.
+struct IndexSink<'a> {
+    snapshot: &'a Snapshot,
+    found: Sessions,
+    incoming: &'a Incoming<'a>,
+}
+
+impl Sink for IndexSink<'_> {
+    fn wants(&mut self, Named { name, .. }: Named) -> bool {
+        self.snapshot.names.index.contains(name) && self.incoming.shows(name)
+    }
+
+    fn take(&mut self, Named { name, .. }: Named, value: ValueRef<'_>) {
+        value.with_canonical(|text| extend_from_index(&mut self.found, self.snapshot, name, text));
+    }
+}
+
+/// Collects the tests of one session that a field of the event satisfies.
+struct TestSink<'a> {
+    tests: &'a [Test],
+    satisfied: Bits,
+    incoming: &'a Incoming<'a>,
+}
+
+impl Sink for TestSink<'_> {
+    fn wants(&mut self, Named { name, .. }: Named) -> bool {
+        self.tests.iter().any(|test| test.field().is_some_and(|test| test.names(name))) && self.incoming.shows(name)
+    }
+
+    fn take(&mut self, Named { name, .. }: Named, value: ValueRef<'_>) {
+        for (number, test) in self.tests.iter().enumerate() {
+            if test.field().is_some_and(|test| test.names(name) && test.accepts(value)) {
+                self.satisfied.insert(number);
+            }
+        }
+    }
+}
