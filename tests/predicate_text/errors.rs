@@ -66,6 +66,7 @@ fn a_missing_test_is_named() {
     check("a = 1 and and b = 2", (1, 11), "expected a test, found `and`", None);
     check("not", (1, 4), "expected a test, found the end", None);
     check("()", (1, 1), "expected a test, found nothing in parentheses", None);
+    check("(\u{a0}\n\u{a0})", (1, 1), "expected a test, found nothing in parentheses", None);
     check("(and)", (1, 2), "expected a test, found `and`", None);
     check("\"ping\"", (1, 1), "expected a test, found `\"ping\"`", Some("did you mean `message *= \"ping\"`?"));
 }

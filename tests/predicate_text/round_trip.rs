@@ -131,6 +131,7 @@ fn nearly() -> impl Strategy<Value = String> {
         "\"\\u00e9\"",
         "\"\\q\"",
         "()",
+        "\u{a0}",
     ];
     prop::collection::vec((prop::sample::select(pieces.to_vec()), "[ ]?"), 0..12)
         .prop_map(|pieces| pieces.into_iter().flat_map(|(piece, space)| [piece.to_owned(), space]).collect())

@@ -114,9 +114,8 @@ impl<'a> Parser<'a> {
             Kind::Word(word) => return Ok(Written { text: word.to_owned(), span: self.advance() }),
             Kind::Quoted(body) => body,
             kind => {
-                return Err(
-                    self.expected(&format!("a value after `{sign}`"), hint::instead_of_value(kind, self.written()))
-                );
+                let hint = hint::instead_of_value(kind, self.written());
+                return Err(self.expected(&format!("a value after `{sign}`"), hint));
             }
         };
         let span = self.advance();
@@ -129,9 +128,8 @@ impl<'a> Parser<'a> {
         self.advance();
         let open = self.span();
         if self.accept(Kind::Open).is_none() {
-            return Err(
-                self.expected(&format!("`(` after `{sign}`"), hint::instead_of_list(self.kind(), self.written()))
-            );
+            let hint = hint::instead_of_list(self.kind(), self.written());
+            return Err(self.expected(&format!("`(` after `{sign}`"), hint));
         }
         if self.accept(Kind::Close).is_some() {
             return Ok(Vec::new());

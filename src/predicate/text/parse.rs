@@ -81,8 +81,8 @@ impl<'a> Parser<'a> {
     /// What is in parentheses; before an operator, nothing in parentheses is no name at all.
     fn group(&mut self) -> Result<Predicate> {
         let open = self.advance();
-        if self.accept(Kind::Close).is_some() {
-            return self.test_of(Vec::new(), open.start..open.end + 1);
+        if let Some(close) = self.accept(Kind::Close) {
+            return self.test_of(Vec::new(), open.start..close.end);
         }
         let inner = self.nested(open.clone(), Self::disjunction)?;
         self.close(open, "`and`, `or` or `)`", hint::after_test)?;
