@@ -62,6 +62,7 @@ mod stream;
 mod render;
 pub mod wire;
 mod forward;
+mod audit;
 mod inbox;
 mod shared;
 mod layer;
@@ -75,8 +76,8 @@ pub use layer::TapLayer;
 pub use predicate::{Keys, Predicate, PredicateError};
 pub use queue::Overflow;
 pub use render::{Format, FormatError, write_item, write_item_coloured};
-pub use router::{RouterStats, TapRouter, TapRouterBuilder, WatchError};
-pub use session::{EndReason, Session, SessionId, SessionInfo, SessionStats};
+pub use router::{EndStats, RefusalStats, RouterStats, TapRouter, TapRouterBuilder, WatchError};
+pub use session::{EndReason, Holder, Session, SessionId, SessionInfo, SessionStats};
 pub use stream::{EventStream, Item, LossReason, Lost, TryRecvError};
 pub use value::{Text, Value};
 

@@ -44,6 +44,11 @@ impl Buffer {
         self.ring.len()
     }
 
+    /// Bytes of what is buffered.
+    pub(crate) fn bytes(&self) -> usize {
+        self.ring.bytes()
+    }
+
     /// An event to write into, if there is one; nobody else holds it.
     pub(crate) fn spare(&self) -> Option<Arc<CapturedEvent>> {
         self.spare.pop()
