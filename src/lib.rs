@@ -45,6 +45,7 @@
 //!
 //! # Features
 //! - `log`: records of the `log` crate, through `tracing-log`, count as what they are.
+//! - `prometheus`: the router's own health as a Prometheus scrape.
 //! - `cli`: the `tracing-tap` binary.
 
 // In the order of dependence: each uses only those above it.
@@ -67,6 +68,8 @@ mod inbox;
 mod shared;
 mod layer;
 mod router;
+#[cfg(feature = "prometheus")]
+mod prometheus;
 
 pub use catalog::{CallsiteKind, CatalogEntry};
 pub use coverage::{Coverage, Finding, Note};
@@ -74,6 +77,8 @@ pub use event::{CapturedEvent, CapturedSpan};
 pub use forward::{Forwarder, Forwarding};
 pub use layer::TapLayer;
 pub use predicate::{Keys, Predicate, PredicateError};
+#[cfg(feature = "prometheus")]
+pub use prometheus::PROMETHEUS_CONTENT_TYPE;
 pub use queue::Overflow;
 pub use render::{Format, FormatError, write_item, write_item_coloured};
 pub use router::{EndStats, RefusalStats, RouterStats, TapRouter, TapRouterBuilder, WatchError};
