@@ -45,6 +45,7 @@
 //!
 //! # Features
 //! - `log`: records of the `log` crate, through `tracing-log`, count as what they are.
+//! - `signal`: sessions that a signal opens and the next one closes, on Unix.
 //! - `prometheus`: the router's own health as a Prometheus scrape.
 //! - `cli`: the `tracing-tap` binary.
 
@@ -70,6 +71,7 @@ mod layer;
 mod router;
 #[cfg(feature = "prometheus")]
 mod prometheus;
+mod switch;
 
 pub use catalog::{CallsiteKind, CatalogEntry};
 pub use coverage::{Coverage, Finding, Note};
@@ -84,6 +86,8 @@ pub use render::{Format, FormatError, write_item, write_item_coloured};
 pub use router::{EndStats, RefusalStats, RouterStats, TapRouter, TapRouterBuilder, WatchError};
 pub use session::{EndReason, Holder, Session, SessionId, SessionInfo, SessionStats};
 pub use stream::{EventStream, Item, LossReason, Lost, TryRecvError};
+#[cfg(all(unix, feature = "signal"))]
+pub use switch::{Signal, SignalSwitch};
 pub use value::{Text, Value};
 
 /// Compiles what the README shows.

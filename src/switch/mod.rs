@@ -1,0 +1,7 @@
+//! Switches for services that have no door: a session that a signal opens and closes, and one from the environment.
+
+#[cfg(all(unix, feature = "signal"))]
+mod signal;
+
+#[cfg(all(unix, feature = "signal"))]
+pub use signal::{Signal, SignalSwitch};
