@@ -1,6 +1,6 @@
-//! The fuzz target's seeds, replayed without `cargo fuzz`.
+//! The fuzz targets' seeds, replayed without `cargo fuzz`.
 //!
-//! `TRACING_TAP_WRITE_CORPUS=1` writes them anew from the cases in `fuzz_corpus/seeds.rs`.
+//! `TRACING_TAP_WRITE_CORPUS=1` writes those of `predicate_matches` anew from the cases in `fuzz_corpus/seeds.rs`.
 
 #[path = "oracle/callsites.rs"]
 mod callsites;
@@ -13,6 +13,8 @@ mod fuzzed;
 #[path = "fuzz_corpus/seeds.rs"]
 mod seeds;
 mod support;
+#[path = "fuzz_corpus/text.rs"]
+mod text;
 
 use arbitrary::{Arbitrary, Unstructured};
 use fuzzed::Case;
@@ -42,6 +44,21 @@ isolated! {
     }
 }
 
+#[test]
+fn every_text_of_the_corpus_that_is_read_is_printed_as_what_reads_the_same() {
+    let files = std::fs::read_dir(corpora().join("predicate_text")).expect("the corpus is committed");
+    let files: Vec<_> = files.map(|file| file.expect("the corpus is readable").path()).collect();
+    assert!(files.len() >= 12, "the corpus is complete");
+    for file in files {
+        println!("{}", file.display());
+        text::check(&std::fs::read(&file).expect("the corpus is readable"));
+    }
+}
+
 fn corpus() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus/predicate_matches")
+    corpora().join("predicate_matches")
+}
+
+fn corpora() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus")
 }

@@ -1,43 +1,170 @@
 //! Why a predicate could not be made.
 
+use super::excerpt::{Excerpt, shown, visible};
 use std::error::Error;
 use std::fmt;
+use std::ops::Range;
 
-/// A regular expression that is not valid or would take too much memory.
+/// Why a text is no predicate, or a pattern no regular expression.
+///
+/// `Display` says all of it, for people: what was found, where, what was expected, what was probably meant, and the
+/// line with a caret under it. Its first line says everything by itself. The pieces are there for programs. No
+/// character of the text that a terminal would obey or not show gets through raw.
 ///
 /// ```
-/// use std::error::Error;
 /// use tracing_tap::Predicate;
 ///
-/// let error = Predicate::regex("path", "(").unwrap_err();
-/// assert_eq!(error.to_string(), "compile the regular expression `(`");
-/// assert!(error.source().is_some());
+/// let error = "user = 42 and latency_ms => 250".parse::<Predicate>().unwrap_err();
+/// assert_eq!(
+///     error.to_string(),
+///     "parse the predicate: line 1, column 26: expected an operator after `latency_ms`, found `=>`; \
+///      did you mean `>=`?\n\
+///      \x20 user = 42 and latency_ms => 250\n\
+///      \x20                          ^^"
+/// );
+/// assert_eq!((error.line(), error.column()), (Some(1), Some(26)));
+/// assert_eq!(error.message(), "expected an operator after `latency_ms`, found `=>`");
+/// assert_eq!(error.hint(), Some("did you mean `>=`?"));
 /// ```
 #[derive(Clone, Debug)]
-pub struct PredicateError {
-    pattern: Box<str>,
-    source: regex::Error,
+pub struct PredicateError(Box<Problem>);
+
+#[derive(Clone, Debug)]
+struct Problem {
+    kind: Kind,
+    message: String,
+    hint: Option<String>,
+    place: Option<Excerpt>,
 }
 
+#[derive(Clone, Debug)]
+enum Kind {
+    Syntax,
+    Limit,
+    Regex { is_too_large: bool, reason: Reason },
+}
+
+/// What is wrong with a regular expression: what its error says, with nothing of the pattern raw but line breaks.
+#[derive(Clone, Debug)]
+struct Reason(String);
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl Error for Reason {}
+
 impl PredicateError {
-    pub(super) fn new(pattern: &str, source: regex::Error) -> Self {
-        Self { pattern: pattern.into(), source }
+    /// The text is not of the form that [`syntax`](super::syntax) tells.
+    pub(super) fn syntax(message: impl Into<String>) -> Self {
+        Self::new(Kind::Syntax, message.into())
     }
 
-    /// Whether the expression is valid, but takes more memory than one session may.
+    /// The text says more than one session may ask for.
+    pub(super) fn limit(message: impl Into<String>) -> Self {
+        Self::new(Kind::Limit, message.into())
+    }
+
+    pub(super) fn regex(pattern: &str, source: &regex::Error) -> Self {
+        let is_too_large = matches!(source, regex::Error::CompiledTooBig(_));
+        let problem = if is_too_large { "takes too much memory" } else { "is not valid" };
+        let reason = Reason(source.to_string().split('\n').map(visible).collect::<Vec<_>>().join("\n"));
+        let message = format!("the regular expression `{}` {problem}", shown(pattern));
+        Self::new(Kind::Regex { is_too_large, reason }, message)
+    }
+
+    fn new(kind: Kind, message: String) -> Self {
+        Self(Box::new(Problem { kind, message, hint: None, place: None }))
+    }
+
+    /// What was probably meant, or what to do.
+    pub(super) fn with_hint(mut self, hint: Option<impl Into<String>>) -> Self {
+        self.0.hint = hint.map(Into::into);
+        self
+    }
+
+    /// It is about these bytes of `text`.
+    pub(super) fn at(mut self, text: &str, span: Range<usize>) -> Self {
+        self.0.place = Some(Excerpt::new(text, span));
+        self
+    }
+
+    /// Whether the text is not written as a predicate is.
+    pub fn is_syntax(&self) -> bool {
+        matches!(self.0.kind, Kind::Syntax)
+    }
+
+    /// Whether it is about a regular expression; [`source`](Error::source) says what is wrong with it.
+    pub fn is_regex(&self) -> bool {
+        matches!(self.0.kind, Kind::Regex { .. })
+    }
+
+    /// Whether the predicate is more than one session may ask for: a text past the limits that
+    /// [`syntax`](super::syntax#limits) tells, or a regular expression that is valid, but takes too much memory.
     pub fn is_too_large(&self) -> bool {
-        matches!(self.source, regex::Error::CompiledTooBig(_))
+        matches!(self.0.kind, Kind::Limit | Kind::Regex { is_too_large: true, .. })
+    }
+
+    /// The line of the text it is about, from 1; none where it is about the whole, or where there is no text.
+    pub fn line(&self) -> Option<usize> {
+        Some(self.0.place.as_ref()?.line)
+    }
+
+    /// The column it is about, in characters from 1, if there is a [`line`](Self::line).
+    pub fn column(&self) -> Option<usize> {
+        Some(self.0.place.as_ref()?.column)
+    }
+
+    /// What is wrong, in one line, without the place and without the hint.
+    pub fn message(&self) -> &str {
+        &self.0.message
+    }
+
+    /// What was probably meant, or what to do, in one line.
+    pub fn hint(&self) -> Option<&str> {
+        self.0.hint.as_deref()
+    }
+
+    /// The first line of `Display`, and what its source says at last.
+    pub(super) fn in_one_line(&self) -> String {
+        let source = self.source().map(ToString::to_string);
+        let last = source.as_deref().and_then(|source| source.lines().last());
+        let reason = last.map(|line| format!(": {}", line.trim_start_matches("error: ")));
+        format!("{}{}", Headline(&self.0), reason.unwrap_or_default())
+    }
+}
+
+struct Headline<'a>(&'a Problem);
+
+impl fmt::Display for Headline<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(problem) = self;
+        match (&problem.kind, &problem.place) {
+            (_, Some(Excerpt { line, column, .. })) => {
+                write!(f, "parse the predicate: line {line}, column {column}: ")
+            }
+            (Kind::Regex { .. }, None) => f.write_str("make the predicate: "),
+            _ => f.write_str("parse the predicate: "),
+        }?;
+        f.write_str(&problem.message)?;
+        problem.hint.as_ref().map_or(Ok(()), |hint| write!(f, "; {hint}"))
     }
 }
 
 impl fmt::Display for PredicateError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "compile the regular expression `{}`", self.pattern)
+        Headline(&self.0).fmt(f)?;
+        self.0.place.as_ref().map_or(Ok(()), |place| write!(f, "\n{place}"))
     }
 }
 
 impl Error for PredicateError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
-        Some(&self.source)
+        match &self.0.kind {
+            Kind::Regex { reason, .. } => Some(reason),
+            Kind::Syntax | Kind::Limit => None,
+        }
     }
 }

@@ -41,11 +41,11 @@ pub(crate) enum Relation {
     GreaterOrEqual,
 }
 
-/// What an ordering test compares with: a text and the number it is written as, if it is one.
+/// What an ordering test compares with: a number, and the text it is written as.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Bound {
     text: Box<str>,
-    number: Option<Number>,
+    number: Number,
 }
 
 impl FieldTest {
@@ -63,7 +63,6 @@ impl FieldTest {
         self.keys.as_slice()
     }
 
-    #[cfg(test)]
     pub(super) fn check(&self) -> &Check {
         &self.check
     }
@@ -113,7 +112,7 @@ impl Check {
     /// If `pattern` is not a regular expression, or compiled takes more than 1 MiB.
     pub(super) fn matches(pattern: &str) -> Result<Self, PredicateError> {
         let regex = RegexBuilder::new(pattern).size_limit(MAX_REGEX_BYTES).build();
-        regex.map(|regex| Self::Matches(Pattern(regex))).map_err(|error| PredicateError::new(pattern, error))
+        regex.map(|regex| Self::Matches(Pattern(regex))).map_err(|error| PredicateError::regex(pattern, &error))
     }
 
     pub(super) fn ordered(relation: Relation, value: &Value) -> Self {
@@ -162,30 +161,28 @@ impl Relation {
 }
 
 impl Bound {
-    /// None for a value without canonical text, which is in no order with anything.
+    /// None for a value that is no finite number, which is in no order with anything.
     fn new(value: &Value) -> Option<Self> {
         let text = canonical(value)?;
-        let number = Number::parse(&text);
         match *value {
             // `{}` prints 1e23 as the integer 10^23, which that float is not.
-            Value::F64(float) if number != Number::from_float(float) => Some(Self::parse(format!("{float:e}").into())),
-            _ => Some(Self { text, number }),
+            Value::F64(float) if Number::parse(&text) != Number::from_float(float) => Self::parse(format!("{float:e}")),
+            _ => Self::parse(text),
         }
     }
 
-    fn parse(text: Box<str>) -> Self {
-        let number = Number::parse(&text);
-        Self { text, number }
+    fn parse(text: impl Into<Box<str>>) -> Option<Self> {
+        let text = text.into();
+        Number::parse(&text).map(|number| Self { text, number })
     }
 
-    #[cfg(test)]
+    /// The number as it is written; that text makes the same bound.
     pub(super) fn as_str(&self) -> &str {
         &self.text
     }
 
     fn admits(&self, relation: Relation, value: ValueRef<'_>) -> bool {
-        let ordering = self.number.and_then(|bound| Some(value.number()?.cmp(&bound)));
-        ordering.is_some_and(|ordering| relation.holds(ordering))
+        value.number().is_some_and(|number| relation.holds(number.cmp(&self.number)))
     }
 }
 

@@ -3,13 +3,17 @@
 mod bits;
 mod compiled;
 mod error;
+mod excerpt;
 mod expression;
 mod field;
 mod keys;
 mod reach;
+#[doc = include_str!("syntax.md")]
+pub mod syntax {}
 mod test;
 #[cfg(test)]
 mod tests;
+mod text;
 
 pub use error::PredicateError;
 pub use keys::Keys;
@@ -41,12 +45,17 @@ use tracing_core::Level;
 ///
 /// Nesting costs no stack: a predicate may be as deep as memory allows.
 ///
+/// It is read from text by `parse` and printed as text by `Display`; the form is told in [`syntax`]. To `serde` it is
+/// that text.
+///
 /// ```
 /// use tracing_tap::Predicate;
 ///
 /// let slow = Predicate::gt("latency_ms", 250) & !Predicate::target("hyper");
 /// assert_eq!(slow, Predicate::gt("latency_ms", "250").and(Predicate::target("hyper").not()));
+/// assert_eq!(slow, "latency_ms > 250 and @target != hyper".parse()?);
 /// assert_eq!(Predicate::eq("user", 42), Predicate::eq("user", "42"));
+/// # Ok::<(), tracing_tap::PredicateError>(())
 /// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct Predicate(Expression);

@@ -46,9 +46,25 @@ fn regexes_are_equal_if_they_are_written_the_same() {
 #[test]
 fn an_invalid_regex_names_itself_and_its_cause() {
     let error = Predicate::regex("path", "a(").unwrap_err();
-    assert_eq!(error.to_string(), "compile the regular expression `a(`");
+    assert_eq!(error.to_string(), "make the predicate: the regular expression `a(` is not valid");
     assert!(std::error::Error::source(&error).unwrap().to_string().contains("unclosed group"));
     assert!(!error.is_too_large());
+}
+
+#[test]
+fn a_pattern_is_shown_short_and_without_what_a_terminal_obeys() {
+    let error = Predicate::regex("path", format!("\u{1b}[2J({}", "x".repeat(10_000))).unwrap_err();
+    let shown = format!("make the predicate: the regular expression `\\u{{1b}}[2J({}…` is not valid", "x".repeat(35));
+    assert_eq!(error.to_string(), shown);
+    assert_eq!((error.line(), error.column(), error.hint()), (None, None, None));
+}
+
+#[test]
+fn an_ordering_with_what_is_no_number_is_never_true_and_known_to_be() {
+    for bound in [Value::from("debug"), f64::NAN.into(), f64::INFINITY.into(), true.into(), "nan".into(), "".into()] {
+        assert_eq!(Predicate::lt("n", bound.clone()), Predicate::any_of("n", [""; 0]), "{bound:?}");
+        assert!(Compiled::new(&Predicate::ge("n", bound)).is_never());
+    }
 }
 
 #[test]

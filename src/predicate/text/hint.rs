@@ -1,0 +1,187 @@
+//! What was probably meant, where something else was written.
+
+use super::quote::write_value;
+use super::token::{Broken, Kind};
+use crate::predicate::excerpt::shown;
+
+/// A hint from the token before what was not expected, and from that itself.
+pub(super) type Hint = fn(Kind<'_>, Kind<'_>) -> Option<String>;
+
+pub(super) fn did_you_mean(meant: &str) -> String {
+    format!("did you mean `{meant}`?")
+}
+
+/// The known word that another is most likely a slip of: at most one letter in three is another.
+pub(super) fn nearest<const N: usize>(word: &str, known: [&'static str; N]) -> Option<&'static str> {
+    let word = word.to_lowercase();
+    let limit = word.chars().count().div_ceil(3);
+    let distances = known.into_iter().map(|known| (strsim::osa_distance(&word, known), known));
+    distances.filter(|(distance, _)| *distance <= limit).min().map(|(_, known)| known)
+}
+
+/// Several words, one of which was expected.
+pub(super) fn list<const N: usize>(words: [&str; N]) -> String {
+    let words = words.map(|word| format!("`{word}`"));
+    words.split_last().map_or_else(String::new, |(last, others)| format!("{} or {last}", others.join(", ")))
+}
+
+/// What cannot be read, and what to write instead.
+pub(super) fn of_broken(broken: Broken, written: &str) -> (String, Option<String>) {
+    let written = shown(written);
+    match broken {
+        Broken::UnclosedQuote => ("the quote `\"` is not closed on its line".to_owned(), None),
+        Broken::UnclosedBacktick => ("the backtick is not closed on its line".to_owned(), None),
+        Broken::ControlCharacter => (format!("the control character `{written}` within quotes"), Some(as_escape())),
+        Broken::Escape => {
+            let hint = "a backslash is written `\\\\`; there are `\\\"`, `\\n`, `\\t`, `\\u00e9` and the like";
+            (format!("no escape begins with `{written}`"), Some(hint.to_owned()))
+        }
+        Broken::Character(character) => (format!("unexpected character `{written}`"), of_character(character)),
+    }
+}
+
+fn as_escape() -> String {
+    "it is written as an escape, like `\\n` or `\\u001b`".to_owned()
+}
+
+fn of_character(character: char) -> Option<String> {
+    let hint = match character {
+        '\'' | '“' | '”' | '„' | '‘' | '’' | '«' | '»' => {
+            "values with odd characters go into double quotes, `\"`"
+        }
+        '[' | ']' | '{' | '}' => "groups and lists are in parentheses: `(` and `)`",
+        ';' => "did you mean `and`?",
+        '%' => "`*=` tests what a value contains, `^=` how it starts, `$=` how it ends",
+        '$' => "did you mean `$=`?",
+        _ if character.is_control() => return None,
+        _ => "a value with such a character goes into double quotes, a name into backticks",
+    };
+    Some(hint.to_owned())
+}
+
+/// Signs that are only ever written for another one.
+pub(super) fn of_sign(kind: Kind<'_>) -> Option<String> {
+    match kind {
+        Kind::Mistaken(meant) => Some(did_you_mean(meant)),
+        _ => None,
+    }
+}
+
+/// Where a test begins, and something else does.
+pub(super) fn instead_of_test(kind: Kind<'_>, following: Kind<'_>) -> Option<String> {
+    let is_compared = matches!(following, Kind::Operator(_) | Kind::In | Kind::Exists);
+    match kind {
+        Kind::Quoted(_) | Kind::And | Kind::Or | Kind::In | Kind::Exists if is_compared => {
+            Some("an odd name of a field goes into backticks".to_owned())
+        }
+        Kind::Quoted(body) => Some(format!("did you mean `message *= \"{}\"`?", shown(body))),
+        _ => None,
+    }
+}
+
+/// Where the name of a field is expected, and a word is none.
+pub(super) fn instead_of_name(word: &str) -> Option<String> {
+    let in_backticks = || Some("an odd name of a field goes into backticks".to_owned());
+    match word.split_once(':') {
+        _ if word.starts_with('@') => Some("`|` joins names of fields".to_owned()),
+        Some((name, value)) if super::token::is_bare_name(name) && !value.is_empty() && !value.starts_with(':') => {
+            Some(format!(
+                "did you mean `{} = {}`? {}",
+                shown(name),
+                shown(&as_value(value)),
+                "otherwise it goes into backticks"
+            ))
+        }
+        _ => in_backticks(),
+    }
+}
+
+/// What other languages have in an operator's place.
+const FOREIGN: [(&str, &str); 13] = [
+    ("is", "="),
+    ("eq", "="),
+    ("equals", "="),
+    ("ne", "!="),
+    ("gt", ">"),
+    ("ge", ">="),
+    ("lt", "<"),
+    ("le", "<="),
+    ("like", "*="),
+    ("contains", "*="),
+    ("startswith", "^="),
+    ("endswith", "$="),
+    ("matches", "~"),
+];
+
+/// Behind `names`, where no operator is.
+pub(super) fn instead_of_operator(names: &str, kind: Kind<'_>, written: &str) -> Option<String> {
+    let names = shown(names);
+    match kind {
+        Kind::Word(word) => {
+            let foreign = |(foreign, _): &&(&str, &str)| word.replace('_', "").eq_ignore_ascii_case(foreign);
+            let own = FOREIGN.iter().find(foreign).map(|(_, own)| did_you_mean(own));
+            Some(own.unwrap_or_else(|| did_you_mean(&format!("{names} = {}", shown(written)))))
+        }
+        Kind::Quoted(_) => Some(did_you_mean(&format!("{names} = {}", shown(written)))),
+        Kind::Not => Some(format!("`not` goes before the name: `not {names} in (..)`")),
+        Kind::End | Kind::And | Kind::Or | Kind::Close if !names.starts_with('@') => {
+            Some(format!("did you mean `{names} exists`?"))
+        }
+        Kind::Star => Some(did_you_mean("*=")),
+        _ => None,
+    }
+}
+
+/// Where a value is expected.
+pub(super) fn instead_of_value(kind: Kind<'_>, written: &str) -> Option<String> {
+    match kind {
+        Kind::Star => Some("`exists` tests that the field is there".to_owned()),
+        Kind::Backticked(_) => Some("a value goes into double quotes".to_owned()),
+        Kind::Open => Some("one of several values is `in (..)`".to_owned()),
+        Kind::And | Kind::Or | Kind::Not | Kind::In | Kind::Exists if is_word(written) => {
+            Some(format!("as a value it goes into double quotes: `\"{written}\"`"))
+        }
+        _ => None,
+    }
+}
+
+/// Behind `in`, where no list is.
+pub(super) fn instead_of_list(kind: Kind<'_>, written: &str) -> Option<String> {
+    matches!(kind, Kind::Word(_) | Kind::Quoted(_)).then(|| format!("did you mean `in ({})`?", shown(written)))
+}
+
+/// Where an ordering's bound is not a number.
+pub(super) fn instead_of_number(names: &[String], bound: &str) -> Option<String> {
+    if names.iter().any(|name| name.eq_ignore_ascii_case("level")) {
+        return Some(did_you_mean("@level"));
+    }
+    let digits = bound.trim_end_matches(|character: char| character.is_alphabetic() || character == '%');
+    let is_with_unit = digits.len() < bound.len() && digits.parse::<f64>().is_ok();
+    is_with_unit.then(|| format!("a number has no unit: did you mean `{}`?", shown(digits)))
+}
+
+/// Behind a whole test.
+pub(super) fn after_test(before: Kind<'_>, kind: Kind<'_>) -> Option<String> {
+    match kind {
+        Kind::Bar => Some(did_you_mean("||")),
+        Kind::Comma => Some("one of several values is `in (..)`".to_owned()),
+        Kind::Star => Some("`^=` tests how a value starts, `*=` what it contains".to_owned()),
+        _ => within_list(before, kind),
+    }
+}
+
+/// Behind a value of a list.
+pub(super) fn within_list(before: Kind<'_>, kind: Kind<'_>) -> Option<String> {
+    let is_broken_value = matches!((before, kind), (Kind::Word(_), Kind::Word(_)));
+    is_broken_value.then(|| "a value with spaces goes into double quotes".to_owned())
+}
+
+fn is_word(written: &str) -> bool {
+    written.starts_with(char::is_alphabetic)
+}
+
+fn as_value(text: &str) -> String {
+    let mut value = String::new();
+    write_value(&mut value, text).expect("writing to a string does not fail");
+    value
+}
