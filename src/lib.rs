@@ -88,6 +88,7 @@ pub use render::{Format, FormatError, write_item, write_item_coloured};
 pub use router::{EndStats, RefusalStats, RouterStats, TapRouter, TapRouterBuilder, WatchError};
 pub use session::{EndReason, Holder, Session, SessionId, SessionInfo, SessionStats};
 pub use stream::{EventStream, Item, LossReason, Lost, TryRecvError};
+pub use switch::WatchEnvError;
 #[cfg(all(unix, feature = "signal"))]
 pub use switch::{Signal, SignalSwitch};
 pub use value::{Text, Value};

@@ -157,11 +157,11 @@ impl Audit {
     }
 
     fn predicate(&self) -> String {
-        shown_expression(format_args!("{:?}", self.session.predicate), MAX_TEXT_BYTES)
+        shown_expression(&self.session.predicate, MAX_TEXT_BYTES)
     }
 
     fn scope(&self) -> Option<String> {
-        self.session.scope.as_ref().map(|scope| shown_expression(format_args!("{scope:?}"), MAX_TEXT_BYTES))
+        self.session.scope.as_ref().map(|scope| shown_expression(scope, MAX_TEXT_BYTES))
     }
 }
 
