@@ -36,6 +36,9 @@
 //! - [`write_item`] writes one as JSON, for people, as a line for a terminal or as a command for GitHub Actions, see
 //!   [`Format`]; an item can be read back from JSON, whose form is told in [`wire`].
 //!   [`forward_to`](EventStream::forward_to) writes all of a session.
+//! - [`try_watch`](TapRouter::try_watch) opens sessions on behalf of others, within caps and [`Session::scope`]. The
+//!   service's logs tell of all that are opened, refused and ended: the target `tracing_tap::audit`.
+//!   [`watch_env`](TapRouter::watch_env) is for services without a door.
 //! - [`coverage`](EventStream::coverage) tells why a session sees nothing, [`catalog`](TapRouter::catalog) what there
 //!   is to ask for.
 //!
