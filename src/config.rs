@@ -21,6 +21,7 @@ pub(crate) struct Config {
     pub(crate) deny_targets: Vec<Box<str>>,
     pub(crate) redact_fields: FxHashSet<Box<str>>,
     pub(crate) max_value_bytes: usize,
+    pub(crate) max_event_fields: usize,
     pub(crate) max_sessions: usize,
     pub(crate) max_sessions_per_opener: usize,
     pub(crate) max_unindexed_sessions: usize,
@@ -35,6 +36,7 @@ impl Default for Config {
             deny_targets: Vec::new(),
             redact_fields: FxHashSet::default(),
             max_value_bytes: 8 << 10,
+            max_event_fields: 64,
             max_sessions: 64,
             max_sessions_per_opener: 8,
             max_unindexed_sessions: 16,
@@ -49,22 +51,26 @@ impl Config {
         is_audit(target) || self.deny_targets.iter().any(|prefix| target_within(target, prefix))
     }
 
+    #[inline]
     pub(crate) fn redacts(&self, field: &str) -> bool {
         !self.redact_fields.is_empty() && self.redact_fields.contains(field)
     }
 
     /// Whether a span's field of this name is kept.
+    #[inline]
     pub(crate) fn captures(&self, field: &str) -> bool {
         self.capture_fields.as_ref().is_none_or(|names| names.contains(field))
     }
 
     /// Whether spans of this callsite are tracked even while no session is open.
+    #[inline]
     pub(crate) fn always_tracks(&self, metadata: &Metadata<'_>) -> bool {
         let by_level = verbosity_of(*metadata.level()) <= verbosity_of_filter(self.span_level);
         (by_level || self.capture_fields.is_some() && self.keeps_fields_of(metadata)) && !self.denies(metadata.target())
     }
 
     /// Whether spans of this callsite declare a field that is kept.
+    #[inline]
     pub(crate) fn keeps_fields_of(&self, metadata: &Metadata<'_>) -> bool {
         match &self.capture_fields {
             None => !metadata.fields().is_empty(),

@@ -22,6 +22,7 @@ pub(crate) struct Inbox {
     rebuilt: Condvar,
     learn: AtomicBool,
     full: SegQueue<SessionId>,
+    withheld: SegQueue<SessionId>,
     retired: SegQueue<Retired>,
     audits: SegQueue<Audit>,
     /// How many audits are to be told, those not left yet included.
@@ -64,6 +65,13 @@ impl Inbox {
     /// Reports a session that has admitted all it may.
     pub(crate) fn close_full(&self, id: SessionId) {
         self.full.push(id);
+        self.wake();
+    }
+
+    /// Has the reader of a session told, a second later, how much was withheld from it.
+    #[cold]
+    pub(crate) fn announce_withheld(&self, id: SessionId) {
+        self.withheld.push(id);
         self.wake();
     }
 
@@ -160,6 +168,10 @@ impl Inbox {
 
     pub(crate) fn take_full(&self) -> Option<SessionId> {
         self.full.pop()
+    }
+
+    pub(crate) fn take_withheld(&self) -> Option<SessionId> {
+        self.withheld.pop()
     }
 
     /// How many audits wait to be taken.

@@ -3,7 +3,9 @@
 use crate::config::Config;
 use crate::inbox::Inbox;
 use crate::session::EndReason;
+use crate::session::admission::Admission;
 use crate::session::open::OpenSession;
+use crate::session::sample::Sampled;
 use crate::session::snapshot::Snapshot;
 use arc_swap::ArcSwap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -32,11 +34,22 @@ impl Shared {
         }
     }
 
-    /// Called by the producer whose event was the last one that a session may admit.
+    /// Whether an event that matched is to be captured for this session; if not, why not is counted.
+    #[inline]
+    pub(crate) fn admits(&self, session: &OpenSession, sampled: Sampled) -> bool {
+        let admission = session.admit(sampled);
+        if admission == Admission::WithheldUntold {
+            self.inbox.announce_withheld(session.id);
+        }
+        admission == Admission::Admitted
+    }
+
+    /// Called by the producer that has pushed the last event a session may admit.
     #[cold]
     pub(crate) fn session_is_full(&self, session: &OpenSession) {
-        session.end(EndReason::MaxEvents);
-        self.inbox.close_full(session.id);
+        if session.end(EndReason::MaxEvents) {
+            self.inbox.close_full(session.id);
+        }
     }
 
     /// Counts an event that arrived while this thread ran code of the users for us.

@@ -73,7 +73,7 @@ isolated! {
     fn a_session_is_told_when_it_opens_and_when_it_ends_with_all_there_is_to_know() {
         let (router, output) = install(TapRouter::builder());
         let session = user(42).scope(Predicate::eq("tenant", 7)).opened_by("ann").name("ticket 7")
-            .capacity(2).capacity_bytes(10_000).expires_in(Duration::from_millis(600_500)).max_events(100);
+            .capacity(2).capacity_bytes(10_000).expires_in(Duration::from_millis(600_500)).max_events(100).max_rate(1_000).sample(1);
         let mut stream = router.watch(session);
         for n in 0..5 {
             tracing::debug!(user = 42, tenant = 7, n, "event");
@@ -84,7 +84,7 @@ isolated! {
         let mut opened = json!({
             "message": "session opened", "opener": "ann", "session": 1, "name": "ticket 7", "capacity": 2,
             "predicate": PREDICATE_OF_42, "scope": SCOPE_OF_7,
-            "capacity_bytes": 10_000, "overflow": "drop_oldest", "expires_in_ms": 600_500, "max_events": 100,
+            "capacity_bytes": 10_000, "overflow": "drop_oldest", "expires_in_ms": 600_500, "max_events": 100, "max_rate": 1_000,
         });
         assert_eq!(told[0], opened);
 
@@ -149,11 +149,11 @@ isolated! {
     fn a_refusal_is_told_with_its_reason_and_who_it_was() {
         let (router, output) = install(TapRouter::builder().max_sessions(1).redact_fields(["password"]));
         let _open = router.try_watch(user(1).opened_by("ann")).unwrap();
-        let error = router.try_watch(user(2).opened_by("eve").name("hers").max_events(7)).unwrap_err();
+        let error = router.try_watch(user(2).opened_by("eve").name("hers").max_events(7).sample(3)).unwrap_err();
         let redacted = router.try_watch(Predicate::exists("password")).unwrap_err();
         let told = wait_told(&output, 3);
         let expected = [
-            ("opener", json!("eve")), ("name", json!("hers")), ("reason", json!("max_sessions")), ("max_events", json!(7)),
+            ("opener", json!("eve")), ("name", json!("hers")), ("sample", json!(3)), ("reason", json!("max_sessions")), ("max_events", json!(7)),
             ("error", json!(error.to_string())), ("suppressed", json!(0)), ("message", json!("session refused")),
         ];
         for (field, value) in expected {

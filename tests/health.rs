@@ -154,6 +154,8 @@ mod prometheus {
             ("delivered_events_total", events.delivered),
             ("lost_events_total{reason=\"overflow\"}", events.lost_overflow),
             ("lost_events_total{reason=\"closed\"}", events.lost_closed),
+            ("lost_events_total{reason=\"rate\"}", events.lost_rate),
+            ("lost_events_total{reason=\"sampling\"}", events.lost_sampling),
             ("buffered_events", events.buffered),
             ("buffered_bytes", stats.buffered_bytes as u64),
             ("suppressed_events_total", stats.suppressed),

@@ -7,7 +7,7 @@ use rlimit::Resource;
 use support::messages;
 use tracing_subscriber::prelude::*;
 use tracing_subscriber::registry;
-use tracing_tap::{Finding, Predicate, TapRouter};
+use tracing_tap::{EndReason, Finding, Item, LossReason, Predicate, Session, TapRouter};
 
 /// Less than any thread's stack, and more than what a test allocates.
 const ROOM_BYTES: u64 = 1 << 20;
@@ -50,5 +50,18 @@ isolated! {
         service();
         assert_eq!(messages(&mut next), ["an event"]);
         assert_eq!(messages(&mut stream), ["an event"]);
+    }
+
+    fn without_a_thread_what_was_withheld_is_told_before_the_end() {
+        let router = TapRouter::new();
+        let other = tracing_subscriber::fmt::layer().with_writer(std::io::sink);
+        registry().with(other).with(router.layer()).init();
+        let mut stream = without_threads(|| router.watch(Session::new(Predicate::eq("user", 42)).max_rate(0)));
+        (0..3).for_each(|_| tracing::info!(user = 42, "over the rate"));
+        assert_eq!((stream.stats().lost_rate, stream.drain().count()), (3, 0));
+        router.close(stream.id());
+        let rest: Vec<_> = stream.drain().collect();
+        let [Item::Lost(lost), Item::Ended(EndReason::Closed)] = rest.as_slice() else { panic!("{rest:?}") };
+        assert_eq!((lost.count, lost.reason), (3, LossReason::Rate));
     }
 }

@@ -2,18 +2,19 @@
 
 use crate::busy::{drained, paced_for_a_looking_reader, paced_for_a_waiting_reader, records_elsewhere};
 use crate::operations::{
-    disabled_event, enter_event_exit, enter_exit, four_fields_two_spans, line, not_matching, own_field, printed_event,
-    span_with_fields, span_without_fields, trace_span,
+    disabled_event, enter_event_exit, enter_exit, four_fields, four_fields_two_spans, line, not_matching, own_field,
+    printed_event, span_with_fields, span_without_fields, trace_span,
 };
-use crate::service::{bare, elsewhere, idle, json, matching, silent};
+use crate::service::{bare, elsewhere, idle, json, limited, matching, sampled_in, silent};
 use crate::sessions::{open_all, rebuild, watch, watch_and_close};
 use crate::table::{Path, path};
-use tracing_tap::{Format, TapRouter};
+use tracing_tap::{Format, Session, TapRouter};
 
 const WITHOUT: &str = "the same without the router";
 const IDLE: &str = "the same with no session";
 const JSON: &str = "fmt().json() writing the event to nowhere";
 const LINE: &str = "the JSON line";
+const SAME: &str = "the same without limits";
 const REBUILD: &str = "a bare rebuild of the interest cache";
 
 pub(crate) const PATHS: &[Path] = &[
@@ -26,6 +27,12 @@ pub(crate) const PATHS: &[Path] = &[
     path("open: not matching", || elsewhere(1, not_matching), || bare(not_matching), WITHOUT),
     path("open: not matching, 1,000 sessions", || elsewhere(1_000, not_matching), || bare(not_matching), WITHOUT),
     path("open: not matching, 100,000 sessions", || elsewhere(100_000, not_matching), || bare(not_matching), WITHOUT),
+    path(
+        "open: not matching, a session with limits",
+        || limited(rate_and_sampling, not_matching),
+        without_limits,
+        SAME,
+    ),
     path("open: enter, event, exit", || elsewhere(1, enter_event_exit), || bare(enter_event_exit), WITHOUT),
     path("open: enter and exit", || elsewhere(1, enter_exit), || bare(enter_exit), WITHOUT),
     path("open: event another layer prints", || elsewhere(1, printed_event), || bare(printed_event), WITHOUT),
@@ -46,6 +53,14 @@ pub(crate) const PATHS: &[Path] = &[
         || matching(1, four_fields_two_spans),
         "one session",
     ),
+    path("matching, a rate", || limited(rate, four_fields_two_spans), matching_without_limits, SAME),
+    path("matching, sampled in", || sampled_in(four_fields), matching_without_limits, SAME),
+    path(
+        "matching, withheld by a rate",
+        || limited(rate_of_none, four_fields_two_spans),
+        matching_without_limits,
+        SAME,
+    ),
     path(
         "matching 100,000/s, an async reader waits",
         paced_for_a_waiting_reader,
@@ -60,6 +75,26 @@ pub(crate) const PATHS: &[Path] = &[
     path("one more of 100,000, open and close", || watch_and_close(5_000, 100_000), || 50_000.0, "the bound: 50 µs"),
     path("100,000 sessions, all opened", || open_all(100_000), || 2e9, "the bound: 2 s"),
 ];
+
+fn rate(session: Session) -> Session {
+    session.max_rate(1_000_000_000)
+}
+
+fn rate_of_none(session: Session) -> Session {
+    session.max_rate(0)
+}
+
+fn rate_and_sampling(session: Session) -> Session {
+    rate(session).sample(2)
+}
+
+fn without_limits() -> f64 {
+    elsewhere(1, not_matching)
+}
+
+fn matching_without_limits() -> f64 {
+    matching(1, four_fields_two_spans)
+}
 
 fn four_fields_as_json() -> f64 {
     json(four_fields_two_spans)

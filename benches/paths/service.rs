@@ -1,12 +1,13 @@
 //! The service under measurement: its own logs, and the router beside them.
 
-use crate::measure::is_counting;
+use crate::measure::{is_counting, nanoseconds};
+use crate::operations::in_two_spans;
 use std::{fmt, io};
 use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
 use tracing_subscriber::prelude::*;
-use tracing_tap::{EventStream, Predicate, TapRouter};
+use tracing_tap::{EventStream, Predicate, Session, TapRouter};
 
 /// Under valgrind, opening more would take longer than all the rest.
 const MOST_SESSIONS_COUNTED: usize = 1_000;
@@ -67,6 +68,29 @@ pub(crate) fn matching(sessions: usize, operation: fn() -> f64) -> f64 {
     install(Some(&router));
     let _streams: Vec<_> = (0..sessions).map(|_| router.watch(Predicate::eq("user", 42))).collect();
     operation()
+}
+
+/// With a session open that wants this user's events within limits, and nobody reads them.
+pub(crate) fn limited(limits: fn(Session) -> Session, operation: fn() -> f64) -> f64 {
+    let router = TapRouter::new();
+    install(Some(&router));
+    let _stream = router.watch(limits(Session::new(Predicate::eq("user", 42))));
+    operation()
+}
+
+/// With a session open that samples, inside a request that it shows.
+pub(crate) fn sampled_in(event: fn()) -> f64 {
+    let router = TapRouter::new();
+    install(Some(&router));
+    in_two_spans(|| {
+        let _stream = std::iter::repeat_with(|| router.watch(Session::new(Predicate::eq("user", 42)).sample(2)))
+            .find_map(|mut stream| {
+                event();
+                let shows_request = stream.drain().count() > 0;
+                shows_request.then_some(stream)
+            });
+        nanoseconds(event)
+    })
 }
 
 /// Prints every event as JSON to nowhere.

@@ -9,7 +9,8 @@
 //! | `session ended` | `reason`: `closed`, `expired`, `max_events` or `shutdown`; `duration_ms`, `matched`, `delivered`, `lost`, `buffered` |
 //!
 //! The fields of the session: `opener`, `session` (its number; a refused one has none), `name`, `predicate`, `scope`,
-//! and its limits `capacity`, `capacity_bytes`, `overflow`, `expires_in_ms`, `max_events`. What was not given is absent.
+//! and its limits `capacity`, `capacity_bytes`, `overflow`, `expires_in_ms`, `max_events`, `max_rate`, `sample`. What was
+//! not given is absent.
 
 mod refusals;
 
@@ -95,6 +96,8 @@ impl Audit {
             overflow = self.overflow(),
             expires_in_ms = self.session.expires_in.map(milliseconds),
             max_events = self.session.max_events,
+            max_rate = self.session.max_rate,
+            sample = self.sample(),
             "session opened"
         );
     }
@@ -111,6 +114,8 @@ impl Audit {
             overflow = self.overflow(),
             expires_in_ms = self.session.expires_in.map(milliseconds),
             max_events = self.session.max_events,
+            max_rate = self.session.max_rate,
+            sample = self.sample(),
             reason,
             error,
             suppressed,
@@ -131,6 +136,8 @@ impl Audit {
             overflow = self.overflow(),
             expires_in_ms = self.session.expires_in.map(milliseconds),
             max_events = self.session.max_events,
+            max_rate = self.session.max_rate,
+            sample = self.sample(),
             reason = end.reason.word(),
             duration_ms = milliseconds(end.lasted),
             matched = stats.matched,
@@ -146,6 +153,11 @@ impl Audit {
             Overflow::DropOldest => "drop_oldest",
             Overflow::DropNewest => "drop_newest",
         }
+    }
+
+    /// One in how many, where it is not each.
+    fn sample(&self) -> Option<u32> {
+        Some(self.session.sample).filter(|sample| *sample > 1)
     }
 
     fn opener(&self) -> Option<String> {

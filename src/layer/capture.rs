@@ -1,15 +1,14 @@
 //! Taking an event or a span's fields out of `tracing`, once, for everyone who wants them.
 
 use super::facts::Facts;
-use super::visit::{Sink, Visitor};
+use super::visit::{Named, Sink, Visitor};
 use crate::config::Config;
-use crate::event::{CapturedEvent, FieldList, Fields};
+use crate::event::{CapturedEvent, Fields};
 use crate::session::scope::CapturedSpans;
-use crate::value::{Value, ValueRef};
-use std::borrow::Cow;
+use crate::value::ValueRef;
 use std::sync::Arc;
 use std::time::SystemTime;
-use tracing_core::{Event, span};
+use tracing_core::{Event, Metadata, span};
 
 /// Captures an event that matched, in the memory of `spare` if there is one. Formats the event's values: the caller
 /// holds the guard.
@@ -20,7 +19,7 @@ pub(crate) fn capture(
     config: &Config,
     spare: Option<Arc<CapturedEvent>>,
 ) -> Arc<CapturedEvent> {
-    let mut captured = spare.unwrap_or_else(|| Arc::new(CapturedEvent::blank(Arc::clone(&spans.spans))));
+    let mut captured = spare.unwrap_or_else(|| Arc::new(blank(event, facts, spans)));
     match Arc::get_mut(&mut captured) {
         Some(unshared) => write(unshared, event, facts, spans, config),
         // Nobody hands over an event that is shared; if somebody did, it would be the other's.
@@ -29,93 +28,94 @@ pub(crate) fn capture(
     captured
 }
 
+fn blank(event: &Event<'_>, facts: &Facts<'_>, spans: &CapturedSpans) -> CapturedEvent {
+    CapturedEvent::new(facts.origin(), Fields::named(event.metadata().fields()), Arc::clone(&spans.spans))
+}
+
 fn write(captured: &mut CapturedEvent, event: &Event<'_>, facts: &Facts<'_>, spans: &CapturedSpans, config: &Config) {
     captured.time = SystemTime::now();
-    captured.level = *event.metadata().level();
-    captured.target = facts.target();
-    captured.name = facts.name();
-    captured.file = facts.file();
-    captured.line = facts.metadata().line();
-    captured.module_path = facts.module_path();
+    captured.origin = facts.origin();
     set_thread_name(&mut captured.thread);
     if !Arc::ptr_eq(&captured.spans, &spans.spans) {
         captured.spans = Arc::clone(&spans.spans);
     }
-    let mut sink = EventSink { fields: &mut captured.fields.0, written: 0, facts, config };
+    captured.own.restart(event.metadata().fields());
+    let mut sink = EventSink { fields: &mut captured.own, room: config.max_event_fields, omitted: 0, facts, config };
     event.record(&mut Visitor { sink: &mut sink, max_value_bytes: config.max_value_bytes });
-    let written = sink.written;
-    captured.fields.0.truncate(written);
-    captured.message = captured.fields.message_text();
+    captured.omitted_fields = sink.omitted;
     captured.weigh(spans.bytes);
 }
 
 /// The fields a new span keeps. Formats its values: the caller holds the guard.
 pub(crate) fn span_fields(attributes: &span::Attributes<'_>, config: &Config) -> Fields {
-    let mut sink = SpanSink { fields: Fields(FieldList::with_capacity(attributes.fields().len())), config };
+    let mut sink = SpanSink { fields: Fields::named(attributes.metadata().fields()), config };
     attributes.record(&mut Visitor { sink: &mut sink, max_value_bytes: config.max_value_bytes });
     sink.fields
 }
 
-/// The values of a record that a span keeps. Formats them: the caller holds the guard.
-pub(crate) fn recorded_fields(record: &span::Record<'_>, config: &Config) -> Fields {
-    let mut sink = SpanSink { fields: Fields::default(), config };
+/// The values of a record that a span of this callsite keeps. Formats them: the caller holds the guard.
+pub(crate) fn recorded_fields(
+    record: &span::Record<'_>,
+    metadata: &'static Metadata<'static>,
+    config: &Config,
+) -> Fields {
+    let mut sink = SpanSink { fields: Fields::named(metadata.fields()), config };
     record.record(&mut Visitor { sink: &mut sink, max_value_bytes: config.max_value_bytes });
     sink.fields
 }
 
-/// Keeps every field, in order; a name that is recorded twice is there twice. Writes over what was there before.
+/// Keeps the fields of an event, in order; a name that is recorded twice is there twice.
 struct EventSink<'a> {
-    fields: &'a mut FieldList,
-    written: usize,
+    fields: &'a mut Fields,
+    room: usize,
+    omitted: u32,
     facts: &'a Facts<'a>,
     config: &'a Config,
 }
 
-impl EventSink<'_> {
-    fn write(&mut self, name: &'static str, value: ValueRef<'_>) {
-        match self.fields.get_mut(self.written) {
-            Some((old_name, old_value)) => {
-                *old_name = Cow::Borrowed(name);
-                old_value.assign(value);
-            }
-            None => self.fields.push((Cow::Borrowed(name), value.to_value())),
-        }
-        self.written += 1;
-    }
-}
-
 impl Sink for EventSink<'_> {
-    fn wants(&mut self, name: &'static str) -> bool {
-        if self.config.redacts(name) {
-            self.write(name, ValueRef::Redacted);
+    #[inline]
+    fn wants(&mut self, field: Named) -> bool {
+        if self.facts.tell_field(field.name) {
             return false;
         }
-        !self.facts.tell_field(name)
+        if self.room == 0 {
+            self.omitted += 1;
+            return false;
+        }
+        self.room -= 1;
+        let redacted = self.config.redacts(field.name);
+        if redacted {
+            self.fields.push(field.index, ValueRef::Redacted);
+        }
+        !redacted
     }
 
-    fn take(&mut self, name: &'static str, value: ValueRef<'_>) {
-        self.write(name, value);
+    #[inline]
+    fn take(&mut self, field: Named, value: ValueRef<'_>) {
+        self.fields.push(field.index, value);
     }
 }
 
-/// Keeps the fields that the configuration captures; the last value of a name wins.
+/// Keeps the fields that the configuration captures.
 struct SpanSink<'a> {
     fields: Fields,
     config: &'a Config,
 }
 
 impl Sink for SpanSink<'_> {
-    fn wants(&mut self, name: &'static str) -> bool {
-        let captures = self.config.captures(name);
-        if captures && self.config.redacts(name) {
-            self.fields.set(Cow::Borrowed(name), Value::Redacted);
+    fn wants(&mut self, field: Named) -> bool {
+        let captures = self.config.captures(field.name);
+        if captures && self.config.redacts(field.name) {
+            self.fields.push(field.index, ValueRef::Redacted);
             return false;
         }
         captures
     }
 
-    fn take(&mut self, name: &'static str, value: ValueRef<'_>) {
-        self.fields.set(Cow::Borrowed(name), value.to_value());
+    #[inline]
+    fn take(&mut self, field: Named, value: ValueRef<'_>) {
+        self.fields.push(field.index, value);
     }
 }
 

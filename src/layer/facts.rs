@@ -1,7 +1,6 @@
 //! An event's own metadata, with records of the `log` bridge told as what they are.
 
-use crate::event::Name;
-use std::borrow::Cow;
+use crate::event::{Name, Origin, Told};
 use tracing_core::{Event, Metadata};
 
 /// Where an event's level, target and place in the source come from.
@@ -42,32 +41,26 @@ impl<'a> Facts<'a> {
         matches!(self, Self::LogRecord(_)) && name.starts_with("log.")
     }
 
-    pub(crate) fn target(&self) -> Name {
+    /// The same for an event that is captured.
+    #[inline]
+    pub(crate) fn origin(&self) -> Origin {
         match self {
-            Self::Callsite(metadata) => Cow::Borrowed(metadata.target()),
-            Self::LogRecord(metadata) => Cow::Owned(metadata.target().to_owned()),
+            Self::Callsite(metadata) => Origin::Callsite(metadata),
+            Self::LogRecord(metadata) => Origin::Told(Box::new(told(metadata))),
         }
     }
+}
 
-    pub(crate) fn file(&self) -> Option<Name> {
-        match self {
-            Self::Callsite(metadata) => metadata.file().map(Cow::Borrowed),
-            Self::LogRecord(metadata) => metadata.file().map(|file| Cow::Owned(file.to_owned())),
-        }
-    }
-
-    pub(crate) fn module_path(&self) -> Option<Name> {
-        match self {
-            Self::Callsite(metadata) => metadata.module_path().map(Cow::Borrowed),
-            Self::LogRecord(metadata) => metadata.module_path().map(|path| Cow::Owned(path.to_owned())),
-        }
-    }
-
-    pub(crate) fn name(&self) -> Name {
-        match self {
-            Self::Callsite(metadata) => Cow::Borrowed(metadata.name()),
-            Self::LogRecord(metadata) => Cow::Owned(metadata.name().to_owned()),
-        }
+#[cold]
+fn told(metadata: &Metadata<'_>) -> Told {
+    let owned = |text: &str| Name::Owned(text.to_owned());
+    Told {
+        level: *metadata.level(),
+        target: owned(metadata.target()),
+        name: owned(metadata.name()),
+        file: metadata.file().map(owned),
+        line: metadata.line(),
+        module_path: metadata.module_path().map(owned),
     }
 }
 

@@ -3,12 +3,14 @@
 use super::callsite::{Callsites, key_of};
 use super::capture;
 use super::facts::Facts;
-use super::span::{Ancestry, Span, Spans};
+use super::span::{Ancestry, Span};
+use super::table::Spans;
 use super::thread::{self, Asker};
 use super::tree::{NO_TREE, Trees};
 use crate::event::Fields;
 use crate::guard::Guard;
 use crate::level::verbosity_of;
+use crate::session::sample::RootSerial;
 use crate::session::snapshot::Snapshot;
 use crate::shared::Shared;
 use crate::value::Value;
@@ -108,7 +110,7 @@ impl Instance {
 
     /// Frees what spans remember of scopes that no session needs any more.
     pub(crate) fn clear_scopes(&self) {
-        for span in self.spans.all() {
+        for span in self.spans.known() {
             span.clear_scope();
         }
     }
@@ -158,8 +160,8 @@ impl Instance {
         {
             Callsites::note_parent(word, attributes.is_contextual());
         }
-        let tracked = config.always_tracks(metadata) || epoch != 0 && self.wants(metadata);
-        if !tracked || !config.keeps_fields_of(metadata) {
+        if !config.keeps_fields_of(metadata) || !config.always_tracks(metadata) && !(epoch != 0 && self.wants(metadata))
+        {
             return;
         }
         // A span made by code that formats a value for us is not kept: it may be the very value that is formatted.
@@ -167,7 +169,7 @@ impl Instance {
         let fields = capture::span_fields(attributes, config);
         drop(guard);
         self.mend(|| Facts::Callsite(metadata));
-        self.spans.insert(id, Arc::new(Span::new(id.into_u64(), metadata, fields, true)));
+        self.spans.insert_new(id, metadata, fields);
     }
 
     /// Keeps what is recorded on a span, and tells the caches it concerns.
@@ -177,7 +179,7 @@ impl Instance {
     {
         let Some(span) = self.spans.get(id).filter(|span| span.is_visible()) else { return };
         let Some(guard) = Guard::enter() else { return };
-        let recorded = capture::recorded_fields(record, &self.shared.config);
+        let recorded = capture::recorded_fields(record, span.metadata(), &self.shared.config);
         drop(guard);
         let replaced = span.record(&recorded);
         let tree = self.ancestry(&span, context).tree;
@@ -256,8 +258,7 @@ impl Instance {
             if thread::with(|state| state.closed.get()) == id.into_u64() {
                 return span;
             }
-            self.spans.insert(&id, Arc::clone(&span));
-            span
+            self.spans.insert_if_unknown(span)
         })
     }
 
@@ -280,6 +281,24 @@ impl Instance {
         span.keep_ancestry(Ancestry { parent, tree: Trees::of_root(root) }).clone()
     }
 
+    /// The serial of the root above a span, made when it is first needed. The root is the outermost span in the registry,
+    /// whether scopes show it or not.
+    pub(super) fn root_serial<S>(&self, span: &Span, context: &Context<'_, S>) -> RootSerial
+    where
+        S: tracing_core::Subscriber + for<'lookup> LookupSpan<'lookup>,
+    {
+        if let Some(serial) = span.root_serial() {
+            return serial;
+        }
+        let reference = context.span(&span::Id::from_u64(span.id()));
+        let outermost = reference.and_then(|reference| reference.scope().skip(1).last());
+        let serial = match outermost.map(|root| self.span_of(&root)) {
+            Some(root) => root.root_serial().unwrap_or_else(|| root.keep_root_serial(RootSerial::next())),
+            None => RootSerial::next(),
+        };
+        span.keep_root_serial(serial)
+    }
+
     /// The tree whose records change what this scope says.
     pub(super) fn tree_of<S>(&self, leaf: Option<&Arc<Span>>, context: &Context<'_, S>) -> usize
     where
@@ -297,6 +316,8 @@ fn decides(snapshot: &Snapshot, recorded: &Fields, replaced: &[Value]) -> bool {
         names.linear.contains(name)
             || names.beside_index.contains(name)
             || names.index.contains(name)
-                && std::iter::once(value).chain(replaced).any(|value| snapshot.index_holds(name, value))
+                && std::iter::once(value)
+                    .chain(replaced.iter().map(Value::view))
+                    .any(|value| snapshot.index_holds(name, value))
     })
 }

@@ -12,6 +12,7 @@ mod probe;
 mod repair;
 mod route;
 mod span;
+mod table;
 pub(crate) mod thread;
 mod tree;
 mod veto;

@@ -6,14 +6,15 @@ use super::facts::Facts;
 use super::instance::Instance;
 use super::span::Span;
 use super::thread::{self, Decision};
-use super::visit::{Sink, Visitor};
+use super::visit::{Named, Sink, Visitor};
 use crate::config::Config;
 use crate::event::CapturedEvent;
 use crate::guard::Guard;
 use crate::level::verbosity_of;
 use crate::predicate::{Bits, Test};
 use crate::session::buffer::Buffer;
-use crate::session::open::{Offer, OpenSession};
+use crate::session::open::OpenSession;
+use crate::session::sample::Sampled;
 use crate::session::scope::{
     Candidate, CapturedSpans, Chain, Scope, Sessions, Standing, extend_from_index, satisfied_by_spans,
 };
@@ -101,7 +102,9 @@ impl Instance {
         let incoming = Incoming { event, facts: &facts, clear, config: &self.shared.config };
         let mut matched = incoming.matching_in_scope(&scope);
         if !clear {
-            incoming.match_own_fields(&scope, &snapshot, chain, &mut matched);
+            let root = || leaf.as_ref().map(|leaf| self.root_serial(leaf, context));
+            let own = incoming.matching_by_own_fields(&scope, &snapshot, chain);
+            matched.extend(own.into_iter().map(|session| Match { sampled: session.sampled(root), session }));
         }
         if !matched.is_empty() {
             self.deliver(matched, &incoming, scope.captured_spans(chain));
@@ -124,22 +127,25 @@ impl Instance {
         })
     }
 
-    fn deliver(&self, sessions: Matched, incoming: &Incoming<'_>, spans: &CapturedSpans) {
+    /// Captures an event once for all sessions that admit it. What none admits costs no look at its values.
+    fn deliver(&self, mut matched: Matched, incoming: &Incoming<'_>, spans: &CapturedSpans) {
         let Incoming { event, facts, config, .. } = *incoming;
         if config.denies(facts.metadata().target()) {
             return;
         }
-        let spare = sessions[0].buffer().and_then(Buffer::spare);
+        matched.retain(|matched| self.shared.admits(&matched.session, matched.sampled));
+        let Some((first, others)) = matched.split_first() else { return };
+        let spare = first.session.buffer().and_then(Buffer::spare);
         let captured = capture(event, facts, spans, config, spare);
         let bytes = captured.held_bytes();
-        for session in &sessions[1..] {
-            self.offer(session, Arc::clone(&captured), bytes);
+        for other in others {
+            self.push(&other.session, Arc::clone(&captured), bytes);
         }
-        self.offer(&sessions[0], captured, bytes);
+        self.push(&first.session, captured, bytes);
     }
 
-    fn offer(&self, session: &OpenSession, captured: Arc<CapturedEvent>, bytes: usize) {
-        if session.offer(captured, bytes) == Offer::LastAdmitted {
+    fn push(&self, session: &OpenSession, captured: Arc<CapturedEvent>, bytes: usize) {
+        if session.push(captured, bytes) {
             self.shared.session_is_full(session);
         }
     }
@@ -165,8 +171,14 @@ struct Incoming<'a> {
     config: &'a Config,
 }
 
+/// A session that an event matches.
+struct Match {
+    session: Arc<OpenSession>,
+    sampled: Sampled,
+}
+
 /// The sessions an event matches; more than eight cost an allocation.
-type Matched = SmallVec<[Arc<OpenSession>; 8]>;
+type Matched = SmallVec<[Match; 8]>;
 
 impl Incoming<'_> {
     /// The sessions that the scope has not ruled out and that the event matches.
@@ -175,7 +187,7 @@ impl Incoming<'_> {
         let mut matched = Matched::new();
         for candidate in scope.candidates.iter().filter(|candidate| candidate.verbosity >= verbosity) {
             if let Some(session) = self.match_candidate(candidate) {
-                matched.push(session);
+                matched.push(Match { session, sampled: candidate.sampled });
             }
         }
         matched
@@ -189,28 +201,19 @@ impl Incoming<'_> {
         (candidate.standing == Standing::Sure || self.satisfies(&session, &candidate.satisfied)).then_some(session)
     }
 
-    /// Sessions that the scope says nothing about, but a field of the event does.
+    /// Sessions that the scope says nothing about, but a field of the event does, and that the event matches.
     #[cold]
-    fn match_own_fields(
-        &self,
-        scope: &Scope,
-        snapshot: &Snapshot,
-        chain: impl FnOnce() -> Chain,
-        matched: &mut Matched,
-    ) {
+    fn matching_by_own_fields(&self, scope: &Scope, snapshot: &Snapshot, chain: impl FnOnce() -> Chain) -> Sessions {
         let mut sink = IndexSink { snapshot, found: Sessions::new(), incoming: self };
         self.record(&mut sink);
-        sink.found.retain(|session| !scope.is_about(session));
-        if sink.found.is_empty() {
-            return;
+        let mut found = sink.found;
+        found.retain(|session| !scope.is_about(session));
+        if !found.is_empty() {
+            // The spans that the event will show, so that it matches by what it shows.
+            let spans = &scope.captured_spans(chain).spans;
+            found.retain(|session| self.satisfies(session, &satisfied_by_spans(&session.compiled, spans)));
         }
-        // The spans that the event will show, so that it matches by what it shows.
-        let spans = &scope.captured_spans(chain).spans;
-        for session in sink.found {
-            if self.satisfies(&session, &satisfied_by_spans(&session.compiled, spans)) {
-                matched.push(session);
-            }
-        }
+        found
     }
 
     /// The exact predicate: tests that the scope satisfies stay satisfied, the event may satisfy more.
@@ -250,11 +253,11 @@ struct IndexSink<'a> {
 }
 
 impl Sink for IndexSink<'_> {
-    fn wants(&mut self, name: &'static str) -> bool {
+    fn wants(&mut self, Named { name, .. }: Named) -> bool {
         self.snapshot.names.index.contains(name) && self.incoming.shows(name)
     }
 
-    fn take(&mut self, name: &'static str, value: ValueRef<'_>) {
+    fn take(&mut self, Named { name, .. }: Named, value: ValueRef<'_>) {
         value.with_canonical(|text| extend_from_index(&mut self.found, self.snapshot, name, text));
     }
 }
@@ -267,11 +270,11 @@ struct TestSink<'a> {
 }
 
 impl Sink for TestSink<'_> {
-    fn wants(&mut self, name: &'static str) -> bool {
+    fn wants(&mut self, Named { name, .. }: Named) -> bool {
         self.tests.iter().any(|test| test.field().is_some_and(|test| test.names(name))) && self.incoming.shows(name)
     }
 
-    fn take(&mut self, name: &'static str, value: ValueRef<'_>) {
+    fn take(&mut self, Named { name, .. }: Named, value: ValueRef<'_>) {
         for (number, test) in self.tests.iter().enumerate() {
             if test.field().is_some_and(|test| test.names(name) && test.accepts(value)) {
                 self.satisfied.insert(number);

@@ -1,22 +1,18 @@
-//! The spans of one layer instance: their fields from creation on, and the scope that was decided for them.
+//! A span: its fields from creation on, and the scope that was decided for it.
 //!
-//! They live in a table of our own, not in the registry's extensions: other layers format their users' values
+//! Spans live in a [table](super::table) of our own, not in the registry's extensions: other layers format their users' values
 //! while they hold a span's extensions locked, and an event of such a value, or of another thread in the same
 //! span, would wait there for code nobody knows.
 
 use crate::event::{CapturedSpan, Fields};
 use crate::predicate::plain_name;
+use crate::session::sample::RootSerial;
 use crate::session::scope::Scope;
 use crate::value::Value;
-use dashmap::DashMap;
-use rustc_hash::FxBuildHasher;
 use std::borrow::Cow;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
-use tracing_core::{Metadata, span};
-
-/// The spans a layer instance knows, by their id. An entry is removed when its span closes, before its id recurs.
-#[derive(Debug, Default)]
-pub(crate) struct Spans(DashMap<u64, Arc<Span>, FxBuildHasher>);
+use tracing_core::Metadata;
 
 /// One open span.
 #[derive(Debug)]
@@ -27,6 +23,8 @@ pub(crate) struct Span {
     visible: bool,
     /// The nearest visible ancestor and the tree, found when they are first needed; they never change.
     ancestry: OnceLock<Ancestry>,
+    /// The serial of its root, once a session that samples needed it; 0 before.
+    root: AtomicU64,
     /// Both locks are held for a few instructions, never while anything else is called.
     fields: Mutex<SpanFields>,
     scope: Mutex<Option<Arc<Scope>>>,
@@ -46,34 +44,6 @@ enum SpanFields {
     Captured(Arc<CapturedSpan>),
 }
 
-impl Spans {
-    #[inline]
-    pub(crate) fn get(&self, id: &span::Id) -> Option<Arc<Span>> {
-        self.0.get(&id.into_u64()).map(|span| Arc::clone(&span))
-    }
-
-    /// Looks at a span without taking hold of it. `look` must not use this table.
-    #[inline]
-    pub(crate) fn look_at<R>(&self, id: &span::Id, look: impl FnOnce(&Span) -> Option<R>) -> Option<R> {
-        self.0.get(&id.into_u64()).and_then(|span| look(&span))
-    }
-
-    pub(crate) fn insert(&self, id: &span::Id, span: Arc<Span>) {
-        let replaced = self.0.insert(id.into_u64(), span);
-        drop(replaced);
-    }
-
-    pub(crate) fn remove(&self, id: &span::Id) {
-        let removed = self.0.remove(&id.into_u64());
-        drop(removed);
-    }
-
-    /// Every open span this instance knows. Copied, so that nothing is locked while the caller looks at them.
-    pub(crate) fn all(&self) -> Vec<Arc<Span>> {
-        self.0.iter().map(|entry| Arc::clone(entry.value())).collect()
-    }
-}
-
 impl Span {
     pub(crate) fn new(id: u64, metadata: &'static Metadata<'static>, fields: Fields, visible: bool) -> Self {
         Self {
@@ -81,6 +51,7 @@ impl Span {
             metadata,
             visible,
             ancestry: OnceLock::new(),
+            root: AtomicU64::new(0),
             fields: Mutex::new(SpanFields::Own(fields)),
             scope: Mutex::new(None),
         }
@@ -92,6 +63,11 @@ impl Span {
 
     pub(crate) fn metadata(&self) -> &'static Metadata<'static> {
         self.metadata
+    }
+
+    /// Whether this is another's like: of the same callsite. Ids recur.
+    pub(crate) fn is_like(&self, other: &Self) -> bool {
+        std::ptr::eq(self.metadata, other.metadata)
     }
 
     pub(crate) fn is_visible(&self) -> bool {
@@ -112,6 +88,20 @@ impl Span {
         self.ancestry.get_or_init(|| ancestry)
     }
 
+    /// The serial of its root, if it was needed before.
+    pub(crate) fn root_serial(&self) -> Option<RootSerial> {
+        // Relaxed: one number that says nothing about anything else.
+        RootSerial::from_number(self.root.load(Ordering::Relaxed))
+    }
+
+    /// Keeps the serial of its root. Of two threads that found one at once, the first is right.
+    pub(crate) fn keep_root_serial(&self, serial: RootSerial) -> RootSerial {
+        match self.root.compare_exchange(0, serial.number(), Ordering::Relaxed, Ordering::Relaxed) {
+            Ok(_) => serial,
+            Err(kept) => RootSerial::from_number(kept).unwrap_or(serial),
+        }
+    }
+
     /// Sets recorded values and hands back those they replaced, to be dropped outside the lock.
     pub(crate) fn record(&self, recorded: &Fields) -> Vec<Value> {
         let mut fields = lock(&self.fields);
@@ -119,7 +109,7 @@ impl Span {
             *fields = SpanFields::Own(captured.fields.clone());
         }
         let SpanFields::Own(own) = &mut *fields else { return Vec::new() };
-        recorded.0.iter().filter_map(|(name, value)| own.set(name.clone(), value.clone())).collect()
+        own.set_all(recorded)
     }
 
     /// The span as events captured now show it, shared with those before it where nothing was recorded since.
@@ -127,12 +117,15 @@ impl Span {
         let mut fields = lock(&self.fields);
         let captured = match &mut *fields {
             SpanFields::Captured(captured) => return Arc::clone(captured),
-            SpanFields::Own(own) => Arc::new(CapturedSpan {
-                name: Cow::Borrowed(self.name()),
-                level: *self.metadata.level(),
-                target: Cow::Borrowed(self.metadata.target()),
-                fields: std::mem::take(own),
-            }),
+            SpanFields::Own(own) => {
+                own.keep_last();
+                Arc::new(CapturedSpan {
+                    name: Cow::Borrowed(self.name()),
+                    level: *self.metadata.level(),
+                    target: Cow::Borrowed(self.metadata.target()),
+                    fields: std::mem::take(own),
+                })
+            }
         };
         *fields = SpanFields::Captured(Arc::clone(&captured));
         captured

@@ -150,7 +150,8 @@ impl Instance {
         if let Some(scope) = leaf.scope().filter(|scope| scope.stamp == stamp) {
             return scope;
         }
-        let scope = Arc::new(Scope::decide(stamp, snapshot, &self.chain(leaf, context)));
+        let root = || Some(self.root_serial(leaf, context));
+        let scope = Arc::new(Scope::decide(stamp, snapshot, &self.chain(leaf, context), root));
         leaf.set_scope(&scope);
         scope
     }

@@ -14,9 +14,16 @@ pub(crate) const PANICKED: &str = "<panicked while formatting>";
 /// Who takes the values of an event or span, one after the other.
 pub(crate) trait Sink {
     /// Whether the value of this field is needed at all; it is not formatted otherwise.
-    fn wants(&mut self, name: &'static str) -> bool;
+    fn wants(&mut self, field: Named) -> bool;
     /// Takes the value of a field it wants.
-    fn take(&mut self, name: &'static str, value: ValueRef<'_>);
+    fn take(&mut self, field: Named, value: ValueRef<'_>);
+}
+
+/// A field by its plain name and its place among those of its callsite.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Named {
+    pub(crate) name: &'static str,
+    pub(crate) index: usize,
 }
 
 /// Hands values to a [`Sink`], none longer than `max_value_bytes`. Callers hold the [`Guard`](crate::guard::Guard).
@@ -26,14 +33,14 @@ pub(crate) struct Visitor<'a, K> {
 }
 
 impl<K: Sink> Visitor<'_, K> {
-    fn wanted(&mut self, field: &Field) -> Option<&'static str> {
-        let name = plain_name(field.name());
-        self.sink.wants(name).then_some(name)
+    fn wanted(&mut self, field: &Field) -> Option<Named> {
+        let field = Named { name: plain_name(field.name()), index: field.index() };
+        self.sink.wants(field).then_some(field)
     }
 
     fn take(&mut self, field: &Field, value: ValueRef<'_>) {
-        if let Some(name) = self.wanted(field) {
-            self.sink.take(name, value);
+        if let Some(field) = self.wanted(field) {
+            self.sink.take(field, value);
         }
     }
 }
@@ -74,15 +81,15 @@ impl<K: Sink> Visit for Visitor<'_, K> {
     }
 
     fn record_error(&mut self, field: &Field, value: &(dyn Error + 'static)) {
-        if let Some(name) = self.wanted(field) {
-            let shown = |text: TextRef<'_>| self.sink.take(name, ValueRef::Error(text));
+        if let Some(field) = self.wanted(field) {
+            let shown = |text: TextRef<'_>| self.sink.take(field, ValueRef::Error(text));
             with_formatted(&format_args!("{value}"), self.max_value_bytes, shown);
         }
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        if let Some(name) = self.wanted(field) {
-            let shown = |text: TextRef<'_>| self.sink.take(name, ValueRef::Debug(text));
+        if let Some(field) = self.wanted(field) {
+            let shown = |text: TextRef<'_>| self.sink.take(field, ValueRef::Debug(text));
             with_formatted(value, self.max_value_bytes, shown);
         }
     }

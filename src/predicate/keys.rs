@@ -1,5 +1,7 @@
 //! The names a test looks for.
 
+use crate::event::plain_name;
+
 /// The names of one field; a test is true of a field with any of them.
 ///
 /// Different parts of a service may call one thing differently. A leading `r#` is not part of a name.
@@ -34,11 +36,6 @@ impl Keys {
     pub(crate) fn contains(&self, name: &str) -> bool {
         self.0.iter().any(|key| **key == *plain_name(name))
     }
-}
-
-/// A name without the mark of a raw identifier: `type` for `r#type`.
-pub(crate) fn plain_name(name: &str) -> &str {
-    name.strip_prefix("r#").unwrap_or(name)
 }
 
 impl From<&str> for Keys {

@@ -18,11 +18,11 @@ mod text;
 pub use error::PredicateError;
 pub use keys::Keys;
 
+pub(crate) use crate::event::plain_name;
 pub(crate) use bits::Bits;
 pub(crate) use compiled::Compiled;
 pub(crate) use expression::Node;
 pub(crate) use field::{Check, FieldTest, Relation};
-pub(crate) use keys::plain_name;
 pub(crate) use reach::{Reach, reach_admits};
 pub(crate) use test::{Test, target_within};
 
@@ -255,14 +255,10 @@ impl Predicate {
 
 fn is_satisfied(test: &Test, event: &CapturedEvent) -> bool {
     match test {
-        Test::Field(test) => all_fields(event).any(|(name, value)| test.names(name) && test.accepts(value.view())),
+        Test::Field(test) => event.all_values().any(|(name, value)| test.names(name) && test.accepts(value)),
         Test::Span(_) => event.spans().any(|span| test.is_of_span(span.name())),
         _ => test.of_event(event.level(), event.target(), event.name(), event.file()) == Some(true),
     }
-}
-
-fn all_fields(event: &CapturedEvent) -> impl Iterator<Item = (&str, &Value)> {
-    event.fields().chain(event.spans().flat_map(|span| span.fields()))
 }
 
 impl ops::BitAnd for Predicate {

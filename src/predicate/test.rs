@@ -1,7 +1,7 @@
 //! The single tests a predicate is made of.
 
 use super::field::FieldTest;
-use super::keys::plain_name;
+use crate::event::plain_name;
 use tracing_core::Level;
 
 /// One test of an event and its scope.

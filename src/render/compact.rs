@@ -7,7 +7,7 @@ use super::sink::{MEMORY, Sink};
 use super::time::TimeText;
 use crate::event::{CapturedEvent, CapturedSpan, Fields};
 use crate::stream::Item;
-use crate::value::Value;
+use crate::value::ValueRef;
 use std::fmt;
 
 /// Writes an item as one line. A notice begins with two dashes, where an event has the time.
@@ -78,24 +78,27 @@ fn write_message(out: &mut impl fmt::Write, event: &CapturedEvent) -> fmt::Resul
 
 /// Writes the event's fields but the message, each behind a space.
 pub(super) fn write_fields(out: &mut impl fmt::Write, event: &CapturedEvent, palette: &Palette) -> fmt::Result {
-    for (name, value) in event.fields.last_values().filter(|(name, _)| *name != Fields::MESSAGE) {
+    for (name, value) in event.own.last_values().filter(|(name, _)| *name != Fields::MESSAGE) {
         out.write_str(" ")?;
         write_field(out, name, value, palette)?;
+    }
+    if event.omitted_fields > 0 {
+        write!(out, " (and {} more fields)", event.omitted_fields)?;
     }
     Ok(())
 }
 
-fn write_field(out: &mut impl fmt::Write, name: &str, value: &Value, palette: &Palette) -> fmt::Result {
+fn write_field(out: &mut impl fmt::Write, name: &str, value: ValueRef<'_>, palette: &Palette) -> fmt::Result {
     write_styled(out, palette.key, |out| write_name(out, name, true))?;
     out.write_str("=")?;
     write_value(out, value)
 }
 
-fn write_value(out: &mut impl fmt::Write, value: &Value) -> fmt::Result {
+fn write_value(out: &mut impl fmt::Write, value: ValueRef<'_>) -> fmt::Result {
     match value {
-        Value::F64(float) => write!(out, "{float:?}"),
-        Value::Bytes(_) => write_text(out, &value.to_string(), ""),
-        Value::Str(text) | Value::Debug(text) | Value::Error(text) => {
+        ValueRef::F64(float) => write!(out, "{float:?}"),
+        ValueRef::Bytes { .. } => write_text(out, &value.to_string(), ""),
+        ValueRef::Str(text) | ValueRef::Debug(text) | ValueRef::Error(text) => {
             let (text, mark) = text.parts();
             write_text(out, text, mark)
         }

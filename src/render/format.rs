@@ -47,6 +47,7 @@ pub enum Format {
     ///
     /// - ERROR is an error, WARN a warning, INFO a notice; these become annotations of the source line. DEBUG and TRACE
     ///   are debug lines, which GitHub shows where step debug logging is on.
+    /// - Losses are warnings, but for what a session's sampling leaves out: that is a notice, as is the end.
     /// - Line breaks of a message are kept, in GitHub's escapes: an annotation may have many lines.
     ///
     /// The rules are [GitHub's](https://docs.github.com/actions/reference/workflows-and-actions/workflow-commands), the

@@ -11,7 +11,7 @@ use super::message::{NO_MESSAGE, message_text};
 use super::palette::Palette;
 use super::sink::{MEMORY, Sink};
 use crate::event::CapturedEvent;
-use crate::stream::Item;
+use crate::stream::{Item, LossReason};
 use std::fmt::{self, Write};
 use tracing_core::Level;
 
@@ -20,11 +20,16 @@ pub(super) fn write_line(out: &mut Vec<u8>, item: &Item) {
     let mut sink = Sink(out);
     let written = match item {
         Item::Event { event, .. } => write_event(&mut sink, event),
-        Item::Lost(lost) => write!(sink, "::warning title=tracing-tap::{lost}"),
+        Item::Lost(lost) => write!(sink, "::{} title=tracing-tap::{lost}", command_of(lost.reason)),
         Item::Ended(reason) => write!(sink, "::notice title=tracing-tap::session over: {reason}"),
     };
     written.expect(MEMORY);
     out.push(b'\n');
+}
+
+/// What sampling leaves out was not asked for.
+fn command_of(reason: LossReason) -> &'static str {
+    if reason == LossReason::Sampling { "notice" } else { "warning" }
 }
 
 fn write_event(out: &mut impl Write, event: &CapturedEvent) -> fmt::Result {

@@ -6,7 +6,7 @@ use super::time::TimeText;
 use super::yaml;
 use crate::event::{CapturedEvent, CapturedSpan, Fields};
 use crate::stream::Item;
-use crate::value::Value;
+use crate::value::ValueRef;
 use std::fmt::{self, Write};
 
 /// Where the event's own fields begin.
@@ -76,6 +76,9 @@ fn write_event(out: &mut impl fmt::Write, event: &CapturedEvent) -> fmt::Result 
     yaml::write_text(out, event.target())?;
     write_source(out, event)?;
     write_own_fields(out, event)?;
+    if event.omitted_fields > 0 {
+        write!(out, "\n  omitted_fields: {}", event.omitted_fields)?;
+    }
     write_spans(out, event)
 }
 
@@ -91,7 +94,7 @@ fn write_source(out: &mut impl fmt::Write, event: &CapturedEvent) -> fmt::Result
 }
 
 fn write_own_fields(out: &mut impl fmt::Write, event: &CapturedEvent) -> fmt::Result {
-    let mut fields = event.fields.last_values().filter(|(name, _)| *name != Fields::MESSAGE).peekable();
+    let mut fields = event.own.last_values().filter(|(name, _)| *name != Fields::MESSAGE).peekable();
     if fields.peek().is_some() {
         out.write_str("\n  fields:")?;
     }
@@ -116,7 +119,7 @@ fn write_span(out: &mut impl fmt::Write, span: &CapturedSpan) -> fmt::Result {
     fields.try_for_each(|(name, value)| write_field(out, SPAN_FIELD_LINE, name, value))
 }
 
-fn write_field(out: &mut impl fmt::Write, line: &str, name: &str, value: &Value) -> fmt::Result {
+fn write_field(out: &mut impl fmt::Write, line: &str, name: &str, value: ValueRef<'_>) -> fmt::Result {
     out.write_str(line)?;
     yaml::write_key(out, line, name)?;
     out.write_str(" ")?;

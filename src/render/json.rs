@@ -10,7 +10,7 @@ use super::sink::MEMORY;
 use super::time::TimeText;
 use crate::event::{CapturedEvent, CapturedSpan};
 use crate::stream::Item;
-use crate::value::{Bytes, CUT_MARK, Value};
+use crate::value::{CUT_MARK, ValueRef};
 use serde::Serialize;
 use std::io::Write;
 
@@ -40,16 +40,16 @@ fn write_event(out: &mut Vec<u8>, event: &CapturedEvent) {
     out.extend_from_slice(br#""timestamp":""#);
     out.extend_from_slice(TimeText::new(event.time).as_str().as_bytes());
     out.extend_from_slice(br#"","level":""#);
-    out.extend_from_slice(event.level.as_str().as_bytes());
+    out.extend_from_slice(event.level().as_str().as_bytes());
     out.extend_from_slice(br#"","fields":{"#);
     write_own_fields(out, event);
     out.extend_from_slice(br#"},"target":"#);
-    write_text(out, &event.target);
-    if let Some(file) = &event.file {
+    write_text(out, event.target());
+    if let Some(file) = event.file() {
         out.extend_from_slice(br#","filename":"#);
         write_text(out, file);
     }
-    if let Some(number) = event.line {
+    if let Some(number) = event.line() {
         out.extend_from_slice(br#","line_number":"#);
         write_plain(out, &number);
     }
@@ -58,11 +58,15 @@ fn write_event(out: &mut Vec<u8>, event: &CapturedEvent) {
         out.extend_from_slice(br#","threadName":"#);
         write_text(out, thread);
     }
+    if event.omitted_fields > 0 {
+        out.extend_from_slice(br#","omittedFields":"#);
+        write_plain(out, &event.omitted_fields);
+    }
     out.push(b'}');
 }
 
 fn write_own_fields(out: &mut Vec<u8>, event: &CapturedEvent) {
-    for (index, (name, value)) in event.fields().enumerate() {
+    for (index, (name, value)) in event.own.iter().enumerate() {
         if index > 0 {
             out.push(b',');
         }
@@ -92,11 +96,11 @@ fn write_spans(out: &mut Vec<u8>, event: &CapturedEvent) {
 
 fn write_span(out: &mut Vec<u8>, span: &CapturedSpan) {
     out.push(b'{');
-    for (name, value) in span.fields() {
+    for (name, value) in span.fields.iter() {
         write_text(out, name);
         out.push(b':');
         match value {
-            Value::Bytes(bytes) => write_numbers(out, bytes),
+            ValueRef::Bytes { bytes, cut } => write_numbers(out, bytes, cut),
             _ => write_value(out, value),
         }
         out.push(b',');
@@ -107,24 +111,26 @@ fn write_span(out: &mut Vec<u8>, span: &CapturedSpan) {
 }
 
 /// Writes bytes as `fmt` has them in a span; in an event they are text.
-fn write_numbers(out: &mut Vec<u8>, bytes: &Bytes) {
+fn write_numbers(out: &mut Vec<u8>, bytes: &[u8], cut: bool) {
     out.push(b'[');
-    for (index, byte) in bytes.as_slice().iter().enumerate() {
+    for (index, byte) in bytes.iter().enumerate() {
         write!(out, "{}{byte}", if index == 0 { "" } else { "," }).expect(MEMORY);
     }
-    if bytes.is_cut() {
-        write!(out, "{}\"{CUT_MARK}\"", if bytes.as_slice().is_empty() { "" } else { "," }).expect(MEMORY);
+    if cut {
+        write!(out, "{}\"{CUT_MARK}\"", if bytes.is_empty() { "" } else { "," }).expect(MEMORY);
     }
     out.push(b']');
 }
 
-fn write_value(out: &mut Vec<u8>, value: &Value) {
+fn write_value(out: &mut Vec<u8>, value: ValueRef<'_>) {
     match value {
-        Value::Str(text) | Value::Debug(text) | Value::Error(text) if !text.is_cut() => write_text(out, text.as_str()),
-        Value::Str(_) | Value::Debug(_) | Value::Error(_) => write_text(out, &value.to_string()),
-        Value::Bytes(_) | Value::I128(_) | Value::U128(_) | Value::Redacted => {
+        ValueRef::Str(text) | ValueRef::Debug(text) | ValueRef::Error(text) if !text.cut => write_text(out, text.text),
+        ValueRef::Str(_) | ValueRef::Debug(_) | ValueRef::Error(_) => write_text(out, &value.to_string()),
+        ValueRef::Bytes { .. } | ValueRef::I128(_) | ValueRef::U128(_) | ValueRef::Redacted => {
             write!(out, "\"{value}\"").expect(MEMORY);
         }
-        Value::I64(_) | Value::U64(_) | Value::F64(_) | Value::Bool(_) | Value::Null => write_plain(out, value),
+        ValueRef::I64(_) | ValueRef::U64(_) | ValueRef::F64(_) | ValueRef::Bool(_) | ValueRef::Null => {
+            write_plain(out, &value);
+        }
     }
 }

@@ -3,7 +3,7 @@
 use super::ascii::is_plain;
 use super::escape::{is_hidden, write_escape};
 use crate::event::{CapturedEvent, Fields};
-use crate::value::{REDACTED, Value};
+use crate::value::{REDACTED, ValueRef};
 use std::fmt;
 
 /// Stands for a message that is absent or empty.
@@ -41,9 +41,9 @@ pub(super) fn write_message_text(out: &mut impl fmt::Write, text: &str, mark: &s
 
 /// The message's text, and the mark that says where it was cut.
 pub(super) fn message_text(event: &CapturedEvent) -> (&str, &'static str) {
-    match event.field(Fields::MESSAGE) {
-        Some(Value::Redacted) => (REDACTED, ""),
-        Some(Value::Str(text) | Value::Debug(text) | Value::Error(text)) => text.parts(),
+    match event.own.last(Fields::MESSAGE) {
+        Some(ValueRef::Redacted) => (REDACTED, ""),
+        Some(ValueRef::Str(text) | ValueRef::Debug(text) | ValueRef::Error(text)) => text.parts(),
         _ => (event.message(), ""),
     }
 }
@@ -71,7 +71,7 @@ fn continues_escape(next: char) -> bool {
 mod tests {
     use super::*;
     use crate::render::testing::{any_text, bare_event, fields};
-    use crate::value::Text;
+    use crate::value::{Text, Value};
     use proptest::prelude::*;
 
     fn written(message: Value) -> String {
@@ -129,7 +129,7 @@ mod tests {
     fn a_message_that_is_no_text_or_not_whole_says_so() {
         let number = bare_event(fields([("message", 42_i64.into())]));
         let mut out = String::new();
-        write_message(&mut out, &CapturedEvent { message: Some("42".into()), ..number }).unwrap();
+        write_message(&mut out, &number).unwrap();
         assert_eq!(out, "42");
         assert_eq!(written(Value::Redacted), "<redacted>");
         assert_eq!(written(Value::Str(Text::limited("abc ", 4))), r"abc\x20");

@@ -1,6 +1,7 @@
 //! Events to render, and the most hostile ones that can be thought of.
 
-use crate::event::{CapturedEvent, CapturedSpan, Fields};
+use crate::event::testing::Parts;
+use crate::event::{CapturedEvent, CapturedSpan, Fields, Name};
 use crate::session::{EndReason, SessionId};
 use crate::stream::{Item, LossReason, Lost};
 use crate::value::{Bytes, Text, Value};
@@ -43,37 +44,43 @@ pub(super) fn yaml_looking() -> Vec<&'static str> {
 
 /// The event that the documentation shows.
 pub(crate) fn example_event() -> CapturedEvent {
-    CapturedEvent {
+    example_parts().into()
+}
+
+/// The same in parts.
+pub(crate) fn example_parts() -> Parts {
+    Parts {
         time: UNIX_EPOCH + Duration::from_micros(1_795_162_502_123_456),
         level: Level::DEBUG,
         target: "chat::hub".into(),
-        name: "event src/hub.rs:214".into(),
         file: Some("src/hub.rs".into()),
         line: Some(214),
-        module_path: Some("chat::hub".into()),
         thread: Some("main".into()),
         fields: fields([
             ("message", Value::Debug("subscription rejected".into())),
             ("channel", "orders".into()),
             ("attempt", 3_i64.into()),
         ]),
-        message: None,
         spans: Arc::new([
             span("conn", fields([("conn_id", 9137_u64.into()), ("user", "42".into())])),
             span("message", fields([("kind", "subscribe".into())])),
             span("flush", Fields::default()),
         ]),
-        held_bytes: 0,
     }
 }
 
 /// An event that has nothing but what every event has, and these fields.
 pub(crate) fn bare_event(fields: Fields) -> CapturedEvent {
-    CapturedEvent { fields, file: None, line: None, spans: Arc::new([]), ..example_event() }
+    bare(fields).into()
+}
+
+/// The same in parts.
+pub(crate) fn bare(fields: Fields) -> Parts {
+    Parts { fields, file: None, line: None, spans: Arc::new([]), ..example_parts() }
 }
 
 pub(crate) fn fields<const N: usize>(fields: [(&'static str, Value); N]) -> Fields {
-    Fields(fields.into_iter().map(|(name, value)| (name.into(), value)).collect())
+    Fields::listed(fields.into_iter().map(|(name, value)| (name.into(), value)).collect())
 }
 
 pub(crate) fn span(name: impl Into<Cow<'static, str>>, fields: Fields) -> Arc<CapturedSpan> {
@@ -110,16 +117,16 @@ pub(super) fn any_value() -> impl Strategy<Value = Value> {
 /// Items of every kind, events at any time among them.
 pub(crate) fn any_item() -> impl Strategy<Value = Item> {
     let nanoseconds = (-40_000_000_000_000_000_000..400_000_000_000_000_000_000_i128, 0..100_u32);
-    let event = (any_event(), any_level(), nanoseconds, proptest::option::of(any_text()), any::<(u64, u64)>());
+    let event = (any_parts(), any_level(), nanoseconds, proptest::option::of(any_text()), any::<(u64, u64)>());
     prop_oneof![
         8 => event.prop_map(|(event, level, (nanoseconds, shift), thread, (session, sequence))| Item::Event {
             session: SessionId(session),
             sequence,
-            event: Arc::new(CapturedEvent {
+            event: Arc::new(CapturedEvent::from(Parts {
                 time: time_of(nanoseconds >> shift), level, thread: thread.map(Arc::from), ..event
-            }),
+            })),
         }),
-        1 => (any::<u64>(), select(vec![LossReason::Overflow, LossReason::Closed]))
+        1 => (any::<u64>(), select(vec![LossReason::Overflow, LossReason::Closed, LossReason::Rate, LossReason::Sampling]))
             .prop_map(|(count, reason)| Item::Lost(Lost { count, reason })),
         1 => (1_u8..5).prop_map(|code| Item::Ended(EndReason::from_code(code).unwrap())),
     ]
@@ -137,21 +144,25 @@ fn time_of(nanoseconds: i128) -> SystemTime {
 
 /// Events whose every name and value is hostile.
 pub(super) fn any_event() -> impl Strategy<Value = CapturedEvent> {
+    any_parts().prop_map(CapturedEvent::from)
+}
+
+/// The same in parts.
+pub(super) fn any_parts() -> impl Strategy<Value = Parts> {
     let source = (proptest::option::of(any_text()), proptest::option::of(any::<u32>()));
-    let spans = vec((any_text(), any_fields()).prop_map(|(name, fields)| span(name, fields)), 0..3);
+    let spans = vec((any_text(), any_fields()).prop_map(|(name, values)| span(name, Fields::listed(values))), 0..3);
     (any_text(), source, proptest::option::of(any_value()), any_fields(), spans).prop_map(
-        |(target, (file, line), message, mut fields, spans)| {
-            fields.0.extend(message.map(|message| ("message".into(), message)));
-            let file = file.map(Cow::from);
-            let (target, spans, message) = (target.into(), spans.into(), fields.message_text());
-            CapturedEvent { target, file, line, fields, spans, message, ..example_event() }
+        |(target, (file, line), message, mut values, spans)| {
+            values.extend(message.map(|message| ("message".into(), message)));
+            let (target, file, spans) = (target.into(), file.map(Cow::from), spans.into());
+            Parts { target, file, line, fields: Fields::listed(values), spans, ..example_parts() }
         },
     )
 }
 
-fn any_fields() -> impl Strategy<Value = Fields> {
+fn any_fields() -> impl Strategy<Value = Vec<(Name, Value)>> {
     let name = prop_oneof![9 => any_text(), 1 => Just("name".to_owned())];
-    vec((name.prop_map(Cow::from), any_value()), 0..4).prop_map(|fields| Fields(fields.into()))
+    vec((name.prop_map(Cow::from), any_value()), 0..4)
 }
 
 fn any_character() -> impl Strategy<Value = char> {

@@ -1,6 +1,7 @@
 use super::escape::is_hidden;
-use super::testing::{any_item, bare_event, example_event, fields, span};
+use super::testing::{any_item, bare, bare_event, example_event, fields, span};
 use super::{Format, write_item, write_item_coloured};
+use crate::event::testing::Parts;
 use crate::event::{CapturedEvent, Fields};
 use crate::session::{EndReason, SessionId};
 use crate::stream::{Item, LossReason, Lost};
@@ -63,6 +64,15 @@ fn losses_and_the_end_look_like_no_event() {
         written(&lost(3), Format::GithubActions),
         "::warning title=tracing-tap::3 events lost: no room was left\n"
     );
+    let [rate, sampling] = [LossReason::Rate, LossReason::Sampling].map(|reason| Item::Lost(Lost { count: 3, reason }));
+    assert_eq!(written(&rate, Format::Human), "  -- 3 events lost: over the rate\n\n");
+    assert_eq!(written(&sampling, Format::Compact), "-- 3 events lost: not in the sample\n");
+    assert_eq!(written(&rate, Format::GithubActions), "::warning title=tracing-tap::3 events lost: over the rate\n");
+    // That was asked for.
+    assert_eq!(
+        written(&sampling, Format::GithubActions),
+        "::notice title=tracing-tap::3 events lost: not in the sample\n"
+    );
     let ended = Item::Ended(EndReason::Expired);
     assert_eq!(written(&ended, Format::Human), "  -- session over: expired\n\n");
     assert_eq!(written(&ended, Format::Compact), "-- session over: expired\n");
@@ -103,7 +113,7 @@ fn a_compact_message_is_quoted_where_it_could_be_taken_for_fields() {
 #[test]
 fn a_compact_span_ends_where_it_seems_to() {
     let spans = Arc::new([span("a:b", Fields::default()), span("c{d}", fields([("e", 1_i64.into())]))]);
-    check_compact(CapturedEvent { spans, ..bare_event(Fields::default()) }, r#" "a:b":"c{d}"{e=1}:"#);
+    check_compact(Parts { spans, ..bare(Fields::default()) }.into(), r#" "a:b":"c{d}"{e=1}:"#);
 }
 
 #[test]
@@ -118,7 +128,7 @@ fn colours_change_nothing_but_colours() {
 
 #[test]
 fn each_level_is_a_command_of_github() {
-    let event = |level| CapturedEvent { level, file: Some("a.rs".into()), ..bare_event(Fields::default()) };
+    let event = |level| Parts { level, file: Some("a.rs".into()), ..bare(Fields::default()) }.into();
     let expected = [
         (Level::ERROR, "::error file=a.rs,title=chat%3A%3Ahub::(no message)"),
         (Level::WARN, "::warning file=a.rs,title=chat%3A%3Ahub::(no message)"),
@@ -131,18 +141,18 @@ fn each_level_is_a_command_of_github() {
 
 #[test]
 fn githubs_escapes_are_its_own() {
-    let event = CapturedEvent {
+    let event = Parts {
         level: Level::ERROR,
         target: "50%, a:b\r\n".into(),
         file: Some("C:\\a,b%.rs".into()),
         line: Some(7),
-        ..bare_event(fields([("message", "100%25 of a:b,\r\n::error::\u{1B}".into()), ("rate", "5%\n".into())]))
+        ..bare(fields([("message", "100%25 of a:b,\r\n::error::\u{1B}".into()), ("rate", "5%\n".into())]))
     };
     let expected = concat!(
         "::error file=C%3A\\a%2Cb%25.rs,line=7,title=50%25%2C a%3Ab%0D%0A::",
         r#"100%2525 of a:b,%0D%0A::error::\x1B rate="5%25\n""#
     );
-    check(event, Format::GithubActions, expected);
+    check(event.into(), Format::GithubActions, expected);
 }
 
 #[test]
@@ -154,21 +164,21 @@ fn a_format_is_named_as_it_prints() {
 }
 
 /// An event with this text in every place a text can be in.
-fn everywhere(text: &str) -> CapturedEvent {
+fn everywhere(text: &str) -> Parts {
     let name = || text.to_owned().into();
-    let values = Fields(smallvec::smallvec![
+    let values = Fields::listed(vec![
         (name(), 1_i64.into()),
         ("string".into(), text.into()),
         ("debug".into(), Value::Debug(Text::kept(text, true))),
         ("message".into(), text.into()),
     ]);
-    CapturedEvent {
+    Parts {
         level: Level::ERROR,
         target: name(),
         file: Some(name()),
         thread: Some(text.into()),
         spans: Arc::new([span(text.to_owned(), values.clone())]),
-        ..bare_event(values)
+        ..bare(values)
     }
 }
 
@@ -190,11 +200,11 @@ fn check_nothing_hidden(item: &Item) {
 fn no_character_that_is_hidden_gets_through_anywhere() {
     let all: Vec<char> = ('\0'..=char::MAX).collect();
     for block in all.chunks(128) {
-        check_nothing_hidden(&item(everywhere(&String::from_iter(block))));
+        check_nothing_hidden(&item(everywhere(&String::from_iter(block)).into()));
     }
     for hidden in all.into_iter().filter(|character| is_hidden(*character)) {
-        check_nothing_hidden(&item(everywhere(hidden.encode_utf8(&mut [0; 4]))));
-        check_nothing_hidden(&item(CapturedEvent { level: Level::TRACE, ..everywhere(&format!("a{hidden}=b")) }));
+        check_nothing_hidden(&item(everywhere(hidden.encode_utf8(&mut [0; 4])).into()));
+        check_nothing_hidden(&item(Parts { level: Level::TRACE, ..everywhere(&format!("a{hidden}=b")) }.into()));
     }
 }
 

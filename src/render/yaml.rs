@@ -9,7 +9,7 @@
 use super::ascii::is_plain_word;
 use super::escape::{is_hidden, write_escaped};
 use super::time::TimeText;
-use crate::value::{Text, Value};
+use crate::value::{TextRef, ValueRef};
 use std::fmt;
 
 /// Words that some parser reads as a boolean, null, a float or a merge key, in whatever case.
@@ -36,13 +36,16 @@ pub(super) fn write_key(out: &mut impl fmt::Write, line: &str, key: &str) -> fmt
 ///
 /// A 128-bit integer that fits into 64 bits is a number like any other. A larger one is quoted, since most parsers
 /// would make it a float and lose its last digits.
-pub(super) fn write_value(out: &mut impl fmt::Write, value: &Value) -> fmt::Result {
+pub(super) fn write_value(out: &mut impl fmt::Write, value: ValueRef<'_>) -> fmt::Result {
     match value {
-        Value::F64(float) => write_float(out, *float),
-        Value::Str(text) | Value::Debug(text) | Value::Error(text) => write_kept_text(out, text),
-        Value::I64(_) | Value::U64(_) | Value::Bool(_) | Value::Redacted | Value::Null => write!(out, "{value}"),
-        Value::I128(_) | Value::U128(_) if fits_64_bits(value) => write!(out, "{value}"),
-        Value::I128(_) | Value::U128(_) | Value::Bytes(_) => write!(out, "\"{value}\""),
+        ValueRef::F64(float) => write_float(out, float),
+        ValueRef::Str(text) | ValueRef::Debug(text) | ValueRef::Error(text) => write_kept_text(out, text),
+        ValueRef::I64(_) | ValueRef::U64(_) | ValueRef::Bool(_) | ValueRef::Redacted | ValueRef::Null => {
+            write!(out, "{value}")
+        }
+        ValueRef::I128(integer) if fits_64_bits(integer) => write!(out, "{integer}"),
+        ValueRef::U128(integer) if u64::try_from(integer).is_ok() => write!(out, "{integer}"),
+        ValueRef::I128(_) | ValueRef::U128(_) | ValueRef::Bytes { .. } => write!(out, "\"{value}\""),
     }
 }
 
@@ -75,7 +78,7 @@ pub(super) fn write_text_and<W: fmt::Write>(
     out.write_str("\"")
 }
 
-fn write_kept_text(out: &mut impl fmt::Write, text: &Text) -> fmt::Result {
+fn write_kept_text(out: &mut impl fmt::Write, text: TextRef<'_>) -> fmt::Result {
     let (kept, mark) = text.parts();
     write_text_and(out, kept, |out| out.write_str(mark))
 }
@@ -99,8 +102,8 @@ fn write_exponential(out: &mut impl fmt::Write, float: f64) -> fmt::Result {
     write!(out, "{mantissa}{fraction}e{sign}{exponent}")
 }
 
-fn fits_64_bits(value: &Value) -> bool {
-    value.as_i64().is_some() || value.as_u64().is_some()
+fn fits_64_bits(integer: i128) -> bool {
+    i64::try_from(integer).is_ok() || u64::try_from(integer).is_ok()
 }
 
 fn reads_back_plain(text: &str) -> bool {
@@ -130,6 +133,7 @@ fn is_reserved_word(text: &str) -> bool {
 mod tests {
     use super::*;
     use crate::render::testing::{any_text, yaml_looking};
+    use crate::value::Value;
     use proptest::prelude::*;
     use proptest::string::string_regex;
 
@@ -154,7 +158,7 @@ mod tests {
 
     fn written(value: impl Into<Value>) -> String {
         let mut out = String::new();
-        write_value(&mut out, &value.into()).unwrap();
+        write_value(&mut out, value.into().view()).unwrap();
         out
     }
 

@@ -55,6 +55,14 @@ impl TapRouterBuilder {
         self
     }
 
+    /// Bounds the fields kept of one event; default 64. Further ones are tested all the same, but not kept: the event
+    /// says [how many](crate::CapturedEvent::omitted_fields).
+    #[must_use]
+    pub fn max_event_fields(mut self, fields: usize) -> Self {
+        self.0.max_event_fields = fields;
+        self
+    }
+
     /// Bounds the sessions that [`TapRouter::try_watch`] opens; default 64.
     #[must_use]
     pub fn max_sessions(mut self, sessions: usize) -> Self {

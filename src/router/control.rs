@@ -5,7 +5,8 @@ use super::tell::tell_rest;
 use crate::inbox::Retired;
 use crate::layer::Instance;
 use crate::layer::thread::{Asker, asking};
-use crate::session::EndReason;
+use crate::session::{EndReason, SessionId};
+use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
@@ -24,6 +25,9 @@ const REBUILD_ATTEMPTS: usize = 4;
 
 /// How soon to look again at what some producer was still holding.
 const RETRY_FREEING_AFTER: Duration = Duration::from_millis(20);
+
+/// How long what limits withhold from a session is gathered before its reader is told.
+const ANNOUNCE_AFTER: Duration = Duration::from_secs(1);
 
 /// Starts the thread of a router. Where the system refuses one, there is none; the next session tries again.
 pub(super) fn start(core: &Arc<Core>) {
@@ -53,6 +57,8 @@ struct Chores {
     /// Somebody else was rebuilding whenever this thread was.
     must_rebuild: bool,
     settle_at: Vec<Instant>,
+    /// The sessions whose readers are to be told of what was withheld, by when: each at most once.
+    announce_at: VecDeque<(Instant, SessionId)>,
     retired: Vec<Retired>,
 }
 
@@ -65,6 +71,7 @@ impl Chores {
             core.close(id, EndReason::MaxEvents);
         }
         let next_expiry = core.close_expired();
+        let next_announcement = self.announce_if_due(&core, Instant::now());
         if let Some(number) = inbox.asked_rebuild() {
             self.must_rebuild = !rebuild(&core);
             settle(&core);
@@ -80,7 +87,8 @@ impl Chores {
         self.free(&core);
         core.tell_left();
         let next_freeing = (!self.retired.is_empty()).then(|| Instant::now() + RETRY_FREEING_AFTER);
-        [next_expiry, self.settle_at.first().copied(), next_freeing].into_iter().flatten().min()
+        let next_settling = self.settle_at.first().copied();
+        [next_expiry, next_announcement, next_settling, next_freeing].into_iter().flatten().min()
     }
 
     fn settle_if_due(&mut self, core: &Core) {
@@ -93,6 +101,17 @@ impl Chores {
             }
             settle(core);
         }
+    }
+
+    /// Has readers told of what was withheld a second ago or longer, and says when the next one is to be.
+    fn announce_if_due(&mut self, core: &Core, now: Instant) -> Option<Instant> {
+        let left = std::iter::from_fn(|| core.shared.inbox.take_withheld());
+        self.announce_at.extend(left.map(|id| (now + ANNOUNCE_AFTER, id)));
+        let due = self.announce_at.iter().take_while(|(at, _)| *at <= now).count();
+        for (_, id) in self.announce_at.drain(..due) {
+            core.announce_withheld(id);
+        }
+        self.announce_at.front().map(|(at, _)| *at)
     }
 
     fn free(&mut self, core: &Core) {
@@ -171,4 +190,24 @@ pub(super) fn with_dispatch(instance: &Instance, f: impl FnOnce(&Dispatch)) {
     let _default = (!is_default).then(|| dispatcher::set_default(&dispatch));
     // Other layers are asked, and may panic; this thread must not end for it.
     let _ = catch_unwind(AssertUnwindSafe(|| f(&dispatch)));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Config;
+
+    #[test]
+    fn a_session_that_is_gone_leaves_nothing_behind_once_its_announcement_is_due() {
+        let (core, mut chores) = (Core::new(Config::default()), Chores::default());
+        let now = Instant::now();
+        core.shared.inbox.announce_withheld(SessionId(7));
+        assert_eq!(chores.announce_if_due(&core, now), Some(now + ANNOUNCE_AFTER));
+        core.shared.inbox.announce_withheld(SessionId(8));
+        let later = now + ANNOUNCE_AFTER / 2;
+        assert_eq!(chores.announce_if_due(&core, later), Some(now + ANNOUNCE_AFTER));
+        assert_eq!(chores.announce_if_due(&core, now + ANNOUNCE_AFTER), Some(later + ANNOUNCE_AFTER));
+        assert_eq!(chores.announce_if_due(&core, later + ANNOUNCE_AFTER), None);
+        assert!(chores.announce_at.is_empty());
+    }
 }

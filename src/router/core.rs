@@ -223,6 +223,14 @@ impl Core {
         }
     }
 
+    /// Has a session's reader told what was withheld from it, if the session is still open.
+    pub(super) fn announce_withheld(&self, id: SessionId) {
+        let session = self.state().registry.get(id).cloned();
+        if let Some(session) = session {
+            session.announce_withheld();
+        }
+    }
+
     /// Ends every session, and waits until that is told, at most a second.
     pub(super) fn shutdown(&self) {
         self.end_all();

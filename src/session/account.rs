@@ -9,7 +9,7 @@ use std::fmt;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SessionStats {
-    /// Events that matched and were admitted.
+    /// Events that matched.
     pub matched: u64,
     /// Events that were read.
     pub delivered: u64,
@@ -19,6 +19,10 @@ pub struct SessionStats {
     pub lost_overflow: u64,
     /// Of the lost, those not read when the stream was dropped.
     pub lost_closed: u64,
+    /// Of the lost, those that were over the session's [rate](crate::Session::max_rate).
+    pub lost_rate: u64,
+    /// Of the lost, those that the session's [sampling](crate::Session::sample) left out.
+    pub lost_sampling: u64,
     /// Events that wait to be read.
     pub buffered: u64,
 }
@@ -39,18 +43,26 @@ pub enum EndReason {
 }
 
 impl SessionStats {
-    pub(crate) fn new(delivered: u64, lost_overflow: u64, lost_closed: u64, buffered: u64) -> Self {
-        let lost = lost_overflow + lost_closed;
-        Self { matched: delivered + lost + buffered, delivered, lost, lost_overflow, lost_closed, buffered }
+    /// With the sums of its parts.
+    pub(crate) fn summed(mut self) -> Self {
+        self.lost = self.lost_overflow + self.lost_closed + self.lost_rate + self.lost_sampling;
+        self.matched = self.delivered + self.lost + self.buffered;
+        self
+    }
+
+    /// Events that were entitled to a place: those that matched and no limit withheld.
+    pub(crate) fn admitted(&self) -> u64 {
+        self.matched - self.lost_rate - self.lost_sampling
     }
 
     pub(crate) fn add(&mut self, other: &Self) {
-        *self = Self::new(
-            self.delivered + other.delivered,
-            self.lost_overflow + other.lost_overflow,
-            self.lost_closed + other.lost_closed,
-            self.buffered + other.buffered,
-        );
+        self.delivered += other.delivered;
+        self.lost_overflow += other.lost_overflow;
+        self.lost_closed += other.lost_closed;
+        self.lost_rate += other.lost_rate;
+        self.lost_sampling += other.lost_sampling;
+        self.buffered += other.buffered;
+        *self = self.summed();
     }
 }
 

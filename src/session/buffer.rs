@@ -56,8 +56,11 @@ impl Buffer {
 
     /// Takes back an event, unless somebody else still holds it.
     pub(crate) fn recycle(&self, mut event: Arc<CapturedEvent>) {
-        if Arc::get_mut(&mut event).is_some_and(|event| event.held_bytes() <= MAX_SPARE_EVENT_BYTES) {
-            drop(self.spare.push(event));
-        }
+        let Some(unshared) = Arc::get_mut(&mut event).filter(|event| event.held_bytes() <= MAX_SPARE_EVENT_BYTES)
+        else {
+            return;
+        };
+        unshared.forget_values();
+        drop(self.spare.push(event));
     }
 }

@@ -1,12 +1,16 @@
 //! What an operator asks for: a predicate and its limits.
 
 mod account;
+pub(crate) mod admission;
 pub(crate) mod buffer;
 pub(crate) mod holders;
 pub(crate) mod open;
+mod rate;
 pub(crate) mod registry;
+pub(crate) mod sample;
 pub(crate) mod scope;
 pub(crate) mod snapshot;
+pub(crate) mod withheld;
 
 pub use account::{EndReason, SessionStats};
 pub use holders::Holder;
@@ -39,6 +43,9 @@ pub struct Session {
     pub(crate) overflow: Overflow,
     pub(crate) expires_in: Option<Duration>,
     pub(crate) max_events: Option<u64>,
+    pub(crate) max_rate: Option<u64>,
+    /// One root in so many; 0 and 1: all.
+    pub(crate) sample: u32,
 }
 
 /// Names a session of one router; never given twice by it.
@@ -67,6 +74,11 @@ pub struct SessionInfo {
 }
 
 impl Session {
+    /// When a [remote](Self::remote) session ends.
+    pub const REMOTE_EXPIRES_IN: Duration = Duration::from_secs(15 * 60);
+    /// How many events a second a [remote](Self::remote) session admits.
+    pub const REMOTE_MAX_RATE: u64 = 5_000;
+
     const DEFAULT_CAPACITY: NonZeroUsize = NonZeroUsize::new(4096).expect("4096 is not zero");
     const MAX_CAPACITY: usize = 1 << 20;
     const DEFAULT_CAPACITY_BYTES: usize = 16 << 20;
@@ -83,7 +95,16 @@ impl Session {
             overflow: Overflow::default(),
             expires_in: None,
             max_events: None,
+            max_rate: None,
+            sample: 1,
         }
+    }
+
+    /// Creates a session as doors should that open sessions for others: it ends after
+    /// [15 minutes](Self::REMOTE_EXPIRES_IN) and admits [5,000 events a second](Self::REMOTE_MAX_RATE), unless its
+    /// opener says otherwise. Else it is as by [`new`](Self::new).
+    pub fn remote(predicate: Predicate) -> Self {
+        Self::new(predicate).expires_in(Self::REMOTE_EXPIRES_IN).max_rate(Self::REMOTE_MAX_RATE)
     }
 
     /// Confines the session to what its opener may see: an event must satisfy `scope` as well, and nothing relaxes
@@ -164,10 +185,60 @@ impl Session {
         self
     }
 
-    /// Ends the session once this many events were admitted, lost ones included.
+    /// Ends the session once this many events were admitted: those that [sampling](Self::sample) and the
+    /// [rate](Self::max_rate) let through, lost for want of room or not.
     #[must_use]
     pub fn max_events(mut self, events: u64) -> Self {
         self.max_events = Some(events);
+        self
+    }
+
+    /// Bounds the events admitted per second; default none. What is over it is never captured, but counted.
+    ///
+    /// It is a token bucket of one second: this many events at once, and then as many a second. By any time since the
+    /// opening, at most so many were admitted as this rate gives in that time, rounded down, and one second's more. 0
+    /// admits nothing; more than 10,000,000,000 count as that many. Costs each matching event a look at the clock.
+    ///
+    /// ```
+    /// use tracing_subscriber::prelude::*;
+    /// use tracing_tap::{Predicate, Session, TapRouter};
+    ///
+    /// let router = TapRouter::new();
+    /// tracing_subscriber::registry().with(router.layer()).init();
+    /// let mut stream = router.watch(Session::new(Predicate::eq("user", 42)).max_rate(0));
+    /// tracing::info!(user = 42, "over the rate");
+    /// assert_eq!((stream.drain().count(), stream.stats().lost_rate), (0, 1));
+    /// ```
+    #[must_use]
+    pub fn max_rate(mut self, events_per_second: u64) -> Self {
+        self.max_rate = Some(events_per_second);
+        self
+    }
+
+    /// Shows one request in so many, whole; default and least is 1, which shows all.
+    ///
+    /// It is decided once for each root span: all that happens under it, on all threads and for as long as it lives, is
+    /// shown or counted as left out. Events outside any span are decided one by one. Which ones are shown looks like
+    /// chance and differs from session to session. Sampling goes before the [rate](Self::max_rate).
+    ///
+    /// ```
+    /// use tracing_subscriber::prelude::*;
+    /// use tracing_tap::{Predicate, Session, TapRouter};
+    ///
+    /// let router = TapRouter::new();
+    /// tracing_subscriber::registry().with(router.layer()).init();
+    /// let mut stream = router.watch(Session::new(Predicate::everything()).sample(3));
+    /// tracing::info_span!("request").in_scope(|| {
+    ///     tracing::debug!("begins");
+    ///     tracing::debug!("ends");
+    /// });
+    /// let shown = stream.drain().count() as u64;
+    /// assert!(shown == 0 || shown == 2);
+    /// assert_eq!(stream.stats().lost_sampling, 2 - shown);
+    /// ```
+    #[must_use]
+    pub fn sample(mut self, one_in: u32) -> Self {
+        self.sample = one_in;
         self
     }
 }
@@ -181,5 +252,21 @@ impl From<Predicate> for Session {
 impl fmt::Display for SessionId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_remote_session_has_limits_that_its_opener_may_change() {
+        let session = Session::remote(Predicate::everything());
+        assert_eq!((session.expires_in, session.max_rate), (Some(Duration::from_secs(900)), Some(5_000)));
+        assert_eq!((session.max_events, session.sample), (None, 1));
+        let session = session.max_rate(7).expires_in(Duration::from_secs(1));
+        assert_eq!((session.expires_in, session.max_rate), (Some(Duration::from_secs(1)), Some(7)));
+        let local = Session::new(Predicate::everything());
+        assert_eq!((local.expires_in, local.max_rate), (None, None));
     }
 }

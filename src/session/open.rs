@@ -1,6 +1,9 @@
 //! An open session: what producers push into and its one reader drains.
 
+use super::admission::{Admission, Limiter};
 use super::buffer::Buffer;
+use super::sample::{RootSerial, Sampled};
+use super::withheld::Withholder;
 use super::{EndReason, Session, SessionId, SessionInfo, SessionStats};
 use crate::event::CapturedEvent;
 use crate::guard::{Guard, run_user_code};
@@ -24,6 +27,7 @@ pub(crate) struct OpenSession {
     pub(crate) verbosity: u8,
     pub(crate) deadline: Option<Instant>,
     pub(crate) limits: Arc<Session>,
+    limiter: Option<Box<Limiter>>,
     opened_at: SystemTime,
     opened: Instant,
     budget: Arc<Budget>,
@@ -32,22 +36,9 @@ pub(crate) struct OpenSession {
     /// 0 while open, then the reason.
     ended: AtomicU8,
     pub(crate) reader: ReaderWait,
-    /// Events admitted, counted only where their number is limited.
-    admitted: CachePadded<AtomicU64>,
     /// Written by the reader alone.
     pub(crate) delivered: CachePadded<AtomicU64>,
     pub(crate) closed_unread: AtomicU64,
-}
-
-/// What became of an offered event.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Offer {
-    /// The session had ended: to it, the event never happened.
-    Ended,
-    /// It was admitted: it is in the ring, or counted as lost.
-    Admitted,
-    /// As before, and it was the last one its limit allows.
-    LastAdmitted,
 }
 
 impl OpenSession {
@@ -59,6 +50,7 @@ impl OpenSession {
             compiled,
             verbosity,
             deadline: session.expires_in.and_then(|duration| Instant::now().checked_add(duration)),
+            limiter: Limiter::new(id, &session).map(Box::new),
             limits: Arc::new(session),
             opened_at: SystemTime::now(),
             opened: Instant::now(),
@@ -66,7 +58,6 @@ impl OpenSession {
             buffer: OnceBox::new(),
             ended: AtomicU8::new(0),
             reader: ReaderWait::default(),
-            admitted: CachePadded::default(),
             delivered: CachePadded::default(),
             closed_unread: AtomicU64::new(0),
         }
@@ -106,26 +97,38 @@ impl OpenSession {
         first
     }
 
-    /// Takes an event that matched into the ring.
-    pub(crate) fn offer(&self, event: Arc<CapturedEvent>, bytes: usize) -> Offer {
-        if self.ended().is_some() {
-            return Offer::Ended;
-        }
-        let offer = self.admit();
-        if offer != Offer::Ended {
-            self.buffer.get_or_init(|| Box::new(self.new_buffer())).push(event, bytes);
-            wake(&self.reader);
-        }
-        offer
+    /// What sampling says of all events below a root, or of those outside any span.
+    pub(crate) fn sampled(&self, root: impl FnOnce() -> Option<RootSerial>) -> Sampled {
+        self.limiter.as_ref().map_or(Sampled::In, |limiter| limiter.sampled(root))
     }
 
-    fn admit(&self) -> Offer {
-        let Some(max_events) = self.limits.max_events else { return Offer::Admitted };
-        // Relaxed: only the number counts.
-        match self.admitted.fetch_add(1, Ordering::Relaxed) + 1 {
-            count if count > max_events => Offer::Ended,
-            count if count == max_events => Offer::LastAdmitted,
-            _ => Offer::Admitted,
+    /// Decides about an event that matched, before anything of it is captured. One that is admitted must be pushed.
+    #[inline]
+    pub(crate) fn admit(&self, sampled: Sampled) -> Admission {
+        if self.ended().is_some() {
+            return Admission::Ended;
+        }
+        self.limiter.as_ref().map_or(Admission::Admitted, |limiter| limiter.admit(sampled))
+    }
+
+    /// Takes an event that was admitted into the ring. Returns whether the session may admit no more.
+    #[inline]
+    pub(crate) fn push(&self, event: Arc<CapturedEvent>, bytes: usize) -> bool {
+        self.buffer.get_or_init(|| Box::new(self.new_buffer())).push(event, bytes);
+        wake(&self.reader);
+        self.limiter.as_ref().is_some_and(|limiter| limiter.is_used_up())
+    }
+
+    /// What the limits withhold; nothing where there are none.
+    pub(crate) fn withholder(&self) -> Option<&Withholder> {
+        self.limiter.as_ref().map(|limiter| &limiter.withholder)
+    }
+
+    /// Tells the reader to look at what was withheld.
+    pub(crate) fn announce_withheld(&self) {
+        if let Some(withholder) = self.withholder() {
+            withholder.set_due();
+            wake(&self.reader);
         }
     }
 
@@ -136,7 +139,7 @@ impl OpenSession {
 
     /// Whether every event that was admitted under a limit of their number has its place.
     pub(crate) fn has_placed_all(&self) -> bool {
-        self.limits.max_events.is_none_or(|max_events| self.stats().matched >= max_events)
+        self.limits.max_events.is_none_or(|max_events| self.stats().admitted() >= max_events)
     }
 
     /// Undoes the delivery of an event that its reader never got.
@@ -172,9 +175,19 @@ impl OpenSession {
     pub(crate) fn stats(&self) -> SessionStats {
         // Delivered before buffered: an event read in between is then missing for a moment, never counted twice.
         let delivered = self.delivered.load(Ordering::Acquire);
-        let closed = self.closed_unread.load(Ordering::Relaxed);
-        let (overflowed, buffered) = self.buffer().map_or((0, 0), |buffer| (buffer.lost(), buffer.len() as u64));
-        SessionStats::new(delivered, overflowed, closed, buffered)
+        let lost_closed = self.closed_unread.load(Ordering::Relaxed);
+        let (lost_overflow, buffered) = self.buffer().map_or((0, 0), |buffer| (buffer.lost(), buffer.len() as u64));
+        let withheld = self.withholder().map(Withholder::withheld).unwrap_or_default();
+        let parts = SessionStats {
+            delivered,
+            lost_overflow,
+            lost_closed,
+            lost_rate: withheld.by_rate,
+            lost_sampling: withheld.by_sampling,
+            buffered,
+            ..SessionStats::default()
+        };
+        parts.summed()
     }
 
     pub(crate) fn info(&self) -> SessionInfo {

@@ -88,6 +88,10 @@ impl Registry {
         self.deadlines.first().copied()
     }
 
+    pub(crate) fn get(&self, id: SessionId) -> Option<&Arc<OpenSession>> {
+        self.sessions.get(&id)
+    }
+
     pub(crate) fn contains(&self, id: SessionId) -> bool {
         self.sessions.contains_key(&id)
     }

@@ -1,6 +1,7 @@
 //! What the spans around an event decide: the sessions that may match inside them, and how far each is decided.
 
 use super::open::OpenSession;
+use super::sample::{RootSerial, Sampled};
 use super::snapshot::{Snapshot, index_hash};
 use crate::event::CapturedSpan;
 use crate::predicate::{Bits, Compiled, Test};
@@ -52,6 +53,8 @@ pub(crate) struct Candidate {
     pub(crate) standing: Standing,
     /// The verbosity up to which the session can match at all.
     pub(crate) verbosity: u8,
+    /// What the session's sampling says of all that happens inside.
+    pub(crate) sampled: Sampled,
 }
 
 /// How far the scope alone decides.
@@ -66,14 +69,19 @@ pub(crate) enum Standing {
 }
 
 impl Scope {
-    /// Decides the scope that `chain` is, from nothing but its spans' fields.
-    pub(crate) fn decide(stamp: Stamp, snapshot: &Snapshot, chain: &[Arc<CapturedSpan>]) -> Self {
+    /// Decides the scope that `chain` is, from nothing but its spans' fields and, where a session samples, its root.
+    pub(crate) fn decide(
+        stamp: Stamp,
+        snapshot: &Snapshot,
+        chain: &[Arc<CapturedSpan>],
+        root: impl Fn() -> Option<RootSerial>,
+    ) -> Self {
         let mut candidates = Vec::new();
         for session in &*snapshot.linear {
-            candidates.push(Candidate::linear(session, chain));
+            candidates.push(Candidate::linear(session, chain, &root));
         }
         for session in indexed_sessions(snapshot, chain) {
-            candidates.extend(Candidate::indexed(&session, chain));
+            candidates.extend(Candidate::indexed(&session, chain, &root));
         }
         let counted = candidates.iter().filter(|candidate| candidate.standing != Standing::NeedsKey);
         let spans = OnceBox::new();
@@ -115,7 +123,7 @@ impl Stamp {
 impl Candidate {
     /// A session without index key. A test of a field that no span here satisfies is false unless the callsite
     /// declares the field, and a callsite that does is never vetoed.
-    fn linear(session: &Arc<OpenSession>, chain: &[Arc<CapturedSpan>]) -> Self {
+    fn linear(session: &Arc<OpenSession>, chain: &[Arc<CapturedSpan>], root: impl Fn() -> Option<RootSerial>) -> Self {
         let satisfied = satisfied_by_spans(&session.compiled, chain);
         let without_help = session.compiled.evaluate(|test| match &session.compiled.tests()[test] {
             Test::Field(_) | Test::Span(_) => Some(satisfied.contains(test)),
@@ -126,12 +134,16 @@ impl Candidate {
             _ if is_sure(&session.compiled, &satisfied) => Standing::Sure,
             _ => Standing::Open,
         };
-        Self::new(session, satisfied, standing)
+        Self::new(session, satisfied, standing, root)
     }
 
     /// A session whose index key a span here supplies; nothing where the rest is ruled out already. What the
     /// event could add to the rest is unknown: a callsite may declare it and be vetoed all the same.
-    fn indexed(session: &Arc<OpenSession>, chain: &[Arc<CapturedSpan>]) -> Option<Self> {
+    fn indexed(
+        session: &Arc<OpenSession>,
+        chain: &[Arc<CapturedSpan>],
+        root: impl Fn() -> Option<RootSerial>,
+    ) -> Option<Self> {
         let satisfied = satisfied_by_spans(&session.compiled, chain);
         let index = session.compiled.index()?;
         if !satisfied.contains(index) {
@@ -142,11 +154,17 @@ impl Candidate {
             Some(true) => Standing::Sure,
             None => Standing::Open,
         };
-        Some(Self::new(session, satisfied, standing))
+        Some(Self::new(session, satisfied, standing, root))
     }
 
-    fn new(session: &Arc<OpenSession>, satisfied: Bits, standing: Standing) -> Self {
-        Self { session: Arc::downgrade(session), satisfied, standing, verbosity: session.verbosity }
+    fn new(
+        session: &Arc<OpenSession>,
+        satisfied: Bits,
+        standing: Standing,
+        root: impl FnOnce() -> Option<RootSerial>,
+    ) -> Self {
+        let (verbosity, sampled) = (session.verbosity, session.sampled(root));
+        Self { session: Arc::downgrade(session), satisfied, standing, verbosity, sampled }
     }
 }
 
@@ -177,7 +195,7 @@ pub(crate) fn satisfied_by_spans(compiled: &Compiled, chain: &[Arc<CapturedSpan>
 
 fn span_satisfies(span: &CapturedSpan, test: &Test) -> bool {
     match test {
-        Test::Field(test) => span.fields().any(|(name, value)| test.names(name) && test.accepts(value.view())),
+        Test::Field(test) => span.fields.iter().any(|(name, value)| test.names(name) && test.accepts(value)),
         Test::Span(name) => span.name() == &**name,
         _ => false,
     }
@@ -189,9 +207,9 @@ fn indexed_sessions(snapshot: &Snapshot, chain: &[Arc<CapturedSpan>]) -> Session
     if snapshot.names.index.is_empty() {
         return found;
     }
-    for (name, value) in chain.iter().flat_map(|span| span.fields()) {
+    for (name, value) in chain.iter().flat_map(|span| span.fields.iter()) {
         if snapshot.names.index.contains(name) {
-            value.view().with_canonical(|text| extend_from_index(&mut found, snapshot, name, text));
+            value.with_canonical(|text| extend_from_index(&mut found, snapshot, name, text));
         }
     }
     found

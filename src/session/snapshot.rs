@@ -5,7 +5,7 @@ use super::scope::{Scope, Stamp};
 use crate::level::{verbosity_of, verbosity_of_filter};
 use crate::predicate::plain_name;
 use crate::predicate::{Reach, reach_admits};
-use crate::value::Value;
+use crate::value::ValueRef;
 use imbl::GenericHashMap;
 use imbl::shared_ptr::DefaultSharedPtr;
 use rustc_hash::{FxBuildHasher, FxHashSet, FxHasher};
@@ -72,13 +72,13 @@ impl Snapshot {
 
     /// The scope of events outside any span.
     pub(crate) fn outside(&self) -> &Arc<Scope> {
-        self.outside.get_or_init(|| Arc::new(Scope::decide(Stamp::OUTSIDE, self, &[])))
+        self.outside.get_or_init(|| Arc::new(Scope::decide(Stamp::OUTSIDE, self, &[], || None)))
     }
 
     /// Whether the index holds a session for this key and value (or, rarely, for another with the same hash).
-    pub(crate) fn index_holds(&self, key: &str, value: &Value) -> bool {
+    pub(crate) fn index_holds(&self, key: &str, value: ValueRef<'_>) -> bool {
         let holds = |text: Option<&str>| text.is_some_and(|text| self.index.contains_key(&index_hash(key, text)));
-        value.view().with_canonical(holds)
+        value.with_canonical(holds)
     }
 
     /// Whether some session could match an event with this level and target.

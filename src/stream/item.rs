@@ -20,7 +20,8 @@ pub enum Item {
         /// What was captured of it, shared with other sessions it matched.
         event: Arc<CapturedEvent>,
     },
-    /// Events that matched and were lost at this place.
+    /// Events that matched and were lost: at this place, if for want of room; since they were last told of, if a limit
+    /// withheld them.
     Lost(Lost),
     /// The session is over; nothing follows.
     Ended(EndReason),
@@ -45,6 +46,10 @@ pub enum LossReason {
     Overflow,
     /// They were not read when the stream was dropped.
     Closed,
+    /// They were over the session's [rate](crate::Session::max_rate).
+    Rate,
+    /// The session's [sampling](crate::Session::sample) left them out.
+    Sampling,
 }
 
 impl Item {
@@ -69,6 +74,8 @@ impl fmt::Display for LossReason {
         f.write_str(match self {
             Self::Overflow => "no room was left",
             Self::Closed => "the stream was dropped",
+            Self::Rate => "over the rate",
+            Self::Sampling => "not in the sample",
         })
     }
 }

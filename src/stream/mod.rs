@@ -8,9 +8,19 @@
 //!
 //! `sequence` starts at 0 and grows by one for each event delivered and by `count` for each overflow announced, so
 //! a gap in it is exactly what was lost there.
+//!
+//! What a limit withholds, the rate or sampling, was never to be delivered: it takes no sequence numbers and is not
+//! announced where it happened, but about a second after, all of one reason together, at most once a second. What is left
+//! is announced before the end, so that the counts announced add up to those in [`SessionStats`]. A call of
+//! [`drain`](EventStream::drain) announces what was due when it was made. Where the system refuses the router its
+//! thread, all is announced before the end.
 
 mod item;
 mod linger;
+mod withheld;
+
+#[cfg(test)]
+mod tests;
 
 pub use item::{Item, LossReason, Lost};
 
@@ -21,6 +31,7 @@ use crate::queue::ring::Popped;
 use crate::queue::wait::block_on_ready;
 use crate::session::buffer::Buffer;
 use crate::session::open::OpenSession;
+use crate::session::withheld::Withholder;
 use crate::session::{EndReason, SessionId, SessionStats};
 use linger::Linger;
 use std::fmt;
@@ -29,6 +40,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
+use withheld::Announcer;
 
 /// The reading end of a session; dropping it closes the session and frees what it holds.
 ///
@@ -52,6 +64,7 @@ pub struct EventStream {
     last: Option<Arc<CapturedEvent>>,
     linger: Linger,
     announced: u64,
+    withheld: Announcer,
     sequence: u64,
     /// The reason that was given with `Ended`; nothing follows it.
     over: Option<EndReason>,
@@ -83,6 +96,7 @@ impl EventStream {
             last: None,
             linger: Linger::No,
             announced: 0,
+            withheld: Announcer::default(),
             sequence: 0,
             over: None,
         }
@@ -93,13 +107,14 @@ impl EventStream {
     /// What arrives while it is iterated is left for the next call, so that a loop whose body emits matching events
     /// ends.
     pub fn drain(&mut self) -> impl Iterator<Item = Item> {
+        self.note_withheld();
         let mut events_left =
             self.session().buffer().map_or(0, |buffer| buffer.len()) + usize::from(self.held.is_some());
         std::iter::from_fn(move || {
             if events_left == 0 && self.session().buffer().is_some_and(|buffer| buffer.len() > 0) {
                 return None;
             }
-            let item = self.next_item()?;
+            let item = self.next_noted_item()?;
             events_left = events_left.saturating_sub(usize::from(matches!(item, Item::Event { .. })));
             Some(item)
         })
@@ -165,7 +180,10 @@ impl EventStream {
     fn has_news(&self) -> bool {
         let session = self.session();
         let buffer_has = |buffer: &Buffer| buffer.len() > 0 || buffer.lost() > self.announced;
-        self.held.is_some() || session.ended().is_some() || session.buffer().is_some_and(buffer_has)
+        self.held.is_some()
+            || session.ended().is_some()
+            || session.buffer().is_some_and(buffer_has)
+            || session.withholder().is_some_and(Withholder::is_due)
     }
 
     /// Why the stream is over, once `Ended` was given.
@@ -174,6 +192,19 @@ impl EventStream {
     }
 
     fn next_item(&mut self) -> Option<Item> {
+        self.note_withheld();
+        self.next_noted_item()
+    }
+
+    /// Takes note of what limits withheld, if that is to be announced now.
+    fn note_withheld(&mut self) {
+        if let Some(withheld) = self.session().withholder().and_then(Withholder::take_due) {
+            self.withheld.note(withheld);
+        }
+    }
+
+    /// The next item, without another look at what limits withheld.
+    fn next_noted_item(&mut self) -> Option<Item> {
         self.recycle_last();
         if self.over.is_some() {
             // What was being pushed when the session ended is no part of it; dropping the stream counts it.
@@ -181,6 +212,9 @@ impl EventStream {
         }
         if let Some(event) = self.held.take() {
             return Some(self.number(event));
+        }
+        if let Some(lost) = self.withheld.next() {
+            return Some(Item::Lost(lost));
         }
         let ended = self.ended();
         match self.session().buffer().map_or(Popped::Empty { lost: 0 }, |buffer| buffer.pop()) {
@@ -226,9 +260,18 @@ impl EventStream {
         (count > 0).then_some(Item::Lost(Lost { count, reason: LossReason::Overflow }))
     }
 
+    /// Announces what limits withheld until the end, and then the end.
     fn end(&mut self, reason: EndReason) -> Option<Item> {
-        self.over = Some(reason);
-        Some(Item::Ended(reason))
+        if let Some(withheld) = self.session().withholder().map(Withholder::close) {
+            self.withheld.note(withheld);
+        }
+        Some(self.withheld.next().map_or_else(
+            || {
+                self.over = Some(reason);
+                Item::Ended(reason)
+            },
+            Item::Lost,
+        ))
     }
 }
 

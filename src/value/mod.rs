@@ -1,17 +1,18 @@
 //! Typed field values: what a `tracing` visitor can tell apart, and nothing more.
 
 mod number;
+mod packed;
 mod quoted;
 #[cfg(test)]
 mod tests;
 mod view;
 
 pub(crate) use number::Number;
+pub(crate) use packed::{Entries, Entry, PackedBytes};
 pub(crate) use view::{TextRef, ValueRef};
 
 use compact_str::CompactString;
 use std::fmt;
-use view::HexPairs;
 
 /// The mark that follows a text whose end was cut off at `max_value_bytes`.
 pub(crate) const CUT_MARK: &str = "…[cut]";
@@ -166,46 +167,11 @@ impl Value {
             Self::Null => ValueRef::Null,
         }
     }
-
-    /// Becomes another value. One of the same kind is written over the old one: a text where it was, without an
-    /// allocation if there is room.
-    pub(crate) fn assign(&mut self, value: ValueRef<'_>) {
-        match (&mut *self, value) {
-            (Self::I64(old), ValueRef::I64(new)) => *old = new,
-            (Self::U64(old), ValueRef::U64(new)) => *old = new,
-            (Self::F64(old), ValueRef::F64(new)) => *old = new,
-            (Self::Bool(old), ValueRef::Bool(new)) => *old = new,
-            (Self::Str(old), ValueRef::Str(new))
-            | (Self::Debug(old), ValueRef::Debug(new))
-            | (Self::Error(old), ValueRef::Error(new)) => old.assign(new),
-            _ => *self = value.to_value(),
-        }
-    }
-
-    /// Heap bytes held, for the byte bound of rings.
-    pub(crate) fn heap_bytes(&self) -> usize {
-        match self {
-            Self::Str(text) | Self::Debug(text) | Self::Error(text) => text.heap_bytes(),
-            Self::Bytes(bytes) => bytes.bytes.capacity(),
-            _ => 0,
-        }
-    }
 }
 
 impl fmt::Display for Value {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::I64(value) => value.fmt(f),
-            Self::U64(value) => value.fmt(f),
-            Self::I128(value) => value.fmt(f),
-            Self::U128(value) => value.fmt(f),
-            Self::F64(value) => value.fmt(f),
-            Self::Bool(value) => value.fmt(f),
-            Self::Str(text) | Self::Debug(text) | Self::Error(text) => text.fmt(f),
-            Self::Bytes(bytes) => bytes.fmt(f),
-            Self::Redacted => f.write_str(REDACTED),
-            Self::Null => f.write_str("null"),
-        }
+        self.view().fmt(f)
     }
 }
 
@@ -220,33 +186,11 @@ impl Text {
         Self { text: CompactString::new(text), cut }
     }
 
-    fn heap_bytes(&self) -> usize {
-        if self.text.is_heap_allocated() { self.text.capacity() } else { 0 }
-    }
-
-    fn assign(&mut self, text: TextRef<'_>) {
-        self.text.clear();
-        self.text.push_str(text.text);
-        self.cut = text.cut;
-    }
-
     /// The text that `Display` prints as `printed`: one that ends with the mark was cut there.
     pub(crate) fn from_printed(mut printed: String) -> Self {
         let kept = printed.strip_suffix(CUT_MARK).map(str::len);
         printed.truncate(kept.unwrap_or(printed.len()));
         Self { text: printed.into(), cut: kept.is_some() }
-    }
-
-    /// What `Display` prints, in two parts: the second is the mark or empty.
-    ///
-    /// A whole text that ends with the mark is parted as well, so that forms which treat the parts differently
-    /// show the same once it was [read back](Self::from_printed).
-    pub(crate) fn parts(&self) -> (&str, &'static str) {
-        match self.text.strip_suffix(CUT_MARK) {
-            _ if self.cut => (&self.text, CUT_MARK),
-            Some(kept) => (kept, CUT_MARK),
-            None => (&self.text, ""),
-        }
     }
 
     #[cfg(test)]
@@ -272,8 +216,7 @@ impl Text {
 
 impl fmt::Display for Text {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.text)?;
-        f.write_str(if self.cut { CUT_MARK } else { "" })
+        self.view().fmt(f)
     }
 }
 
@@ -311,7 +254,7 @@ impl Bytes {
 /// Prints like `tracing` prints bytes: `[de ad be ef]`.
 impl fmt::Display for Bytes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "[{}{}]", HexPairs(&self.bytes), if self.cut { CUT_MARK } else { "" })
+        ValueRef::Bytes { bytes: &self.bytes, cut: self.cut }.fmt(f)
     }
 }
 

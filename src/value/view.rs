@@ -1,6 +1,6 @@
 //! Values as a visitor sees them: borrowed, and tested without being stored.
 
-use super::{Bytes, Number, Text, Value, quoted};
+use super::{Bytes, CUT_MARK, Number, REDACTED, Text, Value, quoted};
 use smallvec::SmallVec;
 use std::borrow::Cow;
 use std::fmt::{self, Write};
@@ -112,10 +112,46 @@ impl<'a> TextRef<'a> {
     fn unquoted(self) -> Cow<'a, str> {
         quoted::content(self.text, self.cut)
     }
+
+    /// What `Display` prints, in two parts: the second is the mark or empty.
+    ///
+    /// A whole text that ends with the mark is parted as well, so that forms which treat the parts differently
+    /// show the same once it was [read back](Text::from_printed).
+    pub(crate) fn parts(self) -> (&'a str, &'static str) {
+        match self.text.strip_suffix(CUT_MARK) {
+            _ if self.cut => (self.text, CUT_MARK),
+            Some(kept) => (kept, CUT_MARK),
+            None => (self.text, ""),
+        }
+    }
+}
+
+impl fmt::Display for ValueRef<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::I64(value) => value.fmt(f),
+            Self::U64(value) => value.fmt(f),
+            Self::I128(value) => value.fmt(f),
+            Self::U128(value) => value.fmt(f),
+            Self::F64(value) => value.fmt(f),
+            Self::Bool(value) => value.fmt(f),
+            Self::Str(text) | Self::Debug(text) | Self::Error(text) => text.fmt(f),
+            Self::Bytes { bytes, cut } => write!(f, "[{}{}]", HexPairs(bytes), if *cut { CUT_MARK } else { "" }),
+            Self::Redacted => f.write_str(REDACTED),
+            Self::Null => f.write_str("null"),
+        }
+    }
+}
+
+impl fmt::Display for TextRef<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.text)?;
+        f.write_str(if self.cut { CUT_MARK } else { "" })
+    }
 }
 
 /// Prints bytes as `de ad be ef`.
-pub(super) struct HexPairs<'a>(pub(super) &'a [u8]);
+struct HexPairs<'a>(&'a [u8]);
 
 impl fmt::Display for HexPairs<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -47,8 +47,8 @@
 //! | key | shape | what |
 //! |---|---|---|
 //! | `type` | `"lost"` | |
-//! | `count` | integer | how many matching events were lost at this place |
-//! | `reason` | `"overflow"`, `"closed"` | why, as [`LossReason`](crate::LossReason) says |
+//! | `count` | integer | how many matching events were lost: at this place, or, for `"rate"` and `"sampling"`, since the last such line |
+//! | `reason` | `"overflow"`, `"closed"`, `"rate"`, `"sampling"` | why, as [`LossReason`](crate::LossReason) says |
 //!
 //! # `"type": "ended"`
 //! | key | shape | what |

@@ -1,7 +1,7 @@
 //! Reading the wire form, from whoever wrote it: every mistake is an error that says what was expected.
 
 use super::value::Scalar;
-use crate::event::{CapturedEvent, CapturedSpan, Fields, Name};
+use crate::event::{CapturedEvent, CapturedSpan, Fields, Name, Origin, Told};
 use crate::render::time::read_time;
 use crate::session::{EndReason, SessionId};
 use crate::stream::{Item, Lost};
@@ -62,23 +62,26 @@ struct EventKeys {
     spans: Vec<CapturedSpan>,
     #[serde(rename = "threadName")]
     thread_name: Option<String>,
+    #[serde(rename = "omittedFields", default)]
+    omitted_fields: u32,
 }
 
 impl From<EventKeys> for CapturedEvent {
     fn from(keys: EventKeys) -> Self {
-        Self {
-            time: keys.timestamp,
+        let told = Told {
             level: keys.level,
             target: Cow::Owned(keys.target),
             name: Cow::Borrowed(""),
             file: keys.filename.map(Cow::Owned),
             line: keys.line_number,
             module_path: None,
+        };
+        let spans = keys.spans.into_iter().map(Arc::new).collect();
+        Self {
+            time: keys.timestamp,
             thread: keys.thread_name.map(Arc::from),
-            message: keys.fields.message_text(),
-            fields: keys.fields,
-            spans: keys.spans.into_iter().map(Arc::new).collect(),
-            held_bytes: 0,
+            omitted_fields: keys.omitted_fields,
+            ..Self::new(Origin::Told(Box::new(told)), keys.fields, spans)
         }
     }
 }
@@ -99,7 +102,7 @@ fn level<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Level, D::Error> 
 impl<'de> Deserialize<'de> for Fields {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let scalars = deserializer.deserialize_map(Scalars)?;
-        Ok(Self(scalars.into_iter().map(|(name, scalar)| (name, scalar.into_own_value())).collect()))
+        Ok(Self::listed(scalars.into_iter().map(|(name, scalar)| (name, scalar.into_own_value())).collect()))
     }
 }
 
@@ -111,8 +114,13 @@ impl<'de> Deserialize<'de> for CapturedSpan {
         let (_, Scalar::Text(name)) = scalars.remove(place) else {
             return Err(D::Error::custom("the `name` of a span is not a string"));
         };
-        let fields = Fields(scalars.into_iter().map(|(name, scalar)| (name, scalar.into_span_value())).collect());
-        Ok(Self { name: Cow::Owned(name), level: Level::TRACE, target: Cow::Borrowed(""), fields })
+        let fields = scalars.into_iter().map(|(name, scalar)| (name, scalar.into_span_value())).collect();
+        Ok(Self {
+            name: Cow::Owned(name),
+            level: Level::TRACE,
+            target: Cow::Borrowed(""),
+            fields: Fields::listed(fields),
+        })
     }
 }
 

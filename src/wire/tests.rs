@@ -1,5 +1,6 @@
+use crate::event::testing::Parts;
 use crate::event::{CapturedEvent, Fields};
-use crate::render::testing::{any_item, bare_event, example_event, fields, span};
+use crate::render::testing::{any_item, bare, example_event, fields, span};
 use crate::render::{Format, write_item};
 use crate::session::{EndReason, SessionId};
 use crate::stream::{Item, LossReason, Lost};
@@ -65,6 +66,8 @@ enum DocumentedLevel {
 enum DocumentedLoss {
     Overflow,
     Closed,
+    Rate,
+    Sampling,
 }
 
 #[derive(Deserialize)]
@@ -114,7 +117,7 @@ fn carried(value: &Value) -> Value {
 }
 
 fn carried_fields(fields: &Fields) -> Fields {
-    Fields(fields.0.iter().map(|(name, value)| (name.clone(), carried(value))).collect())
+    Fields::listed(fields.values().map(|(name, value)| (name.to_owned().into(), carried(value))).collect())
 }
 
 fn carried_item(item: &Item) -> Item {
@@ -122,8 +125,7 @@ fn carried_item(item: &Item) -> Item {
         return item.clone();
     };
     let mut event = CapturedEvent::clone(event);
-    event.fields = carried_fields(&event.fields);
-    event.message = event.fields.message_text();
+    event.own = carried_fields(&event.own);
     event.spans = event.spans.iter().map(|old| span(old.name.clone(), carried_fields(&old.fields))).collect();
     Item::Event { session: *session, sequence: *sequence, event: Arc::new(event) }
 }
@@ -162,7 +164,7 @@ fn every_value_has_its_documented_shape() {
     in_span["cut_bytes"] = json!([222, "…[cut]"]);
     in_span["name"] = "conn".into();
 
-    let event = CapturedEvent { spans: Arc::new([span("conn", values.clone())]), ..bare_event(values) };
+    let event = Parts { spans: Arc::new([span("conn", values.clone())]), ..bare(values) }.into();
     let line: serde_json::Value = serde_json::from_str(&written(&item(event), Format::Json)).unwrap();
     assert_eq!(line["fields"], own);
     assert_eq!(line["span"], in_span);
@@ -188,11 +190,11 @@ fn what_was_cut_or_redacted_is_still_known_to_be() {
         ("bytes", Value::Bytes(Bytes::limited(&[222, 173], 1))),
         ("secret", Value::Redacted),
     ]);
-    let event = CapturedEvent { spans: Arc::new([span("conn", values.clone())]), ..bare_event(values.clone()) };
+    let event = Parts { spans: Arc::new([span("conn", values.clone())]), ..bare(values.clone()) }.into();
     let read: Item = serde_json::from_str(&written(&item(event), Format::Json)).unwrap();
     let read = read.into_event().unwrap();
     let span = read.spans().next().unwrap();
-    for (name, value) in values.iter() {
+    for (name, value) in values.values() {
         assert_eq!(read.field(name), Some(value));
         assert_eq!(span.field(name), Some(value));
     }
@@ -201,7 +203,7 @@ fn what_was_cut_or_redacted_is_still_known_to_be() {
 #[test]
 fn a_spans_field_called_name_is_not_its_name() {
     let spans = Arc::new([span("conn", fields([("name", "alice".into()), ("user", 42_i64.into())]))]);
-    let event = CapturedEvent { spans, ..bare_event(Fields::default()) };
+    let event = Parts { spans, ..bare(Fields::default()) }.into();
     let line = written(&item(event), Format::Json);
     let read = serde_json::from_str::<Item>(&line).unwrap().into_event().unwrap();
     let span = read.spans().next().unwrap();
@@ -256,8 +258,18 @@ fn hostile_lines_are_refused_with_what_was_expected() {
 
 #[test]
 fn losses_and_the_end_are_lines_of_their_own() {
-    let lost = Item::Lost(Lost { count: 3, reason: LossReason::Overflow });
-    assert_eq!(written(&lost, Format::Json), "{\"type\":\"lost\",\"count\":3,\"reason\":\"overflow\"}\n");
+    let reasons = [
+        (LossReason::Overflow, "overflow"),
+        (LossReason::Closed, "closed"),
+        (LossReason::Rate, "rate"),
+        (LossReason::Sampling, "sampling"),
+    ];
+    for (reason, word) in reasons {
+        let line = format!("{{\"type\":\"lost\",\"count\":3,\"reason\":\"{word}\"}}\n");
+        assert_eq!(written(&Item::Lost(Lost { count: 3, reason }), Format::Json), line);
+        let read: Item = serde_json::from_str(&line).unwrap();
+        assert!(matches!(read, Item::Lost(lost) if lost == Lost { count: 3, reason }), "{read:?}");
+    }
     let ended = Item::Ended(EndReason::MaxEvents);
     assert_eq!(written(&ended, Format::Json), "{\"type\":\"ended\",\"reason\":\"max_events\"}\n");
 }

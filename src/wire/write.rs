@@ -3,7 +3,7 @@
 use crate::event::{CapturedEvent, CapturedSpan, Fields};
 use crate::render::time::TimeText;
 use crate::stream::Item;
-use crate::value::{Bytes, CUT_MARK, Value};
+use crate::value::{CUT_MARK, Value, ValueRef};
 use serde::ser::{Serialize, SerializeMap, SerializeSeq, Serializer};
 
 /// The [line of an item](crate::wire): what `write_item` writes as JSON, but that hidden characters are left to the
@@ -43,13 +43,13 @@ impl Serialize for CapturedEvent {
 
 fn write_event<M: SerializeMap>(line: &mut M, event: &CapturedEvent) -> Result<(), M::Error> {
     line.serialize_entry("timestamp", TimeText::new(event.time).as_str())?;
-    line.serialize_entry("level", event.level.as_str())?;
-    line.serialize_entry("fields", &event.fields)?;
-    line.serialize_entry("target", &event.target)?;
-    if let Some(file) = &event.file {
+    line.serialize_entry("level", event.level().as_str())?;
+    line.serialize_entry("fields", &event.own)?;
+    line.serialize_entry("target", event.target())?;
+    if let Some(file) = event.file() {
         line.serialize_entry("filename", file)?;
     }
-    if let Some(number) = event.line {
+    if let Some(number) = event.line() {
         line.serialize_entry("line_number", &number)?;
     }
     if let Some(innermost) = event.spans.last() {
@@ -58,6 +58,9 @@ fn write_event<M: SerializeMap>(line: &mut M, event: &CapturedEvent) -> Result<(
     }
     if let Some(thread) = &event.thread {
         line.serialize_entry("threadName", &**thread)?;
+    }
+    if event.omitted_fields > 0 {
+        line.serialize_entry("omittedFields", &event.omitted_fields)?;
     }
     Ok(())
 }
@@ -81,10 +84,10 @@ impl Serialize for Spans<'_> {
 impl Serialize for CapturedSpan {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut span = serializer.serialize_map(None)?;
-        for (name, value) in self.fields() {
+        for (name, value) in self.fields.iter() {
             match value {
-                Value::Bytes(bytes) => span.serialize_entry(name, &ByteNumbers(bytes))?,
-                _ => span.serialize_entry(name, value)?,
+                ValueRef::Bytes { bytes, cut } => span.serialize_entry(name, &ByteNumbers { bytes, cut })?,
+                _ => span.serialize_entry(name, &value)?,
             }
         }
         span.serialize_entry("name", &self.name)?;
@@ -95,28 +98,35 @@ impl Serialize for CapturedSpan {
 /// The value of an [event's own field](crate::wire).
 impl Serialize for Value {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self {
-            Self::I64(value) => serializer.serialize_i64(*value),
-            Self::U64(value) => serializer.serialize_u64(*value),
-            Self::F64(value) if value.is_finite() => serializer.serialize_f64(*value),
+        self.view().serialize(serializer)
+    }
+}
+
+impl Serialize for ValueRef<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match *self {
+            Self::I64(value) => serializer.serialize_i64(value),
+            Self::U64(value) => serializer.serialize_u64(value),
+            Self::F64(value) if value.is_finite() => serializer.serialize_f64(value),
             Self::F64(_) | Self::Null => serializer.serialize_unit(),
-            Self::Bool(value) => serializer.serialize_bool(*value),
-            Self::Str(text) | Self::Debug(text) | Self::Error(text) if !text.is_cut() => {
-                serializer.serialize_str(text.as_str())
-            }
+            Self::Bool(value) => serializer.serialize_bool(value),
+            Self::Str(text) | Self::Debug(text) | Self::Error(text) if !text.cut => serializer.serialize_str(text.text),
             _ => serializer.collect_str(self),
         }
     }
 }
 
 /// How `fmt` has the bytes of a span, where those of an event are text.
-struct ByteNumbers<'a>(&'a Bytes);
+struct ByteNumbers<'a> {
+    bytes: &'a [u8],
+    cut: bool,
+}
 
 impl Serialize for ByteNumbers<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut numbers = serializer.serialize_seq(None)?;
-        self.0.as_slice().iter().try_for_each(|byte| numbers.serialize_element(byte))?;
-        if self.0.is_cut() {
+        self.bytes.iter().try_for_each(|byte| numbers.serialize_element(byte))?;
+        if self.cut {
             numbers.serialize_element(CUT_MARK)?;
         }
         numbers.end()

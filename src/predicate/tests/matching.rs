@@ -1,3 +1,4 @@
+use crate::event::testing::Parts;
 use crate::event::{CapturedEvent, CapturedSpan, Fields};
 use crate::predicate::Predicate;
 use crate::value::{Bytes, Text, Value};
@@ -6,28 +7,28 @@ use std::time::SystemTime;
 use tracing_core::Level;
 
 fn fields<const N: usize>(fields: [(&'static str, Value); N]) -> Fields {
-    Fields(fields.into_iter().map(|(name, value)| (name.into(), value)).collect())
+    Fields::listed(fields.into_iter().map(|(name, value)| (name.into(), value)).collect())
 }
 
 fn span<const N: usize>(name: &'static str, values: [(&'static str, Value); N]) -> Arc<CapturedSpan> {
     Arc::new(CapturedSpan { name: name.into(), level: Level::INFO, target: "chat".into(), fields: fields(values) })
 }
 
-fn event<const N: usize>(values: [(&'static str, Value); N]) -> CapturedEvent {
-    CapturedEvent {
+fn parts<const N: usize>(values: [(&'static str, Value); N]) -> Parts {
+    Parts {
         time: SystemTime::UNIX_EPOCH,
         level: Level::INFO,
         target: "chat::hub".into(),
-        name: "event src/hub.rs:214".into(),
         file: Some("src/hub.rs".into()),
         line: Some(214),
-        module_path: None,
         thread: None,
         fields: fields(values),
-        message: None,
         spans: Arc::new([]),
-        held_bytes: 0,
     }
+}
+
+fn event<const N: usize>(values: [(&'static str, Value); N]) -> CapturedEvent {
+    parts(values).into()
 }
 
 fn within<const N: usize>(event: CapturedEvent, spans: [Arc<CapturedSpan>; N]) -> CapturedEvent {
@@ -264,7 +265,7 @@ fn levels_order_by_severity() {
     let levels = [Level::ERROR, Level::WARN, Level::INFO, Level::DEBUG, Level::TRACE];
     for (wanted, least_severe) in levels.iter().enumerate() {
         for (actual, level) in levels.iter().enumerate() {
-            let event = CapturedEvent { level: *level, ..event([]) };
+            let event = Parts { level: *level, ..parts([]) }.into();
             check(&Predicate::level(*least_severe), &event, actual <= wanted);
         }
     }
@@ -281,7 +282,7 @@ fn targets_match_on_path_boundaries() {
         ("x::a::b", "a::b", false),
     ];
     for (target, prefix, expected) in cases {
-        check(&Predicate::target(prefix), &CapturedEvent { target: target.into(), ..event([]) }, expected);
+        check(&Predicate::target(prefix), &Parts { target: target.into(), ..parts([]) }.into(), expected);
     }
 }
 
@@ -298,7 +299,7 @@ fn files_match_whole_or_from_a_slash_on() {
         (None, "hub.rs", false),
     ];
     for (file, path, expected) in cases {
-        check(&Predicate::file(path), &CapturedEvent { file: file.map(Into::into), ..event([]) }, expected);
+        check(&Predicate::file(path), &Parts { file: file.map(Into::into), ..parts([]) }.into(), expected);
     }
 }
 

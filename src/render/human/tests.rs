@@ -1,6 +1,7 @@
+use crate::event::testing::Parts;
 use crate::event::{CapturedEvent, Fields};
 use crate::render::escape::is_hidden;
-use crate::render::testing::{any_event, bare_event, example_event, fields, span};
+use crate::render::testing::{any_event, bare, bare_event, example_event, fields, span};
 use crate::value::{Text, Value};
 use proptest::prelude::*;
 use saphyr::{LoadableYamlNode, Scalar, Yaml};
@@ -45,8 +46,8 @@ fn absent_values_and_empty_groups_are_left_out() {
 
 #[test]
 fn a_source_without_a_line_is_its_file() {
-    let event = CapturedEvent { file: Some("src/hub.rs".into()), ..bare_event(Fields::default()) };
-    check_below_target(&event, &["  source: src/hub.rs"]);
+    let event = Parts { file: Some("src/hub.rs".into()), ..bare(Fields::default()) };
+    check_below_target(&event.into(), &["  source: src/hub.rs"]);
 }
 
 #[test]
@@ -58,8 +59,8 @@ fn a_repeated_name_keeps_its_last_value_in_the_last_place() {
 #[test]
 fn only_the_events_own_message_is_no_field() {
     let spans = Arc::new([span("conn", fields([("message", "kept".into())]))]);
-    let event = CapturedEvent { spans, ..bare_event(Fields::default()) };
-    check_below_target(&event, &["  spans:", "    - conn:", "        message: kept"]);
+    let event = Parts { spans, ..bare(Fields::default()) };
+    check_below_target(&event.into(), &["  spans:", "    - conn:", "        message: kept"]);
 }
 
 #[test]
@@ -77,9 +78,9 @@ fn a_cut_text_and_a_redacted_value_say_so() {
 fn a_name_too_long_for_a_key_is_announced() {
     let name = "k".repeat(300);
     let spans = Arc::new([span(name.clone(), fields([("a", 1_i64.into())]))]);
-    let event = CapturedEvent { spans, ..bare_event(Fields(smallvec::smallvec![(name.clone().into(), 2_i64.into())])) };
+    let event = Parts { spans, ..bare(Fields::listed(vec![(name.clone().into(), 2_i64.into())])) };
     let (field, span) = (format!("    ? {name}"), format!("    - ? {name}"));
-    check_below_target(&event, &["  fields:", &field, "    : 2", "  spans:", &span, "      :", "        a: 1"]);
+    check_below_target(&event.into(), &["  fields:", &field, "    : 2", "  spans:", &span, "      :", "        a: 1"]);
 }
 
 /// The tree that a reader of the YAML block should see.
@@ -144,9 +145,13 @@ fn convert(yaml: &Yaml<'_>) -> Node {
 /// This parser knows no integers past `i64`, as YAML allows, so they are taken out.
 fn without_large_integers(mut event: CapturedEvent) -> CapturedEvent {
     let fits = |value: &Value| value.as_u64().is_none() || value.as_i64().is_some();
-    event.fields.0.retain(|(_, value)| fits(value));
+    let fitting = |fields: &Fields| {
+        let fields = fields.values().filter(|(_, value)| fits(value));
+        Fields::listed(fields.map(|(name, value)| (name.to_owned().into(), value.clone())).collect())
+    };
+    event.own = fitting(&event.own);
     let mut spans = event.spans.to_vec();
-    spans.iter_mut().for_each(|span| Arc::make_mut(span).fields.0.retain(|(_, value)| fits(value)));
+    spans.iter_mut().for_each(|span| Arc::make_mut(span).fields = fitting(&span.fields));
     CapturedEvent { spans: spans.into(), ..event }
 }
 

@@ -1,0 +1,80 @@
+//! Where an event comes from.
+
+use super::Name;
+use tracing_core::{Level, Metadata};
+
+/// Where an event comes from: its level, target and place in the source.
+#[derive(Clone, Debug)]
+pub(crate) enum Origin {
+    /// A callsite of `tracing`: all of it is static.
+    Callsite(&'static Metadata<'static>),
+    /// A record of `log`, or an event that was read back.
+    Told(Box<Told>),
+}
+
+/// What was told of an event's origin.
+#[derive(Clone, Debug)]
+pub(crate) struct Told {
+    pub(crate) level: Level,
+    pub(crate) target: Name,
+    pub(crate) name: Name,
+    pub(crate) file: Option<Name>,
+    pub(crate) line: Option<u32>,
+    pub(crate) module_path: Option<Name>,
+}
+
+impl Origin {
+    pub(crate) fn level(&self) -> Level {
+        match self {
+            Self::Callsite(metadata) => *metadata.level(),
+            Self::Told(told) => told.level,
+        }
+    }
+
+    pub(crate) fn target(&self) -> &str {
+        match self {
+            Self::Callsite(metadata) => metadata.target(),
+            Self::Told(told) => &told.target,
+        }
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        match self {
+            Self::Callsite(metadata) => metadata.name(),
+            Self::Told(told) => &told.name,
+        }
+    }
+
+    pub(crate) fn file(&self) -> Option<&str> {
+        match self {
+            Self::Callsite(metadata) => metadata.file(),
+            Self::Told(told) => told.file.as_deref(),
+        }
+    }
+
+    pub(crate) fn line(&self) -> Option<u32> {
+        match self {
+            Self::Callsite(metadata) => metadata.line(),
+            Self::Told(told) => told.line,
+        }
+    }
+
+    pub(crate) fn module_path(&self) -> Option<&str> {
+        match self {
+            Self::Callsite(metadata) => metadata.module_path(),
+            Self::Told(told) => told.module_path.as_deref(),
+        }
+    }
+
+    /// Bytes held beside this value.
+    pub(crate) fn heap_bytes(&self) -> usize {
+        match self {
+            Self::Callsite(_) => 0,
+            Self::Told(told) => {
+                let optional = [&told.file, &told.module_path].into_iter().flatten();
+                let texts = [&told.target, &told.name].into_iter().chain(optional);
+                size_of::<Told>() + texts.map(|text| text.len()).sum::<usize>()
+            }
+        }
+    }
+}

@@ -1,0 +1,28 @@
+//! Events made of parts, for tests.
+
+use super::{CapturedEvent, CapturedSpan, Fields, Name, Origin, Told};
+use std::sync::Arc;
+use std::time::SystemTime;
+use tracing_core::Level;
+
+/// An event in parts, so that a test may change one of them.
+#[derive(Clone, Debug)]
+pub(crate) struct Parts {
+    pub(crate) time: SystemTime,
+    pub(crate) level: Level,
+    pub(crate) target: Name,
+    pub(crate) file: Option<Name>,
+    pub(crate) line: Option<u32>,
+    pub(crate) thread: Option<Arc<str>>,
+    pub(crate) fields: Fields,
+    pub(crate) spans: Arc<[Arc<CapturedSpan>]>,
+}
+
+impl From<Parts> for CapturedEvent {
+    fn from(parts: Parts) -> Self {
+        let Parts { time, level, target, file, line, thread, fields, spans } = parts;
+        let name = "event src/hub.rs:214".into();
+        let told = Told { level, target, name, file, line, module_path: Some("chat::hub".into()) };
+        Self { time, thread, ..Self::new(Origin::Told(Box::new(told)), fields, spans) }
+    }
+}

@@ -1,0 +1,176 @@
+//! What a session's limits withhold: counted by whoever withholds, told to the reader at most once a second.
+//!
+//! # The protocol
+//! | producer | control thread | reader |
+//! |---|---|---|
+//! | 1. counts | | 1. takes `due` |
+//! | 2. if not `pending`: sets it, leaves word | after a second: sets `due`, wakes the reader | 2. clears `pending` |
+//! | | | 3. reads the counts |
+//!
+//! A producer that finds `pending` set counts on the reader's looking later. So its count and its look at `pending`,
+//! and the reader's clearing and reading, are sequentially consistent: each side writes one thing and then reads the
+//! other's. Either the producer sees that it is not pending any more, or the reader sees the count.
+
+use crossbeam_utils::CachePadded;
+use std::sync::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicU64};
+
+/// How many events that matched were withheld, by reason.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Withheld {
+    pub(crate) by_rate: u64,
+    pub(crate) by_sampling: u64,
+}
+
+/// Why an event is withheld.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Withholding {
+    Rate,
+    Sampling,
+}
+
+/// The counts of one session, and who is to be told.
+#[derive(Debug)]
+pub(crate) struct Withholder {
+    by_rate: CachePadded<AtomicU64>,
+    by_sampling: CachePadded<AtomicU64>,
+    /// The control thread has been left word, and the reader has not looked since.
+    pending: AtomicBool,
+    /// The reader is to look.
+    due: AtomicBool,
+    /// What the reader was told in all when it was told of the end. Written by the reader alone.
+    final_by_rate: AtomicU64,
+    final_by_sampling: AtomicU64,
+}
+
+impl Withholder {
+    pub(crate) fn new() -> Self {
+        Self {
+            by_rate: CachePadded::default(),
+            by_sampling: CachePadded::default(),
+            pending: AtomicBool::new(false),
+            due: AtomicBool::new(false),
+            final_by_rate: AtomicU64::new(u64::MAX),
+            final_by_sampling: AtomicU64::new(u64::MAX),
+        }
+    }
+
+    /// Counts an event. Returns whether the control thread is to be left word.
+    pub(crate) fn count(&self, reason: Withholding) -> bool {
+        let counter = match reason {
+            Withholding::Rate => &self.by_rate,
+            Withholding::Sampling => &self.by_sampling,
+        };
+        // SeqCst, as the protocol says; on x86 no more than any other count. The load spares the write that would
+        // make every producer wait for the line.
+        counter.fetch_add(1, SeqCst);
+        !self.pending.load(SeqCst) && !self.pending.swap(true, SeqCst)
+    }
+
+    /// Called a second after word was left: the reader is to look. Wake it afterwards.
+    pub(crate) fn set_due(&self) {
+        // Release pairs with the Acquire in `take_due`; the counts are ordered by `pending`.
+        self.due.store(true, Release);
+    }
+
+    /// Whether the reader is to look.
+    pub(crate) fn is_due(&self) -> bool {
+        // Relaxed: seen late, the reader looks late; what wakes it orders it.
+        self.due.load(Relaxed)
+    }
+
+    /// What was withheld so far, if the reader is to look; from then on word is left again.
+    pub(crate) fn take_due(&self) -> Option<Withheld> {
+        // `due` first: it is not set again before `pending` is.
+        if !self.is_due() || !self.due.swap(false, Acquire) {
+            return None;
+        }
+        self.pending.swap(false, SeqCst);
+        Some(self.withheld())
+    }
+
+    /// What was withheld until the end. What is being withheld just then is no part of the session.
+    pub(crate) fn close(&self) -> Withheld {
+        let counted = self.withheld();
+        // Relaxed: written by the reader alone; whoever asks for the counts meanwhile may see them late.
+        self.final_by_rate.store(counted.by_rate, Relaxed);
+        self.final_by_sampling.store(counted.by_sampling, Relaxed);
+        counted
+    }
+
+    /// What was withheld so far.
+    pub(crate) fn withheld(&self) -> Withheld {
+        // The counts are read SeqCst, as the protocol says.
+        Withheld {
+            by_rate: self.by_rate.load(SeqCst).min(self.final_by_rate.load(Relaxed)),
+            by_sampling: self.by_sampling.load(SeqCst).min(self.final_by_sampling.load(Relaxed)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::hint;
+    use std::thread;
+    use std::time::{Duration, Instant};
+
+    #[test]
+    fn word_is_left_once_until_the_reader_has_looked() {
+        let withholder = Withholder::new();
+        assert!(withholder.count(Withholding::Rate));
+        assert!(!withholder.count(Withholding::Sampling));
+        assert_eq!(withholder.take_due(), None);
+        withholder.set_due();
+        assert_eq!(withholder.take_due(), Some(Withheld { by_rate: 1, by_sampling: 1 }));
+        assert_eq!(withholder.take_due(), None);
+        assert!(withholder.count(Withholding::Sampling));
+    }
+
+    #[test]
+    fn what_is_counted_after_the_end_is_no_part_of_the_session() {
+        let withholder = Withholder::new();
+        withholder.count(Withholding::Rate);
+        let ended = withholder.close();
+        withholder.count(Withholding::Rate);
+        withholder.count(Withholding::Sampling);
+        assert_eq!((withholder.withheld(), withholder.close(), withholder.withheld()), (ended, ended, ended));
+        assert_eq!(ended, Withheld { by_rate: 1, by_sampling: 0 });
+    }
+
+    /// Once both are done with a round, either the reader has seen the count or it will be told to look.
+    #[test]
+    fn no_count_is_forgotten_between_a_producer_and_the_reader() {
+        const ROUNDS: u64 = 50_000;
+        let withholder = Withholder::new();
+        let [begun, counted] = [const { AtomicU64::new(0) }; 2];
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                for round in 1..=ROUNDS {
+                    spin_until(&begun, round);
+                    withholder.count(Withholding::Rate);
+                    counted.store(round, Release);
+                }
+            });
+            let mut seen = 0;
+            for round in 1..=ROUNDS {
+                withholder.set_due();
+                begun.store(round, Release);
+                // The producer is some nanoseconds late; meet it at a different point each round.
+                (0..round % 64).for_each(|_| hint::spin_loop());
+                seen = withholder.take_due().map_or(seen, |withheld| withheld.by_rate);
+                spin_until(&counted, round);
+                assert!(seen == round || withholder.pending.load(SeqCst), "forgotten in round {round}");
+            }
+        });
+    }
+
+    /// Spins until the number is there; gives the processor away now and then, since the other thread may need it.
+    fn spin_until(place: &AtomicU64, number: u64) {
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while !(0..1_000).any(|_| place.load(Acquire) >= number) {
+            assert!(Instant::now() < deadline, "the other thread does not answer");
+            thread::yield_now();
+        }
+    }
+}

@@ -1,0 +1,96 @@
+use super::*;
+use crate::queue::budget::Budget;
+use crate::session::Session;
+use crate::session::admission::Admission;
+use crate::session::sample::Sampled;
+use crate::session::withheld::Withholding;
+use std::task::Waker;
+
+/// A router that is gone.
+struct Nowhere;
+
+impl Home for Nowhere {
+    fn close(&self, _: Arc<OpenSession>) {}
+
+    fn coverage(&self, _: &Predicate) -> Option<Coverage> {
+        None
+    }
+}
+
+/// A session that withholds everything by its rate, and its reader.
+fn open() -> (Arc<OpenSession>, EventStream) {
+    let limits = Session::new(Predicate::everything()).max_rate(0);
+    let session = Arc::new(OpenSession::new(SessionId(1), limits, Arc::new(Budget::new(1 << 20))));
+    (Arc::clone(&session), EventStream::new(session, Arc::new(Nowhere)))
+}
+
+fn withhold(session: &OpenSession) -> Admission {
+    session.admit(Sampled::In)
+}
+
+fn count_of(item: Option<Item>) -> Option<u64> {
+    match item {
+        Some(Item::Lost(lost)) => Some(lost.count),
+        None => None,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn word_is_left_once_for_each_announcement() {
+    let (session, mut stream) = open();
+    assert_eq!(withhold(&session), Admission::WithheldUntold);
+    assert_eq!(withhold(&session), Admission::Withheld);
+    assert_eq!(count_of(stream.next_item()), None, "it is not due");
+    session.announce_withheld();
+    assert_eq!(count_of(stream.next_item()), Some(2));
+    assert_eq!(count_of(stream.next_item()), None);
+    assert_eq!(withhold(&session), Admission::WithheldUntold);
+}
+
+#[test]
+fn a_reader_that_lingers_has_news_where_an_announcement_is_due() {
+    let (session, mut stream) = open();
+    withhold(&session);
+    let context = Context::from_waker(Waker::noop());
+    for is_due in [false, true] {
+        stream.linger = Linger::HasRead;
+        if is_due {
+            session.announce_withheld();
+        }
+        assert_eq!(stream.poll_item(&context).is_ready(), is_due);
+    }
+}
+
+#[test]
+fn a_drain_announces_what_was_due_when_it_began_and_no_more() {
+    let (session, mut stream) = open();
+    withhold(&session);
+    session.announce_withheld();
+    let counts: Vec<_> = stream
+        .drain()
+        .map(|item| {
+            withhold(&session);
+            session.announce_withheld();
+            count_of(Some(item))
+        })
+        .take(10)
+        .collect();
+    assert_eq!(counts, [Some(1)]);
+    assert_eq!(stream.drain().map(|item| count_of(Some(item))).collect::<Vec<_>>(), [Some(1)]);
+}
+
+#[test]
+fn the_end_comes_after_what_was_withheld_and_what_comes_later_is_no_part_of_it() {
+    let (session, mut stream) = open();
+    withhold(&session);
+    session.end(EndReason::Closed);
+    assert_eq!(count_of(stream.next_item()), Some(1));
+    // A producer that was preempted after it had found the session open.
+    session.withholder().unwrap().count(Withholding::Rate);
+    session.announce_withheld();
+    assert!(matches!(stream.next_item(), Some(Item::Ended(EndReason::Closed))));
+    assert!(stream.next_item().is_none());
+    assert_eq!((stream.stats().lost_rate, stream.stats().matched), (1, 1));
+    assert_eq!(withhold(&session), Admission::Ended);
+}
