@@ -8,6 +8,11 @@ use tracing_core::{LevelFilter, Metadata};
 /// Events of this target say who watched whom; no session ever captures them.
 pub(crate) const AUDIT_TARGET: &str = "tracing_tap::audit";
 
+/// Whether this is the target of the router's own events about its sessions.
+pub(crate) fn is_audit(target: &str) -> bool {
+    target_within(target, AUDIT_TARGET)
+}
+
 #[derive(Clone, Debug)]
 pub(crate) struct Config {
     pub(crate) span_level: LevelFilter,
@@ -18,6 +23,8 @@ pub(crate) struct Config {
     pub(crate) max_value_bytes: usize,
     pub(crate) max_event_fields: usize,
     pub(crate) max_sessions: usize,
+    pub(crate) max_sessions_per_opener: usize,
+    pub(crate) max_unindexed_sessions: usize,
     pub(crate) max_buffered_bytes: usize,
 }
 
@@ -31,6 +38,8 @@ impl Default for Config {
             max_value_bytes: 8 << 10,
             max_event_fields: 64,
             max_sessions: 64,
+            max_sessions_per_opener: 8,
+            max_unindexed_sessions: 16,
             max_buffered_bytes: 64 << 20,
         }
     }
@@ -39,7 +48,7 @@ impl Default for Config {
 impl Config {
     /// Whether nothing of this target may ever be captured.
     pub(crate) fn denies(&self, target: &str) -> bool {
-        target_within(target, AUDIT_TARGET) || self.deny_targets.iter().any(|prefix| target_within(target, prefix))
+        is_audit(target) || self.deny_targets.iter().any(|prefix| target_within(target, prefix))
     }
 
     #[inline]

@@ -1,5 +1,6 @@
 //! What producers and openers leave for the control thread. Leaving it takes a few instructions and never waits.
 
+use crate::audit::{Audit, End};
 use crate::session::SessionId;
 use crate::session::open::OpenSession;
 use crate::session::snapshot::Snapshot;
@@ -9,8 +10,8 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::Thread;
 use std::time::Duration;
 
-/// How long [`Inbox::wait_for_rebuild`] waits: its caller may hold a lock that some layer wants meanwhile.
-const MAX_REBUILD_WAIT: Duration = Duration::from_secs(1);
+/// How long anybody waits for the thread: the caller may hold a lock that some layer wants meanwhile.
+const MAX_WAIT: Duration = Duration::from_secs(1);
 
 /// The inbox of one router's control thread.
 #[derive(Debug, Default)]
@@ -23,13 +24,18 @@ pub(crate) struct Inbox {
     full: SegQueue<SessionId>,
     withheld: SegQueue<SessionId>,
     retired: SegQueue<Retired>,
+    audits: SegQueue<Audit>,
+    /// How many audits are to be told, those not left yet included.
+    owed_audits: Mutex<usize>,
+    told: Condvar,
     stop: AtomicBool,
 }
 
 /// Something that producers may still be reading. Whoever drops it last frees it, so that must not be one of them.
 #[derive(Debug)]
 pub(crate) enum Retired {
-    Session(Arc<OpenSession>),
+    /// With its end where that is to be told once the numbers are final: a dropped stream's.
+    Session(Arc<OpenSession>, Option<End>),
     Snapshot(Arc<Snapshot>),
 }
 
@@ -45,9 +51,7 @@ impl Inbox {
     /// Waits until every rebuild asked for so far is done, at most a second. Returns whether they are.
     pub(crate) fn wait_for_rebuild(&self) -> bool {
         let asked = self.rebuilds_asked.load(Ordering::Acquire);
-        let can_wait = self.thread.get().is_some_and(|thread| thread.id() != std::thread::current().id());
-        let limit = if can_wait { MAX_REBUILD_WAIT } else { Duration::ZERO };
-        let waited = self.rebuilt.wait_timeout_while(self.done(), limit, |done| *done < asked);
+        let waited = self.rebuilt.wait_timeout_while(self.done(), self.max_wait(), |done| *done < asked);
         *waited.unwrap_or_else(PoisonError::into_inner).0 >= asked
     }
 
@@ -73,8 +77,29 @@ impl Inbox {
 
     /// Hands over something to be freed where no producer is.
     pub(crate) fn retire(&self, retired: Retired) {
+        if let Retired::Session(_, Some(_)) = &retired {
+            *self.owed() += 1;
+        }
         self.retired.push(retired);
         self.wake();
+    }
+
+    /// Leaves something to be told.
+    pub(crate) fn audit(&self, audit: Audit) {
+        *self.owed() += 1;
+        self.audit_owed(audit);
+    }
+
+    /// Leaves what was owed since its session was handed over.
+    pub(crate) fn audit_owed(&self, audit: Audit) {
+        self.audits.push(audit);
+        self.wake();
+    }
+
+    /// Waits until no more than `limit` audits are to be told, at most a second.
+    pub(crate) fn wait_until_told(&self, limit: usize) {
+        let waited = self.told.wait_timeout_while(self.owed(), self.max_wait(), |owed| *owed > limit);
+        drop(waited.unwrap_or_else(PoisonError::into_inner));
     }
 
     /// Ends the thread.
@@ -94,6 +119,16 @@ impl Inbox {
     /// Whether every rebuild asked for so far is done.
     pub(crate) fn is_settled(&self) -> bool {
         self.asked_rebuild().is_none()
+    }
+
+    /// How long somebody may wait for the thread, which cannot wait for itself.
+    fn max_wait(&self) -> Duration {
+        let can_wait = self.thread.get().is_some_and(|thread| thread.id() != std::thread::current().id());
+        if can_wait { MAX_WAIT } else { Duration::ZERO }
+    }
+
+    fn owed(&self) -> MutexGuard<'_, usize> {
+        self.owed_audits.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn done(&self) -> MutexGuard<'_, u64> {
@@ -137,6 +172,21 @@ impl Inbox {
 
     pub(crate) fn take_withheld(&self) -> Option<SessionId> {
         self.withheld.pop()
+    }
+
+    /// How many audits wait to be taken.
+    pub(crate) fn audits_left(&self) -> usize {
+        self.audits.len()
+    }
+
+    /// Notes that so many audits were told.
+    pub(crate) fn set_told(&self, count: usize) {
+        *self.owed() -= count;
+        self.told.notify_all();
+    }
+
+    pub(crate) fn take_audits(&self) -> impl Iterator<Item = Audit> {
+        std::iter::from_fn(|| self.audits.pop())
     }
 
     pub(crate) fn take_retired(&self) -> impl Iterator<Item = Retired> {

@@ -36,6 +36,9 @@
 //! - [`write_item`] writes one as JSON, for people, as a line for a terminal or as a command for GitHub Actions, see
 //!   [`Format`]; an item can be read back from JSON, whose form is told in [`wire`].
 //!   [`forward_to`](EventStream::forward_to) writes all of a session.
+//! - [`try_watch`](TapRouter::try_watch) opens sessions on behalf of others, within caps and [`Session::scope`]. The
+//!   service's logs tell of all that are opened, refused and ended: the target `tracing_tap::audit`.
+//!   [`watch_env`](TapRouter::watch_env) is for services without a door.
 //! - [`coverage`](EventStream::coverage) tells why a session sees nothing, [`catalog`](TapRouter::catalog) what there
 //!   is to ask for.
 //!
@@ -46,6 +49,8 @@
 //!
 //! # Features
 //! - `log`: records of the `log` crate, through `tracing-log`, count as what they are.
+//! - `signal`: sessions that a signal opens and the next one closes, on Unix.
+//! - `prometheus`: the router's own health as a Prometheus scrape.
 //! - `cli`: the `tracing-tap` binary.
 
 // In the order of dependence: each uses only those above it.
@@ -64,10 +69,14 @@ mod stream;
 mod render;
 pub mod wire;
 mod forward;
+mod audit;
 mod inbox;
 mod shared;
 mod layer;
 mod router;
+#[cfg(feature = "prometheus")]
+mod prometheus;
+mod switch;
 
 pub use catalog::{CallsiteKind, CatalogEntry};
 pub use coverage::{Coverage, Finding, Note};
@@ -75,11 +84,16 @@ pub use event::{CapturedEvent, CapturedSpan};
 pub use forward::{Forwarder, Forwarding};
 pub use layer::TapLayer;
 pub use predicate::{Keys, Predicate, PredicateError};
+#[cfg(feature = "prometheus")]
+pub use prometheus::PROMETHEUS_CONTENT_TYPE;
 pub use queue::Overflow;
 pub use render::{Format, FormatError, write_item, write_item_coloured};
-pub use router::{RouterStats, TapRouter, TapRouterBuilder, WatchError};
-pub use session::{EndReason, Session, SessionId, SessionInfo, SessionStats};
+pub use router::{EndStats, RefusalStats, RouterStats, TapRouter, TapRouterBuilder, WatchError};
+pub use session::{EndReason, Holder, Session, SessionId, SessionInfo, SessionStats};
 pub use stream::{EventStream, Item, LossReason, Lost, TryRecvError};
+pub use switch::WatchEnvError;
+#[cfg(all(unix, feature = "signal"))]
+pub use switch::{Signal, SignalSwitch};
 pub use value::{Text, Value};
 
 /// Compiles what the README shows.

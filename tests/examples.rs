@@ -22,6 +22,11 @@ fn limits_runs() {
 }
 
 #[test]
+fn on_behalf_runs() {
+    run("on_behalf");
+}
+
+#[test]
 fn async_reader_runs() {
     run("async_reader");
 }

@@ -43,7 +43,7 @@ step "formatting"
 cargo fmt --all --check
 
 step "lints, over the feature sets"
-for features in "" "--features log" "--features cli" "--all-features"; do
+for features in "" "--features log" "--features cli" "--features signal" "--features prometheus" "--all-features"; do
     # shellcheck disable=SC2086
     cargo clippy --quiet --all-targets $features -- --deny warnings
 done

@@ -100,6 +100,14 @@ impl Callsites {
         (Word(word).wanted(), word == Word::vetoable(generation))
     }
 
+    /// How many callsites are known, and how many of them may be vetoed under this key generation.
+    pub(crate) fn count(&self, generation: u32) -> (usize, usize) {
+        let vetoable = Word::vetoable(generation);
+        // Relaxed: numbers for people.
+        let is_vetoable = |word: &&AtomicU64| word.load(Ordering::Relaxed) == vetoable;
+        (self.table.words().count(), self.table.words().filter(is_vetoable).count())
+    }
+
     /// Notes where an event or span that has arrived took its parent from.
     #[inline]
     pub(crate) fn note_parent(word: &AtomicU64, contextual: bool) {
@@ -223,6 +231,13 @@ impl Table {
             }
         }
         None
+    }
+
+    /// The words of all keys.
+    fn words(&self) -> impl Iterator<Item = &AtomicU64> {
+        let more = self.more.iter().map_while(|level| level.get()).flatten();
+        // Acquire: as in `find`.
+        self.first.iter().chain(more).filter(|slot| slot.key.load(Ordering::Acquire) != 0).map(|slot| &slot.word)
     }
 
     /// Finds or adds a key. Nothing where all levels are full around it: then it is simply never vetoed.

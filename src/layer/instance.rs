@@ -102,6 +102,12 @@ impl Instance {
         (wanted, vetoable && self.epoch() != 0)
     }
 
+    /// How many callsites are known, and how many of them are vetoed where nothing matches. Takes no lock.
+    pub(crate) fn count_callsites(&self) -> (usize, usize) {
+        let (known, vetoable) = self.callsites.count(self.shared.snapshot.load().names.generation);
+        (known, if self.epoch() == 0 { 0 } else { vetoable })
+    }
+
     /// Frees what spans remember of scopes that no session needs any more.
     pub(crate) fn clear_scopes(&self) {
         for span in self.spans.known() {

@@ -15,6 +15,7 @@ mod ascii;
 mod escape;
 mod json_text;
 mod sink;
+pub(crate) mod shown;
 
 #[cfg(test)]
 pub(crate) mod testing;

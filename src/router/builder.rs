@@ -70,6 +70,23 @@ impl TapRouterBuilder {
         self
     }
 
+    /// Bounds the sessions that one opener may have where [`TapRouter::try_watch`] opens another; default 8.
+    ///
+    /// Openers are told apart by [`Session::opened_by`](crate::Session::opened_by); those without a name share one.
+    #[must_use]
+    pub fn max_sessions_per_opener(mut self, sessions: usize) -> Self {
+        self.0.max_sessions_per_opener = sessions;
+        self
+    }
+
+    /// Bounds the sessions whose predicate requires no field to equal a value, where [`TapRouter::try_watch`] opens
+    /// another; default 16. Every scope is held against each of these; of the others there may be 100,000.
+    #[must_use]
+    pub fn max_unindexed_sessions(mut self, sessions: usize) -> Self {
+        self.0.max_unindexed_sessions = sessions;
+        self
+    }
+
     /// Bounds the bytes held by unread events of all sessions together; default 64 MiB.
     #[must_use]
     pub fn max_buffered_bytes(mut self, bytes: usize) -> Self {

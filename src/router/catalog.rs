@@ -2,6 +2,7 @@
 
 use super::core::Core;
 use crate::catalog::{CallsiteKind, CatalogEntry};
+use crate::config::is_audit;
 use crate::predicate::plain_name;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -13,7 +14,8 @@ impl Core {
     pub(super) fn catalog(&self) -> Vec<CatalogEntry> {
         let mut entries = BTreeMap::new();
         for instance in self.live_instances() {
-            for metadata in instance.callsites().all() {
+            let others = instance.callsites().all().into_iter().filter(|metadata| !is_audit(metadata.target()));
+            for metadata in others {
                 let (wanted, vetoed) = instance.standing(metadata);
                 let key = (metadata.file(), metadata.line(), std::ptr::from_ref(metadata).addr());
                 let entry = entries.entry(key).or_insert_with(|| entry(metadata, wanted, vetoed));

@@ -1,6 +1,7 @@
 //! The control thread: what producers must not do, done by one thread per router that sleeps otherwise.
 
 use super::core::Core;
+use super::tell::tell_rest;
 use crate::inbox::Retired;
 use crate::layer::Instance;
 use crate::layer::thread::{Asker, asking};
@@ -35,12 +36,13 @@ pub(super) fn start(core: &Arc<Core>) {
     let run = move || {
         let mut chores = Chores::default();
         while !shared.inbox.is_stopped() {
-            let Some(next) = chores.pass(&weak) else { return };
-            match next {
+            match chores.pass(&weak) {
                 Some(next) => std::thread::park_timeout(next.saturating_duration_since(Instant::now())),
+                // Where the router is gone, its drop is about to say so.
                 None => std::thread::park(),
             }
         }
+        tell_rest(&shared.inbox, chores.retired);
     };
     if let Ok(handle) = std::thread::Builder::new().name(THREAD_NAME.to_owned()).spawn(run) {
         core.shared.inbox.set_thread(handle.thread().clone());
@@ -61,8 +63,8 @@ struct Chores {
 }
 
 impl Chores {
-    /// Does what there is to do now, and says when to look again; nothing if the router is gone.
-    fn pass(&mut self, core: &Weak<Core>) -> Option<Option<Instant>> {
+    /// Does what there is to do now, and says when to look again; nothing if only others can bring news.
+    fn pass(&mut self, core: &Weak<Core>) -> Option<Instant> {
         let core = core.upgrade()?;
         let inbox = &core.shared.inbox;
         while let Some(id) = inbox.take_full() {
@@ -83,9 +85,10 @@ impl Chores {
         }
         core.rest_if_idle();
         self.free(&core);
+        core.tell_left();
         let next_freeing = (!self.retired.is_empty()).then(|| Instant::now() + RETRY_FREEING_AFTER);
         let next_settling = self.settle_at.first().copied();
-        Some([next_expiry, next_announcement, next_settling, next_freeing].into_iter().flatten().min())
+        [next_expiry, next_announcement, next_settling, next_freeing].into_iter().flatten().min()
     }
 
     fn settle_if_due(&mut self, core: &Core) {
@@ -129,7 +132,9 @@ fn rebuild(core: &Core) -> bool {
         was_alone &= (0..REBUILD_ATTEMPTS).any(|_| {
             let before = instance.asked_by_others();
             let rebuild = || asking(Asker::Rebuild(core.shared.router), callsite::rebuild_interest_cache);
+            let start = Instant::now();
             with_dispatch(&instance, |_| rebuild());
+            core.health.count_rebuild(start.elapsed());
             instance.asked_by_others() == before
         });
     }
@@ -178,7 +183,7 @@ fn wanted(instance: &Instance) -> impl Iterator<Item = &'static Metadata<'static
 ///
 /// Where it is the default already it is not set again: a scoped default anywhere makes nested events on every
 /// other thread go nowhere while it is there.
-fn with_dispatch(instance: &Instance, f: impl FnOnce(&Dispatch)) {
+pub(super) fn with_dispatch(instance: &Instance, f: impl FnOnce(&Dispatch)) {
     dispatcher::get_default(|default| instance.adopt_dispatch(default));
     let Some(dispatch) = instance.dispatch() else { return };
     let is_default = dispatcher::get_default(|default| instance.is_in(default));

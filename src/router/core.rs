@@ -1,7 +1,10 @@
 //! Opening and closing: the router's own state, and what follows for producers.
 
-use super::RouterStats;
 use super::control;
+use super::health::{Health, RouterStats};
+use super::refusal::WatchError;
+use super::tell::tell_rest;
+use crate::audit::{Audit, End, RefusalLimit};
 use crate::config::Config;
 use crate::coverage::Coverage;
 use crate::guard::Guard;
@@ -19,6 +22,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Instant;
 use tracing_core::dispatcher;
 
+/// Where more audits than this are left to be told, opening another session waits, for a bounded time.
+const MAX_UNTOLD_AUDITS: usize = 1024;
+
 /// What the clones of a router, its layers' lives and its control thread have in common.
 #[derive(Debug)]
 pub(crate) struct Core {
@@ -29,6 +35,8 @@ pub(crate) struct Core {
     starting: Mutex<()>,
     budget: Arc<Budget>,
     last_session: AtomicU64,
+    pub(super) health: Health,
+    pub(super) refusals: RefusalLimit,
 }
 
 #[derive(Debug, Default)]
@@ -51,6 +59,8 @@ impl Core {
             state: Mutex::default(),
             starting: Mutex::default(),
             last_session: AtomicU64::new(0),
+            health: Health::default(),
+            refusals: RefusalLimit::default(),
         }
     }
 
@@ -69,24 +79,54 @@ impl Core {
         self.state().live_instances()
     }
 
-    /// Opens a session, unless there are `max_sessions` already.
-    pub(super) fn open(self: &Arc<Self>, session: Session, max_sessions: usize) -> Option<EventStream> {
+    /// Opens a session, whatever else is open.
+    pub(super) fn open(self: &Arc<Self>, session: Session) -> EventStream {
         let session = self.new_session(session);
         let mut state = self.state();
-        if state.registry.sessions().len() >= max_sessions {
-            return None;
-        }
-        state.opened += 1;
-        self.publish(&mut state, |registry| registry.open(&session));
+        self.add(&mut state, &session);
         drop(state);
-        self.make_known(&session);
-        Some(EventStream::new(session, Arc::new(Arc::downgrade(self))))
+        self.hand_out(session)
+    }
+
+    /// Opens a session, unless the router's policy is against it.
+    pub(super) fn try_open(self: &Arc<Self>, session: Session) -> Result<EventStream, WatchError> {
+        let config = &self.shared.config;
+        if let Err(error) = WatchError::check_fields(&session, config) {
+            self.tell_refusal(Arc::new(session), &error);
+            return Err(error);
+        }
+        let session = self.new_session(session);
+        let mut state = self.state();
+        // One step with the opening: of two who come at once the second is counted with the first.
+        let checked = WatchError::check_caps(&session, &state.registry, config);
+        if checked.is_ok() {
+            self.add(&mut state, &session);
+        }
+        drop(state);
+        if let Err(error) = checked {
+            self.tell_refusal(Arc::clone(&session.limits), &error);
+            return Err(error);
+        }
+        Ok(self.hand_out(session))
     }
 
     fn new_session(&self, session: Session) -> Arc<OpenSession> {
         // Relaxed: only its being new matters.
         let id = SessionId(self.last_session.fetch_add(1, Ordering::Relaxed) + 1);
         Arc::new(OpenSession::new(id, session, Arc::clone(&self.budget)))
+    }
+
+    fn add(&self, state: &mut State, session: &Arc<OpenSession>) {
+        state.opened += 1;
+        self.publish(state, |registry| registry.open(session));
+        // Before anybody can end it, so that its end is told after it.
+        self.shared.inbox.audit(Audit::opened(session));
+    }
+
+    /// Hands out a session that has just been opened.
+    fn hand_out(self: &Arc<Self>, session: Arc<OpenSession>) -> EventStream {
+        self.make_known(&session);
+        EventStream::new(session, Arc::new(Arc::downgrade(self)))
     }
 
     /// Returns once all callsites know of a session that has just been opened, as far as can be waited for.
@@ -103,6 +143,8 @@ impl Core {
         }
         if !inside_callback() {
             self.shared.inbox.wait_for_rebuild();
+            // Logs that are slower than their sessions come must not let what is to be told pile up.
+            self.shared.inbox.wait_until_told(MAX_UNTOLD_AUDITS);
         }
     }
 
@@ -119,7 +161,7 @@ impl Core {
         }
     }
 
-    fn ensure_control_thread(self: &Arc<Self>) {
+    pub(super) fn ensure_control_thread(self: &Arc<Self>) {
         let _starting = self.starting.lock().unwrap_or_else(PoisonError::into_inner);
         if !self.shared.inbox.has_thread() {
             control::start(self);
@@ -145,19 +187,28 @@ impl Core {
 
     /// Ends a session. Returns whether it was open.
     pub(super) fn close(&self, id: SessionId, reason: EndReason) -> bool {
+        let ended = self.end(id, reason);
+        ended.map(|(session, end)| self.shared.inbox.audit(Audit::ended(&session, end))).is_some()
+    }
+
+    /// Takes a session from those that producers see, and ends it. Of all who try, one is told that it was open.
+    fn end(&self, id: SessionId, reason: EndReason) -> Option<(Arc<OpenSession>, End)> {
         let mut state = self.state();
         if !state.registry.contains(id) {
-            return false;
+            return None;
         }
         let mut closed = None;
         self.publish(&mut state, |registry| closed = registry.close(id));
-        state.closed.extend(closed.as_ref().map(Arc::downgrade));
+        let session = closed?;
+        state.closed.push(Arc::downgrade(&session));
         drop(state);
-        if let Some(session) = closed {
-            session.end(reason);
-        }
+        session.end(reason);
+        // Its last event may have ended it before.
+        let reason = session.ended().unwrap_or(reason);
+        self.health.count_end(reason);
         self.shared.inbox.wake();
-        true
+        let end = End { reason, lasted: session.age(), at: Instant::now() };
+        Some((session, end))
     }
 
     /// Ends the sessions whose time is over, and says when the next one's is.
@@ -180,11 +231,22 @@ impl Core {
         }
     }
 
-    /// Ends every session.
+    /// Ends every session, and waits until that is told, at most a second.
     pub(super) fn shutdown(&self) {
+        self.end_all();
+        self.wait_until_told();
+    }
+
+    fn end_all(&self) {
         let ids: Vec<_> = self.state().registry.sessions().map(|session| session.id).collect();
         for id in ids {
             self.close(id, EndReason::Shutdown);
+        }
+    }
+
+    fn wait_until_told(&self) {
+        if !inside_callback() {
+            self.shared.inbox.wait_until_told(0);
         }
     }
 
@@ -207,21 +269,28 @@ impl Core {
     pub(super) fn free(&self, retired: Retired) -> Option<Retired> {
         match retired {
             Retired::Snapshot(snapshot) => Arc::try_unwrap(snapshot).err().map(Retired::Snapshot),
-            Retired::Session(session) => self.free_session(session).map(Retired::Session),
+            Retired::Session(session, end) => self.free_session(session, end),
         }
     }
 
-    fn free_session(&self, session: Arc<OpenSession>) -> Option<Arc<OpenSession>> {
+    fn free_session(&self, session: Arc<OpenSession>, end: Option<End>) -> Option<Retired> {
         // Under the lock, so that the session is at every moment in exactly one of the sums.
         let mut state = self.state();
         let session = match Arc::try_unwrap(session) {
             Ok(session) => session,
-            Err(session) => return Some(session),
+            Err(session) => {
+                drop(state);
+                let end = self.still_untold(&session, end);
+                return Some(Retired::Session(session, end));
+            }
         };
         session.discard_unread();
         state.freed.add(&session.stats());
         state.closed.retain(|closed| closed.strong_count() > 0);
         drop(state);
+        if let Some(end) = end {
+            self.shared.inbox.audit_owed(Audit::ended(&session, end));
+        }
         drop(session);
         None
     }
@@ -234,13 +303,25 @@ impl Core {
         let state = self.state();
         let mut events = state.freed;
         let closed: Vec<_> = state.closed.iter().filter_map(Weak::upgrade).collect();
-        state.registry.sessions().chain(&closed).for_each(|session| events.add(&session.stats()));
-        RouterStats {
+        let sessions = || state.registry.sessions().chain(&closed);
+        sessions().for_each(|session| events.add(&session.stats()));
+        let buffered_bytes = sessions().map(|session| session.buffered_bytes()).sum();
+        let mut stats = RouterStats {
             open_sessions: state.registry.sessions().len(),
             opened_sessions: state.opened,
             events,
+            buffered_bytes,
             suppressed: self.shared.suppressed(),
+            ..RouterStats::default()
+        };
+        drop(state);
+        self.health.fill(&mut stats);
+        for instance in self.live_instances() {
+            let (known, vetoed) = instance.count_callsites();
+            stats.callsites += known;
+            stats.vetoed_callsites += vetoed;
         }
+        stats
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -251,9 +332,9 @@ impl Core {
 impl Home for Weak<Core> {
     fn close(&self, session: Arc<OpenSession>) {
         let Some(core) = self.upgrade() else { return };
-        core.close(session.id, EndReason::Closed);
+        let end = core.end(session.id, EndReason::Closed).map(|(_, end)| end);
         session.discard_unread();
-        core.shared.inbox.retire(Retired::Session(session));
+        core.shared.inbox.retire(Retired::Session(session, end));
     }
 
     fn coverage(&self, predicate: &Predicate) -> Option<Coverage> {
@@ -263,8 +344,13 @@ impl Home for Weak<Core> {
 
 impl Drop for Core {
     fn drop(&mut self) {
-        self.shutdown();
+        self.end_all();
+        // The thread tells what is left before it ends.
         self.shared.inbox.stop();
+        if !self.shared.inbox.has_thread() {
+            tell_rest(&self.shared.inbox, Vec::new());
+        }
+        self.wait_until_told();
         #[cfg(feature = "log")]
         super::log_level::follow(self.shared.router, tracing_core::LevelFilter::OFF);
     }

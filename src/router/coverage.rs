@@ -1,6 +1,7 @@
 //! Finding out what a session can and cannot see, from what the router knows and by asking the subscriber.
 
 use super::core::Core;
+use crate::config::is_audit;
 use crate::coverage::{Coverage, Finding, Note};
 use crate::layer::{Instance, Visibility};
 use crate::predicate::{Compiled, Predicate, Test, plain_name, reach_admits};
@@ -29,7 +30,9 @@ impl Core {
     pub(super) fn coverage_of(&self, predicate: &Predicate) -> Coverage {
         self.ask_for_hidden_levels();
         let installed: Vec<_> = self.installed().collect();
-        let callsites = installed.iter().flat_map(|(instance, _)| instance.callsites().all()).collect();
+        let callsites = installed.iter().flat_map(|(instance, _)| instance.callsites().all());
+        // Nobody can ask for the router's own.
+        let callsites = callsites.filter(|metadata| !is_audit(metadata.target())).collect();
         let mut inquiry =
             Inquiry { core: self, compiled: Compiled::new(predicate), callsites, found: Coverage::default() };
         inquiry.look_at_router(installed.is_empty());
@@ -43,7 +46,7 @@ impl Core {
     }
 
     /// The layers that are in a subscriber, with it.
-    fn installed(&self) -> impl Iterator<Item = (Arc<Instance>, Dispatch)> {
+    pub(super) fn installed(&self) -> impl Iterator<Item = (Arc<Instance>, Dispatch)> {
         self.live_instances().into_iter().filter_map(|instance| {
             tracing_core::dispatcher::get_default(|default| instance.adopt_dispatch(default));
             let dispatch = instance.dispatch()?;

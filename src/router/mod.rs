@@ -5,17 +5,22 @@ mod catalog;
 mod control;
 mod core;
 mod coverage;
+mod health;
 #[cfg(feature = "log")]
 mod log_level;
+mod refusal;
+mod tell;
 
 pub use builder::TapRouterBuilder;
+pub use health::{EndStats, RefusalStats, RouterStats};
+pub use refusal::WatchError;
 
 use crate::catalog::CatalogEntry;
 use crate::config::Config;
 use crate::coverage::Coverage;
 use crate::layer::TapLayer;
 use crate::predicate::Predicate;
-use crate::session::{EndReason, Session, SessionId, SessionInfo, SessionStats};
+use crate::session::{EndReason, Session, SessionId, SessionInfo};
 use crate::stream::EventStream;
 use core::Core;
 use std::any::Any;
@@ -46,30 +51,6 @@ use tracing_subscriber::registry::LookupSpan;
 #[derive(Clone)]
 pub struct TapRouter(Arc<Core>);
 
-/// Why [`TapRouter::try_watch`] opened no session.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct WatchError(Refusal);
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Refusal {
-    TooManySessions { max_sessions: usize },
-    TestsRedactedField { field: String },
-}
-
-/// What a router has done so far.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct RouterStats {
-    /// Sessions open now.
-    pub open_sessions: usize,
-    /// Sessions opened so far.
-    pub opened_sessions: u64,
-    /// The sum over all sessions, closed ones included.
-    pub events: SessionStats,
-    /// Events that arrived while a value or a waker ran its own code for this router, and were not routed.
-    pub suppressed: u64,
-}
-
 impl TapRouter {
     /// Creates a router with default settings.
     pub fn new() -> Self {
@@ -98,22 +79,17 @@ impl TapRouter {
     /// Returns once every matching event from here on reaches the stream. That can take as long as other layers
     /// need to be asked for their interest, at most a second; inside a callback of `tracing` it does not wait.
     pub fn watch(&self, session: impl Into<Session>) -> EventStream {
-        self.0.open(session.into(), usize::MAX).expect("without a cap every session is opened")
+        self.0.open(session.into())
     }
 
     /// Opens a session on behalf of somebody else.
     ///
     /// # Errors
-    /// Refuses where `max_sessions` are open, or where the predicate tests a redacted field.
+    /// Refuses where as many sessions are open as `max_sessions`, `max_sessions_per_opener` or (without an equality that
+    /// must hold) `max_unindexed_sessions` allow, those of [`watch`](Self::watch) included; and where the predicate or
+    /// the scope tests a redacted field. Of callers that come at once no more get in than there is room for.
     pub fn try_watch(&self, session: impl Into<Session>) -> Result<EventStream, WatchError> {
-        let session = session.into();
-        let redacted =
-            session.predicate.field_names().find(|name| self.0.shared.config.redacts(name)).map(str::to_owned);
-        if let Some(field) = redacted {
-            return Err(WatchError(Refusal::TestsRedactedField { field }));
-        }
-        let max_sessions = self.0.shared.config.max_sessions;
-        self.0.open(session, max_sessions).ok_or(WatchError(Refusal::TooManySessions { max_sessions }))
+        self.0.try_open(session.into())
     }
 
     /// The open sessions, oldest first.
@@ -164,18 +140,3 @@ impl fmt::Debug for TapRouter {
         f.debug_struct("TapRouter").field("open_sessions", &self.0.sessions().len()).finish_non_exhaustive()
     }
 }
-
-impl fmt::Display for WatchError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.0 {
-            Refusal::TooManySessions { max_sessions } => {
-                write!(f, "open a session: {max_sessions} are open, which is the limit `max_sessions`")
-            }
-            Refusal::TestsRedactedField { field } => {
-                write!(f, "open a session: the field `{field}` is redacted and cannot be tested")
-            }
-        }
-    }
-}
-
-impl std::error::Error for WatchError {}

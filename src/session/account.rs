@@ -77,6 +77,16 @@ impl EndReason {
         }
     }
 
+    /// The reason as one word, for machines: as it is serialized.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Self::Closed => "closed",
+            Self::Expired => "expired",
+            Self::MaxEvents => "max_events",
+            Self::Shutdown => "shutdown",
+        }
+    }
+
     pub(crate) fn from_code(code: u8) -> Option<Self> {
         [Self::Closed, Self::Expired, Self::MaxEvents, Self::Shutdown].into_iter().find(|reason| reason.code() == code)
     }

@@ -80,6 +80,11 @@ impl Buffer {
         self.ring.len()
     }
 
+    /// Bytes of what is buffered.
+    pub(crate) fn bytes(&self) -> usize {
+        self.ring.bytes()
+    }
+
     /// Takes back an event, unless somebody else still holds it.
     pub(crate) fn recycle(&self, mut event: Arc<CapturedEvent>) {
         if is_spare(&event)

@@ -3,6 +3,7 @@
 mod account;
 pub(crate) mod admission;
 pub(crate) mod buffer;
+pub(crate) mod holders;
 pub(crate) mod open;
 mod rate;
 pub(crate) mod registry;
@@ -12,6 +13,7 @@ pub(crate) mod snapshot;
 pub(crate) mod withheld;
 
 pub use account::{EndReason, SessionStats};
+pub use holders::Holder;
 
 use crate::predicate::Predicate;
 use crate::queue::Overflow;
@@ -32,6 +34,8 @@ use std::time::{Duration, SystemTime};
 #[derive(Clone, Debug)]
 pub struct Session {
     pub(crate) predicate: Predicate,
+    /// What the opener may see at all.
+    pub(crate) scope: Option<Predicate>,
     pub(crate) name: Option<String>,
     pub(crate) opened_by: Option<String>,
     pub(crate) capacity: NonZeroUsize,
@@ -61,6 +65,8 @@ pub struct SessionInfo {
     pub opened_by: Option<String>,
     /// What it watches.
     pub predicate: Predicate,
+    /// What its opener may see at all, see [`Session::scope`].
+    pub scope: Option<Predicate>,
     /// When it was opened, by the system's clock.
     pub opened_at: SystemTime,
     /// What it has counted so far.
@@ -81,6 +87,7 @@ impl Session {
     pub fn new(predicate: Predicate) -> Self {
         Self {
             predicate,
+            scope: None,
             name: None,
             opened_by: None,
             capacity: Self::DEFAULT_CAPACITY,
@@ -98,6 +105,41 @@ impl Session {
     /// opener says otherwise. Else it is as by [`new`](Self::new).
     pub fn remote(predicate: Predicate) -> Self {
         Self::new(predicate).expires_in(Self::REMOTE_EXPIRES_IN).max_rate(Self::REMOTE_MAX_RATE)
+    }
+
+    /// Confines the session to what its opener may see: an event must satisfy `scope` as well, and nothing relaxes
+    /// that. Where it is called again, all scopes must be satisfied.
+    ///
+    /// It is for whoever opens sessions on behalf of others, and is shown and audited apart from their predicate.
+    ///
+    /// ```
+    /// use tracing_subscriber::prelude::*;
+    /// use tracing_tap::{Item, Predicate, Session, TapRouter};
+    ///
+    /// let router = TapRouter::new();
+    /// tracing_subscriber::registry().with(router.layer()).init();
+    /// let mut stream = router.watch(Session::new(Predicate::everything()).scope(Predicate::eq("tenant", 7)));
+    /// tracing::info!(tenant = 7, "ours");
+    /// tracing::info!(tenant = 8, "theirs");
+    /// let seen: Vec<_> = stream.drain().filter_map(Item::into_event).collect();
+    /// assert_eq!(seen.len(), 1);
+    /// assert_eq!(seen[0].message(), "ours");
+    /// ```
+    #[must_use]
+    pub fn scope(mut self, scope: Predicate) -> Self {
+        self.scope = Some(match self.scope.take() {
+            Some(outer) => outer.and(scope),
+            None => scope,
+        });
+        self
+    }
+
+    /// What an event must satisfy: the predicate, and the scope where there is one.
+    pub(crate) fn confined_predicate(&self) -> Predicate {
+        match &self.scope {
+            Some(scope) => self.predicate.clone().and(scope.clone()),
+            None => self.predicate.clone(),
+        }
     }
 
     /// Names the session for whoever lists it.

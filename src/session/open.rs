@@ -16,7 +16,7 @@ use once_cell::race::OnceBox;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::task::Waker;
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 /// One open session, shared by the snapshot, its stream and, weakly, the scopes it was decided for.
 #[derive(Debug)]
@@ -26,9 +26,10 @@ pub(crate) struct OpenSession {
     /// The most verbose level the predicate can match, as a number; 0: none.
     pub(crate) verbosity: u8,
     pub(crate) deadline: Option<Instant>,
-    limits: Session,
+    pub(crate) limits: Arc<Session>,
     limiter: Option<Box<Limiter>>,
     opened_at: SystemTime,
+    opened: Instant,
     budget: Arc<Budget>,
     /// Made at the first match: most sessions of a large set never match anything.
     buffer: OnceBox<Buffer>,
@@ -42,7 +43,7 @@ pub(crate) struct OpenSession {
 
 impl OpenSession {
     pub(crate) fn new(id: SessionId, session: Session, budget: Arc<Budget>) -> Self {
-        let compiled = Compiled::new(&session.predicate);
+        let compiled = Compiled::new(&session.confined_predicate());
         let verbosity = compiled.reach().iter().map(|reach| verbosity_of_filter(reach.level)).max().unwrap_or(0);
         Self {
             id,
@@ -50,8 +51,9 @@ impl OpenSession {
             verbosity,
             deadline: session.expires_in.and_then(|duration| Instant::now().checked_add(duration)),
             limiter: Limiter::new(id, &session).map(Box::new),
-            limits: session,
+            limits: Arc::new(session),
             opened_at: SystemTime::now(),
+            opened: Instant::now(),
             budget,
             buffer: OnceBox::new(),
             ended: AtomicU8::new(0),
@@ -61,8 +63,23 @@ impl OpenSession {
         }
     }
 
-    pub(crate) fn predicate(&self) -> &Predicate {
-        &self.limits.predicate
+    /// What an event must satisfy, the opener's scope included.
+    pub(crate) fn predicate(&self) -> Predicate {
+        self.limits.confined_predicate()
+    }
+
+    /// How long ago it was opened.
+    pub(crate) fn age(&self) -> Duration {
+        self.opened.elapsed()
+    }
+
+    /// Whether it is indexed, so that its like may be many.
+    pub(crate) fn is_indexed(&self) -> bool {
+        self.compiled.index().is_some()
+    }
+
+    pub(crate) fn opener(&self) -> Option<&str> {
+        self.limits.opened_by.as_deref()
     }
 
     /// Why the session has ended; nothing while it is open.
@@ -136,13 +153,18 @@ impl OpenSession {
     }
 
     fn new_buffer(&self) -> Buffer {
-        let Session { capacity, capacity_bytes, overflow, .. } = self.limits;
+        let Session { capacity, capacity_bytes, overflow, .. } = *self.limits;
         Buffer::new(Ring::new(overflow, capacity.get(), capacity_bytes, Arc::clone(&self.budget)))
     }
 
     /// Where events wait to be read, if anything has matched yet.
     pub(crate) fn buffer(&self) -> Option<&Buffer> {
         self.buffer.get()
+    }
+
+    /// Bytes of the events that wait to be read.
+    pub(crate) fn buffered_bytes(&self) -> usize {
+        self.buffer().map_or(0, Buffer::bytes)
     }
 
     /// Throws away what was not read, and counts it. Called when nobody can read it any more.
@@ -178,6 +200,7 @@ impl OpenSession {
             name: self.limits.name.clone(),
             opened_by: self.limits.opened_by.clone(),
             predicate: self.limits.predicate.clone(),
+            scope: self.limits.scope.clone(),
             opened_at: self.opened_at,
             stats: self.stats(),
         }

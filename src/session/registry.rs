@@ -3,6 +3,7 @@
 //! Whoever opens or closes holds one lock for as long as it takes to replace the snapshot. Producers never do.
 
 use super::SessionId;
+use super::holders::Holders;
 use super::open::OpenSession;
 use super::snapshot::{Bucket, Index, Names, Snapshot, index_hash};
 use crate::level::verbosity_of_filter;
@@ -20,6 +21,7 @@ pub(crate) struct Registry {
     deadlines: BTreeSet<(Instant, SessionId)>,
     index: Index,
     linear: Arc<[Arc<OpenSession>]>,
+    holders: Holders,
     reach: Counted<Reach>,
     published_reach: Arc<[Reach]>,
     names: CountedNames,
@@ -52,6 +54,7 @@ impl Registry {
     pub(crate) fn open(&mut self, session: &Arc<OpenSession>) {
         self.sessions.insert(session.id, Arc::clone(session));
         self.deadlines.extend(session.deadline.map(|deadline| (deadline, session.id)));
+        self.holders.add(session.opener());
         self.apply(session, Change::Open);
     }
 
@@ -61,12 +64,23 @@ impl Registry {
         if let Some(deadline) = session.deadline {
             self.deadlines.remove(&(deadline, id));
         }
+        self.holders.remove(session.opener());
         self.apply(&session, Change::Close);
         Some(session)
     }
 
     pub(crate) fn sessions(&self) -> impl ExactSizeIterator<Item = &Arc<OpenSession>> {
         self.sessions.values()
+    }
+
+    /// Those that no field's value has to equal something for.
+    pub(crate) fn unindexed(&self) -> &[Arc<OpenSession>] {
+        &self.linear
+    }
+
+    /// Who has how many open.
+    pub(crate) fn holders(&self) -> &Holders {
+        &self.holders
     }
 
     /// The session that expires next, and when.

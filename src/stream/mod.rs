@@ -158,7 +158,7 @@ impl EventStream {
     /// [`TapRouter::coverage`]: crate::TapRouter::coverage
     pub fn coverage(&self) -> Coverage {
         let gone = || Coverage { findings: vec![Finding::NotInstalled], notes: Vec::new() };
-        self.home.coverage(self.session().predicate()).unwrap_or_else(gone)
+        self.home.coverage(&self.session().predicate()).unwrap_or_else(gone)
     }
 
     fn session(&self) -> &OpenSession {

@@ -79,8 +79,13 @@ pub fn messages(stream: &mut EventStream) -> Vec<String> {
 pub struct Output(Arc<Mutex<Vec<u8>>>);
 
 impl Output {
-    /// What was written so far, line by line.
+    /// What was written so far, line by line; without what the audit tells of sessions, which most tests open.
     pub fn lines(&self) -> Vec<String> {
+        self.all_lines().into_iter().filter(|line| !line.contains("tracing_tap::audit")).collect()
+    }
+
+    /// What was written so far, line by line.
+    pub fn all_lines(&self) -> Vec<String> {
         let bytes = self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         String::from_utf8_lossy(&bytes).lines().map(str::to_owned).collect()
     }

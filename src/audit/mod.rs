@@ -1,0 +1,183 @@
+//! The audit: who watched what, told to the service's own logs and to no session.
+//!
+//! Every session that is opened, refused or ended is an INFO event of the target `tracing_tap::audit`:
+//!
+//! | message | fields besides those of the session |
+//! |---|---|
+//! | `session opened` | |
+//! | `session refused` | `reason`: a limit's name or `redacted_field`; `error`: the refusal in words; `suppressed`: refusals before this one that were not told |
+//! | `session ended` | `reason`: `closed`, `expired`, `max_events` or `shutdown`; `duration_ms`, `matched`, `delivered`, `lost`, `buffered` |
+//!
+//! The fields of the session: `opener`, `session` (its number; a refused one has none), `name`, `predicate`, `scope`,
+//! and its limits `capacity`, `capacity_bytes`, `overflow`, `expires_in_ms`, `max_events`, `max_rate`, `sample`. What was
+//! not given is absent.
+
+mod refusals;
+
+pub(crate) use refusals::RefusalLimit;
+
+use crate::config::AUDIT_TARGET;
+use crate::guard::run_user_code;
+use crate::queue::Overflow;
+use crate::render::shown::{shown_expression, shown_name};
+use crate::session::open::OpenSession;
+use crate::session::{EndReason, Session, SessionStats};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// How much of each text is told.
+const MAX_TEXT_BYTES: usize = 512;
+
+/// Something to be told. It holds what its session was opened with, and never the session.
+#[derive(Debug)]
+pub(crate) struct Audit {
+    session: Arc<Session>,
+    happened: Happened,
+}
+
+#[derive(Debug)]
+enum Happened {
+    Opened { id: u64 },
+    Refused { reason: &'static str, error: String, suppressed: u64 },
+    Ended { id: u64, end: End, stats: SessionStats },
+}
+
+/// That a session has ended.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct End {
+    pub(crate) reason: EndReason,
+    pub(crate) lasted: Duration,
+    pub(crate) at: Instant,
+}
+
+impl Audit {
+    pub(crate) fn opened(session: &OpenSession) -> Self {
+        Self { session: Arc::clone(&session.limits), happened: Happened::Opened { id: session.id.0 } }
+    }
+
+    /// `suppressed` refusals before this one were not told.
+    pub(crate) fn refused(session: Arc<Session>, reason: &'static str, error: String, suppressed: u64) -> Self {
+        Self { session, happened: Happened::Refused { reason, error, suppressed } }
+    }
+
+    /// With the numbers as they are now.
+    pub(crate) fn ended(session: &OpenSession, end: End) -> Self {
+        let happened = Happened::Ended { id: session.id.0, end, stats: session.stats() };
+        Self { session: Arc::clone(&session.limits), happened }
+    }
+
+    /// Tells it to this thread's subscriber. Other layers handle it, so no lock may be held; a panic of theirs is
+    /// swallowed: whoever opens or ends a session did not ask for it.
+    pub(crate) fn tell(&self) {
+        run_user_code(|| self.log());
+    }
+
+    fn log(&self) {
+        match &self.happened {
+            Happened::Opened { id } => self.log_opened(*id),
+            Happened::Refused { reason, error, suppressed } => self.log_refused(reason, error, *suppressed),
+            Happened::Ended { id, end, stats } => self.log_ended(*id, end, stats),
+        }
+    }
+}
+
+/// The arguments of an event are evaluated only where some layer wants it.
+impl Audit {
+    fn log_opened(&self, id: u64) {
+        tracing::info!(
+            target: AUDIT_TARGET,
+            opener = self.opener(),
+            session = id,
+            name = self.name(),
+            predicate = self.predicate(),
+            scope = self.scope(),
+            capacity = self.session.capacity.get(),
+            capacity_bytes = self.session.capacity_bytes,
+            overflow = self.overflow(),
+            expires_in_ms = self.session.expires_in.map(milliseconds),
+            max_events = self.session.max_events,
+            max_rate = self.session.max_rate,
+            sample = self.sample(),
+            "session opened"
+        );
+    }
+
+    fn log_refused(&self, reason: &str, error: &str, suppressed: u64) {
+        tracing::info!(
+            target: AUDIT_TARGET,
+            opener = self.opener(),
+            name = self.name(),
+            predicate = self.predicate(),
+            scope = self.scope(),
+            capacity = self.session.capacity.get(),
+            capacity_bytes = self.session.capacity_bytes,
+            overflow = self.overflow(),
+            expires_in_ms = self.session.expires_in.map(milliseconds),
+            max_events = self.session.max_events,
+            max_rate = self.session.max_rate,
+            sample = self.sample(),
+            reason,
+            error,
+            suppressed,
+            "session refused"
+        );
+    }
+
+    fn log_ended(&self, id: u64, end: &End, stats: &SessionStats) {
+        tracing::info!(
+            target: AUDIT_TARGET,
+            opener = self.opener(),
+            session = id,
+            name = self.name(),
+            predicate = self.predicate(),
+            scope = self.scope(),
+            capacity = self.session.capacity.get(),
+            capacity_bytes = self.session.capacity_bytes,
+            overflow = self.overflow(),
+            expires_in_ms = self.session.expires_in.map(milliseconds),
+            max_events = self.session.max_events,
+            max_rate = self.session.max_rate,
+            sample = self.sample(),
+            reason = end.reason.word(),
+            duration_ms = milliseconds(end.lasted),
+            matched = stats.matched,
+            delivered = stats.delivered,
+            lost = stats.lost,
+            buffered = stats.buffered,
+            "session ended"
+        );
+    }
+
+    fn overflow(&self) -> &'static str {
+        match self.session.overflow {
+            Overflow::DropOldest => "drop_oldest",
+            Overflow::DropNewest => "drop_newest",
+        }
+    }
+
+    /// One in how many, where it is not each.
+    fn sample(&self) -> Option<u32> {
+        Some(self.session.sample).filter(|sample| *sample > 1)
+    }
+
+    fn opener(&self) -> Option<String> {
+        self.session.opened_by.as_deref().map(|opener| shown_name(opener, MAX_TEXT_BYTES))
+    }
+
+    fn name(&self) -> Option<String> {
+        self.session.name.as_deref().map(|name| shown_name(name, MAX_TEXT_BYTES))
+    }
+
+    fn predicate(&self) -> String {
+        shown_expression(&self.session.predicate, MAX_TEXT_BYTES)
+    }
+
+    fn scope(&self) -> Option<String> {
+        self.session.scope.as_ref().map(|scope| shown_expression(scope, MAX_TEXT_BYTES))
+    }
+}
+
+/// More than fit are as good as for ever.
+fn milliseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}

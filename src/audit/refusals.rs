@@ -1,0 +1,56 @@
+//! How many refusals are told: whoever hammers at a door must not fill the service's logs.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+/// One more refusal may be told after this long.
+const INTERVAL: Duration = Duration::from_millis(100);
+
+/// What was not told for this long is told at once.
+const BURST: Duration = Duration::from_secs(1);
+
+/// Lets ten refusals a second be told, and counts the others.
+#[derive(Debug, Default)]
+pub(crate) struct RefusalLimit(Mutex<Told>);
+
+#[derive(Debug, Default)]
+struct Told {
+    /// When all that was told so far would have been, at one an interval.
+    until: Option<Instant>,
+    suppressed: u64,
+}
+
+impl RefusalLimit {
+    /// Whether a refusal may be told now, and how many were not told since the last that was.
+    pub(crate) fn admit(&self, now: Instant) -> Option<u64> {
+        let mut told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let until = told.until.map_or(now, |until| until.max(now)) + INTERVAL;
+        if until.saturating_duration_since(now) > BURST {
+            told.suppressed += 1;
+            return None;
+        }
+        told.until = Some(until);
+        Some(std::mem::take(&mut told.suppressed))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ten_are_told_at_once_then_ten_a_second_and_none_is_forgotten() {
+        let limit = RefusalLimit::default();
+        let start = Instant::now();
+        let told_at = |milliseconds| limit.admit(start + Duration::from_millis(milliseconds));
+        assert!((0..10).all(|_| told_at(0) == Some(0)));
+        assert!((0..5).all(|_| told_at(99).is_none()));
+        assert_eq!(told_at(100), Some(5));
+        assert_eq!(told_at(150), None);
+        assert_eq!(told_at(200), Some(1));
+        // A long rest brings no more than one second's worth.
+        let later = (0..30).filter_map(|_| told_at(60_000)).collect::<Vec<_>>();
+        assert_eq!(later, [0; 10]);
+        assert_eq!(told_at(60_100), Some(20));
+    }
+}

@@ -1,0 +1,241 @@
+//! Why a session was not opened on somebody's behalf: the caps, what they count, and who holds what.
+
+use crate::config::Config;
+use crate::render::shown::shown_name;
+use crate::session::Session;
+use crate::session::holders::{Holder, Holders};
+use crate::session::open::OpenSession;
+use crate::session::registry::Registry;
+use std::fmt;
+
+/// How much of an opener's name an error shows.
+const MAX_NAME_BYTES: usize = 64;
+
+/// Why [`TapRouter::try_watch`](crate::TapRouter::try_watch) opened no session.
+///
+/// `Display` says which limit was reached and who holds how many sessions, with names escaped and cut; the parts are
+/// there for doors that answer in a form of their own.
+///
+/// ```
+/// use tracing_tap::{Predicate, Session, TapRouter};
+///
+/// let router = TapRouter::builder().max_sessions(1).build();
+/// let session = || Session::new(Predicate::eq("user", 42)).opened_by("ann");
+/// let _open = router.try_watch(session())?;
+/// let error = router.try_watch(session()).unwrap_err();
+/// assert_eq!(error.to_string(), "open a session: 1 are open, which is the limit `max_sessions`; ann holds 1");
+/// assert_eq!((error.limit_name(), error.limit()), (Some("max_sessions"), Some(1)));
+/// assert_eq!(error.holders()[0].opener.as_deref(), Some("ann"));
+/// # Ok::<(), tracing_tap::WatchError>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WatchError(Refusal);
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Refusal {
+    TooMany(Box<Crowd>),
+    TestsRedactedField { field: String },
+}
+
+/// The sessions that fill a cap.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Crowd {
+    cap: Cap,
+    limit: usize,
+    open: usize,
+    /// Those who hold the most, the largest first.
+    holders: Vec<Holder>,
+}
+
+/// What is bounded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Cap {
+    All,
+    OfOpener,
+    Unindexed,
+}
+
+/// Which of the reasons it is, for whoever counts them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reason {
+    MaxSessions,
+    MaxSessionsPerOpener,
+    MaxUnindexedSessions,
+    RedactedField,
+}
+
+impl WatchError {
+    /// Refuses a session whose predicate or scope tests a field that nobody may.
+    pub(super) fn check_fields(session: &Session, config: &Config) -> Result<(), Self> {
+        let predicates = [Some(&session.predicate), session.scope.as_ref()];
+        let mut tested = predicates.into_iter().flatten().flat_map(|predicate| predicate.field_names());
+        match tested.find(|name| config.redacts(name)) {
+            Some(field) => Err(Self(Refusal::TestsRedactedField { field: field.to_owned() })),
+            None => Ok(()),
+        }
+    }
+
+    /// Refuses a session where the open ones leave it no room. Those opened without a cap count as well.
+    pub(super) fn check_caps(session: &OpenSession, open: &Registry, config: &Config) -> Result<(), Self> {
+        let own = open.holders().held_by(session.opener());
+        let holder = || Holder { opener: session.opener().map(str::to_owned), sessions: own };
+        let of_unindexed = || open.unindexed().iter().map(|session| session.opener()).collect::<Holders>().largest();
+        Self::check(Cap::OfOpener, own, config.max_sessions_per_opener, || vec![holder()])?;
+        Self::check(Cap::All, open.sessions().len(), config.max_sessions, || open.holders().largest())?;
+        if session.is_indexed() {
+            return Ok(());
+        }
+        Self::check(Cap::Unindexed, open.unindexed().len(), config.max_unindexed_sessions, of_unindexed)
+    }
+
+    fn check(cap: Cap, open: usize, limit: usize, holders: impl FnOnce() -> Vec<Holder>) -> Result<(), Self> {
+        if open < limit {
+            return Ok(());
+        }
+        Err(Self(Refusal::TooMany(Box::new(Crowd { cap, limit, open, holders: holders() }))))
+    }
+
+    pub(super) fn reason(&self) -> Reason {
+        match &self.0 {
+            Refusal::TestsRedactedField { .. } => Reason::RedactedField,
+            Refusal::TooMany(crowd) => match crowd.cap {
+                Cap::All => Reason::MaxSessions,
+                Cap::OfOpener => Reason::MaxSessionsPerOpener,
+                Cap::Unindexed => Reason::MaxUnindexedSessions,
+            },
+        }
+    }
+}
+
+impl WatchError {
+    /// Whether `max_sessions` are open.
+    pub fn is_too_many_sessions(&self) -> bool {
+        self.reason() == Reason::MaxSessions
+    }
+
+    /// Whether the opener has `max_sessions_per_opener` open.
+    pub fn is_too_many_of_opener(&self) -> bool {
+        self.reason() == Reason::MaxSessionsPerOpener
+    }
+
+    /// Whether the predicate requires no field to equal a value, and `max_unindexed_sessions` like it are open.
+    pub fn is_too_many_unindexed(&self) -> bool {
+        self.reason() == Reason::MaxUnindexedSessions
+    }
+
+    /// Whether the predicate or the scope tests a redacted field.
+    pub fn is_redacted_field(&self) -> bool {
+        self.reason() == Reason::RedactedField
+    }
+
+    /// The name of the limit that was reached, as the builder calls it; nothing where it was not a limit.
+    pub fn limit_name(&self) -> Option<&'static str> {
+        self.crowd().map(|crowd| crowd.cap.name())
+    }
+
+    /// The limit that was reached, in sessions.
+    pub fn limit(&self) -> Option<usize> {
+        self.crowd().map(|crowd| crowd.limit)
+    }
+
+    /// How many sessions count for that limit; past it where the application itself opened more.
+    pub fn open_sessions(&self) -> Option<usize> {
+        self.crowd().map(|crowd| crowd.open)
+    }
+
+    /// Who holds the most of these sessions, at most four, the largest first. Names are as they were given, neither
+    /// escaped nor cut.
+    pub fn holders(&self) -> &[Holder] {
+        self.crowd().map_or(&[], |crowd| &crowd.holders)
+    }
+
+    /// The redacted field that is tested.
+    pub fn field(&self) -> Option<&str> {
+        match &self.0 {
+            Refusal::TestsRedactedField { field } => Some(field),
+            Refusal::TooMany(_) => None,
+        }
+    }
+
+    fn crowd(&self) -> Option<&Crowd> {
+        match &self.0 {
+            Refusal::TooMany(crowd) => Some(crowd),
+            Refusal::TestsRedactedField { .. } => None,
+        }
+    }
+}
+
+impl Reason {
+    /// The reason as one word, for machines.
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            Self::MaxSessions => Cap::All.name(),
+            Self::MaxSessionsPerOpener => Cap::OfOpener.name(),
+            Self::MaxUnindexedSessions => Cap::Unindexed.name(),
+            Self::RedactedField => "redacted_field",
+        }
+    }
+}
+
+impl Cap {
+    fn name(self) -> &'static str {
+        match self {
+            Self::All => "max_sessions",
+            Self::OfOpener => "max_sessions_per_opener",
+            Self::Unindexed => "max_unindexed_sessions",
+        }
+    }
+}
+
+impl fmt::Display for WatchError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("open a session: ")?;
+        match &self.0 {
+            Refusal::TestsRedactedField { field } => {
+                let field = shown_name(field, MAX_NAME_BYTES);
+                write!(f, "the field `{field}` is redacted and cannot be tested")
+            }
+            Refusal::TooMany(crowd) => crowd.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for WatchError {}
+
+impl fmt::Display for Crowd {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { cap, limit, open, holders } = self;
+        write!(f, "{open}")?;
+        match (cap, holders.first().and_then(|holder| holder.opener.as_deref())) {
+            (Cap::All, _) => {}
+            (Cap::Unindexed, _) => f.write_str(" that require no field to equal a value")?,
+            (Cap::OfOpener, Some(opener)) => write!(f, " of {}", shown_name(opener, MAX_NAME_BYTES))?,
+            (Cap::OfOpener, None) => f.write_str(" without a name")?,
+        }
+        if open == limit {
+            write!(f, " are open, which is the limit `{}`", cap.name())?;
+        } else {
+            write!(f, " are open, past the limit `{}` of {limit}", cap.name())?;
+        }
+        if *cap == Cap::OfOpener { Ok(()) } else { self.write_holders(f) }
+    }
+}
+
+impl Crowd {
+    /// Writes `; ann holds 40, ben 23, 1 without a name`.
+    fn write_holders(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (mut separator, mut holds) = ("; ", " holds");
+        for Holder { opener, sessions } in &self.holders {
+            match opener {
+                Some(opener) => {
+                    let opener = shown_name(opener, MAX_NAME_BYTES);
+                    write!(f, "{separator}{opener}{} {sessions}", std::mem::take(&mut holds))?;
+                }
+                None => write!(f, "{separator}{sessions} without a name")?,
+            }
+            separator = ", ";
+        }
+        let named: usize = self.holders.iter().map(|holder| holder.sessions).sum();
+        if named < self.open { write!(f, "{separator}{} of others", self.open - named) } else { Ok(()) }
+    }
+}

@@ -1,0 +1,243 @@
+//! A session that one signal opens and the next one closes.
+
+use crate::forward::Forwarding;
+use crate::render::Format;
+use crate::router::TapRouter;
+use crate::session::{Session, SessionId};
+use signal_hook::consts::{FORBIDDEN, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2};
+use signal_hook::iterator::{Handle, Signals};
+use signal_hook::low_level::signal_name;
+use std::fmt;
+use std::io::{self, Write};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+
+/// What failures of a switch's writer are logged as.
+const SWITCH_TARGET: &str = "tracing_tap::switch";
+
+/// Signal numbers below this one can be listened for.
+const SIGNALS_END: i32 = 128;
+
+/// A signal that a process may be sent. `Display` is its name.
+///
+/// ```
+/// use tracing_tap::Signal;
+///
+/// assert_eq!(Signal::USR1.to_string(), "SIGUSR1");
+/// assert_eq!(Signal::from_number(Signal::QUIT.number()), Signal::QUIT);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Signal(i32);
+
+/// What [`TapRouter::on_signal`] has set up: dropping it stops the listening and closes the session that is open.
+///
+/// It keeps the router alive. Its signals do nothing once it is dropped; they do not kill the process again.
+#[derive(Debug)]
+#[must_use = "dropping the switch stops the listening"]
+pub struct SignalSwitch {
+    handle: Handle,
+    state: Arc<Mutex<State>>,
+    router: TapRouter,
+    listener: Option<JoinHandle<io::Result<()>>>,
+}
+
+/// What the listening thread and the switch have in common.
+#[derive(Debug, Default)]
+struct State {
+    is_stopped: bool,
+    open: Option<SessionId>,
+}
+
+/// The listening thread's part.
+struct Listener<W> {
+    router: TapRouter,
+    session: Session,
+    writer: Arc<Mutex<W>>,
+    format: Format,
+    state: Arc<Mutex<State>>,
+    forwarding: Option<Forwarding>,
+}
+
+impl Signal {
+    /// `SIGHUP`.
+    pub const HUP: Self = Self(SIGHUP);
+    /// `SIGQUIT`: what a terminal sends on Ctrl-\.
+    pub const QUIT: Self = Self(SIGQUIT);
+    /// `SIGUSR1`.
+    pub const USR1: Self = Self(SIGUSR1);
+    /// `SIGUSR2`.
+    pub const USR2: Self = Self(SIGUSR2);
+
+    /// A signal by its number on this system. Whether there is such a one, [`TapRouter::on_signal`] finds out.
+    pub fn from_number(number: i32) -> Self {
+        Self(number)
+    }
+
+    /// Its number on this system.
+    pub fn number(self) -> i32 {
+        self.0
+    }
+}
+
+impl TapRouter {
+    /// Opens `session` at the first of these signals and closes it at the next, and so on: the old toggle of DEBUG by a
+    /// signal, for the events that matter.
+    ///
+    /// Each session is forwarded to `writer` as [`forward_to`](crate::EventStream::forward_to) does, one after the other.
+    /// One that ends by a limit of its own is followed by a new one at the next signal; so is one whose writer fails,
+    /// which is logged as a warning of the target `tracing_tap::switch`. Signals that come faster than a session is
+    /// opened may count as one, as signals do; while the writer blocks, one that closes a session delays those after it.
+    ///
+    /// From here on the signals no longer kill the process, whatever they do by default. Where a session says nothing of
+    /// who opened it, it is `opened_by` the signal, as in `signal SIGUSR1`.
+    ///
+    /// # Errors
+    /// Where there are no signals; where one does not exist or cannot be listened for, as `SIGKILL`, `SIGSTOP`, `SIGILL`,
+    /// `SIGFPE` and `SIGSEGV` cannot; where the system refuses a thread. Nothing has changed then.
+    ///
+    /// ```no_run
+    /// use tracing_tap::{Format, Predicate, Signal, TapRouter};
+    ///
+    /// let router = TapRouter::new();
+    /// let slow = Predicate::gt("latency_ms", 250);
+    /// // `kill -USR1` opens it, another one closes it.
+    /// let _switch = router.on_signal([Signal::USR1], slow, std::io::stderr(), Format::Compact)?;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn on_signal(
+        &self,
+        signals: impl IntoIterator<Item = Signal>,
+        session: impl Into<Session>,
+        writer: impl Write + Send + 'static,
+        format: Format,
+    ) -> io::Result<SignalSwitch> {
+        let mut signals = listen_for(&signals.into_iter().collect::<Vec<_>>())?;
+        let handle = signals.handle();
+        let state = Arc::new(Mutex::default());
+        let mut listener = Listener {
+            router: self.clone(),
+            session: session.into(),
+            writer: Arc::new(Mutex::new(writer)),
+            format,
+            state: Arc::clone(&state),
+            forwarding: None,
+        };
+        let run = move || {
+            for number in signals.forever() {
+                listener.toggle(Signal(number));
+            }
+            listener.finish().map(drop)
+        };
+        let listener = std::thread::Builder::new().name("tracing-tap-signal".to_owned()).spawn(run)?;
+        Ok(SignalSwitch { handle, state, router: self.clone(), listener: Some(listener) })
+    }
+}
+
+impl SignalSwitch {
+    /// Stops the listening, closes the session that is open, and waits until all of it is written.
+    ///
+    /// # Errors
+    /// The error of the writer, if the last session ended by it.
+    pub fn join(mut self) -> io::Result<()> {
+        self.stop();
+        let Some(listener) = self.listener.take() else { return Ok(()) };
+        listener.join().unwrap_or_else(|_| Err(io::Error::other("the listening thread panicked")))
+    }
+
+    fn stop(&self) {
+        let open = {
+            let mut state = lock(&self.state);
+            state.is_stopped = true;
+            state.open.take()
+        };
+        if let Some(id) = open {
+            self.router.close(id);
+        }
+        self.handle.close();
+    }
+}
+
+impl Drop for SignalSwitch {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+impl<W: Write + Send + 'static> Listener<W> {
+    fn toggle(&mut self, signal: Signal) {
+        let open = lock(&self.state).open.take();
+        let was_open = open.is_some_and(|id| self.router.close(id));
+        // All of one session is written before the next; what failed was logged where it did.
+        let _ = self.finish();
+        if !was_open && let Err(error) = self.open(signal) {
+            tracing::warn!(target: SWITCH_TARGET, %error, %signal, "the session of a signal could not be forwarded");
+        }
+    }
+
+    fn open(&mut self, signal: Signal) -> io::Result<()> {
+        let mut session = self.session.clone();
+        session.opened_by.get_or_insert_with(|| format!("signal {signal}"));
+        let stream = self.router.watch(session);
+        let id = stream.id();
+        let writer = Arc::clone(&self.writer);
+        let forwarding = stream.forward_with(self.format, move |batch| write(&writer, batch))?;
+        self.forwarding = Some(forwarding);
+        let is_stopped = {
+            let mut state = lock(&self.state);
+            state.open = Some(id);
+            state.is_stopped
+        };
+        if is_stopped {
+            self.router.close(id);
+        }
+        Ok(())
+    }
+
+    /// Waits until the session that was closed is written.
+    fn finish(&mut self) -> io::Result<()> {
+        self.forwarding.take().map_or(Ok(()), |forwarding| forwarding.join().map(drop))
+    }
+}
+
+/// Writes a batch. Nobody waits for the session, so an error that ends it is told here.
+fn write<W: Write>(writer: &Mutex<W>, batch: &[u8]) -> io::Result<()> {
+    let mut writer = lock(writer);
+    let written = writer.write_all(batch).and_then(|()| writer.flush());
+    written.inspect_err(|error| {
+        tracing::warn!(target: SWITCH_TARGET, %error, "the session of a signal ends: its writer failed");
+    })
+}
+
+fn listen_for(signals: &[Signal]) -> io::Result<Signals> {
+    let refuse = |why: String| Err(io::Error::new(io::ErrorKind::InvalidInput, why));
+    if signals.is_empty() {
+        return refuse("listen for signals: none is given".to_owned());
+    }
+    for signal in signals {
+        if FORBIDDEN.contains(&signal.0) {
+            return refuse(format!("listen for {signal}: no process can handle it"));
+        }
+        if !(1..SIGNALS_END).contains(&signal.0) {
+            return refuse(format!("listen for {signal}: there is no such signal"));
+        }
+    }
+    let attempt = |error: io::Error| {
+        let signals: Vec<_> = signals.iter().map(Signal::to_string).collect();
+        io::Error::new(error.kind(), format!("listen for {}: {error}", signals.join(", ")))
+    };
+    Signals::new(signals.iter().map(|signal| signal.0)).map_err(attempt)
+}
+
+/// What is behind these locks is whole at any moment, or the writer's own affair.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl fmt::Display for Signal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match signal_name(self.0) {
+            Some(name) => f.write_str(name),
+            None => write!(f, "signal {}", self.0),
+        }
+    }
+}
