@@ -161,9 +161,14 @@ impl OpenSession {
         self.limits.max_events == Some(0)
     }
 
-    /// Whether every event that was admitted under a limit of their number has its place.
+    /// Whether every event that was admitted under a limit of their number was read or lost.
+    ///
+    /// Not before all is read: a producer that displaces the oldest counts it as lost while it is still buffered, and
+    /// for that moment stands for two, itself and the event it is about to push.
     pub(crate) fn has_placed_all(&self) -> bool {
-        self.limits.max_events.is_none_or(|max_events| self.stats().admitted() >= max_events)
+        let Some(max_events) = self.limits.max_events else { return true };
+        let stats = self.stats();
+        stats.buffered == 0 && stats.admitted() >= max_events
     }
 
     /// Undoes the delivery of an event that its reader never got.
