@@ -110,11 +110,21 @@ impl OpenSession {
 
     /// Ends the session, unless it has ended before; its reader learns of it after what is still in the ring.
     pub(crate) fn end(&self, reason: EndReason) -> bool {
-        let first = self.ended.compare_exchange(0, reason.code(), Ordering::AcqRel, Ordering::Acquire).is_ok();
+        let first = self.mark_ended(reason);
         if first {
-            wake(&self.reader);
+            self.wake_reader();
         }
         first
+    }
+
+    /// The same where the caller holds a lock: the reader is to be woken afterwards.
+    pub(crate) fn mark_ended(&self, reason: EndReason) -> bool {
+        self.ended.compare_exchange(0, reason.code(), Ordering::AcqRel, Ordering::Acquire).is_ok()
+    }
+
+    /// Makes a reader that waits look again.
+    pub(crate) fn wake_reader(&self) {
+        wake(&self.reader);
     }
 
     /// What sampling says of all events below a root, or of those outside any span.
