@@ -59,7 +59,7 @@ impl fmt::Display for Excerpt {
 }
 
 /// A piece of a text for within a sentence: short, on one line, without anything hidden.
-pub(super) fn shown(text: &str) -> String {
+pub(crate) fn shown(text: &str) -> String {
     first_characters(text, MAX_QUOTED)
 }
 

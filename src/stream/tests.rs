@@ -1,5 +1,5 @@
 use super::*;
-use crate::Predicate;
+use crate::predicate::Predicate;
 use crate::queue::budget::Budget;
 use crate::session::Session;
 use crate::session::admission::Admission;
