@@ -4,6 +4,8 @@
 
 #![expect(clippy::unwrap_used, reason = "the modules are a test's; clippy takes only test functions for tests")]
 
+#[path = "oracle/asked.rs"]
+mod asked;
 #[path = "oracle/callsites.rs"]
 mod callsites;
 #[path = "oracle/described.rs"]
@@ -12,6 +14,8 @@ mod described;
 mod evaluator;
 #[path = "oracle/found.rs"]
 mod found;
+#[path = "oracle/histories.rs"]
+mod histories;
 #[path = "oracle/history.rs"]
 mod history;
 #[path = "oracle/model.rs"]
@@ -26,13 +30,13 @@ mod stage;
 mod strategy;
 mod support;
 
-use history::{History, Op, Prints, Stack, plan};
-use model::{Facts, Verdict, judge};
+use history::{History, Op, Prints, Setting, Stack, plan};
+use model::{Expected, Facts, Verdict, judge};
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::{Config, FileFailurePersistence, RngAlgorithm, TestError, TestRng, TestRunner};
 use recorder::Line;
 use serde::{Deserialize, Serialize};
-use stage::{Outcome, Stage};
+use stage::{Given, Outcome, Stage};
 use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::{Command, Stdio};
@@ -56,7 +60,7 @@ isolated! {
         });
         if let Err(TestError::Fail(reason, history)) = outcome {
             let ops = plan(&history, Prints::Silently);
-            panic!("{reason}\n{:?} {:?}\n{}", history.stack, history.span_level, listed(&ops));
+            panic!("{reason}\n{:?}\n{}", history.setting, listed(&ops));
         }
     }
 }
@@ -99,8 +103,14 @@ fn check_sequence(stack: Stack, test: &str) {
 }
 
 fn perform_globally(stack: Stack, histories: &[History], with_router: bool) -> impl Iterator<Item = Outcome> {
-    let stage = Arc::new(Stage::new(stack, Level::INFO, with_router).made_global());
+    let stage = Arc::new(Stage::new(shared_setting(stack), with_router).made_global());
     histories.iter().map(move |history| stage.perform(&plan(history, Prints::AndEmits)))
+}
+
+/// One router serves them all.
+fn shared_setting(stack: Stack) -> Setting {
+    let denied = (stack != Stack::TapFirst).then_some("app::db");
+    Setting { stack, span_level: Level::INFO, denied }
 }
 
 /// What the other layer was told in another process, where there was no router.
@@ -157,7 +167,7 @@ fn check(history: &History) {
 }
 
 fn perform(history: &History, ops: &[Op], with_router: bool) -> Outcome {
-    let stage = Arc::new(Stage::new(history.stack, history.span_level, with_router));
+    let stage = Arc::new(Stage::new(history.setting, with_router));
     let outcome = stage.perform(ops);
     let dispatch = stage.dispatch.downgrade();
     drop(stage);
@@ -169,9 +179,30 @@ fn perform(history: &History, ops: &[Op], with_router: bool) -> Outcome {
 
 #[track_caller]
 fn check_deliveries(verdict: &Verdict, outcome: &Outcome) {
-    for (session, (expected, delivered)) in verdict.expected.iter().zip(&outcome.delivered).enumerate() {
-        assert_same(&format!("session {session}"), expected, delivered);
+    for (session, (expected, given)) in verdict.expected.iter().zip(&outcome.given).enumerate() {
+        let shown = shown(expected, given);
+        assert_same(&format!("session {session}"), &shown, &given.delivered.iter().collect::<Vec<_>>());
+        let left_out = expected.owed.len() - shown.len();
+        assert_eq!(given.unsampled, left_out as u64, "session {session} counts what sampling leaves out");
     }
+}
+
+/// What a session is to deliver, given what it did: sampling takes any root it likes, but then all that is owed of it.
+/// Outside any span each event is taken or left by itself.
+fn shown<'a>(expected: &'a Expected, given: &Given) -> Vec<&'a String> {
+    let is_delivered = |text: &String| given.delivered.contains(text);
+    let taken: BTreeSet<_> =
+        expected.owed.iter().filter(|owed| is_delivered(&owed.text)).filter_map(|owed| owed.root).collect();
+    let mut shown = Vec::new();
+    for owed in &expected.owed {
+        let is_taken = match owed.root {
+            _ if !expected.is_sampled => true,
+            Some(root) => taken.contains(&root),
+            None => given.delivered.get(shown.len()) == Some(&owed.text),
+        };
+        shown.extend(is_taken.then_some(&owed.text));
+    }
+    shown
 }
 
 /// The other layer is told the same with the router as without, but for what was logged by arguments that nobody
@@ -210,5 +241,5 @@ fn reproducible_histories(stack: Stack, count: u32) -> Vec<History> {
     let strategy = histories();
     let next = || strategy.new_tree(&mut runner).expect("there is always a history").current();
     let histories = std::iter::repeat_with(next).take(count as usize);
-    histories.map(|history| History { stack, span_level: Level::INFO, ..history }).collect()
+    histories.map(|history| History { setting: shared_setting(stack), ..history }).collect()
 }
