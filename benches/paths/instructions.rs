@@ -16,10 +16,10 @@ use std::{fs, thread};
 const IDLE: &[(&str, u64)] = &[
     ("idle: disabled event", 0),
     ("idle: enter and exit", 15),
-    ("idle: event another layer prints", 95),
-    ("idle: span without fields, whole life", 330),
-    ("idle: span with 2 fields, whole life", 1_700),
-    ("idle: INFO span nobody else wants", 2_480),
+    ("idle: event another layer prints", 105),
+    ("idle: span without fields, whole life", 260),
+    ("idle: span with 2 fields, whole life", 1_050),
+    ("idle: INFO span nobody else wants", 1_900),
 ];
 
 const TWO_THREADS: &str = "valgrind runs one thread at a time";

@@ -5,7 +5,7 @@ use crate::value::{Entries, Entry, PackedBytes, Value, ValueRef};
 use once_cell::race::OnceBox;
 use smallvec::SmallVec;
 use std::fmt;
-use tracing_core::field::FieldSet;
+use tracing_core::field::{Field, FieldSet};
 
 /// Named values in the order they were recorded.
 ///
@@ -108,21 +108,29 @@ impl Fields {
     }
 
     fn has_repeated_name(&self) -> bool {
-        let names: SmallVec<[&str; 32]> = self.names().collect();
+        let names: SmallVec<[&str; 16]> = self.names().collect();
         names.iter().enumerate().any(|(place, name)| names[place + 1..].contains(name))
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, ValueRef<'_>)> {
-        let listed = if self.names.is_some() { None } else { self.listed.get() };
-        let packed = Entries(self.packed.as_slice()).filter_map(|entry| Some((self.name_of(entry)?, entry.value())));
-        packed.chain(listed.into_iter().flat_map(Listed::iter))
+        self.entries().map(|(name, entry)| (name, entry.value())).chain(self.listed_alone().flat_map(Listed::iter))
     }
 
     /// The names alone, in order.
     fn names(&self) -> impl Iterator<Item = &str> {
+        let listed = self.listed_alone().flat_map(Listed::iter);
+        self.entries().map(|(name, _)| name).chain(listed.map(|(name, _)| name))
+    }
+
+    fn entries(&self) -> impl Iterator<Item = (&'static str, Entry<'_>)> {
+        let mut names = self.names.map(Names::new);
+        Entries(self.packed.as_slice()).filter_map(move |entry| Some((names.as_mut()?.find(entry.index)?, entry)))
+    }
+
+    /// The values that were never packed.
+    fn listed_alone(&self) -> impl Iterator<Item = &Listed> {
         let listed = if self.names.is_some() { None } else { self.listed.get() };
-        let packed = Entries(self.packed.as_slice()).filter_map(|entry| self.name_of(entry));
-        packed.chain(listed.into_iter().flat_map(Listed::iter).map(|(name, _)| name))
+        listed.into_iter()
     }
 
     fn name_of(&self, entry: Entry<'_>) -> Option<&'static str> {
@@ -136,13 +144,20 @@ impl Fields {
 
     /// The fields that no later one of the same name replaces: what people are shown.
     pub(crate) fn last_values(&self) -> impl Iterator<Item = (&str, ValueRef<'_>)> {
-        let is_last = |place: usize, name: &str| self.names().skip(place + 1).all(|later| later != name);
-        self.iter().enumerate().filter_map(move |(place, field)| is_last(place, field.0).then_some(field))
+        let mut entries = SmallVec::<[(&str, Entry<'_>); 8]>::new();
+        self.entries().for_each(|entry| entries.push(entry));
+        let packed = (0..entries.len()).filter_map(move |place| {
+            let (name, entry) = entries[place];
+            let is_last = entries[place + 1..].iter().all(|(later, _)| *later != name);
+            is_last.then(|| (name, entry.value()))
+        });
+        packed.chain(self.listed_alone().flat_map(Listed::last_values))
     }
 
     /// The last value of a name.
     pub(crate) fn last(&self, name: &str) -> Option<ValueRef<'_>> {
-        self.iter().filter(|(key, _)| *key == name).last().map(|(_, value)| value)
+        let packed = self.entries().filter(|(key, _)| *key == name).last().map(|(_, entry)| entry.value());
+        packed.or_else(|| self.listed_alone().flat_map(Listed::iter).filter(|(key, _)| *key == name).last()?.1.into())
     }
 
     /// The values as they are shown to users of this crate, made when first asked for.
@@ -175,6 +190,34 @@ impl Fields {
     }
 }
 
+/// Finds names by their places, which mostly come in order.
+struct Names {
+    all: &'static FieldSet,
+    rest: tracing_core::field::Iter,
+    next: u16,
+}
+
+impl Names {
+    fn new(all: &'static FieldSet) -> Self {
+        Self { all, rest: all.iter(), next: 0 }
+    }
+
+    #[inline]
+    fn find(&mut self, index: u16) -> Option<&'static str> {
+        let field = if index == self.next { self.rest.next()? } else { self.seek(index)? };
+        self.next = index.saturating_add(1);
+        Some(plain_name(field.name()))
+    }
+
+    #[cold]
+    fn seek(&mut self, index: u16) -> Option<Field> {
+        if index < self.next {
+            *self = Self::new(self.all);
+        }
+        self.rest.nth(usize::from(index - self.next))
+    }
+}
+
 impl Listed {
     fn new(values: Vec<(Name, Value)>) -> Self {
         let message = values.iter().rfind(|(name, _)| name == Fields::MESSAGE).map(|(_, value)| value);
@@ -184,6 +227,11 @@ impl Listed {
 
     fn iter(&self) -> impl Iterator<Item = (&str, ValueRef<'_>)> {
         self.values.iter().map(|(name, value)| (name.as_ref(), value.view()))
+    }
+
+    fn last_values(&self) -> impl Iterator<Item = (&str, ValueRef<'_>)> {
+        let is_last = |place: usize, name: &str| self.values[place + 1..].iter().all(|(later, _)| later != name);
+        self.iter().enumerate().filter_map(move |(place, field)| is_last(place, field.0).then_some(field))
     }
 }
 

@@ -146,12 +146,20 @@ impl<T> Ring<T> {
             return Made::Nothing;
         }
         if !self.queue.is_full() {
-            self.seemed_full.store(false, Relaxed);
+            self.forget_full();
             return Made::Nothing;
         }
         match self.take_oldest() {
             Some(Entry { item: oldest, bytes, .. }) => Made::Room { oldest, room: Room { bytes } },
             None => Made::Loss,
+        }
+    }
+
+    /// Forgets that the ring was full once a good part of it is free. Not at once: each of several producers finds room
+    /// that another has just made for itself.
+    fn forget_full(&self) {
+        if self.queue.len() < self.queue.capacity() - self.queue.capacity() / 8 {
+            self.seemed_full.store(false, Relaxed);
         }
     }
 
@@ -231,7 +239,10 @@ impl<T> Ring<T> {
                 self.lease.release(returned.bytes);
                 return displaced.push(returned.item);
             }
-            self.seemed_full.store(true, Relaxed);
+            // The load spares the write: all producers read this line.
+            if !self.seemed_full.load(Relaxed) {
+                self.seemed_full.store(true, Relaxed);
+            }
             entry = returned;
         }
     }

@@ -66,14 +66,16 @@ fn write_event(out: &mut Vec<u8>, event: &CapturedEvent) {
 }
 
 fn write_own_fields(out: &mut Vec<u8>, event: &CapturedEvent) {
-    for (index, (name, value)) in event.own.iter().enumerate() {
-        if index > 0 {
+    let start = out.len();
+    // `for_each`, since a chain of iterators asks at each step which of them it is in.
+    event.own.iter().for_each(|(name, value)| {
+        if out.len() > start {
             out.push(b',');
         }
         write_text(out, name);
         out.push(b':');
         write_value(out, value);
-    }
+    });
 }
 
 /// Writes the innermost span, and all from the root; the innermost one's text is copied.
@@ -96,7 +98,7 @@ fn write_spans(out: &mut Vec<u8>, event: &CapturedEvent) {
 
 fn write_span(out: &mut Vec<u8>, span: &CapturedSpan) {
     out.push(b'{');
-    for (name, value) in span.fields.iter() {
+    span.fields.iter().for_each(|(name, value)| {
         write_text(out, name);
         out.push(b':');
         match value {
@@ -104,7 +106,7 @@ fn write_span(out: &mut Vec<u8>, span: &CapturedSpan) {
             _ => write_value(out, value),
         }
         out.push(b',');
-    }
+    });
     out.extend_from_slice(br#""name":"#);
     write_text(out, &span.name);
     out.push(b'}');
