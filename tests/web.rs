@@ -1,0 +1,13 @@
+//! The HTTP door over real sockets: with `curl`, with a client of server-sent events, and with hostile bytes.
+#![cfg(feature = "web")]
+
+#[macro_use]
+#[path = "support/mod.rs"]
+mod support;
+
+#[path = "web/client.rs"]
+mod client;
+#[path = "web/fixture.rs"]
+mod fixture;
+#[path = "web/watching.rs"]
+mod watching;
