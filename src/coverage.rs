@@ -73,6 +73,15 @@ pub enum Finding {
         /// The tested field it declares.
         field: String,
     },
+    /// Spans of the name that is followed are not tracked while no session is open, so those already open cannot be.
+    FollowedSpanTooVerbose {
+        /// The span's name.
+        span: String,
+        /// Its target.
+        target: String,
+        /// Its level.
+        level: String,
+    },
     /// Spans declare a tested field, but the router keeps only the fields it was told to capture.
     FieldNotCaptured {
         /// The field the predicate tests.
@@ -113,6 +122,19 @@ pub enum Note {
     UnseenField {
         /// The field the predicate tests.
         field: String,
+    },
+    /// No span callsite seen so far has the name that is followed.
+    UnseenSpan {
+        /// The name.
+        span: String,
+    },
+    /// A span has been followed for long, so that it is hardly one request: all that happens in it belongs to the
+    /// session.
+    FollowedForLong {
+        /// The span's name.
+        span: String,
+        /// For how long.
+        seconds: u64,
     },
 }
 
@@ -181,6 +203,11 @@ impl fmt::Display for Finding {
                  `.and_then(..)` only the last is asked for its own; add each to the registry with `.with(..)`"
             ),
             Self::SpanTooVerbose { span, target, level, field } => write_too_verbose(f, [span, target, level, field]),
+            Self::FollowedSpanTooVerbose { span, target, level } => write!(
+                f,
+                "spans `{span}` of target `{target}` are {level}: those that were opened while no session was open cannot \
+                 be followed; build the router with `span_level(LevelFilter::{level})`"
+            ),
             Self::FieldNotCaptured { field } => write!(
                 f,
                 "the field `{field}` of spans is not kept: name it in `capture_fields` where the router is built"
@@ -231,6 +258,15 @@ impl fmt::Display for Note {
             Self::UnseenField { field } => write!(
                 f,
                 "no callsite seen so far declares a field `{field}`; callsites are seen when they are first reached"
+            ),
+            Self::UnseenSpan { span } => write!(
+                f,
+                "no span `{span}` was seen so far, so nothing is followed; callsites are seen when they are first reached"
+            ),
+            Self::FollowedForLong { span, seconds } => write!(
+                f,
+                "the span `{span}` has been followed for {seconds} s, and all that happens in it belongs to the session: \
+                 if it is no request, follow a span inside it by its name"
             ),
         }
     }

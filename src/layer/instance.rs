@@ -10,6 +10,7 @@ use super::tree::{NO_TREE, Trees};
 use crate::event::Fields;
 use crate::guard::Guard;
 use crate::level::verbosity_of;
+use crate::session::open::OpenSession;
 use crate::session::sample::RootSerial;
 use crate::session::snapshot::Snapshot;
 use crate::shared::Shared;
@@ -17,6 +18,7 @@ use crate::value::Value;
 use crossbeam_utils::CachePadded;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
+use std::time::Instant;
 use tracing_core::dispatcher::WeakDispatch;
 use tracing_core::{Dispatch, Interest, LevelFilter, Metadata, span};
 use tracing_subscriber::layer::Context;
@@ -108,10 +110,16 @@ impl Instance {
         (known, if self.epoch() == 0 { 0 } else { vetoable })
     }
 
+    /// The names of the spans that a session follows, and since when.
+    pub(crate) fn followed_by(&self, session: &Arc<OpenSession>) -> Vec<(&'static str, Instant)> {
+        let known = self.spans.known();
+        known.iter().filter_map(|span| Some((span.name(), span.followed_since(session)?))).collect()
+    }
+
     /// Frees what spans remember of scopes that no session needs any more.
     pub(crate) fn clear_scopes(&self) {
         for span in self.spans.known() {
-            span.clear_scope();
+            span.clear_decided();
         }
     }
 
@@ -262,7 +270,7 @@ impl Instance {
         })
     }
 
-    /// The nearest visible ancestor of a span, and its tree.
+    /// The nearest visible ancestor of a span, its root and its tree.
     pub(super) fn ancestry<S>(&self, span: &Span, context: &Context<'_, S>) -> Ancestry
     where
         S: tracing_core::Subscriber + for<'lookup> LookupSpan<'lookup>,
@@ -270,33 +278,24 @@ impl Instance {
         if let Some(ancestry) = span.ancestry() {
             return ancestry.clone();
         }
-        let mut parent = None;
-        let mut root = span.id();
-        let mut next = context.span(&span::Id::from_u64(root)).and_then(|reference| reference.parent());
+        let (mut parent, mut root) = (None, None);
+        let mut next = context.span(&span::Id::from_u64(span.id())).and_then(|reference| reference.parent());
         while let Some(reference) = next {
-            root = reference.id().into_u64();
-            parent = parent.or_else(|| Some(self.span_of(&reference)).filter(|span| span.is_visible()));
+            let ancestor = self.span_of(&reference);
             next = reference.parent();
+            parent = parent.or_else(|| Some(&ancestor).filter(|span| span.is_visible()).cloned());
+            root = Some(ancestor);
         }
-        span.keep_ancestry(Ancestry { parent, tree: Trees::of_root(root) }).clone()
+        let tree = Trees::of_root(root.as_ref().map_or(span.id(), |root| root.id()));
+        span.keep_ancestry(Ancestry { parent, root, tree }).clone()
     }
 
-    /// The serial of the root above a span, made when it is first needed. The root is the outermost span in the registry,
-    /// whether scopes show it or not.
+    /// The serial of the root above a span, the outermost one in the registry, whether scopes show it or not.
     pub(super) fn root_serial<S>(&self, span: &Span, context: &Context<'_, S>) -> RootSerial
     where
         S: tracing_core::Subscriber + for<'lookup> LookupSpan<'lookup>,
     {
-        if let Some(serial) = span.root_serial() {
-            return serial;
-        }
-        let reference = context.span(&span::Id::from_u64(span.id()));
-        let outermost = reference.and_then(|reference| reference.scope().skip(1).last());
-        let serial = match outermost.map(|root| self.span_of(&root)) {
-            Some(root) => root.root_serial().unwrap_or_else(|| root.keep_root_serial(RootSerial::next())),
-            None => RootSerial::next(),
-        };
-        span.keep_root_serial(serial)
+        self.ancestry(span, context).root.as_deref().unwrap_or(span).serial()
     }
 
     /// The tree whose records change what this scope says.

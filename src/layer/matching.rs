@@ -3,13 +3,15 @@
 use super::facts::Facts;
 use super::visit::{Named, Sink, Visitor};
 use crate::level::verbosity_of;
-use crate::predicate::{Bits, Test};
+use crate::predicate::{Bits, Compiled, Test};
 use crate::session::open::OpenSession;
+use crate::session::sample::Sampled;
 use crate::session::scope::{Candidate, Chain, Scope, Sessions, Standing, extend_from_index, satisfied_by_spans};
 use crate::session::snapshot::Snapshot;
 use crate::shared::Shared;
 use crate::value::ValueRef;
 use smallvec::SmallVec;
+use std::cell::RefCell;
 use std::sync::Arc;
 use tracing_core::Event;
 
@@ -20,12 +22,27 @@ pub(super) struct Incoming<'a> {
     /// Whether its callsite declares nothing that any session needs from outside its scope.
     pub(super) clear: bool,
     pub(super) shared: &'a Shared,
+    /// Sessions that follow what they match, and have just matched where they did not follow yet.
+    hits: RefCell<Sessions>,
 }
 
 /// The sessions that an event matches and that admit it: they are owed it. More than eight cost an allocation.
 pub(super) type Admitted = SmallVec<[Arc<OpenSession>; 8]>;
 
-impl Incoming<'_> {
+impl<'a> Incoming<'a> {
+    pub(super) fn new(event: &'a Event<'a>, facts: &'a Facts<'a>, clear: bool, shared: &'a Shared) -> Self {
+        Self { event, facts, clear, shared, hits: RefCell::default() }
+    }
+
+    pub(super) fn has_hits(&self) -> bool {
+        !self.hits.borrow().is_empty()
+    }
+
+    /// The sessions whose hits are to be followed.
+    pub(super) fn hits(self) -> Sessions {
+        self.hits.into_inner()
+    }
+
     /// The sessions that the scope has not ruled out and that the event matches, as far as they admit it: others it
     /// costs no look at its values.
     pub(super) fn admitted_in_scope(&self, scope: &Scope) -> Admitted {
@@ -36,12 +53,20 @@ impl Incoming<'_> {
         }
         for candidate in scope.candidates.iter().filter(|candidate| candidate.verbosity >= verbosity) {
             if let Some(session) = self.match_candidate(candidate)
-                && self.shared.admits(&session, candidate.sampled)
+                && self.is_admitted(&session, candidate.sampled, candidate.is_followed)
             {
                 admitted.push(session);
             }
         }
         admitted
+    }
+
+    /// Whether a session that the event matches is owed it.
+    pub(super) fn is_admitted(&self, session: &Arc<OpenSession>, sampled: Sampled, is_followed: bool) -> bool {
+        if session.follows() && !is_followed && session.ended().is_none() {
+            self.hits.borrow_mut().push(Arc::clone(session));
+        }
+        self.shared.admits(session, sampled)
     }
 
     fn is_denied(&self) -> bool {
@@ -53,7 +78,8 @@ impl Incoming<'_> {
             return None;
         }
         let session = candidate.session.upgrade()?;
-        (candidate.standing == Standing::Sure || self.satisfies(&session, &candidate.satisfied)).then_some(session)
+        let compiled = session.compiled_for(candidate.is_followed);
+        (candidate.standing == Standing::Sure || self.satisfies(compiled, &candidate.satisfied)).then_some(session)
     }
 
     /// Sessions that the scope says nothing about, but a field of the event does, and that the event matches.
@@ -73,16 +99,16 @@ impl Incoming<'_> {
         }
         // The spans that the event will show, so that it matches by what it shows.
         let spans = &scope.captured_spans(chain).spans;
-        found.retain(|session| self.satisfies(session, &satisfied_by_spans(&session.compiled, spans)));
+        found.retain(|session| self.satisfies(&session.compiled, &satisfied_by_spans(&session.compiled, spans)));
         found
     }
 
     /// The exact predicate: tests that the scope satisfies stay satisfied, the event may satisfy more.
-    fn satisfies(&self, session: &OpenSession, satisfied: &Bits) -> bool {
-        let own = self.satisfied_by_fields(session);
+    fn satisfies(&self, compiled: &Compiled, satisfied: &Bits) -> bool {
+        let own = self.satisfied_by_fields(compiled);
         let metadata = self.facts.metadata();
-        let tests = session.compiled.tests();
-        let answer = session.compiled.evaluate(|number| match &tests[number] {
+        let tests = compiled.tests();
+        let answer = compiled.evaluate(|number| match &tests[number] {
             Test::Field(_) => Some(satisfied.contains(number) || own.contains(number)),
             Test::Span(_) => Some(satisfied.contains(number)),
             test => test.of_event(*metadata.level(), metadata.target(), metadata.name(), metadata.file()),
@@ -90,8 +116,8 @@ impl Incoming<'_> {
         answer == Some(true)
     }
 
-    fn satisfied_by_fields(&self, session: &OpenSession) -> Bits {
-        let mut sink = TestSink { tests: session.compiled.tests(), satisfied: Bits::default(), incoming: self };
+    fn satisfied_by_fields(&self, compiled: &Compiled) -> Bits {
+        let mut sink = TestSink { tests: compiled.tests(), satisfied: Bits::default(), incoming: self };
         self.record(&mut sink);
         sink.satisfied
     }

@@ -8,6 +8,7 @@ mod capture;
 mod deliver;
 mod downcast;
 mod facts;
+mod follow;
 mod instance;
 mod matching;
 mod probe;

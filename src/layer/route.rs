@@ -63,11 +63,14 @@ impl Instance {
     {
         let scope = self.current_scope(epoch, decision, context);
         let facts = Facts::Callsite(event.metadata());
-        let incoming = Incoming { event, facts: &facts, clear: true, shared: &self.shared };
+        let incoming = Incoming::new(event, &facts, true, &self.shared);
         let admitted = incoming.admitted_in_scope(&scope);
         if !admitted.is_empty() {
-            let chain = || self.current_span(context).map_or_else(Chain::new, |leaf| self.chain(&leaf, context));
+            let chain = || self.current_span(context).map_or_else(Chain::default, |leaf| self.chain(&leaf, context));
             self.deliver(&admitted, &incoming, scope.captured_spans(chain));
+        }
+        if incoming.has_hits() {
+            self.follow(incoming.hits(), self.current_span(context).as_ref(), context);
         }
         thread::keep_scope(scope);
     }
@@ -85,20 +88,23 @@ impl Instance {
             word.is_some_and(|word| Callsites::is_clear(word, names.generation, || names.are_clear_of(metadata)));
         let leaf = self.leaf(event, context);
         let scope = self.scope(leaf.as_ref(), epoch, &snapshot, context);
-        let chain = || leaf.as_ref().map_or_else(Chain::new, |leaf| self.chain(leaf, context));
+        let chain = || leaf.as_ref().map_or_else(Chain::default, |leaf| self.chain(leaf, context));
         let facts = Facts::of(event);
-        let incoming = Incoming { event, facts: &facts, clear, shared: &self.shared };
+        let incoming = Incoming::new(event, &facts, clear, &self.shared);
         let mut admitted = incoming.admitted_in_scope(&scope);
         if !clear {
             let root = || leaf.as_ref().map(|leaf| self.root_serial(leaf, context));
             for session in incoming.matching_by_own_fields(&scope, &snapshot, chain) {
-                if self.shared.admits(&session, session.sampled(root)) {
+                if incoming.is_admitted(&session, session.sampled(root), false) {
                     admitted.push(session);
                 }
             }
         }
         if !admitted.is_empty() {
             self.deliver(&admitted, &incoming, scope.captured_spans(chain));
+        }
+        if incoming.has_hits() {
+            self.follow(incoming.hits(), leaf.as_ref(), context);
         }
     }
 

@@ -6,12 +6,14 @@
 
 use crate::event::{CapturedSpan, Fields};
 use crate::predicate::plain_name;
+use crate::session::open::OpenSession;
 use crate::session::sample::RootSerial;
-use crate::session::scope::Scope;
+use crate::session::scope::{Scope, Sessions};
 use crate::value::Value;
 use std::borrow::Cow;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::time::Instant;
 use tracing_core::Metadata;
 
 /// One open span.
@@ -21,18 +23,34 @@ pub(crate) struct Span {
     metadata: &'static Metadata<'static>,
     /// Whether scopes show it. A span that was not tracked when it was created is as good as vetoed.
     visible: bool,
-    /// The nearest visible ancestor and the tree, found when they are first needed; they never change.
+    /// The nearest visible ancestor, the root and the tree, found when they are first needed; they never change.
     ancestry: OnceLock<Ancestry>,
-    /// The serial of its root, once a session that samples needed it; 0 before.
-    root: AtomicU64,
+    /// Names it where it is a root and a session that samples needed that; 0 before.
+    serial: AtomicU64,
     /// Both locks are held for a few instructions, never while anything else is called.
     fields: Mutex<SpanFields>,
-    scope: Mutex<Option<Arc<Scope>>>,
+    decided: Mutex<Decided>,
+}
+
+/// What was decided for a span.
+#[derive(Debug, Default)]
+struct Decided {
+    scope: Option<Arc<Scope>>,
+    followers: Vec<Follower>,
+}
+
+/// A session that follows a span. Weak: spans live for hours and must not keep a closed session.
+#[derive(Debug)]
+struct Follower {
+    session: Weak<OpenSession>,
+    since: Instant,
 }
 
 #[derive(Clone, Debug)]
 pub(crate) struct Ancestry {
     pub(crate) parent: Option<Arc<Span>>,
+    /// The outermost span in the registry, visible or not; nothing if it is this one.
+    pub(crate) root: Option<Arc<Span>>,
     pub(crate) tree: usize,
 }
 
@@ -51,9 +69,9 @@ impl Span {
             metadata,
             visible,
             ancestry: OnceLock::new(),
-            root: AtomicU64::new(0),
+            serial: AtomicU64::new(0),
             fields: Mutex::new(SpanFields::Own(fields)),
-            scope: Mutex::new(None),
+            decided: Mutex::default(),
         }
     }
 
@@ -88,17 +106,19 @@ impl Span {
         self.ancestry.get_or_init(|| ancestry)
     }
 
-    /// The serial of its root, if it was needed before.
-    pub(crate) fn root_serial(&self) -> Option<RootSerial> {
+    /// Its serial as a root, given when it is first needed.
+    pub(crate) fn serial(&self) -> RootSerial {
         // Relaxed: one number that says nothing about anything else.
-        RootSerial::from_number(self.root.load(Ordering::Relaxed))
+        RootSerial::from_number(self.serial.load(Ordering::Relaxed)).unwrap_or_else(|| self.new_serial())
     }
 
-    /// Keeps the serial of its root. Of two threads that found one at once, the first is right.
-    pub(crate) fn keep_root_serial(&self, serial: RootSerial) -> RootSerial {
-        match self.root.compare_exchange(0, serial.number(), Ordering::Relaxed, Ordering::Relaxed) {
+    /// Of two threads that give it one at once, the first is right.
+    #[cold]
+    fn new_serial(&self) -> RootSerial {
+        let serial = RootSerial::next();
+        match self.serial.compare_exchange(0, serial.number(), Ordering::Relaxed, Ordering::Relaxed) {
             Ok(_) => serial,
-            Err(kept) => RootSerial::from_number(kept).unwrap_or(serial),
+            Err(given) => RootSerial::from_number(given).unwrap_or(serial),
         }
     }
 
@@ -132,24 +152,59 @@ impl Span {
     }
 
     pub(crate) fn scope(&self) -> Option<Arc<Scope>> {
-        lock(&self.scope).clone()
+        lock(&self.decided).scope.clone()
     }
 
     /// Looks at the scope decided for this span, if there is one. `look` must not call anybody else: a lock is held.
     #[inline]
     pub(crate) fn with_scope<R>(&self, look: impl FnOnce(&Arc<Scope>) -> Option<R>) -> Option<R> {
-        lock(&self.scope).as_ref().and_then(look)
+        lock(&self.decided).scope.as_ref().and_then(look)
     }
 
-    /// Forgets the scope decided for this span.
-    pub(crate) fn clear_scope(&self) {
-        let forgotten = lock(&self.scope).take();
+    /// Forgets what was decided for this span.
+    pub(crate) fn clear_decided(&self) {
+        let forgotten = std::mem::take(&mut *lock(&self.decided));
         drop(forgotten);
     }
 
     pub(crate) fn set_scope(&self, scope: &Arc<Scope>) {
-        let replaced = lock(&self.scope).replace(Arc::clone(scope));
+        let replaced = lock(&self.decided).scope.replace(Arc::clone(scope));
         drop(replaced);
+    }
+
+    /// Marks the span as followed by a session. Returns whether it was not before.
+    pub(crate) fn add_follower(&self, session: &Arc<OpenSession>) -> bool {
+        let mut decided = lock(&self.decided);
+        decided.followers.retain(Follower::is_open);
+        let is_new = !decided.followers.iter().any(|follower| follower.is(session));
+        if is_new {
+            decided.followers.push(Follower { session: Arc::downgrade(session), since: Instant::now() });
+        }
+        is_new
+    }
+
+    /// Adds the open sessions that follow this span, each once.
+    pub(crate) fn add_followers_to(&self, sessions: &mut Sessions) {
+        for follower in &lock(&self.decided).followers {
+            let open = follower.session.upgrade().filter(|session| session.ended().is_none());
+            sessions.extend(open.filter(|open| !sessions.iter().any(|known| Arc::ptr_eq(known, open))));
+        }
+    }
+
+    /// Since when a session has followed this span, if it does.
+    pub(crate) fn followed_since(&self, session: &Arc<OpenSession>) -> Option<Instant> {
+        let decided = lock(&self.decided);
+        decided.followers.iter().find(|follower| follower.is(session)).map(|follower| follower.since)
+    }
+}
+
+impl Follower {
+    fn is_open(&self) -> bool {
+        self.session.strong_count() > 0
+    }
+
+    fn is(&self, session: &Arc<OpenSession>) -> bool {
+        std::ptr::eq(self.session.as_ptr(), Arc::as_ptr(session))
     }
 }
 

@@ -161,13 +161,17 @@ impl Instance {
     where
         S: Subscriber + for<'lookup> LookupSpan<'lookup>,
     {
-        let mut chain = Chain::new();
+        let mut chain = Chain::default();
         let mut next = Some(Arc::clone(leaf));
         while let Some(span) = next {
             if span.is_visible() {
-                chain.push(span.captured());
+                chain.spans.push(span.captured());
             }
+            span.add_followers_to(&mut chain.followers);
             next = self.ancestry(&span, context).parent;
+        }
+        if let Some(root) = self.ancestry(leaf, context).root.filter(|root| !root.is_visible()) {
+            root.add_followers_to(&mut chain.followers);
         }
         chain
     }

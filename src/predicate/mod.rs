@@ -8,6 +8,7 @@ mod expression;
 mod field;
 mod keys;
 mod reach;
+mod relaxed;
 #[doc = include_str!("syntax.md")]
 pub mod syntax {}
 mod test;

@@ -10,7 +10,6 @@ use crate::coverage::Coverage;
 use crate::guard::Guard;
 use crate::inbox::Retired;
 use crate::layer::Instance;
-use crate::predicate::Predicate;
 use crate::queue::budget::Budget;
 use crate::session::open::OpenSession;
 use crate::session::registry::Registry;
@@ -337,8 +336,8 @@ impl Home for Weak<Core> {
         core.shared.inbox.retire(Retired::Session(session, end));
     }
 
-    fn coverage(&self, predicate: &Predicate) -> Option<Coverage> {
-        Some(self.upgrade()?.coverage_of(predicate))
+    fn coverage(&self, session: &Arc<OpenSession>) -> Option<Coverage> {
+        Some(self.upgrade()?.coverage_of_session(session))
     }
 }
 

@@ -5,6 +5,7 @@ mod catalog;
 mod control;
 mod core;
 mod coverage;
+mod following;
 mod health;
 #[cfg(feature = "log")]
 mod log_level;
@@ -131,6 +132,14 @@ impl TapRouter {
     /// Ends every open session; their streams give what they still hold and then `Ended(Shutdown)`.
     pub fn shutdown(&self) {
         self.0.shutdown();
+    }
+}
+
+#[cfg(test)]
+impl TapRouter {
+    /// Its first layer.
+    fn instance(&self) -> Arc<crate::layer::Instance> {
+        self.0.live_instances().remove(0)
     }
 }
 

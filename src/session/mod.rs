@@ -3,6 +3,7 @@
 mod account;
 pub(crate) mod admission;
 pub(crate) mod buffer;
+mod follow;
 pub(crate) mod holders;
 pub(crate) mod open;
 mod rate;
@@ -13,6 +14,7 @@ pub(crate) mod snapshot;
 pub(crate) mod withheld;
 
 pub use account::{EndReason, SessionStats};
+pub use follow::{Follow, FollowError};
 pub use holders::Holder;
 
 use crate::predicate::Predicate;
@@ -46,6 +48,7 @@ pub struct Session {
     pub(crate) max_rate: Option<u64>,
     /// One root in so many; 0 and 1: all.
     pub(crate) sample: u32,
+    pub(crate) follow: Follow,
 }
 
 /// Names a session of one router; never given twice by it.
@@ -97,6 +100,7 @@ impl Session {
             max_events: None,
             max_rate: None,
             sample: 1,
+            follow: Follow::Event,
         }
     }
 
@@ -140,6 +144,22 @@ impl Session {
             Some(scope) => self.predicate.clone().and(scope.clone()),
             None => self.predicate.clone(),
         }
+    }
+
+    /// What an event must satisfy that is followed; nothing where none is.
+    pub(crate) fn followed_predicate(&self) -> Option<Predicate> {
+        let relaxed = (self.follow != Follow::Event).then(|| self.predicate.relaxed())?;
+        Some(match &self.scope {
+            Some(scope) => relaxed.and(scope.clone()),
+            None => relaxed,
+        })
+    }
+
+    /// Says what else belongs to the session once an event has matched; default nothing.
+    #[must_use]
+    pub fn follow(mut self, follow: Follow) -> Self {
+        self.follow = follow;
+        self
     }
 
     /// Names the session for whoever lists it.

@@ -4,7 +4,7 @@ use super::admission::{Admission, Limiter};
 use super::buffer::Buffer;
 use super::sample::{RootSerial, Sampled};
 use super::withheld::Withholder;
-use super::{EndReason, Session, SessionId, SessionInfo, SessionStats};
+use super::{EndReason, Follow, Session, SessionId, SessionInfo, SessionStats};
 use crate::guard::{Guard, run_user_code};
 use crate::level::verbosity_of_filter;
 use crate::predicate::{Compiled, Predicate};
@@ -23,6 +23,8 @@ use std::time::{Duration, Instant, SystemTime};
 pub(crate) struct OpenSession {
     pub(crate) id: SessionId,
     pub(crate) compiled: Compiled,
+    /// What is left of the predicate for events that are followed, where any are.
+    followed: Option<Compiled>,
     /// The most verbose level the predicate can match, as a number; 0: none.
     pub(crate) verbosity: u8,
     pub(crate) deadline: Option<Instant>,
@@ -48,6 +50,7 @@ impl OpenSession {
         Self {
             id,
             compiled,
+            followed: session.followed_predicate().map(|predicate| Compiled::new(&predicate)),
             verbosity,
             deadline: session.expires_in.and_then(|duration| Instant::now().checked_add(duration)),
             limiter: Limiter::new(id, &session).map(Box::new),
@@ -66,6 +69,23 @@ impl OpenSession {
     /// What an event must satisfy, the opener's scope included.
     pub(crate) fn predicate(&self) -> Predicate {
         self.limits.confined_predicate()
+    }
+
+    /// What belongs to it once an event has matched.
+    pub(crate) fn follow(&self) -> &Follow {
+        &self.limits.follow
+    }
+
+    /// Whether anything does.
+    #[inline]
+    pub(crate) fn follows(&self) -> bool {
+        self.followed.is_some()
+    }
+
+    /// What an event must satisfy that is, or is not, below a span that is followed.
+    #[inline]
+    pub(crate) fn compiled_for(&self, is_followed: bool) -> &Compiled {
+        self.followed.as_ref().filter(|_| is_followed).unwrap_or(&self.compiled)
     }
 
     /// How long ago it was opened.

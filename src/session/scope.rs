@@ -9,8 +9,14 @@ use once_cell::race::OnceBox;
 use smallvec::SmallVec;
 use std::sync::{Arc, Weak};
 
-/// The spans of a scope as they are now, innermost first.
-pub(crate) type Chain = SmallVec<[Arc<CapturedSpan>; 8]>;
+/// What is around an event now.
+#[derive(Debug, Default)]
+pub(crate) struct Chain {
+    /// The spans, innermost first.
+    pub(crate) spans: SmallVec<[Arc<CapturedSpan>; 8]>,
+    /// The sessions that follow one of them.
+    pub(crate) followers: Sessions,
+}
 
 /// Some sessions, each once.
 pub(crate) type Sessions = SmallVec<[Arc<OpenSession>; 4]>;
@@ -55,6 +61,8 @@ pub(crate) struct Candidate {
     pub(crate) verbosity: u8,
     /// What the session's sampling says of all that happens inside.
     pub(crate) sampled: Sampled,
+    /// Whether the session follows what happens here: an event has matched it.
+    pub(crate) is_followed: bool,
 }
 
 /// How far the scope alone decides.
@@ -73,15 +81,18 @@ impl Scope {
     pub(crate) fn decide(
         stamp: Stamp,
         snapshot: &Snapshot,
-        chain: &[Arc<CapturedSpan>],
+        chain: &Chain,
         root: impl Fn() -> Option<RootSerial>,
     ) -> Self {
-        let mut candidates = Vec::new();
-        for session in &*snapshot.linear {
+        let Chain { spans: chain, followers } = chain;
+        let is_other = |session: &&Arc<OpenSession>| !followers.iter().any(|follower| Arc::ptr_eq(follower, session));
+        let mut candidates: Vec<_> =
+            followers.iter().filter_map(|session| Candidate::followed(session, chain, &root)).collect();
+        for session in snapshot.linear.iter().filter(is_other) {
             candidates.push(Candidate::linear(session, chain, &root));
         }
-        for session in indexed_sessions(snapshot, chain) {
-            candidates.extend(Candidate::indexed(&session, chain, &root));
+        for session in indexed_sessions(snapshot, chain).iter().filter(is_other) {
+            candidates.extend(Candidate::indexed(session, chain, &root));
         }
         let counted = candidates.iter().filter(|candidate| candidate.standing != Standing::NeedsKey);
         let spans = OnceBox::new();
@@ -105,7 +116,7 @@ impl Scope {
 
     /// The spans as events in this scope show them, root first, made from `chain` when first needed.
     pub(crate) fn captured_spans(&self, chain: impl FnOnce() -> Chain) -> &CapturedSpans {
-        self.spans.get_or_init(|| Box::new(CapturedSpans::new(&chain())))
+        self.spans.get_or_init(|| Box::new(CapturedSpans::new(&chain().spans)))
     }
 }
 
@@ -121,6 +132,18 @@ impl Stamp {
 }
 
 impl Candidate {
+    /// A session that an event in here has matched; nothing where what is left of its predicate is ruled out.
+    fn followed(
+        session: &Arc<OpenSession>,
+        chain: &[Arc<CapturedSpan>],
+        root: impl Fn() -> Option<RootSerial>,
+    ) -> Option<Self> {
+        let compiled = session.compiled_for(true);
+        let satisfied = satisfied_by_spans(compiled, chain);
+        let standing = standing_of(decided(compiled, &satisfied))?;
+        Some(Self { is_followed: true, ..Self::new(session, satisfied, standing, root) })
+    }
+
     /// A session without index key. A test of a field that no span here satisfies is false unless the callsite
     /// declares the field, and a callsite that does is never vetoed.
     fn linear(session: &Arc<OpenSession>, chain: &[Arc<CapturedSpan>], root: impl Fn() -> Option<RootSerial>) -> Self {
@@ -149,11 +172,7 @@ impl Candidate {
         if !satisfied.contains(index) {
             return None;
         }
-        let standing = match decided(&session.compiled, &satisfied) {
-            Some(false) => return None,
-            Some(true) => Standing::Sure,
-            None => Standing::Open,
-        };
+        let standing = standing_of(decided(&session.compiled, &satisfied))?;
         Some(Self::new(session, satisfied, standing, root))
     }
 
@@ -164,7 +183,15 @@ impl Candidate {
         root: impl FnOnce() -> Option<RootSerial>,
     ) -> Self {
         let (verbosity, sampled) = (session.verbosity, session.sampled(root));
-        Self { session: Arc::downgrade(session), satisfied, standing, verbosity, sampled }
+        Self { session: Arc::downgrade(session), satisfied, standing, verbosity, sampled, is_followed: false }
+    }
+}
+
+fn standing_of(decided: Option<bool>) -> Option<Standing> {
+    match decided {
+        Some(false) => None,
+        Some(true) => Some(Standing::Sure),
+        None => Some(Standing::Open),
     }
 }
 

@@ -1,7 +1,7 @@
 //! What producers read: the open sessions, immutable, replaced whole.
 
 use super::open::OpenSession;
-use super::scope::{Scope, Stamp};
+use super::scope::{Chain, Scope, Stamp};
 use crate::level::{verbosity_of, verbosity_of_filter};
 use crate::predicate::plain_name;
 use crate::predicate::{Reach, reach_admits};
@@ -72,7 +72,7 @@ impl Snapshot {
 
     /// The scope of events outside any span.
     pub(crate) fn outside(&self) -> &Arc<Scope> {
-        self.outside.get_or_init(|| Arc::new(Scope::decide(Stamp::OUTSIDE, self, &[], || None)))
+        self.outside.get_or_init(|| Arc::new(Scope::decide(Stamp::OUTSIDE, self, &Chain::default(), || None)))
     }
 
     /// Whether the index holds a session for this key and value (or, rarely, for another with the same hash).

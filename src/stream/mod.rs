@@ -26,7 +26,6 @@ pub use item::{Item, LossReason, Lost};
 
 use crate::coverage::{Coverage, Finding};
 use crate::event::CapturedEvent;
-use crate::predicate::Predicate;
 use crate::queue::ring::Popped;
 use crate::queue::wait::block_on_ready;
 use crate::session::buffer::Buffer;
@@ -83,8 +82,8 @@ pub enum TryRecvError {
 pub(crate) trait Home: Send + Sync {
     /// Closes the session; nobody will read it any more.
     fn close(&self, session: Arc<OpenSession>);
-    /// What a session on this predicate can see; nothing if the router is gone.
-    fn coverage(&self, predicate: &Predicate) -> Option<Coverage>;
+    /// What a session can see; nothing if the router is gone.
+    fn coverage(&self, session: &Arc<OpenSession>) -> Option<Coverage>;
 }
 
 impl EventStream {
@@ -158,10 +157,10 @@ impl EventStream {
     /// [`TapRouter::coverage`]: crate::TapRouter::coverage
     pub fn coverage(&self) -> Coverage {
         let gone = || Coverage { findings: vec![Finding::NotInstalled], notes: Vec::new() };
-        self.home.coverage(&self.session().predicate()).unwrap_or_else(gone)
+        self.home.coverage(self.session()).unwrap_or_else(gone)
     }
 
-    fn session(&self) -> &OpenSession {
+    pub(crate) fn session(&self) -> &Arc<OpenSession> {
         self.session.as_ref().expect("the session is taken out by `drop` alone")
     }
 

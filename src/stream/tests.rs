@@ -12,7 +12,7 @@ struct Nowhere;
 impl Home for Nowhere {
     fn close(&self, _: Arc<OpenSession>) {}
 
-    fn coverage(&self, _: &Predicate) -> Option<Coverage> {
+    fn coverage(&self, _: &Arc<OpenSession>) -> Option<Coverage> {
         None
     }
 }

@@ -1,0 +1,100 @@
+//! What is left of a predicate once one event has matched it, and what happens around that event belongs to it too.
+
+use super::expression::{Expression, Node};
+use super::{Predicate, Test};
+
+/// What a part of a predicate comes to where only levels and targets are known.
+#[derive(Clone)]
+enum Known {
+    True,
+    False,
+    Of(Expression),
+}
+
+/// The parts of a predicate under which it may be true, and under which it must be, whatever the tests say that are
+/// not known.
+#[derive(Clone)]
+struct Bounds {
+    may: Known,
+    must: Known,
+}
+
+impl Predicate {
+    /// What holds for every event that is followed: the predicate, with all tests that could have picked out the
+    /// event it began with (fields, spans, names, files) unknown, is not false.
+    ///
+    /// For `user = 42 and @level >= debug and not @target = hyper` that is the part from `@level` on.
+    pub(crate) fn relaxed(&self) -> Self {
+        let bounds = self.fold(|node: Node<'_, Bounds>| match node {
+            Node::Test(test @ (Test::Level(_) | Test::Target(_))) => {
+                let known = Known::Of(Expression::of_test(test.clone()));
+                Bounds { may: known.clone(), must: known }
+            }
+            Node::Test(_) => Bounds { may: Known::True, must: Known::False },
+            Node::True => Bounds { may: Known::True, must: Known::True },
+            Node::And(left, right) => Bounds { may: left.may.and(right.may), must: left.must.and(right.must) },
+            Node::Or(left, right) => Bounds { may: left.may.or(right.may), must: left.must.or(right.must) },
+            Node::Not(operand) => Bounds { may: operand.must.not(), must: operand.may.not() },
+        });
+        Self(match bounds.may {
+            Known::True => Expression::truth(),
+            Known::False => Expression::truth().not(),
+            Known::Of(expression) => expression,
+        })
+    }
+}
+
+impl Known {
+    fn and(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::False, _) | (_, Self::False) => Self::False,
+            (Self::True, known) | (known, Self::True) => known,
+            (Self::Of(left), Self::Of(right)) => Self::Of(left.and(right)),
+        }
+    }
+
+    fn or(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::True, _) | (_, Self::True) => Self::True,
+            (Self::False, known) | (known, Self::False) => known,
+            (Self::Of(left), Self::Of(right)) => Self::Of(left.or(right)),
+        }
+    }
+
+    fn not(self) -> Self {
+        match self {
+            Self::True => Self::False,
+            Self::False => Self::True,
+            Self::Of(expression) => Self::Of(expression.not()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(predicate: &str, expected: &str) {
+        let relaxed = predicate.parse::<Predicate>().unwrap().relaxed();
+        assert_eq!(relaxed, expected.parse().unwrap(), "{relaxed}");
+    }
+
+    #[test]
+    fn levels_and_targets_at_the_top_hold_and_all_else_is_relaxed() {
+        check("status >= 500", "*");
+        check("user = 42 and @level >= debug", "@level >= debug");
+        check("@level >= debug and not @target = hyper and user = 42", "@level >= debug and not @target = hyper");
+        check("@span = request and @name = x and @file = a.rs and @level >= info", "@level >= info");
+        check("*", "*");
+    }
+
+    #[test]
+    fn what_a_relaxed_test_may_still_decide_stays_open() {
+        check("user = 42 or @level >= info", "*");
+        check("not (user = 42 and @level >= info)", "*");
+        check("not (user = 42 or @level >= info)", "not @level >= info");
+        check("(user = 42 or not *) and @target = a", "@target = a");
+        check("not *", "not *");
+    }
+}

@@ -1,0 +1,81 @@
+//! What a session that follows should know: what it follows grows with it.
+
+use super::core::Core;
+use crate::coverage::{Coverage, Finding, Note};
+use crate::layer::Instance;
+use crate::predicate::plain_name;
+use crate::session::Follow;
+use crate::session::open::OpenSession;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tracing_core::Metadata;
+
+/// A span that is followed for longer is hardly one request.
+const LONG: Duration = Duration::from_secs(60);
+
+impl Core {
+    /// What a session that is open can see.
+    pub(super) fn coverage_of_session(&self, session: &Arc<OpenSession>) -> Coverage {
+        let mut coverage = self.coverage_of(&session.predicate());
+        for instance in self.live_instances().iter().filter(|_| session.follows()) {
+            coverage.notes.extend(long_followed(instance, session, Instant::now(), LONG));
+        }
+        if let Follow::Named(name) = session.follow() {
+            self.look_for_span(name, &mut coverage);
+        }
+        coverage
+    }
+
+    fn look_for_span(&self, name: &str, coverage: &mut Coverage) {
+        let config = &self.shared.config;
+        let callsites: Vec<_> =
+            self.installed().flat_map(|(instance, _)| instance.callsites().all()).filter(is_span(name)).collect();
+        if callsites.is_empty() {
+            coverage.notes.push(Note::UnseenSpan { span: name.to_owned() });
+        }
+        let untracked = callsites.iter().filter(|metadata| !config.denies(metadata.target()));
+        let untracked =
+            untracked.filter(|metadata| config.keeps_fields_of(metadata) && !config.always_tracks(metadata));
+        coverage.findings.extend(untracked.map(|metadata| Finding::FollowedSpanTooVerbose {
+            span: plain_name(metadata.name()).to_owned(),
+            target: metadata.target().to_owned(),
+            level: metadata.level().to_string(),
+        }));
+    }
+}
+
+fn is_span(name: &str) -> impl Fn(&&'static Metadata<'static>) -> bool {
+    move |metadata| metadata.is_span() && plain_name(metadata.name()) == plain_name(name)
+}
+
+/// The spans that a session has followed for at least this long.
+fn long_followed(instance: &Instance, session: &Arc<OpenSession>, now: Instant, at_least: Duration) -> Vec<Note> {
+    let followed = instance.followed_by(session).into_iter();
+    let since = followed.map(|(span, since)| (span, now.saturating_duration_since(since)));
+    let long = since.filter(|(_, duration)| *duration >= at_least);
+    long.map(|(span, duration)| Note::FollowedForLong { span: span.to_owned(), seconds: duration.as_secs() }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Predicate, Session, TapRouter};
+    use tracing_subscriber::prelude::*;
+
+    #[test]
+    fn a_span_that_is_followed_for_long_is_told_of() {
+        let router = TapRouter::new();
+        let _default = tracing_subscriber::registry().with(router.layer()).set_default();
+        let stream = router.watch(Session::new(Predicate::ge("status", 500)).follow(Follow::Root));
+        let main = tracing::info_span!("main", pid = 7);
+        let told = |seconds| {
+            let at = Instant::now() + Duration::from_secs(seconds);
+            long_followed(&router.instance(), stream.session(), at, LONG)
+        };
+        main.in_scope(|| tracing::info!(status = 200, "fine"));
+        assert_eq!(told(1_000), [], "nothing is followed yet");
+        main.in_scope(|| tracing::info!(status = 500, "failed"));
+        assert_eq!(told(0), []);
+        assert!(matches!(&told(90)[..], [Note::FollowedForLong { span, seconds: 90 }] if span == "main"));
+    }
+}

@@ -1,0 +1,295 @@
+//! Once an event has matched, what happens around it belongs to the session too: on every thread, and for nobody else.
+
+mod support;
+
+use std::sync::mpsc;
+use support::{Evaluations, PATIENCE, messages};
+use tracing::Span;
+use tracing::level_filters::LevelFilter;
+use tracing_subscriber::prelude::*;
+use tracing_tap::{EventStream, Follow, Note, Predicate, Session, TapRouter};
+
+fn install() -> TapRouter {
+    install_with(TapRouter::new())
+}
+
+fn install_with(router: TapRouter) -> TapRouter {
+    let info = tracing_subscriber::fmt::layer().with_writer(std::io::sink).with_filter(LevelFilter::INFO);
+    tracing_subscriber::registry().with(info).with(router.layer()).init();
+    router
+}
+
+fn failing(follow: Follow) -> Session {
+    Session::new(Predicate::ge("status", 500)).follow(follow)
+}
+
+fn named(name: &str) -> Follow {
+    Follow::Named(name.to_owned())
+}
+
+/// A connection with a request that fails in its handler, and what happens around it, before and after.
+fn failing_request() {
+    let conn = tracing::info_span!("conn", conn_id = 7);
+    conn.in_scope(|| {
+        tracing::debug!("conn before");
+        let request = tracing::info_span!("request", path = "/a");
+        request.in_scope(|| {
+            tracing::debug!("request before");
+            let handler = tracing::info_span!("handler");
+            handler.in_scope(|| {
+                tracing::trace!("handler before");
+                tracing::info!(status = 503, "failed");
+                tracing::trace!("handler after");
+                tracing::info_span!("query", table = "t").in_scope(|| tracing::trace!("query after"));
+            });
+            tracing::debug!("request after");
+        });
+        tracing::debug!("conn after");
+        tracing::info_span!("request", path = "/b").in_scope(|| tracing::debug!("next request"));
+    });
+    tracing::debug!("outside");
+    tracing::info_span!("conn", conn_id = 8).in_scope(|| tracing::debug!("somebody else"));
+}
+
+fn check(follow: Follow, expected: &[&str]) {
+    let router = install();
+    let mut stream = router.watch(failing(follow));
+    failing_request();
+    assert_eq!(messages(&mut stream), expected);
+}
+
+isolated! {
+    fn nothing_is_followed_unless_asked_for() {
+        check(Follow::Event, &["failed"]);
+    }
+
+    fn the_span_around_the_match_is_followed() {
+        check(Follow::Span, &["failed", "handler after", "query after"]);
+    }
+
+    fn the_root_around_the_match_is_followed() {
+        let of_the_root =
+            ["failed", "handler after", "query after", "request after", "conn after", "next request"];
+        check(Follow::Root, &of_the_root);
+    }
+
+    fn the_nearest_span_of_a_name_is_followed() {
+        check(named("request"), &["failed", "handler after", "query after", "request after"]);
+    }
+
+    fn where_no_span_has_the_name_nothing_is_followed() {
+        check(named("job"), &["failed"]);
+    }
+
+    fn a_match_outside_any_span_is_followed_by_nothing() {
+        let router = install();
+        let mut stream = router.watch(failing(Follow::Root));
+        tracing::info!(status = 500, "failed");
+        tracing::info!("later");
+        assert_eq!(messages(&mut stream), ["failed"]);
+    }
+
+    fn what_is_followed_is_followed_on_every_thread() {
+        let router = install();
+        let mut stream = router.watch(failing(Follow::Root));
+        let root = tracing::info_span!("request", path = "/a");
+        let (ready, go) = (mpsc::channel(), mpsc::channel::<()>());
+        let worker = {
+            let (root, ready) = (root.clone(), ready.0);
+            std::thread::spawn(move || {
+                root.in_scope(|| {
+                    tracing::debug!("there before");
+                    ready.send(()).expect("the test waits");
+                    go.1.recv_timeout(PATIENCE).expect("the test goes on");
+                    // Still in the span, with a decision of its own from before.
+                    tracing::debug!("there after");
+                    tracing::debug!(parent: &root, "there by its parent");
+                });
+            })
+        };
+        ready.1.recv_timeout(PATIENCE).expect("the thread lives");
+        root.in_scope(|| tracing::info!(status = 500, "failed here"));
+        go.0.send(()).expect("the thread waits");
+        worker.join().expect("the thread does not panic");
+        assert_eq!(messages(&mut stream), ["failed here", "there after", "there by its parent"]);
+    }
+
+    fn a_match_by_an_explicit_parent_follows_what_is_around_that_parent() {
+        let router = install();
+        let mut stream = router.watch(failing(Follow::Span));
+        let (mine, theirs) = (tracing::info_span!("conn", id = 1), tracing::info_span!("conn", id = 2));
+        theirs.in_scope(|| tracing::info!(parent: &mine, status = 500, "failed"));
+        theirs.in_scope(|| tracing::debug!("in theirs"));
+        mine.in_scope(|| tracing::debug!("in mine"));
+        assert_eq!(messages(&mut stream), ["failed", "in mine"]);
+    }
+
+    fn a_match_by_a_late_record_is_followed_though_the_value_changes_again() {
+        let router = install();
+        let mut stream = router.watch(Session::new(Predicate::eq("user", 42)).follow(Follow::Span));
+        let span = tracing::info_span!("conn", user = tracing::field::Empty);
+        span.in_scope(|| tracing::debug!("nobody yet"));
+        span.record("user", 42);
+        span.in_scope(|| tracing::debug!("her"));
+        span.record("user", 43);
+        span.in_scope(|| tracing::debug!("him, in what is followed"));
+        assert_eq!(messages(&mut stream), ["her", "him, in what is followed"]);
+    }
+
+    fn a_root_that_is_not_tracked_is_followed() {
+        let router = TapRouter::new();
+        // Somebody else wants DEBUG spans; the router does not, while no session is open.
+        let debug = tracing_subscriber::fmt::layer().with_writer(std::io::sink).with_filter(LevelFilter::DEBUG);
+        tracing_subscriber::registry().with(debug).with(router.layer()).init();
+        let root = tracing::debug_span!("request", path = "/a");
+        let child = root.in_scope(|| tracing::info_span!("handler", step = 1));
+        let mut stream = router.watch(failing(Follow::Root));
+        child.in_scope(|| tracing::info!(status = 500, "failed"));
+        root.in_scope(|| tracing::debug!("in the root"));
+        root.in_scope(|| tracing::info_span!("handler", step = 2)).in_scope(|| tracing::debug!("in another child"));
+        assert_eq!(messages(&mut stream), ["failed", "in the root", "in another child"]);
+    }
+
+    fn levels_and_targets_of_the_predicate_hold_for_what_is_followed() {
+        let router = install();
+        let predicate = "status >= 500 and @level >= debug and not @target = noisy";
+        let mut stream =
+            router.watch(Session::new(predicate.parse().expect("the text is valid")).follow(Follow::Span));
+        tracing::info_span!("request", path = "/a").in_scope(|| {
+            tracing::info!(status = 500, "failed");
+            tracing::debug!("debug");
+            tracing::trace!("trace");
+            tracing::info!(target: "noisy::part", "noise");
+        });
+        assert_eq!(messages(&mut stream), ["failed", "debug"]);
+    }
+
+    fn the_openers_scope_holds_for_what_is_followed() {
+        let router = install();
+        let mut stream = router.watch(failing(Follow::Root).scope(Predicate::eq("tenant", 7)));
+        tracing::info_span!("batch", size = 2).in_scope(|| {
+            let (ours, theirs) = (tracing::info_span!("job", tenant = 7), tracing::info_span!("job", tenant = 8));
+            theirs.in_scope(|| tracing::info!(status = 500, "theirs failed"));
+            ours.in_scope(|| tracing::debug!("ours before"));
+            ours.in_scope(|| tracing::info!(status = 500, "ours failed"));
+            theirs.in_scope(|| tracing::debug!("theirs"));
+            tracing::debug!("of the batch");
+            tracing::debug!(tenant = 7, "of the batch, ours");
+            ours.in_scope(|| tracing::debug!("ours"));
+        });
+        assert_eq!(messages(&mut stream), ["ours failed", "of the batch, ours", "ours"]);
+    }
+
+    fn a_denied_target_is_not_followed_and_follows_nothing() {
+        let router = install_with(TapRouter::builder().deny_targets(["secret"]).build());
+        let mut stream = router.watch(failing(Follow::Root));
+        tracing::info_span!("request", path = "/a").in_scope(|| {
+            tracing::info!(target: "secret", status = 500, "a secret");
+            tracing::debug!("after the secret");
+            tracing::info!(status = 500, "failed");
+            tracing::debug!(target: "secret::part", "another secret");
+            tracing::debug!("after");
+        });
+        assert_eq!(messages(&mut stream), ["failed", "after"]);
+    }
+
+    fn spans_made_in_what_is_followed_are_tracked_however_verbose() {
+        let router = install();
+        let mut stream = router.watch(failing(Follow::Root));
+        tracing::info_span!("request", path = "/a").in_scope(|| {
+            tracing::info!(status = 500, "failed");
+            tracing::trace_span!("detail", n = 1).in_scope(|| tracing::trace!("inside"));
+        });
+        let events = support::events(&mut stream);
+        let spans: Vec<_> = events[1].spans().map(|span| span.name().to_owned()).collect();
+        assert_eq!((events[1].message(), &spans[..]), ("inside", &["request".to_owned(), "detail".to_owned()][..]));
+    }
+
+    fn others_are_not_evaluated_while_one_is_followed() {
+        let router = install();
+        let mut stream = router.watch(failing(Follow::Root));
+        let evaluations = Evaluations::default();
+        let (mine, theirs) = (tracing::info_span!("conn", id = 1), tracing::info_span!("conn", id = 2));
+        let event = || tracing::debug!(counted = evaluations.count(), "event");
+        mine.in_scope(|| tracing::info!(status = 500, "failed"));
+        // The first one tells where its callsite takes its parent from.
+        support::wait_until("the callsite is learned", || evaluations.during(|| theirs.in_scope(event)) == 0);
+        assert_eq!(evaluations.during(|| (0..100).for_each(|_| theirs.in_scope(event))), 0);
+        assert_eq!(evaluations.during(|| mine.in_scope(event)), 1);
+        assert_eq!(messages(&mut stream), ["failed", "event"]);
+    }
+
+    fn each_session_follows_for_itself() {
+        let router = install();
+        let mut whole = router.watch(failing(Follow::Root));
+        let mut alone = router.watch(failing(Follow::Event));
+        let mut other = router.watch(Session::new(Predicate::eq("path", "/a")).follow(Follow::Root));
+        failing_request();
+        let later = ["failed", "handler after", "query after", "request after", "conn after", "next request"];
+        assert_eq!(messages(&mut whole), later);
+        assert_eq!(messages(&mut alone), ["failed"]);
+        let mut of_other = vec!["request before", "handler before"];
+        of_other.extend(later);
+        assert_eq!(messages(&mut other), of_other);
+    }
+
+    fn a_session_that_is_closed_is_followed_no_more_and_a_new_one_begins_anew() {
+        let router = install();
+        let root = tracing::info_span!("conn", id = 1);
+        let mut first = router.watch(failing(Follow::Root));
+        root.in_scope(|| tracing::info!(status = 500, "failed"));
+        assert!(router.close(first.id()));
+        let mut second = router.watch(failing(Follow::Root));
+        root.in_scope(|| tracing::debug!("later"));
+        assert_eq!(messages(&mut first), ["failed"]);
+        assert!(messages(&mut second).is_empty());
+        root.in_scope(|| tracing::info!(status = 500, "failed again"));
+        root.in_scope(|| tracing::debug!("much later"));
+        assert_eq!(messages(&mut second), ["failed again", "much later"]);
+    }
+
+    fn a_hit_that_the_rate_withholds_is_followed_all_the_same() {
+        let router = install();
+        let mut stream = router.watch(failing(Follow::Span).max_rate(2));
+        let request = |path: &'static str| tracing::info_span!("request", path);
+        let drained = request("/a");
+        drained.in_scope(|| (0..3).for_each(|_| tracing::info!(status = 500, "failed")));
+        assert_eq!(messages(&mut stream), ["failed", "failed"]);
+        let stats = stream.stats();
+        let withheld = request("/b");
+        withheld.in_scope(|| tracing::info!(status = 500, "failed"));
+        withheld.in_scope(|| tracing::debug!("after"));
+        assert_eq!(stream.stats().matched, stats.matched + 2, "what follows a withheld match matches too");
+    }
+
+    fn ids_of_spans_that_recur_are_not_followed() {
+        let router = install();
+        let mut stream = router.watch(failing(Follow::Root));
+        let mut ids = std::collections::HashSet::new();
+        // Ids of a thread recur after 8,191 spans.
+        for round in 0..20_000 {
+            let root = tracing::info_span!("request", round);
+            let is_new = ids.insert(root.id().map(|id| id.into_u64()));
+            root.in_scope(|| if is_new { tracing::info!(status = 500, "failed") } else { tracing::debug!("innocent") });
+        }
+        assert!(ids.len() < 20_000, "no id recurred");
+        assert!(messages(&mut stream).iter().all(|message| message == "failed"));
+    }
+
+    fn coverage_says_that_no_span_has_the_name_to_follow() {
+        let router = install();
+        let stream = router.watch(failing(named("request")));
+        let unseen = Note::UnseenSpan { span: "request".to_owned() };
+        assert!(stream.coverage().notes().contains(&unseen));
+        let _request: Span = tracing::info_span!("request", path = "/a");
+        assert!(!stream.coverage().notes().contains(&unseen));
+    }
+
+    fn coverage_says_that_spans_to_follow_are_not_tracked_while_no_session_is_open() {
+        let router = install();
+        let stream: EventStream = router.watch(failing(named("request")));
+        let _request = tracing::debug_span!("request", path = "/a");
+        let findings: Vec<_> = stream.coverage().findings().iter().map(ToString::to_string).collect();
+        assert!(findings[0].contains("spans `request`") && findings[0].contains("span_level(LevelFilter::DEBUG)"), "{findings:?}");
+    }
+}
