@@ -11,3 +11,9 @@ mod client;
 mod fixture;
 #[path = "web/watching.rs"]
 mod watching;
+#[path = "web/keeping.rs"]
+mod keeping;
+#[path = "web/mounting.rs"]
+mod mounting;
+#[path = "web/refusing.rs"]
+mod refusing;

@@ -3,7 +3,7 @@
 use super::auth::Asker;
 use super::problem::{Kind, Problem};
 use crate::predicate::Predicate;
-use crate::session::Session;
+use crate::session::{Follow, Session};
 use jiff::SignedDuration;
 use serde::Deserialize;
 use std::time::Duration;
@@ -27,6 +27,7 @@ pub(super) struct Ask {
     pub(super) max: Option<u64>,
     pub(super) rate: Option<u64>,
     pub(super) sample: Option<u32>,
+    pub(super) follow: Option<String>,
     pub(super) name: Option<String>,
     pub(super) capacity: Option<usize>,
 }
@@ -42,6 +43,9 @@ impl Ask {
             session = session.scope(scope.clone());
         }
         session = session.sample(at_least_one("sample", self.sample.unwrap_or(1))?);
+        if let Some(text) = &self.follow {
+            session = session.follow(follow(text)?);
+        }
         if let Some(events) = self.max {
             session = session.max_events(events);
         }
@@ -88,6 +92,11 @@ fn duration(text: &str) -> Result<Duration, Problem> {
         return Err(invalid("for", "`for` is more than the 24 hours that a session may last").with("limit", "24h"));
     }
     Ok(duration)
+}
+
+fn follow(text: &str) -> Result<Follow, Problem> {
+    let detail = "`follow` is none of `event`, `span`, `root` and `named:` with the name of a span";
+    text.parse().map_err(|_| invalid("follow", detail))
 }
 
 fn at_least_one(parameter: &str, number: u32) -> Result<u32, Problem> {

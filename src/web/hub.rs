@@ -36,6 +36,7 @@ pub(super) struct About {
     pub(super) scope: Option<String>,
     pub(super) opened_at: SystemTime,
     pub(super) expires_in: Option<Duration>,
+    pub(super) follow: String,
     /// Whether it outlives its connection.
     pub(super) is_kept: bool,
 }
@@ -106,7 +107,7 @@ impl Entry {
 
     /// The session as it is shown to its owner.
     pub(super) fn to_json(&self) -> Value {
-        let About { session, owner, name, predicate, scope, opened_at, expires_in, is_kept } = &self.about;
+        let About { session, owner, name, predicate, scope, opened_at, expires_in, follow, is_kept } = &self.about;
         let feed = self.feed();
         let stats = feed.stats();
         json!({
@@ -116,6 +117,7 @@ impl Entry {
             "opened_by": owner,
             "predicate": predicate,
             "scope": scope,
+            "follow": follow,
             "opened_at": TimeText::new(*opened_at).as_str(),
             "expires_at": expires_in.and_then(|duration| opened_at.checked_add(duration)).map(|at| TimeText::new(at).as_str().to_owned()),
             "outlives_connection": is_kept,

@@ -68,6 +68,7 @@ fn entry(id: PublicId, session: &Session, stream: EventStream, life: Life) -> Ar
         scope: session.scope.as_ref().map(ToString::to_string),
         opened_at: SystemTime::now(),
         expires_in: session.expires_in,
+        follow: session.follow.to_string(),
         is_kept: life == Life::Kept,
     };
     let max_items = if about.is_kept { session.capacity.get() } else { 0 };

@@ -61,6 +61,7 @@ impl Query {
             max: self.number("max")?,
             rate: self.number("rate")?,
             sample: self.number("sample")?,
+            follow: text("follow"),
             name: text("name"),
             capacity: self.number("capacity")?,
         })

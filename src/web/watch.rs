@@ -20,7 +20,8 @@ use serde_json::json;
 use std::sync::Arc;
 
 /// What may be asked of a session, and of the stream.
-const PARAMETERS: [&str; 10] = ["q", "level", "for", "max", "rate", "sample", "name", "capacity", "format", "coverage"];
+const PARAMETERS: [&str; 11] =
+    ["q", "level", "for", "max", "rate", "sample", "follow", "name", "capacity", "format", "coverage"];
 
 pub(super) async fn watch(
     State(door): State<Arc<Inner>>,
