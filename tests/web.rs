@@ -17,3 +17,7 @@ mod keeping;
 mod mounting;
 #[path = "web/refusing.rs"]
 mod refusing;
+#[path = "web/events.rs"]
+mod events;
+#[path = "web/pressing.rs"]
+mod pressing;
