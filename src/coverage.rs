@@ -1,7 +1,8 @@
 //! Why a session sees nothing, or not all: what was found, said so that one can act on it.
 
+use crate::predicate::visible;
 use serde::{Deserialize, Serialize};
-use std::fmt;
+use std::fmt::{self, Write};
 
 /// What a session can and cannot see, at the moment it was asked for.
 ///
@@ -172,8 +173,30 @@ impl fmt::Display for Coverage {
     }
 }
 
+/// Names that a predicate has made up are shown like those of callsites, without what a terminal obeys.
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.write(&mut Visible(f))
+    }
+}
+
+impl fmt::Display for Note {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.write(&mut Visible(f))
+    }
+}
+
+/// Escapes what is hidden of all that is written to it.
+struct Visible<'a, 'f>(&'a mut fmt::Formatter<'f>);
+
+impl fmt::Write for Visible<'_, '_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.0.write_str(&visible(text))
+    }
+}
+
+impl Finding {
+    fn write(&self, f: &mut Visible<'_, '_>) -> fmt::Result {
         match self {
             Self::NotInstalled => f.write_str(
                 "nothing can match: the router's layer is in no subscriber; add `.with(router.layer())` to the registry",
@@ -223,12 +246,12 @@ impl fmt::Display for Finding {
     }
 }
 
-fn write_what(f: &mut fmt::Formatter<'_>, what: &str, level: &str, target: Option<&str>) -> fmt::Result {
+fn write_what(f: &mut Visible<'_, '_>, what: &str, level: &str, target: Option<&str>) -> fmt::Result {
     write!(f, "{what} at {level}")?;
     target.map_or(Ok(()), |target| write!(f, " of target `{target}`"))
 }
 
-fn write_withheld(f: &mut fmt::Formatter<'_>, level: &str, what: &str, target: Option<&str>) -> fmt::Result {
+fn write_withheld(f: &mut Visible<'_, '_>, level: &str, what: &str, target: Option<&str>) -> fmt::Result {
     write_what(f, what, level, target)?;
     f.write_str(" are withheld by a filter around the router's layer")?;
     if what == "spans" {
@@ -237,7 +260,7 @@ fn write_withheld(f: &mut fmt::Formatter<'_>, level: &str, what: &str, target: O
     f.write_str(": install `router.layer()` without `with_filter`")
 }
 
-fn write_too_verbose(f: &mut fmt::Formatter<'_>, [span, target, level, field]: [&str; 4]) -> fmt::Result {
+fn write_too_verbose(f: &mut Visible<'_, '_>, [span, target, level, field]: [&str; 4]) -> fmt::Result {
     write!(
         f,
         "spans `{span}` of target `{target}` declare `{field}` but are {level}: those that were opened while no session \
@@ -249,8 +272,8 @@ fn write_too_verbose(f: &mut fmt::Formatter<'_>, [span, target, level, field]: [
     Ok(())
 }
 
-impl fmt::Display for Note {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl Note {
+    fn write(&self, f: &mut Visible<'_, '_>) -> fmt::Result {
         match self {
             Self::Callsites { can_match, seen } => {
                 write!(f, "{can_match} of {seen} event callsites seen so far can match by level and target")

@@ -29,7 +29,7 @@
 //!
 //! - [`TapRouter`] is created once; its [`layer`](TapRouter::layer) goes beside the service's own layers.
 //! - [`Predicate`] says which events, built by calls or read from text, see [`predicate::syntax`]; [`Session`] how many of
-//!   them to keep and for how long.
+//!   them to keep and for how long, and what it [follows](Follow).
 //! - [`EventStream`] gives [`Item`]s: events, losses where they happened, the end. Its account is exact:
 //!   `matched = delivered + lost + buffered`.
 //! - An [`Item`]'s [`CapturedEvent`] has its own fields and those of its spans, as they were; `Display` is for people.

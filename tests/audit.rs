@@ -15,7 +15,7 @@ use tracing_subscriber::layer::{Context, Layer};
 use tracing_subscriber::prelude::*;
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::{fmt, registry};
-use tracing_tap::{Predicate, Session, TapRouter, TapRouterBuilder};
+use tracing_tap::{Follow, Predicate, Session, TapRouter, TapRouterBuilder};
 
 const AUDIT: &str = "tracing_tap::audit";
 const PREDICATE_OF_42: &str = "user = 42";
@@ -73,7 +73,8 @@ isolated! {
     fn a_session_is_told_when_it_opens_and_when_it_ends_with_all_there_is_to_know() {
         let (router, output) = install(TapRouter::builder());
         let session = user(42).scope(Predicate::eq("tenant", 7)).opened_by("ann").name("ticket 7")
-            .capacity(2).capacity_bytes(10_000).expires_in(Duration::from_millis(600_500)).max_events(100).max_rate(1_000).sample(1);
+            .capacity(2).capacity_bytes(10_000).expires_in(Duration::from_millis(600_500)).max_events(100).max_rate(1_000).sample(1)
+            .follow(Follow::Named("job\u{1B}".to_owned()));
         let mut stream = router.watch(session);
         for n in 0..5 {
             tracing::debug!(user = 42, tenant = 7, n, "event");
@@ -85,6 +86,7 @@ isolated! {
             "message": "session opened", "opener": "ann", "session": 1, "name": "ticket 7", "capacity": 2,
             "predicate": PREDICATE_OF_42, "scope": SCOPE_OF_7,
             "capacity_bytes": 10_000, "overflow": "drop_oldest", "expires_in_ms": 600_500, "max_events": 100, "max_rate": 1_000,
+            "follow": "named:job\\x1B",
         });
         assert_eq!(told[0], opened);
 

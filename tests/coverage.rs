@@ -8,7 +8,7 @@ use tracing::Subscriber;
 use tracing_subscriber::filter::{EnvFilter, LevelFilter, Targets, filter_fn};
 use tracing_subscriber::prelude::*;
 use tracing_subscriber::{Layer, Registry, fmt, registry};
-use tracing_tap::{Finding, Note, Predicate, TapRouter};
+use tracing_tap::{Finding, Follow, Note, Predicate, Session, TapRouter};
 
 fn user() -> Predicate {
     Predicate::eq("user", 42)
@@ -40,6 +40,20 @@ isolated! {
         assert!(words.contains("`capture_fields`"), "{words}");
         check_clear(&router, Predicate::eq("user", 1));
         check_clear(&router, Predicate::eq("shard", 7));
+    }
+
+    fn what_a_predicate_names_reaches_no_terminal_raw() {
+        let router = TapRouter::builder().deny_targets(["denied"]).redact_fields(["secret\u{202E}"]).build();
+        registry().with(router.layer()).init();
+        let odd = |name: &str| format!("{name}\u{1B}[2J\n\u{202E}");
+        let predicate = Predicate::target(odd("denied::")) & Predicate::eq(odd("user"), 42) & !Predicate::exists("secret\u{202E}");
+        let stream = router.watch(Session::new(predicate).follow(Follow::Named(odd("request"))));
+        let words = stream.coverage().to_string();
+        for shown in ["`denied::", "`user", "`request"] {
+            assert!(words.contains(&format!(r"{shown}\u{{1b}}[2J\n\u{{202e}}`")), "{words}");
+        }
+        assert!(words.contains(r"`secret\u{202e}`"), "{words}");
+        assert!(!words.contains(['\u{1B}', '\u{202E}']) && words.lines().all(|line| !line.is_empty()), "{words}");
     }
 
     fn a_router_whose_layer_is_in_no_subscriber_says_so_until_it_is() {

@@ -293,3 +293,32 @@ isolated! {
         assert!(findings[0].contains("spans `request`") && findings[0].contains("span_level(LevelFilter::DEBUG)"), "{findings:?}");
     }
 }
+
+#[track_caller]
+fn check_text(text: &str, expected: &Follow) {
+    assert_eq!((text.parse().as_ref(), &*expected.to_string()), (Ok(expected), text));
+}
+
+#[test]
+fn what_to_follow_is_read_from_what_it_prints() {
+    check_text("event", &Follow::Event);
+    check_text("span", &Follow::Span);
+    check_text("root", &Follow::Root);
+    check_text("named:request", &named("request"));
+    check_text("named:named: an odd one ", &named("named: an odd one "));
+}
+
+#[test]
+fn a_text_that_names_nothing_to_follow_is_shown_escaped_and_short_with_what_was_expected() {
+    let check = |text: &str, shown: &str| {
+        let error = text.parse::<Follow>().expect_err("it names nothing");
+        let expected = format!("follow `{shown}`: expected `event`, `span`, `root` or `named:` and the name of a span");
+        assert_eq!(error.to_string(), expected);
+    };
+    check("", "");
+    check("Root", "Root");
+    check("named:", "named:");
+    check("request", "request");
+    check("span\u{1B}[2J\u{202E}", r"span\u{1b}[2J\u{202e}");
+    check(&"x".repeat(1 << 20), &format!("{}…", "x".repeat(40)));
+}

@@ -4,6 +4,7 @@ mod support;
 
 use std::sync::{Arc, Barrier};
 use support::{events, messages};
+use tracing::level_filters::LevelFilter;
 use tracing_subscriber::prelude::*;
 use tracing_tap::{EventStream, Finding, Predicate, Session, TapRouter, TapRouterBuilder, WatchError};
 
@@ -110,6 +111,22 @@ isolated! {
         assert_eq!(listed[3].scope, Some(tenant(7) & tenant(8)));
     }
 
+    /// As it says of itself: nothing is known of a span that was not tracked when it was created.
+    fn a_scope_holds_for_spans_that_are_not_known_only_if_it_says_what_may_be_seen() {
+        let router = TapRouter::new();
+        // Somebody else wants DEBUG spans; the router does not, while no session is open.
+        let debug = tracing_subscriber::fmt::layer().with_writer(std::io::sink).with_filter(LevelFilter::DEBUG);
+        tracing_subscriber::registry().with(debug).with(router.layer()).init();
+        let theirs = tracing::debug_span!("job", tenant = 8);
+        let watch = |scope| router.watch(Session::new(Predicate::everything()).scope(scope));
+        let (mut only_7, mut all_but_8) = (watch(Predicate::eq("tenant", 7)), watch(Predicate::ne("tenant", 8)));
+        theirs.in_scope(|| tracing::info!("theirs"));
+        assert_eq!(messages(&mut only_7), [""; 0]);
+        assert_eq!(messages(&mut all_but_8), ["theirs"]);
+        tracing::debug_span!("job", tenant = 8).in_scope(|| tracing::info!("theirs, later"));
+        assert_eq!(messages(&mut all_but_8), [""; 0]);
+    }
+
     fn coverage_of_a_stream_takes_the_scope_into_account() {
         let router = install(TapRouter::builder().deny_targets(["secret"]));
         let stream = router.watch(Session::new(Predicate::everything()).scope(Predicate::eq("tennant", 7)));
@@ -162,6 +179,13 @@ isolated! {
         check_refused(&router, user(1), &mut other, words);
         assert_eq!(router.stats().refused_by.max_sessions_per_opener, 2);
         assert!(open(Some("ben")).is_ok(), "another's share is theirs");
+    }
+
+    fn an_empty_name_is_none() {
+        let router = install(TapRouter::builder().max_sessions_per_opener(1));
+        let mut other = router.try_watch(user(1)).expect("there is room for one");
+        let words = "open a session: 1 without a name are open, which is the limit `max_sessions_per_opener`";
+        check_refused(&router, user(2).opened_by(""), &mut other, words);
     }
 
     fn unless_told_otherwise_an_opener_has_eight_sessions_and_sixteen_are_unindexed() {

@@ -260,8 +260,10 @@ isolated! {
             alice.end().await;
             bob.end().await;
             assert_eq!(router.sessions().len(), 0);
+            // What was pushed while a stream was dropped is counted when its session is freed.
+            until("all sessions to be freed", || router.stats().events.buffered == 0).await;
             let events = router.stats().events;
-            assert_eq!((events.matched, events.buffered), (events.delivered + events.lost, 0));
+            assert_eq!(events.matched, events.delivered + events.lost);
             assert!(events.delivered > 0 && events.lost_closed > 0, "{events:?}");
         });
     }

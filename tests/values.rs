@@ -201,4 +201,23 @@ isolated! {
         check(&only(&mut stream), &[("type", "str a"), ("odd name", "i64 1"), ("dotted.name", "i64 2")]);
         assert_eq!(events(&mut by_type).len(), 1);
     }
+
+    fn fields_past_the_bound_are_tested_and_counted_but_not_kept() {
+        let router = TapRouter::builder().max_event_fields(2).build();
+        tracing_subscriber::registry().with(router.layer()).init();
+        let mut stream = router.watch(Predicate::eq("c", 3));
+        let evaluations = Evaluations::default();
+        tracing::info!(a = 1, b = 2, c = 3, d = ?evaluations, "the message comes first");
+        tracing::info!(a = 1, c = 3);
+        tracing::info!(a = 1, b = 2, c = 4);
+        let events = events(&mut stream);
+        let kept: Vec<_> = events.iter().map(|event| (event.fields().count(), event.omitted_fields())).collect();
+        assert_eq!(kept, [(2, 3), (2, 0)]);
+        assert_eq!(events[0].message(), "the message comes first");
+        let line = serde_json::to_value(&*events[0]).expect("an event can be written");
+        assert_eq!(line["omittedFields"], 3);
+        let read: CapturedEvent = serde_json::from_value(line).expect("and read");
+        assert_eq!(read.omitted_fields(), 3);
+        assert!(events[0].to_string().contains("\n  omitted_fields: 3"), "{}", events[0]);
+    }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
-use tracing_tap::{EventStream, Predicate, TapRouter};
+use tracing_tap::{EventStream, Follow, Predicate, Session, TapRouter};
 
 /// How often a reader that does not wait looks what is there.
 const LOOK_EVERY: Duration = Duration::from_micros(100);
@@ -89,6 +89,23 @@ pub(crate) fn records_elsewhere() -> f64 {
     install(Some(&router));
     let _stream = router.watch(Predicate::ge("status", 500));
     beside(record_every_microsecond, not_matching)
+}
+
+/// Another thread has a session follow 1,000 requests a second that fail.
+pub(crate) fn follows_elsewhere() -> f64 {
+    let router = TapRouter::new();
+    install(Some(&router));
+    let _stream = router.watch(Session::new(Predicate::ge("status", 500)).follow(Follow::Root));
+    beside(fail_every_millisecond, not_matching)
+}
+
+fn fail_every_millisecond(stop: &AtomicBool) {
+    let mut number: u64 = 0;
+    while !stop.load(Ordering::Relaxed) {
+        number += 1;
+        tracing::info_span!("request", number).in_scope(|| tracing::debug!(status = 500, "failed"));
+        thread::park_timeout(Duration::from_millis(1));
+    }
 }
 
 fn record_every_microsecond(stop: &AtomicBool) {

@@ -1,11 +1,13 @@
 //! The paths: what a producer does with no session open, with sessions about others, and with one about it.
 
-use crate::busy::{drained, paced_for_a_looking_reader, paced_for_a_waiting_reader, records_elsewhere};
+use crate::busy::{
+    drained, follows_elsewhere, paced_for_a_looking_reader, paced_for_a_waiting_reader, records_elsewhere,
+};
 use crate::operations::{
     disabled_event, enter_event_exit, enter_exit, four_fields, four_fields_two_spans, line, not_matching, own_field,
     printed_event, span_with_fields, span_without_fields, trace_span,
 };
-use crate::service::{bare, elsewhere, idle, json, limited, matching, sampled_in, silent};
+use crate::service::{bare, elsewhere, followed, idle, json, limited, matching, sampled_in, silent};
 use crate::sessions::{open_all, rebuild, watch, watch_and_close};
 use crate::table::{Path, path};
 use tracing_tap::{Format, Session, TapRouter};
@@ -40,6 +42,7 @@ pub(crate) const PATHS: &[Path] = &[
         IDLE,
     ),
     path("open: 1,000,000 records/s elsewhere", records_elsewhere, || elsewhere(1, not_matching), "no records"),
+    path("open: 1,000 follow hits/s elsewhere", follows_elsewhere, || elsewhere(1, not_matching), "no hits"),
     path("matching: 4 fields, 2 spans", || matching(1, four_fields_two_spans), four_fields_as_json, JSON),
     path("matching, while another core drains", drained, four_fields_as_json, JSON),
     path(
@@ -50,6 +53,7 @@ pub(crate) const PATHS: &[Path] = &[
     ),
     path("matching, a rate", || limited(rate, four_fields_two_spans), matching_without_limits, SAME),
     path("matching, sampled in", || sampled_in(four_fields), matching_without_limits, SAME),
+    path("matching, followed", || followed(four_fields), matching_without_limits, SAME),
     path(
         "matching, withheld by a rate",
         || limited(rate_of_none, four_fields_two_spans),

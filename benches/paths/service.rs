@@ -7,7 +7,7 @@ use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
 use tracing_subscriber::prelude::*;
-use tracing_tap::{EventStream, Predicate, Session, TapRouter};
+use tracing_tap::{EventStream, Follow, Predicate, Session, TapRouter};
 
 /// Under valgrind, opening more would take longer than all the rest.
 const MOST_SESSIONS_COUNTED: usize = 1_000;
@@ -89,6 +89,17 @@ pub(crate) fn sampled_in(event: fn()) -> f64 {
                 let shows_request = stream.drain().count() > 0;
                 shows_request.then_some(stream)
             });
+        nanoseconds(event)
+    })
+}
+
+/// With a session open that follows, in a request that an event has matched.
+pub(crate) fn followed(event: fn()) -> f64 {
+    let router = TapRouter::new();
+    install(Some(&router));
+    let _stream = router.watch(Session::new(Predicate::ge("status", 500)).follow(Follow::Root));
+    in_two_spans(|| {
+        tracing::debug!(status = 500, "failed");
         nanoseconds(event)
     })
 }

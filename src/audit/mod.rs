@@ -16,8 +16,8 @@
 //! | `reader closed` | `opener`, `session`, `reason`: `stalled` |
 //!
 //! The fields of the session: `opener`, `session` (its number; a refused one has none), `name`, `predicate`, `scope`,
-//! and its limits `capacity`, `capacity_bytes`, `overflow`, `expires_in_ms`, `max_events`, `max_rate`, `sample`. What was
-//! not given is absent.
+//! and its limits `capacity`, `capacity_bytes`, `overflow`, `expires_in_ms`, `max_events`, `max_rate`, `sample`,
+//! and `follow`, which widens it, in its text form. What was not given is absent.
 
 #[cfg(feature = "web")]
 mod door;
@@ -32,7 +32,7 @@ use crate::guard::run_user_code;
 use crate::queue::Overflow;
 use crate::render::shown::{shown_expression, shown_name};
 use crate::session::open::OpenSession;
-use crate::session::{EndReason, Session, SessionStats};
+use crate::session::{EndReason, Follow, Session, SessionStats};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -128,6 +128,7 @@ impl SessionAudit {
             max_events = self.session.max_events,
             max_rate = self.session.max_rate,
             sample = self.sample(),
+            follow = self.follow(),
             "session opened"
         );
     }
@@ -146,6 +147,7 @@ impl SessionAudit {
             max_events = self.session.max_events,
             max_rate = self.session.max_rate,
             sample = self.sample(),
+            follow = self.follow(),
             reason,
             error,
             suppressed,
@@ -168,6 +170,7 @@ impl SessionAudit {
             max_events = self.session.max_events,
             max_rate = self.session.max_rate,
             sample = self.sample(),
+            follow = self.follow(),
             reason = end.reason.word(),
             duration_ms = milliseconds(end.lasted),
             matched = stats.matched,
@@ -188,6 +191,12 @@ impl SessionAudit {
     /// One in how many, where it is not each.
     fn sample(&self) -> Option<u32> {
         Some(self.session.sample).filter(|sample| *sample > 1)
+    }
+
+    /// What else belongs to it, where anything does.
+    fn follow(&self) -> Option<String> {
+        let follow = Some(&self.session.follow).filter(|follow| **follow != Follow::Event)?;
+        Some(shown_name(&follow.to_string(), MAX_TEXT_BYTES))
     }
 
     fn opener(&self) -> Option<String> {

@@ -16,13 +16,14 @@ pub(crate) struct Parts {
     pub(crate) thread: Option<Arc<str>>,
     pub(crate) fields: Fields,
     pub(crate) spans: Arc<[Arc<CapturedSpan>]>,
+    pub(crate) omitted_fields: u32,
 }
 
 impl From<Parts> for CapturedEvent {
     fn from(parts: Parts) -> Self {
-        let Parts { time, level, target, file, line, thread, fields, spans } = parts;
+        let Parts { time, level, target, file, line, thread, fields, spans, omitted_fields } = parts;
         let name = "event src/hub.rs:214".into();
         let told = Told { level, target, name, file, line, module_path: Some("chat::hub".into()) };
-        Self { time, thread, ..Self::new(Origin::Told(Box::new(told)), fields, spans) }
+        Self { time, thread, omitted_fields, ..Self::new(Origin::Told(Box::new(told)), fields, spans) }
     }
 }

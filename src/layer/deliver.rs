@@ -3,10 +3,10 @@
 use super::capture::capture;
 use super::instance::Instance;
 use super::matching::{Admitted, Incoming};
-use crate::event::CapturedEvent;
-use crate::session::buffer::Prepared;
+use crate::session::buffer::Place;
 use crate::session::open::{self, OpenSession};
 use crate::session::scope::CapturedSpans;
+use smallvec::SmallVec;
 use std::sync::Arc;
 
 impl Instance {
@@ -15,19 +15,17 @@ impl Instance {
         let Incoming { event, facts, shared, .. } = *incoming;
         let Some((first, others)) = admitted.split_first() else { return };
         let buffer = first.buffer_to_fill();
-        match buffer.prepare() {
-            Prepared::For { spare, room } => {
-                let captured = capture(event, facts, spans, &shared.config, spare);
-                let bytes = captured.held_bytes();
-                push_to_all(others, &captured, bytes);
-                buffer.push(captured, bytes, room);
-            }
-            Prepared::Lost if others.is_empty() => {}
-            Prepared::Lost => {
-                let captured = capture(event, facts, spans, &shared.config, None);
-                push_to_all(others, &captured, captured.held_bytes());
-            }
+        // The first one's place is made last: what an earlier event left in all of their rings is then its alone, and
+        // this one may be written over it.
+        let mut places = Places::new();
+        others.iter().for_each(|other| places.push(make_place(other)));
+        let (place, displaced) = buffer.make_place();
+        let captured = capture(event, facts, spans, &shared.config, buffer.spare(displaced));
+        let bytes = captured.held_bytes();
+        for (other, place) in others.iter().zip(places) {
+            other.buffer_to_fill().push(Arc::clone(&captured), bytes, place);
         }
+        buffer.push(captured, bytes, place);
         self.tell_of_push(admitted);
     }
 
@@ -40,8 +38,13 @@ impl Instance {
     }
 }
 
-fn push_to_all(others: &[Arc<OpenSession>], captured: &Arc<CapturedEvent>, bytes: usize) {
-    for other in others {
-        other.buffer_to_fill().push_shared(Arc::clone(captured), bytes);
+type Places = SmallVec<[Place; 7]>;
+
+fn make_place(session: &OpenSession) -> Place {
+    let buffer = session.buffer_to_fill();
+    let (place, displaced) = buffer.make_place();
+    if let Some(displaced) = displaced {
+        buffer.recycle(displaced);
     }
+    place
 }

@@ -168,8 +168,8 @@ impl Instance {
         {
             Callsites::note_parent(word, attributes.is_contextual());
         }
-        if !config.keeps_fields_of(metadata) || !config.always_tracks(metadata) && !(epoch != 0 && self.wants(metadata))
-        {
+        let is_tracked = || config.always_tracks(metadata) || epoch != 0 && self.wants(metadata);
+        if !config.keeps_fields_of(metadata) || !is_tracked() {
             return;
         }
         // A span made by code that formats a value for us is not kept: it may be the very value that is formatted.

@@ -161,9 +161,13 @@ impl Span {
         lock(&self.decided).scope.as_ref().and_then(look)
     }
 
-    /// Forgets what was decided for this span.
+    /// Forgets what was decided for this span, and who followed it and has ended. A session that was opened meanwhile
+    /// may follow it already.
     pub(crate) fn clear_decided(&self) {
-        let forgotten = std::mem::take(&mut *lock(&self.decided));
+        let mut decided = lock(&self.decided);
+        let forgotten = decided.scope.take();
+        decided.followers.retain(Follower::is_open);
+        drop(decided);
         drop(forgotten);
     }
 
@@ -200,7 +204,7 @@ impl Span {
 
 impl Follower {
     fn is_open(&self) -> bool {
-        self.session.strong_count() > 0
+        self.session.upgrade().is_some_and(|session| session.ended().is_none())
     }
 
     fn is(&self, session: &Arc<OpenSession>) -> bool {

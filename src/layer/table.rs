@@ -62,10 +62,12 @@ impl Spans {
     #[inline]
     pub(super) fn insert_new(&self, id: &span::Id, metadata: &'static Metadata<'static>, fields: Fields) {
         let id = id.into_u64();
-        match self.slot_to_fill(id).and_then(Slot::vacant) {
+        match self.slot_to_fill(id).and_then(|slot| slot.free_for(id)) {
             Some((slot, mut entry)) => {
-                *entry = Entry::New { metadata, fields };
+                let stale = std::mem::replace(&mut *entry, Entry::New { metadata, fields });
                 slot.set_id(id);
+                drop(entry);
+                drop(stale);
             }
             None => self.insert_other(id, Arc::new(Span::new(id, metadata, fields, true))),
         }
@@ -194,11 +196,12 @@ fn place(id: u64) -> (usize, usize, usize) {
 }
 
 impl Slot {
-    /// The entry to write, if there is none yet.
+    /// The entry to write for a new span: where there is none yet, or one that a closed span with its id left behind,
+    /// as where somebody came upon that span while it closed.
     #[inline]
-    fn vacant(&self) -> Option<(&Self, MutexGuard<'_, Entry>)> {
+    fn free_for(&self, id: u64) -> Option<(&Self, MutexGuard<'_, Entry>)> {
         let entry = self.lock();
-        matches!(*entry, Entry::Vacant).then_some((self, entry))
+        (matches!(*entry, Entry::Vacant) || self.is_of(id)).then_some((self, entry))
     }
 
     /// Keeps a span unless its like is there, and returns the one that is; hands it back where the slot is another's.
@@ -315,5 +318,23 @@ impl Default for Chunk {
 impl fmt::Debug for Spans {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Spans").finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_new_span_takes_the_place_of_one_with_its_id_that_was_not_removed() {
+        let span = tracing::subscriber::with_default(tracing_subscriber::registry(), || tracing::info_span!("span"));
+        let metadata = span.metadata().unwrap();
+        let (spans, id) = (Spans::default(), span::Id::from_u64(7));
+        let stale = spans.insert_if_unknown(Arc::new(Span::new(7, metadata, Fields::default(), true)));
+        spans.insert_new(&id, metadata, Fields::default());
+        let found = spans.get(&id).unwrap();
+        assert!(!Arc::ptr_eq(&found, &stale), "it would have another's fields and ancestors");
+        spans.remove(&id);
+        assert!(spans.get(&id).is_none() && spans.known().is_empty(), "closed, it is gone");
     }
 }

@@ -26,30 +26,40 @@ impl Instance {
         S: Subscriber + for<'lookup> LookupSpan<'lookup>,
     {
         let epoch = self.epoch();
-        if guard::is_plain() && (epoch == 0 || self.knows_to_veto(metadata, epoch)) {
-            return epoch == 0;
+        if guard::is_plain() {
+            if epoch == 0 {
+                return true;
+            }
+            if let Some(answer) = self.known_answer(metadata, epoch) {
+                return answer;
+            }
         }
         self.enabled_after_a_look(metadata, epoch, context)
     }
 
-    /// Whether what the thread and the callsite's word say is enough for a veto: most events end here.
+    /// The answer, where what the thread and the callsite's word say is enough for one: most events end here.
     #[inline]
-    fn knows_to_veto(&self, metadata: &Metadata<'_>, epoch: u64) -> bool {
-        let Some(word) = self.callsites.word(key_of(metadata)) else { return false };
+    fn known_answer(&self, metadata: &Metadata<'_>, epoch: u64) -> Option<bool> {
+        let key = key_of(metadata);
         // Acquire pairs with the forgetting in `Callsites::register`: a filter that was changed and has made
         // `tracing` ask anew is obeyed from that moment.
-        let word = word.load(Ordering::Acquire);
+        let word = self.callsites.word(key)?.load(Ordering::Acquire);
         let verbosity = verbosity_of(*metadata.level());
         thread::with(|state| {
             let decision = state.decision.get();
-            let vetoed = state.decided_in.get() == epoch
-                && self.trees.deciding(decision.tree) == decision.records
-                && word == decision.vetoable
-                && verbosity > decision.verbosity;
-            if vetoed {
-                state.asked.set(0);
+            if state.decided_in.get() != epoch || self.trees.deciding(decision.tree) != decision.records {
+                return None;
             }
-            vetoed
+            if word == decision.vetoable && verbosity > decision.verbosity {
+                state.asked.set(0);
+                return Some(false);
+            }
+            // A word that was judged under other keys may become vetoable.
+            let is_judged = word >> 32 == decision.vetoable >> 32;
+            is_judged.then(|| {
+                state.asked.set(key);
+                true
+            })
         })
     }
 
@@ -72,7 +82,7 @@ impl Instance {
             if word.load(Ordering::Relaxed) >> 32 != decision.vetoable >> 32 {
                 self.judge(word, decision, metadata);
             }
-            if self.knows_to_veto(metadata, epoch) {
+            if self.known_answer(metadata, epoch) == Some(false) {
                 return false;
             }
         }

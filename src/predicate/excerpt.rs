@@ -59,7 +59,7 @@ impl fmt::Display for Excerpt {
 }
 
 /// A piece of a text for within a sentence: short, on one line, without anything hidden.
-pub(super) fn shown(text: &str) -> String {
+pub(crate) fn shown(text: &str) -> String {
     first_characters(text, MAX_QUOTED)
 }
 
@@ -80,7 +80,7 @@ fn last_characters(text: &str) -> String {
 }
 
 /// A text in which what is hidden is shown as an escape.
-pub(super) fn visible(text: &str) -> String {
+pub(crate) fn visible(text: &str) -> String {
     let escaped =
         |character: char| if is_hidden(character) { character.escape_default().to_string() } else { character.into() };
     text.chars().map(escaped).collect()

@@ -22,6 +22,7 @@ pub use keys::Keys;
 pub(crate) use crate::event::plain_name;
 pub(crate) use bits::Bits;
 pub(crate) use compiled::Compiled;
+pub(crate) use excerpt::{shown, visible};
 pub(crate) use expression::Node;
 pub(crate) use field::{Check, FieldTest, Relation};
 pub(crate) use reach::{Reach, reach_admits};

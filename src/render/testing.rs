@@ -66,6 +66,7 @@ pub(crate) fn example_parts() -> Parts {
             span("message", fields([("kind", "subscribe".into())])),
             span("flush", Fields::default()),
         ]),
+        omitted_fields: 0,
     }
 }
 
@@ -117,13 +118,13 @@ pub(super) fn any_value() -> impl Strategy<Value = Value> {
 /// Items of every kind, events at any time among them.
 pub(crate) fn any_item() -> impl Strategy<Value = Item> {
     let nanoseconds = (-40_000_000_000_000_000_000..400_000_000_000_000_000_000_i128, 0..100_u32);
-    let event = (any_parts(), any_level(), nanoseconds, proptest::option::of(any_text()), any::<(u64, u64)>());
+    let event = (any_parts(), any_level(), nanoseconds, proptest::option::of(any_text()), any::<(u64, u64, bool)>());
     prop_oneof![
-        8 => event.prop_map(|(event, level, (nanoseconds, shift), thread, (session, sequence))| Item::Event {
+        8 => event.prop_map(|(event, level, (nanoseconds, shift), thread, (session, sequence, omits))| Item::Event {
             session: SessionId(session),
             sequence,
             event: Arc::new(CapturedEvent::from(Parts {
-                time: time_of(nanoseconds >> shift), level, thread: thread.map(Arc::from), ..event
+                time: time_of(nanoseconds >> shift), level, thread: thread.map(Arc::from), omitted_fields: if omits { session as u32 } else { 0 }, ..event
             })),
         }),
         1 => (any::<u64>(), select(vec![LossReason::Overflow, LossReason::Closed, LossReason::Rate, LossReason::Sampling]))

@@ -197,11 +197,17 @@ impl Core {
             return None;
         }
         let mut closed = None;
-        self.publish(&mut state, |registry| closed = registry.close(id));
+        self.publish(&mut state, |registry| {
+            closed = registry.close(id);
+            // Before the epoch moves: a scope that is decided in the new one must not go on following for it.
+            if let Some(session) = &closed {
+                session.mark_ended(reason);
+            }
+        });
         let session = closed?;
         state.closed.push(Arc::downgrade(&session));
         drop(state);
-        session.end(reason);
+        session.wake_reader();
         // Its last event may have ended it before.
         let reason = session.ended().unwrap_or(reason);
         self.health.count_end(reason);

@@ -78,4 +78,43 @@ mod tests {
         assert_eq!(told(0), []);
         assert!(matches!(&told(90)[..], [Note::FollowedForLong { span, seconds: 90 }] if span == "main"));
     }
+
+    /// Else a scope that is decided in between would go on following it.
+    #[test]
+    fn whoever_sees_the_epoch_in_which_a_session_is_closed_sees_that_it_has_ended() {
+        let router = TapRouter::new();
+        let _default = tracing_subscriber::registry().with(router.layer()).set_default();
+        let instance = router.instance();
+        for round in 0..200 {
+            let stream = router.watch(Predicate::eq("user", 42));
+            let (before, session) = (instance.epoch(), stream.session());
+            let deadline = Instant::now() + Duration::from_secs(20);
+            std::thread::scope(|scope| {
+                scope.spawn(|| {
+                    while instance.epoch() == before {
+                        assert!(Instant::now() < deadline, "the epoch does not move");
+                    }
+                    assert!(session.ended().is_some(), "round {round}");
+                });
+                router.close(stream.id());
+            });
+        }
+    }
+
+    #[test]
+    fn a_router_that_goes_to_rest_late_forgets_nothing_of_a_session_that_has_come_meanwhile() {
+        let router = TapRouter::new();
+        let _default = tracing_subscriber::registry().with(router.layer()).set_default();
+        let failing = || Session::new(Predicate::ge("status", 500)).follow(Follow::Root);
+        let (ended, mut stream) = (router.watch(failing()), router.watch(failing()));
+        let request = tracing::info_span!("request", path = "/a");
+        request.in_scope(|| tracing::info!(status = 500, "failed"));
+        router.close(ended.id());
+        // As the last step of a pass that found no session open, just before this one was.
+        router.instance().clear_scopes();
+        request.in_scope(|| tracing::info!("after"));
+        let messages: Vec<_> = stream.drain().filter_map(crate::Item::into_event).collect();
+        assert_eq!(messages.iter().map(|event| event.message()).collect::<Vec<_>>(), ["failed", "after"]);
+        assert!(long_followed(&router.instance(), ended.session(), Instant::now(), Duration::ZERO).is_empty());
+    }
 }

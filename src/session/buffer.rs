@@ -11,13 +11,15 @@ const MAX_SPARE_EVENTS: usize = 256;
 /// A larger event is freed rather than kept.
 const MAX_SPARE_EVENT_BYTES: usize = 4 << 10;
 
-/// What a session has ready for an event that it admitted.
+/// Where an event that a session admitted will be put.
 #[derive(Debug)]
-pub(crate) enum Prepared {
-    /// The memory of an event that nobody needs any more, and room in the ring, as far as they were to be had.
-    For { spare: Option<Arc<CapturedEvent>>, room: Option<Room> },
-    /// There was no room, and the event is counted as lost already.
-    Lost,
+pub(crate) enum Place {
+    /// Where the push finds room, as there seems to be.
+    Any,
+    /// Where another event was displaced.
+    Made(Room),
+    /// Nowhere: there was no room, and the event is counted as lost already.
+    Nowhere,
 }
 
 /// The ring of a session, and the events it is done with.
@@ -35,37 +37,28 @@ impl Buffer {
         Self { ring, spare: ArrayQueue::new(MAX_SPARE_EVENTS) }
     }
 
-    /// Makes ready for an event that is about to be captured.
-    pub(crate) fn prepare(&self) -> Prepared {
+    /// Makes a place for an event that is about to be captured. Returns what was displaced for it.
+    pub(crate) fn make_place(&self) -> (Place, Option<Arc<CapturedEvent>>) {
         match self.ring.make_room() {
-            Made::Nothing => Prepared::For { spare: self.spare.pop(), room: None },
-            Made::Room { oldest, room } => {
-                let spare = is_spare(&oldest).then_some(oldest);
-                Prepared::For { spare: spare.or_else(|| self.spare.pop()), room: Some(room) }
-            }
-            Made::Loss => Prepared::Lost,
+            Made::Nothing => (Place::Any, None),
+            Made::Room { oldest, room } => (Place::Made(room), Some(oldest)),
+            Made::Loss => (Place::Nowhere, None),
         }
     }
 
-    /// Takes an event in, where room was made for it or where it finds some.
-    pub(crate) fn push(&self, event: Arc<CapturedEvent>, bytes: usize, room: Option<Room>) {
-        let dropped = match room {
-            Some(room) => self.ring.push_into(room, event, bytes),
-            None => self.ring.push(event, bytes),
+    /// An event to write over: what was displaced, if nobody else holds it, or else one that was read.
+    pub(crate) fn spare(&self, displaced: Option<Arc<CapturedEvent>>) -> Option<Arc<CapturedEvent>> {
+        displaced.filter(is_spare).or_else(|| self.spare.pop())
+    }
+
+    /// Puts an event into its place.
+    pub(crate) fn push(&self, event: Arc<CapturedEvent>, bytes: usize, place: Place) {
+        let dropped = match place {
+            Place::Made(room) => self.ring.push_into(room, event, bytes),
+            Place::Any => self.ring.push(event, bytes),
+            Place::Nowhere => return,
         };
         dropped.into_iter().for_each(|dropped| self.recycle(dropped));
-    }
-
-    /// Takes an event in that was captured for another session.
-    pub(crate) fn push_shared(&self, event: Arc<CapturedEvent>, bytes: usize) {
-        match self.ring.make_room() {
-            Made::Nothing => self.push(event, bytes, None),
-            Made::Room { oldest, room } => {
-                self.recycle(oldest);
-                self.push(event, bytes, Some(room));
-            }
-            Made::Loss => drop(event),
-        }
     }
 
     pub(crate) fn pop(&self) -> Popped<Arc<CapturedEvent>> {

@@ -1,5 +1,6 @@
 //! What else belongs to a session once an event has matched it.
 
+use crate::predicate::shown;
 use std::fmt;
 use std::str::FromStr;
 
@@ -35,7 +36,7 @@ pub enum Follow {
     Named(String),
 }
 
-/// A text that names nothing to follow.
+/// A text that names nothing to follow. `Display` shows it escaped and cut.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FollowError(String);
 
@@ -68,7 +69,8 @@ impl FromStr for Follow {
 
 impl fmt::Display for FollowError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "follow {:?}: expected `event`, `span`, `root` or `named:` and the name of a span", self.0)
+        let found = shown(&self.0);
+        write!(f, "follow `{found}`: expected `event`, `span`, `root` or `named:` and the name of a span")
     }
 }
 

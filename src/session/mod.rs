@@ -116,6 +116,11 @@ impl Session {
     ///
     /// It is for whoever opens sessions on behalf of others, and is shown and audited apart from their predicate.
     ///
+    /// Say what may be seen, not what may not: a test of a field is false where the field is not known, as of a span that
+    /// was not [tracked](crate::TapRouterBuilder::span_level) when it was created, and `tenant != 8` is then true of
+    /// tenant 8. What nobody may see is for [`deny_targets`](crate::TapRouterBuilder::deny_targets) and
+    /// [`redact_fields`](crate::TapRouterBuilder::redact_fields).
+    ///
     /// ```
     /// use tracing_subscriber::prelude::*;
     /// use tracing_tap::{Item, Predicate, Session, TapRouter};
@@ -169,10 +174,10 @@ impl Session {
         self
     }
 
-    /// Says who opens the session.
+    /// Says who opens the session. An empty name is none; names that differ at all, be it by a space, are two.
     #[must_use]
     pub fn opened_by(mut self, opener: impl Into<String>) -> Self {
-        self.opened_by = Some(opener.into());
+        self.opened_by = Some(opener.into()).filter(|opener| !opener.is_empty());
         self
     }
 

@@ -14,7 +14,7 @@ use crate::queue::wait::ReaderWait;
 use crossbeam_utils::CachePadded;
 use once_cell::race::OnceBox;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::task::Waker;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -38,9 +38,16 @@ pub(crate) struct OpenSession {
     /// 0 while open, then the reason.
     ended: AtomicU8,
     pub(crate) reader: ReaderWait,
-    /// Written by the reader alone.
-    pub(crate) delivered: CachePadded<AtomicU64>,
-    pub(crate) closed_unread: AtomicU64,
+    read: CachePadded<Read>,
+    closed_unread: AtomicU64,
+}
+
+/// What the reader has taken out. Written by the reader alone, apart from what producers read.
+#[derive(Debug, Default)]
+struct Read {
+    delivered: AtomicU64,
+    /// Whether there is an event that waits behind the loss before it.
+    is_holding: AtomicBool,
 }
 
 impl OpenSession {
@@ -61,7 +68,7 @@ impl OpenSession {
             buffer: OnceBox::new(),
             ended: AtomicU8::new(0),
             reader: ReaderWait::default(),
-            delivered: CachePadded::default(),
+            read: CachePadded::default(),
             closed_unread: AtomicU64::new(0),
         }
     }
@@ -110,11 +117,21 @@ impl OpenSession {
 
     /// Ends the session, unless it has ended before; its reader learns of it after what is still in the ring.
     pub(crate) fn end(&self, reason: EndReason) -> bool {
-        let first = self.ended.compare_exchange(0, reason.code(), Ordering::AcqRel, Ordering::Acquire).is_ok();
+        let first = self.mark_ended(reason);
         if first {
-            wake(&self.reader);
+            self.wake_reader();
         }
         first
+    }
+
+    /// The same where the caller holds a lock: the reader is to be woken afterwards.
+    pub(crate) fn mark_ended(&self, reason: EndReason) -> bool {
+        self.ended.compare_exchange(0, reason.code(), Ordering::AcqRel, Ordering::Acquire).is_ok()
+    }
+
+    /// Makes a reader that waits look again.
+    pub(crate) fn wake_reader(&self) {
+        wake(&self.reader);
     }
 
     /// What sampling says of all events below a root, or of those outside any span.
@@ -161,15 +178,34 @@ impl OpenSession {
         self.limits.max_events == Some(0)
     }
 
-    /// Whether every event that was admitted under a limit of their number has its place.
+    /// Whether every event that was admitted under a limit of their number was read or lost.
+    ///
+    /// Not before all is read: a producer that displaces the oldest counts it as lost while it is still buffered, and
+    /// for that moment stands for two, itself and the event it is about to push.
     pub(crate) fn has_placed_all(&self) -> bool {
-        self.limits.max_events.is_none_or(|max_events| self.stats().admitted() >= max_events)
+        let Some(max_events) = self.limits.max_events else { return true };
+        let stats = self.stats();
+        stats.buffered == 0 && stats.admitted() >= max_events
     }
 
-    /// Undoes the delivery of an event that its reader never got.
-    pub(crate) fn take_back_delivered(&self) {
-        self.delivered.fetch_sub(1, Ordering::Relaxed);
-        self.closed_unread.fetch_add(1, Ordering::Relaxed);
+    /// Counts an event that its reader gets.
+    pub(crate) fn count_delivered(&self) {
+        self.read.is_holding.store(false, Ordering::Relaxed);
+        // Release pairs with the Acquire in `stats`: who counts it here does not count it as held or buffered.
+        self.read.delivered.fetch_add(1, Ordering::Release);
+    }
+
+    /// Notes that the reader has taken an event out that it cannot give yet.
+    pub(crate) fn hold(&self) {
+        // Relaxed: seen late, the event is missing for a moment.
+        self.read.is_holding.store(true, Ordering::Relaxed);
+    }
+
+    /// Counts an event that its reader held and will never get.
+    pub(crate) fn lose_held(&self) {
+        self.read.is_holding.store(false, Ordering::Relaxed);
+        // Release: as where it is delivered.
+        self.closed_unread.fetch_add(1, Ordering::Release);
     }
 
     fn new_buffer(&self) -> Buffer {
@@ -198,9 +234,10 @@ impl OpenSession {
 
     pub(crate) fn stats(&self) -> SessionStats {
         // Delivered before buffered: an event read in between is then missing for a moment, never counted twice.
-        let delivered = self.delivered.load(Ordering::Acquire);
-        let lost_closed = self.closed_unread.load(Ordering::Relaxed);
-        let (lost_overflow, buffered) = self.buffer().map_or((0, 0), |buffer| (buffer.lost(), buffer.len() as u64));
+        let delivered = self.read.delivered.load(Ordering::Acquire);
+        let lost_closed = self.closed_unread.load(Ordering::Acquire);
+        let held = u64::from(self.read.is_holding.load(Ordering::Relaxed));
+        let (lost_overflow, in_ring) = self.buffer().map_or((0, 0), |buffer| (buffer.lost(), buffer.len() as u64));
         let withheld = self.withholder().map(Withholder::withheld).unwrap_or_default();
         let parts = SessionStats {
             delivered,
@@ -208,7 +245,7 @@ impl OpenSession {
             lost_closed,
             lost_rate: withheld.by_rate,
             lost_sampling: withheld.by_sampling,
-            buffered,
+            buffered: held + in_ring,
             ..SessionStats::default()
         };
         parts.summed()

@@ -36,7 +36,6 @@ use linger::Linger;
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 use withheld::Announcer;
@@ -57,7 +56,7 @@ use withheld::Announcer;
 pub struct EventStream {
     session: Option<Arc<OpenSession>>,
     home: Arc<dyn Home>,
-    /// An event that was popped and waits behind the loss announced before it. Counted as delivered.
+    /// An event that was popped and waits behind the loss announced before it. Counted as buffered.
     held: Option<Arc<CapturedEvent>>,
     /// The event that was given last. Once its receiver is done with it, its memory goes back to the producers.
     last: Option<Arc<CapturedEvent>>,
@@ -218,17 +217,14 @@ impl EventStream {
         }
         let ended = self.ended();
         match self.session().buffer().map_or(Popped::Empty { lost: 0 }, |buffer| buffer.pop()) {
-            Popped::Item { item, lost } => {
-                // Only the reader writes this; others may read it late, as `SessionStats` says.
-                self.session().delivered.fetch_add(1, Ordering::Release);
-                match self.announce(lost) {
-                    Some(loss) => {
-                        self.held = Some(item);
-                        Some(loss)
-                    }
-                    None => Some(self.number(item)),
+            Popped::Item { item, lost } => match self.announce(lost) {
+                Some(loss) => {
+                    self.session().hold();
+                    self.held = Some(item);
+                    Some(loss)
                 }
-            }
+                None => Some(self.number(item)),
+            },
             Popped::Empty { lost } => self.announce(lost).or_else(|| self.end(ended?)),
         }
     }
@@ -240,6 +236,7 @@ impl EventStream {
     }
 
     fn number(&mut self, event: Arc<CapturedEvent>) -> Item {
+        self.session().count_delivered();
         let sequence = self.sequence;
         self.sequence += 1;
         self.linger = Linger::HasRead;
@@ -287,7 +284,7 @@ impl Drop for EventStream {
     fn drop(&mut self) {
         let Some(session) = self.session.take() else { return };
         if self.held.take().is_some() {
-            session.take_back_delivered();
+            session.lose_held();
         }
         self.home.close(session);
     }

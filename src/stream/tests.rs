@@ -1,4 +1,5 @@
 use super::*;
+use crate::predicate::Predicate;
 use crate::queue::budget::Budget;
 use crate::session::Session;
 use crate::session::admission::Admission;

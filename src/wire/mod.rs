@@ -18,8 +18,9 @@
 //! | `span` | object | in spans | the innermost [span](#spans), once more |
 //! | `spans` | array | in spans | all [spans](#spans) of the event's scope, root first |
 //! | `threadName` | string | if known | the thread's name, or `ThreadId(7)` of one without |
+//! | `omittedFields` | integer | if any | how many fields past `max_event_fields` were not kept |
 //!
-//! The keys from `timestamp` on are exactly those of `tracing_subscriber::fmt().json()` with everything switched on
+//! The keys from `timestamp` to `threadName` are exactly those of `tracing_subscriber::fmt().json()` with everything switched on
 //! (0.3.23), and [`CapturedEvent`](crate::CapturedEvent) on its own has just these, so what reads the one reads the
 //! other.
 //!

@@ -41,6 +41,8 @@ enum Documented {
         spans: Option<Vec<DocumentedSpan>>,
         #[serde(rename = "threadName")]
         thread_name: Option<String>,
+        #[serde(rename = "omittedFields")]
+        omitted_fields: Option<u32>,
     },
     Lost {
         count: u64,

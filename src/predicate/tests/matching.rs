@@ -24,6 +24,7 @@ fn parts<const N: usize>(values: [(&'static str, Value); N]) -> Parts {
         thread: None,
         fields: fields(values),
         spans: Arc::new([]),
+        omitted_fields: 0,
     }
 }
 
