@@ -51,7 +51,7 @@ type Answer = Pin<Box<dyn Future<Output = Result<Asker, Denied>> + Send>>;
 type Hook = Arc<dyn Fn(AuthRequest) -> Answer + Send + Sync>;
 
 /// A request as the hook of [`Auth::check`] sees it: all but its body.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct AuthRequest {
     method: Method,
     uri: Uri,
@@ -356,6 +356,14 @@ impl fmt::Display for AuthError {
 }
 
 impl std::error::Error for AuthError {}
+
+impl fmt::Debug for AuthRequest {
+    /// Without the headers, which may hold secrets.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = f.debug_struct("AuthRequest");
+        shown.field("method", &self.method).field("path", &self.uri.path()).finish_non_exhaustive()
+    }
+}
 
 impl fmt::Debug for Auth {
     /// Without the token.

@@ -65,6 +65,8 @@ struct Sent {
 pub(super) struct Backlog {
     pub(super) reader: u64,
     pub(super) items: VecDeque<(Position, Item)>,
+    /// The reader before, to be woken without the lock.
+    pub(super) superseded: Option<Waker>,
 }
 
 impl Feed {
@@ -91,20 +93,18 @@ impl Feed {
         if self.has_ended && items.is_empty() {
             return None;
         }
-        self.dismiss(Farewell::Superseded);
+        let superseded = self.dismiss(Farewell::Superseded);
         self.alone_since = None;
-        Some(Backlog { reader: self.reader, items })
+        Some(Backlog { reader: self.reader, items, superseded })
     }
 
-    /// Tells the reader to go.
-    fn dismiss(&mut self, farewell: Farewell) {
+    /// Tells the reader to go, once it is woken.
+    fn dismiss(&mut self, farewell: Farewell) -> Option<Waker> {
         self.reader += 1;
         self.farewell = farewell;
         self.last_look = Instant::now();
         self.is_handed = false;
-        if let Some(waker) = self.waker.take() {
-            waker.wake();
-        }
+        self.waker.take()
     }
 
     /// Whether this reader may still read; why not, otherwise.
@@ -135,10 +135,11 @@ impl Feed {
         was_reading
     }
 
-    /// Sends a reader away that has taken nothing for so long, though there was something to take.
+    /// Whether the reader has taken nothing for so long, though there was something to take. It is dismissed then, and
+    /// not woken: it will look when its connection moves again.
     pub(super) fn dismiss_stalled(&mut self, patience: Duration) -> bool {
         let waits = self.is_handed || self.stats().buffered > 0;
-        let stalled = self.alone_since.is_none() && waits && self.last_look.elapsed() >= patience;
+        let stalled = self.is_read() && waits && self.last_look.elapsed() >= patience;
         if stalled {
             self.dismiss(Farewell::Stalled);
             self.alone_since = Some(Instant::now());
@@ -164,11 +165,11 @@ impl Feed {
         self.stream.as_ref().map_or(self.last_stats, EventStream::stats)
     }
 
-    /// Closes the session, and frees what it holds.
-    pub(super) fn stop(&mut self) {
+    /// Lets go of the session, which closes when what this returns is dropped, and of what was sent.
+    pub(super) fn stop(&mut self) -> Option<EventStream> {
         self.last_stats = self.stats();
-        self.stream = None;
         self.sent.items.clear();
+        self.stream.take()
     }
 
     /// The next item, if there is one now.

@@ -1,7 +1,7 @@
 //! The door's sessions: whose each is, under ids that nobody can guess.
 
 use super::auth::Asker;
-use super::feed::{Feed, Position};
+use super::feed::{Backlog, Feed, Position};
 use super::problem::Problem;
 use crate::render::time::TimeText;
 use crate::session::SessionId;
@@ -103,6 +103,15 @@ impl Entry {
     /// Held for as long as it takes to make a batch.
     pub(super) fn feed(&self) -> MutexGuard<'_, Feed> {
         self.feed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Makes somebody the reader, and wakes whoever was; nothing if there is nothing more to read.
+    pub(super) fn attach(&self, after: Option<Position>) -> Option<Backlog> {
+        let mut backlog = self.feed().attach(after)?;
+        if let Some(superseded) = backlog.superseded.take() {
+            superseded.wake();
+        }
+        Some(backlog)
     }
 
     /// The session as it is shown to its owner.

@@ -60,7 +60,9 @@ impl Drop for Keeper {
             door.hub.remove(self.id, |entry| entry.about.is_kept || entry.feed().has_ended());
         }
         if let Some(entry) = self.entry.upgrade() {
-            entry.feed().stop();
+            // Dropped without the lock.
+            let stream = entry.feed().stop();
+            drop(stream);
         }
     }
 }

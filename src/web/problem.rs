@@ -128,12 +128,38 @@ impl IntoResponse for Problem {
 }
 
 impl Kind {
+    #[cfg(test)]
+    pub(super) const ALL: [Self; 22] = [
+        Self::BadRequest,
+        Self::UnknownParameter,
+        Self::RepeatedParameter,
+        Self::InvalidParameter,
+        Self::InvalidPredicate,
+        Self::InvalidBody,
+        Self::NotAuthenticated,
+        Self::Forbidden,
+        Self::CrossSite,
+        Self::WrongHost,
+        Self::RedactedField,
+        Self::NotFound,
+        Self::MethodNotAllowed,
+        Self::NotAcceptable,
+        Self::BodyTimeout,
+        Self::BodyTooLarge,
+        Self::QueryTooLong,
+        Self::UnsupportedMediaType,
+        Self::HeadersTooLarge,
+        Self::TooManySessions,
+        Self::MissingPeerAddress,
+        Self::Unavailable,
+    ];
+
     fn status(self) -> StatusCode {
         StatusCode::from_u16(self.row().0).expect("the table below has only statuses")
     }
 
     /// The status; the last part of the problem's `type`, which is the reason in the audit; the title.
-    fn row(self) -> (u16, &'static str, &'static str) {
+    pub(super) fn row(self) -> (u16, &'static str, &'static str) {
         match self {
             Self::BadRequest => (400, "bad-request", "The request cannot be understood"),
             Self::UnknownParameter => (400, "unknown-parameter", "There is no such parameter"),

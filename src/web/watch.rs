@@ -20,7 +20,7 @@ use serde_json::json;
 use std::sync::Arc;
 
 /// What may be asked of a session, and of the stream.
-const PARAMETERS: [&str; 11] =
+pub(super) const PARAMETERS: [&str; 11] =
     ["q", "level", "for", "max", "rate", "sample", "follow", "name", "capacity", "format", "coverage"];
 
 pub(super) async fn watch(
@@ -40,7 +40,7 @@ pub(super) async fn watch(
     let mut notices = Vec::new();
     notices.extend(last.map(gap));
     notices.extend(tells_coverage.then(|| sight::coverage_notice(&coverage, door.is_mounted)));
-    let backlog = entry.feed().attach(None).ok_or_else(Problem::no_such_session)?;
+    let backlog = entry.attach(None).ok_or_else(Problem::no_such_session)?;
     Ok(respond(door, entry, backlog, form, &notices))
 }
 

@@ -21,6 +21,7 @@ isolated! {
         assert_eq!(get(served.address, location).json()["predicate"], "user = 42");
         assert_eq!((get(served.address, "/").body, get(served.address, "/other").body), ("ours".into(), "nobody".into()));
         assert_eq!(get(served.address, "/tap/other").body, "nobody");
+        assert_eq!(request(served.address, TOKEN, "PUT", "/tap/stats", None).problem(), "method-not-allowed");
         assert_eq!(request(served.address, "wrong", "GET", "/tap/catalog", None).problem(), "not-authenticated");
         service.router.shutdown();
         served.stop();
