@@ -13,7 +13,13 @@ use tokio::sync::Semaphore;
 /// How many sessions are being opened at once: each may hold a thread of the runtime's blocking ones for a second.
 const MAX_OPENINGS: usize = 4;
 
+/// No setting of time is shorter, lest what waits for it spins, or longer, lest a clock overflows.
+const SHORTEST: Duration = Duration::from_millis(1);
+const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// A door with settings of its own; [`routes`](super::routes) and [`serve`](super::serve) are doors with the defaults.
+///
+/// Times are from a millisecond to a day; others are taken for the nearest of these.
 ///
 /// ```
 /// use std::time::Duration;
@@ -64,35 +70,35 @@ impl<A> Door<A> {
     /// Sets how long a session of `POST /sessions` stays open without a reader; default 30 s.
     #[must_use]
     pub fn grace_period(mut self, duration: Duration) -> Self {
-        self.settings.grace_period = duration;
+        self.settings.grace_period = duration.clamp(SHORTEST, LONGEST);
         self
     }
 
     /// Sets how long a reader may take nothing of what there is before it is sent away; default 15 s.
     #[must_use]
     pub fn stall_timeout(mut self, duration: Duration) -> Self {
-        self.settings.stall_timeout = duration;
+        self.settings.stall_timeout = duration.clamp(SHORTEST, LONGEST);
         self
     }
 
     /// Sets after how long a silent stream of events is sent a comment; default 15 s.
     #[must_use]
     pub fn heartbeat(mut self, duration: Duration) -> Self {
-        self.settings.heartbeat = duration;
+        self.settings.heartbeat = duration.clamp(SHORTEST, LONGEST);
         self
     }
 
     /// Sets how long the first item of a batch waits for others; default 50 ms.
     #[must_use]
     pub fn batch_delay(mut self, duration: Duration) -> Self {
-        self.settings.batch_delay = duration;
+        self.settings.batch_delay = duration.clamp(SHORTEST, LONGEST);
         self
     }
 
     /// Sets how long the head of a request may take, where [`serve`](Self::serve) reads it, and its body; default 10 s.
     #[must_use]
     pub fn request_timeout(mut self, duration: Duration) -> Self {
-        self.settings.request_timeout = duration;
+        self.settings.request_timeout = duration.clamp(SHORTEST, LONGEST);
         self
     }
 

@@ -2,6 +2,7 @@
 
 use crate::client::{Curl, get, post, request};
 use crate::fixture::{Served, Service, TOKEN};
+use std::time::Duration;
 use tracing_tap::web::{Asker, Auth, Door};
 
 isolated! {
@@ -119,5 +120,20 @@ isolated! {
         assert!(service.log.lines().iter().filter(|line| line.contains("at the door")).count() >= 2, "the log has it");
         service.router.shutdown();
         served.stop();
+    }
+
+    fn settings_of_time_that_make_no_sense_are_taken_for_the_nearest_that_do() {
+        let service = Service::start();
+        for time in [Duration::ZERO, Duration::MAX] {
+            let door = service.door().heartbeat(time).batch_delay(time.min(Duration::from_millis(10))).grace_period(time);
+            let served = Served::start(door.stall_timeout(time.max(Duration::from_secs(10))));
+            let mut curl = Curl::get(served.address, "/watch?q=user%3D42");
+            service.wait_for_sessions(1);
+            tracing::info!(user = 42, "seen");
+            assert_eq!(curl.json()["fields"]["message"], "seen");
+            drop(curl);
+            service.wait_for_sessions(0);
+            served.stop();
+        }
     }
 }
