@@ -5,7 +5,7 @@
 //! looked at every few milliseconds instead of waking the task for each event: producers wake it once for a batch.
 
 use super::door::Inner;
-use super::feed::{Backlog, Farewell, Position};
+use super::feed::{Backlog, Farewell, Feed, Position};
 use super::form::{Form, Notice};
 use super::hub::Entry;
 use crate::guard::Guard;
@@ -75,6 +75,7 @@ impl StreamBody {
         }
     }
 
+    /// Looks at the session until there is a batch to send, or nothing more to do at present.
     fn advance(&mut self, context: &mut Context<'_>) -> Next {
         let entry = Arc::clone(&self.entry);
         let mut feed = entry.feed();
@@ -83,19 +84,13 @@ impl StreamBody {
             return Next::Send;
         }
         loop {
-            while self.batch.len() < BATCH_BYTES && !self.is_over {
-                let Some((position, item)) = self.backlog.pop_front().or_else(|| feed.take().ok()) else { break };
-                self.write(position, &item);
-            }
-            if self.is_over || self.batch.len() >= BATCH_BYTES {
+            self.fill(&mut feed);
+            let is_due = self.due.is_some_and(|due| due <= Instant::now());
+            if self.is_over || is_due || self.batch.len() >= BATCH_BYTES {
                 feed.hand_over();
                 return Next::Send;
             }
             let wakes_at = match self.due {
-                Some(due) if due <= Instant::now() => {
-                    feed.hand_over();
-                    return Next::Send;
-                }
                 Some(due) => due.min(Instant::now() + TICK),
                 None => match feed.poll_take(context) {
                     Poll::Ready(Some((position, item))) => {
@@ -112,15 +107,26 @@ impl StreamBody {
             if self.sleeps_until(wakes_at, context) {
                 return Next::Wait;
             }
-            if self.due.is_none() {
-                self.form.write_heartbeat(&mut self.batch);
-                self.last_sent = Instant::now();
-                if !self.batch.is_empty() {
-                    feed.hand_over();
-                    return Next::Send;
-                }
+            if self.due.is_none() && self.beats() {
+                feed.hand_over();
+                return Next::Send;
             }
         }
+    }
+
+    /// Takes what there is, as far as the batch has room.
+    fn fill(&mut self, feed: &mut Feed) {
+        while self.batch.len() < BATCH_BYTES && !self.is_over {
+            let Some((position, item)) = self.backlog.pop_front().or_else(|| feed.take().ok()) else { return };
+            self.write(position, &item);
+        }
+    }
+
+    /// Whether the form has something to send where there has been nothing for long.
+    fn beats(&mut self) -> bool {
+        self.form.write_heartbeat(&mut self.batch);
+        self.last_sent = Instant::now();
+        !self.batch.is_empty()
     }
 
     /// Whether it is not that time yet; the task is woken then.

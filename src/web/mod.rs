@@ -70,7 +70,7 @@ mod problem;
 mod query;
 mod quiet;
 mod security;
-mod serve;
+mod serving;
 mod sessions;
 mod sight;
 mod watch;
@@ -80,7 +80,7 @@ mod tests;
 
 pub use auth::{Asker, Auth, AuthError, AuthRequest, Denied, LoopbackOnly, ServeAuth};
 pub use door::Door;
-pub use serve::ServeError;
+pub use serving::ServeError;
 
 use crate::router::TapRouter;
 use std::future::Future;

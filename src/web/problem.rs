@@ -7,7 +7,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Map, Value};
 
-/// What every problem's `type` begins with; behind it comes the [word](Kind::word).
+/// What every problem's `type` begins with; behind it comes the word of its [`Kind`].
 const TYPE_PREFIX: &str = "urn:tracing-tap:problem:";
 
 /// What a refused request was refused for. Stable: programs decide by it.
