@@ -1,9 +1,13 @@
 //! Random histories, held against a slow evaluator that keeps everything.
 //!
-//! `TRACING_TAP_ORACLE_CASES` sets how many histories each test tries.
+//! `TRACING_TAP_ORACLE_CASES` sets how many histories each test tries, 250 unless told; `TRACING_TAP_ORACLE_SEED`
+//! has the tests that share one subscriber try other histories than they always do. 3,000 of each take some ten minutes;
+//! run them with nextest, since plain `cargo test` bounds the time of each test.
 
 #![expect(clippy::unwrap_used, reason = "the modules are a test's; clippy takes only test functions for tests")]
 
+#[path = "oracle/asked.rs"]
+mod asked;
 #[path = "oracle/callsites.rs"]
 mod callsites;
 #[path = "oracle/described.rs"]
@@ -12,6 +16,8 @@ mod described;
 mod evaluator;
 #[path = "oracle/found.rs"]
 mod found;
+#[path = "oracle/histories.rs"]
+mod histories;
 #[path = "oracle/history.rs"]
 mod history;
 #[path = "oracle/model.rs"]
@@ -26,26 +32,27 @@ mod stage;
 mod strategy;
 mod support;
 
-use history::{History, Op, Prints, Stack, plan};
-use model::{Facts, Verdict, judge};
+use history::{History, Op, Prints, Setting, Stack, plan};
+use model::{Expected, Facts, Verdict, judge};
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::{Config, FileFailurePersistence, RngAlgorithm, TestError, TestRng, TestRunner};
 use recorder::Line;
 use serde::{Deserialize, Serialize};
-use stage::{Outcome, Stage};
+use stage::{Given, Outcome, Stage};
 use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 use strategy::histories;
-use support::{wait_for, wait_until};
+use support::wait_until;
 use tracing::Level;
 
 isolated! {
     fn every_session_gets_what_the_oracle_says_and_the_other_layer_what_it_gets_without_the_router() {
         let persistence = FileFailurePersistence::Direct("tests/oracle/proptest-regressions.txt");
         let config = Config {
-            cases: cases(250),
+            cases: cases(),
             failure_persistence: Some(Box::new(persistence)),
             max_shrink_iters: 4000,
             ..Config::default()
@@ -56,7 +63,7 @@ isolated! {
         });
         if let Err(TestError::Fail(reason, history)) = outcome {
             let ops = plan(&history, Prints::Silently);
-            panic!("{reason}\n{:?} {:?}\n{}", history.stack, history.span_level, listed(&ops));
+            panic!("{reason}\n{:?}\n{}", history.setting, listed(&ops));
         }
     }
 }
@@ -80,7 +87,7 @@ const REFERENCE: &str = "TRACING_TAP_ORACLE_REFERENCE";
 
 /// Performs many histories on one global subscriber, and the same in another process without the router.
 fn check_sequence(stack: Stack, test: &str) {
-    let histories = reproducible_histories(stack, cases(250));
+    let histories = reproducible_histories(stack, cases());
     if let Some(path) = std::env::var_os(REFERENCE) {
         let references: Vec<_> = perform_globally(stack, &histories, false).map(Reference::of).collect();
         return std::fs::write(path, serde_json::to_vec(&references).unwrap()).unwrap();
@@ -99,24 +106,42 @@ fn check_sequence(stack: Stack, test: &str) {
 }
 
 fn perform_globally(stack: Stack, histories: &[History], with_router: bool) -> impl Iterator<Item = Outcome> {
-    let stage = Arc::new(Stage::new(stack, Level::INFO, with_router).made_global());
+    let stage = Arc::new(Stage::new(shared_setting(stack), with_router).made_global());
     histories.iter().map(move |history| stage.perform(&plan(history, Prints::AndEmits)))
+}
+
+/// One router serves them all.
+fn shared_setting(stack: Stack) -> Setting {
+    let denied = (stack != Stack::TapFirst).then_some("app::db");
+    Setting { stack, span_level: Level::INFO, denied }
 }
 
 /// What the other layer was told in another process, where there was no router.
 fn references(stack: Stack, test: &str) -> Vec<Reference> {
     let path = std::env::temp_dir().join(format!("tracing-tap-oracle-{stack:?}-{}.json", std::process::id()));
-    let mut child = Command::new(std::env::current_exe().expect("a test is a file"))
+    let child = Command::new(std::env::current_exe().expect("a test is a file"))
         .args([test, "--exact"])
         .env(REFERENCE, &path)
         .stdout(Stdio::null())
         .spawn()
         .expect("a test can start itself");
-    let status = wait_for("the histories without the router", || child.try_wait().expect("a child can be waited for"));
+    let status = ended(child);
     assert!(status.success(), "without the router: {status}");
     let references = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
     std::fs::remove_file(path).unwrap();
     references
+}
+
+/// Waits for a child, for a minute and one more for each thousand histories.
+fn ended(mut child: Child) -> ExitStatus {
+    let deadline = Instant::now() + Duration::from_secs(60) * (1 + cases() / 1000);
+    loop {
+        if let Some(status) = child.try_wait().expect("a child can be waited for") {
+            return status;
+        }
+        assert!(Instant::now() < deadline, "waited too long for the histories without the router");
+        std::thread::park_timeout(Duration::from_millis(1));
+    }
 }
 
 /// The part of an outcome without the router that matters, on its way from process to process.
@@ -141,8 +166,14 @@ fn listed(ops: &[Op]) -> String {
     ops.iter().map(|op| format!("{op:?}")).collect::<Vec<_>>().join("\n")
 }
 
-fn cases(unless_told: u32) -> u32 {
-    std::env::var("TRACING_TAP_ORACLE_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(unless_told)
+/// How many histories each test tries.
+fn cases() -> u32 {
+    told("TRACING_TAP_ORACLE_CASES").unwrap_or(250)
+}
+
+fn told(variable: &str) -> Option<u32> {
+    let text = std::env::var(variable).ok()?;
+    Some(text.parse().unwrap_or_else(|_| panic!("{variable} is no number: {text}")))
 }
 
 /// Performs a history with and without the router, each in a subscriber of its own.
@@ -157,7 +188,7 @@ fn check(history: &History) {
 }
 
 fn perform(history: &History, ops: &[Op], with_router: bool) -> Outcome {
-    let stage = Arc::new(Stage::new(history.stack, history.span_level, with_router));
+    let stage = Arc::new(Stage::new(history.setting, with_router));
     let outcome = stage.perform(ops);
     let dispatch = stage.dispatch.downgrade();
     drop(stage);
@@ -169,9 +200,30 @@ fn perform(history: &History, ops: &[Op], with_router: bool) -> Outcome {
 
 #[track_caller]
 fn check_deliveries(verdict: &Verdict, outcome: &Outcome) {
-    for (session, (expected, delivered)) in verdict.expected.iter().zip(&outcome.delivered).enumerate() {
-        assert_same(&format!("session {session}"), expected, delivered);
+    for (session, (expected, given)) in verdict.expected.iter().zip(&outcome.given).enumerate() {
+        let shown = shown(expected, given);
+        assert_same(&format!("session {session}"), &shown, &given.delivered.iter().collect::<Vec<_>>());
+        let left_out = expected.owed.len() - shown.len();
+        assert_eq!(given.unsampled, left_out as u64, "session {session} counts what sampling leaves out");
     }
+}
+
+/// What a session is to deliver, given what it did: sampling takes any root it likes, but then all that is owed of it.
+/// Outside any span each event is taken or left by itself.
+fn shown<'a>(expected: &'a Expected, given: &Given) -> Vec<&'a String> {
+    let is_delivered = |text: &String| given.delivered.contains(text);
+    let taken: BTreeSet<_> =
+        expected.owed.iter().filter(|owed| is_delivered(&owed.text)).filter_map(|owed| owed.root).collect();
+    let mut shown = Vec::new();
+    for owed in &expected.owed {
+        let is_taken = match owed.root {
+            _ if !expected.is_sampled => true,
+            Some(root) => taken.contains(&root),
+            None => given.delivered.get(shown.len()) == Some(&owed.text),
+        };
+        shown.extend(is_taken.then_some(&owed.text));
+    }
+    shown
 }
 
 /// The other layer is told the same with the router as without, but for what was logged by arguments that nobody
@@ -205,10 +257,12 @@ fn assert_same<T: PartialEq + std::fmt::Debug>(whose: &str, expected: &[T], foun
 
 /// The same histories in every process.
 fn reproducible_histories(stack: Stack, count: u32) -> Vec<History> {
-    let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &[stack as u8; 32]);
+    let mut seed = [stack as u8; 32];
+    seed[..4].copy_from_slice(&told("TRACING_TAP_ORACLE_SEED").unwrap_or(0).to_le_bytes());
+    let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &seed);
     let mut runner = TestRunner::new_with_rng(Config::default(), rng);
     let strategy = histories();
     let next = || strategy.new_tree(&mut runner).expect("there is always a history").current();
     let histories = std::iter::repeat_with(next).take(count as usize);
-    histories.map(|history| History { stack, span_level: Level::INFO, ..history }).collect()
+    histories.map(|history| History { setting: shared_setting(stack), ..history }).collect()
 }

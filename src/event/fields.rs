@@ -3,6 +3,7 @@
 use super::{Name, plain_name};
 use crate::value::{Entries, Entry, PackedBytes, Value, ValueRef};
 use once_cell::race::OnceBox;
+use smallvec::SmallVec;
 use std::fmt;
 use tracing_core::field::FieldSet;
 
@@ -107,7 +108,8 @@ impl Fields {
     }
 
     fn has_repeated_name(&self) -> bool {
-        self.iter().enumerate().any(|(place, (name, _))| self.names().skip(place + 1).any(|later| later == name))
+        let names: SmallVec<[&str; 32]> = self.names().collect();
+        names.iter().enumerate().any(|(place, name)| names[place + 1..].contains(name))
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, ValueRef<'_>)> {

@@ -17,12 +17,20 @@ impl Instance {
     /// The layer's `event_enabled`: true, unless the repair finds that the event must not happen.
     #[inline]
     pub(super) fn event_enabled(&self, event: &Event<'_>) -> bool {
-        if self.epoch() == 0 {
-            return true;
-        }
         let key = key_of(event.metadata());
+        if self.epoch() == 0 {
+            return thread::with(|state| state.asked.get() != key) || self.ask_again_at_rest(event);
+        }
         let undisturbed = AskingAgain::is_held() || thread::with(|state| state.asked.replace(0) == key);
         undisturbed || self.ask_again(event)
+    }
+
+    /// The event was asked for while a session was open that has gone since. What its arguments have asked for
+    /// meanwhile nobody noted.
+    #[cold]
+    fn ask_again_at_rest(&self, event: &Event<'_>) -> bool {
+        thread::with(|state| state.asked.set(0));
+        AskingAgain::is_held() || self.ask_again(event)
     }
 
     #[cold]

@@ -10,8 +10,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tracing_core::Metadata;
 
-/// A span that is followed for longer is hardly one request.
-const LONG: Duration = Duration::from_secs(60);
+/// A span that is followed for longer is hardly one request. How old it is altogether is not known: a clock read for
+/// each span would cost those that nobody follows.
+const LONG: Duration = Duration::from_secs(10);
 
 impl Core {
     /// What a session that is open can see.

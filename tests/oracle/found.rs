@@ -35,6 +35,27 @@ crate::isolated! {
         assert_eq!(messages(&mut stream), ["outside", "in the span"]);
     }
 
+    fn an_event_whose_session_closes_while_its_arguments_log_is_shown_to_nobody_who_did_not_want_it() {
+        let router = TapRouter::new();
+        let output = Output::default();
+        let fmt = tracing_subscriber::fmt::layer().with_ansi(false).without_time().with_writer(output.clone());
+        tracing_subscriber::registry().with(router.layer()).with(fmt.with_filter(LevelFilter::INFO)).init();
+        let outside = |user: &dyn Fn() -> u64| tracing::debug!(user = user(), "outside");
+        let stream = std::cell::RefCell::new(Some(router.watch(Predicate::eq("user", 42))));
+        // A callsite that can be vetoed tells by its count whether the router is at rest.
+        wait_until("a callsite to be learned", || {
+            tracing::debug!("nobody wants this");
+            router.stats().vetoed_callsites > 0
+        });
+        outside(&|| {
+            stream.take();
+            wait_until("the router to rest", || router.stats().vetoed_callsites == 0);
+            drop(tracing::info_span!("inside"));
+            42
+        });
+        assert_eq!(output.lines(), Vec::<String>::new());
+    }
+
     fn a_filter_that_changes_while_the_router_rebuilds_is_not_left_deaf() {
         let router = TapRouter::new();
         let (output, gate) = (Output::default(), Arc::new(Gate::default()));

@@ -3,8 +3,9 @@
 //! A generated [`Step`] speaks in numbers of whatever is there, so that any part of a history is a history and
 //! shrinking works; [`plan`] says what they are. Both runs, with the router and without, get the same plan.
 
+use super::asked::Asked;
 use super::callsites::{EventSite, Parent, SpanSite, event_sites, span_sites};
-use super::evaluator::{Fields, Pred, Val, plain, verbosity};
+use super::evaluator::{Fields, Val, plain, verbosity};
 use super::reach::verbosity_bounds;
 use std::sync::LazyLock;
 use tracing::Level;
@@ -26,10 +27,25 @@ pub(crate) enum Stack {
     Unfiltered,
 }
 
-#[derive(Clone, Debug)]
-pub(crate) struct History {
+/// What the router and the layers beside it are made with.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Setting {
     pub(crate) stack: Stack,
     pub(crate) span_level: Level,
+    /// The target of which no session gets anything, if there is one.
+    pub(crate) denied: Option<&'static str>,
+}
+
+impl Setting {
+    /// Whether this target is the denied one, or below it.
+    pub(crate) fn denies(&self, target: &str) -> bool {
+        self.denied.is_some_and(|denied| target == denied || target.starts_with(&format!("{denied}::")))
+    }
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct History {
+    pub(crate) setting: Setting,
     pub(crate) steps: Vec<Step>,
 }
 
@@ -41,7 +57,7 @@ pub(crate) enum Step {
     Record { thread: usize, span: usize, field: usize, value: Val },
     Close { thread: usize, span: usize },
     Event { thread: usize, site: usize, parent: usize, values: Vec<Val>, argument: Argument },
-    Open { thread: usize, predicate: Pred },
+    Open { thread: usize, asked: Asked },
     Shut { session: usize, by: Closer },
     Drain { session: usize },
     Rebuild { thread: usize },
@@ -86,11 +102,11 @@ pub(crate) enum Closer {
 pub(crate) enum Op {
     Span { thread: usize, site: usize, parent: Option<usize>, fields: Fields },
     Enter { thread: usize, span: usize },
-    Exit { thread: usize, nth: usize },
+    Exit { thread: usize, nth: usize, span: usize },
     Record { thread: usize, span: usize, field: &'static str, value: Val },
     Close { thread: usize, span: usize },
     Event(Emission),
-    Open { thread: usize, predicate: Pred },
+    Open { thread: usize, asked: Asked },
     Shut { session: usize, by: Closer },
     Drain { session: usize },
     Rebuild { thread: usize },
@@ -144,7 +160,7 @@ pub(crate) enum Prints {
 /// Resolves a history. Steps that refer to something where there is nothing drop out.
 pub(crate) fn plan(history: &History, prints: Prints) -> Vec<Op> {
     let mut planner = Planner {
-        span_level: history.span_level,
+        span_level: history.setting.span_level,
         prints,
         ops: 0,
         spans: Vec::new(),
@@ -160,7 +176,7 @@ struct Planner {
     ops: u64,
     spans: Vec<(usize, bool)>,
     entered: [Vec<usize>; THREADS],
-    sessions: Vec<Option<Pred>>,
+    sessions: Vec<Option<Asked>>,
 }
 
 impl Planner {
@@ -174,8 +190,8 @@ impl Planner {
             }
             Step::Exit { thread, nth } => {
                 let nth = self.entered[thread].len().checked_sub(1 + nth % self.entered[thread].len().max(1))?;
-                self.entered[thread].remove(nth);
-                Op::Exit { thread, nth }
+                let span = self.entered[thread].remove(nth);
+                Op::Exit { thread, nth, span }
             }
             Step::Record { thread, span, field, value } => {
                 let span = self.open_span(span)?;
@@ -193,9 +209,9 @@ impl Planner {
                 emission.inner = self.inner(thread, &mut emission.fields, argument);
                 Op::Event(emission)
             }
-            Step::Open { thread, predicate } => {
-                self.sessions.push(Some(predicate.clone()));
-                Op::Open { thread, predicate }
+            Step::Open { thread, asked } => {
+                self.sessions.push(Some(asked.clone()));
+                Op::Open { thread, asked }
             }
             Step::Shut { session, by } => {
                 let session = self.open_session(session)?;

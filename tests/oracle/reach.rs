@@ -1,13 +1,14 @@
 //! How verbose an event can be and match some session: what decides which spans are tracked.
 
+use super::asked::Asked;
 use super::callsites::LEVELS;
 use super::evaluator::{Pred, verbosity};
 use tracing::Level;
 
 /// The most verbose level that some event could have and match one of these: at least, and at most.
-pub(crate) fn verbosity_bounds<'a>(predicates: impl Iterator<Item = &'a Pred>) -> (u8, u8) {
+pub(crate) fn verbosity_bounds<'a>(sessions: impl Iterator<Item = &'a Asked>) -> (u8, u8) {
     let mut bounds = (0, 0);
-    for predicate in predicates {
+    for predicate in sessions.map(Asked::confined) {
         for level in LEVELS {
             let anywhere = ["app", "app::db", "apple", "elsewhere"];
             if anywhere.iter().any(|target| predicate.by_metadata(level, target) != Some(false)) {

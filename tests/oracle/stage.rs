@@ -3,7 +3,7 @@
 use super::callsites::{Arguments, Boxed};
 use super::described::delivered;
 use super::evaluator::{Fields, Val};
-use super::history::{Closer, EVENTS, Emission, Inner, Logged, Op, SPANS, Stack, THREADS};
+use super::history::{Closer, EVENTS, Emission, Inner, Logged, Op, SPANS, Setting, Stack, THREADS};
 use super::model::Facts;
 use super::recorder::{INSIDE, Line, Log, OTHER_FORMATS, Recorder};
 use crate::support::PATIENCE;
@@ -17,7 +17,7 @@ use tracing::span::EnteredSpan;
 use tracing::{Dispatch, Level, Span, dispatcher};
 use tracing_subscriber::prelude::*;
 use tracing_subscriber::{Registry, reload};
-use tracing_tap::{EndReason, EventStream, Item, Predicate, TapRouter};
+use tracing_tap::{EndReason, EventStream, Item, LossReason, Predicate, TapRouter};
 
 /// A subscriber, with or without a router in it.
 pub(crate) struct Stage {
@@ -33,15 +33,36 @@ pub(crate) struct Stage {
 #[derive(Debug, Default)]
 pub(crate) struct Outcome {
     pub(crate) facts: Vec<Facts>,
-    /// What each session delivered.
-    pub(crate) delivered: Vec<Vec<String>>,
+    /// What each session gave.
+    pub(crate) given: Vec<Given>,
     /// What the other layer was told.
     pub(crate) log: Vec<Line>,
 }
 
+/// What a session gave.
+#[derive(Debug, Default)]
+pub(crate) struct Given {
+    pub(crate) delivered: Vec<String>,
+    /// How many events the stream says its sampling left out.
+    told_unsampled: u64,
+    /// How many the session counts as such.
+    pub(crate) unsampled: u64,
+}
+
+impl Given {
+    fn take(&mut self, item: Item) {
+        match item {
+            Item::Event { event, .. } => self.delivered.push(delivered(&event)),
+            Item::Lost(lost) if lost.reason == LossReason::Sampling => self.told_unsampled += lost.count,
+            other => panic!("a session that is open and has room gave {other:?}"),
+        }
+    }
+}
+
 impl Stage {
-    pub(crate) fn new(stack: Stack, span_level: Level, with_router: bool) -> Self {
-        let router = with_router.then(|| TapRouter::builder().span_level(span_level).build());
+    pub(crate) fn new(setting: Setting, with_router: bool) -> Self {
+        let Setting { stack, span_level, denied } = setting;
+        let router = with_router.then(|| TapRouter::builder().span_level(span_level).deny_targets(denied).build());
         let log = Log::default();
         let recorder = Recorder(Arc::clone(&log));
         let (dispatch, reload): (Dispatch, Box<dyn Fn(LevelFilter) + Send + Sync>) = match (stack, &router) {
@@ -120,7 +141,7 @@ impl Play {
                 let span = self.span(Some(span));
                 self.on(thread, move |entered, _| entered.push(span.entered()))
             }
-            Op::Exit { thread, nth } => self.on(thread, move |entered, _| drop(entered.remove(nth).exit())),
+            Op::Exit { thread, nth, .. } => self.on(thread, move |entered, _| drop(entered.remove(nth).exit())),
             Op::Record { thread, span, field, value } => {
                 let span = self.span(Some(span));
                 self.on(thread, move |_, _| {
@@ -135,12 +156,12 @@ impl Play {
                 let parent = self.span(emission.parent);
                 self.on(emission.thread, move |_, facts| emit(&Arc::new(emission), &parent, facts))
             }
-            Op::Open { thread, predicate } => {
+            Op::Open { thread, asked } => {
                 let Some(router) = stage.router.clone() else { return Facts::default() };
                 let (sender, receiver) = channel();
-                let facts = self.on(thread, move |_, _| sender.send(router.watch(predicate.to_predicate())).unwrap());
+                let facts = self.on(thread, move |_, _| sender.send(router.watch(asked.to_session())).unwrap());
                 self.streams.push(Some(receiver.recv().unwrap()));
-                self.outcome.delivered.push(Vec::new());
+                self.outcome.given.push(Given::default());
                 facts
             }
             Op::Shut { session, by } => self.shut(session, by),
@@ -168,7 +189,7 @@ impl Play {
         let parent = self.span(parent);
         let (sender, receiver) = channel();
         let facts = self.on(thread, move |_, facts| {
-            let span = (SPANS[site].open)(&Given(fields), &parent);
+            let span = (SPANS[site].open)(&Plain(fields), &parent);
             facts.lock().unwrap().exists = !span.is_disabled();
             sender.send(span).unwrap();
         });
@@ -190,12 +211,7 @@ impl Play {
 
     fn drain(&mut self, session: usize) -> Facts {
         let Some(Some(stream)) = self.streams.get_mut(session) else { return Facts::default() };
-        for item in stream.drain() {
-            match item {
-                Item::Event { event, .. } => self.outcome.delivered[session].push(delivered(&event)),
-                other => panic!("a session that is open and has room gave {other:?}"),
-            }
-        }
+        stream.drain().for_each(|item| self.outcome.given[session].take(item));
         Facts::default()
     }
 
@@ -206,15 +222,17 @@ impl Play {
             assert!(router.close(stream.id()));
             let mut items: Vec<_> = stream.drain().collect();
             assert!(matches!(items.pop(), Some(Item::Ended(EndReason::Closed))));
-            let events = items.into_iter().map(|item| delivered(&item.into_event().unwrap()));
-            self.outcome.delivered[session].extend(events);
+            let given = &mut self.outcome.given[session];
+            items.into_iter().for_each(|item| given.take(item));
+            assert_eq!(given.told_unsampled, stream.stats().lost_sampling, "the end comes after all that is told");
         } else {
             self.drain(session);
         }
-        let stream = self.streams[session].take().unwrap();
-        let stats = stream.stats();
-        assert_eq!(stats.delivered, self.outcome.delivered[session].len() as u64);
-        assert_eq!(stats.matched, stats.delivered);
+        let stats = self.streams[session].take().unwrap().stats();
+        let given = &mut self.outcome.given[session];
+        given.unsampled = stats.lost_sampling;
+        assert_eq!(stats.delivered, given.delivered.len() as u64);
+        assert_eq!(stats.matched, stats.delivered + stats.lost_sampling);
         Facts::default()
     }
 
@@ -270,9 +288,9 @@ impl Worker {
 }
 
 /// Plain arguments.
-struct Given(Fields);
+struct Plain(Fields);
 
-impl Arguments for Given {
+impl Arguments for Plain {
     fn op(&self) -> u64 {
         unreachable!("spans have none")
     }
@@ -335,7 +353,7 @@ fn log_inside(op: u64, by_tap: bool, logged: &Logged) {
     let before = INSIDE.replace((op, by_tap));
     match logged {
         Logged::Event(emission) => emit(&Arc::new(emission.clone()), &Span::none(), &Arc::default()),
-        Logged::Span { site } => drop((SPANS[*site].open)(&Given(vec![("user", Val::I64(42))]), &Span::none())),
+        Logged::Span { site } => drop((SPANS[*site].open)(&Plain(vec![("user", Val::I64(42))]), &Span::none())),
         Logged::Hint(level) => drop(hint(*level)),
     }
     INSIDE.set(before);

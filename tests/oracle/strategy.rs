@@ -1,14 +1,16 @@
 //! What histories are made of, and how often: a small vocabulary, full of near misses.
 
+use super::asked::Asked;
 use super::callsites::{EventSite, LEVELS, Parent, SpanSite, TARGETS};
 use super::evaluator::{Part, Pred, Relation, Val};
-use super::history::{Argument, Closer, EVENTS, History, SPANS, Stack, Step, THREADS};
+use super::history::{Argument, Closer, EVENTS, History, SPANS, Setting, Stack, Step, THREADS};
 use proptest::collection::vec;
 use proptest::option::weighted;
 use proptest::prelude::*;
 use proptest::sample::select;
 use tracing::Level;
 use tracing::level_filters::LevelFilter;
+use tracing_tap::Follow;
 
 const TEXTS: [&str; 14] =
     ["42", "42", "42", "4", "420", "042", "42.0", "42 ", "Some(42)", "\"42\"", "true", "NaN", "inf", ""];
@@ -19,8 +21,11 @@ const FLOATS: [f64; 10] =
 pub(crate) fn histories() -> impl Strategy<Value = History> {
     let stack = select(vec![Stack::TapFirst, Stack::TapLast, Stack::Unfiltered]);
     let span_level = prop_oneof![6 => Just(Level::INFO), 1 => Just(Level::DEBUG), 1 => Just(Level::WARN)];
+    let denied = weighted(0.3, select(vec!["app::db", "app", "apple"]));
+    let setting =
+        (stack, span_level, denied).prop_map(|(stack, span_level, denied)| Setting { stack, span_level, denied });
     let steps = prop_oneof![3 => vec(steps(), 4..80), 2 => vec(steps_around_one_user(), 10..80)];
-    (stack, span_level, steps).prop_map(|(stack, span_level, steps)| History { stack, span_level, steps })
+    (setting, steps).prop_map(|(setting, steps)| History { setting, steps })
 }
 
 fn steps() -> impl Strategy<Value = Step> {
@@ -43,7 +48,7 @@ fn steps() -> impl Strategy<Value = Step> {
         10 => record,
         3 => (thread.clone(), near.clone()).prop_map(|(thread, span)| Step::Close { thread, span }),
         40 => event,
-        8 => (thread.clone(), predicates()).prop_map(|(thread, predicate)| Step::Open { thread, predicate }),
+        8 => (thread.clone(), sessions(predicates().boxed())).prop_map(|(thread, asked)| Step::Open { thread, asked }),
         4 => (near.clone(), closer).prop_map(|(session, by)| Step::Shut { session, by }),
         2 => near.prop_map(|session| Step::Drain { session }),
         1 => thread.clone().prop_map(|thread| Step::Rebuild { thread }),
@@ -80,11 +85,13 @@ fn steps_around_one_user() -> impl Strategy<Value = Step> {
         values: vec![n],
         argument: Argument::Plain,
     });
-    let predicate = (prop_oneof![Just(42), Just(4)], 0..3).prop_map(|(user, form)| {
+    let predicate = (prop_oneof![Just(42), Just(4)], 0..4).prop_map(|(user, form)| {
         let user = Pred::AnyOf(vec!["user"], vec![Val::I64(user)]);
+        let many = Pred::Order(vec!["n"], Relation::Greater, Val::I64(4));
         match form {
             0 => user,
-            1 => Pred::And(user.into(), Pred::Order(vec!["n"], Relation::Greater, Val::I64(4)).into()),
+            1 => Pred::And(user.into(), many.into()),
+            2 => many,
             _ => Pred::Not(Pred::Not(user.into()).into()),
         }
     });
@@ -95,10 +102,22 @@ fn steps_around_one_user() -> impl Strategy<Value = Step> {
         8 => (thread.clone(), 0..3_usize, user())
             .prop_map(|(thread, span, value)| Step::Record { thread, span, field: 0, value }),
         20 => event,
-        2 => (thread, predicate).prop_map(|(thread, predicate)| Step::Open { thread, predicate }),
+        2 => (thread, sessions(predicate.boxed())).prop_map(|(thread, asked)| Step::Open { thread, asked }),
         1 => near.prop_map(|session| Step::Shut { session, by: Closer::Drop }),
         2 => Just(Step::Breathe),
     ]
+}
+
+fn sessions(predicates: BoxedStrategy<Pred>) -> impl Strategy<Value = Asked> {
+    let follow = prop_oneof![
+        3 => Just(Follow::Event),
+        1 => Just(Follow::Span),
+        1 => Just(Follow::Root),
+        2 => select(vec!["conn", "req", "none"]).prop_map(|name| Follow::Named(name.to_owned())),
+    ];
+    let one_in = prop_oneof![6 => Just(1), 1 => 2..4_u32];
+    (predicates.clone(), weighted(0.2, predicates), follow, one_in, any::<bool>())
+        .prop_map(|(predicate, scope, follow, one_in, by_text)| Asked { predicate, scope, follow, one_in, by_text })
 }
 
 fn arguments() -> impl Strategy<Value = Argument> {

@@ -1,0 +1,56 @@
+//! What a session asks for, and what belongs to it: the slow model, and the same in the crate's words.
+
+use super::evaluator::{Happened, Pred};
+use tracing_tap::{Follow, Predicate, Session};
+
+/// Everything that says which events a session gets.
+#[derive(Clone, Debug)]
+pub(crate) struct Asked {
+    pub(crate) predicate: Pred,
+    /// What the opener is confined to.
+    pub(crate) scope: Option<Pred>,
+    pub(crate) follow: Follow,
+    /// One root in so many is shown; 1: all of them.
+    pub(crate) one_in: u32,
+    /// The predicates reach the router by way of their text.
+    pub(crate) by_text: bool,
+}
+
+impl Asked {
+    /// A session that is nothing but its predicate.
+    pub(crate) fn about(predicate: Pred) -> Self {
+        Self { predicate, scope: None, follow: Follow::Event, one_in: 1, by_text: false }
+    }
+
+    /// What an event must be that nothing was followed to.
+    pub(crate) fn confined(&self) -> Pred {
+        match &self.scope {
+            Some(scope) => Pred::And(self.predicate.clone().into(), scope.clone().into()),
+            None => self.predicate.clone(),
+        }
+    }
+
+    /// Whether the event belongs to the session. Where it is followed, only what the predicate says of its level and
+    /// its target counts: all else could be anything. The opener's scope holds all the same.
+    pub(crate) fn is_about(&self, event: &Happened, is_followed: bool) -> bool {
+        let by_predicate = if is_followed {
+            self.predicate.by_metadata(event.level, event.target) != Some(false)
+        } else {
+            self.predicate.matches(event)
+        };
+        by_predicate && self.scope.as_ref().is_none_or(|scope| scope.matches(event))
+    }
+
+    pub(crate) fn to_session(&self) -> Session {
+        let session = Session::new(self.worded(&self.predicate)).follow(self.follow.clone()).sample(self.one_in);
+        match &self.scope {
+            Some(scope) => session.scope(self.worded(scope)),
+            None => session,
+        }
+    }
+
+    fn worded(&self, predicate: &Pred) -> Predicate {
+        let predicate = predicate.to_predicate();
+        if self.by_text { predicate.to_string().parse().expect("what is printed can be read") } else { predicate }
+    }
+}
