@@ -51,6 +51,7 @@
 //! - `log`: records of the `log` crate, through `tracing-log`, count as what they are.
 //! - `signal`: sessions that a signal opens and the next one closes, on Unix.
 //! - `prometheus`: the router's own health as a Prometheus scrape.
+//! - `web`: the HTTP door, with `prometheus`.
 //! - `cli`: the `tracing-tap` binary.
 
 // In the order of dependence: each uses only those above it.
@@ -77,6 +78,8 @@ mod router;
 #[cfg(feature = "prometheus")]
 mod prometheus;
 mod switch;
+#[cfg(feature = "web")]
+pub mod web;
 
 pub use catalog::{CallsiteKind, CatalogEntry};
 pub use coverage::{Coverage, Finding, Note};

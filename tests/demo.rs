@@ -222,3 +222,26 @@ fn a_limit_of_file_descriptors_it_cannot_raise_is_named_with_what_it_allows() {
     ended.assert_failed_with("they need 184 file descriptors, and this process may have 128");
     ended.assert_failed_with("at most `--connections 32`");
 }
+
+#[test]
+fn the_curl_line_it_prints_shows_the_users_events() {
+    let mut demo = Demo::start(&["--connections", "50", "--seconds", FOREVER]);
+    let stderr = BufReader::new(demo.0.stderr.take().expect("its standard error is a pipe"));
+    let stdout = read_to_end(demo.0.stdout.take());
+    let mut lines = stderr.lines().map(|line| line.expect("it is text"));
+    let line = lines.find(|line| line.starts_with("  curl -N ")).expect("it prints the line");
+    let rest = thread::spawn(move || lines.count());
+    let mut curl = Command::new("sh")
+        .args(["-c", &format!("exec {} --silent --max-time 60", line.trim())])
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("there is a shell");
+    let seen = BufReader::new(curl.stdout.take().expect("its output is a pipe")).lines().map_while(Result::ok);
+    let found = seen.take(1000).any(|line| line.contains("user=42") && line.contains("passed on"));
+    let _ = curl.kill();
+    let _ = curl.wait();
+    assert!(found, "{line} shows the user's events");
+    drop(demo);
+    let _ = (rest.join(), stdout.join());
+}

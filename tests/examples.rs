@@ -31,6 +31,12 @@ fn async_reader_runs() {
     run("async_reader");
 }
 
+#[cfg(feature = "web")]
+#[test]
+fn http_door_runs() {
+    run("http_door");
+}
+
 #[test]
 fn every_example_is_run_and_short() {
     let this = include_str!("examples.rs");

@@ -31,6 +31,7 @@ step "what is needed"
 has cargo || missing "Rust" "see https://rustup.rs"
 has cc || apt_install gcc libc6-dev
 has valgrind || apt_install valgrind
+has curl || apt_install curl
 toolchain_component fmt rustfmt rustfmt
 toolchain_component clippy clippy rust-clippy
 # Built for what it is needed for here: without optimisation, it is there in a fraction of the time. The version is one
@@ -43,7 +44,7 @@ step "formatting"
 cargo fmt --all --check
 
 step "lints, over the feature sets"
-for features in "" "--features log" "--features cli" "--features signal" "--features prometheus" "--all-features"; do
+for features in "" "--features log" "--features cli" "--features signal" "--features prometheus" "--features web" "--all-features"; do
     # shellcheck disable=SC2086
     cargo clippy --quiet --all-targets $features -- --deny warnings
 done

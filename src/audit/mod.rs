@@ -8,12 +8,23 @@
 //! | `session refused` | `reason`: a limit's name or `redacted_field`; `error`: the refusal in words; `suppressed`: refusals before this one that were not told |
 //! | `session ended` | `reason`: `closed`, `expired`, `max_events` or `shutdown`; `duration_ms`, `matched`, `delivered`, `lost`, `buffered` |
 //!
+//! The HTTP door (feature `web`) tells of two more things:
+//!
+//! | message | fields |
+//! |---|---|
+//! | `request refused` | `opener` and `peer`, where known; `method`, `path`, `status`, `reason`: the last word of the problem's type; `error`, `suppressed` |
+//! | `reader closed` | `opener`, `session`, `reason`: `stalled` |
+//!
 //! The fields of the session: `opener`, `session` (its number; a refused one has none), `name`, `predicate`, `scope`,
 //! and its limits `capacity`, `capacity_bytes`, `overflow`, `expires_in_ms`, `max_events`, `max_rate`, `sample`,
 //! and `follow`, which widens it, in its text form. What was not given is absent.
 
+#[cfg(feature = "web")]
+mod door;
 mod refusals;
 
+#[cfg(feature = "web")]
+pub(crate) use door::DoorAudit;
 pub(crate) use refusals::RefusalLimit;
 
 use crate::config::AUDIT_TARGET;
@@ -28,9 +39,17 @@ use std::time::{Duration, Instant};
 /// How much of each text is told.
 const MAX_TEXT_BYTES: usize = 512;
 
-/// Something to be told. It holds what its session was opened with, and never the session.
+/// Something to be told.
 #[derive(Debug)]
-pub(crate) struct Audit {
+pub(crate) enum Audit {
+    Session(SessionAudit),
+    #[cfg(feature = "web")]
+    Door(DoorAudit),
+}
+
+/// Something that happened to a session. It holds what its session was opened with, and never the session.
+#[derive(Debug)]
+pub(crate) struct SessionAudit {
     session: Arc<Session>,
     happened: Happened,
 }
@@ -52,18 +71,19 @@ pub(crate) struct End {
 
 impl Audit {
     pub(crate) fn opened(session: &OpenSession) -> Self {
-        Self { session: Arc::clone(&session.limits), happened: Happened::Opened { id: session.id.0 } }
+        let happened = Happened::Opened { id: session.id.0 };
+        Self::Session(SessionAudit { session: Arc::clone(&session.limits), happened })
     }
 
     /// `suppressed` refusals before this one were not told.
     pub(crate) fn refused(session: Arc<Session>, reason: &'static str, error: String, suppressed: u64) -> Self {
-        Self { session, happened: Happened::Refused { reason, error, suppressed } }
+        Self::Session(SessionAudit { session, happened: Happened::Refused { reason, error, suppressed } })
     }
 
     /// With the numbers as they are now.
     pub(crate) fn ended(session: &OpenSession, end: End) -> Self {
         let happened = Happened::Ended { id: session.id.0, end, stats: session.stats() };
-        Self { session: Arc::clone(&session.limits), happened }
+        Self::Session(SessionAudit { session: Arc::clone(&session.limits), happened })
     }
 
     /// Tells it to this thread's subscriber. Other layers handle it, so no lock may be held; a panic of theirs is
@@ -72,6 +92,16 @@ impl Audit {
         run_user_code(|| self.log());
     }
 
+    fn log(&self) {
+        match self {
+            Self::Session(audit) => audit.log(),
+            #[cfg(feature = "web")]
+            Self::Door(audit) => audit.log(),
+        }
+    }
+}
+
+impl SessionAudit {
     fn log(&self) {
         match &self.happened {
             Happened::Opened { id } => self.log_opened(*id),
@@ -82,7 +112,7 @@ impl Audit {
 }
 
 /// The arguments of an event are evaluated only where some layer wants it.
-impl Audit {
+impl SessionAudit {
     fn log_opened(&self, id: u64) {
         tracing::info!(
             target: AUDIT_TARGET,

@@ -124,6 +124,11 @@ impl TapRouter {
         self.0.stats()
     }
 
+    #[cfg(feature = "web")]
+    pub(crate) fn audit(&self, audit: crate::audit::DoorAudit) {
+        self.0.tell_door(audit);
+    }
+
     /// Ends every open session; their streams give what they still hold and then `Ended(Shutdown)`.
     pub fn shutdown(&self) {
         self.0.shutdown();

@@ -28,6 +28,13 @@ impl Core {
         }
     }
 
+    /// Leaves what happened at the door to be told.
+    #[cfg(feature = "web")]
+    pub(super) fn tell_door(self: &Arc<Self>, audit: crate::audit::DoorAudit) {
+        self.ensure_control_thread();
+        self.shared.inbox.audit(Audit::Door(audit));
+    }
+
     /// The end of a dropped stream's session, as long as it is to be told later: once nobody holds the session, its
     /// numbers are final. Where that takes long it is told with those there are.
     pub(super) fn still_untold(&self, session: &OpenSession, end: Option<End>) -> Option<End> {

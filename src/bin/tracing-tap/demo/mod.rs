@@ -1,12 +1,13 @@
 //! `tracing-tap demo`: a busy chat service, and one of its users watched.
 //!
 //! `chat` is the service and knows nothing of sessions; `clients` keep it busy; `watch` opens the session and
-//! measures; `print` shows what comes of it; `summary` is the last word.
+//! measures; `door` lets others watch over HTTP; `print` shows what comes of it; `summary` is the last word.
 
 mod chat;
 mod clients;
 mod count;
 mod descriptors;
+mod door;
 mod plan;
 mod print;
 mod summary;
@@ -39,6 +40,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Error> {
     say(format_args!("Starting a chat service and {} clients, all in this process.", grouped(plan.connections)));
     let (address, mut clients) = runtime.block_on(start(&plan))?;
     explain(&plan, address);
+    invite(runtime.block_on(door::open(&router, plan.door_port))?, plan.user);
     let (measured, printed) = watch::watch(&router, &plan)?;
     if let Some(cause) = clients.first_failure() {
         return Err(Error::caused_by(cause, "keep all clients connected"));
@@ -88,6 +90,11 @@ fn explain(plan: &Plan, address: SocketAddr) {
          nothing is shown.",
         plan.slice().as_millis(),
     ));
+}
+
+fn invite(door: SocketAddr, user: u64) {
+    say(format_args!("Watch it from elsewhere on this machine, at the same time:"));
+    say(format_args!("  curl -N 'http://{door}/watch?q=user%3D{user}&format=compact'"));
 }
 
 /// Tells whoever started the demo, if anybody still listens.

@@ -35,6 +35,9 @@ pub(crate) struct Arguments {
     /// Where on 127.0.0.1 the service listens; 0: any free port
     #[arg(long, value_name = "PORT", default_value_t = 0)]
     port: u16,
+    /// Where on 127.0.0.1 the demo's HTTP door listens, for this machine alone; 0: any free port
+    #[arg(long, value_name = "PORT", default_value_t = 0)]
+    door_port: u16,
 }
 
 /// Arguments that make sense together.
@@ -45,19 +48,20 @@ pub(crate) struct Plan {
     pub(crate) user: u64,
     pub(crate) duration: Duration,
     pub(crate) port: u16,
+    pub(crate) door_port: u16,
 }
 
 impl Plan {
     /// # Errors
     /// Where no connection has the user to watch.
     pub(crate) fn new(arguments: &Arguments) -> Result<Self, Error> {
-        let Arguments { connections, user, seconds, port } = *arguments;
+        let Arguments { connections, user, seconds, port, door_port } = *arguments;
         let users = connections.min(MAX_USERS);
         if user >= users {
             let last = users - 1;
             return Err(Error::new(format!("watch user {user}: {connections} connections have the users 0 to {last}")));
         }
-        Ok(Self { connections, users, user, duration: Duration::from_secs(seconds), port })
+        Ok(Self { connections, users, user, duration: Duration::from_secs(seconds), port, door_port })
     }
 
     /// The user a client logs in as.
@@ -90,7 +94,7 @@ mod tests {
     use super::*;
 
     fn plan(connections: u64, user: u64, seconds: u64) -> Result<Plan, Error> {
-        Plan::new(&Arguments { connections, user, seconds, port: 0 })
+        Plan::new(&Arguments { connections, user, seconds, port: 0, door_port: 0 })
     }
 
     #[test]

@@ -1,0 +1,191 @@
+//! The body of a stream: batches of items, made when the connection asks for them.
+//!
+//! Nothing is made before the connection has room for it, so a slow reader's events wait in the session's ring, which
+//! loses by its policy. A batch goes out when it is 64 KiB, or 50 ms after its first item. Within a batch the ring is
+//! looked at every few milliseconds instead of waking the task for each event: producers wake it once for a batch.
+
+use super::door::Inner;
+use super::feed::{Backlog, Farewell, Feed, Position};
+use super::form::{Form, Notice};
+use super::hub::Entry;
+use crate::guard::Guard;
+use crate::stream::Item;
+use axum::body::{Bytes, HttpBody};
+use http_body::Frame;
+use serde_json::json;
+use std::collections::VecDeque;
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+use tokio::time::{Instant, Sleep, sleep_until};
+
+/// A batch goes out when it has as many bytes; it is larger by the rest of its last item.
+const BATCH_BYTES: usize = 64 << 10;
+
+/// How often a ring is looked at while a batch is being filled: a ring of the default capacity holds what comes in that
+/// time at 800,000 events a second.
+const TICK: Duration = Duration::from_millis(5);
+
+/// What a first batch is made for; the next are made for what the one before had.
+const FIRST_BATCH_BYTES: usize = 1 << 10;
+
+/// One reader of a session.
+#[derive(Debug)]
+pub(super) struct StreamBody {
+    door: Arc<Inner>,
+    entry: Arc<Entry>,
+    reader: u64,
+    form: Form,
+    backlog: VecDeque<(Position, Item)>,
+    batch: Vec<u8>,
+    last_batch_bytes: usize,
+    /// When the batch goes out at the latest; nothing while it is empty.
+    due: Option<Instant>,
+    last_sent: Instant,
+    timer: Pin<Box<Sleep>>,
+    is_over: bool,
+}
+
+/// What is to be done once the session was looked at.
+enum Next {
+    Send,
+    Wait,
+}
+
+impl StreamBody {
+    /// `notices` are sent at once.
+    pub(super) fn new(door: Arc<Inner>, entry: Arc<Entry>, backlog: Backlog, form: Form, notices: &[Notice]) -> Self {
+        let mut batch = Vec::with_capacity(FIRST_BATCH_BYTES);
+        notices.iter().for_each(|notice| form.write_notice(&mut batch, notice));
+        let now = Instant::now();
+        Self {
+            door,
+            entry,
+            reader: backlog.reader,
+            form,
+            backlog: backlog.items,
+            due: (!batch.is_empty()).then_some(now),
+            batch,
+            last_batch_bytes: FIRST_BATCH_BYTES,
+            last_sent: now,
+            timer: Box::pin(sleep_until(now)),
+            is_over: false,
+        }
+    }
+
+    /// Looks at the session until there is a batch to send, or nothing more to do at present.
+    fn advance(&mut self, context: &mut Context<'_>) -> Next {
+        let entry = Arc::clone(&self.entry);
+        let mut feed = entry.feed();
+        if let Err(farewell) = feed.look(self.reader, context.waker()) {
+            self.say_farewell(farewell);
+            return Next::Send;
+        }
+        loop {
+            self.fill(&mut feed);
+            let is_due = self.due.is_some_and(|due| due <= Instant::now());
+            if self.is_over || is_due || self.batch.len() >= BATCH_BYTES {
+                feed.hand_over();
+                return Next::Send;
+            }
+            let wakes_at = match self.due {
+                Some(due) => due.min(Instant::now() + TICK),
+                None => match feed.poll_take(context) {
+                    Poll::Ready(Some((position, item))) => {
+                        self.write(position, &item);
+                        continue;
+                    }
+                    Poll::Ready(None) => {
+                        self.is_over = true;
+                        continue;
+                    }
+                    Poll::Pending => self.last_sent + self.door.settings.heartbeat,
+                },
+            };
+            if self.sleeps_until(wakes_at, context) {
+                return Next::Wait;
+            }
+            if self.due.is_none() && self.beats() {
+                feed.hand_over();
+                return Next::Send;
+            }
+        }
+    }
+
+    /// Takes what there is, as far as the batch has room.
+    fn fill(&mut self, feed: &mut Feed) {
+        while self.batch.len() < BATCH_BYTES && !self.is_over {
+            let Some((position, item)) = self.backlog.pop_front().or_else(|| feed.take().ok()) else { return };
+            self.write(position, &item);
+        }
+    }
+
+    /// Whether the form has something to send where there has been nothing for long.
+    fn beats(&mut self) -> bool {
+        self.form.write_heartbeat(&mut self.batch);
+        self.last_sent = Instant::now();
+        !self.batch.is_empty()
+    }
+
+    /// Whether it is not that time yet; the task is woken then.
+    fn sleeps_until(&mut self, time: Instant, context: &mut Context<'_>) -> bool {
+        if self.timer.deadline() != time {
+            self.timer.as_mut().reset(time);
+        }
+        self.timer.as_mut().poll(context).is_pending()
+    }
+
+    fn write(&mut self, position: Position, item: &Item) {
+        self.form.write(&mut self.batch, &self.entry.id, position, item);
+        self.due.get_or_insert_with(|| Instant::now() + self.door.settings.batch_delay);
+        self.is_over |= matches!(item, Item::Ended(_));
+    }
+
+    fn say_farewell(&mut self, farewell: Farewell) {
+        let words = match farewell {
+            Farewell::Superseded => "this reader was superseded by another",
+            Farewell::Stalled => "this reader took nothing for too long",
+        };
+        let notice = Notice { name: farewell.word(), members: json!({}), words: words.to_owned() };
+        self.form.write_notice(&mut self.batch, &notice);
+        self.is_over = true;
+    }
+
+    fn take_batch(&mut self) -> Bytes {
+        self.last_batch_bytes = self.batch.len();
+        self.due = None;
+        self.last_sent = Instant::now();
+        let room = self.last_batch_bytes.next_power_of_two().max(FIRST_BATCH_BYTES);
+        Bytes::from(std::mem::replace(&mut self.batch, Vec::with_capacity(room)))
+    }
+}
+
+impl HttpBody for StreamBody {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        let this = self.get_mut();
+        if this.is_over {
+            return Poll::Ready(None);
+        }
+        // What the timer or a waker may log must not feed the session that is being read.
+        let _guard = Guard::enter();
+        match this.advance(context) {
+            Next::Wait => Poll::Pending,
+            Next::Send if this.batch.is_empty() => Poll::Ready(None),
+            Next::Send => Poll::Ready(Some(Ok(Frame::data(this.take_batch())))),
+        }
+    }
+}
+
+impl Drop for StreamBody {
+    fn drop(&mut self) {
+        let left = self.entry.feed().leave(self.reader);
+        if left && !self.entry.about.is_kept {
+            self.door.hub.remove(self.entry.id, |entry| entry.feed().has_ended());
+        }
+    }
+}

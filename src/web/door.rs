@@ -1,0 +1,185 @@
+//! The door: a router, who may come in, and how long things may take.
+
+use super::auth::{Auth, ServeAuth};
+use super::hub::Hub;
+use super::{endpoints, security};
+use crate::audit::RefusalLimit;
+use crate::router::TapRouter;
+use axum::middleware::from_fn_with_state;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::Semaphore;
+
+/// How many sessions are being opened at once: each may hold a thread of the runtime's blocking ones for a second.
+const MAX_OPENINGS: usize = 4;
+
+/// No setting of time is shorter, lest what waits for it spins, or longer, lest a clock overflows.
+const SHORTEST: Duration = Duration::from_millis(1);
+const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// A door with settings of its own; [`routes`](super::routes) and [`serve`](super::serve) are doors with the defaults.
+///
+/// Times are from a millisecond to a day; others are taken for the nearest of these.
+///
+/// ```
+/// use std::time::Duration;
+/// use tracing_tap::{TapRouter, web};
+///
+/// let auth = web::Auth::token("S8uWXu0mEZzN1Fbs").expect("it is long enough");
+/// let door = web::Door::new(TapRouter::new(), auth).grace_period(Duration::from_secs(120));
+/// let application: axum::Router = axum::Router::new().nest("/tap", door.routes());
+/// # let _ = application;
+/// ```
+#[derive(Clone, Debug)]
+pub struct Door<A = Auth> {
+    router: TapRouter,
+    auth: A,
+    settings: Settings,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Settings {
+    pub(super) grace_period: Duration,
+    pub(super) stall_timeout: Duration,
+    pub(super) heartbeat: Duration,
+    pub(super) batch_delay: Duration,
+    pub(super) request_timeout: Duration,
+    pub(super) max_connections: usize,
+    pub(super) allowed_origins: Vec<String>,
+}
+
+/// What all requests to a door share.
+#[derive(Debug)]
+pub(super) struct Inner {
+    pub(super) router: TapRouter,
+    pub(super) auth: Auth,
+    pub(super) settings: Settings,
+    pub(super) hub: Hub,
+    pub(super) refusals: RefusalLimit,
+    pub(super) openings: Semaphore,
+    /// Whether the service serves it, with what that logs.
+    pub(super) is_mounted: bool,
+}
+
+impl<A> Door<A> {
+    /// Creates a door to the router's sessions.
+    pub fn new(router: TapRouter, auth: A) -> Self {
+        Self { router, auth, settings: Settings::default() }
+    }
+
+    /// Sets how long a session of `POST /sessions` stays open without a reader; default 30 s.
+    #[must_use]
+    pub fn grace_period(mut self, duration: Duration) -> Self {
+        self.settings.grace_period = duration.clamp(SHORTEST, LONGEST);
+        self
+    }
+
+    /// Sets how long a reader may take nothing of what there is before it is sent away; default 15 s.
+    #[must_use]
+    pub fn stall_timeout(mut self, duration: Duration) -> Self {
+        self.settings.stall_timeout = duration.clamp(SHORTEST, LONGEST);
+        self
+    }
+
+    /// Sets after how long a silent stream of events is sent a comment; default 15 s.
+    #[must_use]
+    pub fn heartbeat(mut self, duration: Duration) -> Self {
+        self.settings.heartbeat = duration.clamp(SHORTEST, LONGEST);
+        self
+    }
+
+    /// Sets how long the first item of a batch waits for others; default 50 ms.
+    #[must_use]
+    pub fn batch_delay(mut self, duration: Duration) -> Self {
+        self.settings.batch_delay = duration.clamp(SHORTEST, LONGEST);
+        self
+    }
+
+    /// Sets how long the head of a request may take, where [`serve`](Self::serve) reads it, and its body; default 10 s.
+    #[must_use]
+    pub fn request_timeout(mut self, duration: Duration) -> Self {
+        self.settings.request_timeout = duration.clamp(SHORTEST, LONGEST);
+        self
+    }
+
+    /// Bounds the connections that [`serve`](Self::serve) has at once; default 256.
+    #[must_use]
+    pub fn max_connections(mut self, connections: usize) -> Self {
+        self.settings.max_connections = connections;
+        self
+    }
+
+    /// Lets pages of another site in, such as `https://ops.example`; none by default.
+    ///
+    /// The browser needs the headers of CORS besides, which are for a layer around the routes to add.
+    #[must_use]
+    pub fn allow_origin(mut self, origin: impl Into<String>) -> Self {
+        self.settings.allowed_origins.push(origin.into().trim_end_matches('/').to_ascii_lowercase());
+        self
+    }
+
+    pub(super) fn settings(&self) -> &Settings {
+        &self.settings
+    }
+}
+
+impl Door {
+    /// The door as a part of the service's own application: [`nest`](axum::Router::nest) it.
+    pub fn routes(self) -> axum::Router {
+        Arc::new(Inner::new(self.router, self.auth, self.settings, true)).application()
+    }
+}
+
+impl<A: Into<ServeAuth>> Door<A> {
+    pub(super) fn into_inner(self) -> Arc<Inner> {
+        let ServeAuth(auth) = self.auth.into();
+        Arc::new(Inner::new(self.router, auth, self.settings, false))
+    }
+}
+
+impl Inner {
+    fn new(router: TapRouter, auth: Auth, settings: Settings, is_mounted: bool) -> Self {
+        Self {
+            router,
+            auth,
+            settings,
+            hub: Hub::default(),
+            refusals: RefusalLimit::default(),
+            openings: Semaphore::new(MAX_OPENINGS),
+            is_mounted,
+        }
+    }
+
+    /// The endpoints and nothing else, so that what is not there is the service's to answer.
+    fn application(self: &Arc<Self>) -> axum::Router {
+        let admit = from_fn_with_state(Arc::clone(self), security::admit);
+        self.endpoints().route_layer(admit).with_state(Arc::clone(self))
+    }
+
+    /// The endpoints, and an answer to everything else.
+    pub(super) fn whole_application(self: &Arc<Self>) -> axum::Router {
+        let admit = from_fn_with_state(Arc::clone(self), security::admit);
+        self.endpoints().fallback(endpoints::not_found).layer(admit).with_state(Arc::clone(self))
+    }
+
+    fn endpoints(&self) -> axum::Router<Arc<Self>> {
+        let all = endpoints::all().into_iter();
+        let application =
+            all.fold(axum::Router::new(), |application, (path, _, methods)| application.route(path, methods));
+        application.method_not_allowed_fallback(endpoints::method_not_allowed)
+    }
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            grace_period: Duration::from_secs(30),
+            stall_timeout: Duration::from_secs(15),
+            heartbeat: Duration::from_secs(15),
+            batch_delay: Duration::from_millis(50),
+            request_timeout: Duration::from_secs(10),
+            max_connections: 256,
+            allowed_origins: Vec::new(),
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! What is where, and the short answers.
+
+use super::answer::json;
+use super::ask::predicate;
+use super::auth::Asker;
+use super::door::Inner;
+use super::intake::body_of;
+use super::problem::{Kind, Problem};
+use super::query::Query;
+use super::{sessions, sight, watch};
+use crate::prometheus::PROMETHEUS_CONTENT_TYPE;
+use axum::Extension;
+use axum::extract::{RawQuery, Request, State};
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{MethodRouter, delete, get, post};
+use serde::Deserialize;
+use serde_json::json;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+type Answer = Result<Response, Problem>;
+
+/// Every endpoint: its path below the door, its method, and who answers.
+pub(super) fn all() -> Vec<(&'static str, &'static str, MethodRouter<Arc<Inner>>)> {
+    vec![
+        ("/watch", "get", get(watch::watch)),
+        ("/sessions", "post", post(sessions::open)),
+        ("/sessions", "get", get(sessions::list)),
+        ("/sessions/{id}", "get", get(sessions::show)),
+        ("/sessions/{id}", "delete", delete(sessions::close)),
+        ("/sessions/{id}/stream", "get", get(sessions::stream)),
+        ("/catalog", "get", get(catalog)),
+        ("/coverage", "get", get(coverage)),
+        ("/stats", "get", get(stats)),
+        ("/parse", "post", post(parse)),
+    ]
+}
+
+pub(super) async fn method_not_allowed() -> Problem {
+    Problem::new(Kind::MethodNotAllowed, "there is something here, but not by this method: see the header `Allow`")
+}
+
+pub(super) async fn not_found() -> Problem {
+    let paths: BTreeSet<_> = all().into_iter().map(|(path, _, _)| path).collect();
+    let paths = paths.into_iter().collect::<Vec<_>>().join("`, `");
+    Problem::new(Kind::NotFound, format!("there is nothing here: there are `{paths}`"))
+}
+
+async fn catalog(
+    State(door): State<Arc<Inner>>,
+    Extension(asker): Extension<Asker>,
+    RawQuery(query): RawQuery,
+) -> Answer {
+    Query::read(query.as_deref(), &[])?;
+    Ok(json(StatusCode::OK, &json!({ "callsites": sight::catalog(&door.router, &asker) })))
+}
+
+async fn coverage(
+    State(door): State<Arc<Inner>>,
+    Extension(asker): Extension<Asker>,
+    RawQuery(query): RawQuery,
+) -> Answer {
+    let query = Query::read(query.as_deref(), &["q", "level"])?;
+    let (router, ask) = (door.router.clone(), query.ask()?);
+    let seen = door.off_executor(move || {
+        let session = ask.session(&asker)?;
+        Ok(sight::confined(router.coverage(&session.confined_predicate()), &router, &asker))
+    });
+    Ok(json(StatusCode::OK, &sight::coverage_json(&seen.await?, door.is_mounted)))
+}
+
+async fn stats(State(door): State<Arc<Inner>>, RawQuery(query): RawQuery) -> Answer {
+    Query::read(query.as_deref(), &[])?;
+    let content_type = [(header::CONTENT_TYPE, HeaderValue::from_static(PROMETHEUS_CONTENT_TYPE))];
+    Ok((content_type, door.router.stats().to_prometheus()).into_response())
+}
+
+/// What `POST /parse` takes.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Text {
+    q: String,
+}
+
+async fn parse(State(door): State<Arc<Inner>>, request: Request) -> Answer {
+    let Text { q } = body_of(&door, request).await?;
+    let predicate = door.off_executor(move || predicate(&q)).await?;
+    let fields: BTreeSet<_> = predicate.field_names().collect();
+    Ok(json(StatusCode::OK, &json!({ "predicate": predicate.to_string(), "fields": fields })))
+}

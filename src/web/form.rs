@@ -1,0 +1,181 @@
+//! The forms a stream is sent in, and how one is chosen.
+
+use super::answer::json_text;
+use super::feed::Position;
+use super::hub::PublicId;
+use super::problem::{Kind, Problem};
+use crate::render::shown::shown_name;
+use crate::render::{Format, write_item};
+use crate::stream::Item;
+use axum::http::{HeaderMap, header};
+use serde_json::Value;
+use std::io::Write;
+
+/// How much of a line of the door's own is shown as text.
+const MAX_NOTICE_BYTES: usize = 4096;
+
+/// The form of a stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Form {
+    /// `text/event-stream`, for `EventSource`.
+    Events,
+    /// `application/x-ndjson`, or text.
+    Lines(Format),
+}
+
+/// What the door says itself, beside the session's items.
+#[derive(Debug)]
+pub(super) struct Notice {
+    /// The event's name and the `type` of its JSON.
+    pub(super) name: &'static str,
+    /// The members behind `type`.
+    pub(super) members: Value,
+    /// The same for people.
+    pub(super) words: String,
+}
+
+impl Form {
+    /// The form asked for by the parameter `format`, else by the header `Accept`; lines of JSON where neither says.
+    pub(super) fn choose(format: Option<&str>, headers: &HeaderMap) -> Result<Self, Problem> {
+        match format {
+            Some("sse") => Ok(Self::Events),
+            Some(name) => name.parse().map(Self::Lines).map_err(|_| {
+                let detail = "`format` is none of `json`, `sse`, `human`, `compact` and `github`";
+                Problem::new(Kind::InvalidParameter, detail).with("parameter", "format")
+            }),
+            None => Self::accepted(headers).ok_or_else(|| {
+                let detail = "accept `text/event-stream`, `application/x-ndjson` or `text/plain`";
+                Problem::new(Kind::NotAcceptable, detail)
+            }),
+        }
+    }
+
+    /// Of the forms that are accepted, the one that is liked best; of those, the first.
+    fn accepted(headers: &HeaderMap) -> Option<Self> {
+        let accepts = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
+        let ranges: Vec<_> = accepts.flat_map(|accept| accept.split(',')).collect();
+        if ranges.is_empty() {
+            return Some(Self::Lines(Format::Json));
+        }
+        let forms = ranges.iter().filter_map(|range| Some((quality(range), Self::of_range(range)?)));
+        let best = forms
+            .filter(|(quality, _)| *quality > 0.0)
+            .reduce(|best, other| if other.0 > best.0 { other } else { best });
+        best.map(|(_, form)| form)
+    }
+
+    fn of_range(range: &str) -> Option<Self> {
+        match range.split(';').next()?.trim().to_ascii_lowercase().as_str() {
+            "text/event-stream" => Some(Self::Events),
+            "*/*" | "application/*" | "application/x-ndjson" | "application/jsonl" | "application/json" => {
+                Some(Self::Lines(Format::Json))
+            }
+            "text/*" | "text/plain" => Some(Self::Lines(Format::Human)),
+            _ => None,
+        }
+    }
+
+    pub(super) fn content_type(self) -> &'static str {
+        match self {
+            Self::Events => "text/event-stream",
+            Self::Lines(Format::Json) => "application/x-ndjson",
+            Self::Lines(_) => "text/plain; charset=utf-8",
+        }
+    }
+
+    /// Appends an item, and where it is in its session.
+    pub(super) fn write(self, out: &mut Vec<u8>, id: &PublicId, position: Position, item: &Item) {
+        let Self::Lines(format) = self else {
+            let name = match item {
+                Item::Event { .. } => "",
+                Item::Lost(_) => "event: lost\n",
+                Item::Ended(_) => "event: ended\n",
+            };
+            write!(out, "{name}id: {id}:{position}\ndata: ").expect("memory takes what is written to it");
+            write_item(out, item, Format::Json);
+            return out.push(b'\n');
+        };
+        write_item(out, item, format);
+    }
+
+    /// Appends what the door says itself.
+    pub(super) fn write_notice(self, out: &mut Vec<u8>, notice: &Notice) {
+        match self {
+            Self::Events => {
+                out.extend_from_slice(b"event: ");
+                out.extend_from_slice(notice.name.as_bytes());
+                out.extend_from_slice(b"\ndata: ");
+                out.extend_from_slice(notice.json().as_bytes());
+                out.push(b'\n');
+            }
+            Self::Lines(Format::Json) => out.extend_from_slice(notice.json().as_bytes()),
+            Self::Lines(Format::Human) => {
+                notice.write_words(out, "  -- ");
+                out.push(b'\n');
+            }
+            Self::Lines(Format::GithubActions) => notice.write_words(out, "::notice title=tracing-tap::"),
+            Self::Lines(Format::Compact) => notice.write_words(out, "-- "),
+        }
+    }
+
+    /// Appends what keeps a silent connection alive, where the form has such a thing.
+    pub(super) fn write_heartbeat(self, out: &mut Vec<u8>) {
+        if self == Self::Events {
+            out.extend_from_slice(b":\n\n");
+        }
+    }
+}
+
+/// How much a range of media types is liked, from 0 to 1.
+fn quality(range: &str) -> f32 {
+    let parameters = range.split(';').skip(1).filter_map(|parameter| parameter.trim().split_once('='));
+    let given = parameters.filter(|(name, _)| name.eq_ignore_ascii_case("q")).last();
+    given.map_or(1.0, |(_, value)| value.trim().parse().unwrap_or(0.0))
+}
+
+impl Notice {
+    /// In one line.
+    fn json(&self) -> String {
+        let mut document = serde_json::Map::new();
+        document.insert("type".to_owned(), self.name.into());
+        if let Value::Object(members) = &self.members {
+            document.extend(members.clone());
+        }
+        json_text(&Value::Object(document))
+    }
+
+    fn write_words(&self, out: &mut Vec<u8>, before: &str) {
+        for line in self.words.lines() {
+            let line = shown_name(line, MAX_NOTICE_BYTES);
+            writeln!(out, "{before}{line}").expect("memory takes what is written to it");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::http::HeaderValue;
+
+    #[track_caller]
+    fn check(accept: Option<&'static str>, expected: Option<Form>) {
+        let mut headers = HeaderMap::new();
+        if let Some(accept) = accept {
+            headers.insert(header::ACCEPT, HeaderValue::from_static(accept));
+        }
+        assert_eq!(Form::choose(None, &headers).ok(), expected, "{accept:?}");
+    }
+
+    #[test]
+    fn the_form_is_the_one_that_is_liked_best_and_lines_of_json_where_none_is_named() {
+        let (json, human) = (Form::Lines(Format::Json), Form::Lines(Format::Human));
+        check(None, Some(json));
+        check(Some("*/*"), Some(json));
+        check(Some("text/event-stream"), Some(Form::Events));
+        check(Some("text/html, TEXT/EVENT-STREAM ;q=0.5, */*;q=0.1"), Some(Form::Events));
+        check(Some("text/plain"), Some(human));
+        check(Some("text/event-stream;q=0, */*;q=0.3"), Some(json));
+        check(Some("image/png"), None);
+        check(Some("text/event-stream;q=none"), None);
+    }
+}

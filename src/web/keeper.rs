@@ -1,0 +1,68 @@
+//! Looks after one session: sends a reader away that takes nothing, and closes what nobody reads.
+
+use super::door::Inner;
+use super::feed::Farewell;
+use super::hub::{Entry, PublicId};
+use crate::audit::DoorAudit;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+use tokio::time::sleep;
+
+/// How often a session is looked at, at the least.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// Removes a session whatever becomes of the task that looks after it.
+struct Keeper {
+    door: Weak<Inner>,
+    entry: Weak<Entry>,
+    id: PublicId,
+}
+
+/// Looks after a session, on a task of its own, for as long as it is there.
+pub(super) fn keep(door: &Arc<Inner>, entry: &Arc<Entry>) {
+    let shortest = door.settings.grace_period.min(door.settings.stall_timeout) / 4;
+    let pause = shortest.clamp(Duration::from_millis(1), LOOK_EVERY);
+    let keeper = Keeper { door: Arc::downgrade(door), entry: Arc::downgrade(entry), id: entry.id };
+    tokio::spawn(async move {
+        loop {
+            sleep(pause).await;
+            let (Some(door), Some(entry)) = (keeper.door.upgrade(), keeper.entry.upgrade()) else { return };
+            if !door.looks_after(&entry) {
+                return;
+            }
+        }
+    });
+}
+
+impl Inner {
+    /// Whether the session is still to be looked after.
+    fn looks_after(&self, entry: &Entry) -> bool {
+        if entry.feed().dismiss_stalled(self.settings.stall_timeout) {
+            self.tell_stalled(entry);
+            return entry.about.is_kept;
+        }
+        !entry.about.is_kept || !entry.feed().is_alone_for(self.settings.grace_period)
+    }
+
+    fn tell_stalled(&self, entry: &Entry) {
+        self.router.audit(DoorAudit::ReaderClosed {
+            opener: entry.about.owner.clone(),
+            session: entry.about.session.0,
+            reason: Farewell::Stalled.word(),
+        });
+    }
+}
+
+impl Drop for Keeper {
+    fn drop(&mut self) {
+        if let Some(door) = self.door.upgrade() {
+            // A browser that comes back for a session that outlived it is told to stop.
+            door.hub.remove(self.id, |entry| entry.about.is_kept || entry.feed().has_ended());
+        }
+        if let Some(entry) = self.entry.upgrade() {
+            // Dropped without the lock.
+            let stream = entry.feed().stop();
+            drop(stream);
+        }
+    }
+}

@@ -1,0 +1,80 @@
+//! Opening a session for somebody, off the executor's threads.
+
+use super::ask::Ask;
+use super::auth::Asker;
+use super::door::Inner;
+use super::feed::Feed;
+use super::hub::{About, Entry, PublicId};
+use super::keeper;
+use super::problem::{Kind, Problem};
+use super::sight;
+use crate::coverage::Coverage;
+use crate::session::Session;
+use crate::stream::EventStream;
+use std::sync::Arc;
+use std::time::SystemTime;
+use tokio::task::spawn_blocking;
+
+/// Of what a session that outlives its connections has sent, so many bytes are kept at most.
+const MAX_SENT_BYTES: usize = 4 << 20;
+
+/// How long a session lives without a reader.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Life {
+    /// As long as its connection.
+    OfConnection,
+    /// Through the grace period.
+    Kept,
+}
+
+impl Inner {
+    /// Opens what is asked for, and says what it can see.
+    pub(super) async fn open(
+        self: &Arc<Self>,
+        asker: &Asker,
+        ask: Ask,
+        life: Life,
+    ) -> Result<(Arc<Entry>, Coverage), Problem> {
+        let (door, asker) = (Arc::clone(self), asker.clone());
+        let opened = self.off_executor(move || {
+            let session = ask.session(&asker)?;
+            let id = PublicId::random().map_err(|_| no_randomness())?;
+            let stream = door.router.try_watch(session.clone()).map_err(|error| Problem::from(&error))?;
+            let coverage = sight::confined(stream.coverage(), &door.router, &asker);
+            Ok((entry(id, &session, stream, life), coverage))
+        });
+        let (entry, coverage) = opened.await?;
+        self.hub.add(&entry)?;
+        keeper::keep(self, &entry);
+        Ok((entry, coverage))
+    }
+
+    /// Runs what may take a while, of which only a few run at once.
+    pub(super) async fn off_executor<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> Result<T, Problem> + Send + 'static,
+    ) -> Result<T, Problem> {
+        let _opening = self.openings.acquire().await.map_err(|_| Problem::shutting_down())?;
+        spawn_blocking(work).await.unwrap_or_else(|_| Err(Problem::shutting_down()))
+    }
+}
+
+fn entry(id: PublicId, session: &Session, stream: EventStream, life: Life) -> Arc<Entry> {
+    let about = About {
+        session: stream.id(),
+        owner: session.opened_by.clone().unwrap_or_default(),
+        name: session.name.clone(),
+        predicate: session.predicate.to_string(),
+        scope: session.scope.as_ref().map(ToString::to_string),
+        opened_at: SystemTime::now(),
+        expires_in: session.expires_in,
+        follow: session.follow.to_string(),
+        is_kept: life == Life::Kept,
+    };
+    let max_items = if about.is_kept { session.capacity.get() } else { 0 };
+    Arc::new(Entry::new(id, about, Feed::new(stream, max_items, MAX_SENT_BYTES)))
+}
+
+fn no_randomness() -> Problem {
+    Problem::new(Kind::Unavailable, "the system gives no random numbers at present: try again")
+}

@@ -1,0 +1,202 @@
+//! Before anything is answered: limits, where a request comes from, and who is asking.
+
+use super::auth::Asker;
+use super::door::Inner;
+use super::problem::{Kind, Problem, Refused};
+use crate::audit::DoorAudit;
+use axum::extract::{ConnectInfo, Request, State};
+use axum::http::{HeaderMap, HeaderValue, header, request::Parts};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Instant;
+
+pub(super) const MAX_QUERY_BYTES: usize = 8 << 10;
+pub(super) const MAX_HEADER_BYTES: usize = 16 << 10;
+
+/// What is told of a request that is refused.
+struct Seen {
+    method: String,
+    path: String,
+    peer: Option<SocketAddr>,
+}
+
+/// Lets a request in with its [`Asker`], or refuses it, and audits every refusal of whatever comes behind.
+pub(super) async fn admit(State(door): State<Arc<Inner>>, request: Request, next: Next) -> Response {
+    let (mut parts, body) = request.into_parts();
+    let seen = Seen::of(&parts);
+    let asker = door.check(&parts).await;
+    let name = asker.as_ref().ok().map(|asker| asker.name().to_owned());
+    let mut response = match asker {
+        Ok(asker) => {
+            parts.extensions.insert(asker);
+            next.run(Request::from_parts(parts, body)).await
+        }
+        Err(problem) => problem.into_response(),
+    };
+    response.headers_mut().insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    if let Some(refused) = response.extensions().get::<Refused>() {
+        door.tell_refused(seen, name, response.status().as_u16(), refused);
+    }
+    response
+}
+
+impl Seen {
+    fn of(parts: &Parts) -> Self {
+        Self {
+            method: parts.method.to_string(),
+            path: parts.uri.path().to_owned(),
+            peer: parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|info| info.0),
+        }
+    }
+}
+
+impl Inner {
+    async fn check(&self, parts: &Parts) -> Result<Asker, Problem> {
+        check_sizes(parts)?;
+        if self.auth.is_loopback_only() {
+            check_host(&parts.headers)?;
+        }
+        check_site(&parts.headers, &self.settings.allowed_origins)?;
+        self.auth.ask(parts).await
+    }
+
+    /// Counted and not told where there are too many.
+    fn tell_refused(&self, seen: Seen, opener: Option<String>, status: u16, refused: &Refused) {
+        let Some(suppressed) = self.refusals.admit(Instant::now()) else { return };
+        let Seen { method, path, peer } = seen;
+        let Refused { reason, detail } = refused.clone();
+        self.router.audit(DoorAudit::RequestRefused { opener, peer, method, path, status, reason, detail, suppressed });
+    }
+}
+
+fn check_sizes(parts: &Parts) -> Result<(), Problem> {
+    let query_bytes = parts.uri.query().map_or(0, str::len);
+    if query_bytes > MAX_QUERY_BYTES {
+        let detail = format!("the query has {query_bytes} bytes, {MAX_QUERY_BYTES} are the most");
+        return Err(Problem::new(Kind::QueryTooLong, detail).with("limit", MAX_QUERY_BYTES));
+    }
+    let header_bytes: usize = parts.headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
+    if header_bytes > MAX_HEADER_BYTES {
+        let detail = format!("the headers have {header_bytes} bytes, {MAX_HEADER_BYTES} are the most");
+        return Err(Problem::new(Kind::HeadersTooLarge, detail).with("limit", MAX_HEADER_BYTES));
+    }
+    Ok(())
+}
+
+/// A page of another site whose name its owner has pointed at this machine says that name here.
+fn check_host(headers: &HeaderMap) -> Result<(), Problem> {
+    let mut hosts = headers.get_all(header::HOST).iter();
+    let host = hosts.next().and_then(|host| host.to_str().ok());
+    if host.is_some_and(is_loopback) && hosts.next().is_none() {
+        return Ok(());
+    }
+    let detail = "the header `Host` is no loopback name: ask for `localhost`, `127.0.0.1` or `[::1]`";
+    Err(Problem::new(Kind::WrongHost, detail))
+}
+
+fn is_loopback(authority: &str) -> bool {
+    let host = without_port(authority);
+    let address = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+    let is_name = host.eq_ignore_ascii_case("localhost") || host.eq_ignore_ascii_case("localhost.");
+    is_name || address.parse().is_ok_and(|address: IpAddr| address.is_loopback())
+}
+
+fn without_port(authority: &str) -> &str {
+    match authority.rsplit_once(':') {
+        Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) && !is_bare_v6(host) => host,
+        _ => authority,
+    }
+}
+
+/// What is left of `::1` without its last part is no host.
+fn is_bare_v6(host: &str) -> bool {
+    host.contains(':') && !host.ends_with(']')
+}
+
+/// Browsers say from which site a request is made. Programs say nothing of it.
+fn check_site(headers: &HeaderMap, allowed: &[String]) -> Result<(), Problem> {
+    let origins: Vec<_> = headers.get_all(header::ORIGIN).iter().map(|origin| origin.to_str().ok()).collect();
+    if let [Some(origin)] = origins[..]
+        && allowed.iter().any(|allowed| allowed.eq_ignore_ascii_case(origin))
+    {
+        return Ok(());
+    }
+    let mut sites = headers.get_all("sec-fetch-site").iter().map(HeaderValue::as_bytes);
+    if !sites.all(|site| matches!(site, b"same-origin" | b"none")) {
+        let detail =
+            "this request was made by a page of another site: use a page of this one, or have `allow_origin` name it";
+        return Err(Problem::new(Kind::CrossSite, detail).with("header", "Sec-Fetch-Site"));
+    }
+    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
+    let is_own = |origin: &Option<&str>| origin.is_some_and(|origin| host.is_some_and(|host| is_of(origin, host)));
+    if !origins.iter().all(is_own) {
+        let detail = "the header `Origin` names another site than `Host`: where a proxy changes `Host`, have `allow_origin` name it";
+        return Err(Problem::new(Kind::CrossSite, detail).with("header", "Origin"));
+    }
+    Ok(())
+}
+
+/// Whether an origin is of this host: the same name, and the same port where not the scheme's.
+fn is_of(origin: &str, host: &str) -> bool {
+    let (authority, default_port) = match origin.split_once("://") {
+        Some(("http", authority)) => (authority, ":80"),
+        Some(("https", authority)) => (authority, ":443"),
+        _ => return false,
+    };
+    let plain = |authority: &str| authority.strip_suffix(default_port).unwrap_or(authority).to_ascii_lowercase();
+    plain(authority) == plain(host)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn loopback_names_are_those_of_this_machine_alone() {
+        for host in
+            ["localhost", "LOCALHOST:80", "localhost.:80", "127.0.0.1", "127.8.8.8:9", "[::1]", "[::1]:443", "::1"]
+        {
+            assert!(is_loopback(host), "{host}");
+        }
+        let strangers = [
+            "",
+            "evil.example",
+            "localhost.evil.example",
+            "127.0.0.1.evil.example:80",
+            "0.0.0.0",
+            "10.0.0.1:80",
+            "[::2]",
+            "[::1].evil.example",
+            "localhost@evil.example",
+            "evil.example:localhost",
+        ];
+        for host in strangers {
+            assert!(!is_loopback(host), "{host}");
+        }
+    }
+
+    #[test]
+    fn an_origin_is_of_the_host_it_names() {
+        for (origin, host) in [
+            ("http://a.example", "a.example"),
+            ("https://A.example", "a.example:443"),
+            ("http://a.example:80", "a.example"),
+            ("http://[::1]:9", "[::1]:9"),
+        ] {
+            assert!(is_of(origin, host), "{origin} {host}");
+        }
+        for (origin, host) in [
+            ("null", "null"),
+            ("http://b.example", "a.example"),
+            ("https://a.example:80", "a.example"),
+            ("http://a.example:8080", "a.example"),
+            ("http://a.example.evil", "a.example"),
+            ("a.example", "a.example"),
+            ("file://", ""),
+        ] {
+            assert!(!is_of(origin, host), "{origin} {host}");
+        }
+    }
+}

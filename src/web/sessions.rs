@@ -1,0 +1,116 @@
+//! `/sessions`: sessions that outlive a connection.
+
+use super::answer::json;
+use super::ask::Ask;
+use super::auth::Asker;
+use super::door::Inner;
+use super::form::Form;
+use super::hub::{Entry, Found, PublicId};
+use super::intake::body_of;
+use super::opening::Life;
+use super::problem::{Kind, Problem};
+use super::query::Query;
+use super::sight;
+use super::watch::{last_event_id, nothing_more, respond};
+use axum::Extension;
+use axum::extract::{OriginalUri, Path, RawQuery, Request, State};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde_json::{Value, json};
+use std::sync::Arc;
+
+type Answer = Result<Response, Problem>;
+
+pub(super) async fn open(
+    State(door): State<Arc<Inner>>,
+    Extension(asker): Extension<Asker>,
+    OriginalUri(uri): OriginalUri,
+    request: Request,
+) -> Answer {
+    Query::read(request.uri().query(), &[])?;
+    let ask: Ask = body_of(&door, request).await?;
+    let (entry, coverage) = door.open(&asker, ask, Life::Kept).await?;
+    let mut shown = entry.to_json();
+    if let Value::Object(members) = &mut shown {
+        members.insert("coverage".to_owned(), sight::coverage_json(&coverage, door.is_mounted));
+    }
+    let mut response = json(StatusCode::CREATED, &shown);
+    let location = format!("{}/{}", uri.path().trim_end_matches('/'), entry.id);
+    if let Ok(location) = HeaderValue::try_from(location) {
+        response.headers_mut().insert(header::LOCATION, location);
+    }
+    Ok(response)
+}
+
+pub(super) async fn list(
+    State(door): State<Arc<Inner>>,
+    Extension(asker): Extension<Asker>,
+    RawQuery(query): RawQuery,
+) -> Answer {
+    Query::read(query.as_deref(), &[])?;
+    let sessions: Vec<_> = door.hub.list(&asker).iter().map(|entry| entry.to_json()).collect();
+    Ok(json(StatusCode::OK, &json!({ "sessions": sessions })))
+}
+
+pub(super) async fn show(
+    State(door): State<Arc<Inner>>,
+    Extension(asker): Extension<Asker>,
+    Path(id): Path<String>,
+    RawQuery(query): RawQuery,
+) -> Answer {
+    Query::read(query.as_deref(), &[])?;
+    let (_, entry) = door.open_entry(&id, &asker)?;
+    Ok(json(StatusCode::OK, &entry.to_json()))
+}
+
+pub(super) async fn close(
+    State(door): State<Arc<Inner>>,
+    Extension(asker): Extension<Asker>,
+    Path(id): Path<String>,
+    RawQuery(query): RawQuery,
+) -> Answer {
+    Query::read(query.as_deref(), &[])?;
+    let (id, entry) = door.open_entry(&id, &asker)?;
+    // Its reader, if there is one, still gets what there is, and then the end.
+    door.router.close(entry.about.session);
+    door.hub.remove(id, |_| true);
+    Ok(StatusCode::NO_CONTENT.into_response())
+}
+
+pub(super) async fn stream(
+    State(door): State<Arc<Inner>>,
+    Extension(asker): Extension<Asker>,
+    Path(id): Path<String>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+) -> Answer {
+    let query = Query::read(query.as_deref(), &["format"])?;
+    let form = Form::choose(query.get("format"), &headers)?;
+    let last = last_event_id(&headers)?;
+    let (id, found) = door.found(&id, &asker)?;
+    let Found::Open(entry) = found else { return Ok(nothing_more()) };
+    if !entry.about.is_kept {
+        let detail = "this session belongs to its connection: open one with `POST /sessions` to read it from another";
+        return Err(Problem::new(Kind::NotFound, detail));
+    }
+    if last.is_some_and(|last| last.session != id) {
+        let detail = "the header `Last-Event-ID` is of another session: send one that this stream has given, or none";
+        return Err(Problem::new(Kind::BadRequest, detail).with("header", "Last-Event-ID"));
+    }
+    let backlog = entry.attach(last.map(|last| last.position));
+    Ok(backlog.map_or_else(nothing_more, |backlog| respond(door, entry, backlog, form, &[])))
+}
+
+impl Inner {
+    fn found(&self, id: &str, asker: &Asker) -> Result<(PublicId, Found), Problem> {
+        let id = PublicId::read(id).ok_or_else(Problem::no_such_session)?;
+        self.hub.find(id, asker).map(|found| (id, found)).ok_or_else(Problem::no_such_session)
+    }
+
+    fn open_entry(&self, id: &str, asker: &Asker) -> Result<(PublicId, Arc<Entry>), Problem> {
+        match self.found(id, asker)? {
+            (id, Found::Open(entry)) => Ok((id, entry)),
+            (_, Found::Over) => Err(Problem::no_such_session()),
+        }
+    }
+}

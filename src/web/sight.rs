@@ -1,0 +1,81 @@
+//! What an asker may see of the service's code: catalog and coverage within their scope.
+
+use super::auth::Asker;
+use super::form::Notice;
+use crate::catalog::{CallsiteKind, CatalogEntry};
+use crate::coverage::{Coverage, Finding, Note};
+use crate::predicate::{Compiled, reach_admits};
+use crate::router::TapRouter;
+use serde::Serialize;
+use serde_json::{Value, json};
+use std::collections::HashSet;
+use std::fmt::Display;
+use tracing_core::Level;
+
+/// What a mounted door says with every coverage.
+const OWN_TRAFFIC: &str = "the service's HTTP stack carries this stream too: what it logs of that matches as anything \
+     else does, a few events for each batch; leave it out with `not (@target in (hyper, h2, tower_http, axum))`";
+
+/// The callsites that can emit something the asker may see; spans by their target alone.
+pub(super) fn catalog(router: &TapRouter, asker: &Asker) -> Vec<CatalogEntry> {
+    let mut catalog = router.catalog();
+    if let Some(scope) = asker.confinement() {
+        let reach = Compiled::new(scope);
+        catalog.retain(|entry| {
+            // A span may be more verbose than the events in it that the asker may see.
+            let level = if entry.kind == CallsiteKind::Span { Ok(Level::ERROR) } else { entry.level.parse() };
+            level.is_ok_and(|level| reach_admits(reach.reach(), level, &entry.target))
+        });
+    }
+    catalog
+}
+
+/// A coverage without what is outside of the asker's scope.
+pub(super) fn confined(mut coverage: Coverage, router: &TapRouter, asker: &Asker) -> Coverage {
+    let Some(scope) = asker.confinement() else { return coverage };
+    let reach = Compiled::new(scope);
+    let sees = |target: &str| reach_admits(reach.reach(), Level::ERROR, target);
+    let own = catalog(router, asker);
+    let declared: HashSet<&str> = own.iter().flat_map(|entry| &entry.fields).map(|field| &**field).collect();
+    coverage.findings.retain(|finding| match finding {
+        Finding::SpanTooVerbose { target, .. } => sees(target),
+        _ => true,
+    });
+    for finding in std::mem::take(&mut coverage.findings) {
+        match finding {
+            Finding::MisspeltField { field, near } if !declared.contains(&*near) => {
+                coverage.notes.push(Note::UnseenField { field });
+            }
+            finding => coverage.findings.push(finding),
+        }
+    }
+    for note in &mut coverage.notes {
+        if let Note::Callsites { seen, .. } = note {
+            *seen = own.iter().filter(|entry| entry.kind == CallsiteKind::Event).count();
+        }
+    }
+    coverage
+}
+
+/// A coverage as JSON: its findings and notes, each with its text.
+pub(super) fn coverage_json(coverage: &Coverage, is_mounted: bool) -> Value {
+    let mut notes: Vec<_> = coverage.notes().iter().map(with_text).collect();
+    if is_mounted {
+        notes.push(json!({ "note": "own_traffic", "text": OWN_TRAFFIC }));
+    }
+    let findings: Vec<_> = coverage.findings().iter().map(with_text).collect();
+    json!({ "is_clear": coverage.is_clear(), "findings": findings, "notes": notes })
+}
+
+/// A coverage as the first thing in a stream.
+pub(super) fn coverage_notice(coverage: &Coverage, is_mounted: bool) -> Notice {
+    Notice { name: "coverage", members: coverage_json(coverage, is_mounted), words: coverage.to_string() }
+}
+
+fn with_text(told: &(impl Serialize + Display)) -> Value {
+    let mut value = serde_json::to_value(told).expect("findings and notes are plain data");
+    if let Value::Object(members) = &mut value {
+        members.insert("text".to_owned(), told.to_string().into());
+    }
+    value
+}

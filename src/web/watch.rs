@@ -1,0 +1,85 @@
+//! `GET /watch`: a session for one connection; and what all streams have in common.
+
+use super::auth::Asker;
+use super::body::StreamBody;
+use super::door::Inner;
+use super::feed::Backlog;
+use super::form::{Form, Notice};
+use super::hub::{Entry, Found, LastEventId};
+use super::opening::Life;
+use super::problem::{Kind, Problem};
+use super::query::Query;
+use super::sight;
+use crate::render::Format;
+use axum::Extension;
+use axum::body::Body;
+use axum::extract::{RawQuery, State};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde_json::json;
+use std::sync::Arc;
+
+/// What may be asked of a session, and of the stream.
+pub(super) const PARAMETERS: [&str; 11] =
+    ["q", "level", "for", "max", "rate", "sample", "follow", "name", "capacity", "format", "coverage"];
+
+pub(super) async fn watch(
+    State(door): State<Arc<Inner>>,
+    Extension(asker): Extension<Asker>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let query = Query::read(query.as_deref(), &PARAMETERS)?;
+    let form = Form::choose(query.get("format"), &headers)?;
+    let tells_coverage = query.flag("coverage")? || form != Form::Lines(Format::Json);
+    let last = last_event_id(&headers)?;
+    if let Some(Found::Over) = last.and_then(|last| door.hub.find(last.session, &asker)) {
+        return Ok(nothing_more());
+    }
+    let (entry, coverage) = door.open(&asker, query.ask()?, Life::OfConnection).await?;
+    let mut notices = Vec::new();
+    notices.extend(last.map(gap));
+    notices.extend(tells_coverage.then(|| sight::coverage_notice(&coverage, door.is_mounted)));
+    let backlog = entry.attach(None).ok_or_else(Problem::no_such_session)?;
+    Ok(respond(door, entry, backlog, form, &notices))
+}
+
+/// Where a browser that comes back was.
+pub(super) fn last_event_id(headers: &HeaderMap) -> Result<Option<LastEventId>, Problem> {
+    let Some(value) = headers.get("last-event-id").filter(|value| !value.is_empty()) else { return Ok(None) };
+    let read = value.to_str().ok().and_then(LastEventId::read);
+    read.map(Some).ok_or_else(|| {
+        let detail = "the header `Last-Event-ID` is no id of this door: send one it has given, or none";
+        Problem::new(Kind::BadRequest, detail).with("header", "Last-Event-ID")
+    })
+}
+
+/// Says that what was read before has ended with its connection, and that something may have happened in between.
+fn gap(last: LastEventId) -> Notice {
+    let after = format!("{}:{}", last.session, last.position);
+    let words = "this is a new session: the one before ended with its connection".to_owned();
+    Notice { name: "gap", members: json!({ "after": after }), words }
+}
+
+/// Tells `EventSource` not to come back.
+pub(super) fn nothing_more() -> Response {
+    StatusCode::NO_CONTENT.into_response()
+}
+
+/// A stream that no cache keeps, no proxy changes or holds back.
+pub(super) fn respond(
+    door: Arc<Inner>,
+    entry: Arc<Entry>,
+    backlog: Backlog,
+    form: Form,
+    notices: &[Notice],
+) -> Response {
+    let id = HeaderValue::try_from(entry.id.to_string()).expect("an id is hexadecimal digits");
+    let headers = [
+        (header::CONTENT_TYPE, HeaderValue::from_static(form.content_type())),
+        (header::CACHE_CONTROL, HeaderValue::from_static("no-store, no-transform")),
+        (HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no")),
+        (HeaderName::from_static("tap-session"), id),
+    ];
+    (headers, Body::new(StreamBody::new(door, entry, backlog, form, notices))).into_response()
+}

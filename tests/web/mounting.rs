@@ -1,0 +1,116 @@
+//! Doors that a service mounts in an application of its own.
+
+use crate::client::{Curl, exchange, get, post, request};
+use crate::fixture::{Served, Service, TOKEN};
+use crate::support::{PATIENCE, wait_until};
+use std::time::Duration;
+use tower_http::compression::CompressionLayer;
+use tower_http::timeout::TimeoutLayer;
+use tower_http::trace::TraceLayer;
+use tracing_tap::web::routes;
+
+isolated! {
+    fn under_a_path_of_the_service_the_door_has_that_path_and_no_other() {
+        let service = Service::start();
+        let own = axum::Router::new().route("/", axum::routing::get(|| async { "ours" })).fallback(|| async { "nobody" });
+        let served = Served::start_mounted(own.nest("/tap", service.door().routes()));
+        let answer = post(served.address, "/tap/sessions", r#"{"q":"user = 42"}"#);
+        assert_eq!(answer.status, 201);
+        let location = answer.header("location").expect("it says where it is");
+        assert!(location.starts_with("/tap/sessions/"));
+        assert_eq!(get(served.address, location).json()["predicate"], "user = 42");
+        assert_eq!((get(served.address, "/").body, get(served.address, "/other").body), ("ours".into(), "nobody".into()));
+        assert_eq!(get(served.address, "/tap/other").body, "nobody");
+        assert_eq!(request(served.address, TOKEN, "PUT", "/tap/stats", None).problem(), "method-not-allowed");
+        assert_eq!(request(served.address, "wrong", "GET", "/tap/catalog", None).problem(), "not-authenticated");
+        service.router.shutdown();
+        served.stop();
+    }
+
+    fn a_hook_that_needs_the_peers_address_says_what_is_missing() {
+        let service = Service::start();
+        let served = Served::start_mounted(service.door_of_people().routes());
+        let answer = request(served.address, "peer", "GET", "/sessions", None);
+        assert_eq!((answer.status, answer.problem().as_str()), (500, "missing-peer-address"));
+        assert!(answer.body.contains("into_make_service_with_connect_info"));
+        assert_eq!(request(served.address, "ben", "GET", "/sessions", None).status, 200);
+        assert_eq!(request(served.address, "eve", "GET", "/sessions", None).problem(), "forbidden");
+        served.stop();
+        let served = Served::start(service.door_of_people());
+        assert_eq!(request(served.address, "peer", "GET", "/sessions", None).status, 200);
+        served.stop();
+    }
+
+    fn shutting_the_router_down_ends_all_streams_so_that_a_graceful_shutdown_completes() {
+        let service = Service::start();
+        let served = Served::start_mounted(service.door().routes());
+        let mut watching = Curl::get(served.address, "/watch?q=user%3D42");
+        let session = post(served.address, "/sessions", r#"{"q":"user = 42"}"#);
+        let path = session.header("location").expect("it says where it is").to_owned();
+        let mut reading = Curl::get(served.address, &format!("{path}/stream"));
+        service.wait_for_sessions(2);
+        wait_until("it to be read", || get(served.address, &path).json()["is_read"] == true);
+        service.router.shutdown();
+        for curl in [&mut watching, &mut reading] {
+            assert_eq!(curl.json(), serde_json::json!({"type": "ended", "reason": "shutdown"}));
+            assert_eq!(curl.line(), None);
+        }
+        served.stop();
+    }
+
+    fn streams_of_events_pass_compression_and_timeout_layers() {
+        let service = Service::start();
+        let timeout = TimeoutLayer::with_status_code(http::StatusCode::REQUEST_TIMEOUT, PATIENCE);
+        let application = service.door().routes().layer((CompressionLayer::new(), timeout));
+        let served = Served::start_mounted(application);
+        let authorization = format!("Authorization: Bearer {TOKEN}");
+        let arguments = ["-H", &authorization, "-H", "Accept: text/event-stream", "--compressed", "--include"];
+        let mut curl = Curl::with(served.address, "/watch?q=user%3D42", &arguments);
+        let head: Vec<_> = std::iter::from_fn(|| curl.line()).take_while(|line| line != "\r").collect();
+        for line in ["cache-control: no-store, no-transform\r", "x-accel-buffering: no\r", "content-type: text/event-stream\r"] {
+            assert!(head.iter().any(|known| known == line), "{line:?} is not in {head:?}");
+        }
+        assert_eq!(curl.line().as_deref(), Some("event: coverage"));
+        tracing::info!(user = 42, "at once");
+        let seen = std::iter::from_fn(|| curl.line()).any(|line| line.contains("at once"));
+        assert!(seen);
+        service.router.shutdown();
+        served.stop();
+    }
+
+    fn what_a_mounted_doors_own_stack_logs_is_bounded_by_its_batches() {
+        let service = Service::start();
+        let trace = TraceLayer::new_for_http().on_body_chunk(|_: &axum::body::Bytes, _: Duration, _: &tracing::Span| {
+            tracing::trace!(target: "stack", "a chunk");
+        });
+        let served = Served::start_mounted(service.door().routes().layer(trace));
+        let mut curl = Curl::get(served.address, "/watch?q=@target+%3D+stack&coverage=1");
+        let coverage = curl.json();
+        let advice = coverage["notes"].as_array().expect("a list").iter().find(|note| note["note"] == "own_traffic");
+        assert!(advice.is_some_and(|note| note["text"].as_str().is_some_and(|text| text.contains("@target in"))));
+        // Each batch logs one event, which makes the next batch: never two for one.
+        for sequence in 0..5 {
+            assert_eq!(curl.json()["sequence"], sequence);
+        }
+        let stats = service.router.stats().events;
+        assert!(stats.matched <= stats.delivered + 1, "{stats:?}");
+        drop(curl);
+        service.wait_for_sessions(0);
+        served.stop();
+    }
+
+    fn the_advice_about_own_traffic_is_a_predicate() {
+        let advice = "not (@target in (hyper, h2, tower_http, axum))";
+        assert!(advice.parse::<tracing_tap::Predicate>().is_ok());
+    }
+
+    fn routes_are_those_of_a_door_with_the_defaults() {
+        let service = Service::start();
+        let auth = tracing_tap::web::Auth::token(TOKEN).expect("it is long enough");
+        let served = Served::start_mounted(routes(service.router.clone(), auth));
+        assert_eq!(get(served.address, "/sessions").json(), serde_json::json!({"sessions": []}));
+        let head = format!("GET /sessions HTTP/1.1\r\nhost: {}\r\nconnection: close\r\n\r\n", served.address);
+        assert_eq!(exchange(served.address, &head).problem(), "not-authenticated");
+        served.stop();
+    }
+}
