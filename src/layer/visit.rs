@@ -33,7 +33,7 @@ pub(crate) struct Visitor<'a, K> {
 }
 
 impl<K: Sink> Visitor<'_, K> {
-    #[inline]
+    #[inline(always)]
     fn wanted(&mut self, field: &Field) -> Option<Named> {
         let field = Named { name: plain_name(field.name()), index: field.index() };
         self.sink.wants(field).then_some(field)
