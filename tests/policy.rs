@@ -143,7 +143,7 @@ isolated! {
         let mut other = router.watch(user(1));
         let open = |opener: &str| router.try_watch(user(2).opened_by(opener)).unwrap();
         let mut held = vec![open("ben"), open("ann"), open("ann"), open("ben"), open("ann")];
-        let words = "open a session: 6 are open, which is the limit `max_sessions`; ann holds 3, ben 2, 1 without a name";
+        let words = "open a session: 6 are open, which is the limit `max_sessions`; `ann` holds 3, `ben` 2, 1 without a name";
         let error = check_refused(&router, user(3).opened_by("eve"), &mut other, words);
         assert!(error.is_too_many_sessions() && !error.is_too_many_of_opener() && !error.is_too_many_unindexed());
         assert_eq!((error.limit_name(), error.limit(), error.open_sessions()), (Some("max_sessions"), Some(6), Some(6)));
@@ -159,7 +159,7 @@ isolated! {
         let router = install(TapRouter::builder().max_sessions(1).max_sessions_per_opener(1).max_unindexed_sessions(1));
         let mut other = router.watch(user(1).opened_by("ann"));
         let _more = [router.watch(unindexed().opened_by("ben")), router.watch(unindexed().opened_by("ben"))];
-        let words = "open a session: 3 are open, past the limit `max_sessions` of 1; ben holds 2, ann 1";
+        let words = "open a session: 3 are open, past the limit `max_sessions` of 1; `ben` holds 2, `ann` 1";
         check_refused(&router, user(1), &mut other, words);
     }
 
@@ -171,7 +171,7 @@ isolated! {
             router.try_watch(match opener { Some(opener) => session.opened_by(opener), None => session })
         };
         let _held: Vec<_> = [Some("ann"), Some("ann"), None, None].map(|opener| open(opener).unwrap()).into();
-        let words = "open a session: 2 of ann are open, which is the limit `max_sessions_per_opener`";
+        let words = "open a session: 2 of `ann` are open, which is the limit `max_sessions_per_opener`";
         let error = check_refused(&router, user(1).opened_by("ann"), &mut other, words);
         assert!(error.is_too_many_of_opener() && !error.is_too_many_sessions());
         assert_eq!((error.limit_name(), error.limit()), (Some("max_sessions_per_opener"), Some(2)));
@@ -204,7 +204,7 @@ isolated! {
         let open = || router.try_watch(unindexed().opened_by("ann"));
         let _held = [open().unwrap(), open().unwrap()];
         let words = "open a session: 2 that require no field to equal a value are open, which is the limit \
-                     `max_unindexed_sessions`; ann holds 2";
+                     `max_unindexed_sessions`; `ann` holds 2";
         let error = check_refused(&router, Session::new(Predicate::everything()), &mut other, words);
         assert!(error.is_too_many_unindexed());
         assert_eq!((error.limit_name(), error.limit(), error.holders().len()), (Some("max_unindexed_sessions"), Some(2), 1));
@@ -220,11 +220,11 @@ isolated! {
         let long = "x".repeat(10_000);
         let _held = [open(hostile), open(hostile), open(hostile), open(&long), open(&long), open("c"), open("d"), open("e")];
         let words = format!(
-            "open a session: 9 are open, which is the limit `max_sessions`; e\\x1B[2J\\u202E\\n holds 3, {}…[cut] 2, \
+            "open a session: 9 are open, which is the limit `max_sessions`; `e\\x1B[2J\\u202E\\n` holds 3, `{}…[cut]` 2, \
              1 without a name, c 1, 2 of others", &long[..64]);
         let error = check_refused(&router, user(1).opened_by("eve"), &mut other, &words);
         assert_eq!(error.holders()[0].opener.as_deref(), Some(hostile), "doors escape in their own way");
-        let words = "open a session: 3 of e\\x1B[2J\\u202E\\n are open, which is the limit `max_sessions_per_opener`";
+        let words = "open a session: 3 of `e\\x1B[2J\\u202E\\n` are open, which is the limit `max_sessions_per_opener`";
         check_refused(&router, user(1).opened_by(hostile), &mut other, words);
     }
 

@@ -23,7 +23,7 @@ const MAX_NAME_BYTES: usize = 64;
 /// let session = || Session::new(Predicate::eq("user", 42)).opened_by("ann");
 /// let _open = router.try_watch(session())?;
 /// let error = router.try_watch(session()).unwrap_err();
-/// assert_eq!(error.to_string(), "open a session: 1 are open, which is the limit `max_sessions`; ann holds 1");
+/// assert_eq!(error.to_string(), "open a session: 1 are open, which is the limit `max_sessions`; `ann` holds 1");
 /// assert_eq!((error.limit_name(), error.limit()), (Some("max_sessions"), Some(1)));
 /// assert_eq!(error.holders()[0].opener.as_deref(), Some("ann"));
 /// # Ok::<(), tracing_tap::WatchError>(())
@@ -209,7 +209,7 @@ impl fmt::Display for Crowd {
         match (cap, holders.first().and_then(|holder| holder.opener.as_deref())) {
             (Cap::All, _) => {}
             (Cap::Unindexed, _) => f.write_str(" that require no field to equal a value")?,
-            (Cap::OfOpener, Some(opener)) => write!(f, " of {}", shown_name(opener, MAX_NAME_BYTES))?,
+            (Cap::OfOpener, Some(opener)) => write!(f, " of `{}`", shown_name(opener, MAX_NAME_BYTES))?,
             (Cap::OfOpener, None) => f.write_str(" without a name")?,
         }
         if open == limit {
@@ -222,14 +222,14 @@ impl fmt::Display for Crowd {
 }
 
 impl Crowd {
-    /// Writes `; ann holds 40, ben 23, 1 without a name`.
+    /// Writes ``; `ann` holds 40, `ben` 23, 1 without a name``.
     fn write_holders(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (mut separator, mut holds) = ("; ", " holds");
         for Holder { opener, sessions } in &self.holders {
             match opener {
                 Some(opener) => {
                     let opener = shown_name(opener, MAX_NAME_BYTES);
-                    write!(f, "{separator}{opener}{} {sessions}", std::mem::take(&mut holds))?;
+                    write!(f, "{separator}`{opener}`{} {sessions}", std::mem::take(&mut holds))?;
                 }
                 None => write!(f, "{separator}{sessions} without a name")?,
             }
