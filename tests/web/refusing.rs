@@ -178,6 +178,18 @@ isolated! {
         served.stop();
     }
 
+    fn a_path_that_is_no_text_is_refused_with_a_document() {
+        let service = Service::start();
+        let served = Served::start(service.door());
+        unmoved(&service, &served, |address| {
+            for (method, path) in [("GET", "/sessions/%ff"), ("DELETE", "/sessions/%ff"), ("GET", "/sessions/%ff/stream")] {
+                assert_eq!(request(address, TOKEN, method, path, None).problem(), "not-found", "{method} {path}");
+            }
+        });
+        wait_until("it to be told", || service.audit("request refused").len() == 3);
+        served.stop();
+    }
+
     fn caps_are_refused_with_the_limit_that_was_reached() {
         let service = Service::start_with(TapRouter::builder().max_sessions_per_opener(1).redact_fields(["password"]).build());
         let served = Served::start(service.door());
