@@ -190,6 +190,23 @@ isolated! {
         served.stop();
     }
 
+    fn a_head_without_a_body_opens_nothing_and_sends_no_reader_away() {
+        let service = Service::start();
+        let served = Served::start(service.door());
+        let path = post(served.address, "/sessions", r#"{"q":"user = 43"}"#).header("location").expect("a path").to_owned();
+        let mut reader = Curl::get(served.address, &format!("{path}/stream"));
+        wait_until("it to be read", || get(served.address, &path).json()["is_read"] == true);
+        for path in ["/watch?q=user%3D42", &format!("{path}/stream")] {
+            let answer = request(served.address, TOKEN, "HEAD", path, None);
+            assert_eq!((answer.status, answer.header("allow"), answer.body.as_str()), (405, Some("GET"), ""), "{path}");
+        }
+        assert_eq!(service.router.stats().opened_sessions, 1);
+        tracing::info!(user = 43, "still read");
+        assert_eq!(reader.json()["fields"]["message"], "still read");
+        assert_eq!(request(served.address, TOKEN, "HEAD", "/sessions", None).status, 200);
+        served.stop();
+    }
+
     fn caps_are_refused_with_the_limit_that_was_reached() {
         let service = Service::start_with(TapRouter::builder().max_sessions_per_opener(1).redact_fields(["password"]).build());
         let served = Served::start(service.door());
