@@ -207,6 +207,17 @@ isolated! {
         served.stop();
     }
 
+    fn whoever_is_one_too_many_is_not_told_who_the_others_are() {
+        let service = Service::start_with(TapRouter::builder().max_sessions(1).build());
+        let served = Served::start(service.door_of_people());
+        let open = |who: &str| request(served.address, who, "POST", "/sessions", Some(r#"{"q":"user = 42"}"#));
+        assert_eq!(open("ann").status, 201);
+        let refused = open("ben");
+        assert_eq!(refused.problem(), "too-many-sessions");
+        assert!(!refused.body.contains("ann") && refused.body.contains("`max_sessions`"), "{refused:?}");
+        served.stop();
+    }
+
     fn caps_are_refused_with_the_limit_that_was_reached() {
         let service = Service::start_with(TapRouter::builder().max_sessions_per_opener(1).redact_fields(["password"]).build());
         let served = Served::start(service.door());
