@@ -218,6 +218,33 @@ isolated! {
         served.stop();
     }
 
+    fn no_answer_is_kept_by_a_cache() {
+        let service = Service::start();
+        let served = Served::start(service.door());
+        let session = post(served.address, "/sessions", r#"{"q":"user = 42"}"#).header("location").expect("a path").to_owned();
+        let of = |answer: Answer| answer.header("cache-control").map(str::to_owned);
+        assert_eq!(of(request(served.address, TOKEN, "DELETE", &session, None)).as_deref(), Some("no-store"));
+        for path in ["/stats", "/catalog", "/nowhere", "/sessions/1", &format!("{session}/stream")] {
+            assert_eq!(of(get(served.address, path)).as_deref(), Some("no-store"), "{path}");
+        }
+        assert_eq!(of(request(served.address, "wrong", "GET", "/stats", None)).as_deref(), Some("no-store"));
+        served.stop();
+    }
+
+    fn an_origin_is_held_to_the_authority_of_the_request_where_it_has_no_host() {
+        let service = Service::start();
+        let served = Served::start(service.door());
+        let address = served.address;
+        // As HTTP/2 says it: there is no header `Host`.
+        let ask = |origin: &str| {
+            let head = format!("GET http://{address}/sessions HTTP/1.1\r\nauthorization: Bearer {TOKEN}\r\n");
+            exchange(address, &format!("{head}origin: {origin}\r\nconnection: close\r\n\r\n"))
+        };
+        assert_eq!(ask(&format!("http://{address}")).status, 200);
+        assert_eq!(ask("http://evil.example").problem(), "cross-site");
+        served.stop();
+    }
+
     fn caps_are_refused_with_the_limit_that_was_reached() {
         let service = Service::start_with(TapRouter::builder().max_sessions_per_opener(1).redact_fields(["password"]).build());
         let served = Served::start(service.door());
