@@ -125,6 +125,11 @@ impl TapRouter {
     }
 
     #[cfg(feature = "web")]
+    pub(crate) fn max_sessions_per_opener(&self) -> usize {
+        self.0.shared.config.max_sessions_per_opener
+    }
+
+    #[cfg(feature = "web")]
     pub(crate) fn audit(&self, audit: crate::audit::DoorAudit) {
         self.0.tell_door(audit);
     }

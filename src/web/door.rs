@@ -56,7 +56,7 @@ pub(super) struct Inner {
     pub(super) settings: Settings,
     pub(super) hub: Hub,
     pub(super) refusals: RefusalLimit,
-    pub(super) openings: Semaphore,
+    pub(super) openings: Arc<Semaphore>,
     /// Whether the service serves it, with what that logs.
     pub(super) is_mounted: bool,
 }
@@ -145,7 +145,7 @@ impl Inner {
             settings,
             hub: Hub::default(),
             refusals: RefusalLimit::default(),
-            openings: Semaphore::new(MAX_OPENINGS),
+            openings: Arc::new(Semaphore::new(MAX_OPENINGS)),
             is_mounted,
         }
     }

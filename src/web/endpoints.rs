@@ -24,12 +24,12 @@ type Answer = Result<Response, Problem>;
 /// Every endpoint: its path below the door, its method, and who answers.
 pub(super) fn all() -> Vec<(&'static str, &'static str, MethodRouter<Arc<Inner>>)> {
     vec![
-        ("/watch", "get", get(watch::watch)),
+        ("/watch", "get", get(watch::watch).head(no_head)),
         ("/sessions", "post", post(sessions::open)),
         ("/sessions", "get", get(sessions::list)),
         ("/sessions/{id}", "get", get(sessions::show)),
         ("/sessions/{id}", "delete", delete(sessions::close)),
-        ("/sessions/{id}/stream", "get", get(sessions::stream)),
+        ("/sessions/{id}/stream", "get", get(sessions::stream).head(no_head)),
         ("/catalog", "get", get(catalog)),
         ("/coverage", "get", get(coverage)),
         ("/stats", "get", get(stats)),
@@ -39,6 +39,12 @@ pub(super) fn all() -> Vec<(&'static str, &'static str, MethodRouter<Arc<Inner>>
 
 pub(super) async fn method_not_allowed() -> Problem {
     Problem::new(Kind::MethodNotAllowed, "there is something here, but not by this method: see the header `Allow`")
+}
+
+/// A head alone must change nothing: it opens no session, and reads none in place of whoever does.
+async fn no_head() -> Response {
+    let problem = Problem::new(Kind::MethodNotAllowed, "a stream has no head without its body: ask for it by `GET`");
+    ([(header::ALLOW, HeaderValue::from_static("GET"))], problem).into_response()
 }
 
 pub(super) async fn not_found() -> Problem {
@@ -84,6 +90,7 @@ struct Text {
 }
 
 async fn parse(State(door): State<Arc<Inner>>, request: Request) -> Answer {
+    Query::read(request.uri().query(), &[])?;
     let Text { q } = body_of(&door, request).await?;
     let predicate = door.off_executor(move || predicate(&q)).await?;
     let fields: BTreeSet<_> = predicate.field_names().collect();

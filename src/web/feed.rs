@@ -33,11 +33,14 @@ pub(super) struct Feed {
     waker: Option<Waker>,
     farewell: Farewell,
     last_look: Instant,
+    /// Since when something is known to wait for a reader that has not looked since.
+    waits_since: Option<Instant>,
     /// Whether the reader was handed something and has not come back since.
     is_handed: bool,
     /// Since when nobody reads.
     alone_since: Option<Instant>,
     has_ended: bool,
+    is_given_up: bool,
 }
 
 /// Why a reader may read no more.
@@ -81,16 +84,19 @@ impl Feed {
             waker: None,
             farewell: Farewell::Superseded,
             last_look: Instant::now(),
+            waits_since: None,
             is_handed: false,
             alone_since: Some(Instant::now()),
             has_ended: false,
+            is_given_up: false,
         }
     }
 
-    /// Makes somebody the reader, in place of whoever was; nothing if all there will ever be was sent to them.
+    /// Makes somebody the reader, in place of whoever was; nothing if all there will ever be was sent to them, or if the
+    /// session was given up.
     pub(super) fn attach(&mut self, after: Option<Position>) -> Option<Backlog> {
         let items = self.sent.after(after.unwrap_or(self.position), self.position);
-        if self.has_ended && items.is_empty() {
+        if self.is_given_up || self.has_ended && items.is_empty() {
             return None;
         }
         let superseded = self.dismiss(Farewell::Superseded);
@@ -103,6 +109,7 @@ impl Feed {
         self.reader += 1;
         self.farewell = farewell;
         self.last_look = Instant::now();
+        self.waits_since = None;
         self.is_handed = false;
         self.waker.take()
     }
@@ -113,6 +120,7 @@ impl Feed {
             return Err(self.farewell);
         }
         self.last_look = Instant::now();
+        self.waits_since = None;
         self.is_handed = false;
         if !self.waker.as_ref().is_some_and(|known| known.will_wake(waker)) {
             self.waker = Some(waker.clone());
@@ -138,8 +146,7 @@ impl Feed {
     /// Whether the reader has taken nothing for so long, though there was something to take. It is dismissed then, and
     /// not woken: it will look when its connection moves again.
     pub(super) fn dismiss_stalled(&mut self, patience: Duration) -> bool {
-        let waits = self.is_handed || self.stats().buffered > 0;
-        let stalled = self.is_read() && waits && self.last_look.elapsed() >= patience;
+        let stalled = self.is_read() && self.waits_for(Instant::now()) >= patience;
         if stalled {
             self.dismiss(Farewell::Stalled);
             self.alone_since = Some(Instant::now());
@@ -147,9 +154,23 @@ impl Feed {
         stalled
     }
 
-    /// Whether nobody has read for so long.
-    pub(super) fn is_alone_for(&self, grace: Duration) -> bool {
-        self.alone_since.is_some_and(|since| since.elapsed() >= grace)
+    /// How long the reader has not looked though there was something to take. An event that has just come to a reader
+    /// that had nothing to look for is not held against it: that there is one counts from when it is first seen.
+    fn waits_for(&mut self, now: Instant) -> Duration {
+        if self.is_handed {
+            return now.saturating_duration_since(self.last_look);
+        }
+        if self.stats().buffered == 0 {
+            return Duration::ZERO;
+        }
+        now.saturating_duration_since(*self.waits_since.get_or_insert(now))
+    }
+
+    /// Whether nobody has read for so long. Nobody will then: whoever comes between this and the end of the session would
+    /// be given a stream that is cut off.
+    pub(super) fn give_up_after(&mut self, grace: Duration) -> bool {
+        self.is_given_up |= self.alone_since.is_some_and(|since| since.elapsed() >= grace);
+        self.is_given_up
     }
 
     pub(super) fn is_read(&self) -> bool {
@@ -260,5 +281,47 @@ impl Farewell {
             Self::Superseded => "superseded",
             Self::Stalled => "stalled",
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::predicate::Predicate;
+    use crate::router::TapRouter;
+    use tracing_subscriber::prelude::*;
+
+    const PATIENCE: Duration = Duration::from_millis(1);
+
+    fn feed(router: &TapRouter) -> Feed {
+        let stream = router.try_watch(Predicate::eq("user", 42)).expect("there is room");
+        Feed::new(stream, 4, 4096)
+    }
+
+    #[test]
+    fn an_event_that_has_just_come_is_not_held_against_a_reader_that_had_nothing_to_look_for() {
+        let router = TapRouter::new();
+        tracing::subscriber::with_default(tracing_subscriber::registry().with(router.layer()), || {
+            let mut feed = feed(&router);
+            let backlog = feed.attach(None).expect("it is open");
+            feed.look(backlog.reader, Waker::noop()).expect("it is the reader");
+            while feed.last_look.elapsed() < PATIENCE {}
+            tracing::info!(user = 42, "just now");
+            assert_eq!(feed.stats().buffered, 1);
+            assert!(!feed.dismiss_stalled(PATIENCE));
+            while feed.waits_since.is_some_and(|since| since.elapsed() < PATIENCE) {}
+            assert!(feed.dismiss_stalled(PATIENCE));
+        });
+    }
+
+    #[test]
+    fn a_session_that_was_given_up_takes_no_reader_whose_stream_would_be_cut_off() {
+        let router = TapRouter::new();
+        let mut feed = feed(&router);
+        assert!(!feed.give_up_after(Duration::from_secs(3600)));
+        assert!(feed.give_up_after(Duration::ZERO));
+        assert!(feed.attach(None).is_none());
+        drop(feed.stop());
+        assert!(feed.attach(Some(Position::default())).is_none());
     }
 }

@@ -2,7 +2,7 @@
 
 use super::auth::Asker;
 use super::feed::{Backlog, Feed, Position};
-use super::problem::Problem;
+use super::problem::{Kind, Problem};
 use crate::render::time::TimeText;
 use crate::session::SessionId;
 use serde_json::{Value, json};
@@ -156,6 +156,20 @@ impl Hub {
         }
         sessions.open.insert(entry.id, Arc::clone(entry));
         Ok(())
+    }
+
+    /// # Errors
+    /// Where so many sessions of this opener are here already. Those that are over and may still be read count: they hold
+    /// memory, and no cap of the router's knows them.
+    pub(super) fn check_room(&self, opener: &Asker, limit: usize) -> Result<(), Problem> {
+        let here = self.sessions().open.values().filter(|entry| entry.about.owner == opener.name()).count();
+        if here < limit {
+            return Ok(());
+        }
+        let detail = format!("{here} sessions of yours are open or wait to be read to their end: close one");
+        Err(Problem::new(Kind::TooManySessions, detail)
+            .with("limit", limit)
+            .with("limit_name", "max_sessions_per_opener"))
     }
 
     /// Forgets a session that nobody reads any more; whoever still holds it may read on.

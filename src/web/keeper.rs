@@ -41,7 +41,7 @@ impl Inner {
             self.tell_stalled(entry);
             return entry.about.is_kept;
         }
-        !entry.about.is_kept || !entry.feed().is_alone_for(self.settings.grace_period)
+        !entry.about.is_kept || !entry.feed().give_up_after(self.settings.grace_period)
     }
 
     fn tell_stalled(&self, entry: &Entry) {

@@ -38,6 +38,7 @@ impl Inner {
         let (door, asker) = (Arc::clone(self), asker.clone());
         let opened = self.off_executor(move || {
             let session = ask.session(&asker)?;
+            door.check_room(&asker)?;
             let id = PublicId::random().map_err(|_| no_randomness())?;
             let stream = door.router.try_watch(session.clone()).map_err(|error| Problem::from(&error))?;
             let coverage = sight::confined(stream.coverage(), &door.router, &asker);
@@ -49,12 +50,25 @@ impl Inner {
         Ok((entry, coverage))
     }
 
+    /// Whether the sessions that are over and wait to be read leave room for one more. Where those that are open do not,
+    /// the router says so.
+    fn check_room(&self, asker: &Asker) -> Result<(), Problem> {
+        let limit = self.router.max_sessions_per_opener();
+        let open = self.router.sessions().iter().filter(|open| open.opened_by.as_deref() == Some(asker.name())).count();
+        if open < limit { self.hub.check_room(asker, limit) } else { Ok(()) }
+    }
+
     /// Runs what may take a while, of which only a few run at once.
     pub(super) async fn off_executor<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> Result<T, Problem> + Send + 'static,
     ) -> Result<T, Problem> {
-        let _opening = self.openings.acquire().await.map_err(|_| Problem::shutting_down())?;
+        let opening = Arc::clone(&self.openings).acquire_owned().await.map_err(|_| Problem::shutting_down())?;
+        // The work goes on where whoever asked for it leaves, and so does its place.
+        let work = move || {
+            let _opening = opening;
+            work()
+        };
         spawn_blocking(work).await.unwrap_or_else(|_| Err(Problem::shutting_down()))
     }
 }
@@ -77,4 +91,29 @@ fn entry(id: PublicId, session: &Session, stream: EventStream, life: Life) -> Ar
 
 fn no_randomness() -> Problem {
     Problem::new(Kind::Unavailable, "the system gives no random numbers at present: try again")
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::router::TapRouter;
+    use crate::web::{Auth, Door};
+    use std::sync::mpsc;
+    use std::time::Duration;
+    use tokio::time::timeout;
+
+    #[tokio::test]
+    async fn who_leaves_makes_no_room_for_another_before_their_work_is_done() {
+        let door = Door::new(TapRouter::new(), Auth::loopback_only()).into_inner();
+        let places = door.openings.available_permits();
+        let mut works = Vec::new();
+        for _ in 0..places {
+            let (done, waits) = mpsc::channel::<()>();
+            works.push(done);
+            let left = timeout(Duration::ZERO, door.off_executor(move || Ok(waits.recv().is_ok())));
+            assert!(left.await.is_err(), "nobody has said that it is done");
+        }
+        assert_eq!(door.openings.available_permits(), 0);
+        drop(works);
+        assert!(door.off_executor(|| Ok(true)).await.is_ok());
+    }
 }

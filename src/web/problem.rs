@@ -89,7 +89,15 @@ impl From<&PredicateError> for Problem {
 impl From<&WatchError> for Problem {
     fn from(error: &WatchError) -> Self {
         let kind = if error.is_redacted_field() { Kind::RedactedField } else { Kind::TooManySessions };
-        let mut problem = Self::new(kind, error.to_string());
+        // Who the others are is for the application to know, and for admins.
+        let detail = match (error.limit_name(), error.open_sessions()) {
+            (Some(name), Some(open)) => {
+                let whose = if error.is_too_many_of_opener() { " of yours" } else { "" };
+                format!("{open} sessions{whose} are open, `{name}` is reached: close one, or wait until one ends")
+            }
+            _ => error.to_string(),
+        };
+        let mut problem = Self::new(kind, detail);
         if let Some(field) = error.field() {
             problem = problem.with("field", field);
         }

@@ -5,7 +5,7 @@ use super::door::Inner;
 use super::problem::{Kind, Problem, Refused};
 use crate::audit::DoorAudit;
 use axum::extract::{ConnectInfo, Request, State};
-use axum::http::{HeaderMap, HeaderValue, header, request::Parts};
+use axum::http::{HeaderMap, HeaderValue, header, request::Parts, uri::Authority};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use std::net::{IpAddr, SocketAddr};
@@ -35,6 +35,8 @@ pub(super) async fn admit(State(door): State<Arc<Inner>>, request: Request, next
         }
         Err(problem) => problem.into_response(),
     };
+    // A cache may keep a refusal, and an empty answer, that do not say so.
+    response.headers_mut().entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     response.headers_mut().insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     if let Some(refused) = response.extensions().get::<Refused>() {
         door.tell_refused(seen, name, response.status().as_u16(), refused);
@@ -58,7 +60,7 @@ impl Inner {
         if self.auth.is_loopback_only() {
             check_host(&parts.headers)?;
         }
-        check_site(&parts.headers, &self.settings.allowed_origins)?;
+        check_site(parts, &self.settings.allowed_origins)?;
         self.auth.ask(parts).await
     }
 
@@ -116,7 +118,8 @@ fn is_bare_v6(host: &str) -> bool {
 }
 
 /// Browsers say from which site a request is made. Programs say nothing of it.
-fn check_site(headers: &HeaderMap, allowed: &[String]) -> Result<(), Problem> {
+fn check_site(parts: &Parts, allowed: &[String]) -> Result<(), Problem> {
+    let headers = &parts.headers;
     let origins: Vec<_> = headers.get_all(header::ORIGIN).iter().map(|origin| origin.to_str().ok()).collect();
     if let [Some(origin)] = origins[..]
         && allowed.iter().any(|allowed| allowed.eq_ignore_ascii_case(origin))
@@ -129,7 +132,9 @@ fn check_site(headers: &HeaderMap, allowed: &[String]) -> Result<(), Problem> {
             "this request was made by a page of another site: use a page of this one, or have `allow_origin` name it";
         return Err(Problem::new(Kind::CrossSite, detail).with("header", "Sec-Fetch-Site"));
     }
-    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
+    // HTTP/2 says it in the request itself.
+    let authority = || parts.uri.authority().map(Authority::as_str);
+    let host = headers.get(header::HOST).map_or_else(authority, |host| host.to_str().ok());
     let is_own = |origin: &Option<&str>| origin.is_some_and(|origin| host.is_some_and(|host| is_of(origin, host)));
     if !origins.iter().all(is_own) {
         let detail = "the header `Origin` names another site than `Host`: where a proxy changes `Host`, have `allow_origin` name it";

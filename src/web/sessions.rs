@@ -13,13 +13,26 @@ use super::query::Query;
 use super::sight;
 use super::watch::{last_event_id, nothing_more, respond};
 use axum::Extension;
-use axum::extract::{OriginalUri, Path, RawQuery, Request, State};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::extract::{FromRequestParts, OriginalUri, RawPathParams, RawQuery, Request, State};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header, request::Parts};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 use std::sync::Arc;
 
 type Answer = Result<Response, Problem>;
+
+/// The session that the last part of the path names; what comes before may be named by whoever mounts the door.
+pub(super) struct Named(PublicId);
+
+impl<S: Send + Sync> FromRequestParts<S> for Named {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let named = RawPathParams::from_request_parts(parts, state).await.ok();
+        let id = named.and_then(|named| named.iter().last().and_then(|(_, id)| PublicId::read(id)));
+        id.map(Self).ok_or_else(Problem::no_such_session)
+    }
+}
 
 pub(super) async fn open(
     State(door): State<Arc<Inner>>,
@@ -55,22 +68,22 @@ pub(super) async fn list(
 pub(super) async fn show(
     State(door): State<Arc<Inner>>,
     Extension(asker): Extension<Asker>,
-    Path(id): Path<String>,
+    Named(id): Named,
     RawQuery(query): RawQuery,
 ) -> Answer {
     Query::read(query.as_deref(), &[])?;
-    let (_, entry) = door.open_entry(&id, &asker)?;
+    let entry = door.open_entry(id, &asker)?;
     Ok(json(StatusCode::OK, &entry.to_json()))
 }
 
 pub(super) async fn close(
     State(door): State<Arc<Inner>>,
     Extension(asker): Extension<Asker>,
-    Path(id): Path<String>,
+    Named(id): Named,
     RawQuery(query): RawQuery,
 ) -> Answer {
     Query::read(query.as_deref(), &[])?;
-    let (id, entry) = door.open_entry(&id, &asker)?;
+    let entry = door.open_entry(id, &asker)?;
     // Its reader, if there is one, still gets what there is, and then the end.
     door.router.close(entry.about.session);
     door.hub.remove(id, |_| true);
@@ -80,15 +93,14 @@ pub(super) async fn close(
 pub(super) async fn stream(
     State(door): State<Arc<Inner>>,
     Extension(asker): Extension<Asker>,
-    Path(id): Path<String>,
+    Named(id): Named,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Answer {
     let query = Query::read(query.as_deref(), &["format"])?;
     let form = Form::choose(query.get("format"), &headers)?;
     let last = last_event_id(&headers)?;
-    let (id, found) = door.found(&id, &asker)?;
-    let Found::Open(entry) = found else { return Ok(nothing_more()) };
+    let Found::Open(entry) = door.found(id, &asker)? else { return Ok(nothing_more()) };
     if !entry.about.is_kept {
         let detail = "this session belongs to its connection: open one with `POST /sessions` to read it from another";
         return Err(Problem::new(Kind::NotFound, detail));
@@ -102,15 +114,14 @@ pub(super) async fn stream(
 }
 
 impl Inner {
-    fn found(&self, id: &str, asker: &Asker) -> Result<(PublicId, Found), Problem> {
-        let id = PublicId::read(id).ok_or_else(Problem::no_such_session)?;
-        self.hub.find(id, asker).map(|found| (id, found)).ok_or_else(Problem::no_such_session)
+    fn found(&self, id: PublicId, asker: &Asker) -> Result<Found, Problem> {
+        self.hub.find(id, asker).ok_or_else(Problem::no_such_session)
     }
 
-    fn open_entry(&self, id: &str, asker: &Asker) -> Result<(PublicId, Arc<Entry>), Problem> {
+    fn open_entry(&self, id: PublicId, asker: &Asker) -> Result<Arc<Entry>, Problem> {
         match self.found(id, asker)? {
-            (id, Found::Open(entry)) => Ok((id, entry)),
-            (_, Found::Over) => Err(Problem::no_such_session()),
+            Found::Open(entry) => Ok(entry),
+            Found::Over => Err(Problem::no_such_session()),
         }
     }
 }

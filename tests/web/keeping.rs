@@ -5,6 +5,7 @@ use crate::fixture::{Served, Service, TOKEN};
 use crate::support::wait_until;
 use std::net::SocketAddr;
 use std::time::Duration;
+use tracing_tap::TapRouter;
 
 const EVENTS: &str = "Accept: text/event-stream";
 
@@ -175,6 +176,21 @@ isolated! {
         let mut curl = reader(served.address, &session, Some(&again("1.1")));
         assert_eq!(next(&mut curl), None);
         assert_eq!(get(served.address, &format!("{session}/stream")).status, 204);
+        served.stop();
+    }
+
+    fn sessions_that_are_over_and_wait_to_be_read_count_as_their_openers() {
+        let service = Service::start_with(TapRouter::builder().max_sessions_per_opener(3).build());
+        let served = Served::start(service.door());
+        let brief = r#"{"q":"user = 42","for":"1ms"}"#;
+        let first = open(served.address, brief);
+        (0..2).for_each(|_| drop(open(served.address, brief)));
+        service.wait_for_sessions(0);
+        let refused = post(served.address, "/sessions", brief);
+        assert_eq!((refused.problem().as_str(), &refused.json()["limit"]), ("too-many-sessions", &3.into()));
+        assert_eq!(service.router.stats().opened_sessions, 3);
+        assert_eq!(request(served.address, TOKEN, "DELETE", &first, None).status, 204);
+        open(served.address, brief);
         served.stop();
     }
 

@@ -27,6 +27,17 @@ isolated! {
         served.stop();
     }
 
+    fn the_path_it_is_mounted_under_may_have_parts_that_are_named() {
+        let service = Service::start();
+        let served = Served::start_mounted(axum::Router::new().nest("/of/{tenant}/tap", service.door().routes()));
+        let opened = post(served.address, "/of/seven/tap/sessions", r#"{"q":"user = 42"}"#);
+        let path = opened.header("location").expect("it says where it is");
+        assert!(path.starts_with("/of/seven/tap/sessions/"));
+        assert_eq!(get(served.address, path).json()["predicate"], "user = 42");
+        assert_eq!(request(served.address, TOKEN, "DELETE", path, None).status, 204);
+        served.stop();
+    }
+
     fn a_hook_that_needs_the_peers_address_says_what_is_missing() {
         let service = Service::start();
         let served = Served::start_mounted(service.door_of_people().routes());

@@ -178,6 +178,73 @@ isolated! {
         served.stop();
     }
 
+    fn a_path_that_is_no_text_is_refused_with_a_document() {
+        let service = Service::start();
+        let served = Served::start(service.door());
+        unmoved(&service, &served, |address| {
+            for (method, path) in [("GET", "/sessions/%ff"), ("DELETE", "/sessions/%ff"), ("GET", "/sessions/%ff/stream")] {
+                assert_eq!(request(address, TOKEN, method, path, None).problem(), "not-found", "{method} {path}");
+            }
+        });
+        wait_until("it to be told", || service.audit("request refused").len() == 3);
+        served.stop();
+    }
+
+    fn a_head_without_a_body_opens_nothing_and_sends_no_reader_away() {
+        let service = Service::start();
+        let served = Served::start(service.door());
+        let path = post(served.address, "/sessions", r#"{"q":"user = 43"}"#).header("location").expect("a path").to_owned();
+        let mut reader = Curl::get(served.address, &format!("{path}/stream"));
+        wait_until("it to be read", || get(served.address, &path).json()["is_read"] == true);
+        for path in ["/watch?q=user%3D42", &format!("{path}/stream")] {
+            let answer = request(served.address, TOKEN, "HEAD", path, None);
+            assert_eq!((answer.status, answer.header("allow"), answer.body.as_str()), (405, Some("GET"), ""), "{path}");
+        }
+        assert_eq!(service.router.stats().opened_sessions, 1);
+        tracing::info!(user = 43, "still read");
+        assert_eq!(reader.json()["fields"]["message"], "still read");
+        assert_eq!(request(served.address, TOKEN, "HEAD", "/sessions", None).status, 200);
+        served.stop();
+    }
+
+    fn whoever_is_one_too_many_is_not_told_who_the_others_are() {
+        let service = Service::start_with(TapRouter::builder().max_sessions(1).build());
+        let served = Served::start(service.door_of_people());
+        let open = |who: &str| request(served.address, who, "POST", "/sessions", Some(r#"{"q":"user = 42"}"#));
+        assert_eq!(open("ann").status, 201);
+        let refused = open("ben");
+        assert_eq!(refused.problem(), "too-many-sessions");
+        assert!(!refused.body.contains("ann") && refused.body.contains("`max_sessions`"), "{refused:?}");
+        served.stop();
+    }
+
+    fn no_answer_is_kept_by_a_cache() {
+        let service = Service::start();
+        let served = Served::start(service.door());
+        let session = post(served.address, "/sessions", r#"{"q":"user = 42"}"#).header("location").expect("a path").to_owned();
+        let of = |answer: Answer| answer.header("cache-control").map(str::to_owned);
+        assert_eq!(of(request(served.address, TOKEN, "DELETE", &session, None)).as_deref(), Some("no-store"));
+        for path in ["/stats", "/catalog", "/nowhere", "/sessions/1", &format!("{session}/stream")] {
+            assert_eq!(of(get(served.address, path)).as_deref(), Some("no-store"), "{path}");
+        }
+        assert_eq!(of(request(served.address, "wrong", "GET", "/stats", None)).as_deref(), Some("no-store"));
+        served.stop();
+    }
+
+    fn an_origin_is_held_to_the_authority_of_the_request_where_it_has_no_host() {
+        let service = Service::start();
+        let served = Served::start(service.door());
+        let address = served.address;
+        // As HTTP/2 says it: there is no header `Host`.
+        let ask = |origin: &str| {
+            let head = format!("GET http://{address}/sessions HTTP/1.1\r\nauthorization: Bearer {TOKEN}\r\n");
+            exchange(address, &format!("{head}origin: {origin}\r\nconnection: close\r\n\r\n"))
+        };
+        assert_eq!(ask(&format!("http://{address}")).status, 200);
+        assert_eq!(ask("http://evil.example").problem(), "cross-site");
+        served.stop();
+    }
+
     fn caps_are_refused_with_the_limit_that_was_reached() {
         let service = Service::start_with(TapRouter::builder().max_sessions_per_opener(1).redact_fields(["password"]).build());
         let served = Served::start(service.door());
