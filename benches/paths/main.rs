@@ -1,6 +1,6 @@
 //! What a producer pays on every path, beside the same without the router and beside what others would take.
 //!
-//! `cargo bench --bench paths [-- PART OF A NAME]` prints times. They depend on the machine and its mood; instructions
+//! `cargo bench --bench paths [-- PART OF A NAME]` prints times, `-- --quickly` those of three rounds. They depend on the machine and its mood; instructions
 //! do not: `cargo bench --bench paths -- --instructions` counts those under valgrind and fails past a bound, and
 //! `-- --record` takes today's counts for the bounds of tomorrow. PERFORMANCE.md tells the method.
 
@@ -24,6 +24,7 @@ use table::Table;
 
 /// Odd, so that there is a middle one.
 const ROUNDS: usize = 7;
+const FEW_ROUNDS: usize = 3;
 
 const TABLES: &[Table] = &[
     Table { title: "path", unit: "ns/op", rows: paths::PATHS },
@@ -37,6 +38,7 @@ fn main() -> ExitCode {
         ["--child", name, variant] => table::measure(TABLES, name, variant),
         ["--instructions"] => return instructions::check(),
         ["--record"] => instructions::record(),
+        ["--quickly"] => table::print(TABLES, "", FEW_ROUNDS),
         [] => table::print(TABLES, "", ROUNDS),
         [name, ..] => table::print(TABLES, name, ROUNDS),
     }
