@@ -246,6 +246,9 @@ impl AuthRequest {
 
     /// The address of whoever is connected: of a proxy, where there is one.
     ///
+    /// Who lets addresses in must look at the header `Host` too: a page whose name was pointed at this machine is at the
+    /// address of the browser's owner, and of the same site. [`LoopbackOnly`] does.
+    ///
     /// # Errors
     /// Where the service does not tell: what it serves must be made by
     /// `into_make_service_with_connect_info::<SocketAddr>()`. To be returned from the hook with `?`.

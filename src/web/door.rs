@@ -105,7 +105,7 @@ impl<A> Door<A> {
     /// Bounds the connections that [`serve`](Self::serve) has at once; default 256.
     #[must_use]
     pub fn max_connections(mut self, connections: usize) -> Self {
-        self.settings.max_connections = connections;
+        self.settings.max_connections = connections.min(Semaphore::MAX_PERMITS);
         self
     }
 

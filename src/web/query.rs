@@ -78,6 +78,10 @@ fn decode(text: &str) -> Result<String, Problem> {
 fn unknown(name: &str, known: &[&str]) -> Problem {
     let shown = shown_name(name, MAX_SHOWN_BYTES);
     let known_names = known.join("`, `");
-    let detail = format!("there is no parameter `{shown}` here: known are `{known_names}`");
+    let detail = if known.is_empty() {
+        format!("there is no parameter `{shown}` here: leave the query out")
+    } else {
+        format!("there is no parameter `{shown}` here: known are `{known_names}`")
+    };
     Problem::new(Kind::UnknownParameter, detail).with("parameter", shown).with("known", known)
 }

@@ -11,6 +11,7 @@ use axum::http::Request;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use socket2::{SockRef, TcpKeepalive};
 use std::fmt;
 use std::future::Future;
 use std::io;
@@ -29,6 +30,13 @@ const PARTING: Duration = Duration::from_secs(5);
 
 /// How long the door waits where the system gives it no connection, for want of descriptors perhaps.
 const PAUSE: Duration = Duration::from_millis(100);
+
+/// What the system holds back for a slow peer. It says that there is room again when a third is free: left to itself it
+/// holds megabytes, and who takes tens of kilobytes a second would seem to take nothing for longer than the patience.
+const SEND_BUFFER_BYTES: usize = 512 << 10;
+
+/// How long a connection may be silent before its peer is asked whether it is there: lines of JSON have no heartbeat.
+const SILENCE: Duration = Duration::from_secs(60);
 
 /// Why the door was not served.
 #[derive(Debug)]
@@ -122,11 +130,20 @@ fn turn_away(stream: &TcpStream, max_connections: usize) {
     let _ = stream.try_write(answer.as_bytes());
 }
 
+/// Bounds what the system holds for a connection, and has it find out that a peer is gone without a word. A system that
+/// cannot do so serves all the same.
+fn bound(stream: &TcpStream) {
+    let socket = SockRef::from(stream);
+    let _ = socket.set_send_buffer_size(SEND_BUFFER_BYTES);
+    let _ = socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(SILENCE).with_interval(SILENCE / 4));
+}
+
 impl Hall {
     /// Serves one connection to its end.
     async fn attend(&self, stream: TcpStream, peer: SocketAddr) {
         // Batches are whole: nothing is gained by holding one back. A peer that is gone needs no answer.
         let _ = stream.set_nodelay(true);
+        bound(&stream);
         let settings = &self.door.settings;
         let mut stream = TimeoutStream::new(stream);
         // Past the time at which its session is told, so that it can be.
@@ -174,5 +191,21 @@ impl std::error::Error for ServeError {
             Trouble::NotLoopback(_) => None,
             Trouble::NoAddress(error) => Some(error),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn the_system_holds_little_for_a_peer_and_asks_whether_it_is_there() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("there is a free port");
+        let stream = TcpStream::connect(listener.local_addr().expect("it has an address")).await.expect("it listens");
+        bound(&stream);
+        let socket = SockRef::from(&stream);
+        // Linux doubles what is asked for, for what it needs itself.
+        assert!(socket.send_buffer_size().is_ok_and(|bytes| bytes <= 2 * SEND_BUFFER_BYTES));
+        assert!(socket.keepalive().is_ok_and(|is_kept_alive| is_kept_alive));
     }
 }

@@ -105,6 +105,13 @@ isolated! {
         served.stop();
     }
 
+    fn a_door_may_have_any_number_of_connections() {
+        let service = Service::start();
+        let served = Served::start(service.door().max_connections(usize::MAX));
+        assert_eq!(request(served.address, TOKEN, "GET", "/stats", None).status, 200);
+        served.stop();
+    }
+
     fn a_thousand_connections_that_come_and_go_leave_nothing_behind() {
         let service = Service::start();
         let served = Served::start(service.door());
@@ -133,8 +140,11 @@ isolated! {
         let mut curl = Curl::get(served.address, "/watch?q=user%3D42&rate=1000000&capacity=65536&max=50000");
         service.wait_for_sessions(1);
         let connection = tracing::info_span!("conn", user = 42);
-        connection.in_scope(|| (0..50_000).for_each(|n| tracing::info!(n, "one of many")));
-        let text = curl.rest();
+        // Read meanwhile: what waits in a pipe that nobody reads is held by the door.
+        let text = std::thread::scope(|scope| {
+            scope.spawn(|| connection.in_scope(|| (0..50_000).for_each(|n| tracing::info!(n, "one of many"))));
+            curl.rest()
+        });
         assert!(text.lines().enumerate().take(50_000).all(|(n, line)| line.contains(&format!(r#""sequence":{n},"#))));
         assert_eq!(text.lines().count(), 50_001);
         assert!(text.ends_with("{\"type\":\"ended\",\"reason\":\"max_events\"}\n"));

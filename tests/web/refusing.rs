@@ -48,6 +48,8 @@ isolated! {
             check("q=%20", "invalid-parameter", "`*` is everything");
             check("q=*&colour=red", "unknown-parameter", "`q`, `level`, `for`");
             check("q=*&%1b%5b2J=red", "unknown-parameter", r"\\x1B[2J");
+            let answer = get(address, "/stats?q=*");
+            assert!(answer.problem() == "unknown-parameter" && answer.body.contains("leave the query out"), "{answer:?}");
             check("q=*&q=*", "repeated-parameter", "`q`");
             check("q=%ff", "bad-request", "UTF-8");
             check("q=user+%3D%3E+42", "invalid-predicate", "\"column\":6");
