@@ -18,6 +18,10 @@ const RECEIVE_BYTES: u32 = 4096;
 /// A rate that nobody reaches: sessions of the door have one.
 const RATE: u64 = 1_000_000_000;
 
+/// Few enough that all rings are full of places, not of the router's bytes: of those, whoever comes first gets more, and
+/// rings that hold different stretches of the same events share no memory when they displace them.
+const CAPACITY: usize = 1_000;
+
 const EVENTS_BETWEEN_LOOKS: usize = 1_000;
 const NOBODY: usize = 1_000_000;
 
@@ -51,8 +55,8 @@ fn slow(wanted: Wanted, user: usize) -> f64 {
 
 fn unread(wanted: Wanted, user: usize) -> f64 {
     let router = router();
-    let watch = |reader| router.watch(Session::remote(Predicate::eq("user", wanted(reader))).max_rate(RATE));
-    let _streams: Vec<_> = (0..READERS).map(watch).collect();
+    let session = |reader| Session::remote(Predicate::eq("user", wanted(reader))).max_rate(RATE).capacity(CAPACITY);
+    let _streams: Vec<_> = (0..READERS).map(|reader| router.watch(session(reader))).collect();
     overflow(&router, wanted);
     event_of(user)
 }
@@ -63,7 +67,7 @@ async fn stand_still(address: SocketAddr, wanted: Wanted) -> Vec<TcpStream> {
         let socket = TcpSocket::new_v4().expect("there are sockets");
         socket.set_recv_buffer_size(RECEIVE_BYTES).expect("a socket can have a small buffer");
         let mut client = socket.connect(address).await.expect("the door is open");
-        let path = format!("/watch?q=user%3D{}&rate={RATE}", wanted(reader));
+        let path = format!("/watch?q=user%3D{}&rate={RATE}&capacity={CAPACITY}", wanted(reader));
         send_request(&mut client, &address.to_string(), &path).await;
         clients.push(client);
     }
