@@ -1,0 +1,47 @@
+//! Processor time, as Linux tells it; elsewhere not a number.
+
+use crate::service::DOOR;
+use std::fs;
+
+/// What `/proc` counts the time of children that were waited for in.
+const TICKS_PER_SECOND: f64 = 100.0;
+
+/// Microseconds that were used so far.
+#[derive(Clone, Copy)]
+pub(crate) struct Used {
+    /// By the threads of the door.
+    pub(crate) door: f64,
+    /// By children that were waited for.
+    pub(crate) children: f64,
+}
+
+impl Used {
+    pub(crate) fn so_far() -> Self {
+        Self { door: door().unwrap_or(f64::NAN), children: children().unwrap_or(f64::NAN) }
+    }
+
+    pub(crate) fn since(self, before: Self) -> Self {
+        Self { door: self.door - before.door, children: self.children - before.children }
+    }
+}
+
+fn door() -> Option<f64> {
+    let threads = fs::read_dir("/proc/self/task").ok()?.filter_map(Result::ok).map(|thread| thread.path());
+    let of_door = threads.filter(|path| fs::read_to_string(path.join("comm")).is_ok_and(|name| name.trim() == DOOR));
+    of_door
+        .map(|path| nanoseconds(&fs::read_to_string(path.join("schedstat")).ok()?))
+        .sum::<Option<f64>>()
+        .map(|ns| ns / 1e3)
+}
+
+fn nanoseconds(schedstat: &str) -> Option<f64> {
+    schedstat.split_whitespace().next()?.parse().ok()
+}
+
+/// The fields behind the name, which is in parentheses and may hold spaces, begin with the third.
+fn children() -> Option<f64> {
+    let stat = fs::read_to_string("/proc/self/stat").ok()?;
+    let fields: Vec<_> = stat.rsplit_once(')')?.1.split_whitespace().collect();
+    let ticks = fields.get(13)?.parse::<f64>().ok()? + fields.get(14)?.parse::<f64>().ok()?;
+    Some(ticks / TICKS_PER_SECOND * 1e6)
+}

@@ -1,0 +1,32 @@
+//! What the service does: events of four fields in two spans, at a pace.
+
+use std::hint::black_box;
+use std::time::{Duration, Instant};
+use tracing::Span;
+
+/// Between two bursts. A producer that spun from event to event would take a core from those who are measured.
+const PAUSE: Duration = Duration::from_millis(1);
+
+/// A message on the connection of this user.
+pub(crate) fn message_of(user: usize) -> Span {
+    let conn = tracing::info_span!("conn", conn_id = 1, user);
+    tracing::info_span!(parent: &conn, "message", kind = "subscribe")
+}
+
+pub(crate) fn four_fields() {
+    tracing::debug!(channel = "orders", attempt = black_box(3), ok = true, took = 1.5, "subscription accepted");
+}
+
+/// Emits so many events, in these spans by turns, every millisecond as many as are due; returns how long that took.
+pub(crate) fn offer(spans: &[Span], events: u64, events_per_second: f64) -> Duration {
+    let start = Instant::now();
+    let mut in_turn = spans.iter().cycle();
+    let mut emitted = 0;
+    while emitted < events {
+        std::thread::sleep(PAUSE);
+        let due = ((start.elapsed().as_secs_f64() * events_per_second) as u64).min(events);
+        in_turn.by_ref().take((due - emitted) as usize).for_each(|span| span.in_scope(four_fields));
+        emitted = due;
+    }
+    start.elapsed()
+}
