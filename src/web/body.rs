@@ -5,7 +5,7 @@
 //! looked at every few milliseconds instead of waking the task for each event: producers wake it once for a batch.
 
 use super::door::Inner;
-use super::feed::{Backlog, Farewell, Feed, Position};
+use super::feed::{Attached, Farewell, Feed, Position};
 use super::form::{Form, Notice};
 use super::hub::Entry;
 use crate::guard::Guard;
@@ -13,7 +13,6 @@ use crate::stream::Item;
 use axum::body::{Bytes, HttpBody};
 use http_body::Frame;
 use serde_json::json;
-use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -38,7 +37,6 @@ pub(super) struct StreamBody {
     entry: Arc<Entry>,
     reader: u64,
     form: Form,
-    backlog: VecDeque<(Position, Item)>,
     batch: Vec<u8>,
     last_batch_bytes: usize,
     /// When the batch goes out at the latest; nothing while it is empty.
@@ -56,16 +54,15 @@ enum Next {
 
 impl StreamBody {
     /// `notices` are sent at once.
-    pub(super) fn new(door: Arc<Inner>, entry: Arc<Entry>, backlog: Backlog, form: Form, notices: &[Notice]) -> Self {
+    pub(super) fn new(door: Arc<Inner>, entry: Arc<Entry>, attached: Attached, form: Form, notices: &[Notice]) -> Self {
         let mut batch = Vec::with_capacity(FIRST_BATCH_BYTES);
         notices.iter().for_each(|notice| form.write_notice(&mut batch, notice));
         let now = Instant::now();
         Self {
             door,
             entry,
-            reader: backlog.reader,
+            reader: attached.reader,
             form,
-            backlog: backlog.items,
             due: (!batch.is_empty()).then_some(now),
             batch,
             last_batch_bytes: FIRST_BATCH_BYTES,
@@ -117,7 +114,7 @@ impl StreamBody {
     /// Takes what there is, as far as the batch has room.
     fn fill(&mut self, feed: &mut Feed) {
         while self.batch.len() < BATCH_BYTES && !self.is_over {
-            let Some((position, item)) = self.backlog.pop_front().or_else(|| feed.take().ok()) else { return };
+            let Ok((position, item)) = feed.take() else { return };
             self.write(position, &item);
         }
     }

@@ -28,6 +28,9 @@ pub(super) struct Feed {
     last_stats: SessionStats,
     sent: Sent,
     position: Position,
+    /// What was sent before and is to be sent again to the reader there is. Held here and not by the reader, so that one
+    /// that was superseded and stands still holds nothing.
+    again: VecDeque<(Position, Item)>,
     /// Which of the readers so far may read.
     reader: u64,
     waker: Option<Waker>,
@@ -63,11 +66,10 @@ struct Sent {
     begins_at: Position,
 }
 
-/// What a reader that has just come is given first.
+/// A reader that has just come.
 #[derive(Debug)]
-pub(super) struct Backlog {
+pub(super) struct Attached {
     pub(super) reader: u64,
-    pub(super) items: VecDeque<(Position, Item)>,
     /// The reader before, to be woken without the lock.
     pub(super) superseded: Option<Waker>,
 }
@@ -80,6 +82,7 @@ impl Feed {
             last_stats: SessionStats::default(),
             sent: Sent { max_items, max_bytes, ..Sent::default() },
             position: Position::default(),
+            again: VecDeque::new(),
             reader: 0,
             waker: None,
             farewell: Farewell::Superseded,
@@ -94,14 +97,15 @@ impl Feed {
 
     /// Makes somebody the reader, in place of whoever was; nothing if all there will ever be was sent to them, or if the
     /// session was given up.
-    pub(super) fn attach(&mut self, after: Option<Position>) -> Option<Backlog> {
-        let items = self.sent.after(after.unwrap_or(self.position), self.position);
-        if self.is_given_up || self.has_ended && items.is_empty() {
+    pub(super) fn attach(&mut self, after: Option<Position>) -> Option<Attached> {
+        let again = self.sent.after(after.unwrap_or(self.position), self.position);
+        if self.is_given_up || self.has_ended && again.is_empty() {
             return None;
         }
         let superseded = self.dismiss(Farewell::Superseded);
+        self.again = again;
         self.alone_since = None;
-        Some(Backlog { reader: self.reader, items, superseded })
+        Some(Attached { reader: self.reader, superseded })
     }
 
     /// Tells the reader to go, once it is woken.
@@ -111,6 +115,7 @@ impl Feed {
         self.last_look = Instant::now();
         self.waits_since = None;
         self.is_handed = false;
+        self.again = VecDeque::new();
         self.waker.take()
     }
 
@@ -138,6 +143,7 @@ impl Feed {
         let was_reading = reader == self.reader && self.alone_since.is_none();
         if was_reading {
             self.alone_since = Some(Instant::now());
+            self.again = VecDeque::new();
             self.waker = None;
         }
         was_reading
@@ -190,16 +196,20 @@ impl Feed {
     pub(super) fn stop(&mut self) -> Option<EventStream> {
         self.last_stats = self.stats();
         self.sent.items.clear();
+        self.again.clear();
         self.stream.take()
     }
 
     /// The next item, if there is one now.
     pub(super) fn take(&mut self) -> Result<(Position, Item), TryRecvError> {
+        if let Some(again) = self.again.pop_front() {
+            return Ok(again);
+        }
         let item = self.stream.as_mut().ok_or(TryRecvError::Ended)?.try_recv()?;
         Ok((self.note(&item), item))
     }
 
-    /// The next item; where there is none yet, the reader is woken when there is.
+    /// The next item, once there is nothing to [take](Self::take): the reader is woken when there is.
     pub(super) fn poll_take(&mut self, context: &mut Context<'_>) -> Poll<Option<(Position, Item)>> {
         let Some(stream) = &mut self.stream else { return Poll::Ready(None) };
         let next = Pin::new(stream).poll_next(context);
@@ -303,14 +313,33 @@ mod tests {
         let router = TapRouter::new();
         tracing::subscriber::with_default(tracing_subscriber::registry().with(router.layer()), || {
             let mut feed = feed(&router);
-            let backlog = feed.attach(None).expect("it is open");
-            feed.look(backlog.reader, Waker::noop()).expect("it is the reader");
+            let attached = feed.attach(None).expect("it is open");
+            feed.look(attached.reader, Waker::noop()).expect("it is the reader");
             while feed.last_look.elapsed() < PATIENCE {}
             tracing::info!(user = 42, "just now");
             assert_eq!(feed.stats().buffered, 1);
             assert!(!feed.dismiss_stalled(PATIENCE));
             while feed.waits_since.is_some_and(|since| since.elapsed() < PATIENCE) {}
             assert!(feed.dismiss_stalled(PATIENCE));
+        });
+    }
+
+    #[test]
+    fn a_reader_that_was_superseded_holds_nothing_that_was_to_be_sent_again() {
+        let router = TapRouter::new();
+        tracing::subscriber::with_default(tracing_subscriber::registry().with(router.layer()), || {
+            let mut feed = feed(&router);
+            tracing::info!(user = 42, "sent");
+            let sent = feed.take().expect("it is there").0;
+            for _ in 0..3 {
+                let _stands_still = feed.attach(Some(Position::default())).expect("it is open");
+                assert_eq!(feed.again.len(), 1);
+            }
+            assert_eq!(feed.take().expect("it is sent again").0, sent);
+            assert!(feed.take().is_err(), "and once only");
+            feed.attach(Some(Position::default())).expect("it is open");
+            feed.leave(feed.reader);
+            assert!(feed.again.is_empty());
         });
     }
 

@@ -1,7 +1,7 @@
 //! The door's sessions: whose each is, under ids that nobody can guess.
 
 use super::auth::Asker;
-use super::feed::{Backlog, Feed, Position};
+use super::feed::{Attached, Feed, Position};
 use super::problem::{Kind, Problem};
 use crate::render::time::TimeText;
 use crate::session::SessionId;
@@ -106,12 +106,12 @@ impl Entry {
     }
 
     /// Makes somebody the reader, and wakes whoever was; nothing if there is nothing more to read.
-    pub(super) fn attach(&self, after: Option<Position>) -> Option<Backlog> {
-        let mut backlog = self.feed().attach(after)?;
-        if let Some(superseded) = backlog.superseded.take() {
+    pub(super) fn attach(&self, after: Option<Position>) -> Option<Attached> {
+        let mut attached = self.feed().attach(after)?;
+        if let Some(superseded) = attached.superseded.take() {
             superseded.wake();
         }
-        Some(backlog)
+        Some(attached)
     }
 
     /// The session as it is shown to its owner.

@@ -109,8 +109,8 @@ pub(super) async fn stream(
         let detail = "the header `Last-Event-ID` is of another session: send one that this stream has given, or none";
         return Err(Problem::new(Kind::BadRequest, detail).with("header", "Last-Event-ID"));
     }
-    let backlog = entry.attach(last.map(|last| last.position));
-    Ok(backlog.map_or_else(nothing_more, |backlog| respond(door, entry, backlog, form, &[])))
+    let attached = entry.attach(last.map(|last| last.position));
+    Ok(attached.map_or_else(nothing_more, |attached| respond(door, entry, attached, form, &[])))
 }
 
 impl Inner {

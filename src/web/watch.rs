@@ -3,7 +3,7 @@
 use super::auth::Asker;
 use super::body::StreamBody;
 use super::door::Inner;
-use super::feed::Backlog;
+use super::feed::Attached;
 use super::form::{Form, Notice};
 use super::hub::{Entry, Found, LastEventId};
 use super::opening::Life;
@@ -40,8 +40,8 @@ pub(super) async fn watch(
     let mut notices = Vec::new();
     notices.extend(last.map(gap));
     notices.extend(tells_coverage.then(|| sight::coverage_notice(&coverage, door.is_mounted)));
-    let backlog = entry.attach(None).ok_or_else(Problem::no_such_session)?;
-    Ok(respond(door, entry, backlog, form, &notices))
+    let attached = entry.attach(None).ok_or_else(Problem::no_such_session)?;
+    Ok(respond(door, entry, attached, form, &notices))
 }
 
 /// Where a browser that comes back was.
@@ -70,7 +70,7 @@ pub(super) fn nothing_more() -> Response {
 pub(super) fn respond(
     door: Arc<Inner>,
     entry: Arc<Entry>,
-    backlog: Backlog,
+    attached: Attached,
     form: Form,
     notices: &[Notice],
 ) -> Response {
@@ -81,5 +81,5 @@ pub(super) fn respond(
         (HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no")),
         (HeaderName::from_static("tap-session"), id),
     ];
-    (headers, Body::new(StreamBody::new(door, entry, backlog, form, notices))).into_response()
+    (headers, Body::new(StreamBody::new(door, entry, attached, form, notices))).into_response()
 }
