@@ -64,10 +64,9 @@ impl Spans {
         let id = id.into_u64();
         match self.slot_to_fill(id).and_then(|slot| slot.free_for(id)) {
             Some((slot, mut entry)) => {
-                let stale = std::mem::replace(&mut *entry, Entry::New { metadata, fields });
+                // What a closed span left here is rare, and its memory all that is freed under the lock.
+                *entry = Entry::New { metadata, fields };
                 slot.set_id(id);
-                drop(entry);
-                drop(stale);
             }
             None => self.insert_other(id, Arc::new(Span::new(id, metadata, fields, true))),
         }
