@@ -70,6 +70,7 @@ done
 step "benches build, and one path runs"
 cargo bench --quiet --bench paths -- "idle: disabled event"
 cargo bench --quiet --bench memory
+cargo bench --quiet --features web --bench door -- "paced: 1 curl, lines"
 
 step "instructions of every path, against their bounds"
 cargo bench --quiet --bench paths -- --instructions

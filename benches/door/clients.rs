@@ -1,6 +1,6 @@
 //! Those who read: `curl`, each in a process of its own, or plain sockets, all in one process.
 
-use crate::service::Service;
+use crate::service::{Service, wait_until};
 use std::fmt;
 use std::process::{Child, Command, Stdio};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -46,15 +46,19 @@ impl Clients {
             Program::Sockets => vec![spawn(&mut sockets(service, asks))],
         };
         let clients = Self(clients);
-        service.wait_for_sessions(asks.len());
+        // The door has them once producers see them, which is a little after the router has.
+        wait_until("the door to have the sessions", || service.sessions_of_door() == asks.len());
         clients
     }
 
     /// Waits until all have read to the end.
     pub(crate) fn wait(mut self) {
         for child in &mut self.0 {
-            let status = child.wait().expect("a child can be waited for");
-            assert!(status.success(), "a reader failed: {status}");
+            wait_until("a reader to have all", || {
+                let status = child.try_wait().expect("a child can be waited for");
+                assert!(status.is_none_or(|status| status.success()), "a reader failed: {status:?}");
+                status.is_some()
+            });
         }
     }
 }

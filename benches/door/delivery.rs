@@ -9,12 +9,12 @@ use std::time::Duration;
 
 /// What must arrive without loss.
 const GOAL: f64 = 50_000.0;
-const FOR: Duration = Duration::from_secs(2);
+const FOR: Duration = Duration::from_secs(1);
 
 /// Where the search for the fastest pace begins, and how often it halves what it does not know.
 const SLOWEST: f64 = 25_000.0;
 const HALVINGS: usize = 3;
-const TRIED_FOR: Duration = Duration::from_millis(500);
+const TRIED_FOR: Duration = Duration::from_millis(300);
 /// One interruption of the machine does not decide.
 const TRIES: usize = 2;
 /// Readers that are further behind did not keep up, even if what is between held all.

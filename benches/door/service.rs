@@ -1,7 +1,7 @@
 //! The service under measurement: its own logs, the router, and the door on a runtime of its own.
 
-use std::io;
-use std::net::SocketAddr;
+use std::io::{self, Read, Write};
+use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Runtime};
@@ -36,6 +36,16 @@ impl Service {
         let door = Door::new(router.clone(), Auth::loopback_only()).stall_timeout(LONG);
         runtime.spawn(door.serve(listener, std::future::pending()));
         Self { router, address, runtime }
+    }
+
+    /// How many sessions the door lists.
+    pub(crate) fn sessions_of_door(&self) -> usize {
+        let mut stream = TcpStream::connect(self.address).expect("the door is open");
+        let head = format!("GET /sessions HTTP/1.1\r\nhost: {}\r\nconnection: close\r\n\r\n", self.address);
+        stream.write_all(head.as_bytes()).expect("the door takes a request");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).expect("the door answers");
+        answer.matches("\"opened_at\"").count()
     }
 
     pub(crate) fn wait_for_sessions(&self, count: usize) {
