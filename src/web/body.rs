@@ -23,15 +23,9 @@ use tokio::time::{Instant, Sleep, sleep_until};
 /// A batch goes out when it has as many bytes; it is larger by the rest of its last item.
 const BATCH_BYTES: usize = 64 << 10;
 
-/// How soon a ring is looked at again while a batch is being filled: a ring of the default capacity holds what comes in
-/// that time at 800,000 events a second.
-const SHORTEST_PAUSE: Duration = Duration::from_millis(5);
-
-/// How soon at the latest: each look costs as much as some ten items, so where a ring hardly fills they become rare.
-const LONGEST_PAUSE: Duration = Duration::from_millis(20);
-
-/// A ring hardly fills if a look finds less than this part of its places.
-const HARDLY: usize = 16;
+/// How often a ring is looked at while a batch is being filled: a ring of the default capacity holds what comes in that
+/// time at 800,000 events a second.
+const TICK: Duration = Duration::from_millis(5);
 
 /// What a first batch is made for; the next are made for what the one before had.
 const FIRST_BATCH_BYTES: usize = 1 << 10;
@@ -47,8 +41,6 @@ pub(super) struct StreamBody {
     last_batch_bytes: usize,
     /// When the batch goes out at the latest; nothing while it is empty.
     due: Option<Instant>,
-    /// Between the last two looks at the ring for this batch.
-    pause: Duration,
     last_sent: Instant,
     timer: Pin<Box<Sleep>>,
     is_over: bool,
@@ -73,7 +65,6 @@ impl StreamBody {
             form,
             due: (!batch.is_empty()).then_some(now),
             batch,
-            pause: Duration::ZERO,
             last_batch_bytes: FIRST_BATCH_BYTES,
             last_sent: now,
             timer: Box::pin(sleep_until(now)),
@@ -90,14 +81,14 @@ impl StreamBody {
             return Next::Send;
         }
         loop {
-            let found = self.fill(&mut feed);
+            self.fill(&mut feed);
             let is_due = self.due.is_some_and(|due| due <= Instant::now());
             if self.is_over || is_due || self.batch.len() >= BATCH_BYTES {
                 feed.hand_over();
                 return Next::Send;
             }
             let wakes_at = match self.due {
-                Some(due) => due.min(Instant::now() + self.next_pause(found < feed.capacity() / HARDLY)),
+                Some(due) => due.min(Instant::now() + TICK),
                 None => match feed.poll_take(context) {
                     Poll::Ready(Some((position, item))) => {
                         self.write(position, &item);
@@ -120,22 +111,12 @@ impl StreamBody {
         }
     }
 
-    /// Takes what there is, as far as the batch has room; returns how many items that were.
-    fn fill(&mut self, feed: &mut Feed) -> usize {
-        let mut items = 0;
+    /// Takes what there is, as far as the batch has room.
+    fn fill(&mut self, feed: &mut Feed) {
         while self.batch.len() < BATCH_BYTES && !self.is_over {
-            let Ok((position, item)) = feed.take() else { break };
+            let Ok((position, item)) = feed.take() else { return };
             self.write(position, &item);
-            items += 1;
         }
-        items
-    }
-
-    /// How long the ring may be left alone.
-    fn next_pause(&mut self, hardly_fills: bool) -> Duration {
-        let longest = if hardly_fills { LONGEST_PAUSE } else { SHORTEST_PAUSE };
-        self.pause = (2 * self.pause).clamp(SHORTEST_PAUSE, longest);
-        self.pause
     }
 
     /// Whether the form has something to send where there has been nothing for long.
@@ -172,7 +153,6 @@ impl StreamBody {
     fn take_batch(&mut self) -> Bytes {
         self.last_batch_bytes = self.batch.len();
         self.due = None;
-        self.pause = Duration::ZERO;
         self.last_sent = Instant::now();
         let room = self.last_batch_bytes.next_power_of_two().max(FIRST_BATCH_BYTES);
         Bytes::from(std::mem::replace(&mut self.batch, Vec::with_capacity(room)))

@@ -192,11 +192,6 @@ impl Feed {
         self.stream.as_ref().map_or(self.last_stats, EventStream::stats)
     }
 
-    /// The places of the session's ring.
-    pub(super) fn capacity(&self) -> usize {
-        self.stream.as_ref().map_or(0, |stream| stream.session().limits.capacity.get())
-    }
-
     /// Lets go of the session, which closes when what this returns is dropped, and of what was sent.
     pub(super) fn stop(&mut self) -> Option<EventStream> {
         self.last_stats = self.stats();
