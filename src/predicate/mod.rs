@@ -217,6 +217,14 @@ impl Predicate {
         Self(self.0.and(other.0))
     }
 
+    /// Both are true, where there is an outer one.
+    pub(crate) fn within(self, outer: Option<Self>) -> Self {
+        match outer {
+            Some(outer) => outer.and(self),
+            None => self,
+        }
+    }
+
     /// At least one is true.
     pub fn or(self, other: Self) -> Self {
         Self(self.0.or(other.0))

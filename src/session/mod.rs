@@ -136,10 +136,7 @@ impl Session {
     /// ```
     #[must_use]
     pub fn scope(mut self, scope: Predicate) -> Self {
-        self.scope = Some(match self.scope.take() {
-            Some(outer) => outer.and(scope),
-            None => scope,
-        });
+        self.scope = Some(scope.within(self.scope.take()));
         self
     }
 
