@@ -129,6 +129,12 @@ impl TapRouter {
         self.0.shared.config.max_sessions_per_opener
     }
 
+    /// How often it was shut down so far.
+    #[cfg(feature = "web")]
+    pub(crate) fn shutdowns(&self) -> u64 {
+        self.0.shutdowns()
+    }
+
     #[cfg(feature = "web")]
     pub(crate) fn audit(&self, audit: crate::audit::DoorAudit) {
         self.0.tell_door(audit);

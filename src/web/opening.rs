@@ -7,6 +7,7 @@ use super::feed::Feed;
 use super::hub::{About, Entry, PublicId};
 use super::keeper;
 use super::problem::{Kind, Problem};
+use super::security::Admitted;
 use super::sight;
 use crate::coverage::Coverage;
 use crate::session::Session;
@@ -31,16 +32,20 @@ impl Inner {
     /// Opens what is asked for, and says what it can see.
     pub(super) async fn open(
         self: &Arc<Self>,
-        asker: &Asker,
+        admitted: &Admitted,
         ask: Ask,
         life: Life,
     ) -> Result<(Arc<Entry>, Coverage), Problem> {
-        let (door, asker) = (Arc::clone(self), asker.clone());
+        let (door, Admitted { asker, shutdowns }) = (Arc::clone(self), admitted.clone());
         let opened = self.off_executor(move || {
             let session = ask.session(&asker)?;
             door.check_room(&asker)?;
             let id = PublicId::random().map_err(|_| no_randomness())?;
             let stream = door.router.try_watch(session.clone()).map_err(|error| Problem::from(&error))?;
+            // A shutdown that came between could not end what was not open yet, and whoever shuts down waits for streams.
+            if door.router.shutdowns() != shutdowns {
+                return Err(Problem::shutting_down());
+            }
             let coverage = sight::confined(stream.coverage(), &door.router, &asker);
             Ok((entry(id, &session, stream, life), coverage))
         });

@@ -15,6 +15,13 @@ use std::time::Instant;
 pub(super) const MAX_QUERY_BYTES: usize = 8 << 10;
 pub(super) const MAX_HEADER_BYTES: usize = 16 << 10;
 
+/// Who was let in, and how often the router had been shut down when they came.
+#[derive(Clone, Debug)]
+pub(super) struct Admitted {
+    pub(super) asker: Asker,
+    pub(super) shutdowns: u64,
+}
+
 /// What is told of a request that is refused.
 struct Seen {
     method: String,
@@ -22,14 +29,17 @@ struct Seen {
     peer: Option<SocketAddr>,
 }
 
-/// Lets a request in with its [`Asker`], or refuses it, and audits every refusal of whatever comes behind.
+/// Lets a request in with its [`Asker`] and as [`Admitted`], or refuses it, and audits every refusal of whatever comes behind.
 pub(super) async fn admit(State(door): State<Arc<Inner>>, request: Request, next: Next) -> Response {
     let (mut parts, body) = request.into_parts();
     let seen = Seen::of(&parts);
+    // Before the hook, which may take its time: a request that waits there while the router is shut down was there before.
+    let shutdowns = door.router.shutdowns();
     let asker = door.check(&parts).await;
     let name = asker.as_ref().ok().map(|asker| asker.name().to_owned());
     let mut response = match asker {
         Ok(asker) => {
+            parts.extensions.insert(Admitted { asker: asker.clone(), shutdowns });
             parts.extensions.insert(asker);
             next.run(Request::from_parts(parts, body)).await
         }
