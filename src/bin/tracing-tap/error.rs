@@ -43,7 +43,7 @@ impl Error {
     }
 
     /// The same as a mistake in what was asked for.
-    pub(crate) fn as_usage(mut self) -> Self {
+    pub(crate) fn into_usage(mut self) -> Self {
         self.kind = Kind::Usage;
         self
     }

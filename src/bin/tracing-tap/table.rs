@@ -25,5 +25,5 @@ pub(crate) fn table(headers: &[&str], numbers: &[usize], rows: impl Iterator<Ite
 
 /// Lines of JSON: one for each value, with what is hidden as JSON escapes it.
 pub(crate) fn json_lines(values: &[serde_json::Value]) -> String {
-    values.iter().map(|value| shown::json(value)).collect()
+    values.iter().map(shown::json).collect()
 }

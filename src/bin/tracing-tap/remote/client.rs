@@ -58,7 +58,7 @@ impl Client {
         let sent = timeout(ANSWER_TIMEOUT, self.connections.request(request)).await;
         let response = match sent {
             Ok(Ok(response)) => response,
-            Ok(Err(cause)) => return Err(Error::caused_by(cause, attempt)),
+            Ok(Err(cause)) => return Err(unreachable(cause, attempt)),
             Err(_) => return Err(Error::new(format!("{attempt}: there is no answer after {ANSWER_TIMEOUT:?}"))),
         };
         if response.status().is_success() { Ok(response) } else { Err(answer::refusal(&attempt, response).await) }
@@ -92,6 +92,19 @@ impl Client {
             headers.insert("last-event-id", id);
         }
         Ok(request)
+    }
+}
+
+/// Why no answer came at all.
+fn unreachable(cause: legacy::Error, attempt: String) -> Error {
+    let (is_connect, error) = (cause.is_connect(), Error::caused_by(cause, attempt));
+    match error.with_causes() {
+        causes if causes.contains("certificate") => {
+            error.advise("where a CA of your own has signed the certificate, give its own with `--ca-file`")
+        }
+        causes if causes.contains("InvalidContentType") => error.advise("the server may speak `http://`"),
+        _ if is_connect => error.advise("look whether the service runs, and listens there"),
+        _ => error,
     }
 }
 

@@ -26,13 +26,13 @@ pub(crate) fn config(target: &Target) -> Result<ClientConfig, Error> {
 fn of_file(file: &Path) -> Result<RootCertStore, Error> {
     let attempt = || format!("read the CA file `{}`", file.display());
     let certificates = CertificateDer::pem_file_iter(file).and_then(Iterator::collect::<Result<Vec<_>, _>>);
-    let certificates = certificates.map_err(|cause| Error::caused_by(cause, attempt()).as_usage())?;
+    let certificates = certificates.map_err(|cause| Error::caused_by(cause, attempt()).into_usage())?;
     if certificates.is_empty() {
         return Err(Error::usage(format!("{}: there is no certificate in it", attempt())).advise("it must be PEM"));
     }
     let mut roots = RootCertStore::empty();
     for certificate in certificates {
-        roots.add(certificate).map_err(|cause| Error::caused_by(cause, attempt()).as_usage())?;
+        roots.add(certificate).map_err(|cause| Error::caused_by(cause, attempt()).into_usage())?;
     }
     Ok(roots)
 }

@@ -25,7 +25,7 @@ impl Token {
     pub(crate) fn of_file(path: &Path) -> Result<Self, Error> {
         let shown = path.display().to_string();
         let text = fs::read_to_string(path)
-            .map_err(|cause| Error::caused_by(cause, format!("read the token file `{shown}`")).as_usage())?;
+            .map_err(|cause| Error::caused_by(cause, format!("read the token file `{shown}`")).into_usage())?;
         warn_if_others_can_read(path);
         Self::read(&text, &format!("the token file `{shown}`"))
     }

@@ -13,11 +13,11 @@ pub(crate) struct Counts {
 }
 
 impl Counts {
-    pub(crate) fn count(&self, counted: Counted) {
+    pub(crate) fn count(&self, counted: &Counted) {
         match counted {
             Counted::Event => self.delivered.fetch_add(1, Ordering::Relaxed),
-            Counted::Lost(count) => self.lost.fetch_add(count, Ordering::Relaxed),
-            Counted::Unreadable => self.unreadable.fetch_add(1, Ordering::Relaxed),
+            Counted::Lost(count) => self.lost.fetch_add(*count, Ordering::Relaxed),
+            Counted::Unreadable(_) => self.unreadable.fetch_add(1, Ordering::Relaxed),
             Counted::Nothing => 0,
         };
     }

@@ -4,9 +4,10 @@ use super::source::{Notice, Told};
 use crate::shown;
 use clap::ValueEnum;
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::borrow::Cow;
 use std::fmt;
+use std::time::Duration;
 use tracing_tap::{Format, Item, write_item, write_item_coloured};
 
 /// A form of the output.
@@ -30,11 +31,12 @@ pub(crate) struct Writer {
 }
 
 /// What something that was told counts as.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Counted {
     Event,
     Lost(u64),
-    Unreadable,
+    /// Not an item; why not.
+    Unreadable(String),
     Nothing,
 }
 
@@ -44,20 +46,24 @@ impl Writer {
         match told {
             Told::Event(line) => match self.write_event(out, line) {
                 Ok(()) => Counted::Event,
-                Err(error) => {
-                    self.write_notice(out, &Notice::Unreadable { why: error.to_string() });
-                    Counted::Unreadable
-                }
+                Err(error) => self.write_unreadable(out, error.to_string()),
             },
             Told::Item(item) => {
                 self.write_item(out, item);
                 if let Item::Lost(lost) = item { Counted::Lost(lost.count) } else { Counted::Nothing }
             }
+            Told::Unreadable(why) => self.write_unreadable(out, why.clone()),
             Told::Notice(notice) => {
-                self.write_notice(out, notice);
-                if matches!(notice, Notice::Unreadable { .. }) { Counted::Unreadable } else { Counted::Nothing }
+                self.write_words(out, &notice.to_string(), notice.json());
+                Counted::Nothing
             }
         }
+    }
+
+    fn write_unreadable(&self, out: &mut Vec<u8>, why: String) -> Counted {
+        let json = json!({ "type": "unreadable", "reason": why });
+        self.write_words(out, &format!("something came that is no event: {why}"), Some(json));
+        Counted::Unreadable(why)
     }
 
     /// A line of JSON is passed on as it came, if it is one and nothing in it is hidden: to read it into an item and write
@@ -84,15 +90,12 @@ impl Writer {
         }
     }
 
-    fn write_notice(&self, out: &mut Vec<u8>, notice: &Notice) {
-        // Told when it happens, but not a part of what was read.
-        if matches!(notice, Notice::Cut { .. }) {
-            return;
-        }
-        let words = notice.to_string();
-        let words = shown::line(&words);
+    /// Writes what is no item: words, for programs as JSON. What has no JSON is not a part of what was read.
+    fn write_words(&self, out: &mut Vec<u8>, words: &str, json: Option<Value>) {
+        let Some(json) = json else { return };
+        let words = shown::line(words);
         let text = match self.form {
-            Form::Json => format!("{}\n", notice.json()),
+            Form::Json => shown::json(&json),
             Form::Human => format!("  -- {words}\n\n"),
             Form::Compact => format!("-- {words}\n"),
             Form::Github => format!("::warning title=tracing-tap::{}\n", words.replace('%', "%25")),
@@ -122,16 +125,14 @@ fn check_event(line: &[u8]) -> serde_json::Result<()> {
 }
 
 impl Notice {
-    /// In one line; what is hidden is escaped as JSON does it, since the words have it escaped already.
-    fn json(&self) -> String {
-        let milliseconds = |after: &std::time::Duration| u64::try_from(after.as_millis()).unwrap_or(u64::MAX);
-        let value = match self {
-            Self::Cut { .. } => json!({ "type": "cut" }),
-            Self::Continued { after } => json!({ "type": "continued", "after_ms": milliseconds(after) }),
-            Self::Anew { after } => json!({ "type": "gap", "after_ms": milliseconds(after) }),
-            Self::Unreadable { why } => json!({ "type": "unreadable", "reason": shown::line(why) }),
-        };
-        value.to_string()
+    /// As it is in the output; nothing for what is no part of that.
+    fn json(&self) -> Option<Value> {
+        let milliseconds = |after: &Duration| u64::try_from(after.as_millis()).unwrap_or(u64::MAX);
+        match self {
+            Self::Cut { .. } => None,
+            Self::Continued { after } => Some(json!({ "type": "continued", "after_ms": milliseconds(after) })),
+            Self::Anew { after } => Some(json!({ "type": "gap", "after_ms": milliseconds(after) })),
+        }
     }
 }
 
@@ -150,7 +151,6 @@ impl fmt::Display for Notice {
                     "connected again after {after:.1?}, with a new session: what happened in between is not known"
                 )
             }
-            Self::Unreadable { why } => write!(f, "something came that is no event: {why}"),
         }
     }
 }

@@ -42,6 +42,8 @@ const INTERRUPTED: u8 = 130;
 const NOTHING_MATCHED: u8 = 4;
 /// How long a server may take to send what is left once the session was closed.
 const CLOSING: Duration = Duration::from_secs(10);
+/// How often it is looked whether anybody reads the output, while there is none.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// How long it may take to be told that a session which is over need not be kept. It is not for long anyway.
 const FORGETTING: Duration = Duration::from_secs(1);
 
@@ -53,6 +55,7 @@ struct Watch {
     signals: Signals,
     /// Why the session is over, once it is.
     reason: Option<EndReason>,
+    is_on_stdout: bool,
     is_closing: bool,
     is_quiet: bool,
 }
@@ -62,6 +65,7 @@ enum Over {
     /// All was read and handed to the printer.
     Read,
     Printer(Result<Printed, Error>),
+    Failed(Error),
     Interrupted,
 }
 
@@ -81,7 +85,16 @@ pub(crate) async fn run(arguments: Arguments) -> Result<u8, Error> {
     let Printer { jobs, done } = Printer::start(press)?;
     let _ = jobs.send(Job::Say(telling::opened(&opened, &place))).await;
     let observer = observer(&arguments, &source, &counts, &jobs, opened);
-    let watch = Watch { source, jobs, done, signals, reason: None, is_closing: false, is_quiet: arguments.quiet };
+    let watch = Watch {
+        source,
+        jobs,
+        done,
+        signals,
+        reason: None,
+        is_on_stdout: arguments.output.is_none(),
+        is_closing: false,
+        is_quiet: arguments.quiet,
+    };
     let code = watch.read(observer, &counts).await?;
     if code == 0 && arguments.expect && counts.matched() == 0 {
         say::tell("error: nothing has matched");
@@ -126,19 +139,29 @@ impl Watch {
             tokio::pin!(observing);
             tokio::select! {
                 over = self.read_to_end() => over,
-                () = &mut observing => Ok(Over::Read),
+                () = &mut observing => Over::Read,
             }
         };
-        match over? {
-            Over::Interrupted => Ok(INTERRUPTED),
+        match over {
+            Over::Interrupted => {
+                status::wipe();
+                Ok(INTERRUPTED)
+            }
+            Over::Failed(error) => {
+                // So that its status line is not in the way. It may have nobody to print for.
+                drop(self.jobs);
+                let _ = tokio::time::timeout(FORGETTING, self.done).await;
+                Err(error)
+            }
             Over::Printer(printed) => self.close_after(printed).await,
             Over::Read => self.finish(counts).await,
         }
     }
 
     /// Hands on what is told until there is no more.
-    async fn read_to_end(&mut self) -> Result<Over, Error> {
+    async fn read_to_end(&mut self) -> Over {
         let (failed, mut failure) = mpsc::channel(1);
+        let mut look = tokio::time::interval(LOOK_EVERY);
         loop {
             tokio::select! {
                 told = next(&mut self.source.told, &self.jobs) => match told {
@@ -146,17 +169,22 @@ impl Watch {
                         self.reason = self.reason.or(end_of(&batch));
                         permit.send(Job::Print(batch));
                     }
-                    None => return Ok(Over::Read),
+                    None => return Over::Read,
                 },
                 () = self.signals.next() => {
                     if self.is_closing {
-                        return Ok(Over::Interrupted);
+                        return Over::Interrupted;
                     }
                     self.is_closing = true;
+                    let _ = self.jobs.try_send(Job::Say("Closing the session; Ctrl-C again leaves at once.".to_owned()));
                     self.close(failed.clone());
                 }
-                Some(error) = failure.recv() => return Err(error),
-                printed = &mut self.done => return Ok(Over::Printer(joined(printed))),
+                Some(error) = failure.recv() => return Over::Failed(error),
+                printed = &mut self.done => return Over::Printer(joined(printed)),
+                // Told by no signal while nothing is written.
+                _ = look.tick() => if self.is_on_stdout && output::nobody_reads() {
+                    return Over::Printer(Ok(Printed::ReaderGone));
+                },
             }
         }
     }

@@ -1,7 +1,7 @@
 //! Where the events go: standard output, or a file that may be read, and this process ended, at any time.
 
 use crate::error::Error;
-use std::fs::{File, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, IsTerminal, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
@@ -18,7 +18,13 @@ pub(crate) enum Output {
 impl Output {
     /// A new file; one that is there is added to where that is asked for.
     pub(crate) fn file(path: &Path, appends: bool) -> Result<Self, Error> {
-        let opened = if appends { continued(path) } else { OpenOptions::new().write(true).create_new(true).open(path) };
+        let mut options = OpenOptions::new();
+        // A pipe or a device is there always, and nothing in it is overwritten.
+        let is_other = fs::metadata(path).is_ok_and(|metadata| !metadata.is_file());
+        let opened = match appends {
+            true if !is_other => continued(path),
+            _ => options.write(true).create_new(!is_other).open(path),
+        };
         let file = opened.map_err(|cause| {
             let exists = cause.kind() == io::ErrorKind::AlreadyExists;
             let error = Error::caused_by(cause, format!("write to `{}`", path.display()));
@@ -52,14 +58,26 @@ impl Output {
     }
 }
 
+/// Whether standard output is a pipe that nobody reads from any more, which writing to it would tell as well.
+#[cfg(unix)]
+pub(crate) fn nobody_reads() -> bool {
+    use rustix::event::{PollFd, PollFlags, Timespec, poll};
+    let stdout = io::stdout();
+    let mut places = [PollFd::new(&stdout, PollFlags::empty())];
+    let looked = poll(&mut places, Some(&Timespec::default()));
+    looked.is_ok() && places[0].revents().contains(PollFlags::ERR)
+}
+
+#[cfg(not(unix))]
+pub(crate) fn nobody_reads() -> bool {
+    false
+}
+
 /// A file to be added to, without what a process that was killed in the midst of a line has left of that.
 fn continued(path: &Path) -> io::Result<File> {
     let mut file = OpenOptions::new().read(true).append(true).create(true).open(path)?;
-    // Only of a file are there lines before; a pipe or a device takes what comes.
-    if file.metadata()?.is_file() {
-        let end = end_of_last_line(&mut file)?;
-        file.set_len(end)?;
-    }
+    let end = end_of_last_line(&mut file)?;
+    file.set_len(end)?;
     Ok(file)
 }
 

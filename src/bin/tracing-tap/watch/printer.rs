@@ -1,7 +1,7 @@
 //! Prints what is told, on a thread of its own: whoever reads slowly, or not at all, keeps nobody from closing the session.
 
 use super::counts::Counts;
-use super::form::Writer;
+use super::form::{Counted, Writer};
 use super::output::Output;
 use super::source::{Notice, Told};
 use super::status::{Status, StatusLine};
@@ -99,9 +99,13 @@ impl Running {
     fn print(&mut self, batch: &[Told]) -> io::Result<()> {
         for told in batch {
             let counted = self.press.writer.write(&mut self.buffer, told);
-            self.press.counts.count(counted);
-            if let Told::Notice(notice) = told {
-                self.say_notice(notice)?;
+            self.press.counts.count(&counted);
+            match (told, counted) {
+                (Told::Notice(notice), _) => self.say_notice(notice)?,
+                (_, Counted::Unreadable(why)) if self.press.counts.unreadable() == 1 => {
+                    self.say(&format!("Something came that is no event, and is told of in the output: {why}"));
+                }
+                _ => {}
             }
             if self.buffer.len() >= WRITE_BYTES {
                 self.write()?;

@@ -41,8 +41,12 @@ struct Reader {
     last_event_id: Option<String>,
     /// Events that count for `max`: those told and those lost on the way.
     admitted: u64,
-    /// Since the connection was lost.
+    /// Since the connection was lost, until something has come again.
     backoff: Option<Backoff>,
+    /// Whether anything has come of this session.
+    has_read: bool,
+    /// Whether it was told that this session is another than before.
+    is_told_anew: bool,
 }
 
 /// Why a stream is read no further.
@@ -64,7 +68,16 @@ pub(crate) async fn open(door: Door, ask: Ask, patience: Duration) -> Result<(So
     let remote = Arc::new(Remote { door, ask, now, is_closed: AtomicBool::new(false) });
     let (told, receiver) = mpsc::channel(BATCHES);
     let handle = Handle::Http(Arc::clone(&remote));
-    let reader = Reader { remote, told, patience, last_event_id: None, admitted: 0, backoff: None };
+    let reader = Reader {
+        remote,
+        told,
+        patience,
+        last_event_id: None,
+        admitted: 0,
+        backoff: None,
+        has_read: false,
+        is_told_anew: false,
+    };
     let task = tokio::spawn(reader.read_to_end());
     Ok((Source { told: receiver, handle, task }, opened))
 }
@@ -114,6 +127,7 @@ impl Reader {
                 // The end that we asked for ourselves.
                 Left::Gone if self.remote.is_closed.load(Ordering::Relaxed) => return Ok(()),
                 Left::Gone => {
+                    self.wait_if_never_there().await?;
                     if self.open_anew().await?.is_none() {
                         return Ok(());
                     }
@@ -130,12 +144,16 @@ impl Reader {
             Ok(Streamed::Gone) => return Ok(Left::Gone),
             Err(error) => return left_by(error),
         };
+        if self.tell_continued().await.is_none() {
+            return Ok(Left::Unwanted);
+        }
         let mut parser = Parser::default();
         loop {
             let bytes = match next_bytes(&mut body).await {
                 Ok(bytes) => bytes,
                 Err(error) => return Ok(Left::Cut(error)),
             };
+            (self.backoff, self.has_read) = (None, true);
             let mut messages = Vec::new();
             parser.feed(bytes, |message| messages.push(message))?;
             if let Some(left) = self.tell(messages).await? {
@@ -144,13 +162,20 @@ impl Reader {
         }
     }
 
+    /// Says that the connection is there again, if it was not; nothing where nobody wants to know.
+    async fn tell_continued(&mut self) -> Option<()> {
+        let is_told_anew = std::mem::take(&mut self.is_told_anew);
+        let Some(backoff) = self.backoff.as_ref().filter(|_| !is_told_anew) else { return Some(()) };
+        let notice = Notice::Continued { after: backoff.elapsed() };
+        self.told.send(vec![Told::Notice(notice)]).await.ok()
+    }
+
     /// Hands over what came at once; says whether that was the end.
     async fn tell(&mut self, messages: Vec<Message>) -> Result<Option<Left>, Error> {
         if messages.is_empty() {
             return Ok(None);
         }
-        let mut batch = Vec::with_capacity(messages.len() + 1);
-        batch.extend(self.backoff.take().map(|backoff| Told::Notice(Notice::Continued { after: backoff.elapsed() })));
+        let mut batch = Vec::with_capacity(messages.len());
         let mut left = None;
         for message in messages {
             left = self.understand(message, &mut batch)?;
@@ -194,7 +219,7 @@ impl Reader {
                 left
             }
             Err(error) => {
-                batch.push(Told::Notice(Notice::Unreadable { why: error.to_string() }));
+                batch.push(Told::Unreadable(error.to_string()));
                 None
             }
         }
@@ -220,14 +245,24 @@ impl Reader {
         Ok(())
     }
 
+    /// A session that is gone before anything came of it may be so every time: where one of many servers answers, and
+    /// none knows the others' sessions.
+    async fn wait_if_never_there(&mut self) -> Result<(), Error> {
+        if self.has_read {
+            return Ok(());
+        }
+        let error = Error::new("read the session: it is not there, though it was just opened");
+        self.wait_after(error.advise("where there are many servers, give the URL of one")).await
+    }
+
     /// Opens a session for what is left to watch; nothing if nothing is left.
     async fn open_anew(&mut self) -> Result<Option<()>, Error> {
         let Some(ask) = self.what_is_left() else { return Ok(None) };
         match self.remote.door.open(&ask).await {
             Ok(opened) => {
                 *self.remote.now() = Whereabouts::of(&opened.session);
-                self.last_event_id = None;
-                let after = self.backoff.take().map(|backoff| backoff.elapsed()).unwrap_or_default();
+                (self.last_event_id, self.has_read, self.is_told_anew) = (None, false, true);
+                let after = self.backoff.as_ref().map(Backoff::elapsed).unwrap_or_default();
                 let is_wanted = self.told.send(vec![Told::Notice(Notice::Anew { after })]).await.is_ok();
                 Ok(is_wanted.then_some(()))
             }

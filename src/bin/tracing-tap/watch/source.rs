@@ -20,6 +20,8 @@ pub(crate) enum Told {
     Event(Bytes),
     /// A loss, or the end.
     Item(Item),
+    /// Something that is neither, and why.
+    Unreadable(String),
     Notice(Notice),
 }
 
@@ -32,8 +34,6 @@ pub(crate) enum Notice {
     Continued { after: Duration },
     /// It is there again, and the session was not: this is a new one, after a gap nothing is known of.
     Anew { after: Duration },
-    /// Something came that is no item.
-    Unreadable { why: String },
 }
 
 /// A source at work.

@@ -2,7 +2,7 @@
 //! written.
 
 use std::fmt;
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 use std::time::Duration;
 
 /// Goes to the beginning of the line and erases it.
@@ -49,6 +49,13 @@ impl StatusLine {
             self.is_drawn = true;
             write_now(&format!("{CLEAR}{}", self.text));
         }
+    }
+}
+
+/// Takes away what another thread may have left, which has no time to do so itself.
+pub(crate) fn wipe() {
+    if io::stderr().is_terminal() {
+        write_now(CLEAR);
     }
 }
 
