@@ -55,6 +55,7 @@
 //! - `cli`: the `tracing-tap` binary.
 
 // In the order of dependence: each uses only those above it.
+mod sync;
 mod guard;
 mod hidden;
 mod level;

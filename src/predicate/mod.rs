@@ -12,7 +12,7 @@ mod relaxed;
 #[doc = include_str!("syntax.md")]
 pub mod syntax {}
 mod test;
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 mod tests;
 mod text;
 

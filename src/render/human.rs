@@ -126,5 +126,5 @@ fn write_field(out: &mut impl fmt::Write, line: &str, name: &str, value: ValueRe
     yaml::write_value(out, value)
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 mod tests;

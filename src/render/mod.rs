@@ -17,9 +17,9 @@ mod json_text;
 mod sink;
 pub(crate) mod shown;
 
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 pub(crate) mod testing;
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 mod tests;
 
 pub use format::{Format, FormatError};

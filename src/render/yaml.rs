@@ -129,7 +129,7 @@ fn is_reserved_word(text: &str) -> bool {
     RESERVED_WORDS.iter().any(|word| word.eq_ignore_ascii_case(text))
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
     use crate::render::testing::{any_text, yaml_looking};

@@ -3,7 +3,7 @@
 mod number;
 mod packed;
 mod quoted;
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 mod tests;
 mod view;
 

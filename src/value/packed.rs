@@ -178,7 +178,7 @@ impl<'a> Entry<'a> {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
     use crate::value::{Bytes, Text, Value};

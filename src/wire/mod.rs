@@ -109,5 +109,5 @@ mod read;
 mod value;
 mod write;
 
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 mod tests;
