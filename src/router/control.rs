@@ -2,12 +2,12 @@
 
 use super::core::Core;
 use super::tell::tell_rest;
+use crate::guard::run_user_code;
 use crate::inbox::Retired;
 use crate::layer::Instance;
 use crate::layer::thread::{Asker, asking};
 use crate::session::{EndReason, SessionId};
 use std::collections::VecDeque;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 use tracing_core::{Dispatch, Interest, LevelFilter, Metadata, callsite, dispatcher};
@@ -26,6 +26,9 @@ const REBUILD_ATTEMPTS: usize = 4;
 /// How soon to look again at what some producer was still holding.
 const RETRY_FREEING_AFTER: Duration = Duration::from_millis(20);
 
+/// How soon to look again where somebody else's code has cut a pass short.
+const RETRY_AFTER_PANIC: Duration = Duration::from_millis(20);
+
 /// How long what limits withhold from a session is gathered before its reader is told.
 const ANNOUNCE_AFTER: Duration = Duration::from_secs(1);
 
@@ -36,7 +39,10 @@ pub(super) fn start(core: &Arc<Core>) {
     let run = move || {
         let mut chores = Chores::default();
         while !shared.inbox.is_stopped() {
-            match chores.pass(&weak) {
+            // A pass may be the last to hold a subscriber, and drop it, with the layers of others in it. Whatever they do
+            // then, this thread must not end for it.
+            let next = run_user_code(|| chores.pass(&weak)).unwrap_or_else(|| Some(Instant::now() + RETRY_AFTER_PANIC));
+            match next {
                 Some(next) => std::thread::park_timeout(next.saturating_duration_since(Instant::now())),
                 // Where the router is gone, its drop is about to say so.
                 None => std::thread::park(),
@@ -170,7 +176,7 @@ fn learn(core: &Core) {
         let Some(dispatch) = instance.dispatch() else { continue };
         instance.callsites().learn(wanted(&instance), |metadata| {
             let ask = || asking(Asker::Probe(core.shared.router), || dispatch.register_callsite(metadata));
-            catch_unwind(AssertUnwindSafe(ask)).ok().map(|interest| !interest.is_never())
+            run_user_code(ask).map(|interest| !interest.is_never())
         });
     }
 }
@@ -189,7 +195,7 @@ pub(super) fn with_dispatch(instance: &Instance, f: impl FnOnce(&Dispatch)) {
     let is_default = dispatcher::get_default(|default| Instance::is_same(default, &dispatch));
     let _default = (!is_default).then(|| dispatcher::set_default(&dispatch));
     // Other layers are asked, and may panic; this thread must not end for it.
-    let _ = catch_unwind(AssertUnwindSafe(|| f(&dispatch)));
+    run_user_code(|| f(&dispatch));
 }
 
 #[cfg(test)]
