@@ -12,7 +12,8 @@ mod relaxed;
 #[doc = include_str!("syntax.md")]
 pub mod syntax {}
 mod test;
-#[cfg(all(test, not(loom)))]
+#[cfg(test)]
+#[cfg(not(loom))]
 mod tests;
 mod text;
 

@@ -140,7 +140,8 @@ impl Wake for Sleeper {
     }
 }
 
-#[cfg(all(test, not(loom)))]
+#[cfg(test)]
+#[cfg(not(loom))]
 mod tests {
     use super::*;
     use crate::queue::budget::Budget;

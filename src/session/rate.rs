@@ -56,7 +56,8 @@ impl TokenBucket {
     }
 }
 
-#[cfg(all(test, not(loom)))]
+#[cfg(test)]
+#[cfg(not(loom))]
 mod tests {
     use super::*;
     use crate::sync::atomic::AtomicU64;
