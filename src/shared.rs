@@ -7,8 +7,8 @@ use crate::session::admission::Admission;
 use crate::session::open::OpenSession;
 use crate::session::sample::Sampled;
 use crate::session::snapshot::Snapshot;
-use arc_swap::ArcSwap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use crate::sync::atomic::{AtomicU64, Ordering};
+use crate::sync::{ArcSwap, Numbers};
 
 /// Read by every producer, written when a session opens or closes.
 #[derive(Debug)]
@@ -23,10 +23,9 @@ pub(crate) struct Shared {
 
 impl Shared {
     pub(crate) fn new(config: Config) -> Self {
-        static LAST_ROUTER: AtomicU64 = AtomicU64::new(0);
+        static ROUTERS: Numbers = Numbers::new();
         Self {
-            // Relaxed: only its being new matters.
-            router: LAST_ROUTER.fetch_add(1, Ordering::Relaxed) + 1,
+            router: ROUTERS.next(),
             config,
             snapshot: ArcSwap::default(),
             inbox: Inbox::default(),

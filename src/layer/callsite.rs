@@ -1,10 +1,10 @@
 //! What one layer instance knows about each callsite, as one atomic word, and the table that finds it.
 
 use super::thread::{self, Asker};
+use crate::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use dashmap::DashMap;
 use rustc_hash::FxBuildHasher;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use tracing_core::Metadata;
 
 /// The address of a callsite: its identity. (`log` builds metadata on the stack, so metadata has none.)

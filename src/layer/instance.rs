@@ -14,9 +14,9 @@ use crate::session::open::OpenSession;
 use crate::session::sample::RootSerial;
 use crate::session::snapshot::Snapshot;
 use crate::shared::Shared;
+use crate::sync::atomic::{AtomicU64, Ordering};
 use crate::value::Value;
 use crossbeam_utils::CachePadded;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 use tracing_core::dispatcher::WeakDispatch;
@@ -75,6 +75,13 @@ impl Instance {
     /// Whether this layer is in that subscriber, as far as that can be found out.
     pub(crate) fn is_in(&self, dispatch: &Dispatch) -> bool {
         dispatch.downcast_ref::<Self>().is_some_and(|found| std::ptr::eq(found, self))
+    }
+
+    /// Whether both are the same subscriber, of those with a layer of any router in them. A subscriber is asked for the
+    /// first such layer: it is in no other.
+    pub(crate) fn is_same(one: &Dispatch, other: &Dispatch) -> bool {
+        let first_of = |dispatch: &Dispatch| dispatch.downcast_ref::<Self>().map(std::ptr::from_ref);
+        first_of(one).is_some_and(|first| first_of(other) == Some(first))
     }
 
     /// Learns which subscriber this layer is in where it was not told, as behind an `Option` or in a `Vec`.

@@ -3,8 +3,8 @@
 //! A record changes what the recorded span and all its descendants say, on every thread. Telling every thread
 //! through the epoch would empty all caches each time; a counter per tree empties only those it concerns.
 
+use crate::sync::atomic::{AtomicU64, Ordering};
 use crossbeam_utils::CachePadded;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 /// The tree of events outside any span: nothing is ever recorded on it.
 pub(crate) const NO_TREE: usize = 0;

@@ -4,10 +4,10 @@
 //! sessions. So a ring leases bytes in chunks, spends them from its own [`Lease`], and gives the rest back when it has
 //! nothing buffered.
 
+use crate::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+use crate::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize};
 use crossbeam_utils::CachePadded;
 use std::sync::Arc;
-use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
-use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize};
 
 /// What a ring leases at once, unless it needs more for one item.
 const CHUNK_BYTES: usize = 16 * 1024;
@@ -210,7 +210,7 @@ impl Lease {
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        self.budget.give_back(Account::unpack(*self.account.get_mut()).leased);
+        self.budget.give_back(self.load().leased);
     }
 }
 

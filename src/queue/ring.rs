@@ -18,13 +18,13 @@
 //!   cannot announce them late or twice.
 
 use super::budget::{Budget, Lease};
-use crossbeam_queue::ArrayQueue;
+use crate::sync::ArrayQueue;
+use crate::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+use crate::sync::atomic::{AtomicBool, AtomicU64};
 use crossbeam_utils::CachePadded;
 use smallvec::SmallVec;
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
-use std::sync::atomic::{AtomicBool, AtomicU64};
 
 /// What a full ring gives up. Either way the loss is counted and announced.
 ///
@@ -307,4 +307,9 @@ impl<T> fmt::Debug for Ring<T> {
 }
 
 #[cfg(test)]
+#[cfg(not(loom))]
 mod tests;
+
+#[cfg(test)]
+#[cfg(loom)]
+mod models;

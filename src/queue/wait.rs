@@ -13,10 +13,10 @@
 //! the reader's second look sees the push. Without either fence both could miss: each side writes one thing and then reads
 //! the other's, which no acquire or release orders.
 
-use atomic_waker::AtomicWaker;
+use crate::sync::AtomicWaker;
+use crate::sync::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};
+use crate::sync::atomic::{AtomicBool, fence};
 use std::sync::Arc;
-use std::sync::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};
-use std::sync::atomic::{AtomicBool, fence};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
 use std::time::Instant;
@@ -141,12 +141,13 @@ impl Wake for Sleeper {
 }
 
 #[cfg(test)]
+#[cfg(not(loom))]
 mod tests {
     use super::*;
     use crate::queue::budget::Budget;
     use crate::queue::ring::{Overflow, Popped, Ring};
+    use crate::sync::atomic::{AtomicU64, AtomicUsize};
     use std::hint;
-    use std::sync::atomic::{AtomicU64, AtomicUsize};
     use std::time::Duration;
 
     /// A bound on every wait; reaching it is a failure.

@@ -192,7 +192,7 @@ fn wanted(instance: &Instance) -> impl Iterator<Item = &'static Metadata<'static
 pub(super) fn with_dispatch(instance: &Instance, f: impl FnOnce(&Dispatch)) {
     dispatcher::get_default(|default| instance.adopt_dispatch(default));
     let Some(dispatch) = instance.dispatch() else { return };
-    let is_default = dispatcher::get_default(|default| instance.is_in(default));
+    let is_default = dispatcher::get_default(|default| Instance::is_same(default, &dispatch));
     let _default = (!is_default).then(|| dispatcher::set_default(&dispatch));
     // Other layers are asked, and may panic; this thread must not end for it.
     run_user_code(|| f(&dispatch));

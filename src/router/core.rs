@@ -16,7 +16,8 @@ use crate::session::registry::Registry;
 use crate::session::{EndReason, Session, SessionId, SessionInfo, SessionStats};
 use crate::shared::Shared;
 use crate::stream::{EventStream, Home};
-use std::sync::atomic::{AtomicU64, Ordering};
+use crate::sync::Numbers;
+use crate::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Instant;
 use tracing_core::dispatcher;
@@ -384,9 +385,8 @@ impl State {
 
 /// A number no layer of the process has had as its epoch.
 fn next_epoch() -> u64 {
-    static LAST: AtomicU64 = AtomicU64::new(0);
-    // Relaxed: only its being new matters; `Instance::set_epoch` orders it.
-    LAST.fetch_add(1, Ordering::Relaxed) + 1
+    static EPOCHS: Numbers = Numbers::new();
+    EPOCHS.next()
 }
 
 /// Whether this thread is known to be inside a callback of `tracing`, where waiting could wait for itself.

@@ -137,7 +137,12 @@ impl TapRouter {
 
     #[cfg(feature = "web")]
     pub(crate) fn audit(&self, audit: crate::audit::DoorAudit) {
-        self.0.tell_door(audit);
+        self.0.tell_other(crate::audit::Audit::Door(audit));
+    }
+
+    #[cfg(feature = "nats")]
+    pub(crate) fn audit_fleet(&self, audit: crate::audit::FleetAudit) {
+        self.0.tell_other(crate::audit::Audit::Fleet(audit));
     }
 
     /// Ends every open session; their streams give what they still hold and then `Ended(Shutdown)`.

@@ -6,7 +6,7 @@ pub(crate) mod buffer;
 mod follow;
 pub(crate) mod holders;
 pub(crate) mod open;
-mod rate;
+pub(crate) mod rate;
 pub(crate) mod registry;
 pub(crate) mod sample;
 pub(crate) mod scope;

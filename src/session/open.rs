@@ -11,10 +11,10 @@ use crate::predicate::{Compiled, Predicate};
 use crate::queue::budget::Budget;
 use crate::queue::ring::{Popped, Ring};
 use crate::queue::wait::ReaderWait;
+use crate::sync::OnceBox;
+use crate::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use crossbeam_utils::CachePadded;
-use once_cell::race::OnceBox;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::task::Waker;
 use std::time::{Duration, Instant, SystemTime};
 

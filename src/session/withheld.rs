@@ -11,9 +11,9 @@
 //! and the reader's clearing and reading, are sequentially consistent: each side writes one thing and then reads the
 //! other's. Either the producer sees that it is not pending any more, or the reader sees the count.
 
+use crate::sync::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};
+use crate::sync::atomic::{AtomicBool, AtomicU64};
 use crossbeam_utils::CachePadded;
-use std::sync::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};
-use std::sync::atomic::{AtomicBool, AtomicU64};
 
 /// How many events that matched were withheld, by reason.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -109,6 +109,7 @@ impl Withholder {
 }
 
 #[cfg(test)]
+#[cfg(not(loom))]
 mod tests {
     use super::*;
     use std::hint;

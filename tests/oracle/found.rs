@@ -79,6 +79,26 @@ crate::isolated! {
             !output.lines().is_empty()
         });
     }
+
+    fn what_a_value_logs_is_heard_while_either_of_two_routers_in_one_subscriber_rebuilds() {
+        let (routers, output, gate) = ([TapRouter::new(), TapRouter::new()], Output::default(), Arc::new(Gate::default()));
+        gate.wants_all.store(true, Ordering::SeqCst);
+        let fmt = tracing_subscriber::fmt::layer().with_ansi(false).with_writer(output.clone());
+        let layers = tracing_subscriber::registry().with(routers[0].layer()).with(routers[1].layer());
+        layers.with(fmt.with_filter(Filter(Arc::clone(&gate)))).init();
+        for router in &routers {
+            [&gate.reached, &gate.open].iter().for_each(|flag| flag.store(false, Ordering::SeqCst));
+            gate.armed.store(true, Ordering::SeqCst);
+            std::thread::scope(|scope| {
+                let opening = scope.spawn(|| router.watch(Predicate::level(tracing::Level::ERROR)));
+                wait_until("the router to rebuild", || gate.reached.load(Ordering::SeqCst));
+                tracing::info!(user = %Logs, "outside");
+                gate.open.store(true, Ordering::SeqCst);
+                drop(opening.join());
+            });
+        }
+        assert_eq!(output.lines().iter().filter(|line| line.ends_with("inside")).count(), 2);
+    }
 }
 
 /// Stops the first rebuild of the router between the filter's answer and its being put to use.

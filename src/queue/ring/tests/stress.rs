@@ -1,7 +1,7 @@
 //! Many threads at once: the account is exact at the end and plausible meanwhile.
 
 use super::*;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
+use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 use std::thread;
 use std::time::{Duration, Instant};
 
