@@ -6,9 +6,11 @@
 mod support;
 
 #[cfg(feature = "web")]
+#[expect(dead_code, reason = "the door's own tests use the rest")]
 #[path = "web/client.rs"]
 mod client;
 #[cfg(feature = "web")]
+#[expect(dead_code, reason = "the door's own tests use the rest")]
 #[path = "web/fixture.rs"]
 mod fixture;
 #[path = "faults/measure.rs"]
@@ -18,3 +20,13 @@ mod measure;
 mod panics;
 #[path = "faults/sessions.rs"]
 mod sessions;
+
+#[cfg(feature = "web")]
+#[path = "faults/ending.rs"]
+mod ending;
+#[cfg(feature = "web")]
+#[path = "faults/hooks.rs"]
+mod hooks;
+#[cfg(feature = "web")]
+#[path = "faults/readers.rs"]
+mod readers;

@@ -52,7 +52,8 @@ impl Form {
 
     /// Of the forms that are accepted, the one that is liked best; of those, the first.
     fn accepted(headers: &HeaderMap) -> Option<Self> {
-        let accepts = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
+        // One that is no text names no form, which is not the same as naming none.
+        let accepts = headers.get_all(header::ACCEPT).iter().map(|value| value.to_str().unwrap_or_default());
         let ranges: Vec<_> = accepts.flat_map(|accept| accept.split(',')).collect();
         if ranges.is_empty() {
             return Some(Self::Lines(Format::Json));

@@ -5,7 +5,7 @@ use super::door::Inner;
 use super::problem::{Kind, Problem, Refused};
 use crate::audit::DoorAudit;
 use axum::extract::{ConnectInfo, Request, State};
-use axum::http::{HeaderMap, HeaderValue, header, request::Parts, uri::Authority};
+use axum::http::{HeaderValue, header, request::Parts, uri::Authority};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use std::net::{IpAddr, SocketAddr};
@@ -68,7 +68,7 @@ impl Inner {
     async fn check(&self, parts: &Parts) -> Result<Asker, Problem> {
         check_sizes(parts)?;
         if self.auth.is_loopback_only() {
-            check_host(&parts.headers)?;
+            check_host(parts)?;
         }
         check_site(parts, &self.settings.allowed_origins)?;
         self.auth.ask(parts).await
@@ -97,14 +97,16 @@ fn check_sizes(parts: &Parts) -> Result<(), Problem> {
     Ok(())
 }
 
-/// A page of another site whose name its owner has pointed at this machine says that name here.
-fn check_host(headers: &HeaderMap) -> Result<(), Problem> {
-    let mut hosts = headers.get_all(header::HOST).iter();
+/// A page of another site whose name its owner has pointed at this machine says that name here. Where the request's first
+/// line names a host as well, it is that one which counts for others.
+fn check_host(parts: &Parts) -> Result<(), Problem> {
+    let mut hosts = parts.headers.get_all(header::HOST).iter();
     let host = hosts.next().and_then(|host| host.to_str().ok());
-    if host.is_some_and(is_loopback) && hosts.next().is_none() {
+    let is_asked_as_loopback = parts.uri.authority().is_none_or(|authority| is_loopback(authority.as_str()));
+    if host.is_some_and(is_loopback) && hosts.next().is_none() && is_asked_as_loopback {
         return Ok(());
     }
-    let detail = "the header `Host` is no loopback name: ask for `localhost`, `127.0.0.1` or `[::1]`";
+    let detail = "the host asked for is no loopback name: ask for `localhost`, `127.0.0.1` or `[::1]`";
     Err(Problem::new(Kind::WrongHost, detail))
 }
 
