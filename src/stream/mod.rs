@@ -19,7 +19,9 @@ mod item;
 mod linger;
 mod withheld;
 
-#[cfg(test)]
+#[cfg(all(test, loom))]
+mod models;
+#[cfg(all(test, not(loom)))]
 mod tests;
 
 pub use item::{Item, LossReason, Lost};
