@@ -80,10 +80,10 @@ mod router;
 #[cfg(feature = "prometheus")]
 mod prometheus;
 mod switch;
-#[cfg(feature = "web")]
-pub mod web;
 #[cfg(feature = "nats")]
 pub mod fleet;
+#[cfg(feature = "web")]
+pub mod web;
 
 pub use catalog::{CallsiteKind, CatalogEntry};
 pub use coverage::{Coverage, Finding, Note};

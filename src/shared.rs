@@ -5,10 +5,11 @@ use crate::inbox::Inbox;
 use crate::session::EndReason;
 use crate::session::admission::Admission;
 use crate::session::open::OpenSession;
+use crate::session::published::Published;
 use crate::session::sample::Sampled;
 use crate::session::snapshot::Snapshot;
+use crate::sync::Numbers;
 use crate::sync::atomic::{AtomicU64, Ordering};
-use crate::sync::{ArcSwap, Numbers};
 
 /// Read by every producer, written when a session opens or closes.
 #[derive(Debug)]
@@ -16,7 +17,7 @@ pub(crate) struct Shared {
     /// Names the router within the process.
     pub(crate) router: u64,
     pub(crate) config: Config,
-    pub(crate) snapshot: ArcSwap<Snapshot>,
+    pub(crate) snapshot: Published<Snapshot>,
     pub(crate) inbox: Inbox,
     suppressed: AtomicU64,
 }
@@ -27,7 +28,7 @@ impl Shared {
         Self {
             router: ROUTERS.next(),
             config,
-            snapshot: ArcSwap::default(),
+            snapshot: Published::default(),
             inbox: Inbox::default(),
             suppressed: AtomicU64::new(0),
         }

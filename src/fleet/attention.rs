@@ -130,3 +130,68 @@ impl Attention {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const EVERY: Duration = Duration::from_secs(2);
+
+    fn attention() -> (mpsc::Sender<Control>, Attention) {
+        let (say, controls) = mpsc::channel(8);
+        (say, Attention::new(controls, EVERY))
+    }
+
+    async fn end(attention: &mut Attention) -> End {
+        attention.during(std::future::pending::<()>()).await.expect_err("nothing else is done")
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_lease_ends_six_and_a_half_seconds_after_the_last_renewal() {
+        let (say, mut attention) = attention();
+        let started = Instant::now();
+        for second in 1..=5 {
+            let wait = tokio::time::sleep_until(started + Duration::from_secs(second * 6));
+            attention.during(wait).await.expect("the lease is renewed in time");
+            say.try_send(Control::Renewed).expect("there is room");
+        }
+        assert_eq!(end(&mut attention).await, End { reason: LeaveReason::Unrenewed, sends_rest: false });
+        assert_eq!(started.elapsed(), Duration::from_millis(36_500));
+        assert_eq!(attention.renewals, 5);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_first_reason_to_end_counts() {
+        let (say, mut attention) = attention();
+        for control in [Control::Close(CloseReason::MaxEvents), Control::Leave] {
+            say.try_send(control).expect("there is room");
+        }
+        assert_eq!(end(&mut attention).await, End { reason: LeaveReason::Closed, sends_rest: false });
+        attention.next().await;
+        assert_eq!(attention.end(), Some(End { reason: LeaveReason::Closed, sends_rest: false }));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_session_that_has_ended_hears_of_grants_and_of_nothing_else() {
+        let (say, mut attention) = attention();
+        attention.finish();
+        let granted = Granted { asked: 7, granted: 3, is_last: false };
+        for control in [Control::Leave, Control::Granted(granted)] {
+            say.try_send(control).expect("there is room");
+        }
+        assert_eq!(attention.grant(7).await.map(|granted| granted.granted), Ok(3));
+        drop(say);
+        let day = Duration::from_secs(86_400);
+        assert_eq!(attention.during(tokio::time::sleep(day)).await, Ok(()));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_older_grant_takes_nothing_back() {
+        let (say, mut attention) = attention();
+        for (asked, granted) in [(5, 5), (3, 0), (5, 0)] {
+            say.try_send(Control::Granted(Granted { asked, granted, is_last: false })).expect("there is room");
+            attention.next().await;
+        }
+        assert_eq!(attention.grant(5).await.map(|granted| granted.granted), Ok(5));
+    }
+}

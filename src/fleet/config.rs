@@ -3,9 +3,17 @@
 use super::key::Key;
 use super::subject::{Place, SubjectError};
 use std::fmt;
+use std::ops::RangeInclusive;
+use std::time::Duration;
 
 /// The longest name of a service or an instance, in bytes.
 pub(super) const MAX_NAME_BYTES: usize = 128;
+
+/// How often a watcher renews its sessions, unless told otherwise.
+pub(super) const RENEWAL: Duration = Duration::from_secs(2);
+
+/// How often it may.
+const RENEWALS: RangeInclusive<Duration> = Duration::from_millis(50)..=Duration::from_secs(60);
 
 /// A service's name, the key its instances and watchers share, and where on the server they meet.
 ///
@@ -22,6 +30,7 @@ pub struct Config {
     pub(super) place: Place,
     pub(super) key: Key,
     pub(super) instance: Option<String>,
+    pub(super) renewal: Duration,
 }
 
 /// A name or a prefix that cannot be used.
@@ -32,6 +41,7 @@ pub struct ConfigError(Trouble);
 enum Trouble {
     Name { what: &'static str, bytes: usize },
     Prefix(SubjectError),
+    Renewal(Duration),
 }
 
 impl Config {
@@ -41,7 +51,7 @@ impl Config {
     /// If the service's name is empty or longer than 128 bytes. Any characters will do: they are encoded.
     pub fn new(service: impl AsRef<str>, key: Key) -> Result<Self, ConfigError> {
         let service = checked("service", service.as_ref())?;
-        Ok(Self { place: Place::new(service), key, instance: None })
+        Ok(Self { place: Place::new(service), key, instance: None, renewal: RENEWAL })
     }
 
     /// Names the instance for those who watch; by default it has the number it gives itself when it joins.
@@ -61,6 +71,24 @@ impl Config {
         self.place.set_prefix(prefix.as_ref()).map_err(|error| ConfigError(Trouble::Prefix(error)))?;
         Ok(self)
     }
+
+    /// Says how often a watcher renews its sessions; default 2 s. Instances close a session that is not renewed for
+    /// three and a quarter times as long.
+    ///
+    /// # Errors
+    /// If it is less than 50 ms or more than a minute.
+    pub fn renew_every(mut self, renewal: Duration) -> Result<Self, ConfigError> {
+        if !may_renew_every(renewal) {
+            return Err(ConfigError(Trouble::Renewal(renewal)));
+        }
+        self.renewal = renewal;
+        Ok(self)
+    }
+}
+
+/// Whether a watcher may renew its sessions as often.
+pub(super) fn may_renew_every(renewal: Duration) -> bool {
+    RENEWALS.contains(&renewal)
 }
 
 fn checked<'a>(what: &'static str, name: &'a str) -> Result<&'a str, ConfigError> {
@@ -76,6 +104,9 @@ impl fmt::Display for ConfigError {
             Trouble::Name { what, bytes } => {
                 write!(f, "name the {what}: the name has {bytes} bytes, more than the {MAX_NAME_BYTES} allowed")
             }
+            Trouble::Renewal(renewal) => {
+                write!(f, "renew sessions every {renewal:?}: from 50 ms to a minute are allowed")
+            }
             Trouble::Prefix(_) => f.write_str("set the prefix of the subjects"),
         }
     }
@@ -84,7 +115,7 @@ impl fmt::Display for ConfigError {
 impl std::error::Error for ConfigError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match &self.0 {
-            Trouble::Name { .. } => None,
+            Trouble::Name { .. } | Trouble::Renewal(_) => None,
             Trouble::Prefix(error) => Some(error),
         }
     }

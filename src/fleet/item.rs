@@ -253,7 +253,8 @@ impl Serialize for FleetItem {
 }
 
 impl FleetItem {
-    fn kind(&self) -> &'static str {
+    /// Its `type` as JSON.
+    pub(crate) fn kind(&self) -> &'static str {
         match self {
             Self::Item { .. } => "item",
             Self::Joined { .. } => "joined",

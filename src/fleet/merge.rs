@@ -155,3 +155,106 @@ impl PartialEq for Waiting {
 }
 
 impl Eq for Waiting {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::render::time::TimeText;
+    use proptest::prelude::*;
+    use std::sync::Arc;
+
+    const MILLISECOND: Duration = Duration::from_millis(1);
+    const WINDOW: Duration = Duration::from_millis(200);
+
+    /// An event of an instance; its clock is off by so many milliseconds from the one the test tells time by.
+    fn event(time_ms: u64, name: &str) -> FleetItem {
+        let time = SystemTime::UNIX_EPOCH + MILLISECOND * u32::try_from(time_ms).expect("it is small");
+        let line = format!(
+            r#"{{"type":"event","session":1,"sequence":0,"timestamp":"{}","level":"INFO","fields":{{"message":"{name}"}},"target":"a"}}"#,
+            TimeText::new(time).as_str()
+        );
+        let item = serde_json::from_str(&line).expect("it is an item");
+        FleetItem::Item { instance: Arc::from("chat"), item }
+    }
+
+    fn name(item: FleetItem) -> String {
+        let FleetItem::Item { item, .. } = item else { panic!("only events were put in") };
+        item.into_event().expect("it is an event").message().to_owned()
+    }
+
+    struct Scene(Merge);
+
+    impl Scene {
+        fn new() -> Self {
+            Self(Merge::new(WINDOW))
+        }
+
+        fn at(&self, ms: u64) -> Instant {
+            self.0.began + MILLISECOND * u32::try_from(ms).expect("it is small")
+        }
+
+        /// A batch of one event that arrives at once, from a clock that is ahead by so much.
+        fn send(&mut self, peer: u64, at_ms: u64, ahead_ms: u64, happened_ms: u64, name: &str) {
+            let sent_us = Some((at_ms + ahead_ms) * 1000);
+            let arrival = Arrival { peer, at: self.at(at_ms), sent_us };
+            self.0.measure(&arrival);
+            self.0.push(&arrival, event(happened_ms + ahead_ms, name));
+        }
+
+        fn due(&mut self, ms: u64) -> Vec<String> {
+            let now = self.at(ms);
+            std::iter::from_fn(|| self.0.pop_due(now)).map(name).collect()
+        }
+    }
+
+    #[test]
+    fn events_of_instances_whose_clocks_differ_come_in_the_order_they_happened() {
+        let mut scene = Scene::new();
+        scene.send(1, 1060, 0, 1000, "first");
+        scene.send(1, 1061, 0, 1030, "third");
+        scene.send(2, 1070, 25_000, 1020, "second");
+        scene.send(2, 1071, 25_000, 1040, "fourth");
+        assert_eq!(scene.due(1199), [""; 0]);
+        assert_eq!(scene.due(1240), ["first", "second", "third", "fourth"]);
+    }
+
+    #[test]
+    fn what_comes_after_its_window_comes_at_once() {
+        let mut scene = Scene::new();
+        scene.send(1, 1000, 0, 1000, "in time");
+        assert_eq!(scene.due(1200), ["in time"]);
+        scene.send(2, 1000, 0, 1000, "another, which tells its clock");
+        scene.send(2, 1500, 0, 1100, "late");
+        assert_eq!(scene.due(1500), ["another, which tells its clock", "late"]);
+    }
+
+    #[test]
+    fn a_time_in_the_future_holds_nobody_up() {
+        let mut scene = Scene::new();
+        scene.send(1, 1000, 0, 9_000_000, "from the future");
+        scene.send(1, 1001, 0, 1001, "the one behind it");
+        assert_eq!(scene.due(1201), ["from the future", "the one behind it"]);
+    }
+
+    proptest! {
+        #[test]
+        fn every_instance_is_in_sequence_and_nothing_waits_longer_than_the_window(
+            sent in prop::collection::vec((0u64..4, 0u64..300, 0u64..500), 1..60),
+        ) {
+            let mut scene = Scene::new();
+            let mut now = 1000;
+            let mut out = Vec::new();
+            for (number, (peer, pause, ago)) in sent.iter().enumerate() {
+                now += pause;
+                scene.send(*peer, now, peer * 7_000, now - ago, &format!("{peer} {number:03}"));
+                out.extend(scene.due(now));
+            }
+            out.extend(scene.due(now + 200));
+            prop_assert_eq!(out.len(), sent.len());
+            for peer in 0..4 {
+                let own: Vec<_> = out.iter().filter(|name| name.starts_with(&format!("{peer} "))).collect();
+                prop_assert!(own.is_sorted());
+            }
+        }
+    }
+}

@@ -6,8 +6,8 @@ use crate::stream::{Item, LossReason};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use std::fmt;
 
-/// How often a watcher renews its session if it does not say otherwise, in milliseconds.
-pub(super) const RENEWAL_MS: u64 = 2_000;
+/// How often a watcher renews its session where it does not say, in milliseconds. Part of the format: not to be changed.
+const RENEWAL_MS: u64 = 2_000;
 
 /// Names a session of the fleet: 128 random bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -120,7 +120,8 @@ pub fn join(
 /// than 256 bytes; if the client is closed; or if the system gives no randomness.
 pub async fn watch(client: Client, config: &Config, session: impl Into<Session>) -> Result<FleetStream, FleetError> {
     let session = session.into();
-    let announcement = Announcement::of(&session).map_err(|error| FleetError(Trouble::Announce(error)))?;
+    let announcement =
+        Announcement::of(&session, config.renewal).map_err(|error| FleetError(Trouble::Announce(error)))?;
     let key = SessionKey::random().map_err(|_| FleetError(Trouble::NoRandomness))?;
     // Before the announcement, so that no answer is missed.
     let subscribed = client.subscribe(config.place.events(key)).await;

@@ -1,10 +1,12 @@
 //! A session as it is announced, and an announcement as a session of an instance.
 
-use super::message::{Announcement, RENEWAL_MS};
+use super::config::may_renew_every;
+use super::message::Announcement;
 use crate::predicate::{Predicate, PredicateError};
 use crate::queue::Overflow;
 use crate::session::{Follow, FollowError, Session};
 use std::fmt;
+use std::time::Duration;
 
 /// Where the NATS client logs. It runs on tasks of its own, and tells there of each message: a session that took that
 /// would feed on itself.
@@ -12,9 +14,6 @@ const CLIENT_TARGET: &str = "async_nats";
 
 /// The longest name and opener that are announced, in bytes.
 const MAX_TEXT_BYTES: usize = 256;
-
-/// How often a session may be renewed, in milliseconds.
-const EVERY_MS: std::ops::RangeInclusive<u64> = 50..=60_000;
 
 /// Why a session cannot be announced, or an announcement not be taken at its word.
 #[derive(Clone, Debug)]
@@ -34,12 +33,12 @@ pub(super) enum OpeningError {
 
 impl Announcement {
     /// What is announced of a session.
-    pub(super) fn of(session: &Session) -> Result<Self, OpeningError> {
+    pub(super) fn of(session: &Session, renewal: Duration) -> Result<Self, OpeningError> {
         let default = Session::new(Predicate::everything());
         let differs = |differs: bool| differs.then_some(());
         let announcement = Self {
             predicate: printed(&session.predicate)?,
-            every_ms: RENEWAL_MS,
+            every_ms: u64::try_from(renewal.as_millis()).unwrap_or(u64::MAX),
             scope: session.scope.as_ref().map(printed).transpose()?,
             name: session.name.clone(),
             opened_by: session.opened_by.clone(),
@@ -87,8 +86,7 @@ impl Announcement {
                 return Err(OpeningError::TooLong { what, bytes });
             }
         }
-        let may_be_kept = EVERY_MS.contains(&self.every_ms);
-        may_be_kept.then_some(()).ok_or(OpeningError::Renewals { every_ms: self.every_ms })
+        may_renew_every(self.every()).then_some(()).ok_or(OpeningError::Renewals { every_ms: self.every_ms })
     }
 }
 
@@ -110,12 +108,9 @@ impl fmt::Display for OpeningError {
             Self::TooLong { what, bytes } => {
                 write!(f, "announce the {what}: it has {bytes} bytes, more than the {MAX_TEXT_BYTES} allowed")
             }
-            Self::Renewals { every_ms } => write!(
-                f,
-                "renew the session every {every_ms} ms: from {} to {} are allowed",
-                EVERY_MS.start(),
-                EVERY_MS.end()
-            ),
+            Self::Renewals { every_ms } => {
+                write!(f, "renew the session every {every_ms} ms: from 50 to 60000 are allowed")
+            }
         }
     }
 }
@@ -125,6 +120,7 @@ impl std::error::Error for OpeningError {}
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fleet::config::RENEWAL;
 
     fn full() -> Session {
         Session::new(Predicate::eq("user", 42))
@@ -141,7 +137,7 @@ mod tests {
 
     #[test]
     fn an_announced_session_is_opened_as_it_was_asked_for() {
-        let announcement = Announcement::of(&full()).expect("it can be announced");
+        let announcement = Announcement::of(&full(), RENEWAL).expect("it can be announced");
         let text = serde_json::to_string(&announcement).expect("it can be written");
         let read: Announcement = serde_json::from_str(&text).expect("it can be read");
         assert_eq!(read, announcement);
@@ -152,14 +148,15 @@ mod tests {
 
     #[test]
     fn a_plain_session_is_announced_in_a_few_bytes() {
-        let announcement = Announcement::of(&Predicate::eq("user", 42).into()).expect("it can be announced");
+        let announcement = Announcement::of(&Predicate::eq("user", 42).into(), RENEWAL).expect("it can be announced");
         let text = serde_json::to_string(&announcement).expect("it can be written");
         assert_eq!(text, r#"{"predicate":"user = 42"}"#);
     }
 
     #[test]
     fn what_cannot_be_announced_is_said() {
-        let error = |session: Session| Announcement::of(&session).expect_err("it cannot be announced").to_string();
+        let error =
+            |session: Session| Announcement::of(&session, RENEWAL).expect_err("it cannot be announced").to_string();
         let long = "a".repeat(257);
         let plain = || Session::new(Predicate::eq("user", 42));
         assert_eq!(error(plain().name(&long)), "announce the name: it has 257 bytes, more than the 256 allowed");

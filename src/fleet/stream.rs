@@ -52,7 +52,6 @@ impl FleetStream {
     }
 
     /// Says how long an item waits for those before it; default 200 ms. Call it before the first item is read.
-    #[must_use]
     pub fn reorder_window(mut self, window: Duration) -> Self {
         self.merge.set_window(window);
         self

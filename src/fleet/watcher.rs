@@ -31,8 +31,8 @@ const LOST_AFTER: u32 = 30;
 /// How long instances have to say farewell.
 const PARTING: Duration = Duration::from_secs(3);
 
-/// How many messages are heard before the account is made up, where there are as many.
-const HEARD_AT_ONCE: usize = 64;
+/// How long messages are heard, where there are as many, before anything else is done.
+const HEARD_AT_ONCE: Duration = Duration::from_millis(5);
 
 /// A session of the fleet.
 pub(super) struct Watcher {
@@ -95,7 +95,7 @@ impl Watcher {
             tokio::select! {
                 biased;
                 () = inbox.wish.notified() => {}
-                _ = renewals.tick(), if self.closing.is_none() => self.renew().await,
+                _ = renewals.tick(), if self.closing.is_none() => self.renew(messages).await,
                 message = next_message(messages) => match message {
                     Some(message) => self.hear_all(message, messages).await,
                     None => return EndReason::Shutdown,
@@ -137,10 +137,13 @@ impl Watcher {
         self.max_events.is_some_and(|max| sent() >= max)
     }
 
-    async fn renew(&mut self) {
-        self.look_after_peers();
+    async fn renew(&mut self, messages: &mut Subscriber) {
         let word = WatcherWord::Open(Box::new(self.announcement.clone()));
         self.say(self.config.place.announcements(), word).await;
+        // Nobody is silent who has spoken and was not heard yet.
+        if self.hear_ready(messages).await {
+            self.look_after_peers();
+        }
         self.tell_stats();
     }
 
@@ -165,14 +168,20 @@ impl Watcher {
         }
     }
 
-    /// Hears what there is, as far as the others of the task's work can wait for it.
     async fn hear_all(&mut self, first: Message, messages: &mut Subscriber) {
         self.hear(&first).await;
-        for _ in 0..HEARD_AT_ONCE {
-            let Some(message) = ready_message(messages).await else { break };
+        self.hear_ready(messages).await;
+        self.tell_stats();
+    }
+
+    /// Hears what there is, as far as the others of the task's work can wait for it. Whether that was all.
+    async fn hear_ready(&mut self, messages: &mut Subscriber) -> bool {
+        let until = Instant::now() + HEARD_AT_ONCE;
+        while Instant::now() < until {
+            let Some(message) = ready_message(messages).await else { return true };
             self.hear(&message).await;
         }
-        self.tell_stats();
+        false
     }
 
     async fn hear(&mut self, message: &Message) {

@@ -16,9 +16,9 @@
 use crate::sync::AtomicWaker;
 use crate::sync::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};
 use crate::sync::atomic::{AtomicBool, fence};
+use crate::sync::thread::{self, Thread};
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
-use std::thread::{self, Thread};
 use std::time::Instant;
 
 /// Where one reader leaves its waker, and producers look whether somebody waits.
@@ -141,6 +141,10 @@ impl Wake for Sleeper {
 }
 
 #[cfg(test)]
+#[cfg(loom)]
+mod models;
+
+#[cfg(test)]
 #[cfg(not(loom))]
 mod tests {
     use super::*;
@@ -148,6 +152,7 @@ mod tests {
     use crate::queue::ring::{Overflow, Popped, Ring};
     use crate::sync::atomic::{AtomicU64, AtomicUsize};
     use std::hint;
+    use std::thread;
     use std::time::Duration;
 
     /// A bound on every wait; reaching it is a failure.

@@ -8,7 +8,7 @@ use crate::layer::Instance;
 use crate::layer::thread::{Asker, asking};
 use crate::session::{EndReason, SessionId};
 use std::collections::VecDeque;
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 use tracing_core::{Dispatch, Interest, LevelFilter, Metadata, callsite, dispatcher};
 
@@ -22,6 +22,10 @@ const SETTLE_AFTER: [Duration; 4] =
 
 /// How often to rebuild at once where others do too; after that it waits for the next settling.
 const REBUILD_ATTEMPTS: usize = 4;
+
+/// Held while a router has `tracing` ask all callsites anew: of two that do so at once, the one that ends last puts back
+/// levels from before the other's session. Only control threads ever wait for it; openers wait for them as long as ever.
+static REBUILDING: Mutex<()> = Mutex::new(());
 
 /// How soon to look again at what some producer was still holding.
 const RETRY_FREEING_AFTER: Duration = Duration::from_millis(20);
@@ -133,6 +137,7 @@ impl Chores {
 /// `tracing` lets two rebuilds run at once, and the one that ends last may put back what it was told before the
 /// other one's filter changed: that filter would then miss what it was reloaded for. So ours goes again.
 fn rebuild(core: &Core) -> bool {
+    let _rebuilding = REBUILDING.lock().unwrap_or_else(PoisonError::into_inner);
     let mut was_alone = true;
     for instance in core.live_instances() {
         was_alone &= (0..REBUILD_ATTEMPTS).any(|_| {

@@ -16,7 +16,6 @@ use crate::session::registry::Registry;
 use crate::session::{EndReason, Session, SessionId, SessionInfo, SessionStats};
 use crate::shared::Shared;
 use crate::stream::{EventStream, Home};
-use crate::sync::Numbers;
 use crate::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Instant;
@@ -71,7 +70,7 @@ impl Core {
         let mut state = self.state();
         state.instances.push(Arc::downgrade(&instance));
         if state.registry.sessions().len() > 0 {
-            instance.set_epoch(next_epoch());
+            instance.epoch.move_on();
         }
         drop(state);
         instance
@@ -175,10 +174,8 @@ impl Core {
     fn publish(&self, state: &mut State, change: impl FnOnce(&mut Registry)) {
         change(&mut state.registry);
         let (snapshot, reach_changed) = state.registry.snapshot();
-        let replaced = self.shared.snapshot.swap(Arc::new(snapshot));
-        for instance in state.live_instances() {
-            instance.set_epoch(next_epoch());
-        }
+        let instances = state.live_instances();
+        let replaced = self.shared.snapshot.replace(snapshot, instances.iter().map(|instance| &instance.epoch));
         if let Err(read) = Arc::try_unwrap(replaced) {
             self.shared.inbox.retire(Retired::Snapshot(read));
         }
@@ -277,7 +274,7 @@ impl Core {
             return;
         }
         let awake: Vec<_> = state.live_instances().into_iter().filter(|instance| instance.epoch() != 0).collect();
-        awake.iter().for_each(|instance| instance.set_epoch(0));
+        awake.iter().for_each(|instance| instance.epoch.rest());
         drop(state);
         awake.iter().for_each(|instance| instance.clear_scopes());
     }
@@ -381,12 +378,6 @@ impl State {
         self.instances.retain(|instance| instance.strong_count() > 0);
         self.instances.iter().filter_map(Weak::upgrade).collect()
     }
-}
-
-/// A number no layer of the process has had as its epoch.
-fn next_epoch() -> u64 {
-    static EPOCHS: Numbers = Numbers::new();
-    EPOCHS.next()
 }
 
 /// Whether this thread is known to be inside a callback of `tracing`, where waiting could wait for itself.

@@ -6,6 +6,7 @@ pub(crate) mod buffer;
 mod follow;
 pub(crate) mod holders;
 pub(crate) mod open;
+pub(crate) mod published;
 pub(crate) mod rate;
 pub(crate) mod registry;
 pub(crate) mod sample;

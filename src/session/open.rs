@@ -228,7 +228,8 @@ impl OpenSession {
         let Some(buffer) = self.buffer() else { return };
         while let Popped::Item { item, .. } = buffer.pop() {
             drop(item);
-            self.closed_unread.fetch_add(1, Ordering::Relaxed);
+            // Release: as where it is delivered.
+            self.closed_unread.fetch_add(1, Ordering::Release);
         }
     }
 

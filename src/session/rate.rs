@@ -57,6 +57,10 @@ impl TokenBucket {
 }
 
 #[cfg(test)]
+#[cfg(loom)]
+mod models;
+
+#[cfg(test)]
 #[cfg(not(loom))]
 mod tests {
     use super::*;

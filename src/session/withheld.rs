@@ -109,6 +109,10 @@ impl Withholder {
 }
 
 #[cfg(test)]
+#[cfg(loom)]
+mod models;
+
+#[cfg(test)]
 #[cfg(not(loom))]
 mod tests {
     use super::*;

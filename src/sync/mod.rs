@@ -27,10 +27,24 @@ pub(crate) use {
 
 pub(crate) use numbers::Numbers;
 
+#[cfg(test)]
+#[cfg(loom)]
+pub(crate) use modelled::try_all;
+
+/// As in `std`, as far as threads wait for each other.
+pub(crate) mod thread {
+    #[cfg(loom)]
+    pub(crate) use super::modelled::thread::*;
+    #[cfg(not(loom))]
+    pub(crate) use std::thread::{Thread, current, park, park_timeout};
+}
+
 /// As in `std::sync`.
 pub(crate) mod atomic {
     #[cfg(loom)]
-    pub(crate) use loom::sync::atomic::*;
+    pub(crate) use super::modelled::AtomicBool;
+    #[cfg(loom)]
+    pub(crate) use loom::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence};
     #[cfg(not(loom))]
-    pub(crate) use std::sync::atomic::*;
+    pub(crate) use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence};
 }

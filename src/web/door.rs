@@ -1,6 +1,8 @@
 //! The door: a router, who may come in, and how long things may take.
 
 use super::auth::{Auth, ServeAuth};
+#[cfg(feature = "nats")]
+use super::fleet::Fleet;
 use super::hub::Hub;
 use super::{endpoints, security};
 use crate::audit::RefusalLimit;
@@ -46,6 +48,9 @@ pub(super) struct Settings {
     pub(super) request_timeout: Duration,
     pub(super) max_connections: usize,
     pub(super) allowed_origins: Vec<String>,
+    /// Where sessions are opened, if not here alone.
+    #[cfg(feature = "nats")]
+    pub(super) fleet: Option<Fleet>,
 }
 
 /// What all requests to a door share.
@@ -118,6 +123,18 @@ impl<A> Door<A> {
         self
     }
 
+    /// Opens the door's sessions on all instances of a [fleet](crate::fleet), rather than on its own router alone.
+    ///
+    /// Streams have the items of a [`FleetStream`](crate::fleet::FleetStream): lines with an `instance`, and besides
+    /// events, `lost` and `ended` also `joined`, `left`, `silent`, `refused` and `gap`. Catalog, coverage and statistics
+    /// are those of the door's own router, which need not be one of the fleet but had better be.
+    #[cfg(feature = "nats")]
+    #[must_use]
+    pub fn fleet(mut self, client: async_nats::Client, config: crate::fleet::Config) -> Self {
+        self.settings.fleet = Some(Fleet { client, config });
+        self
+    }
+
     pub(super) fn settings(&self) -> &Settings {
         &self.settings
     }
@@ -180,6 +197,8 @@ impl Default for Settings {
             request_timeout: Duration::from_secs(10),
             max_connections: 256,
             allowed_origins: Vec::new(),
+            #[cfg(feature = "nats")]
+            fleet: None,
         }
     }
 }

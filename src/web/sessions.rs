@@ -86,7 +86,7 @@ pub(super) async fn close(
     Query::read(query.as_deref(), &[])?;
     let entry = door.open_entry(id, &asker)?;
     // Its reader, if there is one, still gets what there is, and then the end.
-    door.router.close(entry.about.session);
+    door.end(&entry);
     door.hub.remove(id, |_| true);
     Ok(StatusCode::NO_CONTENT.into_response())
 }
@@ -115,6 +115,14 @@ pub(super) async fn stream(
 }
 
 impl Inner {
+    /// Ends a session; its reader gets what is left of it, and the end.
+    pub(super) fn end(&self, entry: &Entry) {
+        match entry.about.session {
+            Some(session) => drop(self.router.close(session)),
+            None => entry.feed().close(),
+        }
+    }
+
     fn found(&self, id: PublicId, asker: &Asker) -> Result<Found, Problem> {
         self.hub.find(id, asker).ok_or_else(Problem::no_such_session)
     }

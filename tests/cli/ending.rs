@@ -1,7 +1,7 @@
 //! How a watch ends, and what is left then.
 
 use crate::fixture::Service;
-use crate::program::{BINARY, Folder, Program, command, json_lines, messages, run};
+use crate::program::{BINARY, Folder, Program, command, json_lines, messages, run, wait_for_session_at};
 use crate::strangers::{OPENED, Stranger, begin_stream, respond, wait_for_the_other_end};
 use crate::support::{wait_for, wait_until};
 use std::process::{Command, Stdio};
@@ -68,7 +68,7 @@ isolated! {
         for more in [false, true] {
             let shell = Command::new("bash").args(["-c", &line]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
             let mut shell = shell.expect("there is bash");
-            service.wait_for_sessions(1);
+            wait_for_session_at(&url);
             emit("first");
             wait_until("the session to be closed", || {
                 if more {
@@ -147,6 +147,15 @@ fn the_second_ctrl_c_leaves_at_once_whatever_the_server_does() {
     assert!(wait_for("the closing", || {
         stranger.requests().iter().find(|head| head.starts_with("DELETE ")).map(|head| head.contains("/sessions/8c6f"))
     }));
+    program.signal("INT");
+    assert_eq!(program.end().code, Some(130));
+}
+
+#[test]
+fn ctrl_c_leaves_a_server_that_answers_nothing() {
+    let stranger = Stranger::start(|_, stream| wait_for_the_other_end(stream));
+    let program = Program::start(&mut command(&["watch", &stranger.url(), "*"]));
+    wait_until("it to be asked", || !stranger.requests().is_empty());
     program.signal("INT");
     assert_eq!(program.end().code, Some(130));
 }

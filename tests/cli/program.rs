@@ -47,6 +47,11 @@ pub(crate) fn run(arguments: &[&str]) -> Ended {
     Program::start(&mut command(arguments)).end()
 }
 
+/// Waits until a door lists a session, which is when producers see it.
+pub(crate) fn wait_for_session_at(url: &str) {
+    wait_until("a session to be open", || run(&["sessions", url, "--format", "json"]).stdout.contains("\"id\""));
+}
+
 impl Program {
     pub(crate) fn start(command: &mut Command) -> Self {
         let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();

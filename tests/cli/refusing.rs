@@ -59,6 +59,7 @@ fn what_is_asked_wrongly_is_said_before_anybody_is_asked() {
     watch(&[&url, "user => 42"]).assert(2, &[shown, "\n  user => 42\n       ^^\n"]);
     watch(&[&url, " "]).assert(2, &["failed to parse the predicate: it is empty\n  write `user = 42`"]);
     watch(&[&url]).assert(2, &["there is a URL and no predicate", "write `tracing-tap watch URL PREDICATE`"]);
+    watch(&["user = 42", &url]).assert(2, &["failed to watch: the URL comes before the predicate"]);
     watch(&["user = 42"]).assert(2, &["failed to find the door: nothing says where it is\n  give its URL"]);
     watch(&["localhost:1", "user = 42"])
         .assert(2, &["does not say `http://` or `https://`\n  write `http://localhost:1`"]);

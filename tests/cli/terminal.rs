@@ -1,7 +1,7 @@
 //! What one sees on a terminal: both outputs are the same one.
 
 use crate::fixture::Service;
-use crate::program::command;
+use crate::program::{command, wait_for_session_at};
 use crate::support::wait_until;
 use portable_pty::{Child, CommandBuilder, PtySize, native_pty_system};
 use std::io::{Read, Write};
@@ -92,7 +92,7 @@ isolated! {
         let service = Service::start();
         let door = service.serve();
         let mut terminal = Terminal::watch(&[&door.url(), "user = 42"], &[]);
-        terminal.wait_for("0 matched, 0 delivered, 0 lost, 0/s, 14:5");
+        terminal.wait_for("0 matched, 0 delivered, 0 lost, 0/s, 14:");
         for number in 0..20 {
             emit(&format!("event {number}."));
             terminal.wait_for(&format!("event {number}."));
@@ -137,7 +137,7 @@ isolated! {
         let service = Service::start();
         let door = service.serve();
         let mut terminal = Terminal::watch(&[&door.url(), "user = 42", "--max", "1", "--quiet", "--color", "never"], &[]);
-        service.wait_for_sessions(1);
+        wait_for_session_at(&door.url());
         emit("up \u{1b}[A back \r beep \u{7}");
         assert_eq!(terminal.wait(), 0);
         terminal.wait_for(r"up \x1B[A back \r beep \x07");

@@ -99,7 +99,8 @@ isolated! {
         let finding = "  ! no callsite seen so far declares a field `usr`: did you mean `user`?";
         program.stderr.wait_for(finding);
         assert!(program.stderr.text().contains("  - 1 of 1 event callsites seen so far can match by level and target"));
-        program.stderr.wait_for("Nothing has matched for 5s; as of now:\n");
+        program.stderr.wait_for("s; as of now:\n");
+        assert!(program.stderr.text().contains("\nNothing has matched for "));
         wait_until("the finding to be told again", || program.stderr.text().matches(finding).count() == 2);
         assert_eq!(program.stdout.text(), "");
     }

@@ -6,6 +6,7 @@ use async_nats::ConnectOptions;
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
+use std::time::Duration;
 use tracing_subscriber::prelude::*;
 use tracing_tap::TapRouter;
 use tracing_tap::fleet::{self, Config, Key};
@@ -22,6 +23,11 @@ const ANSWER: &str = "answer: ";
 
 pub(crate) fn config() -> Config {
     Config::new("chat", Key::new(KEY).expect("it is long enough")).expect("it is a name")
+}
+
+/// Renewals so often that a test can wait for some to be missed, and not so often that a busy machine misses them.
+pub(crate) fn often() -> Config {
+    config().renew_every(Duration::from_secs(1)).expect("it is allowed")
 }
 
 /// An instance's process; killed when dropped.
@@ -96,10 +102,6 @@ impl Instance {
     pub(crate) fn kill(mut self) {
         self.child.kill().expect("a child can be killed");
     }
-
-    pub(crate) fn id(&self) -> u32 {
-        self.child.id()
-    }
 }
 
 impl Drop for Instance {
@@ -115,16 +117,18 @@ fn process() {
     let Ok(url) = std::env::var(URL) else { return };
     let name = std::env::var(NAME).expect("an instance has a name");
     let router = router(&std::env::var(POLICY).unwrap_or_default());
-    tracing_subscriber::registry().with(router.layer()).init();
+    let output = crate::support::Output::default();
+    tracing_subscriber::registry().with(crate::support::info_printer(&output)).with(router.layer()).init();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let runtime = runtime.expect("a runtime starts");
     let options = ConnectOptions::new().user_and_password("instance".to_owned(), "instance".to_owned());
     let client = runtime.block_on(client_with(options, &url));
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let config = config().instance(name).expect("it is a name");
-    let membership = fleet::join(router.clone(), client, config, async { drop(stopped.await) });
+    let membership = fleet::join(router.clone(), client.clone(), config, async { drop(stopped.await) });
     let ignored = membership.ignored();
     let mut membership = Some((runtime.spawn(membership), stop));
+    let mut streams = Vec::new();
     answer("ready");
     for line in std::io::stdin().lines().map_while(Result::ok) {
         let words: Vec<_> = line.split(' ').collect();
@@ -140,6 +144,16 @@ fn process() {
                 answer(&scopes.flatten().collect::<Vec<_>>().join("; "));
             }
             "ignored" => answer(&format!("{:?}", ignored())),
+            "watch" => {
+                let mut stream = runtime.block_on(crate::watching::watch(&client, crate::watching::user(42)));
+                runtime.block_on(crate::watching::joined(&mut stream, 1));
+                streams.push(stream);
+                answer("joined");
+            }
+            "audit" => {
+                let told = output.all_lines().into_iter().filter(|line| line.contains("message ignored"));
+                answer(&told.collect::<Vec<_>>().join("; "));
+            }
             "shutdown" => {
                 router.shutdown();
                 answer("shut down");

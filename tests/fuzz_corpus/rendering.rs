@@ -20,6 +20,8 @@ const LEVELS: [&str; 5] = ["ERROR", "WARN", "INFO", "DEBUG", "TRACE"];
 static HIDDEN: LazyLock<Regex> =
     LazyLock::new(|| Regex::new(r"[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{DI}\p{NChar}&&[^\n]]").expect("it is well formed"));
 
+static COLOUR: LazyLock<Regex> = LazyLock::new(|| Regex::new("\u{1B}\\[[0-9;]*m").expect("it is well formed"));
+
 /// Renders what some bytes stand for, if they stand for an item.
 pub(crate) fn check(bytes: &[u8]) {
     match bytes {
@@ -49,8 +51,7 @@ fn check_item(item: &Item) -> Item {
     let mut coloured = Vec::new();
     write_item_coloured(&mut coloured, item);
     let coloured = String::from_utf8(coloured).expect("it is text");
-    let escape = Regex::new("\u{1B}\\[[0-9;]*m").expect("it is well formed");
-    assert_eq!(escape.replace_all(&coloured, ""), written(item, Format::Compact));
+    assert_eq!(COLOUR.replace_all(&coloured, ""), written(item, Format::Compact));
     let line = written(item, Format::Json);
     let object: Json = serde_json::from_str(&line).expect("it is JSON");
     assert_eq!(object, serde_json::to_value(item).expect("an item can be serialized"), "{line}");

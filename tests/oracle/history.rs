@@ -249,6 +249,8 @@ impl Emission {
 /// Where a default is scoped, `tracing` lets nothing of it happen, and turns off callsites that it meets there first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Prints {
+    /// Nor while they are evaluated: they do nothing but have a value.
+    Nothing,
     Silently,
     AndEmits,
 }
@@ -390,6 +392,7 @@ impl Planner {
             sites[site % sites.len()]
         };
         match argument {
+            _ if self.prints == Prints::Nothing => Inner::Nothing,
             Argument::Plain => Inner::Nothing,
             Argument::Emits { .. } | Argument::Spans { .. } | Argument::Hints { .. } if !self.setting.mends() => {
                 Inner::Nothing
@@ -410,7 +413,7 @@ impl Planner {
                 fields[1].1 = Val::Display(PANICKED.to_owned());
                 Inner::Panicking
             }
-            Argument::PrintsAndEmits { .. } if self.prints == Prints::Silently => Inner::Nothing,
+            Argument::PrintsAndEmits { .. } if self.prints != Prints::AndEmits => Inner::Nothing,
             Argument::PrintsAndEmits { site, values } => {
                 let Some((_, value)) = fields.get_mut(1) else { return Inner::Nothing };
                 *value = Val::Display("42".to_owned());

@@ -33,7 +33,7 @@ pub(crate) struct Stage {
 }
 
 /// Changes what the other layer wants.
-type Reload = Box<dyn Fn(LevelFilter) + Send + Sync>;
+pub(crate) type Reload = Box<dyn Fn(LevelFilter) + Send + Sync>;
 
 /// What came of a plan.
 #[derive(Debug, Default)]
@@ -86,7 +86,13 @@ impl Stage {
             let layers: Vec<_> = layers.iter().filter_map(|router| routers.get(*router)).collect();
             subscriber_of(setting.stack, recorder, &layers)
         });
-        let (dispatches, reloads) = subscribers.unzip();
+        let subscribers = subscribers.collect();
+        Self::of(subscribers, routers, log)
+    }
+
+    /// One of these subscribers, which the routers have layers in; what their other layers are told goes to the log.
+    pub(crate) fn of(subscribers: Vec<(Dispatch, Reload)>, routers: Vec<TapRouter>, log: Log) -> Self {
+        let (dispatches, reloads) = subscribers.into_iter().unzip();
         Self { dispatches, routers, log, reloads, is_scoped: true }
     }
 
@@ -128,7 +134,7 @@ impl Stage {
     }
 }
 
-fn router(setting: &Setting) -> TapRouter {
+pub(crate) fn router(setting: &Setting) -> TapRouter {
     let router = TapRouter::builder().span_level(setting.span_level);
     router.deny_targets(setting.denied).redact_fields(setting.redacted).build()
 }

@@ -39,6 +39,18 @@ CONFIGURATION
 
   A profile's token is sent to the profile's URL alone. Redirects are not followed, proxies not used.
 
+OUTPUT
+  Every event on standard output is one that matched; losses and the end of the session are told among them, where they
+  happened. In lines of JSON they are of the types `event`, `lost` and `ended`. What became of the reading is there too:
+  `continued`, once a lost connection is made anew, with nothing missing but what is told as lost; `gap`, where the session
+  was gone and another begins, and what happened in between is not known; `unreadable`, where something came that is no
+  event. Whatever a terminal would obey or not show is escaped, in every form, whoever has sent it.
+
+  Standard error is for what is said beside that. A message of the server may have 16 MiB; what has more is an error.
+
+  A file is written in whole lines, each write ending with one, so that it may be read, and tracing-tap killed, at any time.
+  Only where the system itself cuts a write short is the last line not whole: `--append` takes such a one away.
+
 EXIT CODES
   0    it ended as asked
   1    it failed

@@ -2,18 +2,9 @@
 
 use super::Overflow::{DropNewest, DropOldest};
 use super::*;
-use loom::thread;
+use crate::sync::{thread, try_all};
 
 const PLENTY: usize = 1 << 20;
-
-/// Threads are preempted at most so often in each history; most errors need two.
-const PREEMPTIONS: usize = 3;
-
-fn model(history: impl Fn() + Send + Sync + 'static) {
-    let mut builder = loom::model::Builder::new();
-    builder.preemption_bound = Some(PREEMPTIONS);
-    builder.check(history);
-}
 
 fn ring(overflow: Overflow, capacity: usize) -> Arc<Ring<u64>> {
     Arc::new(Ring::new(overflow, capacity, PLENTY, Arc::new(Budget::new(PLENTY))))
@@ -50,7 +41,7 @@ impl Read {
 
 /// One producer's items come in order, and a gap is announced before what follows it.
 fn numbered_items_of_one_producer(overflow: Overflow, capacity: usize, items: u64) {
-    model(move || {
+    try_all(move || {
         let ring = ring(overflow, capacity);
         let pushing = {
             let ring = Arc::clone(&ring);
@@ -75,4 +66,75 @@ fn loom_oldest_are_lost_in_their_places() {
 #[test]
 fn loom_newest_are_lost_in_their_places() {
     numbered_items_of_one_producer(DropNewest, 1, 3);
+}
+
+/// What is pushed by whomever is afterwards in one place, and a push that makes room first is like any other.
+fn two_producers_and_a_reader(overflow: Overflow, capacity_bytes: usize, push: fn(&Ring<u64>, u64) -> u64) {
+    try_all(move || {
+        let budget = Arc::new(Budget::new(PLENTY));
+        let ring = Arc::new(Ring::new(overflow, 1, capacity_bytes, Arc::clone(&budget)));
+        let pushing = [1, 2].map(|item| {
+            let ring = Arc::clone(&ring);
+            thread::spawn(move || push(&ring, item))
+        });
+        let mut read = 0;
+        let mut pop = || match ring.pop() {
+            Popped::Item { lost, .. } => {
+                read += 1;
+                (true, lost)
+            }
+            Popped::Empty { lost } => (false, lost),
+        };
+        let (_, told) = pop();
+        assert!(told <= 2);
+        let dropped: u64 = pushing.map(|thread| thread.join().unwrap()).iter().sum();
+        while pop().0 {}
+        assert_eq!((read + dropped, ring.lost()), (2, dropped));
+        assert_eq!((ring.bytes(), budget.leased_bytes()), (0, 0));
+    });
+}
+
+#[test]
+fn loom_with_two_producers_every_item_is_in_one_place() {
+    for overflow in [DropOldest, DropNewest] {
+        two_producers_and_a_reader(overflow, PLENTY, |ring, item| ring.push(item, 1).len() as u64);
+    }
+}
+
+#[test]
+fn loom_with_two_producers_the_bytes_of_one_are_not_passed() {
+    for overflow in [DropOldest, DropNewest] {
+        two_producers_and_a_reader(overflow, 1, |ring, item| {
+            let dropped = ring.push(item, 1).len() as u64;
+            assert!(ring.bytes() <= 1);
+            dropped
+        });
+    }
+}
+
+#[test]
+fn loom_room_that_is_made_first_is_counted_as_well() {
+    two_producers_and_a_reader(DropOldest, PLENTY, |ring, item| {
+        ring.seemed_full.store(true, Relaxed);
+        match ring.make_room() {
+            Made::Nothing => ring.push(item, 1).len() as u64,
+            Made::Room { room, .. } => 1 + ring.push_into(room, item, 1).len() as u64,
+            Made::Loss => 1,
+        }
+    });
+}
+
+#[test]
+fn loom_a_loss_is_told_behind_what_was_pushed_before_it() {
+    try_all(|| {
+        let ring = ring(DropNewest, 1);
+        let pushing = {
+            let ring = Arc::clone(&ring);
+            thread::spawn(move || [1, 2].map(|item| ring.push(item, 1).len()))
+        };
+        let (first, second) = (ring.pop(), ring.pop());
+        assert_ne!(first, Popped::Empty { lost: 1 }, "the item before the loss is still there");
+        assert!(first != Popped::Empty { lost: 0 } || second != Popped::Empty { lost: 1 });
+        pushing.join().unwrap();
+    });
 }

@@ -12,13 +12,13 @@ use std::sync::Mutex;
 /// - The push of an item happens before the pop of that item; who sends something has to rely on it.
 /// - The pop of an item happens before the pops of later ones. This is not documented, but our ring relies on it and
 ///   says so; the source has one word for the head, moved by nothing but `SeqCst` compare-and-swaps.
-/// - A pop may miss a push that does not happen before it. Neither a push that finds no room nor a pop that finds
+/// - A pop and a count may miss a push that does not happen before them, and a count a pop. Neither a push that finds no room nor a pop that finds
 ///   nothing orders anything.
 pub(crate) struct ArrayQueue<T> {
     capacity: usize,
     /// Pushes so far, where who looks may see less; and, for a moment, those that find no room.
     pushed: AtomicUsize,
-    /// What orders pops.
+    /// Pops so far, where who looks may see fewer; and what orders them.
     head: AtomicUsize,
     /// What orders the push of an item before its pop. Made with the queue, since `loom` holds that nobody may touch an
     /// atomic whose making it does not know to be over.
@@ -74,19 +74,23 @@ impl<T> ArrayQueue<T> {
             return None;
         }
         self.head.fetch_add(1, AcqRel);
-        let (item, stamp) = self.take()?;
+        let Some((item, stamp)) = self.take() else {
+            self.head.fetch_sub(1, Relaxed);
+            return None;
+        };
         self.stamps[stamp].swap(2, Acquire);
         Some(item)
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.head.fetch_add(0, Relaxed);
-        self.pushed.fetch_add(0, Relaxed);
-        stored(&self.stored).items.len()
+        let pushed = self.pushed.load(Relaxed);
+        pushed.saturating_sub(self.head.load(Relaxed)).min(self.capacity)
     }
 
     pub(crate) fn is_full(&self) -> bool {
-        self.len() == self.capacity
+        self.head.fetch_add(0, Relaxed);
+        self.pushed.fetch_add(0, Relaxed);
+        self.is_full_now()
     }
 
     pub(crate) fn capacity(&self) -> usize {

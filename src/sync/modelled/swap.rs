@@ -3,6 +3,7 @@
 use super::stored;
 use loom::sync::atomic::AtomicUsize;
 use loom::sync::atomic::Ordering::{AcqRel, Acquire};
+use std::ops::Deref;
 use std::sync::{Arc, Mutex, OnceLock};
 
 /// A pointer that is replaced whole. A swap happens before the loads that see it; a load that nothing orders after a
@@ -13,14 +14,25 @@ pub(crate) struct ArcSwap<T> {
     versions: Mutex<Vec<Arc<T>>>,
 }
 
+/// What was loaded.
+pub(crate) struct Guard<T>(Arc<T>);
+
+impl<T> Deref for Guard<T> {
+    type Target = Arc<T>;
+
+    fn deref(&self) -> &Arc<T> {
+        &self.0
+    }
+}
+
 impl<T> ArcSwap<T> {
     pub(crate) fn new(first: Arc<T>) -> Self {
         Self { latest: AtomicUsize::new(0), versions: Mutex::new(vec![first]) }
     }
 
-    pub(crate) fn load(&self) -> Arc<T> {
+    pub(crate) fn load(&self) -> Guard<T> {
         let seen = self.latest.load(Acquire);
-        Arc::clone(&stored(&self.versions)[seen])
+        Guard(Arc::clone(&stored(&self.versions)[seen]))
     }
 
     pub(crate) fn swap(&self, new: Arc<T>) -> Arc<T> {

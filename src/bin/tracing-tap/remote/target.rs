@@ -93,6 +93,9 @@ impl Base {
         if !url.contains("://") {
             return Err(fail("it does not say `http://` or `https://`").advise(format!("write `http://{url}`")));
         }
+        if url.ends_with("://") {
+            return Err(fail("it has no host"));
+        }
         if url.contains('#') {
             return Err(fail("a part behind `#` means nothing to a server"));
         }
@@ -161,7 +164,7 @@ mod tests {
         for (url, problem) in [
             ("localhost:8080", "does not say `http://`"),
             ("ftp://a", "`http://` or `https://`"),
-            ("http://", "invalid"),
+            ("http://", "it has no host"),
             ("http://a b", "invalid uri"),
             ("http://a/?q=1", "has a query"),
             ("http://a/#b", "behind `#`"),

@@ -98,6 +98,10 @@ impl Arguments {
             let advice = "write `tracing-tap watch URL PREDICATE`, such as `'user = 42'`; `'*'` is everything";
             return Err(Error::usage("watch: there is a URL and no predicate").advise(advice));
         }
+        if self.url.as_ref().is_some_and(|url| !url.contains("://")) && self.predicate.contains("://") {
+            let advice = "write `tracing-tap watch URL PREDICATE`";
+            return Err(Error::usage("watch: the URL comes before the predicate").advise(advice));
+        }
         crate::check::predicate(&self.predicate)?;
         Ok(Ask {
             q: self.predicate.clone(),

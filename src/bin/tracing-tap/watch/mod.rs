@@ -76,8 +76,12 @@ pub(crate) async fn run(arguments: Arguments) -> Result<u8, Error> {
     let place = door.base().to_string();
     // Before anything is open that would have to be closed.
     let output = output(&arguments)?;
-    let signals = Signals::listen()?;
-    let (source, opened) = reader::open(door, ask, arguments.reconnect_for).await?;
+    let mut signals = Signals::listen()?;
+    let (source, opened) = tokio::select! {
+        opened = reader::open(door, ask, arguments.reconnect_for) => opened?,
+        // What may have been opened is closed by the service when nobody has read it.
+        () = signals.next() => return Ok(INTERRUPTED),
+    };
 
     let counts = Arc::<Counts>::default();
     let writer = writer(&arguments, &output);
@@ -208,10 +212,13 @@ impl Watch {
     }
 
     /// Closes the session of an output that nobody reads, or that cannot be written to.
-    async fn close_after(self, printed: Result<Printed, Error>) -> Result<u8, Error> {
+    async fn close_after(mut self, printed: Result<Printed, Error>) -> Result<u8, Error> {
         drop(self.source.told);
         // It is over by itself soon; and what is to be told is why the output failed.
-        let _ = tokio::time::timeout(CLOSING, self.source.handle.close()).await;
+        tokio::select! {
+            _ = tokio::time::timeout(CLOSING, self.source.handle.close()) => {}
+            () = self.signals.next() => {}
+        }
         printed.map(|_| 0)
     }
 

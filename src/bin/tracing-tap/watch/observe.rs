@@ -10,13 +10,15 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc::Sender;
-use tokio::time::MissedTickBehavior;
+use tokio::time::{MissedTickBehavior, timeout};
 
 const TICK: Duration = Duration::from_millis(500);
 /// How many ticks the rate is taken over.
 const RATE_TICKS: usize = 4;
 /// How often the service is asked what waits there: every so many ticks.
 const WAITING_TICKS: u64 = 4;
+/// How long a question may take, while the status line stands still.
+const PATIENCE: Duration = Duration::from_secs(2);
 /// After how long a silence something is said of it; the last goes on and on.
 const SILENCES: [Duration; 3] = [Duration::from_secs(5), Duration::from_secs(30), Duration::from_secs(300)];
 
@@ -48,7 +50,8 @@ impl Observer {
             ticks.tick().await;
             if self.shows_status {
                 if tick % WAITING_TICKS == 0 {
-                    waiting = self.handle.waiting().await.unwrap_or(0);
+                    let asked = timeout(PATIENCE, self.handle.waiting()).await;
+                    waiting = asked.ok().and_then(Result::ok).unwrap_or(0);
                 }
                 self.show(&mut past, waiting);
             }
@@ -74,7 +77,7 @@ impl Observer {
     /// Says what has been seen, and what keeps events away if that has changed.
     async fn tell(&mut self, silent_for: Duration) {
         // A door that cannot be reached is the reader's to tell of.
-        let Ok(coverage) = self.handle.coverage().await else { return };
+        let Ok(Ok(coverage)) = timeout(PATIENCE, self.handle.coverage()).await else { return };
         let text = telling::silence(silent_for, self.counts.matched(), &coverage, &self.coverage);
         self.coverage = coverage;
         let _ = self.jobs.send(Job::Say(text)).await;
