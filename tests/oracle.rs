@@ -1,6 +1,6 @@
 //! Random histories, held against a slow evaluator that keeps everything.
 //!
-//! `TRACING_TAP_ORACLE_CASES` sets how many histories each test tries, 250 unless told; `TRACING_TAP_ORACLE_SEED`
+//! `TRACING_TAP_ORACLE_CASES` sets how many histories each test tries, 120 unless told; `TRACING_TAP_ORACLE_SEED`
 //! has the tests that share one subscriber try other histories than they always do. 3,000 of each take some ten minutes;
 //! run them with nextest, since plain `cargo test` bounds the time of each test.
 
@@ -186,7 +186,7 @@ fn listed(ops: &[Op]) -> String {
 
 /// How many histories each test tries.
 fn cases() -> u32 {
-    told("TRACING_TAP_ORACLE_CASES").unwrap_or(250)
+    told("TRACING_TAP_ORACLE_CASES").unwrap_or(120)
 }
 
 fn told(variable: &str) -> Option<u32> {

@@ -1,7 +1,7 @@
 //! Every other layer is told the same with tracing-tap as without, session open or not.
 //!
 //! Random histories beside layers in every form, played with and without routers; all hooks of the others are compared,
-//! in order. `TRACING_TAP_TRANSPARENCY_CASES` sets how many histories are tried, 150 unless told.
+//! in order. `TRACING_TAP_TRANSPARENCY_CASES` sets how many histories are tried, 100 unless told.
 
 #![expect(clippy::unwrap_used, reason = "the modules are a test's; clippy takes only test functions for tests")]
 #![allow(dead_code, reason = "the oracle uses more of the shared modules")]
@@ -75,7 +75,7 @@ isolated! {
 /// How many histories the test tries.
 fn cases() -> u32 {
     let told = std::env::var("TRACING_TAP_TRANSPARENCY_CASES").ok();
-    told.map_or(150, |text| text.parse().unwrap_or_else(|_| panic!("no number of cases: {text}")))
+    told.map_or(100, |text| text.parse().unwrap_or_else(|_| panic!("no number of cases: {text}")))
 }
 
 /// Two routers in the one subscriber there is, if there are two at all.

@@ -67,7 +67,9 @@ fn steps() -> impl Strategy<Value = Step> {
         2 => (thread.clone(), filter).prop_map(|(thread, level)| Step::Reload { thread, level }),
         3 => Just(Step::Breathe),
         1 => thread.clone().prop_map(|thread| Step::Respawn { thread }),
-        4 => thread.prop_map(|thread| Step::Switch { thread }),
+        4 => thread.clone().prop_map(|thread| Step::Switch { thread }),
+        1 => (thread, prop_oneof![20 => 1..40_usize, 1 => Just(8_190)])
+            .prop_map(|(thread, spans)| Step::Churn { thread, spans }),
     ]
 }
 
