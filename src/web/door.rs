@@ -1,10 +1,11 @@
 //! The door: a router, who may come in, and how long things may take.
 
 use super::auth::{Auth, ServeAuth};
+use super::endpoints::Endpoint;
 #[cfg(feature = "nats")]
 use super::fleet::Fleet;
 use super::hub::Hub;
-use super::{endpoints, security};
+use super::{endpoints, page, security};
 use crate::audit::RefusalLimit;
 use crate::router::TapRouter;
 use axum::middleware::from_fn_with_state;
@@ -170,21 +171,26 @@ impl Inner {
     /// The endpoints and nothing else, so that what is not there is the service's to answer.
     fn application(self: &Arc<Self>) -> axum::Router {
         let admit = from_fn_with_state(Arc::clone(self), security::admit);
-        self.endpoints().route_layer(admit).with_state(Arc::clone(self))
+        router_of(endpoints::all()).route_layer(admit).merge(self.page()).with_state(Arc::clone(self))
     }
 
     /// The endpoints, and an answer to everything else.
     pub(super) fn whole_application(self: &Arc<Self>) -> axum::Router {
         let admit = from_fn_with_state(Arc::clone(self), security::admit);
-        self.endpoints().fallback(endpoints::not_found).layer(admit).with_state(Arc::clone(self))
+        let endpoints = router_of(endpoints::all()).fallback(endpoints::not_found).layer(admit);
+        endpoints.merge(self.page()).with_state(Arc::clone(self))
     }
 
-    fn endpoints(&self) -> axum::Router<Arc<Self>> {
-        let all = endpoints::all().into_iter();
-        let application =
-            all.fold(axum::Router::new(), |application, (path, _, methods)| application.route(path, methods));
-        application.method_not_allowed_fallback(endpoints::method_not_allowed)
+    /// The page, for everybody.
+    fn page(self: &Arc<Self>) -> axum::Router<Arc<Self>> {
+        router_of(page::all()).route_layer(from_fn_with_state(Arc::clone(self), security::admit_visitor))
     }
+}
+
+fn router_of(all: Vec<Endpoint>) -> axum::Router<Arc<Inner>> {
+    let application =
+        all.into_iter().fold(axum::Router::new(), |application, (path, _, methods)| application.route(path, methods));
+    application.method_not_allowed_fallback(endpoints::method_not_allowed)
 }
 
 impl Default for Settings {

@@ -35,6 +35,7 @@
 //! | `GET /catalog`, `GET /coverage?q=…` | what there is to ask for, and why it may not be seen |
 //! | `GET /stats` | the router's health, as a Prometheus scrape |
 //! | `POST /parse` | a predicate in its canonical text, or what is wrong with it |
+//! | `GET /` | a page for all of this, to be opened in a browser |
 //!
 //! The repository's `docs/http.md` has a request and an answer for each, `docs/openapi.yaml` the same for programs.
 //!
@@ -68,6 +69,7 @@ mod hub;
 mod intake;
 mod keeper;
 mod opening;
+mod page;
 mod problem;
 mod query;
 mod quiet;

@@ -37,7 +37,7 @@ pub(super) async fn admit(State(door): State<Arc<Inner>>, request: Request, next
     let shutdowns = door.router.shutdowns();
     let asker = door.check(&parts).await;
     let name = asker.as_ref().ok().map(|asker| asker.name().to_owned());
-    let mut response = match asker {
+    let response = match asker {
         Ok(asker) => {
             parts.extensions.insert(Admitted { asker: asker.clone(), shutdowns });
             parts.extensions.insert(asker);
@@ -45,13 +45,18 @@ pub(super) async fn admit(State(door): State<Arc<Inner>>, request: Request, next
         }
         Err(problem) => problem.into_response(),
     };
-    // A cache may keep a refusal, and an empty answer, that do not say so.
-    response.headers_mut().entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
-    response.headers_mut().insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    if let Some(refused) = response.extensions().get::<Refused>() {
-        door.tell_refused(seen, name, response.status().as_u16(), refused);
-    }
-    response
+    door.send_off(response, seen, name)
+}
+
+/// Lets a request for the page in, whoever asks, or refuses it.
+pub(super) async fn admit_visitor(State(door): State<Arc<Inner>>, request: Request, next: Next) -> Response {
+    let (parts, body) = request.into_parts();
+    let seen = Seen::of(&parts);
+    let response = match door.check_visit(&parts) {
+        Ok(()) => next.run(Request::from_parts(parts, body)).await,
+        Err(problem) => problem.into_response(),
+    };
+    door.send_off(response, seen, None)
 }
 
 impl Seen {
@@ -66,12 +71,31 @@ impl Seen {
 
 impl Inner {
     async fn check(&self, parts: &Parts) -> Result<Asker, Problem> {
-        check_sizes(parts)?;
-        if self.auth.is_loopback_only() {
-            check_host(parts)?;
-        }
+        self.check_place(parts)?;
         check_site(parts, &self.settings.allowed_origins)?;
         self.auth.ask(parts).await
+    }
+
+    /// The page opens from a link on any site, since it does nothing before somebody does something in it. No other
+    /// page may have it as a part of itself.
+    fn check_visit(&self, parts: &Parts) -> Result<(), Problem> {
+        self.check_place(parts)?;
+        if is_navigation(&parts.headers) { Ok(()) } else { check_site(parts, &self.settings.allowed_origins) }
+    }
+
+    fn check_place(&self, parts: &Parts) -> Result<(), Problem> {
+        check_sizes(parts)?;
+        if self.auth.is_loopback_only() { check_host(parts) } else { Ok(()) }
+    }
+
+    fn send_off(&self, mut response: Response, seen: Seen, opener: Option<String>) -> Response {
+        // A cache may keep a refusal, and an empty answer, that do not say so.
+        response.headers_mut().entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+        response.headers_mut().insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+        if let Some(refused) = response.extensions().get::<Refused>() {
+            self.tell_refused(seen, opener, response.status().as_u16(), refused);
+        }
+        response
     }
 
     /// Counted and not told where there are too many.
@@ -127,6 +151,15 @@ fn without_port(authority: &str) -> &str {
 /// What is left of `::1` without its last part is no host.
 fn is_bare_v6(host: &str) -> bool {
     host.contains(':') && !host.ends_with(']')
+}
+
+/// Whether a browser asks for what it is to show in a tab or a window of its own.
+fn is_navigation(headers: &HeaderMap) -> bool {
+    let says = |name: &str, value: &str| {
+        let mut said = headers.get_all(name).iter();
+        said.next().is_some_and(|said| said == value) && said.next().is_none()
+    };
+    says("sec-fetch-mode", "navigate") && says("sec-fetch-dest", "document")
 }
 
 /// Browsers say from which site a request is made. Programs say nothing of it.
