@@ -5,7 +5,7 @@ use super::door::Inner;
 use super::problem::{Kind, Problem, Refused};
 use crate::audit::DoorAudit;
 use axum::extract::{ConnectInfo, Request, State};
-use axum::http::{HeaderValue, header, request::Parts, uri::Authority};
+use axum::http::{HeaderMap, HeaderValue, header, request::Parts, uri::Authority};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use std::net::{IpAddr, SocketAddr};
