@@ -120,3 +120,37 @@ impl std::error::Error for ConfigError {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::error::Error;
+
+    fn config() -> Config {
+        Config::new("chat", Key::new([7; 32]).expect("it is long enough")).expect("it is a name")
+    }
+
+    #[test]
+    fn what_cannot_be_used_is_said() {
+        let key = || Key::new([7; 32]).expect("it is long enough");
+        let long = "a".repeat(129);
+        for (error, text) in [
+            (Config::new("", key()), "name the service: the name is empty"),
+            (Config::new(&long, key()), "name the service: the name has 129 bytes, more than the 128 allowed"),
+            (config().instance(""), "name the instance: the name is empty"),
+            (config().subject_prefix("tap.>"), "set the prefix of the subjects"),
+            (config().renew_every(Duration::ZERO), "renew sessions every 0ns: from 50 ms to a minute are allowed"),
+        ] {
+            assert_eq!(error.expect_err("it is refused").to_string(), text);
+        }
+        let error = config().subject_prefix("*").expect_err("it is refused");
+        let source = error.source().map(ToString::to_string).unwrap_or_default();
+        let expected = "expected words of letters, digits, `_` and `-` with dots between them, at most 128 bytes";
+        assert_eq!(source, expected);
+    }
+
+    #[test]
+    fn the_key_is_not_shown() {
+        assert!(format!("{:?}", config()).contains("key: Key { .. }"), "{:?}", config());
+    }
+}

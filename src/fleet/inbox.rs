@@ -127,3 +127,24 @@ impl Content {
         if let Self::Lines { events, .. } = self { *events } else { 0 }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn there_is_room_for_so_much_until_it_is_read() {
+        let inbox = Inbox::default();
+        let lines = Bytes::from(vec![b' '; MAX_WAITING_BYTES / 2]);
+        let arrival = Arrival { peer: 0, at: std::time::Instant::now(), sent_us: None };
+        let content = Content::Lines { lines: lines.clone(), events: 7 };
+        assert!(inbox.has_room(MAX_WAITING_BYTES));
+        inbox.leave(Arrived { arrival, instance: "chat".into(), content });
+        assert!(!inbox.has_room(lines.len()));
+        assert_eq!(inbox.stats().1, 7);
+        inbox.end(EndReason::Closed);
+        assert!(inbox.take().is_ok());
+        assert!(inbox.has_room(MAX_WAITING_BYTES));
+        assert_eq!(inbox.take().err(), Some(Some(EndReason::Closed)));
+    }
+}

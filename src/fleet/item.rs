@@ -147,7 +147,8 @@ impl FleetItem {
     }
 
     fn write_json(&self, out: &mut Vec<u8>) {
-        serde_json::to_writer(&mut *out, self).expect("texts and numbers are written to memory without errors");
+        serde_json::to_writer(&mut *out, &Notice(self))
+            .expect("texts and numbers are written to memory without errors");
         out.push(b'\n');
     }
 }
@@ -221,32 +222,33 @@ impl GapPlace {
     }
 }
 
-/// The line of JSON, with hidden characters left to the serializer. An event's own keys follow `instance`.
-impl Serialize for FleetItem {
+/// An item that is about an instance and not from its session, as JSON.
+struct Notice<'a>(&'a FleetItem);
+
+impl Serialize for Notice<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut line = serializer.serialize_map(None)?;
-        line.serialize_entry("type", self.kind())?;
-        if let Some(instance) = self.instance() {
+        line.serialize_entry("type", self.0.kind())?;
+        if let Some(instance) = self.0.instance() {
             line.serialize_entry("instance", &shown(instance))?;
         }
-        match self {
-            Self::Item { item, .. } => line.serialize_entry("item", item)?,
-            Self::Joined { .. } | Self::Silent { .. } => {}
-            Self::Refused { reason, error, .. } => {
+        match self.0 {
+            FleetItem::Item { .. } | FleetItem::Joined { .. } | FleetItem::Silent { .. } => {}
+            FleetItem::Refused { reason, error, .. } => {
                 line.serialize_entry("reason", &shown(reason))?;
                 line.serialize_entry("error", &shown(error))?;
             }
-            Self::Left { reason, account, .. } => {
+            FleetItem::Left { reason, account, .. } => {
                 line.serialize_entry("reason", reason)?;
                 line.serialize_entry("matched", &account.matched)?;
                 line.serialize_entry("arrived", &account.arrived)?;
                 line.serialize_entry("lost", &account.lost)?;
             }
-            Self::Gap(gap) => {
+            FleetItem::Gap(gap) => {
                 line.serialize_entry("count", &gap.count)?;
                 line.serialize_entry("place", gap.place.word())?;
             }
-            Self::Ended(reason) => line.serialize_entry("reason", reason)?,
+            FleetItem::Ended(reason) => line.serialize_entry("reason", reason)?,
         }
         line.end()
     }
@@ -264,5 +266,88 @@ impl FleetItem {
             Self::Gap(_) => "gap",
             Self::Ended(_) => "ended",
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const EVENT: &str = r#"{"type":"event","session":1,"sequence":0,"timestamp":"2026-11-20T08:15:02.123456Z","level":"DEBUG","fields":{"message":"rejected"},"target":"chat::hub"}"#;
+
+    fn written(item: &FleetItem, format: Format) -> String {
+        let mut out = b"before ".to_vec();
+        item.write(&mut out, format);
+        let text = String::from_utf8(out).expect("it is text");
+        text.strip_prefix("before ").expect("it was appended").to_owned()
+    }
+
+    fn from_session(line: &str) -> FleetItem {
+        FleetItem::Item { instance: "chat-1".into(), item: serde_json::from_str(line).expect("it is an item") }
+    }
+
+    #[test]
+    fn a_line_of_json_names_the_instance_and_is_otherwise_the_sessions() {
+        let event = from_session(EVENT);
+        let expected = EVENT.replace(r#"{"type":"event","#, r#"{"type":"event","instance":"chat-1","#);
+        assert_eq!(written(&event, Format::Json), format!("{expected}\n"));
+        assert!(serde_json::from_str::<Item>(&expected).is_ok(), "it can be read as an item");
+        let lost = from_session(r#"{"type":"lost","count":3,"reason":"overflow"}"#);
+        let line = "{\"type\":\"lost\",\"instance\":\"chat-1\",\"count\":3,\"reason\":\"overflow\"}\n";
+        assert_eq!(written(&lost, Format::Json), line);
+    }
+
+    #[test]
+    fn every_kind_of_item_has_a_line() {
+        let instance: Arc<str> = "chat-1".into();
+        let account = InstanceAccount { matched: 7, arrived: 4, lost: 3 };
+        let refused = |error: &str| FleetItem::Refused {
+            instance: instance.clone(),
+            reason: "version".to_owned(),
+            error: error.to_owned(),
+        };
+        for (item, json, compact) in [
+            (
+                FleetItem::Joined { instance: instance.clone() },
+                r#"{"type":"joined","instance":"chat-1"}"#,
+                "-- chat-1: takes part",
+            ),
+            (
+                FleetItem::Silent { instance: instance.clone() },
+                r#"{"type":"silent","instance":"chat-1"}"#,
+                "-- chat-1: is silent",
+            ),
+            (
+                refused("no\x1b[31m"),
+                r#"{"type":"refused","instance":"chat-1","reason":"version","error":"no\\x1B[31m"}"#,
+                "-- chat-1: takes no part: no\\x1B[31m",
+            ),
+            (
+                FleetItem::Left { instance: instance.clone(), reason: LeaveReason::Unrenewed, account },
+                r#"{"type":"left","instance":"chat-1","reason":"unrenewed","matched":7,"arrived":4,"lost":3}"#,
+                "-- chat-1: takes no more part: the instance did not hear from the watcher; 7 matched, 4 arrived, 3 lost",
+            ),
+            (
+                FleetItem::Gap(Gap { instance: instance.clone(), count: 1, place: GapPlace::Network }),
+                r#"{"type":"gap","instance":"chat-1","count":1,"place":"network"}"#,
+                "-- chat-1: 1 event lost on the way",
+            ),
+            (FleetItem::Ended(EndReason::Closed), r#"{"type":"ended","reason":"closed"}"#, "-- session over: closed"),
+        ] {
+            assert_eq!(written(&item, Format::Json), format!("{json}\n"));
+            assert_eq!(written(&item, Format::Compact), format!("{compact}\n"));
+            assert!(written(&item, Format::GithubActions).starts_with("::notice title=tracing-tap::"));
+            assert!(written(&item, Format::Human).starts_with("  -- "));
+        }
+    }
+
+    #[test]
+    fn an_instances_name_cannot_write_to_the_terminal() {
+        let FleetItem::Item { item, .. } = from_session(EVENT) else { panic!("it is one") };
+        let item = FleetItem::Item { instance: "a\x1b[2J\nb".into(), item };
+        for format in [Format::Json, Format::Human, Format::Compact, Format::GithubActions] {
+            assert!(!written(&item, format).contains('\x1b'), "{format}");
+        }
+        assert!(written(&item, Format::Compact).starts_with("[a\\x1B[2J"));
     }
 }

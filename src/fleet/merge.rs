@@ -81,10 +81,11 @@ impl Merge {
     /// Puts an item in its place.
     pub(super) fn push(&mut self, arrival: &Arrival, item: FleetItem) {
         let at = self.since_begin(arrival.at);
-        let time = time_of(&item).or(arrival.sent_us.and_then(|sent| i64::try_from(sent).ok()));
+        let time = time_of(&item);
         let clock = self.clocks.get_mut(&arrival.peer);
         let place = match clock {
             Some(clock) => {
+                // What has no time of its own, a loss or a gap, is right behind what was before it.
                 let own = time.map_or(clock.last, |time| time.saturating_add(clock.offset));
                 clock.last = own.min(at).max(clock.last);
                 clock.last

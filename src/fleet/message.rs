@@ -9,6 +9,14 @@ use std::fmt;
 /// How often a watcher renews its session where it does not say, in milliseconds. Part of the format: not to be changed.
 const RENEWAL_MS: u64 = 2_000;
 
+/// Counts end here, so that no sum of them overflows, whatever somebody with the key says.
+pub(super) const MAX_COUNT: u64 = 1 << 44;
+
+/// Adds within the bound of all counts.
+pub(super) fn add_counts(a: u64, b: u64) -> u64 {
+    a.saturating_add(b).min(MAX_COUNT)
+}
+
 /// Names a session of the fleet: 128 random bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct SessionKey([u8; 16]);
@@ -208,9 +216,8 @@ impl Tally {
         }
     }
 
-    /// Saturates: what a stranger with the key says must not panic anybody.
     pub(super) fn plus(self, other: Self) -> Self {
-        self.zip(other, u64::saturating_add)
+        self.zip(other, add_counts)
     }
 
     pub(super) fn minus(self, other: Self) -> Self {

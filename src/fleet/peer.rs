@@ -1,7 +1,7 @@
 //! An instance as its watcher sees it: what it has said, and what of that has arrived.
 
 use super::item::{FleetItem, Gap, GapPlace, InstanceAccount};
-use super::message::{Farewell, FromInstance, LeaveReason, Tally};
+use super::message::{Farewell, FromInstance, LeaveReason, MAX_COUNT, Tally, add_counts};
 use super::seal::Rejection;
 use super::stats::FleetStats;
 use crate::stream::{Item, LossReason, Lost};
@@ -110,8 +110,8 @@ impl Peer {
     /// Notes its last word.
     pub(super) fn say_farewell(&mut self, farewell: &Farewell) -> Vec<FleetItem> {
         let mut items = self.catch_up(farewell.sent, farewell.matched);
-        self.unsent = farewell.unsent;
-        items.extend(self.gap(farewell.unsent, GapPlace::Instance));
+        self.unsent = farewell.unsent.min(MAX_COUNT);
+        items.extend(self.gap(self.unsent, GapPlace::Instance));
         items.push(self.leave(farewell.reason));
         items
     }
@@ -125,8 +125,8 @@ impl Peer {
     pub(super) fn catch_up(&mut self, sent: Tally, matched: u64) -> Vec<FleetItem> {
         let missed = sent.minus(self.seen);
         self.seen = self.seen.plus(missed);
-        self.told_matched = self.told_matched.max(matched);
-        self.missing += missed.events;
+        self.told_matched = self.told_matched.max(matched.min(MAX_COUNT));
+        self.missing = add_counts(self.missing, missed.events);
         let gap = self.gap(missed.events, GapPlace::Network);
         gap.into_iter().chain(self.losses(missed)).collect()
     }
@@ -138,7 +138,7 @@ impl Peer {
 
     /// Says that a batch that has arrived is dropped, since there is no room.
     pub(super) fn drop_batch(&mut self, count: Tally) -> Vec<FleetItem> {
-        self.dropped += count.events;
+        self.dropped = add_counts(self.dropped, count.events);
         let gap = self.gap(count.events, GapPlace::Watcher);
         gap.into_iter().chain(self.losses(count)).collect()
     }
@@ -152,11 +152,11 @@ impl Peer {
 
     fn begin(&mut self, opening: u64) {
         let past = Past {
-            matched: self.past.matched + self.matched(),
+            matched: add_counts(self.past.matched, self.matched()),
             seen: self.past.seen.plus(self.seen),
-            unsent: self.past.unsent + self.unsent,
-            missing: self.past.missing + self.missing,
-            dropped: self.past.dropped + self.dropped,
+            unsent: add_counts(self.past.unsent, self.unsent),
+            missing: add_counts(self.past.missing, self.missing),
+            dropped: add_counts(self.past.dropped, self.dropped),
         };
         let fresh = Self::new(Arc::clone(&self.instance), self.number, opening);
         *self = Self { past, ..fresh };
@@ -203,5 +203,103 @@ impl Peer {
         let told = by_reason.into_iter().filter(|(_, count)| *count > 0);
         let items = told.map(|(reason, count)| Item::Lost(Lost { count, reason }));
         items.map(|item| FleetItem::Item { instance: Arc::clone(&self.instance), item }).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fleet::message::{InstanceWord, MemberId};
+
+    fn peer() -> Peer {
+        Peer::new("chat-1".into(), 0, 0)
+    }
+
+    fn said(opening: u64, number: u64) -> FromInstance {
+        let member = MemberId::random().expect("there is randomness");
+        FromInstance { member, opening, number, time: 0, instance: String::new(), word: InstanceWord::Joined }
+    }
+
+    fn tally(events: u64, overflow: u64) -> Tally {
+        Tally { events, overflow, ..Tally::default() }
+    }
+
+    fn stats(peer: &Peer) -> FleetStats {
+        let mut stats = FleetStats::default();
+        peer.add_to(&mut stats);
+        stats.summed()
+    }
+
+    fn texts(items: &[FleetItem]) -> Vec<String> {
+        items.iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn what_was_heard_before_is_a_replay() {
+        let mut peer = peer();
+        assert!(peer.note(&said(0, 0)).is_ok());
+        assert_eq!(peer.note(&said(0, 0)).err(), Some(Rejection::Replayed));
+        assert!(peer.note(&said(0, 5)).is_ok(), "what is missing shows in the account");
+        assert_eq!(peer.note(&said(0, 4)).err(), Some(Rejection::Replayed));
+        assert!(peer.note(&said(1, 0)).is_ok(), "the session was opened anew");
+        assert_eq!(peer.note(&said(0, 9)).err(), Some(Rejection::Replayed));
+        assert!(peer.note(&said(1, u64::MAX)).is_ok());
+    }
+
+    #[test]
+    fn what_is_missing_is_said_once_losses_that_were_announced_on_the_way_too() {
+        let mut peer = peer();
+        peer.count(tally(10, 0));
+        let items = peer.catch_up(tally(15, 3), 18);
+        assert_eq!(texts(&items), ["chat-1: 5 events lost on the way", "chat-1: 3 events lost: no room was left"]);
+        assert!(peer.catch_up(tally(15, 3), 18).is_empty());
+        let stats = stats(&peer);
+        assert_eq!((stats.matched, stats.lost_on_the_way, stats.lost_overflow), (18, 5, 3));
+    }
+
+    #[test]
+    fn the_account_of_all_openings_is_one() {
+        let mut peer = peer();
+        peer.join();
+        peer.count(tally(10, 2));
+        assert_eq!(peer.note(&said(1, 0)).map(|items| items.len()), Ok(1), "the first opening is over");
+        peer.join();
+        peer.count(tally(5, 0));
+        assert!(!peer.drop_batch(tally(1, 0)).is_empty());
+        peer.count(tally(1, 0));
+        let farewell = Farewell { reason: LeaveReason::Closed, sent: tally(6, 0), matched: 9, unsent: 3 };
+        let items = peer.say_farewell(&farewell);
+        let left = "chat-1: takes no more part: the watcher closed the session; 9 matched, 5 arrived, 4 lost";
+        assert_eq!(texts(&items), ["chat-1: 3 events lost at the instance: they were not sent", left]);
+        let stats = stats(&peer);
+        assert_eq!((stats.matched, stats.lost, stats.instances), (21, 2 + 3 + 1, 0));
+        assert_eq!(stats.matched - stats.lost, 15);
+    }
+
+    #[test]
+    fn what_was_granted_and_not_used_can_be_granted_again_once() {
+        let mut peer = peer();
+        peer.granted = 10;
+        peer.count(tally(7, 0));
+        assert_eq!([peer.take_unused_grant(), peer.take_unused_grant()], [3, 0]);
+    }
+
+    #[test]
+    fn absurd_numbers_panic_nobody() {
+        let mut peer = peer();
+        let absurd = Tally::from([u64::MAX; 4]);
+        for _ in 0..3 {
+            peer.catch_up(absurd, u64::MAX);
+            peer.count(absurd);
+            peer.drop_batch(absurd);
+            peer.say_farewell(&Farewell {
+                reason: LeaveReason::Closed,
+                sent: absurd,
+                matched: u64::MAX,
+                unsent: u64::MAX,
+            });
+            let _ = peer.note(&said(peer.opening + 1, 0));
+            stats(&peer);
+        }
     }
 }

@@ -1,11 +1,15 @@
 //! Coming, going, and what is delivered in between.
 
-use crate::instance::Instance;
+use crate::instance::{Instance, KEY};
+use crate::sealing::{now_us, publish, sealed, session_of};
 use crate::server::{Server, client};
-use crate::support::runtime::run;
+use crate::support::runtime::{run, soon};
 use crate::watching::{instances, is_event, joined, next, numbers, read_all, read_events, read_until, user, watch};
-use tracing_tap::EndReason;
+use futures_util::StreamExt;
+use serde_json::json;
+use std::time::Duration;
 use tracing_tap::fleet::{FleetItem, LeaveReason};
+use tracing_tap::{EndReason, Item};
 
 isolated! {
 
@@ -55,4 +59,37 @@ fn an_instance_that_starts_later_takes_part_in_sessions_that_are_open() {
     });
 }
 
+
+fn instances_whose_clocks_differ_are_merged_in_the_order_things_happened() {
+    run(async {
+        let server = Server::start();
+        let client = client(&server.url()).await;
+        let mut announcements = client.subscribe("tap.chat.announce").await.expect("the client is open");
+        let stream = watch(&client, user(42)).await;
+        let mut stream = stream.reorder_window(Duration::from_secs(3));
+        let announced = soon("the announcement", announcements.next()).await.expect("the client is open");
+        let subject = format!("tap.chat.events.{}", session_of(&announced));
+        let now = now_us();
+        // What happened so many milliseconds ago, told by clocks that are off by twenty seconds either way.
+        for (member, ahead_us, ago) in [("aa", 20_000_000, [1200, 600]), ("bb", -20_000_000, [900, 300])] {
+            let lines: String = ago.iter().map(|ago| event(now.saturating_add_signed(ahead_us - ago * 1000), *ago)).collect();
+            let header = json!({"kind": "batch", "member": member.repeat(8), "number": 0, "instance": member,
+                "time": now_us().saturating_add_signed(ahead_us), "count": [2, 0, 0, 0]});
+            publish(&client, &subject, sealed(KEY, 1, "instances", &subject, &header, &lines)).await;
+        }
+        let items = read_events(&mut stream, 4).await;
+        let ago = |item: &FleetItem| {
+            let FleetItem::Item { item: Item::Event { event, .. }, .. } = item else { return None };
+            event.field("ago").and_then(|ago| ago.as_i64())
+        };
+        assert_eq!(items.iter().filter_map(ago).collect::<Vec<_>>(), [1200, 900, 600, 300]);
+    });
+}
+
+}
+
+fn event(time_us: u64, ago: i64) -> String {
+    let time = jiff::Timestamp::from_microsecond(time_us as i64).expect("it is a time");
+    let header = format!(r#""session":1,"sequence":0,"timestamp":"{time}","level":"INFO""#);
+    format!("{{\"type\":\"event\",{header},\"fields\":{{\"ago\":{ago}}},\"target\":\"a\"}}\n")
 }

@@ -28,3 +28,10 @@ pub(crate) async fn publish(client: &Client, subject: &str, text: String) {
     client.publish(subject.to_owned(), text.into()).await.expect("the client is open");
     client.flush().await.expect("the server is there");
 }
+
+/// The session that is announced.
+pub(crate) fn session_of(announcement: &async_nats::Message) -> String {
+    let text = String::from_utf8_lossy(&announcement.payload).into_owned();
+    let header: Value = serde_json::from_str(text.splitn(3, ' ').nth(2).expect("it has a header")).expect("it is JSON");
+    header["session"].as_str().expect("it is text").to_owned()
+}

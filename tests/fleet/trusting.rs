@@ -2,7 +2,7 @@
 
 use crate::bridge::{Bridge, kind};
 use crate::instance::{Instance, KEY, often};
-use crate::sealing::{now_us, publish, sealed};
+use crate::sealing::{now_us, publish, sealed, session_of};
 use crate::server::{Server, client, client_with};
 use crate::support::runtime::{run, soon, until};
 use crate::support::wait_for;
@@ -292,12 +292,6 @@ fn the_example_of_a_server_keeps_instances_watchers_and_the_rest_apart() {
     });
 }
 
-}
-
-fn session_of(announcement: &async_nats::Message) -> String {
-    let text = String::from_utf8_lossy(&announcement.payload).into_owned();
-    let header: Value = serde_json::from_str(text.splitn(3, ' ').nth(2).expect("it has a header")).expect("it is JSON");
-    header["session"].as_str().expect("it is text").to_owned()
 }
 
 async fn user_of(server: &Server, user: &str) -> async_nats::Client {
