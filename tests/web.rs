@@ -19,5 +19,7 @@ mod mounting;
 mod refusing;
 #[path = "web/events.rs"]
 mod events;
+#[path = "web/page.rs"]
+mod page;
 #[path = "web/pressing.rs"]
 mod pressing;

@@ -1,8 +1,9 @@
 //! A service with a door, and a browser in front of it.
 
 use crate::browser::{Browser, ENTER};
-use crate::support::{Output, info_printer, runtime};
+use crate::support::{Output, PATIENCE, info_printer, runtime};
 use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Duration;
 use tokio::runtime::Runtime;
 use tracing_subscriber::prelude::*;
 use tracing_tap::TapRouter;
@@ -19,6 +20,14 @@ pub(crate) struct Stage {
     served: Option<Runtime>,
 }
 
+/// How long all scenarios of a test may take; reaching it is a failure.
+const WHOLE_TEST: Duration = PATIENCE.saturating_mul(14);
+
+pub(crate) fn run(test: impl Future<Output = ()>) {
+    let bounded = async { tokio::time::timeout(WHOLE_TEST, test).await.expect("the test ends in time") };
+    runtime::multi_thread().block_on(bounded);
+}
+
 /// Says which scenario it was where one fails.
 pub(crate) struct Name(&'static str);
 
@@ -33,7 +42,7 @@ impl Drop for Name {
 /// Plays scenarios one after the other on a new stage, each from a page that has just been opened.
 macro_rules! play {
     ($($scenario:path),* $(,)?) => {
-        $crate::support::runtime::run(async {
+        $crate::stage::run(async {
             let mut stage = $crate::stage::Stage::set().await;
             $(
                 let name = stage.scenario(stringify!($scenario)).await;
@@ -134,4 +143,13 @@ impl Stage {
         self.wait_for_sessions(1).await;
         self.browser.wait("document.querySelector('.view:not([hidden]) .state')?.dataset.state === 'live'").await;
     }
+}
+
+/// The rows that are there, without their times, in order.
+pub(crate) async fn rows(browser: &Browser) -> Vec<String> {
+    let shown = "[...document.querySelectorAll('.row:not([hidden])')]
+        .sort((one, other) => one.ariaRowIndex - other.ariaRowIndex)
+        .map((row) => [...row.querySelectorAll('span:not(.said)')].slice(1).map((cell) => cell.textContent).filter((text) => text !== '').join(' '))";
+    let shown = browser.value(shown).await;
+    shown.as_array().expect("it is a list").iter().map(|row| row.as_str().expect("it is text").to_owned()).collect()
 }

@@ -46,18 +46,26 @@ pub fn in_own_process(path: &str, body: fn()) {
         .spawn()
         .expect("a test can start itself");
     let reading = std::thread::spawn(|| io::read_to_string(printed));
-    let status = wait_for("the isolated test to end", || child.try_wait().expect("a child can be waited for"));
+    // Its own waits have bounds of their own: this one is for what hangs in none of them.
+    let ended = || child.try_wait().expect("a child can be waited for");
+    let status = wait_within(PATIENCE * 15, "the isolated test to end", ended);
     if !status.success() {
         // What the child has started may hold the pipe open.
         wait_until("what the isolated test printed", || reading.is_finished());
-        panic!("the isolated test failed: {status}\n{}", reading.join().expect("it only reads").unwrap_or_default());
+        panic!("the isolated test failed: {status}
+{}", reading.join().expect("it only reads").unwrap_or_default());
     }
 }
 
 /// Waits, for a bounded time, until `look` finds something.
 #[track_caller]
-pub fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
-    let deadline = Instant::now() + PATIENCE * 3;
+pub fn wait_for<T>(what: &str, look: impl FnMut() -> Option<T>) -> T {
+    wait_within(PATIENCE * 3, what, look)
+}
+
+#[track_caller]
+fn wait_within<T>(bound: Duration, what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + bound;
     loop {
         if let Some(found) = look() {
             return found;

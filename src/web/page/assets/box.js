@@ -112,7 +112,8 @@ export class Box {
     const { line, column, hint } = problem.document;
     const value = this.#input.value;
     const at = offsetOf(value, line, column);
-    const isUnfinished = isTyping && this.#isFocused() && at >= value.trimEnd().length;
+    const isHere = this.#input.selectionStart === at + wordAt(value, at).length;
+    const isUnfinished = isTyping && this.#isFocused() && (isHere || at >= value.trimEnd().length);
     this.#error.replaceChildren();
     if (line !== undefined) this.#error.append(this.#caret(value, at, isUnfinished));
     const words = [visible(problem.message), ...(hint ? [visible(hint)] : [])].join("; ");

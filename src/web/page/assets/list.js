@@ -84,6 +84,8 @@ export class List {
   follow() {
     this.#isFollowing = true;
     this.#pausedAt = null;
+    // At once: what is still told of an older scrolling must find it at the end.
+    this.#settle();
     this.#schedule();
     this.onview();
   }
@@ -121,8 +123,8 @@ export class List {
 
   /** Selects the row that is so many further; the last in view where none is. */
   move(by) {
-    const from = this.#store.at(this.#selected) === undefined ? this.#lastInView() + (by > 0 ? -by : 0) : this.#selected;
-    this.select(from + by);
+    if (this.#store.at(this.#selected) === undefined) this.select(this.#lastInView());
+    else this.select(this.#selected + by);
   }
 
   /** How many rows are in view. */

@@ -28,7 +28,7 @@ export function prepare(tabs) {
       if (own !== undefined) tabs.show(own);
       else tabs.fresh().watch(new Session({ q: about.predicate, follow: about.follow, name: about.name ?? undefined }, about, { isFound: true }));
     };
-    const words = element("div", {}, element("strong", {}, visible(about.name ?? about.predicate)), element("code", {}, visible(about.predicate)), element("small", {}, told(about)));
+    const words = element("div", {}, element("strong", {}, visible(about.name ?? about.predicate)), about.name === null ? null : element("code", {}, visible(about.predicate)), element("small", {}, told(about)));
     const show = about.outlives_connection ? button(own === undefined ? "Read here" : "Show", read) : null;
     return element("li", {}, words, element("div", { class: "actions" }, show, button("Close", close, { "aria-label": `Close ${visible(about.predicate)}` })));
   };

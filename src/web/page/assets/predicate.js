@@ -48,8 +48,9 @@ export function narrowed(predicate, test) {
   return hasOr(text) ? `(${text}) and ${test}` : `${text} and ${test}`;
 }
 
-/** Whether there is an `or` outside of quotes; where in doubt, yes. */
+/** Whether there is an `or` outside of quotes and parentheses; where in doubt, yes. */
 function hasOr(text) {
-  const plain = text.replace(/"(?:[^"\\]|\\.)*"|`(?:[^`\\]|\\.)*`/g, " ");
+  let plain = text.replace(/"(?:[^"\\]|\\.)*"|`(?:[^`\\]|\\.)*`/g, " ");
+  for (let outer = ""; outer !== plain; ) [outer, plain] = [plain, plain.replace(/\([^()]*\)/g, " ")];
   return /\bor\b|\|\|/i.test(plain);
 }

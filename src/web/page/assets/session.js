@@ -51,6 +51,8 @@ export class Session {
   #lastId = "";
   #stop = new AbortController();
   #isClosing = false;
+  /** Whether the service ended, and the session with it. */
+  #isGone = false;
 
   /**
    * @param {Ask} ask
@@ -114,11 +116,14 @@ export class Session {
   }
 
   async #readToTheEnd() {
-    let attempt = 0;
-    /** When the connection was lost. */
+    /** When the connection was lost. @type {number | null} */
     let since = null;
-    while (!this.isOver && this.state !== "superseded") {
+    for (let attempt = 0; ; attempt += 1) {
       try {
+        if (this.#isGone) {
+          await this.#openAnew();
+          since = null;
+        }
         const response = await this.#connect();
         if (response.status === 204) return this.#end("over");
         if (since !== null) this.#tellReconnected(since);
@@ -127,20 +132,26 @@ export class Session {
         if (await this.#readConnection(response)) attempt = 0;
       } catch (error) {
         if (this.#stop.signal.aborted) return this.#end("closed");
-        if (error instanceof Problem && !error.isPassing) {
-          if (error.kind !== "not-found") throw error;
-          if (this.#isFound) return this.#end("over");
-          if (await this.#openAnew()) {
-            since = null;
-            continue;
-          }
-        }
+        if (this.#isFinal(error)) throw error;
       }
       if (this.isOver || this.state === "superseded") return;
       since ??= Date.now();
+      if (this.#isPastItsTime()) return this.#end("expired");
       await this.#wait(attempt);
-      attempt += 1;
     }
+  }
+
+  /** Whether there is no use in trying again. A session that is not there any more is opened anew. */
+  #isFinal(error) {
+    if (!(error instanceof Problem) || error.isPassing) return false;
+    this.#isGone = error.kind === "not-found" && !this.#isFound;
+    return !this.#isGone;
+  }
+
+  /** A service that comes back hours later finds nobody waiting. */
+  #isPastItsTime() {
+    const { expires_at: expiresAt } = this.about;
+    return expiresAt !== null && Date.now() > Date.parse(expiresAt) + LAST_WORDS_MS;
   }
 
   #connect() {
@@ -149,17 +160,12 @@ export class Session {
     return ask("GET", `sessions/${this.about.id}/stream`, { headers, signal: this.#stop.signal });
   }
 
-  /** Whether the session is open again, from now on. */
+  /** The same session, from now on. */
   async #openAnew() {
-    try {
-      this.about = await askForJson("POST", "sessions", { body: this.#ask, signal: this.#stop.signal });
-    } catch (error) {
-      if (error instanceof Problem && !error.isPassing) throw error;
-      return false;
-    }
+    this.about = await askForJson("POST", "sessions", { body: this.#ask, signal: this.#stop.signal });
+    this.#isGone = false;
     this.#lastId = "";
     this.#bar("gap", "The session was gone: the service was restarted, or could not be reached for too long. It was opened anew; what happened in between is not known");
-    return true;
   }
 
   /** Whether anything came. */
@@ -172,7 +178,7 @@ export class Session {
       if (done) return hasCome;
       hasCome = true;
       await this.#takeAll(messages.take(value));
-      if (this.isOver || this.state === "superseded") {
+      if (this.isOver || this.#isGone || this.state === "superseded") {
         reader.cancel().catch(() => {});
         return true;
       }
@@ -213,7 +219,8 @@ export class Session {
       this.rates.countLost(item.count);
       const were = item.count === 1 ? "event" : "events";
       this.#bar("lost", `${item.count} ${were} lost: they ${LOST[item.reason] ?? item.reason}`);
-    } else if (name === "ended") this.#end(item.reason);
+    } else if (name === "ended" && item.reason === "shutdown" && !this.#isFound && !this.#isClosing) this.#isGone = true;
+    else if (name === "ended") this.#end(item.reason);
     else if (name === "superseded") this.#become("superseded", "Somebody else reads this session now");
   }
 

@@ -129,6 +129,7 @@ export class View {
     this.session = session;
     this.form.ask = session.ask;
     this.form.label = "Start in a new tab";
+    this.element.classList.add("running");
     this.#starter.hidden = true;
     this.#watching.hidden = false;
     this.#build(session);
@@ -185,7 +186,8 @@ export class View {
   #drawStarter() {
     if (this.session !== null) return;
     const parts = this.#coverage !== null ? [coverageList(this.#coverage)] : [];
-    this.#starter.replaceChildren(...parts, ...this.#suggestions());
+    const words = element("p", { class: "words" }, "Say what to watch, or begin with one of these. Nothing is asked of the service before you start.");
+    this.#starter.replaceChildren(...(parts.length > 0 ? parts : [words]), ...this.#suggestions());
   }
 
   #suggestions() {

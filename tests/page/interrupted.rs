@@ -1,0 +1,127 @@
+//! What happens to sessions: interruptions, restarts, tabs, others who read, leaving.
+
+use crate::browser::ENTER;
+use crate::stage::{Stage, TOKEN, play, rows};
+use serde_json::json;
+use std::time::Duration;
+
+async fn after_a_lost_connection_it_reads_on_exactly(stage: &mut Stage) {
+    stage.watch("user = 42").await;
+    tracing::info!(user = 42, "before");
+    stage.browser.wait_for_text(".row .message", "before").await;
+    let network =
+        |offline| json!({ "offline": offline, "latency": 0, "downloadThroughput": -1, "uploadThroughput": -1 });
+    stage.browser.tool("Network.enable", json!({})).await;
+    stage.browser.tool("Network.emulateNetworkConditions", network(true)).await;
+    // What is under way is not cut by that: the stream is.
+    stage.browser.wait("(document.querySelector('.state').dataset.state, true)").await;
+    stage.browser.tool("Network.emulateNetworkConditions", network(false)).await;
+    tracing::info!(user = 42, "after");
+    stage.browser.wait_for_text(".row .message", "after").await;
+}
+
+async fn after_a_restart_of_the_service_the_session_is_opened_anew_and_the_gap_is_told(stage: &mut Stage) {
+    stage.watch("user = 42").await;
+    tracing::info!(user = 42, "before");
+    stage.browser.wait_for_text(".row .message", "before").await;
+    stage.kill();
+    stage.browser.wait("document.querySelector('.state').dataset.state === 'waiting'").await;
+    stage.wait_for_sessions(0).await;
+    stage.serve();
+    stage.browser.wait_for_text(".row.bar.gap", "It was opened anew; what happened in between is not known").await;
+    stage.wait_for_sessions(1).await;
+    stage.browser.wait("document.querySelector('.state').dataset.state === 'live'").await;
+    tracing::info!(user = 42, "after");
+    stage.browser.wait_for_text(".row .message", "after").await;
+    let shown = rows(&stage.browser).await;
+    assert_eq!(shown.len(), 3, "{shown:?}");
+    assert!(shown[0].contains("before") && shown[1].contains("opened anew") && shown[2].contains("after"), "{shown:?}");
+    // A service that ends in order says so, and is waited for as well.
+    stage.router.shutdown();
+    stage.wait_for_sessions(1).await;
+    stage.browser.wait("document.querySelectorAll('.row.bar.gap:not([hidden])').length === 2").await;
+}
+
+async fn several_sessions_are_side_by_side_and_those_one_owns_are_listed_and_closed(stage: &mut Stage) {
+    stage.watch("user = 1").await;
+    let browser = &stage.browser;
+    browser.press("n").await;
+    browser.wait("document.activeElement.matches('.predicate')").await;
+    browser.press("user = 2").await;
+    browser.press(ENTER).await;
+    stage.wait_for_sessions(2).await;
+    tracing::info!(user = 1, "of one");
+    tracing::info!(user = 2, "of two");
+    browser.wait_for_text(".row .message", "of two").await;
+    browser.wait("document.activeElement.matches('.rows')").await;
+    browser.press("[").await;
+    browser.wait_for_text(".row .message", "of one").await;
+    assert!(browser.address().await.ends_with("#q=user+%3D+1"));
+    // One that somebody else opened in the same name.
+    let elsewhere = crate::client::post(stage.address, "/tap/sessions", r#"{"q":"user = 3","name":"elsewhere"}"#);
+    assert_eq!(elsewhere.status, 201);
+    browser.press("s").await;
+    browser.wait_for_text("#owned", "elsewhere").await;
+    browser.wait_for_text("#owned", "being read · 1 matched").await;
+    browser.run("[...document.querySelectorAll('#owned li')].find((one) => one.textContent.includes('elsewhere')).querySelector('button').click()", json!([])).await;
+    browser.wait("document.querySelector('.view:not([hidden]) .state')?.dataset.state === 'live'").await;
+    tracing::info!(user = 3, "of three");
+    browser.wait_for_text(".row .message", "of three").await;
+    browser.press("s").await;
+    let open =
+        "[...document.querySelectorAll('#owned li')].filter((one) => one.textContent.includes('being read')).length";
+    browser.wait(&format!("{open} === 3")).await;
+    browser.click("#owned li [aria-label='Close user = 1']").await;
+    browser.wait(&format!("{open} === 2")).await;
+    stage.wait_for_sessions(2).await;
+    browser.press(crate::browser::ESCAPE).await;
+    browser.click(".tab:first-child [role=tab]").await;
+    browser.wait_for_text(".row.bar.end", "The session was closed").await;
+    browser.click(".tab:nth-child(2) .close").await;
+    stage.wait_for_sessions(1).await;
+}
+
+async fn a_session_that_is_read_elsewhere_is_told_and_read_here_again(stage: &mut Stage) {
+    stage.watch("user = 42").await;
+    let browser = &stage.browser;
+    let list = crate::client::request(stage.address, TOKEN, "GET", "/tap/sessions", None).json();
+    let id = list["sessions"][0]["id"].as_str().expect("an id is text").to_owned();
+    let mut other = crate::client::Curl::get(stage.address, &format!("/tap/sessions/{id}/stream"));
+    browser.wait("document.querySelector('.state').dataset.state === 'superseded'").await;
+    browser.wait_for_text(".status", "Somebody else reads this session now").await;
+    tracing::info!(user = 42, "to the other");
+    assert_eq!(other.json()["fields"]["message"], "to the other");
+    browser.click(".stop").await;
+    browser.wait("document.querySelector('.state').dataset.state === 'live'").await;
+    tracing::info!(user = 42, "here again");
+    browser.wait_for_text(".row .message", "here again").await;
+}
+
+async fn stopping_closes_the_session_with_what_is_left_of_it(stage: &mut Stage) {
+    stage.watch("user = 42").await;
+    tracing::info!(user = 42, "the last");
+    stage.browser.click(".stop").await;
+    stage.browser.wait_for_text(".row.bar.end", "The session was closed").await;
+    stage.wait_for_sessions(0).await;
+    assert!(rows(&stage.browser).await.iter().any(|row| row.contains("the last")));
+}
+
+async fn leaving_the_page_closes_its_sessions(stage: &mut Stage) {
+    stage.watch("user = 42").await;
+    stage.browser.goto("about:blank").await;
+    let soon = tokio::time::timeout(Duration::from_secs(20), stage.wait_for_sessions(0));
+    soon.await.expect("nobody waits for the period of grace, which is longer");
+}
+
+isolated! {
+    fn sessions_live_and_end_as_one_expects() {
+        play!(
+            after_a_lost_connection_it_reads_on_exactly,
+            after_a_restart_of_the_service_the_session_is_opened_anew_and_the_gap_is_told,
+            several_sessions_are_side_by_side_and_those_one_owns_are_listed_and_closed,
+            a_session_that_is_read_elsewhere_is_told_and_read_here_again,
+            stopping_closes_the_session_with_what_is_left_of_it,
+            leaving_the_page_closes_its_sessions,
+        );
+    }
+}

@@ -1,0 +1,132 @@
+//! Rows as they come: following, standing still, losses, many of them, hostile ones.
+
+use crate::browser::{END, HOME, UP};
+use crate::stage::{Stage, play, rows};
+use serde_json::{Value, json};
+
+const SCROLLER: &str = "document.querySelector('.view:not([hidden]) .rows')";
+
+fn emit(range: std::ops::Range<usize>) {
+    for number in range {
+        tracing::info!(user = 42, number, "event {number}");
+    }
+}
+
+/// The numbers of the rows in view, with where each is on the screen.
+async fn in_view(stage: &Stage) -> Value {
+    let script = format!(
+        "(() => {{ const list = {SCROLLER}.getBoundingClientRect();
+          return [...document.querySelectorAll('.row:not([hidden])')].map((row) => [Math.round(row.getBoundingClientRect().top), row.textContent])
+            .filter(([top]) => top >= list.top && top < list.bottom).sort(([one], [other]) => one - other); }})()"
+    );
+    stage.browser.value(&script).await
+}
+
+async fn events_in_order_up_to(stage: &Stage, count: usize) {
+    stage
+        .browser
+        .wait(&format!("document.querySelector('.counts').textContent.replace(/\\D/g, '').startsWith('{count}')"))
+        .await;
+}
+
+async fn scrolling_away_stops_following_and_moves_nothing_until_one_key_returns(stage: &mut Stage) {
+    stage.watch("user = 42").await;
+    emit(0..200);
+    stage.browser.wait_for_text(".row .message", "event 199").await;
+    stage.browser.press(UP).await;
+    for _ in 0..30 {
+        stage.browser.press("k").await;
+    }
+    stage.browser.wait_for_text(".waiting", "Not following").await;
+    let before = in_view(stage).await;
+    assert!(before.as_array().is_some_and(|rows| rows.len() > 10));
+    emit(200..500);
+    stage.browser.wait_for_text(".waiting", "300 new rows").await;
+    assert_eq!(in_view(stage).await, before);
+    stage.browser.press(END).await;
+    stage.browser.wait_for_text(".row .message", "event 499").await;
+    stage.browser.wait("document.querySelector('.waiting').hidden").await;
+    emit(500..501);
+    stage.browser.wait_for_text(".row .message", "event 500").await;
+    // The same by the wheel.
+    let wheel = "const list = document.querySelector('.rows'); list.scrollTop -= 500;";
+    stage.browser.run(wheel, json!([])).await;
+    stage.browser.wait_for_text(".waiting", "Not following").await;
+    stage.browser.click(".waiting").await;
+    stage.browser.wait("document.querySelector('.waiting').hidden").await;
+}
+
+async fn a_pause_holds_the_view_and_loses_nothing(stage: &mut Stage) {
+    stage.watch("user = 42").await;
+    emit(0..10);
+    stage.browser.wait_for_text(".row .message", "event 9").await;
+    stage.browser.press("p").await;
+    stage.browser.wait_for_text(".waiting", "Paused").await;
+    emit(10..60);
+    stage.browser.wait_for_text(".waiting", "50 new rows waiting").await;
+    assert_eq!(rows(&stage.browser).await.len(), 10);
+    stage.browser.press("p").await;
+    stage.browser.wait_for_text(".row .message", "event 59").await;
+    stage.browser.press(HOME).await;
+    let shown = "[...document.querySelectorAll('.row:not([hidden])')].filter((row) => row.ariaRowIndex === '1').some((row) => row.textContent.includes('event 0'))";
+    stage.browser.wait(shown).await;
+    let all = "document.querySelector('.rows').ariaRowCount";
+    assert_eq!(stage.browser.value(all).await, "60");
+}
+
+async fn losses_are_a_bar_in_place_with_count_and_reason(stage: &mut Stage) {
+    stage.go_in().await;
+    let browser = &stage.browser;
+    browser.press("user = 42").await;
+    browser.click(".limits summary").await;
+    browser.click(".limits input[title='How many may wait to be read']").await;
+    browser.press("4").await;
+    browser.click(".start").await;
+    stage.wait_for_sessions(1).await;
+    browser.wait("document.querySelector('.state')?.dataset.state === 'live'").await;
+    // More in one go than any reader could take out of so small a ring.
+    emit(0..2000);
+    browser.wait("document.querySelector('.row.bar.lost:not([hidden])')").await;
+    browser.wait_for_text(".row.bar.lost", "came faster than they were read").await;
+    browser.wait_for_text(".counts.lossy", "lost").await;
+    emit(2000..2001);
+    browser.wait_for_text(".row .message", "event 2000").await;
+    // What came and what was lost is what matched.
+    let sum = "document.querySelector('.counts').textContent.split('·').reduce((sum, part) => sum + Number(part.replace(/\\D/g, '')), 0)";
+    browser.wait(&format!("{sum} === 2001")).await;
+}
+
+async fn hostile_text_in_every_field_and_name_is_shown_as_text(stage: &mut Stage) {
+    const HOSTILE: &str = "<img src=x onerror=\"globalThis.owned=1\"><script>globalThis.owned=1</script>\u{202e}\u{1b}[2J'\"`${globalThis.owned=1}";
+    stage.watch("user exists").await;
+    let span = tracing::info_span!("<svg onload=globalThis.owned=1>", "</span><script>" = HOSTILE, user = HOSTILE);
+    span.in_scope(|| tracing::error!(target: "<b>target</b>", message = HOSTILE, "<i>field</i>" = HOSTILE));
+    stage.browser.wait_for_text(".row .message", "<img src=x onerror=").await;
+    stage.browser.press(UP).await;
+    stage.browser.press(crate::browser::ENTER).await;
+    stage.browser.wait_for_text(".detail .message", "<script>globalThis.owned=1</script>\\u{202e}\\u{1b}[2J").await;
+    for text in ["<i>field</i>", "<svg onload=globalThis.owned=1>", "</span><script>", "<b>target</b>"] {
+        stage.browser.wait_for_text(".detail", text).await;
+    }
+    assert_eq!(stage.browser.value("globalThis.owned").await, Value::Null);
+    assert_eq!(stage.browser.value("document.querySelectorAll('main :is(img, script, svg, b, i)').length").await, 0);
+    // And as a predicate, a name of a session, a text that is searched for.
+    stage.browser.click(".detail tr .only[aria-label*='field']").await;
+    stage.browser.wait("document.querySelector('.predicate').value.includes('onerror')").await;
+    stage.browser.press(crate::browser::ENTER).await;
+    stage.wait_for_sessions(2).await;
+    tracing::info!(user = 1, message = "found by what was clicked on", "<i>field</i>" = HOSTILE);
+    stage.browser.wait_for_text(".row .message", "found by what was clicked on").await;
+    assert_eq!(stage.browser.value("globalThis.owned").await, Value::Null);
+}
+
+isolated! {
+    fn rows_come_and_stay_as_one_wants_them() {
+        play!(
+            scrolling_away_stops_following_and_moves_nothing_until_one_key_returns,
+            a_pause_holds_the_view_and_loses_nothing,
+            losses_are_a_bar_in_place_with_count_and_reason,
+            hostile_text_in_every_field_and_name_is_shown_as_text,
+        );
+    }
+}
