@@ -45,6 +45,21 @@ fn every_module_uses_only_those_listed_above_it_in_the_library() {
     }
 }
 
+/// The one file that may, and the one line elsewhere: the trait's method, which only calls that file.
+#[test]
+fn unsafe_code_is_in_one_file_alone() {
+    let is_code = |line: &&str| !line.trim_start().starts_with("//") && line.contains("unsafe ");
+    for path in sources(Path::new("src")).iter().filter(|path| !path.ends_with("layer/downcast.rs")) {
+        let text = fs::read_to_string(path).expect("a source can be read");
+        let found: Vec<_> = text.lines().filter(is_code).map(str::trim).collect();
+        let method = "unsafe fn downcast_raw(&self, id: std::any::TypeId) -> Option<*const ()> {";
+        let allowed: &[&str] = if path.ends_with("layer/mod.rs") { &[method] } else { &[] };
+        assert_eq!(found, allowed, "{}", path.display());
+    }
+    let manifest = fs::read_to_string("Cargo.toml").expect("there is a manifest");
+    assert!(manifest.contains("\nunsafe_code = \"deny\"\n"), "the compiler refuses it elsewhere");
+}
+
 #[test]
 fn no_source_file_is_longer_than_one_idea() {
     for path in sources(Path::new("src")).iter().filter(|path| !path.ends_with("tests.rs")) {

@@ -32,6 +32,7 @@ has cargo || missing "Rust" "see https://rustup.rs"
 has cc || apt_install gcc libc6-dev
 has valgrind || apt_install valgrind
 has curl || apt_install curl
+has chromedriver || apt_install chromium chromium-driver
 toolchain_component fmt rustfmt rustfmt
 toolchain_component clippy clippy rust-clippy
 # Built for what it is needed for here: without optimisation, it is there in a fraction of the time. The version is one

@@ -15,16 +15,26 @@
 //! | `request refused` | `opener` and `peer`, where known; `method`, `path`, `status`, `reason`: the last word of the problem's type; `error`, `suppressed` |
 //! | `reader closed` | `opener`, `session`, `reason`: `stalled` |
 //!
+//! An instance of a fleet (feature `nats`) tells of messages it does not heed:
+//!
+//! | message | fields |
+//! |---|---|
+//! | `message ignored` | `subject`; `reason`: `forged`, `stale`, `replayed`, `malformed`, `too_large` or `version`; `suppressed` |
+//!
 //! The fields of the session: `opener`, `session` (its number; a refused one has none), `name`, `predicate`, `scope`,
 //! and its limits `capacity`, `capacity_bytes`, `overflow`, `expires_in_ms`, `max_events`, `max_rate`, `sample`,
 //! and `follow`, which widens it, in its text form. What was not given is absent.
 
 #[cfg(feature = "web")]
 mod door;
+#[cfg(feature = "nats")]
+mod fleet;
 mod refusals;
 
 #[cfg(feature = "web")]
 pub(crate) use door::DoorAudit;
+#[cfg(feature = "nats")]
+pub(crate) use fleet::FleetAudit;
 pub(crate) use refusals::RefusalLimit;
 
 use crate::config::AUDIT_TARGET;
@@ -45,6 +55,8 @@ pub(crate) enum Audit {
     Session(SessionAudit),
     #[cfg(feature = "web")]
     Door(DoorAudit),
+    #[cfg(feature = "nats")]
+    Fleet(FleetAudit),
 }
 
 /// Something that happened to a session. It holds what its session was opened with, and never the session.
@@ -101,6 +113,8 @@ impl Audit {
             Self::Session(audit) => audit.log(),
             #[cfg(feature = "web")]
             Self::Door(audit) => audit.log(),
+            #[cfg(feature = "nats")]
+            Self::Fleet(audit) => audit.log(),
         }
     }
 }

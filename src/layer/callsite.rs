@@ -278,5 +278,6 @@ fn start_of_window(level_slots: usize, key: CallsiteKey) -> usize {
     (hash >> 32) as usize & (level_slots - 1)
 }
 
-#[cfg(all(test, loom))]
+#[cfg(test)]
+#[cfg(loom)]
 mod models;

@@ -71,6 +71,13 @@ impl Instance {
         dispatch.downcast_ref::<Self>().is_some_and(|found| std::ptr::eq(found, self))
     }
 
+    /// Whether both are the same subscriber, of those with a layer of any router in them. A subscriber is asked for the
+    /// first such layer: it is in no other.
+    pub(crate) fn is_same(one: &Dispatch, other: &Dispatch) -> bool {
+        let first_of = |dispatch: &Dispatch| dispatch.downcast_ref::<Self>().map(std::ptr::from_ref);
+        first_of(one).is_some_and(|first| first_of(other) == Some(first))
+    }
+
     /// Learns which subscriber this layer is in where it was not told, as behind an `Option` or in a `Vec`.
     pub(crate) fn adopt_dispatch(&self, dispatch: &Dispatch) {
         if self.dispatch.get().is_none() && self.is_in(dispatch) {

@@ -117,5 +117,6 @@ pub(crate) fn asking<R>(asker: Asker, f: impl FnOnce() -> R) -> R {
     f()
 }
 
-#[cfg(all(test, loom))]
+#[cfg(test)]
+#[cfg(loom)]
 mod models;

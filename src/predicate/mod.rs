@@ -12,7 +12,8 @@ mod relaxed;
 #[doc = include_str!("syntax.md")]
 pub mod syntax {}
 mod test;
-#[cfg(all(test, not(loom)))]
+#[cfg(test)]
+#[cfg(not(loom))]
 mod tests;
 mod text;
 
@@ -247,8 +248,16 @@ impl Predicate {
         })
     }
 
-    /// The names of all fields that are tested.
-    pub(crate) fn field_names(&self) -> impl Iterator<Item = &str> {
+    /// The names of all fields that are tested, in the order they were written, each as often as it was.
+    ///
+    /// ```
+    /// use tracing_tap::Predicate;
+    ///
+    /// let predicate: Predicate = "user = 42 and (status >= 500 or @level = error)".parse()?;
+    /// assert_eq!(predicate.field_names().collect::<Vec<_>>(), ["user", "status"]);
+    /// # Ok::<_, tracing_tap::PredicateError>(())
+    /// ```
+    pub fn field_names(&self) -> impl Iterator<Item = &str> {
         self.tests().filter_map(Test::field).flat_map(|test| test.keys().iter().map(|key| &**key))
     }
 

@@ -126,5 +126,6 @@ fn write_field(out: &mut impl fmt::Write, line: &str, name: &str, value: ValueRe
     yaml::write_value(out, value)
 }
 
-#[cfg(all(test, not(loom)))]
+#[cfg(test)]
+#[cfg(not(loom))]
 mod tests;

@@ -67,7 +67,8 @@ fn continues_escape(next: char) -> bool {
     matches!(next, '\\' | 'n' | 'r' | 't' | 'x' | 'u' | 'U') || next.is_whitespace() || is_hidden(next)
 }
 
-#[cfg(all(test, not(loom)))]
+#[cfg(test)]
+#[cfg(not(loom))]
 mod tests {
     use super::*;
     use crate::render::testing::{any_text, bare_event, fields};

@@ -17,9 +17,11 @@ mod json_text;
 mod sink;
 pub(crate) mod shown;
 
-#[cfg(all(test, not(loom)))]
+#[cfg(test)]
+#[cfg(not(loom))]
 pub(crate) mod testing;
-#[cfg(all(test, not(loom)))]
+#[cfg(test)]
+#[cfg(not(loom))]
 mod tests;
 
 pub use format::{Format, FormatError};

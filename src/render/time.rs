@@ -99,7 +99,8 @@ fn put_digits(place: &mut [u8], mut number: u32) {
     }
 }
 
-#[cfg(all(test, not(loom)))]
+#[cfg(test)]
+#[cfg(not(loom))]
 mod tests {
     use super::*;
     use proptest::prelude::*;

@@ -129,7 +129,8 @@ fn is_reserved_word(text: &str) -> bool {
     RESERVED_WORDS.iter().any(|word| word.eq_ignore_ascii_case(text))
 }
 
-#[cfg(all(test, not(loom)))]
+#[cfg(test)]
+#[cfg(not(loom))]
 mod tests {
     use super::*;
     use crate::render::testing::{any_text, yaml_looking};

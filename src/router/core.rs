@@ -44,6 +44,8 @@ struct State {
     instances: Vec<Weak<Instance>>,
     /// How many sessions have been opened so far.
     opened: u64,
+    /// How often all sessions have been ended so far.
+    shutdowns: u64,
     /// Sessions that are closed and not freed yet: somebody may still be reading them.
     closed: Vec<Weak<OpenSession>>,
     /// The sum over sessions that have been freed.
@@ -241,10 +243,22 @@ impl Core {
     }
 
     fn end_all(&self) {
-        let ids: Vec<_> = self.state().registry.sessions().map(|session| session.id).collect();
+        let mut state = self.state();
+        // One step with the listing: of a session that is not listed, whoever opened it finds the count moved.
+        state.shutdowns += 1;
+        let ids: Vec<_> = state.registry.sessions().map(|session| session.id).collect();
+        drop(state);
         for id in ids {
             self.close(id, EndReason::Shutdown);
         }
+    }
+
+    /// How often all sessions have been ended so far.
+    ///
+    /// Where it is the same after an opening as at a moment before, every shutdown since that moment ends that session.
+    #[cfg(feature = "web")]
+    pub(super) fn shutdowns(&self) -> u64 {
+        self.state().shutdowns
     }
 
     fn wait_until_told(&self) {

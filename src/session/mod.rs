@@ -7,7 +7,7 @@ mod follow;
 pub(crate) mod holders;
 pub(crate) mod open;
 pub(crate) mod published;
-mod rate;
+pub(crate) mod rate;
 pub(crate) mod registry;
 pub(crate) mod sample;
 pub(crate) mod scope;

@@ -19,9 +19,11 @@ mod item;
 mod linger;
 mod withheld;
 
-#[cfg(all(test, loom))]
+#[cfg(test)]
+#[cfg(loom)]
 mod models;
-#[cfg(all(test, not(loom)))]
+#[cfg(test)]
+#[cfg(not(loom))]
 mod tests;
 
 pub use item::{Item, LossReason, Lost};

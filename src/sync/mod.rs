@@ -27,7 +27,8 @@ pub(crate) use {
 
 pub(crate) use numbers::Numbers;
 
-#[cfg(all(test, loom))]
+#[cfg(test)]
+#[cfg(loom)]
 pub(crate) use modelled::try_all;
 
 /// As in `std`, as far as threads wait for each other.

@@ -3,7 +3,8 @@
 mod number;
 mod packed;
 mod quoted;
-#[cfg(all(test, not(loom)))]
+#[cfg(test)]
+#[cfg(not(loom))]
 mod tests;
 mod view;
 

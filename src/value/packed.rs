@@ -178,7 +178,8 @@ impl<'a> Entry<'a> {
     }
 }
 
-#[cfg(all(test, not(loom)))]
+#[cfg(test)]
+#[cfg(not(loom))]
 mod tests {
     use super::*;
     use crate::value::{Bytes, Text, Value};

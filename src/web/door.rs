@@ -1,8 +1,11 @@
 //! The door: a router, who may come in, and how long things may take.
 
 use super::auth::{Auth, ServeAuth};
+use super::endpoints::Endpoint;
+#[cfg(feature = "nats")]
+use super::fleet::Fleet;
 use super::hub::Hub;
-use super::{endpoints, security};
+use super::{endpoints, page, security};
 use crate::audit::RefusalLimit;
 use crate::router::TapRouter;
 use axum::middleware::from_fn_with_state;
@@ -46,6 +49,9 @@ pub(super) struct Settings {
     pub(super) request_timeout: Duration,
     pub(super) max_connections: usize,
     pub(super) allowed_origins: Vec<String>,
+    /// Where sessions are opened, if not here alone.
+    #[cfg(feature = "nats")]
+    pub(super) fleet: Option<Fleet>,
 }
 
 /// What all requests to a door share.
@@ -118,6 +124,18 @@ impl<A> Door<A> {
         self
     }
 
+    /// Opens the door's sessions on all instances of a [fleet](crate::fleet), rather than on its own router alone.
+    ///
+    /// Streams have the items of a [`FleetStream`](crate::fleet::FleetStream): lines with an `instance`, and besides
+    /// events, `lost` and `ended` also `joined`, `left`, `silent`, `refused` and `gap`. Catalog, coverage and statistics
+    /// are those of the door's own router, which need not be one of the fleet but had better be.
+    #[cfg(feature = "nats")]
+    #[must_use]
+    pub fn fleet(mut self, client: async_nats::Client, config: crate::fleet::Config) -> Self {
+        self.settings.fleet = Some(Fleet { client, config });
+        self
+    }
+
     pub(super) fn settings(&self) -> &Settings {
         &self.settings
     }
@@ -153,21 +171,26 @@ impl Inner {
     /// The endpoints and nothing else, so that what is not there is the service's to answer.
     fn application(self: &Arc<Self>) -> axum::Router {
         let admit = from_fn_with_state(Arc::clone(self), security::admit);
-        self.endpoints().route_layer(admit).with_state(Arc::clone(self))
+        router_of(endpoints::all()).route_layer(admit).merge(self.page()).with_state(Arc::clone(self))
     }
 
     /// The endpoints, and an answer to everything else.
     pub(super) fn whole_application(self: &Arc<Self>) -> axum::Router {
         let admit = from_fn_with_state(Arc::clone(self), security::admit);
-        self.endpoints().fallback(endpoints::not_found).layer(admit).with_state(Arc::clone(self))
+        let endpoints = router_of(endpoints::all()).fallback(endpoints::not_found).layer(admit);
+        endpoints.merge(self.page()).with_state(Arc::clone(self))
     }
 
-    fn endpoints(&self) -> axum::Router<Arc<Self>> {
-        let all = endpoints::all().into_iter();
-        let application =
-            all.fold(axum::Router::new(), |application, (path, _, methods)| application.route(path, methods));
-        application.method_not_allowed_fallback(endpoints::method_not_allowed)
+    /// The page, for everybody.
+    fn page(self: &Arc<Self>) -> axum::Router<Arc<Self>> {
+        router_of(page::all()).route_layer(from_fn_with_state(Arc::clone(self), security::admit_visitor))
     }
+}
+
+fn router_of(all: Vec<Endpoint>) -> axum::Router<Arc<Inner>> {
+    let application =
+        all.into_iter().fold(axum::Router::new(), |application, (path, _, methods)| application.route(path, methods));
+    application.method_not_allowed_fallback(endpoints::method_not_allowed)
 }
 
 impl Default for Settings {
@@ -180,6 +203,8 @@ impl Default for Settings {
             request_timeout: Duration::from_secs(10),
             max_connections: 256,
             allowed_origins: Vec::new(),
+            #[cfg(feature = "nats")]
+            fleet: None,
         }
     }
 }

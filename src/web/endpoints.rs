@@ -7,7 +7,7 @@ use super::door::Inner;
 use super::intake::body_of;
 use super::problem::{Kind, Problem};
 use super::query::Query;
-use super::{sessions, sight, watch};
+use super::{page, sessions, sight, watch};
 use crate::prometheus::PROMETHEUS_CONTENT_TYPE;
 use axum::Extension;
 use axum::extract::{RawQuery, Request, State};
@@ -21,8 +21,11 @@ use std::sync::Arc;
 
 type Answer = Result<Response, Problem>;
 
-/// Every endpoint: its path below the door, its method, and who answers.
-pub(super) fn all() -> Vec<(&'static str, &'static str, MethodRouter<Arc<Inner>>)> {
+/// Its path below the door, its method, and who answers.
+pub(super) type Endpoint = (&'static str, &'static str, MethodRouter<Arc<Inner>>);
+
+/// Every endpoint for those who were let in; the [page](super::page) has its own.
+pub(super) fn all() -> Vec<Endpoint> {
     vec![
         ("/watch", "get", get(watch::watch).head(no_head)),
         ("/sessions", "post", post(sessions::open)),
@@ -48,7 +51,7 @@ async fn no_head() -> Response {
 }
 
 pub(super) async fn not_found() -> Problem {
-    let paths: BTreeSet<_> = all().into_iter().map(|(path, _, _)| path).collect();
+    let paths: BTreeSet<_> = all().into_iter().chain(page::all()).map(|(path, _, _)| path).collect();
     let paths = paths.into_iter().collect::<Vec<_>>().join("`, `");
     Problem::new(Kind::NotFound, format!("there is nothing here: there are `{paths}`"))
 }
@@ -84,7 +87,7 @@ async fn stats(State(door): State<Arc<Inner>>, RawQuery(query): RawQuery) -> Ans
 
 /// What `POST /parse` takes.
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an object with a predicate's text as `q`")]
 struct Text {
     q: String,
 }

@@ -35,6 +35,7 @@
 //! | `GET /catalog`, `GET /coverage?q=…` | what there is to ask for, and why it may not be seen |
 //! | `GET /stats` | the router's health, as a Prometheus scrape |
 //! | `POST /parse` | a predicate in its canonical text, or what is wrong with it |
+//! | `GET /` | a page for all of this, to be opened in a browser |
 //!
 //! The repository's `docs/http.md` has a request and an answer for each, `docs/openapi.yaml` the same for programs.
 //!
@@ -61,11 +62,14 @@ mod body;
 mod door;
 mod endpoints;
 mod feed;
+#[cfg(feature = "nats")]
+mod fleet;
 mod form;
 mod hub;
 mod intake;
 mod keeper;
 mod opening;
+mod page;
 mod problem;
 mod query;
 mod quiet;
@@ -73,6 +77,7 @@ mod security;
 mod serving;
 mod sessions;
 mod sight;
+mod source;
 mod watch;
 
 #[cfg(test)]

@@ -15,6 +15,13 @@ use std::time::Instant;
 pub(super) const MAX_QUERY_BYTES: usize = 8 << 10;
 pub(super) const MAX_HEADER_BYTES: usize = 16 << 10;
 
+/// Who was let in, and how often the router had been shut down when they came.
+#[derive(Clone, Debug)]
+pub(super) struct Admitted {
+    pub(super) asker: Asker,
+    pub(super) shutdowns: u64,
+}
+
 /// What is told of a request that is refused.
 struct Seen {
     method: String,
@@ -22,26 +29,34 @@ struct Seen {
     peer: Option<SocketAddr>,
 }
 
-/// Lets a request in with its [`Asker`], or refuses it, and audits every refusal of whatever comes behind.
+/// Lets a request in with its [`Asker`] and as [`Admitted`], or refuses it, and audits every refusal of whatever comes behind.
 pub(super) async fn admit(State(door): State<Arc<Inner>>, request: Request, next: Next) -> Response {
     let (mut parts, body) = request.into_parts();
     let seen = Seen::of(&parts);
+    // Before the hook, which may take its time: a request that waits there while the router is shut down was there before.
+    let shutdowns = door.router.shutdowns();
     let asker = door.check(&parts).await;
     let name = asker.as_ref().ok().map(|asker| asker.name().to_owned());
-    let mut response = match asker {
+    let response = match asker {
         Ok(asker) => {
+            parts.extensions.insert(Admitted { asker: asker.clone(), shutdowns });
             parts.extensions.insert(asker);
             next.run(Request::from_parts(parts, body)).await
         }
         Err(problem) => problem.into_response(),
     };
-    // A cache may keep a refusal, and an empty answer, that do not say so.
-    response.headers_mut().entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
-    response.headers_mut().insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    if let Some(refused) = response.extensions().get::<Refused>() {
-        door.tell_refused(seen, name, response.status().as_u16(), refused);
-    }
-    response
+    door.send_off(response, seen, name)
+}
+
+/// Lets a request for the page in, whoever asks, or refuses it.
+pub(super) async fn admit_visitor(State(door): State<Arc<Inner>>, request: Request, next: Next) -> Response {
+    let (parts, body) = request.into_parts();
+    let seen = Seen::of(&parts);
+    let response = match door.check_visit(&parts) {
+        Ok(()) => next.run(Request::from_parts(parts, body)).await,
+        Err(problem) => problem.into_response(),
+    };
+    door.send_off(response, seen, None)
 }
 
 impl Seen {
@@ -56,12 +71,31 @@ impl Seen {
 
 impl Inner {
     async fn check(&self, parts: &Parts) -> Result<Asker, Problem> {
-        check_sizes(parts)?;
-        if self.auth.is_loopback_only() {
-            check_host(&parts.headers)?;
-        }
+        self.check_place(parts)?;
         check_site(parts, &self.settings.allowed_origins)?;
         self.auth.ask(parts).await
+    }
+
+    /// The page opens from a link on any site, since it does nothing before somebody does something in it. No other
+    /// page may have it as a part of itself.
+    fn check_visit(&self, parts: &Parts) -> Result<(), Problem> {
+        self.check_place(parts)?;
+        if is_navigation(&parts.headers) { Ok(()) } else { check_site(parts, &self.settings.allowed_origins) }
+    }
+
+    fn check_place(&self, parts: &Parts) -> Result<(), Problem> {
+        check_sizes(parts)?;
+        if self.auth.is_loopback_only() { check_host(parts) } else { Ok(()) }
+    }
+
+    fn send_off(&self, mut response: Response, seen: Seen, opener: Option<String>) -> Response {
+        // A cache may keep a refusal, and an empty answer, that do not say so.
+        response.headers_mut().entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+        response.headers_mut().insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+        if let Some(refused) = response.extensions().get::<Refused>() {
+            self.tell_refused(seen, opener, response.status().as_u16(), refused);
+        }
+        response
     }
 
     /// Counted and not told where there are too many.
@@ -87,14 +121,16 @@ fn check_sizes(parts: &Parts) -> Result<(), Problem> {
     Ok(())
 }
 
-/// A page of another site whose name its owner has pointed at this machine says that name here.
-fn check_host(headers: &HeaderMap) -> Result<(), Problem> {
-    let mut hosts = headers.get_all(header::HOST).iter();
+/// A page of another site whose name its owner has pointed at this machine says that name here. Where the request's first
+/// line names a host as well, it is that one which counts for others.
+fn check_host(parts: &Parts) -> Result<(), Problem> {
+    let mut hosts = parts.headers.get_all(header::HOST).iter();
     let host = hosts.next().and_then(|host| host.to_str().ok());
-    if host.is_some_and(is_loopback) && hosts.next().is_none() {
+    let is_asked_as_loopback = parts.uri.authority().is_none_or(|authority| is_loopback(authority.as_str()));
+    if host.is_some_and(is_loopback) && hosts.next().is_none() && is_asked_as_loopback {
         return Ok(());
     }
-    let detail = "the header `Host` is no loopback name: ask for `localhost`, `127.0.0.1` or `[::1]`";
+    let detail = "the host asked for is no loopback name: ask for `localhost`, `127.0.0.1` or `[::1]`";
     Err(Problem::new(Kind::WrongHost, detail))
 }
 
@@ -115,6 +151,15 @@ fn without_port(authority: &str) -> &str {
 /// What is left of `::1` without its last part is no host.
 fn is_bare_v6(host: &str) -> bool {
     host.contains(':') && !host.ends_with(']')
+}
+
+/// Whether a browser asks for what it is to show in a tab or a window of its own.
+fn is_navigation(headers: &HeaderMap) -> bool {
+    let says = |name: &str, value: &str| {
+        let mut said = headers.get_all(name).iter();
+        said.next().is_some_and(|said| said == value) && said.next().is_none()
+    };
+    says("sec-fetch-mode", "navigate") && says("sec-fetch-dest", "document")
 }
 
 /// Browsers say from which site a request is made. Programs say nothing of it.

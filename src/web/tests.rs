@@ -1,7 +1,7 @@
 //! What holds the papers to the routes.
 
 use super::problem::Kind;
-use super::{endpoints, watch};
+use super::{endpoints, page, watch};
 use std::collections::BTreeSet;
 
 fn openapi() -> serde_json::Value {
@@ -19,8 +19,11 @@ fn the_openapi_file_has_exactly_the_endpoints_there_are() {
             methods.map(move |method| (path.clone(), method.clone()))
         })
         .collect();
-    let there: BTreeSet<_> =
-        endpoints::all().iter().map(|(path, method, _)| ((*path).to_owned(), (*method).to_owned())).collect();
+    let there: BTreeSet<_> = endpoints::all()
+        .iter()
+        .chain(&page::all())
+        .map(|(path, method, _)| ((*path).to_owned(), (*method).to_owned()))
+        .collect();
     assert_eq!(documented, there);
 }
 

@@ -109,5 +109,6 @@ mod read;
 mod value;
 mod write;
 
-#[cfg(all(test, not(loom)))]
+#[cfg(test)]
+#[cfg(not(loom))]
 mod tests;

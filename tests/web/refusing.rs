@@ -166,7 +166,7 @@ isolated! {
         let service = Service::start();
         let served = Served::start(service.door());
         unmoved(&service, &served, |address| {
-            assert_eq!(get(address, "/").problem(), "not-found");
+            assert_eq!(get(address, "/other").problem(), "not-found");
             assert_eq!(get(address, "/sessions/1").problem(), "not-found");
             assert_eq!(get(address, &format!("/sessions/{}", "0".repeat(32))).problem(), "not-found");
             let answer = request(address, TOKEN, "PUT", "/sessions", None);

@@ -1,0 +1,85 @@
+// Requests to the door, and what it says when it refuses.
+
+/** The door is one level above the page's files, wherever it is mounted. */
+const DOOR = new URL("../", import.meta.url);
+
+/** Kept here and nowhere else: not in storage, not in the address. */
+let token = "";
+/** @type {Promise<string> | null} */
+let asking = null;
+/** @type {(detail: string) => Promise<string>} */
+let askForToken = async () => "";
+
+/** A refusal of the door: a problem document. */
+export class Problem extends Error {
+  /**
+   * @param {number} status
+   * @param {Record<string, any>} document
+   */
+  constructor(status, document) {
+    super(document.detail ?? document.title ?? `the door answered with status ${status}`);
+    this.status = status;
+    this.document = document;
+    this.kind = String(document.type ?? "").split(":").pop();
+  }
+
+  /** Whether the same request may be answered otherwise a little later. */
+  get isPassing() {
+    return this.status >= 500 || this.status === 408 || this.status === 429;
+  }
+}
+
+/** Says whom to ask for a token, with what the door has said; an empty one says that there is none. */
+export function whoeverIsAskedForTheToken(ask) {
+  askForToken = ask;
+}
+
+/** The address of something below the door. */
+export function address(path) {
+  return new URL(path, DOOR).href;
+}
+
+/**
+ * Asks the door. Where it does not know who is asking, a person is asked for the token, and the door again.
+ * @param {string} method
+ * @param {string} path below the door
+ * @param {{ body?: any, headers?: Record<string, string>, signal?: AbortSignal, keepalive?: boolean }} [options]
+ * @returns {Promise<Response>}
+ * @throws {Problem} where it refuses; `TypeError` where it cannot be reached.
+ */
+export async function ask(method, path, options = {}) {
+  for (;;) {
+    const brought = token;
+    const response = await send(method, path, options, brought);
+    if (response.ok) return response;
+    const problem = await problemOf(response);
+    if (problem.status !== 401 || options.keepalive) throw problem;
+    if (token === brought) await renewToken(brought === "" ? "" : problem.message);
+    if (token === "") throw problem;
+  }
+}
+
+/** The same, for an answer in JSON. */
+export async function askForJson(method, path, options = {}) {
+  return (await ask(method, path, options)).json();
+}
+
+function send(method, path, { body, headers = {}, signal, keepalive }, brought) {
+  const sent = { ...headers };
+  if (brought !== "") sent.Authorization = `Bearer ${brought}`;
+  if (body !== undefined) sent["Content-Type"] = "application/json";
+  const text = body === undefined ? undefined : JSON.stringify(body);
+  return fetch(address(path), { method, headers: sent, body: text, signal, keepalive, cache: "no-store" });
+}
+
+/** Everybody who waits for a token waits for the same one. */
+async function renewToken(detail) {
+  asking ??= askForToken(detail).finally(() => (asking = null));
+  token = await asking;
+}
+
+async function problemOf(response) {
+  const isDocument = (response.headers.get("content-type") ?? "").startsWith("application/problem+json");
+  const document = isDocument ? await response.json().catch(() => ({})) : {};
+  return new Problem(response.status, document);
+}

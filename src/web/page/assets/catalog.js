@@ -1,0 +1,60 @@
+// What there is to ask for: the names of fields, targets and spans that the service has reached so far.
+
+import { askForJson } from "./api.js";
+
+/** After so long, the service may have reached more of its code. */
+const FRESH_MS = 15_000;
+
+/** @typedef {{ fields: string[], targets: string[], spans: string[], files: string[], names: string[], isKnown: boolean }} Catalog */
+
+/** @type {Catalog} */
+let catalog = { fields: [], targets: [], spans: [], files: [], names: [], isKnown: false };
+let readAt = -Infinity;
+/** @type {Promise<void> | null} */
+let reading = null;
+
+/** What is known now. */
+export function known() {
+  return catalog;
+}
+
+/** Reads the catalog unless it was read just now; where that fails, what was known stays. */
+export async function renew() {
+  if (performance.now() - readAt < FRESH_MS) return;
+  reading ??= readCatalog().finally(() => (reading = null));
+  await reading;
+}
+
+async function readCatalog() {
+  const { callsites } = await askForJson("GET", "catalog");
+  catalog = sorted(callsites);
+  readAt = performance.now();
+}
+
+/** @returns {Catalog} the most frequent first, so that what is everywhere is at hand */
+function sorted(callsites) {
+  const spans = callsites.filter(({ kind }) => kind === "span");
+  const events = callsites.filter(({ kind }) => kind === "event");
+  // A field of a span is what tells one user's events from another's; those go before the fields of events.
+  const fields = new Map([...byCount(spans.flatMap(({ fields }) => fields)), ...byCount(events.flatMap(({ fields }) => fields))].map((name) => [name, true]));
+  return {
+    fields: [...fields.keys()],
+    targets: byCount(events.flatMap(({ target }) => withParents(target))),
+    spans: byCount(spans.map(({ name }) => name)),
+    files: byCount(events.flatMap(({ file }) => (file === null ? [] : [file]))),
+    names: byCount(events.map(({ name }) => name)),
+    isKnown: true,
+  };
+}
+
+/** `@target = app` is true of all that is below it. */
+function withParents(target) {
+  const parts = target.split("::");
+  return parts.map((_, index) => parts.slice(0, index + 1).join("::"));
+}
+
+function byCount(names) {
+  const counts = new Map();
+  for (const name of names) counts.set(name, (counts.get(name) ?? 0) + 1);
+  return [...counts.keys()].sort((a, b) => counts.get(b) - counts.get(a) || (a < b ? -1 : 1));
+}

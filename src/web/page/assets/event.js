@@ -1,0 +1,82 @@
+// An event as it is shown. A row keeps the line of JSON it came as; only what is looked at is taken apart.
+
+import { read } from "./json.js";
+
+/**
+ * @typedef {{ name: string, text: string, kind: string }} Field
+ * @typedef {{ name: string, fields: Field[] }} Span
+ * @typedef {{ timestamp: string, level: string, target: string, message: Field | null, fields: Field[], spans: Span[],
+ *   file: string, line: string, thread: string, omitted: string }} Shown
+ */
+
+export const LEVELS = ["ERROR", "WARN", "INFO", "DEBUG", "TRACE"];
+
+/** How many events are kept taken apart: some screens full. */
+const MAX_KEPT = 512;
+/** @type {Map<object, Shown>} */
+const kept = new Map();
+
+/**
+ * @param {{ raw: string }} row
+ * @returns {Shown}
+ */
+export function shown(row) {
+  const known = kept.get(row);
+  if (known !== undefined) return known;
+  const made = takeApart(row.raw);
+  if (kept.size >= MAX_KEPT) kept.delete(kept.keys().next().value);
+  kept.set(row, made);
+  return made;
+}
+
+/** @returns {Shown} */
+export function takeApart(raw) {
+  const line = read(raw);
+  const all = new Map(line.members);
+  const text = (name) => all.get(name)?.text ?? "";
+  const fields = (all.get("fields")?.members ?? []).map(field);
+  const at = fields.findLastIndex(({ name }) => name === "message");
+  return {
+    timestamp: text("timestamp"),
+    level: text("level"),
+    target: text("target"),
+    message: at === -1 ? null : fields[at],
+    fields: fields.filter((_, index) => index !== at),
+    spans: (all.get("spans")?.elements ?? []).map(span),
+    file: text("filename"),
+    line: text("line_number"),
+    thread: text("threadName"),
+    omitted: text("omittedFields"),
+  };
+}
+
+/** The last member is the span's name, whatever fields it has. */
+function span({ members }) {
+  const name = members[members.length - 1]?.[1].text ?? "";
+  return { name, fields: members.slice(0, -1).map(field) };
+}
+
+function field([name, value]) {
+  return { name, text: textOf(value), kind: value.kind };
+}
+
+/** Bytes come as an array of numbers. */
+function textOf(value) {
+  if (value.kind === "array") return `[${value.elements.map(textOf).join(", ")}]`;
+  if (value.kind === "object") return `{${value.members.map(([name, inner]) => `${name}: ${textOf(inner)}`).join(", ")}}`;
+  return value.text;
+}
+
+/** The time of day; all of it where the clock was far off. */
+export function timeOfDay(timestamp) {
+  return /^\d{4}-\d\d-\d\dT/.test(timestamp) ? timestamp.slice(11, 23) : timestamp;
+}
+
+/** The spans around an event, the outermost first, each with what tells it from others of its name. */
+export function spanPath({ spans }) {
+  return spans.map(({ name, fields }) => (fields.length > 0 ? `${name}{${fieldsText(fields)}}` : name)).join(" › ");
+}
+
+export function fieldsText(fields) {
+  return fields.map(({ name, text }) => `${name}=${text}`).join(" ");
+}

@@ -1,0 +1,165 @@
+// What is asked of a session: the predicate, and what else may be said of it.
+
+import { askForJson, Problem } from "./api.js";
+import { Box } from "./box.js";
+import { known } from "./catalog.js";
+import { button, element, uniqueId } from "./dom.js";
+
+const LEVELS = [["", "every level"], ["error", "error"], ["warn", "warn +"], ["info", "info +"], ["debug", "debug +"], ["trace", "trace +"]];
+const FOLLOWS = [["event", "only what matches"], ["span", "the rest of its span"], ["root", "the rest of its request"], ["named", "the rest of a span named…"]];
+const DURATIONS = [["1m", "1 min"], ["5m", "5 min"], ["", "15 min"], ["1h", "1 hour"], ["4h", "4 hours"], ["24h", "24 hours"]];
+
+export class Form {
+  box = new Box();
+  #level = select(LEVELS, "The least severe level");
+  #follow = select(FOLLOWS, "What else belongs to it once an event matched");
+  #span = input("span", "The name of the span", { list: uniqueId("spans"), hidden: true });
+  #spans = element("datalist", { id: this.#span.getAttribute("list") });
+  #duration = select(DURATIONS, "When it ends");
+  #name = input("ticket 1234", "What to call it", { maxlength: "80" });
+  #max = input("no limit", "Ends after so many events", { inputmode: "numeric" });
+  #rate = input("5000", "Events a second at most", { inputmode: "numeric" });
+  #sample = input("1", "Shows one request in so many, whole", { inputmode: "numeric" });
+  #capacity = input("4096", "How many may wait to be read", { inputmode: "numeric" });
+  #limits = /** @type {HTMLDetailsElement} */ (element("details", { class: "limits" }));
+  #start = button("Start", () => this.submit(), { class: "start" });
+  /** What was chosen that is none of the durations offered. */
+  #odd = "";
+  #timer = 0;
+  #asked = 0;
+  /** Called with the ask when somebody wants it started. */
+  onstart = (/** @type {import("./session.js").Ask} */ _ask) => {};
+  /** Called with the coverage of what is asked for, or nothing while it cannot be told. */
+  oncoverage = (/** @type {any} */ _coverage) => {};
+  onchange = () => {};
+
+  constructor() {
+    this.#limits.append(element("summary", {}, "Limits"), element("div", { class: "panel" },
+      labelled("Name", this.#name), labelled("Events in all", this.#max), labelled("Events a second", this.#rate),
+      labelled("One request in", this.#sample), labelled("Waiting at most", this.#capacity)));
+    this.element = element("form", { class: "form", "aria-label": "What to watch", onsubmit: (event) => event.preventDefault() },
+      element("div", { class: "first" }, this.box.element, this.#start),
+      element("div", { class: "second" }, labelled("Level", this.#level), labelled("Follow", this.#follow), this.#span, this.#spans, labelled("For", this.#duration), this.#limits));
+    this.#duration.value = "";
+    this.box.onenter = () => this.submit();
+    this.box.oninput = () => this.onchange();
+    this.box.onjudged = (isGood) => (isGood ? this.#askForCoverage() : this.oncoverage(null));
+    this.#level.addEventListener("change", () => this.#askForCoverage());
+    this.#follow.addEventListener("change", () => this.#followed());
+    this.element.addEventListener("change", () => this.onchange());
+    this.element.addEventListener("keydown", (event) => this.#pressed(event));
+  }
+
+  /** @returns {import("./session.js").Ask} */
+  get ask() {
+    const follow = this.#follow.value === "named" ? `named:${this.#span.value.trim()}` : this.#follow.value;
+    return {
+      q: this.box.text,
+      level: this.#level.value || undefined,
+      for: this.#duration.value || undefined,
+      follow: follow === "event" ? undefined : follow,
+      name: this.#name.value.trim() || undefined,
+      max: number(this.#max),
+      rate: number(this.#rate),
+      sample: number(this.#sample),
+      capacity: number(this.#capacity),
+    };
+  }
+
+  set ask(ask) {
+    this.#level.value = ask.level ?? "";
+    this.#chooseDuration(ask.for ?? "");
+    this.#chooseFollow(ask.follow ?? "event");
+    this.#name.value = ask.name ?? "";
+    for (const [field, value] of [[this.#max, ask.max], [this.#rate, ask.rate], [this.#sample, ask.sample], [this.#capacity, ask.capacity]]) {
+      field.value = value === undefined ? "" : String(value);
+    }
+    const isLimited = [ask.name, ask.max, ask.rate, ask.sample, ask.capacity].some((value) => value !== undefined);
+    this.#limits.classList.toggle("set", isLimited);
+    this.box.text = ask.q;
+  }
+
+  /** What the button that starts says. */
+  set label(text) {
+    this.#start.textContent = text;
+  }
+
+  submit() {
+    if (this.box.text === "") return this.box.focus();
+    this.#limits.open = false;
+    this.onstart(this.ask);
+  }
+
+  /** Shows where it belongs what the door says is wrong. */
+  showProblem(problem) {
+    const fields = { level: this.#level, for: this.#duration, follow: this.#span, name: this.#name, max: this.#max, rate: this.#rate, sample: this.#sample, capacity: this.#capacity };
+    const field = problem instanceof Problem ? fields[problem.document.parameter] : undefined;
+    if (field !== undefined && this.#limits.contains(field)) this.#limits.open = true;
+    this.box.showProblem(problem instanceof Problem ? problem : new Problem(0, { detail: "the door cannot be reached: is the service there?" }));
+    if (field !== undefined) field.focus();
+  }
+
+  #pressed(event) {
+    if (event.key === "Enter" && event.target instanceof HTMLInputElement) this.submit();
+    if (event.key === "Escape" && this.#limits.open) {
+      event.stopPropagation();
+      this.#limits.open = false;
+    }
+  }
+
+  #chooseDuration(text) {
+    if (this.#odd !== "") this.#duration.lastChild?.remove();
+    this.#odd = DURATIONS.some(([value]) => value === text) ? "" : text;
+    if (this.#odd !== "") this.#duration.append(element("option", { value: text }, text));
+    this.#duration.value = text;
+  }
+
+  #chooseFollow(text) {
+    const isNamed = text.startsWith("named:");
+    this.#follow.value = isNamed ? "named" : text;
+    this.#span.value = isNamed ? text.slice("named:".length) : "";
+    this.#span.hidden = !isNamed;
+  }
+
+  #followed() {
+    this.#span.hidden = this.#follow.value !== "named";
+    this.#spans.replaceChildren(...known().spans.map((name) => element("option", { value: name })));
+    if (!this.#span.hidden) this.#span.focus();
+  }
+
+  #askForCoverage() {
+    clearTimeout(this.#timer);
+    this.#timer = window.setTimeout(() => this.#readCoverage());
+  }
+
+  /** Of several answers, the one to the last question counts. */
+  async #readCoverage() {
+    this.#asked += 1;
+    const asked = this.#asked;
+    const { q, level } = this.ask;
+    if (q === "") return;
+    const parameters = new URLSearchParams(level === undefined ? { q } : { q, level });
+    const coverage = await askForJson("GET", `coverage?${parameters}`).catch(() => null);
+    if (asked === this.#asked) this.oncoverage(coverage);
+  }
+}
+
+function select(options, title) {
+  return /** @type {HTMLSelectElement} */ (element("select", { title }, ...options.map(([value, text]) => element("option", { value }, text))));
+}
+
+function input(placeholder, title, attributes = {}) {
+  return /** @type {HTMLInputElement} */ (element("input", { type: "text", placeholder, title, "aria-label": title, autocomplete: "off", spellcheck: "false", ...attributes }));
+}
+
+function labelled(text, control) {
+  return element("label", {}, element("span", {}, text), control);
+}
+
+/** What is no number is for the door to refuse. */
+function number(field) {
+  const text = field.value.trim();
+  if (text === "") return undefined;
+  const value = Number(text);
+  return Number.isFinite(value) ? value : text;
+}

@@ -1,0 +1,253 @@
+// One session: opened, read, read on after an interruption, opened anew where it is gone, closed.
+
+import { ask, askForJson, Problem } from "./api.js";
+import { LEVELS } from "./event.js";
+import { Rates } from "./rates.js";
+import { MessageReader } from "./sse.js";
+import { Store } from "./store.js";
+
+/** How long to wait before the next attempt to reach the door, in milliseconds: longer each time. */
+const WAITS = [250, 500, 1000, 2000, 4000, 8000];
+/** How long a session that was closed may take to send what is left. */
+const LAST_WORDS_MS = 5000;
+/** For how long lines are taken apart before the browser gets to do something else. */
+const SLICE_MS = 12;
+
+const LOST = {
+  overflow: "came faster than they were read",
+  rate: "were over the rate that this session may have",
+  sampling: "are of requests that were not sampled",
+  closed: "were left when the session was closed",
+};
+const ENDED = {
+  closed: "The session was closed",
+  expired: "The session's time is over",
+  max_events: "The session has its number of events",
+  shutdown: "The service ends",
+};
+
+/**
+ * @typedef {{ q: string, level?: string, for?: string, max?: number, rate?: number, sample?: number, follow?: string,
+ *   name?: string, capacity?: number }} Ask what `POST /sessions` takes
+ * @typedef {"opening" | "live" | "waiting" | "superseded" | "refused" | "ended"} State
+ */
+
+export class Session {
+  /** @type {State} */
+  state = "opening";
+  /** What is to be said of the state. */
+  detail = "";
+  store = new Store();
+  rates = new Rates();
+  /** What the door says of the session: its id, what it can see, when it ends. @type {Record<string, any>} */
+  about;
+  received = 0;
+  lost = 0;
+  /** Called whenever something has changed. */
+  onchange = () => {};
+
+  #ask;
+  #isFound;
+  #lastId = "";
+  #stop = new AbortController();
+  #isClosing = false;
+
+  /**
+   * @param {Ask} ask
+   * @param {Record<string, any>} about the session as the door told of it
+   * @param {{ isFound?: boolean }} [how] whether it was found among those that are open, not opened here
+   */
+  constructor(ask, about, { isFound = false } = {}) {
+    this.#ask = ask;
+    this.about = about;
+    this.#isFound = isFound;
+  }
+
+  get ask() {
+    return this.#ask;
+  }
+
+  /** Whether it is this page that opened it. */
+  get isOwn() {
+    return !this.#isFound;
+  }
+
+  get isOver() {
+    return this.state === "ended" || this.state === "refused";
+  }
+
+  /** Reads until the session is over. */
+  async run() {
+    try {
+      await this.#readToTheEnd();
+    } catch (error) {
+      if (!this.#stop.signal.aborted) this.#become("refused", error.message);
+    }
+  }
+
+  /** Reads again what somebody else has read in between. */
+  async readHere() {
+    this.#become("waiting", "");
+    this.#bar("gap", "Read here again: what another reader was given in between may be missing");
+    await this.run();
+  }
+
+  /** Closes the session; what the door still has of it comes first. */
+  async close() {
+    if (this.isOver || this.#isClosing) return;
+    this.#isClosing = true;
+    const isReading = this.state === "live";
+    if (!isReading) this.#stop.abort();
+    await this.#delete().catch(() => {});
+    if (isReading) setTimeout(() => this.#stop.abort(), LAST_WORDS_MS);
+    else if (!this.isOver) this.#end("closed");
+  }
+
+  /** Closes the session though nobody will be here to hear of it. */
+  abandon() {
+    if (this.isOver || this.state === "superseded") return;
+    this.#delete({ keepalive: true }).catch(() => {});
+  }
+
+  async #delete(options = {}) {
+    await ask("DELETE", `sessions/${this.about.id}`, options);
+  }
+
+  async #readToTheEnd() {
+    let attempt = 0;
+    /** When the connection was lost. */
+    let since = null;
+    while (!this.isOver && this.state !== "superseded") {
+      try {
+        const response = await this.#connect();
+        if (response.status === 204) return this.#end("over");
+        if (since !== null) this.#tellReconnected(since);
+        since = null;
+        this.#become("live", "");
+        if (await this.#readConnection(response)) attempt = 0;
+      } catch (error) {
+        if (this.#stop.signal.aborted) return this.#end("closed");
+        if (error instanceof Problem && !error.isPassing) {
+          if (error.kind !== "not-found") throw error;
+          if (this.#isFound) return this.#end("over");
+          if (await this.#openAnew()) {
+            since = null;
+            continue;
+          }
+        }
+      }
+      if (this.isOver || this.state === "superseded") return;
+      since ??= Date.now();
+      await this.#wait(attempt);
+      attempt += 1;
+    }
+  }
+
+  #connect() {
+    const headers = { Accept: "text/event-stream" };
+    if (this.#lastId !== "") headers["Last-Event-ID"] = this.#lastId;
+    return ask("GET", `sessions/${this.about.id}/stream`, { headers, signal: this.#stop.signal });
+  }
+
+  /** Whether the session is open again, from now on. */
+  async #openAnew() {
+    try {
+      this.about = await askForJson("POST", "sessions", { body: this.#ask, signal: this.#stop.signal });
+    } catch (error) {
+      if (error instanceof Problem && !error.isPassing) throw error;
+      return false;
+    }
+    this.#lastId = "";
+    this.#bar("gap", "The session was gone: the service was restarted, or could not be reached for too long. It was opened anew; what happened in between is not known");
+    return true;
+  }
+
+  /** Whether anything came. */
+  async #readConnection(response) {
+    const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
+    const messages = new MessageReader();
+    let hasCome = false;
+    for (;;) {
+      const { done, value } = await reader.read();
+      if (done) return hasCome;
+      hasCome = true;
+      await this.#takeAll(messages.take(value));
+      if (this.isOver || this.state === "superseded") {
+        reader.cancel().catch(() => {});
+        return true;
+      }
+    }
+  }
+
+  /** In slices, so that a browser that has come back to a heap of events stays at hand. */
+  async #takeAll(messages) {
+    let begun = performance.now();
+    for (const message of messages) {
+      this.#take(message);
+      if (performance.now() - begun > SLICE_MS) {
+        this.onchange();
+        await new Promise((resolve) => setTimeout(resolve));
+        begun = performance.now();
+      }
+    }
+    this.onchange();
+  }
+
+  #take({ name, data, id }) {
+    if (name === "message") this.#takeEvent(data);
+    else this.#takeOther(name, JSON.parse(data));
+    if (id !== "") this.#lastId = id;
+  }
+
+  #takeEvent(raw) {
+    const { level, timestamp } = JSON.parse(raw);
+    const event = { kind: /** @type {const} */ ("event"), raw, level: LEVELS.indexOf(level), second: Math.floor(Date.parse(timestamp) / 1000) };
+    this.received += 1;
+    this.store.push(event);
+    this.rates.count(event.second, event.level);
+  }
+
+  #takeOther(name, item) {
+    if (name === "lost") {
+      this.lost += item.count;
+      this.rates.countLost(item.count);
+      const were = item.count === 1 ? "event" : "events";
+      this.#bar("lost", `${item.count} ${were} lost: they ${LOST[item.reason] ?? item.reason}`);
+    } else if (name === "ended") this.#end(item.reason);
+    else if (name === "superseded") this.#become("superseded", "Somebody else reads this session now");
+  }
+
+  #tellReconnected(since) {
+    const seconds = Math.max(1, Math.round((Date.now() - since) / 1000));
+    this.#bar("calm", `The connection was lost for ${seconds} s. It reads on where it stopped: nothing is missing but what is said to be lost`);
+  }
+
+  #end(reason) {
+    const words = ENDED[reason] ?? "The session is over";
+    this.#bar("end", words);
+    this.#become("ended", words);
+  }
+
+  async #wait(attempt) {
+    const pause = WAITS[Math.min(attempt, WAITS.length - 1)];
+    this.#become("waiting", pause < 1000 ? "Reconnecting" : `No connection: trying again every ${pause / 1000} s`);
+    await new Promise((resolve) => {
+      const timer = setTimeout(resolve, pause);
+      this.#stop.signal.addEventListener("abort", () => (clearTimeout(timer), resolve(undefined)), { once: true });
+      globalThis.addEventListener("online", resolve, { once: true });
+    });
+  }
+
+  /** @param {Extract<import("./store.js").Row, { kind: "bar" }>["tone"]} tone */
+  #bar(tone, text) {
+    this.store.push({ kind: "bar", tone, text });
+    this.onchange();
+  }
+
+  /** @param {State} state */
+  #become(state, detail) {
+    this.state = state;
+    this.detail = detail;
+    this.onchange();
+  }
+}

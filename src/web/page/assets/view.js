@@ -1,0 +1,389 @@
+// One tab: what is asked for, and once it is started, what comes of it.
+
+import { askForJson } from "./api.js";
+import { known, renew } from "./catalog.js";
+import { Chart } from "./chart.js";
+import { coverageList, coverageWords } from "./coverage.js";
+import { Detail } from "./detail.js";
+import { button, counted, element, grouped, uniqueId, visible } from "./dom.js";
+import { Form } from "./form.js";
+import { List } from "./list.js";
+import { nameText, narrowed, valueText } from "./predicate.js";
+import { forgetAll, recent, remember } from "./recent.js";
+import { copy, curlOf, download } from "./save.js";
+import { Search } from "./search.js";
+import { Session } from "./session.js";
+import { linkTo } from "./link.js";
+
+const WORDS = { opening: "Opening", live: "Live", waiting: "Reconnecting", superseded: "Read elsewhere", refused: "Refused", ended: "Ended" };
+const COLUMNS = ["time UTC", "level", "target", "spans", "message"];
+/** How the names of fields begin by which one usually asks whose events to watch. */
+const WHOSE = ["user", "account", "customer", "tenant", "request", "session", "conn"];
+
+export class View {
+  id = uniqueId("view");
+  form = new Form();
+  /** @type {Session | null} */
+  session = null;
+  /** What is to be searched once there is something. */
+  find = "";
+  #starter = element("div", { class: "starter" });
+  #watching = element("div", { class: "watching", hidden: true });
+  #announcer = element("div", { class: "aside", role: "status", "aria-live": "polite" });
+  #coverage = null;
+  /** @type {List | null} */
+  #list = null;
+  /** @type {Search | null} */
+  #search = null;
+  /** @type {Chart | null} */
+  #chart = null;
+  #detail = new Detail();
+  /** What is written anew as rows come. @type {Record<string, HTMLElement>} */
+  #parts = {};
+  #isShown = false;
+  #clock = 0;
+  /** Called where what the tab says has changed. */
+  onchange = () => {};
+  /** Called with a session that was started while this tab has one: it goes into a tab of its own. */
+  onother = (/** @type {Session} */ _session) => {};
+
+  constructor() {
+    this.element = element("section", { class: "view", role: "tabpanel", id: this.id, hidden: true }, this.form.element, this.#starter, this.#watching, this.#announcer);
+    this.form.onstart = (ask) => this.#start(ask);
+    this.form.oncoverage = (coverage) => this.#tellCoverage(coverage);
+    this.form.onchange = () => this.onchange();
+    this.#drawStarter();
+    renew().then(() => this.#drawStarter(), () => {});
+  }
+
+  /** What the tab is called. */
+  get title() {
+    return this.session?.ask.name || this.session?.ask.q || "New";
+  }
+
+  get state() {
+    return this.session?.state ?? "new";
+  }
+
+  /** What a link to this view says. */
+  get linked() {
+    return { ask: this.session?.ask ?? this.form.ask, find: this.#search?.text ?? this.find };
+  }
+
+  get list() {
+    return this.#list;
+  }
+
+  get search() {
+    return this.#search;
+  }
+
+  show() {
+    this.#isShown = true;
+    this.element.hidden = false;
+    this.#chart?.start();
+    this.#refresh();
+    if (this.session === null) this.form.box.focus();
+    else this.#list?.element.focus();
+  }
+
+  hide() {
+    this.#isShown = false;
+    this.element.hidden = true;
+    this.#chart?.stop();
+  }
+
+  /** Lets go of everything; the session is closed. */
+  leave() {
+    this.#chart?.stop();
+    clearInterval(this.#clock);
+    this.session?.close();
+    this.element.remove();
+  }
+
+  /** Says something to whoever looks and to whoever listens. */
+  say(words) {
+    this.#announcer.textContent = words;
+    if (this.#parts.said) this.#parts.said.textContent = words;
+  }
+
+  async #start(ask) {
+    this.form.label = "Starting…";
+    try {
+      const about = await askForJson("POST", "sessions", { body: ask });
+      remember(ask.q);
+      const session = new Session(ask, about);
+      if (this.session === null) this.watch(session);
+      else {
+        this.form.ask = this.session.ask;
+        this.onother(session);
+      }
+    } catch (problem) {
+      this.form.showProblem(problem);
+    }
+    this.form.label = this.session === null ? "Start" : "Start in a new tab";
+  }
+
+  /** @param {Session} session */
+  watch(session) {
+    this.session = session;
+    this.form.ask = session.ask;
+    this.form.label = "Start in a new tab";
+    this.#starter.hidden = true;
+    this.#watching.hidden = false;
+    this.#build(session);
+    session.onchange = () => this.#refresh();
+    this.#clock = window.setInterval(() => this.#isShown && this.#drawStatus(), 1000);
+    session.run();
+    if (this.#isShown) this.show();
+    this.onchange();
+  }
+
+  /** Adds a test to the predicate, to be started when somebody says so. */
+  narrow(test) {
+    this.form.box.text = narrowed(this.form.box.text, test);
+    this.form.box.focus();
+    this.say("Added to the predicate: Enter starts it");
+    this.onchange();
+  }
+
+  togglePause() {
+    if (this.#list === null) return;
+    if (this.#list.isPaused) this.#list.resume();
+    else this.#list.pause();
+    this.say(this.#list.isPaused ? "Paused: what comes is kept" : "Goes on");
+  }
+
+  open(number) {
+    const row = this.session?.store.at(number);
+    this.#list?.select(number);
+    this.#detail.open(row);
+  }
+
+  /** Closes what is open; whether anything was. */
+  closeDetail() {
+    if (!this.#detail.isOpen) return false;
+    this.#detail.close();
+    this.#list?.element.focus();
+    return true;
+  }
+
+  copyOpened() {
+    if (this.#list === null || this.session === null) return;
+    const row = this.session.store.at(this.#list.selected);
+    if (row?.kind === "event") copy(row.raw).then(() => this.say("The event is copied as JSON"));
+  }
+
+  // Before there is a session.
+
+  #tellCoverage(coverage) {
+    this.#coverage = coverage;
+    if (this.session === null) this.#drawStarter();
+    else this.#parts.could.textContent = coverage === null || this.form.box.text === this.session.ask.q ? "" : coverageWords(coverage);
+  }
+
+  #drawStarter() {
+    if (this.session !== null) return;
+    const parts = this.#coverage !== null ? [coverageList(this.#coverage)] : [];
+    this.#starter.replaceChildren(...parts, ...this.#suggestions());
+  }
+
+  #suggestions() {
+    const catalog = known();
+    const field = WHOSE.flatMap((begin) => catalog.fields.filter((name) => name.startsWith(begin)))[0] ?? catalog.fields[0] ?? "user";
+    const target = catalog.targets.find((name) => name.includes("::")) ?? catalog.targets[0];
+    const examples = [
+      [`${nameText(field)} = 42`, `whatever happens to this ${visible(field)}`],
+      ["@level >= warn", "what is going wrong, anywhere"],
+      ...(target === undefined ? [] : [[`@target = ${valueText(target)}`, "one part of the service"]]),
+      ["*", "everything"],
+    ];
+    const last = recent();
+    return [
+      section("Begin with", examples.map(([text, what]) => this.#suggestion(text, what))),
+      ...(last.length > 0 ? [section("Watched before, in this browser", last.map((text) => this.#suggestion(text, "")), button("Forget these", () => (forgetAll(), this.#drawStarter()), { class: "quiet" }))] : []),
+    ];
+  }
+
+  #suggestion(text, what) {
+    const use = () => {
+      this.form.box.text = text;
+      this.form.box.focus();
+      this.onchange();
+    };
+    return element("li", {}, button(visible(text), use, { class: "suggestion" }), element("span", {}, what));
+  }
+
+  // While there is one.
+
+  #build(session) {
+    const list = (this.#list = new List(session.store, `What matched ${session.ask.q}`));
+    const search = (this.#search = new Search(session.store));
+    this.#chart = new Chart(session.rates);
+    this.#chart.onpick = (second) => this.#goToSecond(second);
+    list.onopen = (number) => this.open(number);
+    list.onview = () => this.#drawWaiting();
+    list.ondraw = (lines) => this.#isShown && search.mark(lines);
+    search.onfound = (number) => list.select(number);
+    search.onchange = () => (list.redraw(), this.onchange());
+    search.onleave = () => list.element.focus();
+    this.#detail.onclose = () => this.closeDetail();
+    this.#detail.onnarrow = (test) => this.narrow(test);
+    this.#detail.ondone = (words) => this.say(words);
+    if (this.find !== "") search.text = this.find;
+    this.#watching.replaceChildren(this.#statusBar(), this.#chart.element, this.#body(list));
+  }
+
+  #statusBar() {
+    const part = (name, tag = "span", attributes = {}) => (this.#parts[name] = element(tag, { class: name, ...attributes }));
+    part("pause", "button", { type: "button", onclick: () => this.togglePause(), "aria-keyshortcuts": "p" });
+    part("stop", "button", { type: "button", onclick: () => this.#stopOrReadHere() });
+    return element("div", { class: "status" },
+      element("div", { class: "told" }, part("state"), part("counts"), part("ends"), part("could"), part("said", "span", { "aria-hidden": "true" })),
+      this.#search?.element,
+      element("div", { class: "actions" }, this.#parts.pause, this.#parts.stop, this.#menu()));
+  }
+
+  #menu() {
+    const menu = /** @type {HTMLDetailsElement} */ (element("details", { class: "menu" }));
+    const entry = (label, run) => button(label, () => {
+      menu.open = false;
+      run();
+    });
+    menu.append(element("summary", {}, "Take along"), element("div", { class: "panel" },
+      entry("Download as NDJSON", () => this.download()),
+      entry("Copy as curl", () => this.copyCurl()),
+      entry("Copy a link to this view", () => this.copyLink())));
+    menu.addEventListener("keydown", (event) => {
+      if (event.key !== "Escape" || !menu.open) return;
+      event.stopPropagation();
+      menu.open = false;
+    });
+    return menu;
+  }
+
+  download() {
+    if (this.session !== null) download(this.session.store, this.title);
+  }
+
+  async copyCurl() {
+    await copy(curlOf(this.session?.ask ?? this.form.ask));
+    this.say("Copied: it asks for $TOKEN");
+  }
+
+  async copyLink() {
+    await copy(linkTo(this.linked));
+    this.say("The link is copied: it has no token in it");
+  }
+
+  #body(list) {
+    const head = element("div", { class: "head", "aria-hidden": "true" }, ...COLUMNS.map((name) => element("span", {}, name)));
+    this.#parts.empty = element("div", { class: "empty" });
+    this.#parts.waiting = button("", () => this.#toEnd(), { class: "waiting", hidden: true });
+    this.#parts.left = element("div", { class: "left" });
+    const listing = element("div", { class: "listing" }, head, this.#parts.left, list.element, this.#parts.empty, this.#parts.waiting);
+    return element("div", { class: "split" }, listing, this.#detail.element);
+  }
+
+  #toEnd() {
+    this.#list?.follow();
+    this.#list?.element.focus();
+  }
+
+  #stopOrReadHere() {
+    if (this.session?.state === "superseded") this.session.readHere();
+    else this.session?.close();
+  }
+
+  #goToSecond(second) {
+    const store = this.session?.store;
+    if (store === undefined) return;
+    for (let number = store.first; number < store.end; number += 1) {
+      const row = store.at(number);
+      if (row?.kind === "event" && row.second >= second) return this.#list?.select(number);
+    }
+  }
+
+  #refresh() {
+    if (this.session === null) return;
+    if (this.#isShown) {
+      this.#list?.refresh();
+      this.#search?.goOn();
+      this.#drawSoon();
+    }
+    this.#tellState();
+  }
+
+  #lastState = "";
+
+  #tellState() {
+    const { state, detail } = /** @type {Session} */ (this.session);
+    if (state === this.#lastState) return;
+    this.#lastState = state;
+    this.#announcer.textContent = detail || WORDS[state];
+    this.onchange();
+  }
+
+  #drawTimer = 0;
+
+  #drawSoon() {
+    this.#drawTimer ||= window.setTimeout(() => {
+      this.#drawTimer = 0;
+      this.#drawStatus();
+    }, 200);
+  }
+
+  #drawStatus() {
+    const session = /** @type {Session} */ (this.session);
+    const { state, detail, store, received, lost, isOver } = session;
+    write(this.#parts.state, detail && state !== "live" ? `${WORDS[state]}: ${detail}` : WORDS[state]);
+    this.#parts.state.dataset.state = state;
+    write(this.#parts.counts, [counted(received, "event"), lost > 0 ? `${grouped(lost)} lost` : ""].filter(Boolean).join(" · "));
+    this.#parts.counts.classList.toggle("lossy", lost > 0);
+    write(this.#parts.ends, isOver ? "" : endsIn(session.about.expires_at));
+    write(this.#parts.left, store.left > 0 ? `${grouped(store.left)} older events have left this page` : "");
+    this.#parts.left.hidden = store.left === 0;
+    write(this.#parts.stop, state === "superseded" ? "Read here" : "Stop");
+    this.#parts.stop.hidden = isOver;
+    this.#drawWaiting();
+    this.#drawEmpty(session);
+  }
+
+  #drawWaiting() {
+    const list = /** @type {List} */ (this.#list);
+    const { waiting, isPaused, isFollowing } = list;
+    write(this.#parts.pause, isPaused ? "Go on" : "Pause");
+    this.#parts.pause.setAttribute("aria-pressed", String(isPaused));
+    this.#parts.waiting.hidden = isFollowing && !isPaused;
+    const rows = waiting === 0 ? "no new rows" : counted(waiting, "new row");
+    write(this.#parts.waiting, isPaused ? `Paused · ${rows} waiting · P goes on` : `Not following · ${rows} · End returns`);
+  }
+
+  #drawEmpty({ store, state, detail, about }) {
+    const box = this.#parts.empty;
+    const isEmpty = store.length === 0;
+    if (box.hidden === !isEmpty && box.dataset.state === state) return;
+    box.hidden = !isEmpty;
+    box.dataset.state = state;
+    if (!isEmpty) return;
+    const words = { live: "Watching. Nothing has matched yet.", refused: `The session cannot be read: ${visible(detail)}` }[state] ?? WORDS[state];
+    box.replaceChildren(element("p", { class: "words" }, words), ...(about.coverage ? [coverageList(about.coverage)] : []));
+  }
+}
+
+/** What is there already is not written again: nothing is laid out for it. */
+function write(part, text) {
+  if (part.textContent !== text) part.textContent = text;
+}
+
+function endsIn(expiresAt) {
+  if (!expiresAt) return "";
+  const seconds = Math.max(0, Math.round((Date.parse(expiresAt) - Date.now()) / 1000));
+  const [hours, minutes] = [Math.floor(seconds / 3600), Math.floor(seconds / 60) % 60];
+  const clock = `${String(minutes).padStart(hours > 0 ? 2 : 1, "0")}:${String(seconds % 60).padStart(2, "0")}`;
+  return `ends in ${hours > 0 ? `${hours}:${clock}` : clock}`;
+}
+
+function section(title, items, ...more) {
+  return element("section", { class: "suggestions" }, element("h3", {}, title), element("ul", {}, ...items), ...more);
+}

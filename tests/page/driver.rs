@@ -1,0 +1,77 @@
+//! `chromedriver` on a free port, and the browser it has started: both are gone when a test is, however that ends.
+
+use crate::support::PATIENCE;
+use serde_json::{Value, json};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::process::{Child, Command, Stdio};
+
+/// A running `chromedriver`.
+#[derive(Debug)]
+pub(crate) struct Driver {
+    child: Child,
+    pub(crate) port: u16,
+    /// The session whose browser is to be ended.
+    pub(crate) session: Option<String>,
+}
+
+impl Driver {
+    pub(crate) fn start() -> Self {
+        let mut child = Command::new("chromedriver")
+            .arg("--port=0")
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("chromedriver is installed: tests/run.sh does it");
+        let mut lines = BufReader::new(child.stdout.take().expect("its output is a pipe")).lines();
+        let told = lines.find_map(|line| port_in(&line.expect("its output is text")));
+        // It goes on to print, and must not wait for a reader.
+        std::thread::spawn(move || lines.for_each(drop));
+        Self { child, port: told.expect("it tells its port"), session: None }
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
+    }
+
+    /// Ends the browser: a driver that is killed would leave it behind.
+    fn quit(&self) -> std::io::Result<()> {
+        let Some(session) = &self.session else { return Ok(()) };
+        let mut stream = TcpStream::connect(("127.0.0.1", self.port))?;
+        stream.set_read_timeout(Some(PATIENCE))?;
+        write!(stream, "DELETE /session/{session} HTTP/1.1\r\nhost: 127.0.0.1\r\nconnection: close\r\n\r\n")?;
+        stream.read_to_end(&mut Vec::new()).map(drop)
+    }
+}
+
+/// `ChromeDriver was started successfully on port 45123.`
+fn port_in(line: &str) -> Option<u16> {
+    line.split_once("successfully on port ")?.1.trim_end_matches('.').parse().ok()
+}
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        let _ = self.quit();
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// What kind of browser is asked for.
+pub(crate) fn capabilities() -> serde_json::Map<String, Value> {
+    let arguments = [
+        "--headless=new",
+        // It may run as root, in containers with little shared memory and no graphics.
+        "--no-sandbox",
+        "--disable-dev-shm-usage",
+        "--disable-gpu",
+        "--force-color-profile=srgb",
+        "--window-size=1280,800",
+    ];
+    let capabilities = json!({
+        "goog:chromeOptions": { "args": arguments },
+        "goog:loggingPrefs": { "browser": "ALL" },
+    });
+    capabilities.as_object().expect("it is an object").clone()
+}

@@ -1,0 +1,137 @@
+//! A service with a door, and a browser in front of it.
+
+use crate::browser::{Browser, ENTER};
+use crate::support::{Output, info_printer, runtime};
+use std::net::{Ipv4Addr, SocketAddr};
+use tokio::runtime::Runtime;
+use tracing_subscriber::prelude::*;
+use tracing_tap::TapRouter;
+use tracing_tap::web::{Auth, Door};
+
+pub(crate) const TOKEN: &str = "S8uWXu0mEZzN1Fbs";
+
+/// Everything a scenario plays with.
+pub(crate) struct Stage {
+    pub(crate) browser: Browser,
+    pub(crate) router: TapRouter,
+    pub(crate) address: SocketAddr,
+    /// The service's connections; gone at once when it is killed.
+    served: Option<Runtime>,
+}
+
+/// Says which scenario it was where one fails.
+pub(crate) struct Name(&'static str);
+
+impl Drop for Name {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("the scenario that failed: {}", self.0);
+        }
+    }
+}
+
+/// Plays scenarios one after the other on a new stage, each from a page that has just been opened.
+macro_rules! play {
+    ($($scenario:path),* $(,)?) => {
+        $crate::support::runtime::run(async {
+            let mut stage = $crate::stage::Stage::set().await;
+            $(
+                let name = stage.scenario(stringify!($scenario)).await;
+                $scenario(&mut stage).await;
+                stage.end_of_scenario().await;
+                drop(name);
+            )*
+            stage.clear();
+        })
+    };
+}
+pub(crate) use play;
+
+impl Stage {
+    /// Installs the subscriber of the process, serves a door, and starts a browser.
+    pub(crate) async fn set() -> Self {
+        let router = TapRouter::builder().max_sessions_per_opener(64).build();
+        let log = Output::default();
+        tracing_subscriber::registry().with(info_printer(&log)).with(router.layer()).init();
+        let address = (Ipv4Addr::LOCALHOST, 0).into();
+        let mut stage = Self { browser: Browser::start().await, router, address, served: None };
+        stage.serve();
+        stage
+    }
+
+    pub(crate) fn door(&self) -> Door {
+        Door::new(self.router.clone(), Auth::token(TOKEN).expect("the token is long enough"))
+    }
+
+    /// Serves the door below `/tap`, at the address it had before if it was served before.
+    pub(crate) fn serve(&mut self) {
+        self.serve_application(axum::Router::new().nest("/tap", self.door().routes()));
+    }
+
+    pub(crate) fn serve_application(&mut self, application: axum::Router) {
+        let served = runtime::multi_thread();
+        let listener = std::net::TcpListener::bind(self.address).expect("the address is free");
+        listener.set_nonblocking(true).expect("a socket can be set so");
+        self.address = listener.local_addr().expect("a listener has an address");
+        served.spawn(async move {
+            let listener = tokio::net::TcpListener::from_std(listener).expect("it is a listener");
+            axum::serve(listener, application).await
+        });
+        self.served = Some(served);
+    }
+
+    /// Ends the service as if its process had been killed: nothing is said to anybody.
+    pub(crate) fn kill(&mut self) {
+        if let Some(served) = self.served.take() {
+            served.shutdown_background();
+        }
+    }
+
+    pub(crate) async fn scenario(&self, name: &'static str) -> Name {
+        self.browser.looks(1280, 800, false).await;
+        Name(name)
+    }
+
+    /// The page complained of nothing, and leaves nothing open.
+    pub(crate) async fn end_of_scenario(&self) {
+        assert_eq!(self.browser.complaints().await, Vec::<String>::new());
+        let _ = self.browser.value("localStorage.clear()").await;
+        self.browser.goto("about:blank").await;
+        self.wait_for_sessions(0).await;
+    }
+
+    pub(crate) fn clear(mut self) {
+        self.kill();
+    }
+
+    pub(crate) async fn wait_for_sessions(&self, count: usize) {
+        runtime::until("the sessions to be as many", || self.router.sessions().len() == count).await;
+    }
+
+    pub(crate) fn page(&self) -> String {
+        format!("http://{}/tap", self.address)
+    }
+
+    /// Opens the page, and goes in with the token.
+    pub(crate) async fn go_in(&self) {
+        self.browser.open(&self.page()).await;
+        self.bring_token().await;
+    }
+
+    pub(crate) async fn bring_token(&self) {
+        self.browser.wait("document.querySelector('#token').open").await;
+        self.browser.press(TOKEN).await;
+        self.browser.press(ENTER).await;
+        self.browser.wait("!document.querySelector('#token').open").await;
+        self.browser.wait("document.activeElement.matches('.predicate')").await;
+    }
+
+    /// Goes in and watches; the session is read when this returns.
+    pub(crate) async fn watch(&self, predicate: &str) {
+        self.go_in().await;
+        self.browser.press(predicate).await;
+        self.browser.press(ENTER).await;
+        self.wait_for_sessions(1).await;
+        self.browser.wait("document.querySelector('.view:not([hidden]) .state')?.dataset.state === 'live'").await;
+    }
+}
