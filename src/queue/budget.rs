@@ -125,7 +125,8 @@ impl Lease {
 
     /// [`release`](Self::release) for the reader, which producers need not see before they run out of room.
     pub(crate) fn release_by_reader(&self, bytes: u32) {
-        // Release pairs with the Acquire in `settle_released`: who subtracts the bytes comes after who reserved them.
+        // Release pairs with the Acquire in `settle_released`: who subtracts the bytes comes after who reserved them. No
+        // model fails otherwise, since `loom` has all changes of one word in the order in which it runs them.
         let released = self.released.fetch_add(bytes, Release) + bytes;
         if released >= RELEASE_BYTES.min(self.capacity_bytes / 8) {
             self.settle_released();

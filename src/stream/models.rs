@@ -40,14 +40,18 @@ fn event() -> Arc<CapturedEvent> {
     Arc::new(CapturedEvent::new(Origin::Callsite(metadata), Fields::named(metadata.fields()), Arc::new([])))
 }
 
+fn push(session: &OpenSession) {
+    let buffer = session.buffer_to_fill();
+    let (place, displaced) = buffer.make_place();
+    drop(displaced);
+    buffer.push(event(), 1, place);
+}
+
 /// What the layer does with an event that matched. Returns whether it was admitted.
 fn deliver(session: &OpenSession) -> bool {
     let is_admitted = session.admit(Sampled::In) == Admission::Admitted;
     if is_admitted {
-        let buffer = session.buffer_to_fill();
-        let (place, displaced) = buffer.make_place();
-        drop(displaced);
-        buffer.push(event(), 1, place);
+        push(session);
         wake_all(std::iter::once(&session.reader));
         if session.is_used_up() {
             session.end(EndReason::MaxEvents);
@@ -105,8 +109,9 @@ fn loom_who_sees_the_end_has_seen_what_its_closer_logged_before() {
         let session = session(everything());
         let mut stream = stream(&session);
         let closing = spawn(&session, |session| {
-            deliver(session);
-            session.end(EndReason::Closed)
+            // Alone: the fence that follows it otherwise would order it as well.
+            push(session);
+            session.mark_ended(EndReason::Closed)
         });
         let mut given = Given::default();
         while given.read(&mut stream) {}
