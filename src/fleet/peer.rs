@@ -28,6 +28,8 @@ pub(super) struct Peer {
     dropped: u64,
     /// The sums of earlier openings.
     past: Past,
+    /// Why it has refused the session, in one word, as long as it does.
+    refused_for: Option<String>,
     pub(super) asked: u64,
     pub(super) granted: u64,
 }
@@ -67,6 +69,7 @@ impl Peer {
             missing: 0,
             dropped: 0,
             past: Past::default(),
+            refused_for: None,
             asked: 0,
             granted: 0,
         }
@@ -92,7 +95,16 @@ impl Peer {
     pub(super) fn join(&mut self) -> Option<FleetItem> {
         let is_news = self.presence != Presence::Here;
         self.presence = Presence::Here;
+        self.refused_for = None;
         is_news.then(|| FleetItem::Joined { instance: Arc::clone(&self.instance) })
+    }
+
+    /// Notes that it takes no part. It tries again and again, and is told of when the reason is another.
+    pub(super) fn refuse(&mut self, reason: String, error: String) -> Option<FleetItem> {
+        self.presence = Presence::Refused;
+        let is_news = self.refused_for.as_deref() != Some(&reason);
+        self.refused_for = Some(reason.clone());
+        is_news.then(|| FleetItem::Refused { instance: Arc::clone(&self.instance), reason, error })
     }
 
     /// Notes that nothing was heard of it for long.
@@ -159,7 +171,7 @@ impl Peer {
             dropped: add_counts(self.past.dropped, self.dropped),
         };
         let fresh = Self::new(Arc::clone(&self.instance), self.number, opening);
-        *self = Self { past, ..fresh };
+        *self = Self { past, refused_for: self.refused_for.take(), ..fresh };
     }
 
     fn matched(&self) -> u64 {
@@ -282,6 +294,20 @@ mod tests {
         peer.granted = 10;
         peer.count(tally(7, 0));
         assert_eq!([peer.take_unused_grant(), peer.take_unused_grant()], [3, 0]);
+    }
+
+    #[test]
+    fn a_refusal_is_said_once_for_each_reason() {
+        let mut peer = peer();
+        let mut refuse = |opening, reason: &str| {
+            assert!(peer.note(&said(opening, 0)).is_ok_and(|items| items.is_empty()));
+            peer.refuse(reason.to_owned(), "no".to_owned()).is_some()
+        };
+        assert!(refuse(0, "max_sessions"));
+        assert!(!refuse(1, "max_sessions"));
+        assert!(refuse(2, "redacted_field"));
+        peer.join();
+        assert!(peer.refuse("redacted_field".to_owned(), "no".to_owned()).is_some());
     }
 
     #[test]

@@ -216,10 +216,7 @@ impl Watcher {
         let mut lines = None;
         match said.word {
             InstanceWord::Joined => {}
-            InstanceWord::Refused { reason, error } => {
-                peer.presence = Presence::Refused;
-                items.push(FleetItem::Refused { instance: Arc::clone(&peer.instance), reason, error });
-            }
+            InstanceWord::Refused { reason, error } => items.extend(peer.refuse(reason, error)),
             InstanceWord::Batch { before, count } => {
                 items.extend(peer.catch_up(before, 0));
                 peer.count(count);
