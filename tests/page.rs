@@ -20,6 +20,8 @@ mod fixture {
 }
 #[path = "page/line.rs"]
 mod line;
+#[path = "page/processor.rs"]
+mod processor;
 #[path = "page/stage.rs"]
 mod stage;
 #[path = "page/opening.rs"]
