@@ -190,6 +190,7 @@ impl Browser {
         self.tool("Emulation.setEmulatedMedia", features).await;
     }
 
+    #[cfg(feature = "cli")]
     pub(crate) async fn screenshot(&self) -> Vec<u8> {
         self.client.screenshot().await.expect("a browser can be looked at")
     }
