@@ -31,6 +31,10 @@ impl Driver {
         Self { child, port: told.expect("it tells its port"), session: None }
     }
 
+    pub(crate) fn process(&self) -> u32 {
+        self.child.id()
+    }
+
     pub(crate) fn url(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)
     }
