@@ -1,5 +1,6 @@
 //! The recursion guard: while this crate runs its users' code, what that code logs is not routed.
 
+use std::any::Any;
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -88,5 +89,13 @@ impl Drop for Entered {
 ///
 /// Returns nothing where it panicked. What it may leave half done is its own; nothing of this crate is.
 pub(crate) fn run_user_code<R>(f: impl FnOnce() -> R) -> Option<R> {
-    catch_unwind(AssertUnwindSafe(f)).ok()
+    catch_unwind(AssertUnwindSafe(f)).map_err(discard).ok()
+}
+
+/// Throws away what somebody panicked with. That is a value of theirs, whose drop may panic in turn; what it panics with
+/// is kept for ever, since its drop may too.
+fn discard(payload: Box<dyn Any + Send>) {
+    if let Err(again) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
+        std::mem::forget(again);
+    }
 }

@@ -52,9 +52,11 @@
 //! - `signal`: sessions that a signal opens and the next one closes, on Unix.
 //! - `prometheus`: the router's own health as a Prometheus scrape.
 //! - `web`: the HTTP door, with `prometheus`.
+//! - `nats`: one session over every instance of a service, on NATS.
 //! - `cli`: the `tracing-tap` binary.
 
 // In the order of dependence: each uses only those above it.
+mod sync;
 mod guard;
 mod hidden;
 mod level;
@@ -78,6 +80,8 @@ mod router;
 #[cfg(feature = "prometheus")]
 mod prometheus;
 mod switch;
+#[cfg(feature = "nats")]
+pub mod fleet;
 #[cfg(feature = "web")]
 pub mod web;
 

@@ -5,10 +5,11 @@ use crate::inbox::Inbox;
 use crate::session::EndReason;
 use crate::session::admission::Admission;
 use crate::session::open::OpenSession;
+use crate::session::published::Published;
 use crate::session::sample::Sampled;
 use crate::session::snapshot::Snapshot;
-use arc_swap::ArcSwap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use crate::sync::Numbers;
+use crate::sync::atomic::{AtomicU64, Ordering};
 
 /// Read by every producer, written when a session opens or closes.
 #[derive(Debug)]
@@ -16,19 +17,18 @@ pub(crate) struct Shared {
     /// Names the router within the process.
     pub(crate) router: u64,
     pub(crate) config: Config,
-    pub(crate) snapshot: ArcSwap<Snapshot>,
+    pub(crate) snapshot: Published<Snapshot>,
     pub(crate) inbox: Inbox,
     suppressed: AtomicU64,
 }
 
 impl Shared {
     pub(crate) fn new(config: Config) -> Self {
-        static LAST_ROUTER: AtomicU64 = AtomicU64::new(0);
+        static ROUTERS: Numbers = Numbers::new();
         Self {
-            // Relaxed: only its being new matters.
-            router: LAST_ROUTER.fetch_add(1, Ordering::Relaxed) + 1,
+            router: ROUTERS.next(),
             config,
-            snapshot: ArcSwap::default(),
+            snapshot: Published::default(),
             inbox: Inbox::default(),
             suppressed: AtomicU64::new(0),
         }

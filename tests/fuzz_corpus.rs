@@ -6,10 +6,16 @@
 mod callsites;
 #[path = "oracle/described.rs"]
 mod described;
+#[cfg(feature = "web")]
+#[path = "fuzz_corpus/door.rs"]
+mod door;
+#[allow(dead_code, reason = "the histories use more of it")]
 #[path = "oracle/evaluator.rs"]
 mod evaluator;
 #[path = "oracle/fuzzed.rs"]
 mod fuzzed;
+#[path = "fuzz_corpus/rendering.rs"]
+mod rendering;
 #[path = "fuzz_corpus/seeds.rs"]
 mod seeds;
 mod support;
@@ -21,14 +27,16 @@ use fuzzed::Case;
 use seeds::{encode, seeds};
 use std::path::PathBuf;
 
+/// No input takes more memory than this, with all that the process has besides.
+const MAX_KIBIBYTES: usize = 256 << 10;
+
 isolated! {
     fn every_file_of_the_corpus_agrees_with_the_oracle() {
-        for file in std::fs::read_dir(corpus()).expect("the corpus is committed") {
-            let file = file.expect("the corpus is readable").path();
-            let bytes = std::fs::read(&file).expect("the corpus is readable");
-            println!("{}", file.display());
-            fuzzed::check(&bytes);
-        }
+        replay("predicate_matches", 20, fuzzed::check);
+    }
+
+    fn every_item_of_the_corpus_reads_back_from_json_and_yaml_and_shows_nothing_hidden() {
+        replay("rendering", 18, rendering::check);
     }
 
     fn the_corpus_holds_what_its_cases_encode_to_and_they_are_decoded_as_they_were() {
@@ -44,15 +52,37 @@ isolated! {
     }
 }
 
+#[cfg(feature = "web")]
+isolated! {
+    fn every_request_of_the_corpus_is_answered_or_closed_and_leaves_no_session_open() {
+        replay("door", 16, door::check);
+    }
+}
+
 #[test]
 fn every_text_of_the_corpus_that_is_read_is_printed_as_what_reads_the_same() {
-    let files = std::fs::read_dir(corpora().join("predicate_text")).expect("the corpus is committed");
+    replay("predicate_text", 16, text::check);
+}
+
+/// Has each file of a corpus checked, for a bounded time and with bounded memory.
+#[track_caller]
+fn replay(target: &'static str, at_least: usize, check: fn(&[u8])) {
+    let files = std::fs::read_dir(corpora().join(target)).expect("the corpus is committed");
     let files: Vec<_> = files.map(|file| file.expect("the corpus is readable").path()).collect();
-    assert!(files.len() >= 12, "the corpus is complete");
+    assert!(files.len() >= at_least, "the corpus is complete");
     for file in files {
         println!("{}", file.display());
-        text::check(&std::fs::read(&file).expect("the corpus is readable"));
+        let bytes = std::fs::read(&file).expect("the corpus is readable");
+        support::bounded("what is checked", move || check(&bytes));
     }
+    assert!(peak_kibibytes().is_none_or(|peak| peak < MAX_KIBIBYTES), "{:?} KiB were in use", peak_kibibytes());
+}
+
+/// The most memory that this process ever had in use, where the system tells.
+fn peak_kibibytes() -> Option<usize> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    line.trim().strip_suffix(" kB")?.parse().ok()
 }
 
 fn corpus() -> PathBuf {

@@ -7,7 +7,7 @@ use std::process::Command;
 
 fn metadata() -> Value {
     // Not offline: on a fresh machine, what other platforms need has not been fetched for any build.
-    let arguments = ["metadata", "--format-version", "1", "--features", "log,cli", "--locked"];
+    let arguments = ["metadata", "--format-version", "1", "--features", "log,cli,nats", "--locked"];
     let output = Command::new(env!("CARGO")).args(arguments).output().expect("cargo can be run");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     serde_json::from_slice(&output.stdout).expect("cargo prints JSON")

@@ -1,6 +1,6 @@
 //! Random histories, held against a slow evaluator that keeps everything.
 //!
-//! `TRACING_TAP_ORACLE_CASES` sets how many histories each test tries, 250 unless told; `TRACING_TAP_ORACLE_SEED`
+//! `TRACING_TAP_ORACLE_CASES` sets how many histories each test tries, 120 unless told; `TRACING_TAP_ORACLE_SEED`
 //! has the tests that share one subscriber try other histories than they always do. 3,000 of each take some ten minutes;
 //! run them with nextest, since plain `cargo test` bounds the time of each test.
 
@@ -32,6 +32,7 @@ mod stage;
 mod strategy;
 mod support;
 
+use asked::Limit;
 use history::{History, Op, Prints, Setting, Stack, plan};
 use model::{Expected, Facts, Verdict, judge};
 use proptest::strategy::{Strategy, ValueTree};
@@ -46,7 +47,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use strategy::histories;
 use support::wait_until;
-use tracing::Level;
+use tracing::Dispatch;
+use tracing::dispatcher::WeakDispatch;
 
 isolated! {
     fn every_session_gets_what_the_oracle_says_and_the_other_layer_what_it_gets_without_the_router() {
@@ -70,15 +72,19 @@ isolated! {
 
 isolated! {
     fn one_global_subscriber_serves_history_after_history_in_front_of_the_other_layer() {
-        check_sequence(Stack::TapFirst, "one_global_subscriber_serves_history_after_history_in_front_of_the_other_layer");
+        check_sequence(Stack::TapFirst, Prints::AndEmits, "one_global_subscriber_serves_history_after_history_in_front_of_the_other_layer");
     }
 
     fn one_global_subscriber_serves_history_after_history_behind_the_other_layer() {
-        check_sequence(Stack::TapLast, "one_global_subscriber_serves_history_after_history_behind_the_other_layer");
+        check_sequence(Stack::TapLast, Prints::AndEmits, "one_global_subscriber_serves_history_after_history_behind_the_other_layer");
+    }
+
+    fn a_global_subscriber_and_a_scoped_one_serve_history_after_history_each_by_its_own_spans() {
+        check_sequence(Stack::TapLastOfReloaded, Prints::Silently, "a_global_subscriber_and_a_scoped_one_serve_history_after_history_each_by_its_own_spans");
     }
 
     fn one_global_subscriber_serves_history_after_history_beside_a_layer_that_wants_everything() {
-        check_sequence(Stack::Unfiltered, "one_global_subscriber_serves_history_after_history_beside_a_layer_that_wants_everything");
+        check_sequence(Stack::Unfiltered, Prints::AndEmits, "one_global_subscriber_serves_history_after_history_beside_a_layer_that_wants_everything");
     }
 }
 
@@ -86,16 +92,16 @@ isolated! {
 const REFERENCE: &str = "TRACING_TAP_ORACLE_REFERENCE";
 
 /// Performs many histories on one global subscriber, and the same in another process without the router.
-fn check_sequence(stack: Stack, test: &str) {
+fn check_sequence(stack: Stack, prints: Prints, test: &str) {
     let histories = reproducible_histories(stack, cases());
     if let Some(path) = std::env::var_os(REFERENCE) {
-        let references: Vec<_> = perform_globally(stack, &histories, false).map(Reference::of).collect();
+        let references: Vec<_> = perform_globally(stack, prints, &histories, false).map(Reference::of).collect();
         return std::fs::write(path, serde_json::to_vec(&references).unwrap()).unwrap();
     }
     let references = references(stack, test);
-    let outcomes = perform_globally(stack, &histories, true);
+    let outcomes = perform_globally(stack, prints, &histories, true);
     for (number, ((history, reference), outcome)) in histories.iter().zip(references).zip(outcomes).enumerate() {
-        let ops = plan(history, Prints::AndEmits);
+        let ops = plan(history, prints);
         let checked = catch_unwind(AssertUnwindSafe(|| {
             let verdict = judge(history, &ops, &outcome.facts);
             check_deliveries(&verdict, &outcome);
@@ -105,15 +111,27 @@ fn check_sequence(stack: Stack, test: &str) {
     }
 }
 
-fn perform_globally(stack: Stack, histories: &[History], with_router: bool) -> impl Iterator<Item = Outcome> {
+fn perform_globally(
+    stack: Stack,
+    prints: Prints,
+    histories: &[History],
+    with_router: bool,
+) -> impl Iterator<Item = Outcome> {
     let stage = Arc::new(Stage::new(shared_setting(stack), with_router).made_global());
-    histories.iter().map(move |history| stage.perform(&plan(history, Prints::AndEmits)))
+    histories.iter().map(move |history| stage.perform(&plan(history, prints)))
 }
 
 /// One router serves them all.
 fn shared_setting(stack: Stack) -> Setting {
-    let denied = (stack != Stack::TapFirst).then_some("app::db");
-    Setting { stack, span_level: Level::INFO, denied }
+    let is_first = stack == Stack::TapFirst;
+    let denied = (!is_first).then_some("app::db");
+    let redacted = is_first.then_some("tenant");
+    let layers: &[&[usize]] = match stack {
+        Stack::Unfiltered => &[&[0, 1]],
+        Stack::TapLastOfReloaded => &[&[0], &[1, 0]],
+        _ => &[&[0]],
+    };
+    Setting { denied, redacted, layers, ..Setting::plain(stack) }
 }
 
 /// What the other layer was told in another process, where there was no router.
@@ -168,7 +186,7 @@ fn listed(ops: &[Op]) -> String {
 
 /// How many histories each test tries.
 fn cases() -> u32 {
-    told("TRACING_TAP_ORACLE_CASES").unwrap_or(250)
+    told("TRACING_TAP_ORACLE_CASES").unwrap_or(120)
 }
 
 fn told(variable: &str) -> Option<u32> {
@@ -190,11 +208,12 @@ fn check(history: &History) {
 fn perform(history: &History, ops: &[Op], with_router: bool) -> Outcome {
     let stage = Arc::new(Stage::new(history.setting, with_router));
     let outcome = stage.perform(ops);
-    let dispatch = stage.dispatch.downgrade();
+    let dispatches: Vec<_> = stage.dispatches.iter().map(Dispatch::downgrade).collect();
     drop(stage);
     // A rebuild that goes on in the name of one subscriber while the next one is made may leave that one deaf:
     // `tracing` holds no lock where it has seen only one.
-    wait_until("the control thread to let go of the subscriber", || dispatch.upgrade().is_none());
+    let is_gone = |dispatch: &WeakDispatch| dispatch.upgrade().is_none();
+    wait_until("the control thread to let go of the subscriber", || dispatches.iter().all(is_gone));
     outcome
 }
 
@@ -203,24 +222,46 @@ fn check_deliveries(verdict: &Verdict, outcome: &Outcome) {
     for (session, (expected, given)) in verdict.expected.iter().zip(&outcome.given).enumerate() {
         let shown = shown(expected, given);
         assert_same(&format!("session {session}"), &shown, &given.delivered.iter().collect::<Vec<_>>());
-        let left_out = expected.owed.len() - shown.len();
-        assert_eq!(given.unsampled, left_out as u64, "session {session} counts what sampling leaves out");
+        let left_out = (expected.owed.len() - shown.len()) as u64;
+        let counted = if let Limit::Rate(_) = expected.limit { [0, left_out] } else { [left_out, 0] };
+        assert_eq!([given.unsampled, given.over_rate], counted, "session {session} counts what its limit leaves out");
     }
 }
 
-/// What a session is to deliver, given what it did: sampling takes any root it likes, but then all that is owed of it.
-/// Outside any span each event is taken or left by itself.
+/// What a session is to deliver, given what it did.
 fn shown<'a>(expected: &'a Expected, given: &Given) -> Vec<&'a String> {
+    match expected.limit {
+        Limit::None | Limit::Events(_) => expected.owed.iter().map(|owed| &owed.text).collect(),
+        Limit::OneIn(_) => sampled(expected, given),
+        Limit::Rate(per_second) => within_rate(per_second, expected, given),
+    }
+}
+
+/// Sampling takes any root it likes, but then all that is owed of it. Outside any span each event is taken or left by
+/// itself.
+fn sampled<'a>(expected: &'a Expected, given: &Given) -> Vec<&'a String> {
     let is_delivered = |text: &String| given.delivered.contains(text);
     let taken: BTreeSet<_> =
         expected.owed.iter().filter(|owed| is_delivered(&owed.text)).filter_map(|owed| owed.root).collect();
     let mut shown = Vec::new();
     for owed in &expected.owed {
         let is_taken = match owed.root {
-            _ if !expected.is_sampled => true,
             Some(root) => taken.contains(&root),
             None => given.delivered.get(shown.len()) == Some(&owed.text),
         };
+        shown.extend(is_taken.then_some(&owed.text));
+    }
+    shown
+}
+
+/// A second's tokens are there from the beginning; how many of the rest are taken only the clock knows, but no more
+/// than were earned.
+fn within_rate<'a>(per_second: u64, expected: &'a Expected, given: &Given) -> Vec<&'a String> {
+    let most = per_second + (per_second as f64 * given.open_for.as_secs_f64()) as u64;
+    assert!(given.delivered.len() as u64 <= most, "{} at {per_second} a second", given.delivered.len());
+    let mut shown = Vec::new();
+    for owed in &expected.owed {
+        let is_taken = (shown.len() as u64) < per_second || given.delivered.get(shown.len()) == Some(&owed.text);
         shown.extend(is_taken.then_some(&owed.text));
     }
     shown

@@ -9,6 +9,9 @@ use tokio::task::JoinSet;
 
 const READ_BYTES: usize = 64 << 10;
 
+/// The command line's binary, where it is built beside the bench.
+pub(crate) const TRACING_TAP: Option<&str> = option_env!("CARGO_BIN_EXE_tracing-tap");
+
 /// More than any bench offers: the rate is not what is measured.
 const RATE: u64 = 1_000_000_000;
 
@@ -19,6 +22,8 @@ pub(crate) enum Program {
     Curl,
     /// A process that reads from all sockets, and throws away what it reads.
     Sockets,
+    /// `tracing-tap watch`, one process for each reader, writing lines of JSON to a file. There with the feature `cli`.
+    TracingTap,
 }
 
 /// The form of the streams.
@@ -44,6 +49,7 @@ impl Clients {
         let clients = match program {
             Program::Curl => asks.iter().map(|ask| spawn(&mut curl(service, ask))).collect(),
             Program::Sockets => vec![spawn(&mut sockets(service, asks))],
+            Program::TracingTap => asks.iter().map(|ask| spawn(&mut tracing_tap(service, ask))).collect(),
         };
         let clients = Self(clients);
         // The door has them once producers see them, which is a little after the router has.
@@ -89,6 +95,19 @@ fn curl(service: &Service, ask: &Ask) -> Command {
     let mut command = Command::new("curl");
     command.args(["--silent", "--show-error", "--fail", "--no-buffer", "--noproxy", "*", "--output", "/dev/null"]);
     command.arg(format!("http://{}{ask}", service.address));
+    command
+}
+
+fn tracing_tap(service: &Service, Ask { user, events, .. }: &Ask) -> Command {
+    let binary = TRACING_TAP.expect("the row is left out where there is no binary");
+    let file = std::env::temp_dir().join(format!("tracing-tap-bench-{}-{user}.json", std::process::id()));
+    let out = std::fs::File::create(&file).expect("a file can be made");
+    // It is written to, and gone when the reader is.
+    std::fs::remove_file(file).expect("the file is there");
+    let mut command = Command::new(binary);
+    command.args(["watch", &format!("http://{}", service.address), &format!("user = {user}"), "--quiet"]);
+    command.args(["--format", "json", "--rate", &RATE.to_string(), "--max", &events.to_string()]);
+    command.stdout(out);
     command
 }
 

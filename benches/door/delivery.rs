@@ -1,6 +1,6 @@
 //! What arrives: at a pace, and the fastest pace at which nothing is lost.
 
-use crate::clients::{Form, Program};
+use crate::clients::{self, Form, Program};
 use crate::service::Service;
 use crate::table::median;
 use crate::trial::{Audience, Outcome, Readers};
@@ -37,6 +37,8 @@ struct Row {
 enum How {
     /// At the pace of the goal.
     Paced,
+    /// At twice that, which is the goal of the command line.
+    PacedTwice,
     /// At the fastest pace that is found.
     Fastest,
 }
@@ -47,8 +49,8 @@ const fn row(name: &'static str, count: usize, program: Program, form: Form, aud
 
 use Audience::{All, One};
 use Form::{Events, Lines};
-use How::{Fastest, Paced};
-use Program::{Curl, Sockets};
+use How::{Fastest, Paced, PacedTwice};
+use Program::{Curl, Sockets, TracingTap};
 
 const ROWS: &[Row] = &[
     row("paced: 1 curl, lines", 1, Curl, Lines, One, Paced),
@@ -57,6 +59,8 @@ const ROWS: &[Row] = &[
     row("paced: 50 curls of the same user", 50, Curl, Lines, All, Paced),
     row("paced: 50 sockets of a user each", 50, Sockets, Lines, One, Paced),
     row("paced: 50 sockets of the same user", 50, Sockets, Lines, All, Paced),
+    row("paced twice: 1 tracing-tap into a file", 1, TracingTap, Events, One, PacedTwice),
+    row("fastest: 1 tracing-tap into a file", 1, TracingTap, Events, One, Fastest),
     row("fastest: 1 curl, lines", 1, Curl, Lines, One, Fastest),
     row("fastest: 1 curl, server-sent events", 1, Curl, Events, One, Fastest),
     row("fastest: 50 curls of a user each", 50, Curl, Lines, One, Fastest),
@@ -66,7 +70,8 @@ const ROWS: &[Row] = &[
 
 /// Prints the rows whose name contains `part`; whether there are any.
 pub(crate) fn print(part: &str) -> bool {
-    let rows: Vec<_> = ROWS.iter().filter(|row| row.name.contains(part)).collect();
+    let can_run = |row: &&Row| row.readers.program != TracingTap || clients::TRACING_TAP.is_some();
+    let rows: Vec<_> = ROWS.iter().filter(|row| row.name.contains(part)).filter(can_run).collect();
     if rows.is_empty() {
         return false;
     }
@@ -104,6 +109,7 @@ pub(crate) fn measure(name: &str) {
     let service = Service::start();
     let outcome = match how {
         Paced => readers.read(&service, GOAL, FOR),
+        PacedTwice => readers.read(&service, 2.0 * GOAL, FOR),
         Fastest => fastest(readers, &service),
     };
     println!("{}", outcome.numbers().map(|number| number.to_string()).join(" "));

@@ -1,6 +1,7 @@
 //! What the HTTP door delivers, to one reader and to fifty, and what its slow readers cost a producer.
 //!
-//! `cargo bench --features web --bench door [-- PART OF A NAME]`; needs `curl`. Each measurement is a process of its own,
+//! `cargo bench --features web --bench door [-- PART OF A NAME]`; needs `curl`. With the feature `cli` also what the command
+//! line reads, and how long it takes to start. Each measurement is a process of its own,
 //! and its readers are others. PERFORMANCE.md tells the method.
 
 mod clients;
@@ -12,6 +13,7 @@ mod processor;
 mod producer;
 mod service;
 mod slow;
+mod start;
 #[path = "../paths/table.rs"]
 mod table;
 mod trial;
@@ -36,7 +38,7 @@ fn main() {
 
 /// Prints the rows whose name contains this.
 fn print(part: &str) {
-    let delivers = delivery::print(part);
+    let delivers = delivery::print(part) | start::print(part);
     let has_costs = slow::SLOW_READERS.iter().any(|path| path.name.contains(part));
     if has_costs || !delivers {
         table::print(COSTS, part, ROUNDS);

@@ -19,8 +19,8 @@ pub(crate) enum DoorAudit {
         detail: String,
         suppressed: u64,
     },
-    /// A session's reader was sent away.
-    ReaderClosed { opener: String, session: u64, reason: &'static str },
+    /// A session's reader was sent away; a session of the fleet has no number.
+    ReaderClosed { opener: String, session: Option<u64>, reason: &'static str },
 }
 
 impl DoorAudit {

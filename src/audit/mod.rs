@@ -15,16 +15,26 @@
 //! | `request refused` | `opener` and `peer`, where known; `method`, `path`, `status`, `reason`: the last word of the problem's type; `error`, `suppressed` |
 //! | `reader closed` | `opener`, `session`, `reason`: `stalled` |
 //!
+//! An instance of a fleet (feature `nats`) tells of messages it does not heed:
+//!
+//! | message | fields |
+//! |---|---|
+//! | `message ignored` | `subject`; `reason`: `forged`, `stale`, `replayed`, `malformed`, `too_large` or `version`; `suppressed` |
+//!
 //! The fields of the session: `opener`, `session` (its number; a refused one has none), `name`, `predicate`, `scope`,
 //! and its limits `capacity`, `capacity_bytes`, `overflow`, `expires_in_ms`, `max_events`, `max_rate`, `sample`,
 //! and `follow`, which widens it, in its text form. What was not given is absent.
 
 #[cfg(feature = "web")]
 mod door;
+#[cfg(feature = "nats")]
+mod fleet;
 mod refusals;
 
 #[cfg(feature = "web")]
 pub(crate) use door::DoorAudit;
+#[cfg(feature = "nats")]
+pub(crate) use fleet::FleetAudit;
 pub(crate) use refusals::RefusalLimit;
 
 use crate::config::AUDIT_TARGET;
@@ -45,20 +55,24 @@ pub(crate) enum Audit {
     Session(SessionAudit),
     #[cfg(feature = "web")]
     Door(DoorAudit),
+    #[cfg(feature = "nats")]
+    Fleet(FleetAudit),
 }
 
 /// Something that happened to a session. It holds what its session was opened with, and never the session.
 #[derive(Debug)]
 pub(crate) struct SessionAudit {
+    /// Nothing where it was refused.
+    id: Option<u64>,
     session: Arc<Session>,
     happened: Happened,
 }
 
 #[derive(Debug)]
 enum Happened {
-    Opened { id: u64 },
+    Opened,
     Refused { reason: &'static str, error: String, suppressed: u64 },
-    Ended { id: u64, end: End, stats: SessionStats },
+    Ended { end: End, stats: SessionStats },
 }
 
 /// That a session has ended.
@@ -71,19 +85,21 @@ pub(crate) struct End {
 
 impl Audit {
     pub(crate) fn opened(session: &OpenSession) -> Self {
-        let happened = Happened::Opened { id: session.id.0 };
-        Self::Session(SessionAudit { session: Arc::clone(&session.limits), happened })
+        Self::of(session, Happened::Opened)
     }
 
     /// `suppressed` refusals before this one were not told.
     pub(crate) fn refused(session: Arc<Session>, reason: &'static str, error: String, suppressed: u64) -> Self {
-        Self::Session(SessionAudit { session, happened: Happened::Refused { reason, error, suppressed } })
+        Self::Session(SessionAudit { id: None, session, happened: Happened::Refused { reason, error, suppressed } })
     }
 
     /// With the numbers as they are now.
     pub(crate) fn ended(session: &OpenSession, end: End) -> Self {
-        let happened = Happened::Ended { id: session.id.0, end, stats: session.stats() };
-        Self::Session(SessionAudit { session: Arc::clone(&session.limits), happened })
+        Self::of(session, Happened::Ended { end, stats: session.stats() })
+    }
+
+    fn of(session: &OpenSession, happened: Happened) -> Self {
+        Self::Session(SessionAudit { id: Some(session.id.0), session: Arc::clone(&session.limits), happened })
     }
 
     /// Tells it to this thread's subscriber. Other layers handle it, so no lock may be held; a panic of theirs is
@@ -97,88 +113,55 @@ impl Audit {
             Self::Session(audit) => audit.log(),
             #[cfg(feature = "web")]
             Self::Door(audit) => audit.log(),
+            #[cfg(feature = "nats")]
+            Self::Fleet(audit) => audit.log(),
         }
     }
 }
 
-impl SessionAudit {
-    fn log(&self) {
-        match &self.happened {
-            Happened::Opened { id } => self.log_opened(*id),
-            Happened::Refused { reason, error, suppressed } => self.log_refused(reason, error, *suppressed),
-            Happened::Ended { id, end, stats } => self.log_ended(*id, end, stats),
-        }
-    }
+/// An event with the fields of the session, and those of what happened to it behind them.
+macro_rules! tell {
+    ($audit:expr, $message:literal $(, $field:ident = $value:expr)*) => {
+        tracing::info!(
+            target: AUDIT_TARGET,
+            opener = $audit.opener(),
+            session = $audit.id,
+            name = $audit.name(),
+            predicate = $audit.predicate(),
+            scope = $audit.scope(),
+            capacity = $audit.session.capacity.get(),
+            capacity_bytes = $audit.session.capacity_bytes,
+            overflow = $audit.overflow(),
+            expires_in_ms = $audit.session.expires_in.map(milliseconds),
+            max_events = $audit.session.max_events,
+            max_rate = $audit.session.max_rate,
+            sample = $audit.sample(),
+            follow = $audit.follow(),
+            $($field = $value,)*
+            $message
+        )
+    };
 }
 
 /// The arguments of an event are evaluated only where some layer wants it.
 impl SessionAudit {
-    fn log_opened(&self, id: u64) {
-        tracing::info!(
-            target: AUDIT_TARGET,
-            opener = self.opener(),
-            session = id,
-            name = self.name(),
-            predicate = self.predicate(),
-            scope = self.scope(),
-            capacity = self.session.capacity.get(),
-            capacity_bytes = self.session.capacity_bytes,
-            overflow = self.overflow(),
-            expires_in_ms = self.session.expires_in.map(milliseconds),
-            max_events = self.session.max_events,
-            max_rate = self.session.max_rate,
-            sample = self.sample(),
-            follow = self.follow(),
-            "session opened"
-        );
-    }
-
-    fn log_refused(&self, reason: &str, error: &str, suppressed: u64) {
-        tracing::info!(
-            target: AUDIT_TARGET,
-            opener = self.opener(),
-            name = self.name(),
-            predicate = self.predicate(),
-            scope = self.scope(),
-            capacity = self.session.capacity.get(),
-            capacity_bytes = self.session.capacity_bytes,
-            overflow = self.overflow(),
-            expires_in_ms = self.session.expires_in.map(milliseconds),
-            max_events = self.session.max_events,
-            max_rate = self.session.max_rate,
-            sample = self.sample(),
-            follow = self.follow(),
-            reason,
-            error,
-            suppressed,
-            "session refused"
-        );
-    }
-
-    fn log_ended(&self, id: u64, end: &End, stats: &SessionStats) {
-        tracing::info!(
-            target: AUDIT_TARGET,
-            opener = self.opener(),
-            session = id,
-            name = self.name(),
-            predicate = self.predicate(),
-            scope = self.scope(),
-            capacity = self.session.capacity.get(),
-            capacity_bytes = self.session.capacity_bytes,
-            overflow = self.overflow(),
-            expires_in_ms = self.session.expires_in.map(milliseconds),
-            max_events = self.session.max_events,
-            max_rate = self.session.max_rate,
-            sample = self.sample(),
-            follow = self.follow(),
-            reason = end.reason.word(),
-            duration_ms = milliseconds(end.lasted),
-            matched = stats.matched,
-            delivered = stats.delivered,
-            lost = stats.lost,
-            buffered = stats.buffered,
-            "session ended"
-        );
+    fn log(&self) {
+        match &self.happened {
+            Happened::Opened => tell!(self, "session opened"),
+            Happened::Refused { reason, error, suppressed } => {
+                tell!(self, "session refused", reason = reason, error = error, suppressed = suppressed);
+            }
+            Happened::Ended { end, stats } => tell!(
+                self,
+                "session ended",
+                reason = end.reason.word(),
+                duration_ms = milliseconds(end.lasted),
+                matched = stats.matched,
+                delivered = stats.delivered,
+                lost = stats.lost,
+                buffered = stats.buffered
+            ),
+        }
     }
 
     fn overflow(&self) -> &'static str {

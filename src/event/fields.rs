@@ -1,8 +1,8 @@
 //! Named values of an event or span.
 
 use super::{Name, plain_name};
+use crate::sync::OnceBox;
 use crate::value::{Entries, Entry, PackedBytes, Value, ValueRef};
-use once_cell::race::OnceBox;
 use smallvec::SmallVec;
 use std::fmt;
 use tracing_core::field::{Field, FieldSet};

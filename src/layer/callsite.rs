@@ -1,10 +1,10 @@
 //! What one layer instance knows about each callsite, as one atomic word, and the table that finds it.
 
 use super::thread::{self, Asker};
+use crate::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use dashmap::DashMap;
 use rustc_hash::FxBuildHasher;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use tracing_core::Metadata;
 
 /// The address of a callsite: its identity. (`log` builds metadata on the stack, so metadata has none.)
@@ -81,8 +81,9 @@ impl Callsites {
             Asker::Others => true,
         };
         if changed_by_others {
-            // Release pairs with the Acquire in `word`: whoever rebuilds has changed its filter before.
-            word.fetch_and(!Word::LEARNED, Ordering::AcqRel);
+            // Release pairs with the Acquire in `learn`: whoever rebuilds has changed its filter before. Fails otherwise:
+            // `loom_an_answer_from_before_a_filter_changed_is_not_kept`.
+            word.fetch_and(!Word::LEARNED, Ordering::Release);
         }
         changed_by_others
     }
@@ -166,13 +167,15 @@ impl Callsites {
             if word.load(Ordering::Relaxed) & (Word::UNWANTED | Word::WANTED) != 0 {
                 continue;
             }
-            // AcqRel: the mark is set before the others are asked, and a forgetting that is seen here
-            // (see `register`) is answered by asking filters that have changed already.
-            word.fetch_or(Word::ASKING, Ordering::AcqRel);
+            // Acquire: the others are asked after the mark is set, and a forgetting that is seen here (see `register`)
+            // is answered by asking filters that have changed already. Fails otherwise:
+            // `loom_an_answer_from_before_a_filter_changed_is_not_kept`.
+            word.fetch_or(Word::ASKING, Ordering::Acquire);
             let Some(wanted) = ask(metadata) else { continue };
             let answer = if wanted { Word::WANTED } else { Word::UNWANTED };
-            // The mark may be gone, because somebody forgot; then the answer may be stale and is dropped.
-            let _ = word.fetch_update(Ordering::AcqRel, Ordering::Acquire, |now| {
+            // The mark may be gone, because somebody forgot; then the answer may be stale and is dropped. Relaxed: mark and
+            // answer are in one word, and whoever reads the answer reads nothing by it.
+            let _ = word.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |now| {
                 (now & Word::ASKING != 0).then_some(now & !Word::ASKING | answer)
             });
         }
@@ -197,7 +200,8 @@ struct Slot {
     word: AtomicU64,
 }
 
-const FIRST_LEVEL_SLOTS: usize = 2048;
+/// Under `loom` as few as there can be: it makes them anew for each history.
+const FIRST_LEVEL_SLOTS: usize = if cfg!(loom) { 4 } else { 2048 };
 const MORE_LEVELS: usize = 10;
 const WINDOW: usize = 4;
 
@@ -273,3 +277,7 @@ fn start_of_window(level_slots: usize, key: CallsiteKey) -> usize {
     let hash = (key as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15);
     (hash >> 32) as usize & (level_slots - 1)
 }
+
+#[cfg(test)]
+#[cfg(loom)]
+mod models;

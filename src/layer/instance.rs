@@ -5,18 +5,18 @@ use super::capture;
 use super::facts::Facts;
 use super::span::{Ancestry, Span};
 use super::table::Spans;
-use super::thread::{self, Asker};
+use super::thread::{self, Asker, ThreadState};
 use super::tree::{NO_TREE, Trees};
 use crate::event::Fields;
 use crate::guard::Guard;
 use crate::level::verbosity_of;
 use crate::session::open::OpenSession;
+use crate::session::published::Epoch;
 use crate::session::sample::RootSerial;
 use crate::session::snapshot::Snapshot;
 use crate::shared::Shared;
+use crate::sync::atomic::{AtomicU64, Ordering};
 use crate::value::Value;
-use crossbeam_utils::CachePadded;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 use tracing_core::dispatcher::WeakDispatch;
@@ -29,7 +29,7 @@ use tracing_subscriber::registry::{LookupSpan, SpanRef};
 pub(crate) struct Instance {
     pub(crate) shared: Arc<Shared>,
     /// Changes whenever a cached decision may have become wrong, and names this instance; 0: no session open.
-    pub(super) epoch: CachePadded<AtomicU64>,
+    pub(crate) epoch: Epoch,
     pub(super) callsites: Callsites,
     pub(super) spans: Spans,
     pub(super) trees: Trees,
@@ -45,7 +45,7 @@ impl Instance {
     pub(crate) fn new(shared: Arc<Shared>) -> Self {
         Self {
             shared,
-            epoch: CachePadded::default(),
+            epoch: Epoch::default(),
             callsites: Callsites::default(),
             spans: Spans::default(),
             trees: Trees::default(),
@@ -58,13 +58,7 @@ impl Instance {
     /// The current epoch; 0: no session open.
     #[inline]
     pub(crate) fn epoch(&self) -> u64 {
-        // Acquire pairs with the Release in `set_epoch`: who sees an epoch sees the snapshot behind it.
-        self.epoch.load(Ordering::Acquire)
-    }
-
-    /// Moves the epoch, after the snapshot was swapped.
-    pub(crate) fn set_epoch(&self, epoch: u64) {
-        self.epoch.store(epoch, Ordering::Release);
+        self.epoch.current()
     }
 
     /// The subscriber this layer is in, while it lives and if it has told us.
@@ -75,6 +69,13 @@ impl Instance {
     /// Whether this layer is in that subscriber, as far as that can be found out.
     pub(crate) fn is_in(&self, dispatch: &Dispatch) -> bool {
         dispatch.downcast_ref::<Self>().is_some_and(|found| std::ptr::eq(found, self))
+    }
+
+    /// Whether both are the same subscriber, of those with a layer of any router in them. A subscriber is asked for the
+    /// first such layer: it is in no other.
+    pub(crate) fn is_same(one: &Dispatch, other: &Dispatch) -> bool {
+        let first_of = |dispatch: &Dispatch| dispatch.downcast_ref::<Self>().map(std::ptr::from_ref);
+        first_of(one).is_some_and(|first| first_of(other) == Some(first))
     }
 
     /// Learns which subscriber this layer is in where it was not told, as behind an `Option` or in a `Vec`.
@@ -207,9 +208,8 @@ impl Instance {
     /// Marks the thread's decision stale: the current span changes.
     #[inline]
     pub(super) fn on_current_span_change(&self) {
-        // Relaxed: a decision this thread has cached was made under an epoch this thread has read.
-        if self.epoch.load(Ordering::Relaxed) != 0 {
-            thread::with(|state| state.decided_in.set(0));
+        if !self.epoch.has_decided_nothing() {
+            thread::with(ThreadState::forget_decision);
         }
     }
 

@@ -13,24 +13,32 @@ use super::thread;
 use crate::guard::AskingAgain;
 use tracing_core::{Event, Metadata};
 
+/// How many more events of a thread are asked for again once one was that came after the last session: as many as an
+/// event may log while its arguments are evaluated and still be mended. No callsite has so low an address.
+const ASKED_AGAIN_AT_REST: usize = 8;
+
 impl Instance {
     /// The layer's `event_enabled`: true, unless the repair finds that the event must not happen.
     #[inline]
     pub(super) fn event_enabled(&self, event: &Event<'_>) -> bool {
         let key = key_of(event.metadata());
         if self.epoch() == 0 {
-            return thread::with(|state| state.asked.get() != key) || self.ask_again_at_rest(event);
+            return thread::with(|state| state.asked.get() == 0) || self.ask_again_at_rest(event);
         }
         let undisturbed = AskingAgain::is_held() || thread::with(|state| state.asked.replace(0) == key);
         undisturbed || self.ask_again(event)
     }
 
-    /// The event was asked for while a session was open that has gone since. What its arguments have asked for
-    /// meanwhile nobody noted.
+    /// This thread was last asked while a session was open that has gone since: for this event, for one whose arguments
+    /// have logged it, or for something long past. What was asked for meanwhile nobody noted, so this one and the next
+    /// few are asked for again.
     #[cold]
     fn ask_again_at_rest(&self, event: &Event<'_>) -> bool {
-        thread::with(|state| state.asked.set(0));
-        AskingAgain::is_held() || self.ask_again(event)
+        if AskingAgain::is_held() {
+            return true;
+        }
+        thread::with(|state| state.asked.set(state.asked.get().min(ASKED_AGAIN_AT_REST + 1) - 1));
+        self.ask_again(event)
     }
 
     #[cold]

@@ -9,10 +9,11 @@ use crate::predicate::plain_name;
 use crate::session::open::OpenSession;
 use crate::session::sample::RootSerial;
 use crate::session::scope::{Scope, Sessions};
+use crate::sync::atomic::{AtomicU64, Ordering};
+use crate::sync::{Mutex, MutexGuard};
 use crate::value::Value;
 use std::borrow::Cow;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::sync::{Arc, OnceLock, PoisonError, Weak};
 use std::time::Instant;
 use tracing_core::Metadata;
 

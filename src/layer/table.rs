@@ -6,12 +6,12 @@
 
 use super::span::Span;
 use crate::event::Fields;
+use crate::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use crate::sync::{Mutex, MutexGuard, OnceBox};
 use dashmap::DashMap;
-use once_cell::race::OnceBox;
 use rustc_hash::FxBuildHasher;
 use std::fmt;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 use tracing_core::{Metadata, span};
 
 /// The spans a layer instance knows, by their id. An entry is removed when its span closes, before its id recurs.
@@ -300,13 +300,13 @@ impl Entry {
 
 impl Default for Shards {
     fn default() -> Self {
-        Self([const { OnceBox::new() }; SHARDS])
+        Self(std::array::from_fn(|_| OnceBox::new()))
     }
 }
 
 impl Default for Shard {
     fn default() -> Self {
-        Self([const { OnceBox::new() }; CHUNKS])
+        Self(std::array::from_fn(|_| OnceBox::new()))
     }
 }
 

@@ -1,5 +1,6 @@
 //! What the layer keeps per thread: plain cells, so that they outlive every destructor of the thread.
 
+use super::tree::Trees;
 use crate::session::scope::Scope;
 use std::cell::Cell;
 use std::sync::Arc;
@@ -13,8 +14,8 @@ thread_local! {
 /// Nothing in here has a destructor: `tracing` may be used from the destructor of any other thread-local.
 pub(crate) struct ThreadState {
     /// The epoch in which the decision was made, which also names the layer instance; 0: it is stale.
-    pub(super) decided_in: Cell<u64>,
-    pub(super) decision: Cell<Decision>,
+    decided_in: Cell<u64>,
+    decision: Cell<Decision>,
     /// The callsite `enabled` was asked for last and whose event has not arrived yet; 0: none.
     pub(super) asked: Cell<usize>,
     /// The span that closed here last. Other layers may still speak of it, but its id is free to recur.
@@ -61,6 +62,25 @@ impl ThreadState {
             asker: Cell::new(Asker::Others),
         }
     }
+
+    /// What was decided under this epoch, where nothing has been recorded since that may have changed it.
+    #[inline]
+    pub(super) fn decided_in(&self, epoch: u64, trees: &Trees) -> Option<Decision> {
+        let decision = self.decision.get();
+        (self.decided_in.get() == epoch && trees.deciding(decision.tree) == decision.records).then_some(decision)
+    }
+
+    #[inline]
+    pub(super) fn keep_decision(&self, epoch: u64, decision: Decision) {
+        self.decided_in.set(epoch);
+        self.decision.set(decision);
+    }
+
+    /// Marks the decision stale.
+    #[inline]
+    pub(super) fn forget_decision(&self) {
+        self.decided_in.set(0);
+    }
 }
 
 impl Decision {
@@ -96,3 +116,7 @@ pub(crate) fn asking<R>(asker: Asker, f: impl FnOnce() -> R) -> R {
     let _reset = Reset(with(|state| state.asker.replace(asker)));
     f()
 }
+
+#[cfg(test)]
+#[cfg(loom)]
+mod models;

@@ -3,13 +3,14 @@
 //! A record changes what the recorded span and all its descendants say, on every thread. Telling every thread
 //! through the epoch would empty all caches each time; a counter per tree empties only those it concerns.
 
+use crate::sync::atomic::{AtomicU64, Ordering};
 use crossbeam_utils::CachePadded;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 /// The tree of events outside any span: nothing is ever recorded on it.
 pub(crate) const NO_TREE: usize = 0;
 
-const TREES: usize = 128;
+/// Under `loom` as few as there can be: it makes them anew for each history.
+const TREES: usize = if cfg!(loom) { 2 } else { 128 };
 
 #[derive(Debug)]
 pub(crate) struct Trees {
@@ -53,3 +54,7 @@ impl Trees {
         self.deciding[tree].fetch_add(1, Ordering::Release);
     }
 }
+
+#[cfg(test)]
+#[cfg(loom)]
+mod models;

@@ -12,8 +12,8 @@ use crate::guard::{self, AskingAgain, Guard};
 use crate::level::verbosity_of;
 use crate::session::scope::{Chain, Scope, Stamp};
 use crate::session::snapshot::Snapshot;
+use crate::sync::atomic::{AtomicU64, Ordering};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use tracing_core::{Metadata, Subscriber};
 use tracing_subscriber::layer::Context;
 use tracing_subscriber::registry::LookupSpan;
@@ -46,10 +46,7 @@ impl Instance {
         let word = self.callsites.word(key)?.load(Ordering::Acquire);
         let verbosity = verbosity_of(*metadata.level());
         thread::with(|state| {
-            let decision = state.decision.get();
-            if state.decided_in.get() != epoch || self.trees.deciding(decision.tree) != decision.records {
-                return None;
-            }
+            let decision = state.decided_in(epoch, &self.trees)?;
             if word == decision.vetoable && verbosity > decision.verbosity {
                 state.asked.set(0);
                 return Some(false);
@@ -104,15 +101,11 @@ impl Instance {
     where
         S: Subscriber + for<'lookup> LookupSpan<'lookup>,
     {
-        let (decided_in, decision) = thread::with(|state| (state.decided_in.get(), state.decision.get()));
-        if decided_in == epoch && self.trees.deciding(decision.tree) == decision.records {
+        if let Some(decision) = thread::with(|state| state.decided_in(epoch, &self.trees)) {
             return decision;
         }
         let decision = self.remembered(epoch, context).unwrap_or_else(|| self.decide(epoch, context));
-        thread::with(|state| {
-            state.decided_in.set(epoch);
-            state.decision.set(decision);
-        });
+        thread::with(|state| state.keep_decision(epoch, decision));
         decision
     }
 

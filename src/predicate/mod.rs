@@ -13,6 +13,7 @@ mod relaxed;
 pub mod syntax {}
 mod test;
 #[cfg(test)]
+#[cfg(not(loom))]
 mod tests;
 mod text;
 
@@ -217,6 +218,14 @@ impl Predicate {
         Self(self.0.and(other.0))
     }
 
+    /// Both are true, where there is an outer one.
+    pub(crate) fn within(self, outer: Option<Self>) -> Self {
+        match outer {
+            Some(outer) => outer.and(self),
+            None => self,
+        }
+    }
+
     /// At least one is true.
     pub fn or(self, other: Self) -> Self {
         Self(self.0.or(other.0))
@@ -239,8 +248,16 @@ impl Predicate {
         })
     }
 
-    /// The names of all fields that are tested.
-    pub(crate) fn field_names(&self) -> impl Iterator<Item = &str> {
+    /// The names of all fields that are tested, in the order they were written, each as often as it was.
+    ///
+    /// ```
+    /// use tracing_tap::Predicate;
+    ///
+    /// let predicate: Predicate = "user = 42 and (status >= 500 or @level = error)".parse()?;
+    /// assert_eq!(predicate.field_names().collect::<Vec<_>>(), ["user", "status"]);
+    /// # Ok::<_, tracing_tap::PredicateError>(())
+    /// ```
+    pub fn field_names(&self) -> impl Iterator<Item = &str> {
         self.tests().filter_map(Test::field).flat_map(|test| test.keys().iter().map(|key| &**key))
     }
 

@@ -18,13 +18,13 @@
 //!   cannot announce them late or twice.
 
 use super::budget::{Budget, Lease};
-use crossbeam_queue::ArrayQueue;
+use crate::sync::ArrayQueue;
+use crate::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+use crate::sync::atomic::{AtomicBool, AtomicU64};
 use crossbeam_utils::CachePadded;
 use smallvec::SmallVec;
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
-use std::sync::atomic::{AtomicBool, AtomicU64};
 
 /// What a full ring gives up. Either way the loss is counted and announced.
 ///
@@ -199,18 +199,19 @@ impl<T> Ring<T> {
         };
         self.lease.release_by_reader(entry.bytes);
         // After the pop, and relaxed: the queue's head moves by SeqCst compare-and-swaps alone, so the one that took our
-        // item synchronizes with all that took older ones, and their counting came before. Fails otherwise:
-        // `dropping_the_oldest_is_exact_with_many_producers`.
+        // item synchronizes with all that took older ones, and their counting came before. Fails with a queue that does
+        // not order pops: `loom_what_another_thread_displaced_is_told_before_the_next_item`.
         let lost = entry.refused_before + self.losses.displaced.load(Relaxed);
         Popped::Item { item: entry.item, lost: self.announce(lost) }
     }
 
     /// Items lost so far. Never decreases, and is never a number that the count did not pass through.
     pub(crate) fn lost(&self) -> u64 {
-        // Acquire pairs with the Release in `displace_oldest` and `refuse`: whoever knows of a loss and then looks into
-        // the queue finds what was pushed before that loss. The sum of two reads is a count that was true in between,
-        // since both only grow and do so by one.
-        self.losses.displaced.load(Acquire) + self.losses.refused.load(Acquire)
+        // Acquire pairs with the Release in `refuse`: whoever knows of a refused item and then looks into the queue finds
+        // what was pushed before it. Fails otherwise: `loom_a_loss_is_told_behind_what_was_pushed_before_it`. A displaced
+        // one was before everything buffered and may be told of early, so that Relaxed is enough. The sum of two reads is
+        // a count that was true in between, since both only grow and do so by one.
+        self.losses.displaced.load(Relaxed) + self.losses.refused.load(Acquire)
     }
 
     /// Items buffered; between 0 and the capacity.
@@ -269,15 +270,15 @@ impl<T> Ring<T> {
     }
 
     fn take_oldest(&self) -> Option<Entry<T>> {
-        // Release pairs with the Acquire in `lost`. That the count is seen by the reader of a later item needs no more
-        // than its place before the pop, see `pop`.
-        self.losses.displaced.fetch_add(1, Release);
+        // Relaxed: that the count is seen by the reader of a later item needs no more than its place before the pop, see
+        // `pop`.
+        self.losses.displaced.fetch_add(1, Relaxed);
         self.queue.pop()
     }
 
     fn refuse(&self, item: T, displaced: &mut Displaced<T>) {
         // Release pairs with the Acquire in `lost`: a reader that finds the ring empty and announces this loss has seen
-        // all that this thread pushed before.
+        // all that this thread pushed before. Fails otherwise: `loom_a_loss_is_told_behind_what_was_pushed_before_it`.
         self.losses.refused.fetch_add(1, Release);
         displaced.push(item);
     }
@@ -307,4 +308,9 @@ impl<T> fmt::Debug for Ring<T> {
 }
 
 #[cfg(test)]
+#[cfg(not(loom))]
 mod tests;
+
+#[cfg(test)]
+#[cfg(loom)]
+mod models;

@@ -13,12 +13,12 @@
 //! the reader's second look sees the push. Without either fence both could miss: each side writes one thing and then reads
 //! the other's, which no acquire or release orders.
 
-use atomic_waker::AtomicWaker;
+use crate::sync::AtomicWaker;
+use crate::sync::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};
+use crate::sync::atomic::{AtomicBool, fence};
+use crate::sync::thread::{self, Thread};
 use std::sync::Arc;
-use std::sync::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};
-use std::sync::atomic::{AtomicBool, fence};
 use std::task::{Context, Poll, Wake, Waker};
-use std::thread::{self, Thread};
 use std::time::Instant;
 
 /// Where one reader leaves its waker, and producers look whether somebody waits.
@@ -47,10 +47,11 @@ impl ReaderWait {
     /// Says that the reader waits. It must look once more after this call, and wait only if it finds nothing.
     pub(crate) fn register(&self, waker: &Waker) {
         self.waker.register(waker);
-        // Release pairs with the Acquire of the swap in `take_waker`: who sees that somebody waits finds the waker.
+        // Release pairs with the Acquire of the swap in `take_waker`: who sees that somebody waits finds the waker. Fails
+        // otherwise: `loom_a_reader_that_waits_again_and_again_gets_all_that_is_pushed`.
         self.waiting.store(true, Release);
         // Pairs with the fence in `fence_after_push`, as the protocol says. Fails otherwise:
-        // `the_reader_sees_the_push_or_the_producer_sees_the_reader`.
+        // `loom_the_reader_sees_the_push_or_is_woken`.
         fence(SeqCst);
     }
 
@@ -65,7 +66,7 @@ impl ReaderWait {
     #[inline]
     pub(crate) fn fence_after_push() {
         // Pairs with the fence in `register`, as the protocol says. Fails otherwise:
-        // `the_reader_sees_the_push_or_the_producer_sees_the_reader`.
+        // `loom_the_reader_sees_the_push_or_is_woken`.
         fence(SeqCst);
     }
 
@@ -117,6 +118,7 @@ impl Sleeper {
     /// `false`: the deadline has passed without a wake.
     fn sleep_until_woken(&self, deadline: Option<Instant>) -> bool {
         // Acquire pairs with the Release in `wake_by_ref`: the poll that follows sees what the waker's thread did before.
+        // Fails otherwise: `loom_who_is_woken_sees_what_was_done_before`.
         while !self.woken.swap(false, Acquire) {
             match deadline.map(|deadline| deadline.saturating_duration_since(Instant::now())) {
                 None => thread::park(),
@@ -141,12 +143,18 @@ impl Wake for Sleeper {
 }
 
 #[cfg(test)]
+#[cfg(loom)]
+mod models;
+
+#[cfg(test)]
+#[cfg(not(loom))]
 mod tests {
     use super::*;
     use crate::queue::budget::Budget;
     use crate::queue::ring::{Overflow, Popped, Ring};
+    use crate::sync::atomic::{AtomicU64, AtomicUsize};
     use std::hint;
-    use std::sync::atomic::{AtomicU64, AtomicUsize};
+    use std::thread;
     use std::time::Duration;
 
     /// A bound on every wait; reaching it is a failure.

@@ -127,4 +127,5 @@ fn write_field(out: &mut impl fmt::Write, line: &str, name: &str, value: ValueRe
 }
 
 #[cfg(test)]
+#[cfg(not(loom))]
 mod tests;

@@ -68,6 +68,7 @@ fn continues_escape(next: char) -> bool {
 }
 
 #[cfg(test)]
+#[cfg(not(loom))]
 mod tests {
     use super::*;
     use crate::render::testing::{any_text, bare_event, fields};

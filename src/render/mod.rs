@@ -18,8 +18,10 @@ mod sink;
 pub(crate) mod shown;
 
 #[cfg(test)]
+#[cfg(not(loom))]
 pub(crate) mod testing;
 #[cfg(test)]
+#[cfg(not(loom))]
 mod tests;
 
 pub use format::{Format, FormatError};

@@ -100,6 +100,7 @@ fn put_digits(place: &mut [u8], mut number: u32) {
 }
 
 #[cfg(test)]
+#[cfg(not(loom))]
 mod tests {
     use super::*;
     use proptest::prelude::*;

@@ -130,6 +130,7 @@ fn is_reserved_word(text: &str) -> bool {
 }
 
 #[cfg(test)]
+#[cfg(not(loom))]
 mod tests {
     use super::*;
     use crate::render::testing::{any_text, yaml_looking};

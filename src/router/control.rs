@@ -2,13 +2,13 @@
 
 use super::core::Core;
 use super::tell::tell_rest;
+use crate::guard::run_user_code;
 use crate::inbox::Retired;
 use crate::layer::Instance;
 use crate::layer::thread::{Asker, asking};
 use crate::session::{EndReason, SessionId};
 use std::collections::VecDeque;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 use tracing_core::{Dispatch, Interest, LevelFilter, Metadata, callsite, dispatcher};
 
@@ -23,8 +23,15 @@ const SETTLE_AFTER: [Duration; 4] =
 /// How often to rebuild at once where others do too; after that it waits for the next settling.
 const REBUILD_ATTEMPTS: usize = 4;
 
+/// Held while a router has `tracing` ask all callsites anew: of two that do so at once, the one that ends last puts back
+/// levels from before the other's session. Only control threads ever wait for it; openers wait for them as long as ever.
+static REBUILDING: Mutex<()> = Mutex::new(());
+
 /// How soon to look again at what some producer was still holding.
 const RETRY_FREEING_AFTER: Duration = Duration::from_millis(20);
+
+/// How soon to look again where somebody else's code has cut a pass short.
+const RETRY_AFTER_PANIC: Duration = Duration::from_millis(20);
 
 /// How long what limits withhold from a session is gathered before its reader is told.
 const ANNOUNCE_AFTER: Duration = Duration::from_secs(1);
@@ -36,7 +43,10 @@ pub(super) fn start(core: &Arc<Core>) {
     let run = move || {
         let mut chores = Chores::default();
         while !shared.inbox.is_stopped() {
-            match chores.pass(&weak) {
+            // A pass may be the last to hold a subscriber, and drop it, with the layers of others in it. Whatever they do
+            // then, this thread must not end for it.
+            let next = run_user_code(|| chores.pass(&weak)).unwrap_or_else(|| Some(Instant::now() + RETRY_AFTER_PANIC));
+            match next {
                 Some(next) => std::thread::park_timeout(next.saturating_duration_since(Instant::now())),
                 // Where the router is gone, its drop is about to say so.
                 None => std::thread::park(),
@@ -127,6 +137,7 @@ impl Chores {
 /// `tracing` lets two rebuilds run at once, and the one that ends last may put back what it was told before the
 /// other one's filter changed: that filter would then miss what it was reloaded for. So ours goes again.
 fn rebuild(core: &Core) -> bool {
+    let _rebuilding = REBUILDING.lock().unwrap_or_else(PoisonError::into_inner);
     let mut was_alone = true;
     for instance in core.live_instances() {
         was_alone &= (0..REBUILD_ATTEMPTS).any(|_| {
@@ -170,7 +181,7 @@ fn learn(core: &Core) {
         let Some(dispatch) = instance.dispatch() else { continue };
         instance.callsites().learn(wanted(&instance), |metadata| {
             let ask = || asking(Asker::Probe(core.shared.router), || dispatch.register_callsite(metadata));
-            catch_unwind(AssertUnwindSafe(ask)).ok().map(|interest| !interest.is_never())
+            run_user_code(ask).map(|interest| !interest.is_never())
         });
     }
 }
@@ -186,10 +197,10 @@ fn wanted(instance: &Instance) -> impl Iterator<Item = &'static Metadata<'static
 pub(super) fn with_dispatch(instance: &Instance, f: impl FnOnce(&Dispatch)) {
     dispatcher::get_default(|default| instance.adopt_dispatch(default));
     let Some(dispatch) = instance.dispatch() else { return };
-    let is_default = dispatcher::get_default(|default| instance.is_in(default));
+    let is_default = dispatcher::get_default(|default| Instance::is_same(default, &dispatch));
     let _default = (!is_default).then(|| dispatcher::set_default(&dispatch));
     // Other layers are asked, and may panic; this thread must not end for it.
-    let _ = catch_unwind(AssertUnwindSafe(|| f(&dispatch)));
+    run_user_code(|| f(&dispatch));
 }
 
 #[cfg(test)]

@@ -16,7 +16,7 @@ use crate::session::registry::Registry;
 use crate::session::{EndReason, Session, SessionId, SessionInfo, SessionStats};
 use crate::shared::Shared;
 use crate::stream::{EventStream, Home};
-use std::sync::atomic::{AtomicU64, Ordering};
+use crate::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Instant;
 use tracing_core::dispatcher;
@@ -44,6 +44,8 @@ struct State {
     instances: Vec<Weak<Instance>>,
     /// How many sessions have been opened so far.
     opened: u64,
+    /// How often all sessions have been ended so far.
+    shutdowns: u64,
     /// Sessions that are closed and not freed yet: somebody may still be reading them.
     closed: Vec<Weak<OpenSession>>,
     /// The sum over sessions that have been freed.
@@ -68,7 +70,7 @@ impl Core {
         let mut state = self.state();
         state.instances.push(Arc::downgrade(&instance));
         if state.registry.sessions().len() > 0 {
-            instance.set_epoch(next_epoch());
+            instance.epoch.move_on();
         }
         drop(state);
         instance
@@ -172,10 +174,8 @@ impl Core {
     fn publish(&self, state: &mut State, change: impl FnOnce(&mut Registry)) {
         change(&mut state.registry);
         let (snapshot, reach_changed) = state.registry.snapshot();
-        let replaced = self.shared.snapshot.swap(Arc::new(snapshot));
-        for instance in state.live_instances() {
-            instance.set_epoch(next_epoch());
-        }
+        let instances = state.live_instances();
+        let replaced = self.shared.snapshot.replace(snapshot, instances.iter().map(|instance| &instance.epoch));
         if let Err(read) = Arc::try_unwrap(replaced) {
             self.shared.inbox.retire(Retired::Snapshot(read));
         }
@@ -243,10 +243,22 @@ impl Core {
     }
 
     fn end_all(&self) {
-        let ids: Vec<_> = self.state().registry.sessions().map(|session| session.id).collect();
+        let mut state = self.state();
+        // One step with the listing: of a session that is not listed, whoever opened it finds the count moved.
+        state.shutdowns += 1;
+        let ids: Vec<_> = state.registry.sessions().map(|session| session.id).collect();
+        drop(state);
         for id in ids {
             self.close(id, EndReason::Shutdown);
         }
+    }
+
+    /// How often all sessions have been ended so far.
+    ///
+    /// Where it is the same after an opening as at a moment before, every shutdown since that moment ends that session.
+    #[cfg(feature = "web")]
+    pub(super) fn shutdowns(&self) -> u64 {
+        self.state().shutdowns
     }
 
     fn wait_until_told(&self) {
@@ -262,7 +274,7 @@ impl Core {
             return;
         }
         let awake: Vec<_> = state.live_instances().into_iter().filter(|instance| instance.epoch() != 0).collect();
-        awake.iter().for_each(|instance| instance.set_epoch(0));
+        awake.iter().for_each(|instance| instance.epoch.rest());
         drop(state);
         awake.iter().for_each(|instance| instance.clear_scopes());
     }
@@ -366,13 +378,6 @@ impl State {
         self.instances.retain(|instance| instance.strong_count() > 0);
         self.instances.iter().filter_map(Weak::upgrade).collect()
     }
-}
-
-/// A number no layer of the process has had as its epoch.
-fn next_epoch() -> u64 {
-    static LAST: AtomicU64 = AtomicU64::new(0);
-    // Relaxed: only its being new matters; `Instance::set_epoch` orders it.
-    LAST.fetch_add(1, Ordering::Relaxed) + 1
 }
 
 /// Whether this thread is known to be inside a callback of `tracing`, where waiting could wait for itself.

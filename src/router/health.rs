@@ -2,7 +2,7 @@
 
 use super::refusal::Reason;
 use crate::session::{EndReason, SessionStats};
-use std::sync::atomic::{AtomicU64, Ordering};
+use crate::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 /// What a router has done so far, and how it is.

@@ -129,9 +129,20 @@ impl TapRouter {
         self.0.shared.config.max_sessions_per_opener
     }
 
+    /// How often it was shut down so far.
+    #[cfg(feature = "web")]
+    pub(crate) fn shutdowns(&self) -> u64 {
+        self.0.shutdowns()
+    }
+
     #[cfg(feature = "web")]
     pub(crate) fn audit(&self, audit: crate::audit::DoorAudit) {
-        self.0.tell_door(audit);
+        self.0.tell_other(crate::audit::Audit::Door(audit));
+    }
+
+    #[cfg(feature = "nats")]
+    pub(crate) fn audit_fleet(&self, audit: crate::audit::FleetAudit) {
+        self.0.tell_other(crate::audit::Audit::Fleet(audit));
     }
 
     /// Ends every open session; their streams give what they still hold and then `Ended(Shutdown)`.

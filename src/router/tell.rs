@@ -28,11 +28,11 @@ impl Core {
         }
     }
 
-    /// Leaves what happened at the door to be told.
-    #[cfg(feature = "web")]
-    pub(super) fn tell_door(self: &Arc<Self>, audit: crate::audit::DoorAudit) {
+    /// Leaves what happened at a door to be told.
+    #[cfg(any(feature = "web", feature = "nats"))]
+    pub(super) fn tell_other(self: &Arc<Self>, audit: Audit) {
         self.ensure_control_thread();
-        self.shared.inbox.audit(Audit::Door(audit));
+        self.shared.inbox.audit(audit);
     }
 
     /// The end of a dropped stream's session, as long as it is to be told later: once nobody holds the session, its

@@ -4,8 +4,8 @@ use super::rate::TokenBucket;
 use super::sample::{RootSerial, Sampled, Sampler};
 use super::withheld::{Withholder, Withholding};
 use super::{Session, SessionId};
+use crate::sync::atomic::{AtomicU64, Ordering};
 use crossbeam_utils::CachePadded;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 /// What becomes of an event that matched, before it is captured.

@@ -2,7 +2,7 @@
 
 use crate::event::CapturedEvent;
 use crate::queue::ring::{Made, Popped, Ring, Room};
-use crossbeam_queue::ArrayQueue;
+use crate::sync::ArrayQueue;
 use std::sync::Arc;
 
 /// How many events that were read or dropped are kept for reuse.

@@ -6,7 +6,8 @@ pub(crate) mod buffer;
 mod follow;
 pub(crate) mod holders;
 pub(crate) mod open;
-mod rate;
+pub(crate) mod published;
+pub(crate) mod rate;
 pub(crate) mod registry;
 pub(crate) mod sample;
 pub(crate) mod scope;
@@ -136,10 +137,7 @@ impl Session {
     /// ```
     #[must_use]
     pub fn scope(mut self, scope: Predicate) -> Self {
-        self.scope = Some(match self.scope.take() {
-            Some(outer) => outer.and(scope),
-            None => scope,
-        });
+        self.scope = Some(scope.within(self.scope.take()));
         self
     }
 

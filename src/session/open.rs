@@ -11,10 +11,10 @@ use crate::predicate::{Compiled, Predicate};
 use crate::queue::budget::Budget;
 use crate::queue::ring::{Popped, Ring};
 use crate::queue::wait::ReaderWait;
+use crate::sync::OnceBox;
+use crate::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use crossbeam_utils::CachePadded;
-use once_cell::race::OnceBox;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::task::Waker;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -111,7 +111,8 @@ impl OpenSession {
 
     /// Why the session has ended; nothing while it is open.
     pub(crate) fn ended(&self) -> Option<EndReason> {
-        // Acquire pairs with the Release in `end`: what its closer did before is done.
+        // Acquire pairs with the Release in `mark_ended`: what its closer did before is done. Fails otherwise:
+        // `loom_who_sees_the_end_has_seen_what_its_closer_logged_before`.
         EndReason::from_code(self.ended.load(Ordering::Acquire))
     }
 
@@ -126,7 +127,8 @@ impl OpenSession {
 
     /// The same where the caller holds a lock: the reader is to be woken afterwards.
     pub(crate) fn mark_ended(&self, reason: EndReason) -> bool {
-        self.ended.compare_exchange(0, reason.code(), Ordering::AcqRel, Ordering::Acquire).is_ok()
+        // Release pairs with the Acquire in `ended`. Who fails learns only that somebody was quicker.
+        self.ended.compare_exchange(0, reason.code(), Ordering::Release, Ordering::Relaxed).is_ok()
     }
 
     /// Makes a reader that waits look again.
@@ -191,7 +193,8 @@ impl OpenSession {
     /// Counts an event that its reader gets.
     pub(crate) fn count_delivered(&self) {
         self.read.is_holding.store(false, Ordering::Relaxed);
-        // Release pairs with the Acquire in `stats`: who counts it here does not count it as held or buffered.
+        // Release pairs with the Acquire in `stats`: who counts it here does not count it as held or buffered. Fails
+        // otherwise: `loom_what_is_counted_as_delivered_is_not_counted_as_buffered`.
         self.read.delivered.fetch_add(1, Ordering::Release);
     }
 
@@ -228,7 +231,9 @@ impl OpenSession {
         let Some(buffer) = self.buffer() else { return };
         while let Popped::Item { item, .. } = buffer.pop() {
             drop(item);
-            self.closed_unread.fetch_add(1, Ordering::Relaxed);
+            // Release: as where it is delivered. Fails otherwise:
+            // `loom_whatever_is_pushed_while_a_session_is_closed_and_dropped_is_counted_once`.
+            self.closed_unread.fetch_add(1, Ordering::Release);
         }
     }
 

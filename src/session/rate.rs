@@ -1,6 +1,6 @@
 //! How many events a second a session admits: a token bucket that needs no lock and no clock of its own.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use crate::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 /// A bucket that holds one second's tokens and is full at first.
@@ -57,10 +57,15 @@ impl TokenBucket {
 }
 
 #[cfg(test)]
+#[cfg(loom)]
+mod models;
+
+#[cfg(test)]
+#[cfg(not(loom))]
 mod tests {
     use super::*;
+    use crate::sync::atomic::AtomicU64;
     use proptest::prelude::*;
-    use std::sync::atomic::AtomicU64;
 
     const SECOND: Duration = Duration::from_secs(1);
 

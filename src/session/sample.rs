@@ -1,8 +1,9 @@
 //! Which requests a session sees that samples them: whole or not at all.
 
 use super::SessionId;
+use crate::sync::Numbers;
+use crate::sync::atomic::{AtomicU64, Ordering};
 use std::num::{NonZeroU32, NonZeroU64};
-use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Names a root span within the process; never given twice, which ids of spans are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,9 +34,8 @@ pub(crate) struct Sampler {
 
 impl RootSerial {
     pub(crate) fn next() -> Self {
-        static LAST: AtomicU64 = AtomicU64::new(0);
-        // Relaxed: only its being new matters.
-        Self(NonZeroU64::MIN.saturating_add(LAST.fetch_add(1, Ordering::Relaxed)))
+        static ROOTS: Numbers = Numbers::new();
+        Self(NonZeroU64::MIN.saturating_add(ROOTS.next() - 1))
     }
 
     pub(crate) fn from_number(number: u64) -> Option<Self> {

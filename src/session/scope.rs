@@ -5,7 +5,7 @@ use super::sample::{RootSerial, Sampled};
 use super::snapshot::{Snapshot, index_hash};
 use crate::event::CapturedSpan;
 use crate::predicate::{Bits, Compiled, Test};
-use once_cell::race::OnceBox;
+use crate::sync::OnceBox;
 use smallvec::SmallVec;
 use std::sync::{Arc, Weak};
 

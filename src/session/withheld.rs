@@ -11,9 +11,9 @@
 //! and the reader's clearing and reading, are sequentially consistent: each side writes one thing and then reads the
 //! other's. Either the producer sees that it is not pending any more, or the reader sees the count.
 
+use crate::sync::atomic::Ordering::{Relaxed, SeqCst};
+use crate::sync::atomic::{AtomicBool, AtomicU64};
 use crossbeam_utils::CachePadded;
-use std::sync::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};
-use std::sync::atomic::{AtomicBool, AtomicU64};
 
 /// How many events that matched were withheld, by reason.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -61,16 +61,17 @@ impl Withholder {
             Withholding::Rate => &self.by_rate,
             Withholding::Sampling => &self.by_sampling,
         };
-        // SeqCst, as the protocol says; on x86 no more than any other count. The load spares the write that would
-        // make every producer wait for the line.
+        // SeqCst, as the protocol says; on x86 no more than any other count. Fails otherwise:
+        // `loom_a_count_is_seen_or_word_of_it_is_left`. The load spares the write that would make every producer wait for
+        // the line.
         counter.fetch_add(1, SeqCst);
         !self.pending.load(SeqCst) && !self.pending.swap(true, SeqCst)
     }
 
     /// Called a second after word was left: the reader is to look. Wake it afterwards.
     pub(crate) fn set_due(&self) {
-        // Release pairs with the Acquire in `take_due`; the counts are ordered by `pending`.
-        self.due.store(true, Release);
+        // Relaxed: it guards nothing, the counts are ordered by `pending`; the wake orders it before the look.
+        self.due.store(true, Relaxed);
     }
 
     /// Whether the reader is to look.
@@ -82,7 +83,7 @@ impl Withholder {
     /// What was withheld so far, if the reader is to look; from then on word is left again.
     pub(crate) fn take_due(&self) -> Option<Withheld> {
         // `due` first: it is not set again before `pending` is.
-        if !self.is_due() || !self.due.swap(false, Acquire) {
+        if !self.is_due() || !self.due.swap(false, Relaxed) {
             return None;
         }
         self.pending.swap(false, SeqCst);
@@ -109,8 +110,14 @@ impl Withholder {
 }
 
 #[cfg(test)]
+#[cfg(loom)]
+mod models;
+
+#[cfg(test)]
+#[cfg(not(loom))]
 mod tests {
     use super::*;
+    use crate::sync::atomic::Ordering::{Acquire, Release};
     use std::hint;
     use std::thread;
     use std::time::{Duration, Instant};

@@ -20,6 +20,10 @@ mod linger;
 mod withheld;
 
 #[cfg(test)]
+#[cfg(loom)]
+mod models;
+#[cfg(test)]
+#[cfg(not(loom))]
 mod tests;
 
 pub use item::{Item, LossReason, Lost};

@@ -4,6 +4,7 @@ mod number;
 mod packed;
 mod quoted;
 #[cfg(test)]
+#[cfg(not(loom))]
 mod tests;
 mod view;
 

@@ -179,6 +179,7 @@ impl<'a> Entry<'a> {
 }
 
 #[cfg(test)]
+#[cfg(not(loom))]
 mod tests {
     use super::*;
     use crate::value::{Bytes, Text, Value};

@@ -17,7 +17,7 @@ const MAX_NAME_BYTES: usize = 256;
 
 /// A session as it is asked for.
 #[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an object with a predicate's text as `q`")]
 pub(super) struct Ask {
     /// The predicate's text.
     pub(super) q: String,

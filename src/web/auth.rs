@@ -279,10 +279,7 @@ impl Asker {
     /// [`Session::scope`](crate::Session::scope). Where it is called again, all scopes must be satisfied.
     #[must_use]
     pub fn scope(mut self, scope: Predicate) -> Self {
-        self.scope = Some(match self.scope.take() {
-            Some(outer) => outer.and(scope),
-            None => scope,
-        });
+        self.scope = Some(scope.within(self.scope.take()));
         self
     }
 

@@ -8,8 +8,8 @@ use super::door::Inner;
 use super::feed::{Attached, Farewell, Feed, Position};
 use super::form::{Form, Notice};
 use super::hub::Entry;
+use super::source::Told;
 use crate::guard::Guard;
-use crate::stream::Item;
 use axum::body::{Bytes, HttpBody};
 use http_body::Frame;
 use serde_json::json;
@@ -90,8 +90,8 @@ impl StreamBody {
             let wakes_at = match self.due {
                 Some(due) => due.min(Instant::now() + TICK),
                 None => match feed.poll_take(context) {
-                    Poll::Ready(Some((position, item))) => {
-                        self.write(position, &item);
+                    Poll::Ready(Some((position, told))) => {
+                        self.write(position, &told);
                         continue;
                     }
                     Poll::Ready(None) => {
@@ -114,8 +114,8 @@ impl StreamBody {
     /// Takes what there is, as far as the batch has room.
     fn fill(&mut self, feed: &mut Feed) {
         while self.batch.len() < BATCH_BYTES && !self.is_over {
-            let Ok((position, item)) = feed.take() else { return };
-            self.write(position, &item);
+            let Ok((position, told)) = feed.take() else { return };
+            self.write(position, &told);
         }
     }
 
@@ -134,10 +134,10 @@ impl StreamBody {
         self.timer.as_mut().poll(context).is_pending()
     }
 
-    fn write(&mut self, position: Position, item: &Item) {
-        self.form.write(&mut self.batch, &self.entry.id, position, item);
+    fn write(&mut self, position: Position, told: &Told) {
+        self.form.write(&mut self.batch, &self.entry.id, position, told);
         self.due.get_or_insert_with(|| Instant::now() + self.door.settings.batch_delay);
-        self.is_over |= matches!(item, Item::Ended(_));
+        self.is_over |= told.is_end();
     }
 
     fn say_farewell(&mut self, farewell: Farewell) {

@@ -2,6 +2,8 @@
 
 use super::auth::{Auth, ServeAuth};
 use super::endpoints::Endpoint;
+#[cfg(feature = "nats")]
+use super::fleet::Fleet;
 use super::hub::Hub;
 use super::{endpoints, page, security};
 use crate::audit::RefusalLimit;
@@ -47,6 +49,9 @@ pub(super) struct Settings {
     pub(super) request_timeout: Duration,
     pub(super) max_connections: usize,
     pub(super) allowed_origins: Vec<String>,
+    /// Where sessions are opened, if not here alone.
+    #[cfg(feature = "nats")]
+    pub(super) fleet: Option<Fleet>,
 }
 
 /// What all requests to a door share.
@@ -119,6 +124,18 @@ impl<A> Door<A> {
         self
     }
 
+    /// Opens the door's sessions on all instances of a [fleet](crate::fleet), rather than on its own router alone.
+    ///
+    /// Streams have the items of a [`FleetStream`](crate::fleet::FleetStream): lines with an `instance`, and besides
+    /// events, `lost` and `ended` also `joined`, `left`, `silent`, `refused` and `gap`. Catalog, coverage and statistics
+    /// are those of the door's own router, which need not be one of the fleet but had better be.
+    #[cfg(feature = "nats")]
+    #[must_use]
+    pub fn fleet(mut self, client: async_nats::Client, config: crate::fleet::Config) -> Self {
+        self.settings.fleet = Some(Fleet { client, config });
+        self
+    }
+
     pub(super) fn settings(&self) -> &Settings {
         &self.settings
     }
@@ -186,6 +203,8 @@ impl Default for Settings {
             request_timeout: Duration::from_secs(10),
             max_connections: 256,
             allowed_origins: Vec::new(),
+            #[cfg(feature = "nats")]
+            fleet: None,
         }
     }
 }

@@ -87,7 +87,7 @@ async fn stats(State(door): State<Arc<Inner>>, RawQuery(query): RawQuery) -> Ans
 
 /// What `POST /parse` takes.
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an object with a predicate's text as `q`")]
 struct Text {
     q: String,
 }

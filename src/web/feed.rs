@@ -1,11 +1,9 @@
 //! What a session has sent and has to send, for one reader at a time.
 
-use crate::session::SessionStats;
-use crate::stream::{EventStream, Item, LossReason, Lost, TryRecvError};
-use futures_core::Stream;
+use super::source::{Source, Stats, Told};
+use crate::stream::TryRecvError;
 use std::collections::VecDeque;
 use std::fmt;
-use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
@@ -24,13 +22,13 @@ pub(super) struct Position {
 #[derive(Debug)]
 pub(super) struct Feed {
     /// Nothing once the session is no longer to be read, so that it holds nothing.
-    stream: Option<EventStream>,
-    last_stats: SessionStats,
+    source: Option<Source>,
+    last_stats: Stats,
     sent: Sent,
     position: Position,
     /// What was sent before and is to be sent again to the reader there is. Held here and not by the reader, so that one
     /// that was superseded and stands still holds nothing.
-    again: VecDeque<(Position, Item)>,
+    again: VecDeque<(Position, Told)>,
     /// Which of the readers so far may read.
     reader: u64,
     waker: Option<Waker>,
@@ -58,7 +56,7 @@ pub(super) enum Farewell {
 /// The items sent last, to be sent again to a reader that comes back.
 #[derive(Debug, Default)]
 struct Sent {
-    items: VecDeque<(Position, Item)>,
+    items: VecDeque<(Position, Told)>,
     bytes: usize,
     max_items: usize,
     max_bytes: usize,
@@ -76,10 +74,10 @@ pub(super) struct Attached {
 
 impl Feed {
     /// `max_items` and `max_bytes` of what was sent are kept.
-    pub(super) fn new(stream: EventStream, max_items: usize, max_bytes: usize) -> Self {
+    pub(super) fn new(source: Source, max_items: usize, max_bytes: usize) -> Self {
         Self {
-            stream: Some(stream),
-            last_stats: SessionStats::default(),
+            source: Some(source),
+            last_stats: Stats::default(),
             sent: Sent { max_items, max_bytes, ..Sent::default() },
             position: Position::default(),
             again: VecDeque::new(),
@@ -166,7 +164,7 @@ impl Feed {
         if self.is_handed {
             return now.saturating_duration_since(self.last_look);
         }
-        if self.stats().buffered == 0 {
+        if self.stats().buffered() == 0 {
             return Duration::ZERO;
         }
         now.saturating_duration_since(*self.waits_since.get_or_insert(now))
@@ -188,63 +186,69 @@ impl Feed {
         self.has_ended
     }
 
-    pub(super) fn stats(&self) -> SessionStats {
-        self.stream.as_ref().map_or(self.last_stats, EventStream::stats)
+    pub(super) fn stats(&self) -> Stats {
+        self.source.as_ref().map_or(self.last_stats, Source::stats)
+    }
+
+    /// Closes a session that no router can close; its reader still gets what there is, and then the end.
+    pub(super) fn close(&self) {
+        if let Some(source) = &self.source {
+            source.close();
+        }
     }
 
     /// Lets go of the session, which closes when what this returns is dropped, and of what was sent.
-    pub(super) fn stop(&mut self) -> Option<EventStream> {
+    pub(super) fn stop(&mut self) -> Option<Source> {
         self.last_stats = self.stats();
         self.sent.items.clear();
         self.again.clear();
-        self.stream.take()
+        self.source.take()
     }
 
     /// The next item, if there is one now.
-    pub(super) fn take(&mut self) -> Result<(Position, Item), TryRecvError> {
+    pub(super) fn take(&mut self) -> Result<(Position, Told), TryRecvError> {
         if let Some(again) = self.again.pop_front() {
             return Ok(again);
         }
-        let item = self.stream.as_mut().ok_or(TryRecvError::Ended)?.try_recv()?;
-        Ok((self.note(&item), item))
+        let told = self.source.as_mut().ok_or(TryRecvError::Ended)?.try_recv()?;
+        Ok((self.note(&told), told))
     }
 
     /// The next item, once there is nothing to [take](Self::take): the reader is woken when there is.
-    pub(super) fn poll_take(&mut self, context: &mut Context<'_>) -> Poll<Option<(Position, Item)>> {
-        let Some(stream) = &mut self.stream else { return Poll::Ready(None) };
-        let next = Pin::new(stream).poll_next(context);
-        next.map(|item| item.map(|item| (self.note(&item), item)))
+    pub(super) fn poll_take(&mut self, context: &mut Context<'_>) -> Poll<Option<(Position, Told)>> {
+        let Some(source) = &mut self.source else { return Poll::Ready(None) };
+        source.poll_recv(context).map(|told| told.map(|told| (self.note(&told), told)))
     }
 
-    fn note(&mut self, item: &Item) -> Position {
-        self.position = self.position.after(item);
-        self.has_ended |= matches!(item, Item::Ended(_));
-        self.sent.keep(self.position, item);
+    fn note(&mut self, told: &Told) -> Position {
+        self.position = self.position.after(told);
+        self.has_ended |= told.is_end();
+        self.sent.keep(self.position, told);
         self.position
     }
 }
 
 impl Sent {
-    fn keep(&mut self, position: Position, item: &Item) {
+    fn keep(&mut self, position: Position, told: &Told) {
         if self.max_items == 0 {
             self.begins_at = position;
             return;
         }
-        self.bytes += held_bytes(item);
-        self.items.push_back((position, item.clone()));
+        self.bytes += held_bytes(told);
+        self.items.push_back((position, told.clone()));
         while self.items.len() > self.max_items || self.bytes > self.max_bytes {
-            let Some((position, item)) = self.items.pop_front() else { break };
-            self.bytes -= held_bytes(&item);
+            let Some((position, told)) = self.items.pop_front() else { break };
+            self.bytes -= held_bytes(&told);
             self.begins_at = position;
         }
     }
 
     /// What was sent after `from`, with what is gone of it announced as lost.
-    fn after(&self, from: Position, end: Position) -> VecDeque<(Position, Item)> {
+    fn after(&self, from: Position, end: Position) -> VecDeque<(Position, Told)> {
         let mut items = VecDeque::new();
         let gone = self.begins_at.next.saturating_sub(from.next);
         if gone > 0 {
-            items.push_back((self.begins_at, Item::Lost(Lost { count: gone, reason: LossReason::Overflow })));
+            items.push_back((self.begins_at, Told::lost(gone)));
         }
         // One that claims to be further than anything was ever sent has nothing to be told again.
         let from = from.min(end);
@@ -253,17 +257,16 @@ impl Sent {
     }
 }
 
-/// What keeping an item holds, the event's own bytes included.
-fn held_bytes(item: &Item) -> usize {
-    size_of::<(Position, Item)>() + if let Item::Event { event, .. } = item { event.held_bytes() } else { 0 }
+/// What keeping it holds, an event's own bytes included.
+fn held_bytes(told: &Told) -> usize {
+    size_of::<(Position, Told)>() + told.held_bytes()
 }
 
 impl Position {
-    fn after(self, item: &Item) -> Self {
-        match item {
-            Item::Event { sequence, .. } => Self { next: sequence + 1, unnumbered: 0 },
-            Item::Lost(Lost { count, reason: LossReason::Overflow }) => Self { next: self.next + count, unnumbered: 0 },
-            _ => Self { unnumbered: self.unnumbered + 1, ..self },
+    fn after(self, told: &Told) -> Self {
+        match told.advance() {
+            Some(count) => Self { next: self.next + count, unnumbered: 0 },
+            None => Self { unnumbered: self.unnumbered + 1, ..self },
         }
     }
 
@@ -305,7 +308,7 @@ mod tests {
 
     fn feed(router: &TapRouter) -> Feed {
         let stream = router.try_watch(Predicate::eq("user", 42)).expect("there is room");
-        Feed::new(stream, 4, 4096)
+        Feed::new(Source::Own(stream), 4, 4096)
     }
 
     #[test]
@@ -317,7 +320,7 @@ mod tests {
             feed.look(attached.reader, Waker::noop()).expect("it is the reader");
             while feed.last_look.elapsed() < PATIENCE {}
             tracing::info!(user = 42, "just now");
-            assert_eq!(feed.stats().buffered, 1);
+            assert_eq!(feed.stats().buffered(), 1);
             assert!(!feed.dismiss_stalled(PATIENCE));
             while feed.waits_since.is_some_and(|since| since.elapsed() < PATIENCE) {}
             assert!(feed.dismiss_stalled(PATIENCE));

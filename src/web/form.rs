@@ -4,9 +4,9 @@ use super::answer::json_text;
 use super::feed::Position;
 use super::hub::PublicId;
 use super::problem::{Kind, Problem};
+use super::source::Told;
+use crate::render::Format;
 use crate::render::shown::shown_name;
-use crate::render::{Format, write_item};
-use crate::stream::Item;
 use axum::http::{HeaderMap, header};
 use serde_json::Value;
 use std::io::Write;
@@ -52,7 +52,8 @@ impl Form {
 
     /// Of the forms that are accepted, the one that is liked best; of those, the first.
     fn accepted(headers: &HeaderMap) -> Option<Self> {
-        let accepts = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
+        // One that is no text names no form, which is not the same as naming none.
+        let accepts = headers.get_all(header::ACCEPT).iter().map(|value| value.to_str().unwrap_or_default());
         let ranges: Vec<_> = accepts.flat_map(|accept| accept.split(',')).collect();
         if ranges.is_empty() {
             return Some(Self::Lines(Format::Json));
@@ -84,18 +85,17 @@ impl Form {
     }
 
     /// Appends an item, and where it is in its session.
-    pub(super) fn write(self, out: &mut Vec<u8>, id: &PublicId, position: Position, item: &Item) {
+    pub(super) fn write(self, out: &mut Vec<u8>, id: &PublicId, position: Position, told: &Told) {
         let Self::Lines(format) = self else {
-            let name = match item {
-                Item::Event { .. } => "",
-                Item::Lost(_) => "event: lost\n",
-                Item::Ended(_) => "event: ended\n",
+            let written = match told.name() {
+                Some(name) => write!(out, "event: {name}\nid: {id}:{position}\ndata: "),
+                None => write!(out, "id: {id}:{position}\ndata: "),
             };
-            write!(out, "{name}id: {id}:{position}\ndata: ").expect("memory takes what is written to it");
-            write_item(out, item, Format::Json);
+            written.expect("memory takes what is written to it");
+            told.write(out, Format::Json);
             return out.push(b'\n');
         };
-        write_item(out, item, format);
+        told.write(out, format);
     }
 
     /// Appends what the door says itself.

@@ -29,7 +29,8 @@ pub(super) struct Entry {
 /// What does not change about a session.
 #[derive(Debug)]
 pub(super) struct About {
-    pub(super) session: SessionId,
+    /// Its number in this process; one of the fleet has none.
+    pub(super) session: Option<SessionId>,
     pub(super) owner: String,
     pub(super) name: Option<String>,
     pub(super) predicate: String,
@@ -118,7 +119,6 @@ impl Entry {
     pub(super) fn to_json(&self) -> Value {
         let About { session, owner, name, predicate, scope, opened_at, expires_in, follow, is_kept } = &self.about;
         let feed = self.feed();
-        let stats = feed.stats();
         json!({
             "id": self.id.to_string(),
             "session": session,
@@ -132,28 +132,33 @@ impl Entry {
             "outlives_connection": is_kept,
             "is_read": feed.is_read(),
             "has_ended": feed.has_ended(),
-            "stats": {
-                "matched": stats.matched,
-                "delivered": stats.delivered,
-                "buffered": stats.buffered,
-                "lost": stats.lost,
-                "lost_overflow": stats.lost_overflow,
-                "lost_closed": stats.lost_closed,
-                "lost_rate": stats.lost_rate,
-                "lost_sampling": stats.lost_sampling,
-            },
+            "stats": feed.stats().to_json(),
         })
+    }
+}
+
+impl Sessions {
+    fn check_room(&self, owner: &str, limit: usize) -> Result<(), Problem> {
+        let here = self.open.values().filter(|entry| entry.about.owner == owner).count();
+        if here < limit {
+            return Ok(());
+        }
+        let detail = format!("{here} sessions of yours are open or wait to be read to their end: close one");
+        Err(Problem::new(Kind::TooManySessions, detail)
+            .with("limit", limit)
+            .with("limit_name", "max_sessions_per_opener"))
     }
 }
 
 impl Hub {
     /// # Errors
-    /// Where the door is about to close for good.
-    pub(super) fn add(&self, entry: &Arc<Entry>) -> Result<(), Problem> {
+    /// Where the door is about to close for good, or so many sessions of this opener are here already.
+    pub(super) fn add(&self, entry: &Arc<Entry>, limit: usize) -> Result<(), Problem> {
         let mut sessions = self.sessions();
         if sessions.is_closed {
             return Err(Problem::shutting_down());
         }
+        sessions.check_room(&entry.about.owner, limit)?;
         sessions.open.insert(entry.id, Arc::clone(entry));
         Ok(())
     }
@@ -162,14 +167,7 @@ impl Hub {
     /// Where so many sessions of this opener are here already. Those that are over and may still be read count: they hold
     /// memory, and no cap of the router's knows them.
     pub(super) fn check_room(&self, opener: &Asker, limit: usize) -> Result<(), Problem> {
-        let here = self.sessions().open.values().filter(|entry| entry.about.owner == opener.name()).count();
-        if here < limit {
-            return Ok(());
-        }
-        let detail = format!("{here} sessions of yours are open or wait to be read to their end: close one");
-        Err(Problem::new(Kind::TooManySessions, detail)
-            .with("limit", limit)
-            .with("limit_name", "max_sessions_per_opener"))
+        self.sessions().check_room(opener.name(), limit)
     }
 
     /// Forgets a session that nobody reads any more; whoever still holds it may read on.
@@ -203,15 +201,15 @@ impl Hub {
         let sessions = self.sessions();
         let own = sessions.open.values().filter(|entry| asker.may_use(&entry.about.owner));
         let mut own: Vec<_> = own.map(Arc::clone).collect();
-        own.sort_by_key(|entry| entry.about.session);
+        own.sort_by_key(|entry| (entry.about.opened_at, entry.about.session));
         own
     }
 
     /// Lets nobody in any more; returns the sessions that are to be ended.
-    pub(super) fn close(&self) -> Vec<SessionId> {
+    pub(super) fn close(&self) -> Vec<Arc<Entry>> {
         let mut sessions = self.sessions();
         sessions.is_closed = true;
-        sessions.open.values().map(|entry| entry.about.session).collect()
+        sessions.open.values().map(Arc::clone).collect()
     }
 
     fn sessions(&self) -> MutexGuard<'_, Sessions> {

@@ -19,7 +19,9 @@ struct Keeper {
 }
 
 /// Looks after a session, on a task of its own, for as long as it is there.
-pub(super) fn keep(door: &Arc<Inner>, entry: &Arc<Entry>) {
+///
+/// `shutdowns` are those that the router had seen when the session was asked for.
+pub(super) fn keep(door: &Arc<Inner>, entry: &Arc<Entry>, shutdowns: u64) {
     let shortest = door.settings.grace_period.min(door.settings.stall_timeout) / 4;
     let pause = shortest.clamp(Duration::from_millis(1), LOOK_EVERY);
     let keeper = Keeper { door: Arc::downgrade(door), entry: Arc::downgrade(entry), id: entry.id };
@@ -27,6 +29,10 @@ pub(super) fn keep(door: &Arc<Inner>, entry: &Arc<Entry>) {
         loop {
             sleep(pause).await;
             let (Some(door), Some(entry)) = (keeper.door.upgrade(), keeper.entry.upgrade()) else { return };
+            // The router has ended its own already.
+            if door.router.shutdowns() != shutdowns {
+                door.end(&entry);
+            }
             if !door.looks_after(&entry) {
                 return;
             }
@@ -47,7 +53,7 @@ impl Inner {
     fn tell_stalled(&self, entry: &Entry) {
         self.router.audit(DoorAudit::ReaderClosed {
             opener: entry.about.owner.clone(),
-            session: entry.about.session.0,
+            session: entry.about.session.map(|session| session.0),
             reason: Farewell::Stalled.word(),
         });
     }

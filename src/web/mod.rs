@@ -63,6 +63,8 @@ mod body;
 mod door;
 mod endpoints;
 mod feed;
+#[cfg(feature = "nats")]
+mod fleet;
 mod form;
 mod hub;
 mod intake;
@@ -76,6 +78,7 @@ mod security;
 mod serving;
 mod sessions;
 mod sight;
+mod source;
 mod watch;
 
 #[cfg(test)]

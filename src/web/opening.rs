@@ -7,10 +7,11 @@ use super::feed::Feed;
 use super::hub::{About, Entry, PublicId};
 use super::keeper;
 use super::problem::{Kind, Problem};
+use super::security::Admitted;
 use super::sight;
+use super::source::Source;
 use crate::coverage::Coverage;
 use crate::session::Session;
-use crate::stream::EventStream;
 use std::sync::Arc;
 use std::time::SystemTime;
 use tokio::task::spawn_blocking;
@@ -31,23 +32,40 @@ impl Inner {
     /// Opens what is asked for, and says what it can see.
     pub(super) async fn open(
         self: &Arc<Self>,
-        asker: &Asker,
+        admitted: &Admitted,
         ask: Ask,
         life: Life,
     ) -> Result<(Arc<Entry>, Coverage), Problem> {
-        let (door, asker) = (Arc::clone(self), asker.clone());
+        let opened = self.open_somewhere(admitted, ask, life).await?;
+        self.hub.add(&opened.0, self.router.max_sessions_per_opener())?;
+        keeper::keep(self, &opened.0, admitted.shutdowns);
+        Ok(opened)
+    }
+
+    async fn open_somewhere(
+        self: &Arc<Self>,
+        admitted: &Admitted,
+        ask: Ask,
+        life: Life,
+    ) -> Result<(Arc<Entry>, Coverage), Problem> {
+        #[cfg(feature = "nats")]
+        if let Some(fleet) = &self.settings.fleet {
+            return self.open_on(fleet, admitted, ask, life).await;
+        }
+        let (door, Admitted { asker, shutdowns }) = (Arc::clone(self), admitted.clone());
         let opened = self.off_executor(move || {
             let session = ask.session(&asker)?;
             door.check_room(&asker)?;
             let id = PublicId::random().map_err(|_| no_randomness())?;
             let stream = door.router.try_watch(session.clone()).map_err(|error| Problem::from(&error))?;
+            // A shutdown that came between could not end what was not open yet, and whoever shuts down waits for streams.
+            if door.router.shutdowns() != shutdowns {
+                return Err(Problem::shutting_down());
+            }
             let coverage = sight::confined(stream.coverage(), &door.router, &asker);
-            Ok((entry(id, &session, stream, life), coverage))
+            Ok((entry(id, &session, Source::Own(stream), life), coverage))
         });
-        let (entry, coverage) = opened.await?;
-        self.hub.add(&entry)?;
-        keeper::keep(self, &entry);
-        Ok((entry, coverage))
+        opened.await
     }
 
     /// Whether the sessions that are over and wait to be read leave room for one more. Where those that are open do not,
@@ -73,9 +91,9 @@ impl Inner {
     }
 }
 
-fn entry(id: PublicId, session: &Session, stream: EventStream, life: Life) -> Arc<Entry> {
+pub(super) fn entry(id: PublicId, session: &Session, source: Source, life: Life) -> Arc<Entry> {
     let about = About {
-        session: stream.id(),
+        session: source.id(),
         owner: session.opened_by.clone().unwrap_or_default(),
         name: session.name.clone(),
         predicate: session.predicate.to_string(),
@@ -86,10 +104,10 @@ fn entry(id: PublicId, session: &Session, stream: EventStream, life: Life) -> Ar
         is_kept: life == Life::Kept,
     };
     let max_items = if about.is_kept { session.capacity.get() } else { 0 };
-    Arc::new(Entry::new(id, about, Feed::new(stream, max_items, MAX_SENT_BYTES)))
+    Arc::new(Entry::new(id, about, Feed::new(source, max_items, MAX_SENT_BYTES)))
 }
 
-fn no_randomness() -> Problem {
+pub(super) fn no_randomness() -> Problem {
     Problem::new(Kind::Unavailable, "the system gives no random numbers at present: try again")
 }
 

@@ -15,6 +15,13 @@ use std::time::Instant;
 pub(super) const MAX_QUERY_BYTES: usize = 8 << 10;
 pub(super) const MAX_HEADER_BYTES: usize = 16 << 10;
 
+/// Who was let in, and how often the router had been shut down when they came.
+#[derive(Clone, Debug)]
+pub(super) struct Admitted {
+    pub(super) asker: Asker,
+    pub(super) shutdowns: u64,
+}
+
 /// What is told of a request that is refused.
 struct Seen {
     method: String,
@@ -22,14 +29,17 @@ struct Seen {
     peer: Option<SocketAddr>,
 }
 
-/// Lets a request in with its [`Asker`], or refuses it, and audits every refusal of whatever comes behind.
+/// Lets a request in with its [`Asker`] and as [`Admitted`], or refuses it, and audits every refusal of whatever comes behind.
 pub(super) async fn admit(State(door): State<Arc<Inner>>, request: Request, next: Next) -> Response {
     let (mut parts, body) = request.into_parts();
     let seen = Seen::of(&parts);
+    // Before the hook, which may take its time: a request that waits there while the router is shut down was there before.
+    let shutdowns = door.router.shutdowns();
     let asker = door.check(&parts).await;
     let name = asker.as_ref().ok().map(|asker| asker.name().to_owned());
     let response = match asker {
         Ok(asker) => {
+            parts.extensions.insert(Admitted { asker: asker.clone(), shutdowns });
             parts.extensions.insert(asker);
             next.run(Request::from_parts(parts, body)).await
         }
@@ -75,7 +85,7 @@ impl Inner {
 
     fn check_place(&self, parts: &Parts) -> Result<(), Problem> {
         check_sizes(parts)?;
-        if self.auth.is_loopback_only() { check_host(&parts.headers) } else { Ok(()) }
+        if self.auth.is_loopback_only() { check_host(parts) } else { Ok(()) }
     }
 
     fn send_off(&self, mut response: Response, seen: Seen, opener: Option<String>) -> Response {
@@ -111,14 +121,16 @@ fn check_sizes(parts: &Parts) -> Result<(), Problem> {
     Ok(())
 }
 
-/// A page of another site whose name its owner has pointed at this machine says that name here.
-fn check_host(headers: &HeaderMap) -> Result<(), Problem> {
-    let mut hosts = headers.get_all(header::HOST).iter();
+/// A page of another site whose name its owner has pointed at this machine says that name here. Where the request's first
+/// line names a host as well, it is that one which counts for others.
+fn check_host(parts: &Parts) -> Result<(), Problem> {
+    let mut hosts = parts.headers.get_all(header::HOST).iter();
     let host = hosts.next().and_then(|host| host.to_str().ok());
-    if host.is_some_and(is_loopback) && hosts.next().is_none() {
+    let is_asked_as_loopback = parts.uri.authority().is_none_or(|authority| is_loopback(authority.as_str()));
+    if host.is_some_and(is_loopback) && hosts.next().is_none() && is_asked_as_loopback {
         return Ok(());
     }
-    let detail = "the header `Host` is no loopback name: ask for `localhost`, `127.0.0.1` or `[::1]`";
+    let detail = "the host asked for is no loopback name: ask for `localhost`, `127.0.0.1` or `[::1]`";
     Err(Problem::new(Kind::WrongHost, detail))
 }
 

@@ -90,9 +90,7 @@ impl<A: Into<ServeAuth>> Door<A> {
 impl Inner {
     /// Lets nobody in any more, and ends the sessions that are open; readers get what is left of them.
     fn close(&self) {
-        for session in self.hub.close() {
-            self.router.close(session);
-        }
+        self.hub.close().iter().for_each(|entry| self.end(entry));
     }
 }
 

@@ -10,6 +10,7 @@ use super::intake::body_of;
 use super::opening::Life;
 use super::problem::{Kind, Problem};
 use super::query::Query;
+use super::security::Admitted;
 use super::sight;
 use super::watch::{last_event_id, nothing_more, respond};
 use axum::Extension;
@@ -36,13 +37,13 @@ impl<S: Send + Sync> FromRequestParts<S> for Named {
 
 pub(super) async fn open(
     State(door): State<Arc<Inner>>,
-    Extension(asker): Extension<Asker>,
+    Extension(admitted): Extension<Admitted>,
     OriginalUri(uri): OriginalUri,
     request: Request,
 ) -> Answer {
     Query::read(request.uri().query(), &[])?;
     let ask: Ask = body_of(&door, request).await?;
-    let (entry, coverage) = door.open(&asker, ask, Life::Kept).await?;
+    let (entry, coverage) = door.open(&admitted, ask, Life::Kept).await?;
     let mut shown = entry.to_json();
     if let Value::Object(members) = &mut shown {
         members.insert("coverage".to_owned(), sight::coverage_json(&coverage, door.is_mounted));
@@ -85,7 +86,7 @@ pub(super) async fn close(
     Query::read(query.as_deref(), &[])?;
     let entry = door.open_entry(id, &asker)?;
     // Its reader, if there is one, still gets what there is, and then the end.
-    door.router.close(entry.about.session);
+    door.end(&entry);
     door.hub.remove(id, |_| true);
     Ok(StatusCode::NO_CONTENT.into_response())
 }
@@ -114,6 +115,14 @@ pub(super) async fn stream(
 }
 
 impl Inner {
+    /// Ends a session; its reader gets what is left of it, and the end.
+    pub(super) fn end(&self, entry: &Entry) {
+        match entry.about.session {
+            Some(session) => drop(self.router.close(session)),
+            None => entry.feed().close(),
+        }
+    }
+
     fn found(&self, id: PublicId, asker: &Asker) -> Result<Found, Problem> {
         self.hub.find(id, asker).ok_or_else(Problem::no_such_session)
     }

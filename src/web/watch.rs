@@ -1,6 +1,5 @@
 //! `GET /watch`: a session for one connection; and what all streams have in common.
 
-use super::auth::Asker;
 use super::body::StreamBody;
 use super::door::Inner;
 use super::feed::Attached;
@@ -9,6 +8,7 @@ use super::hub::{Entry, Found, LastEventId};
 use super::opening::Life;
 use super::problem::{Kind, Problem};
 use super::query::Query;
+use super::security::Admitted;
 use super::sight;
 use crate::render::Format;
 use axum::Extension;
@@ -25,7 +25,7 @@ pub(super) const PARAMETERS: [&str; 11] =
 
 pub(super) async fn watch(
     State(door): State<Arc<Inner>>,
-    Extension(asker): Extension<Asker>,
+    Extension(admitted): Extension<Admitted>,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
@@ -33,10 +33,10 @@ pub(super) async fn watch(
     let form = Form::choose(query.get("format"), &headers)?;
     let tells_coverage = query.flag("coverage")? || form != Form::Lines(Format::Json);
     let last = last_event_id(&headers)?;
-    if let Some(Found::Over) = last.and_then(|last| door.hub.find(last.session, &asker)) {
+    if let Some(Found::Over) = last.and_then(|last| door.hub.find(last.session, &admitted.asker)) {
         return Ok(nothing_more());
     }
-    let (entry, coverage) = door.open(&asker, query.ask()?, Life::OfConnection).await?;
+    let (entry, coverage) = door.open(&admitted, query.ask()?, Life::OfConnection).await?;
     let mut notices = Vec::new();
     notices.extend(last.map(gap));
     notices.extend(tells_coverage.then(|| sight::coverage_notice(&coverage, door.is_mounted)));

@@ -110,4 +110,5 @@ mod value;
 mod write;
 
 #[cfg(test)]
+#[cfg(not(loom))]
 mod tests;

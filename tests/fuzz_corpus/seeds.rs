@@ -141,6 +141,7 @@ fn put_value(bytes: &mut Vec<u8>, value: &Val) {
         Val::Error(text) => put_text(bytes, 9, text.as_bytes()),
         Val::Bytes(of) => put_text(bytes, 10, of),
         Val::Absent => bytes.push(11),
+        Val::Redacted => unreachable!("no case has one"),
     }
 }
 

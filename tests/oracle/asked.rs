@@ -10,16 +10,29 @@ pub(crate) struct Asked {
     /// What the opener is confined to.
     pub(crate) scope: Option<Pred>,
     pub(crate) follow: Follow,
-    /// One root in so many is shown; 1: all of them.
-    pub(crate) one_in: u32,
+    pub(crate) limit: Limit,
+    /// Which router it is opened with, of those that there are.
+    pub(crate) router: usize,
     /// The predicates reach the router by way of their text.
     pub(crate) by_text: bool,
+}
+
+/// What keeps a session from getting all that it is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Limit {
+    None,
+    /// One root in so many is shown.
+    OneIn(u32),
+    /// It ends with so many events.
+    Events(u64),
+    /// So many at once, and then as many a second.
+    Rate(u64),
 }
 
 impl Asked {
     /// A session that is nothing but its predicate.
     pub(crate) fn about(predicate: Pred) -> Self {
-        Self { predicate, scope: None, follow: Follow::Event, one_in: 1, by_text: false }
+        Self { predicate, scope: None, follow: Follow::Event, limit: Limit::None, router: 0, by_text: false }
     }
 
     /// What an event must be that nothing was followed to.
@@ -42,7 +55,13 @@ impl Asked {
     }
 
     pub(crate) fn to_session(&self) -> Session {
-        let session = Session::new(self.worded(&self.predicate)).follow(self.follow.clone()).sample(self.one_in);
+        let session = Session::new(self.worded(&self.predicate)).follow(self.follow.clone());
+        let session = match self.limit {
+            Limit::None => session,
+            Limit::OneIn(roots) => session.sample(roots),
+            Limit::Events(events) => session.max_events(events),
+            Limit::Rate(per_second) => session.max_rate(per_second),
+        };
         match &self.scope {
             Some(scope) => session.scope(self.worded(scope)),
             None => session,

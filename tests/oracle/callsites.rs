@@ -140,7 +140,7 @@ impl Val {
             Self::Debug(text) => Box::new(tracing::field::debug(text)),
             Self::Error(text) => Box::new(Box::<dyn std::error::Error>::from(text)),
             Self::Bytes(bytes) => Box::new(bytes.into_boxed_slice()),
-            Self::Absent => return None,
+            Self::Absent | Self::Redacted => return None,
         })
     }
 }

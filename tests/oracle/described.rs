@@ -30,6 +30,7 @@ fn described_value(value: &Val) -> String {
         Val::Display(_) | Val::Debug(_) => "debug",
         Val::Error(_) => "error",
         Val::Bytes(_) => "bytes",
+        Val::Redacted => "redacted",
         Val::Absent => unreachable!("it was left out"),
     };
     format!("{kind}:{:?}", value.prints())
@@ -64,6 +65,7 @@ fn delivered_value(value: &tracing_tap::Value) -> String {
         Value::Debug(_) => "debug",
         Value::Error(_) => "error",
         Value::Bytes(_) => "bytes",
+        Value::Redacted => "redacted",
         other => panic!("no callsite has such a value: {other:?}"),
     };
     format!("{kind}:{:?}", value.to_string())

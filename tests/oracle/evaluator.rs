@@ -23,6 +23,8 @@ pub(crate) enum Val {
     Bytes(Vec<u8>),
     /// Declared and never given a value.
     Absent,
+    /// Given a value that nobody may see.
+    Redacted,
 }
 
 /// One test or a combination; what it tests is in public terms alone.
@@ -149,7 +151,9 @@ pub(crate) fn verbosity(level: Level) -> u8 {
 fn some_field(event: &Happened, keys: &[&str], passes: impl Fn(&Val) -> bool) -> bool {
     let around = event.spans.iter().flat_map(|span| &span.fields);
     event.fields.iter().chain(around).any(|(name, value)| {
-        !matches!(value, Val::Absent) && keys.iter().any(|key| plain(key) == plain(name)) && passes(value)
+        !matches!(value, Val::Absent | Val::Redacted)
+            && keys.iter().any(|key| plain(key) == plain(name))
+            && passes(value)
     })
 }
 
@@ -218,6 +222,7 @@ impl Val {
             Self::Bytes(bytes) => {
                 format!("[{}]", bytes.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().join(" "))
             }
+            Self::Redacted => "<redacted>".to_owned(),
             Self::Absent => unreachable!("nobody looks at what is absent"),
         }
     }
@@ -233,7 +238,7 @@ impl Val {
                 }
                 text.parse::<f64>().ok().filter(|value| value.is_finite()).and_then(Exact::of_float)
             }
-            Self::Bool(_) | Self::Bytes(_) | Self::Absent => None,
+            Self::Bool(_) | Self::Bytes(_) | Self::Absent | Self::Redacted => None,
         }
     }
 

@@ -2,8 +2,9 @@
 
 use crate::support::{Output, messages, wait_until};
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread::ThreadId;
 use tracing::level_filters::LevelFilter;
 use tracing::{Metadata, subscriber::Interest};
 use tracing_subscriber::layer;
@@ -56,6 +57,28 @@ crate::isolated! {
         assert_eq!(output.lines(), Vec::<String>::new());
     }
 
+    fn an_event_whose_arguments_ask_before_and_log_after_its_session_closes_is_shown_to_nobody_who_did_not_want_it() {
+        let router = TapRouter::new();
+        let output = Output::default();
+        let fmt = tracing_subscriber::fmt::layer().with_ansi(false).without_time().with_writer(output.clone());
+        tracing_subscriber::registry().with(router.layer()).with(fmt.with_filter(LevelFilter::INFO)).init();
+        let outside = |user: &dyn Fn() -> u64| tracing::debug!(user = user(), "outside");
+        let nobodys = |answer: &dyn Fn() -> u64| tracing::debug!(answer = answer(), "nobody wants this");
+        let stream = std::cell::RefCell::new(Some(router.watch(Predicate::eq("user", 42))));
+        outside(&|| {
+            assert!(tracing::enabled!(tracing::Level::DEBUG));
+            stream.take();
+            wait_until("callsites to be turned off", || {
+                let evaluated = std::cell::Cell::new(false);
+                nobodys(&|| u64::from(evaluated.replace(true)));
+                !evaluated.get()
+            });
+            (0..3).for_each(|_| tracing::info!("inside"));
+            42
+        });
+        assert!(output.lines().iter().all(|line| line.ends_with("inside")), "{:?}", output.lines());
+    }
+
     fn a_filter_that_changes_while_the_router_rebuilds_is_not_left_deaf() {
         let router = TapRouter::new();
         let (output, gate) = (Output::default(), Arc::new(Gate::default()));
@@ -66,7 +89,7 @@ crate::isolated! {
         let stream = router.watch(Predicate::everything());
         debug();
 
-        gate.armed.store(true, Ordering::SeqCst);
+        gate.arm();
         drop(stream);
         wait_until("the router to be told what the filter wanted", || gate.reached.load(Ordering::SeqCst));
         gate.wants_all.store(true, Ordering::SeqCst);
@@ -79,15 +102,70 @@ crate::isolated! {
             !output.lines().is_empty()
         });
     }
+
+    fn what_a_value_logs_is_heard_while_either_of_two_routers_in_one_subscriber_rebuilds() {
+        let (routers, output, gate) = ([TapRouter::new(), TapRouter::new()], Output::default(), Arc::new(Gate::default()));
+        gate.wants_all.store(true, Ordering::SeqCst);
+        let fmt = tracing_subscriber::fmt::layer().with_ansi(false).with_writer(output.clone());
+        let layers = tracing_subscriber::registry().with(routers[0].layer()).with(routers[1].layer());
+        layers.with(fmt.with_filter(Filter(Arc::clone(&gate)))).init();
+        for router in &routers {
+            gate.arm();
+            std::thread::scope(|scope| {
+                let opening = scope.spawn(|| router.watch(Predicate::level(tracing::Level::ERROR)));
+                wait_until("the router to rebuild", || gate.reached.load(Ordering::SeqCst));
+                tracing::info!(user = %Logs, "outside");
+                gate.open.store(true, Ordering::SeqCst);
+                drop(opening.join());
+            });
+        }
+        assert_eq!(output.lines().iter().filter(|line| line.ends_with("inside")).count(), 2);
+    }
+
+    fn a_router_that_rebuilds_while_another_one_opens_a_session_hides_no_level_from_it() {
+        let (first, second, gate) = (TapRouter::new(), TapRouter::new(), Arc::new(Gate::default()));
+        let filtered = tracing_subscriber::fmt::layer().with_writer(std::io::sink).with_filter(Filter(Arc::clone(&gate)));
+        // The gate is behind the routers: both have told their levels when it is reached.
+        tracing_subscriber::registry().with(filtered).with(first.layer()).with(second.layer()).init();
+        let stream = first.watch(Predicate::level(tracing::Level::ERROR));
+        let rebuilds = first.stats().rebuilds;
+        gate.stays_armed.store(true, Ordering::SeqCst);
+        gate.arm();
+        drop(stream);
+        wait_until("the first router to be told of levels", || gate.reached.load(Ordering::SeqCst));
+        let mut stream = second.watch(Predicate::everything());
+        gate.open.store(true, Ordering::SeqCst);
+
+        wait_until("both to have rebuilt", || first.stats().rebuilds > rebuilds && second.stats().rebuilds > 0);
+        tracing::trace!("at once");
+        assert_eq!(messages(&mut stream), ["at once"]);
+        gate.armed.store(false, Ordering::SeqCst);
+        gate.open.store(true, Ordering::SeqCst);
+    }
 }
 
-/// Stops the first rebuild of the router between the filter's answer and its being put to use.
+/// Stops the next rebuild of a router between the filter's answer and its being put to use; where it stays armed, all
+/// rebuilds of that router, each until it is opened once more.
 #[derive(Default)]
 struct Gate {
     wants_all: AtomicBool,
     armed: AtomicBool,
+    stays_armed: AtomicBool,
+    stopped: Mutex<Option<ThreadId>>,
     reached: AtomicBool,
     open: AtomicBool,
+}
+
+impl Gate {
+    fn arm(&self) {
+        *self.stopped.lock().unwrap() = None;
+        self.reached.store(false, Ordering::SeqCst);
+        self.armed.store(true, Ordering::SeqCst);
+    }
+
+    fn is_for(&self, thread: ThreadId) -> bool {
+        *self.stopped.lock().unwrap().get_or_insert(thread) == thread
+    }
 }
 
 struct Filter(Arc<Gate>);
@@ -105,10 +183,10 @@ impl<S> layer::Filter<S> for Filter {
     fn max_level_hint(&self) -> Option<LevelFilter> {
         let answer = if self.0.wants_all.load(Ordering::SeqCst) { LevelFilter::TRACE } else { LevelFilter::OFF };
         let is_router = std::thread::current().name() == Some("tracing-tap");
-        if is_router && self.0.armed.load(Ordering::SeqCst) {
+        if is_router && self.0.armed.load(Ordering::SeqCst) && self.0.is_for(std::thread::current().id()) {
             self.0.reached.store(true, Ordering::SeqCst);
-            wait_until("the gate to open", || self.0.open.load(Ordering::SeqCst));
-            self.0.armed.store(false, Ordering::SeqCst);
+            wait_until("the gate to open", || self.0.open.swap(false, Ordering::SeqCst));
+            self.0.armed.fetch_and(self.0.stays_armed.load(Ordering::SeqCst), Ordering::SeqCst);
         }
         Some(answer)
     }

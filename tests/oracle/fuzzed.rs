@@ -51,6 +51,15 @@ pub(crate) fn check(bytes: &[u8]) {
     }
 }
 
+/// What a session that wants everything gets of the case that some bytes stand for.
+pub(crate) fn items(bytes: &[u8]) -> Vec<Item> {
+    let Ok(case) = Case::arbitrary(&mut Unstructured::new(bytes)) else { return Vec::new() };
+    let place = PLACE.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut stream = place.router.watch(Predicate::everything());
+    case.happen();
+    stream.drain().collect()
+}
+
 impl Case {
     pub(crate) fn check(&self) {
         let mut place = PLACE.lock().unwrap_or_else(PoisonError::into_inner);
@@ -62,7 +71,8 @@ impl Case {
 
         let expected = self.predicate.matches(&happened);
         let events = events(&mut stream);
-        let thread = std::thread::current().name().unwrap_or_default().to_owned();
+        let thread = std::thread::current();
+        let thread = thread.name().map_or_else(|| format!("{:?}", thread.id()), str::to_owned);
         let text = described(&happened, &thread);
         let texts: Vec<_> = events.iter().map(|event| delivered(event)).collect();
         assert_eq!(texts, if expected { vec![text.clone()] } else { vec![] }, "{predicate:?} of {text}");

@@ -67,6 +67,25 @@ crate::isolated! {
             event_on(1),
         ]);
     }
+
+    fn an_id_that_recurs_after_8191_spans_stands_for_the_new_span_alone() {
+        let user = |user| Step::Open { thread: 0, asked: Asked::about(Pred::AnyOf(vec!["user"], vec![Val::I64(user)])) };
+        for others in [8_189, 8_190, 8_191] {
+            check(vec![
+                user(42),
+                user(43),
+                named_span_of(Val::I64(42)),
+                Step::Enter { thread: 0, span: YOUNGEST },
+                event(),
+                Step::Exit { thread: 0, nth: 0 },
+                Step::Close { thread: 0, span: YOUNGEST },
+                Step::Churn { thread: 0, spans: others },
+                named_span_of(Val::I64(43)),
+                Step::Enter { thread: 0, span: YOUNGEST },
+                event(),
+            ]);
+        }
+    }
 }
 
 const YOUNGEST: usize = 0;
@@ -75,8 +94,8 @@ const NEXT_YOUNGEST: usize = 1;
 /// Whatever the stack.
 #[track_caller]
 fn check(steps: Vec<Step>) {
-    for stack in [Stack::TapFirst, Stack::TapLast, Stack::Unfiltered] {
-        let setting = Setting { stack, span_level: Level::INFO, denied: None };
+    for stack in [Stack::TapFirst, Stack::TapLast, Stack::TapLastOfReloaded, Stack::Unfiltered] {
+        let setting = Setting::plain(stack);
         crate::check(&History { setting, steps: steps.clone() });
     }
 }
@@ -90,6 +109,11 @@ fn span(parent: Parent) -> Step {
 
 /// A root span `conn` of a user who is not known yet.
 fn named_span() -> Step {
+    named_span_of(Val::Absent)
+}
+
+/// The same of a user who is known.
+fn named_span_of(user: Val) -> Step {
     let is_it = |site: &SpanSite| {
         site.level == Level::INFO
             && site.name == "conn"
@@ -97,7 +121,7 @@ fn named_span() -> Step {
             && site.parent == Parent::None
     };
     let site = SPANS.iter().position(is_it).expect("the family has it");
-    Step::Span { thread: 0, site, parent: YOUNGEST, values: vec![Val::Absent] }
+    Step::Span { thread: 0, site, parent: YOUNGEST, values: vec![user] }
 }
 
 /// An event in the current span of the first thread.

@@ -3,7 +3,7 @@
 //! A generated [`Step`] speaks in numbers of whatever is there, so that any part of a history is a history and
 //! shrinking works; [`plan`] says what they are. Both runs, with the router and without, get the same plan.
 
-use super::asked::Asked;
+use super::asked::{Asked, Limit};
 use super::callsites::{EventSite, Parent, SpanSite, event_sites, span_sites};
 use super::evaluator::{Fields, Val, plain, verbosity};
 use super::reach::verbosity_bounds;
@@ -16,6 +16,9 @@ pub(crate) static SPANS: LazyLock<Vec<SpanSite>> = LazyLock::new(span_sites);
 
 pub(crate) const THREADS: usize = 3;
 
+/// Two layers of one router in one subscriber, which deliver each event once each.
+pub(crate) const TWICE: &[usize] = &[0, 0];
+
 /// How the router stands beside the other layer, and what that wants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Stack {
@@ -23,6 +26,8 @@ pub(crate) enum Stack {
     TapFirst,
     /// Asked and told after it.
     TapLast,
+    /// As before, and the other layer is whole in a `reload::Layer`.
+    TapLastOfReloaded,
     /// The other layer wants everything.
     Unfiltered,
 }
@@ -34,9 +39,33 @@ pub(crate) struct Setting {
     pub(crate) span_level: Level,
     /// The target of which no session gets anything, if there is one.
     pub(crate) denied: Option<&'static str>,
+    /// The field whose values nobody sees, if there is one.
+    pub(crate) redacted: Option<&'static str>,
+    /// For each subscriber the routers that have a layer in it, in order. The second is a thread's default at times.
+    pub(crate) layers: &'static [&'static [usize]],
 }
 
 impl Setting {
+    /// One router in one subscriber.
+    pub(crate) fn plain(stack: Stack) -> Self {
+        Self { stack, span_level: Level::INFO, denied: None, redacted: None, layers: &[&[0]] }
+    }
+
+    /// Whether it is mended wherever arguments that log disturb the bits of filters.
+    ///
+    /// A session in one subscriber has the others asked for its events as well, where nobody mends; and a filter inside
+    /// a `reload::Layer` turns no callsite off, so that events are evaluated while no session is open.
+    pub(crate) fn mends(&self) -> bool {
+        let has_all = |routers: &&[usize]| (0..self.routers()).all(|router| routers.contains(&router));
+        let is_even = self.layers.len() == 1 || self.layers.iter().all(has_all);
+        is_even && self.stack != Stack::TapLastOfReloaded
+    }
+
+    /// How many routers there are.
+    pub(crate) fn routers(&self) -> usize {
+        self.layers.iter().flat_map(|routers| *routers).max().map_or(0, |last| last + 1)
+    }
+
     /// Whether this target is the denied one, or below it.
     pub(crate) fn denies(&self, target: &str) -> bool {
         self.denied.is_some_and(|denied| target == denied || target.starts_with(&format!("{denied}::")))
@@ -65,6 +94,8 @@ pub(crate) enum Step {
     Reload { thread: usize, level: LevelFilter },
     Breathe,
     Respawn { thread: usize },
+    Switch { thread: usize },
+    Churn { thread: usize, spans: usize },
 }
 
 /// What an argument of an event does besides having a value.
@@ -89,6 +120,12 @@ pub(crate) enum Argument {
         site: usize,
         values: Vec<Val>,
     },
+    /// Evaluating it opens a session, and drops it.
+    Opens,
+    /// So does formatting it.
+    PrintsAndOpens,
+    /// Formatting it panics where a session has it formatted.
+    Panics,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -100,26 +137,76 @@ pub(crate) enum Closer {
 /// A step whose numbers are resolved. Spans and sessions are numbered in the order they are opened.
 #[derive(Clone, Debug)]
 pub(crate) enum Op {
-    Span { thread: usize, site: usize, parent: Option<usize>, fields: Fields },
-    Enter { thread: usize, span: usize },
-    Exit { thread: usize, nth: usize, span: usize },
-    Record { thread: usize, span: usize, field: &'static str, value: Val },
-    Close { thread: usize, span: usize },
+    Span {
+        thread: usize,
+        subscriber: usize,
+        site: usize,
+        parent: Option<usize>,
+        fields: Fields,
+    },
+    Enter {
+        thread: usize,
+        span: usize,
+    },
+    Exit {
+        thread: usize,
+        nth: usize,
+        span: usize,
+    },
+    Record {
+        thread: usize,
+        span: usize,
+        field: &'static str,
+        value: Val,
+    },
+    Close {
+        thread: usize,
+        span: usize,
+    },
     Event(Emission),
-    Open { thread: usize, asked: Asked },
-    Shut { session: usize, by: Closer },
-    Drain { session: usize },
-    Rebuild { thread: usize },
-    Hint { thread: usize, level: Level },
-    Reload { thread: usize, level: LevelFilter },
+    Open {
+        thread: usize,
+        asked: Asked,
+    },
+    Shut {
+        session: usize,
+        by: Closer,
+    },
+    Drain {
+        session: usize,
+    },
+    Rebuild {
+        thread: usize,
+    },
+    Hint {
+        thread: usize,
+        level: Level,
+    },
+    Reload {
+        thread: usize,
+        level: LevelFilter,
+    },
     Breathe,
-    Respawn { thread: usize },
+    Respawn {
+        thread: usize,
+    },
+    /// Has the thread change the subscriber that is its default, to this one.
+    Switch {
+        thread: usize,
+        to: usize,
+    },
+    /// Has the thread make spans and close them, one by one.
+    Churn {
+        thread: usize,
+        spans: usize,
+    },
 }
 
 #[derive(Clone, Debug)]
 pub(crate) struct Emission {
     pub(crate) op: u64,
     pub(crate) thread: usize,
+    pub(crate) subscriber: usize,
     pub(crate) site: usize,
     pub(crate) parent: Option<usize>,
     /// Those that the callsite declares, `op` first.
@@ -133,14 +220,23 @@ pub(crate) enum Inner {
     Nothing,
     Evaluating(Box<Logged>),
     Formatting(Box<Logged>),
+    /// Formatting panics where it is for a session.
+    Panicking,
 }
 
 #[derive(Clone, Debug)]
 pub(crate) enum Logged {
     Event(Emission),
-    Span { site: usize },
+    Span {
+        site: usize,
+    },
     Hint(Level),
+    /// A session is opened, and dropped.
+    Session,
 }
+
+/// What is captured of a value that panics.
+const PANICKED: &str = "<panicked while formatting>";
 
 impl Emission {
     pub(crate) fn site(&self) -> &'static EventSite {
@@ -153,6 +249,8 @@ impl Emission {
 /// Where a default is scoped, `tracing` lets nothing of it happen, and turns off callsites that it meets there first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Prints {
+    /// Nor while they are evaluated: they do nothing but have a value.
+    Nothing,
     Silently,
     AndEmits,
 }
@@ -160,22 +258,31 @@ pub(crate) enum Prints {
 /// Resolves a history. Steps that refer to something where there is nothing drop out.
 pub(crate) fn plan(history: &History, prints: Prints) -> Vec<Op> {
     let mut planner = Planner {
-        span_level: history.setting.span_level,
+        setting: history.setting,
         prints,
         ops: 0,
         spans: Vec::new(),
         entered: Default::default(),
+        inside: [0; THREADS],
         sessions: Vec::new(),
     };
     history.steps.iter().filter_map(|step| planner.plan(step)).collect()
 }
 
+struct PlannedSpan {
+    site: usize,
+    subscriber: usize,
+    is_open: bool,
+}
+
 struct Planner {
-    span_level: Level,
+    setting: Setting,
     prints: Prints,
     ops: u64,
-    spans: Vec<(usize, bool)>,
+    spans: Vec<PlannedSpan>,
     entered: [Vec<usize>; THREADS],
+    /// The subscriber that is each thread's default.
+    inside: [usize; THREADS],
     sessions: Vec<Option<Asked>>,
 }
 
@@ -195,12 +302,12 @@ impl Planner {
             }
             Step::Record { thread, span, field, value } => {
                 let span = self.open_span(span)?;
-                let declared = SPANS[self.spans[span].0].fields.get(1..).filter(|declared| !declared.is_empty())?;
+                let declared = SPANS[self.spans[span].site].fields.get(1..).filter(|declared| !declared.is_empty())?;
                 Op::Record { thread, span, field: plain(declared[field % declared.len()]), value }
             }
             Step::Close { thread, span } => {
                 let span = self.open_span(span)?;
-                self.spans[span].1 = false;
+                self.spans[span].is_open = false;
                 Op::Close { thread, span }
             }
             Step::Event { thread, site, parent, values, argument } => {
@@ -209,7 +316,12 @@ impl Planner {
                 emission.inner = self.inner(thread, &mut emission.fields, argument);
                 Op::Event(emission)
             }
-            Step::Open { thread, asked } => {
+            Step::Open { thread, mut asked } => {
+                asked.router %= self.setting.routers();
+                // Two layers of one router in one subscriber sample apart.
+                if matches!(asked.limit, Limit::OneIn(_)) && self.setting.layers.contains(&TWICE) {
+                    asked.limit = Limit::None;
+                }
                 self.sessions.push(Some(asked.clone()));
                 Op::Open { thread, asked }
             }
@@ -225,8 +337,15 @@ impl Planner {
             Step::Breathe => Op::Breathe,
             Step::Respawn { thread } => {
                 self.entered[thread].clear();
+                self.inside[thread] = 0;
                 Op::Respawn { thread }
             }
+            Step::Switch { thread } => {
+                let to = (self.inside[thread] + 1) % self.setting.layers.len();
+                let from = std::mem::replace(&mut self.inside[thread], to);
+                return (from != to).then_some(Op::Switch { thread, to });
+            }
+            Step::Churn { thread, spans } => Op::Churn { thread, spans },
         })
     }
 
@@ -235,26 +354,36 @@ impl Planner {
         let of = &SPANS[site];
         // Whether such a span is tracked depends on the most verbose level that a session can match at all, and
         // there is more than one right answer to that: what cannot be told for certain is left out.
-        let bounds = verbosity_bounds(self.sessions.iter().flatten());
-        let unclear = bounds.0 < verbosity(of.level) && verbosity(of.level) <= bounds.1;
-        if unclear && of.level > self.span_level && !of.fields.is_empty() {
+        let is_unclear = (0..self.setting.routers()).any(|router| self.is_unclear(router, of.level));
+        if is_unclear && of.level > self.setting.span_level && !of.fields.is_empty() {
             return None;
         }
-        let parent = if of.parent == Parent::Explicit { self.open_span(parent) } else { None };
+        let subscriber = self.inside[thread];
+        let parent = if of.parent == Parent::Explicit { self.open_span_in(subscriber, parent) } else { None };
         let number = self.spans.len();
-        self.spans.push((site, true));
+        self.spans.push(PlannedSpan { site, subscriber, is_open: true });
         let sid = [Val::U64(1000 + number as u64)];
         let fields = of.fields.iter().copied().zip(sid.into_iter().chain(values.iter().cloned())).collect();
-        Some(Op::Span { thread, site, parent, fields })
+        Some(Op::Span { thread, subscriber, site, parent, fields })
+    }
+
+    /// Whether spans of this level may be wanted for some session of the router, and may not. A session that ends with
+    /// an event may be over.
+    fn is_unclear(&self, router: usize, level: Level) -> bool {
+        let of_router = || self.sessions.iter().flatten().filter(move |asked| asked.router == router);
+        let lasting = of_router().filter(|asked| !matches!(asked.limit, Limit::Events(_)));
+        let (at_least, at_most) = (verbosity_bounds(lasting).0, verbosity_bounds(of_router()).1);
+        at_least < verbosity(level) && verbosity(level) <= at_most
     }
 
     fn emission(&mut self, thread: usize, site: usize, parent: usize, values: &[Val]) -> Emission {
         let of = &EVENTS[site];
-        let parent = if of.parent == Parent::Explicit { self.open_span(parent) } else { None };
+        let subscriber = self.inside[thread];
+        let parent = if of.parent == Parent::Explicit { self.open_span_in(subscriber, parent) } else { None };
         self.ops += 1;
         let op = [Val::U64(self.ops)];
         let fields = of.fields.iter().copied().zip(op.into_iter().chain(values.iter().cloned())).collect();
-        Emission { op: self.ops, thread, site, parent, fields, inner: Inner::Nothing }
+        Emission { op: self.ops, thread, subscriber, site, parent, fields, inner: Inner::Nothing }
     }
 
     fn inner(&mut self, thread: usize, fields: &mut Fields, argument: Argument) -> Inner {
@@ -263,14 +392,28 @@ impl Planner {
             sites[site % sites.len()]
         };
         match argument {
+            _ if self.prints == Prints::Nothing => Inner::Nothing,
             Argument::Plain => Inner::Nothing,
+            Argument::Emits { .. } | Argument::Spans { .. } | Argument::Hints { .. } if !self.setting.mends() => {
+                Inner::Nothing
+            }
             Argument::Emits { site, values } => {
                 let logged = self.emission(thread, contextual(site), 0, &values);
                 Inner::Evaluating(Box::new(Logged::Event(logged)))
             }
             Argument::Spans { site } => Inner::Evaluating(Box::new(Logged::Span { site: site % SPANS.len() })),
             Argument::Hints { level } => Inner::Evaluating(Box::new(Logged::Hint(level))),
-            Argument::PrintsAndEmits { .. } if self.prints == Prints::Silently => Inner::Nothing,
+            Argument::Opens => Inner::Evaluating(Box::new(Logged::Session)),
+            Argument::PrintsAndOpens | Argument::Panics if fields.len() < 2 => Inner::Nothing,
+            Argument::PrintsAndOpens => {
+                fields[1].1 = Val::Display("42".to_owned());
+                Inner::Formatting(Box::new(Logged::Session))
+            }
+            Argument::Panics => {
+                fields[1].1 = Val::Display(PANICKED.to_owned());
+                Inner::Panicking
+            }
+            Argument::PrintsAndEmits { .. } if self.prints != Prints::AndEmits => Inner::Nothing,
             Argument::PrintsAndEmits { site, values } => {
                 let Some((_, value)) = fields.get_mut(1) else { return Inner::Nothing };
                 *value = Val::Display("42".to_owned());
@@ -282,7 +425,17 @@ impl Planner {
 
     /// The open span that is the nth youngest.
     fn open_span(&self, nth: usize) -> Option<usize> {
-        let open: Vec<_> = (0..self.spans.len()).rev().filter(|span| self.spans[*span].1).collect();
+        self.nth_open(nth, |_| true)
+    }
+
+    /// The same of those in a subscriber: another's are nothing to it.
+    fn open_span_in(&self, subscriber: usize, nth: usize) -> Option<usize> {
+        self.nth_open(nth, |span| span.subscriber == subscriber)
+    }
+
+    fn nth_open(&self, nth: usize, is_meant: impl Fn(&PlannedSpan) -> bool) -> Option<usize> {
+        let is_meant = |span: &usize| self.spans[*span].is_open && is_meant(&self.spans[*span]);
+        let open: Vec<_> = (0..self.spans.len()).rev().filter(is_meant).collect();
         open.get(nth % open.len().max(1)).copied()
     }
 

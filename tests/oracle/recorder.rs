@@ -31,7 +31,14 @@ thread_local! {
     pub(crate) static INSIDE: Cell<(u64, bool)> = const { Cell::new((0, false)) };
 }
 
-pub(crate) struct Recorder(pub(crate) Log);
+pub(crate) struct Recorder {
+    pub(crate) log: Log,
+    /// The number of the subscriber that it is in.
+    pub(crate) subscriber: usize,
+}
+
+/// The target of spans that are made and closed by the thousand: what is told of them is not kept.
+pub(crate) const CHURN: &str = "churn";
 
 /// What this layer keeps of a span.
 struct Kept(String);
@@ -39,7 +46,8 @@ struct Kept(String);
 impl Recorder {
     fn note(&self, what: String, scope: String) {
         let (inside, by_tap) = INSIDE.get();
-        self.0.lock().unwrap().push(Line { what, scope, inside, by_tap });
+        let what = if self.subscriber == 0 { what } else { format!("{what} @{}", self.subscriber) };
+        self.log.lock().unwrap().push(Line { what, scope, inside, by_tap });
     }
 }
 
@@ -48,6 +56,9 @@ where
     S: Subscriber + for<'lookup> LookupSpan<'lookup>,
 {
     fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, context: Context<'_, S>) {
+        if attributes.metadata().target() == CHURN {
+            return;
+        }
         let fields = text_of(|visitor| attributes.record(visitor));
         let span = context.span(id).unwrap();
         let parent = span.parent().map(|parent| described(&parent)).unwrap_or_default();

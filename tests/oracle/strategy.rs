@@ -1,9 +1,9 @@
 //! What histories are made of, and how often: a small vocabulary, full of near misses.
 
-use super::asked::Asked;
+use super::asked::{Asked, Limit};
 use super::callsites::{EventSite, LEVELS, Parent, SpanSite, TARGETS};
 use super::evaluator::{Part, Pred, Relation, Val};
-use super::history::{Argument, Closer, EVENTS, History, SPANS, Setting, Stack, Step, THREADS};
+use super::history::{Argument, Closer, EVENTS, History, SPANS, Setting, Stack, Step, THREADS, TWICE};
 use proptest::collection::vec;
 use proptest::option::weighted;
 use proptest::prelude::*;
@@ -18,12 +18,23 @@ const KEYS: [&str; 6] = ["user", "tenant", "n", "path", "message", "type"];
 const FLOATS: [f64; 10] =
     [42.0, 42.0, 4.0, 42.5, -0.0, f64::NAN, f64::INFINITY, f64::NEG_INFINITY, 9_007_199_254_740_993.0, 1e23];
 
+/// Which routers have layers in which subscribers.
+const LAYERS: [&[&[usize]]; 6] = [&[&[0]], &[&[0], &[0]], &[&[0], &[1]], &[&[0, 1]], &[TWICE], &[&[0, 1], &[1]]];
+
 pub(crate) fn histories() -> impl Strategy<Value = History> {
-    let stack = select(vec![Stack::TapFirst, Stack::TapLast, Stack::Unfiltered]);
+    let stack = select(vec![Stack::TapFirst, Stack::TapLast, Stack::TapLastOfReloaded, Stack::Unfiltered]);
+    let redacted = weighted(0.3, select(vec!["user", "tenant", "message"]));
+    let layers = prop_oneof![2 => Just(LAYERS[0]), 3 => select(&LAYERS[..])];
     let span_level = prop_oneof![6 => Just(Level::INFO), 1 => Just(Level::DEBUG), 1 => Just(Level::WARN)];
     let denied = weighted(0.3, select(vec!["app::db", "app", "apple"]));
-    let setting =
-        (stack, span_level, denied).prop_map(|(stack, span_level, denied)| Setting { stack, span_level, denied });
+    let setting = (stack, span_level, denied, redacted, layers);
+    let setting = setting.prop_map(|(stack, span_level, denied, redacted, layers)| Setting {
+        stack,
+        span_level,
+        denied,
+        redacted,
+        layers,
+    });
     let steps = prop_oneof![3 => vec(steps(), 4..80), 2 => vec(steps_around_one_user(), 10..80)];
     (setting, steps).prop_map(|(setting, steps)| History { setting, steps })
 }
@@ -55,7 +66,10 @@ fn steps() -> impl Strategy<Value = Step> {
         2 => (thread.clone(), levels()).prop_map(|(thread, level)| Step::Hint { thread, level }),
         2 => (thread.clone(), filter).prop_map(|(thread, level)| Step::Reload { thread, level }),
         3 => Just(Step::Breathe),
-        1 => thread.prop_map(|thread| Step::Respawn { thread }),
+        1 => thread.clone().prop_map(|thread| Step::Respawn { thread }),
+        4 => thread.clone().prop_map(|thread| Step::Switch { thread }),
+        1 => (thread, prop_oneof![20 => 1..40_usize, 1 => Just(8_190)])
+            .prop_map(|(thread, spans)| Step::Churn { thread, spans }),
     ]
 }
 
@@ -115,9 +129,21 @@ fn sessions(predicates: BoxedStrategy<Pred>) -> impl Strategy<Value = Asked> {
         1 => Just(Follow::Root),
         2 => select(vec!["conn", "req", "none"]).prop_map(|name| Follow::Named(name.to_owned())),
     ];
-    let one_in = prop_oneof![6 => Just(1), 1 => 2..4_u32];
-    (predicates.clone(), weighted(0.2, predicates), follow, one_in, any::<bool>())
-        .prop_map(|(predicate, scope, follow, one_in, by_text)| Asked { predicate, scope, follow, one_in, by_text })
+    let limit = prop_oneof![
+        6 => Just(Limit::None),
+        1 => (2..4_u32).prop_map(Limit::OneIn),
+        1 => (1..5_u64).prop_map(Limit::Events),
+        1 => select(vec![0, 3, 1_000_000]).prop_map(Limit::Rate),
+    ];
+    let asked = (predicates.clone(), weighted(0.2, predicates), follow, limit, any::<bool>(), 0..2_usize);
+    asked.prop_map(|(predicate, scope, follow, limit, by_text, router)| Asked {
+        predicate,
+        scope,
+        follow,
+        limit,
+        by_text,
+        router,
+    })
 }
 
 fn arguments() -> impl Strategy<Value = Argument> {
@@ -127,6 +153,7 @@ fn arguments() -> impl Strategy<Value = Argument> {
         2 => (any.clone(), vec(values(), 3)).prop_map(|(site, values)| Argument::Emits { site, values }),
         1 => any.clone().prop_map(|site| Argument::Spans { site }),
         1 => levels().prop_map(|level| Argument::Hints { level }),
+        1 => select(vec![Argument::Opens, Argument::PrintsAndOpens, Argument::Panics]),
         2 => (any, vec(values(), 3)).prop_map(|(site, values)| Argument::PrintsAndEmits { site, values }),
     ]
 }

@@ -29,22 +29,32 @@ macro_rules! isolated {
 
 const ISOLATED: &str = "TRACING_TAP_TEST_IS_ISOLATED";
 
-/// Runs a test in a process of its own: this one if nextest has made one, a child otherwise.
+/// Runs a test in a process of its own: this one if nextest has made one, a child otherwise. What the child printed is
+/// shown if it fails.
 pub fn in_own_process(path: &str, body: fn()) {
     if std::env::var_os("NEXTEST").is_some() || std::env::var_os(ISOLATED).is_some() {
         return body();
     }
     let (_, name) = path.split_once("::").expect("a test's path begins with its crate");
+    let (printed, end) = io::pipe().expect("there is a pipe");
     let mut child = Command::new(std::env::current_exe().expect("a test is a file"))
         .args([name, "--exact", "--nocapture"])
         .env(ISOLATED, "1")
         .stdin(Stdio::null())
+        .stdout(end.try_clone().expect("a pipe has as many ends as one likes"))
+        .stderr(end)
         .spawn()
         .expect("a test can start itself");
+    let reading = std::thread::spawn(|| io::read_to_string(printed));
     // Its own waits have bounds of their own: this one is for what hangs in none of them.
     let ended = || child.try_wait().expect("a child can be waited for");
     let status = wait_within(PATIENCE * 15, "the isolated test to end", ended);
-    assert!(status.success(), "the isolated test failed: {status}");
+    if !status.success() {
+        // What the child has started may hold the pipe open.
+        wait_until("what the isolated test printed", || reading.is_finished());
+        panic!("the isolated test failed: {status}
+{}", reading.join().expect("it only reads").unwrap_or_default());
+    }
 }
 
 /// Waits, for a bounded time, until `look` finds something.

@@ -251,6 +251,7 @@ isolated! {
         };
         check("", "invalid-body", "EOF while parsing");
         check("[1", "invalid-body", "\"column\":");
+        check("7", "invalid-body", "expected an object with a predicate's text as `q`");
         check("{}", "invalid-body", "missing field `q`");
         check(r#"{"q":"user = 42","colour":"red"}"#, "invalid-body", "unknown field `colour`");
         check(r#"{"q":"user = 42","q":"*"}"#, "invalid-body", "duplicate field `q`");

@@ -2,12 +2,28 @@
 
 use crate::client::{Curl, exchange, get, post, request};
 use crate::fixture::{Served, Service, TOKEN};
+use crate::support::runtime::Gate;
 use crate::support::{PATIENCE, wait_until};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 use tower_http::compression::CompressionLayer;
 use tower_http::timeout::TimeoutLayer;
 use tower_http::trace::TraceLayer;
-use tracing_tap::web::routes;
+use tracing_tap::web::{Asker, Auth, Door, routes};
+
+/// Lets everybody in whom it has counted, once the gate is open.
+fn counts_and_waits(arrived: &Arc<AtomicUsize>, gate: &Gate) -> Auth {
+    let (arrived, gate) = (Arc::clone(arrived), gate.clone());
+    Auth::check_async(move |_| {
+        let gate = gate.clone();
+        arrived.fetch_add(1, Ordering::SeqCst);
+        async move {
+            gate.pass().await;
+            Ok(Asker::new("anybody"))
+        }
+    })
+}
 
 isolated! {
     fn under_a_path_of_the_service_the_door_has_that_path_and_no_other() {
@@ -66,6 +82,27 @@ isolated! {
             assert_eq!(curl.json(), serde_json::json!({"type": "ended", "reason": "shutdown"}));
             assert_eq!(curl.line(), None);
         }
+        served.stop();
+    }
+
+    fn a_request_that_is_in_flight_at_a_shutdown_opens_nothing_that_would_outlive_it() {
+        let service = Service::start();
+        let (arrived, gate) = (Arc::new(AtomicUsize::new(0)), Gate::closed());
+        let door = Door::new(service.router.clone(), counts_and_waits(&arrived, &gate));
+        let served = Served::start_mounted(door.routes());
+        let address = served.address;
+        let in_flight = [("GET", "/watch?q=user%3D42", None), ("POST", "/sessions", Some(r#"{"q":"user = 42"}"#))]
+            .map(|(method, path, body)| std::thread::spawn(move || request(address, TOKEN, method, path, body)));
+        wait_until("both to be in flight", || arrived.load(Ordering::SeqCst) == 2);
+        service.router.shutdown();
+        gate.open();
+        for answer in in_flight.map(|request| request.join().expect("a request ends")) {
+            assert_eq!((answer.status, answer.problem().as_str()), (503, "unavailable"), "{answer:?}");
+        }
+        service.wait_for_sessions(0);
+        // It is those in flight that it concerns, and no others.
+        assert_eq!(post(served.address, "/sessions", r#"{"q":"user = 42"}"#).status, 201);
+        service.router.shutdown();
         served.stop();
     }
 

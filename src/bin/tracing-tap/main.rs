@@ -1,16 +1,67 @@
 //! The `tracing-tap` command: one file or folder for each subcommand.
 
+mod catalog;
+mod check;
+mod close;
+mod completions;
 mod demo;
 mod error;
+// The library's own list, which is no part of what it offers to others.
+#[path = "../../hidden.rs"]
+mod hidden;
+mod manual;
+mod print;
+#[cfg(test)]
+mod reference;
+mod remote;
+mod say;
+mod sessions;
+mod shown;
+mod table;
+mod terminal;
+mod watch;
 
 use clap::{Parser, Subcommand};
 use error::Error;
-use std::io::{self, Write};
 use std::process::ExitCode;
+
+const AFTER_HELP: &str = "\
+CONFIGURATION
+  A door's URL is the argument, else that of `--profile NAME`, else TRACING_TAP_URL, else that of the profile
+  TRACING_TAP_PROFILE. Its token is in `--token-file`, else in the profile's file, else in TRACING_TAP_TOKEN; it is never
+  an argument, which everybody on the machine could see. Profiles are in `tracing-tap/config.toml` in the user's
+  configuration folder, such as ~/.config; paths there are relative to that file:
+
+    [profiles.prod]
+    url = \"https://chat.example/tap\"
+    token_file = \"prod.token\"
+    ca_file = \"prod-ca.pem\"
+
+  A profile's token is sent to the profile's URL alone. Redirects are not followed, proxies not used.
+
+OUTPUT
+  Every event on standard output is one that matched; losses and the end of the session are told among them, where they
+  happened. In lines of JSON they are of the types `event`, `lost` and `ended`. What became of the reading is there too:
+  `continued`, once a lost connection is made anew, with nothing missing but what is told as lost; `gap`, where the session
+  was gone and another begins, and what happened in between is not known; `unreadable`, where something came that is no
+  event. Whatever a terminal would obey or not show is escaped, in every form, whoever has sent it.
+
+  Standard error is for what is said beside that. A message of the server may have 16 MiB; what has more is an error.
+
+  A file is written in whole lines, each write ending with one, so that it may be read, and tracing-tap killed, at any time.
+  Only where the system itself cuts a write short is the last line not whole: `--append` takes such a one away.
+
+EXIT CODES
+  0    it ended as asked
+  1    it failed
+  2    it cannot be done as asked: an argument, a variable or a file says what it must not
+  3    the server refused
+  4    nothing matched, with `watch --expect`
+  130  the second Ctrl-C: the session was not read to its end";
 
 /// Watch one user of a running service, down to TRACE, while everyone else costs nothing.
 #[derive(Debug, Parser)]
-#[command(name = "tracing-tap", version)]
+#[command(name = "tracing-tap", version, after_help = AFTER_HELP)]
 struct CommandLine {
     #[command(subcommand)]
     command: Command,
@@ -18,24 +69,49 @@ struct CommandLine {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Watch(Box<watch::Arguments>),
+    Sessions(sessions::Arguments),
+    Close(close::Arguments),
+    Catalog(catalog::Arguments),
+    Check(check::Arguments),
+    Completions(completions::Arguments),
+    Man(manual::Arguments),
     Demo(demo::Arguments),
 }
 
 fn main() -> ExitCode {
     match CommandLine::parse().command.run() {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => ExitCode::from(code),
         Err(error) => {
-            // Where standard error is gone too, the exit code has to do.
-            let _ = writeln!(io::stderr(), "error: failed to {}", error.with_causes());
-            ExitCode::FAILURE
+            let advice = error.advice().map_or_else(String::new, |advice| format!("\n  {advice}"));
+            say::tell(format_args!("error: failed to {}{advice}", error.with_causes()));
+            ExitCode::from(error.exit_code())
         }
     }
 }
 
 impl Command {
-    fn run(self) -> Result<(), Error> {
+    /// Gives the exit code.
+    fn run(self) -> Result<u8, Error> {
         match self {
-            Self::Demo(arguments) => demo::run(&arguments),
+            Self::Watch(arguments) => block_on(watch::run(*arguments)),
+            Self::Sessions(arguments) => block_on(sessions::run(&arguments)).map(|()| 0),
+            Self::Close(arguments) => block_on(close::run(&arguments)).map(|()| 0),
+            Self::Catalog(arguments) => block_on(catalog::run(&arguments)).map(|()| 0),
+            Self::Check(arguments) => check::run(&arguments).map(|()| 0),
+            Self::Completions(arguments) => completions::run(&arguments).map(|()| 0),
+            Self::Man(arguments) => manual::run(&arguments).map(|()| 0),
+            Self::Demo(arguments) => demo::run(&arguments).map(|()| 0),
         }
     }
+}
+
+/// Runs on this one thread: there is one connection to read, and starting others takes time.
+fn block_on<T>(work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|cause| Error::caused_by(cause, "start"))?;
+    let done = runtime.block_on(work);
+    // A name that is being looked up on another thread would be waited for.
+    runtime.shutdown_background();
+    done
 }

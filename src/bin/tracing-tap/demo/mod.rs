@@ -94,6 +94,7 @@ fn explain(plan: &Plan, address: SocketAddr) {
 
 fn invite(door: SocketAddr, user: u64) {
     say(format_args!("Watch it from elsewhere on this machine, at the same time:"));
+    say(format_args!("  tracing-tap watch http://{door} 'user = {user}'"));
     say(format_args!("  curl -N 'http://{door}/watch?q=user%3D{user}&format=compact'"));
 }
 

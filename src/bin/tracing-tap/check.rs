@@ -1,0 +1,37 @@
+//! `tracing-tap check`: what a predicate says, without asking anybody.
+
+use crate::error::Error;
+use crate::{print, shown};
+use std::collections::BTreeSet;
+use tracing_tap::Predicate;
+
+/// Reads a predicate, and prints it as it is understood
+///
+/// Prints its canonical text, and the fields it tests. Asks no service.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:
+  tracing-tap check 'user == 42 && !(n<1)'")]
+pub(crate) struct Arguments {
+    /// What to read
+    #[arg(value_name = "PREDICATE")]
+    predicate: String,
+}
+
+pub(crate) fn run(arguments: &Arguments) -> Result<(), Error> {
+    let predicate = predicate(&arguments.predicate)?;
+    let fields: BTreeSet<_> = predicate.field_names().collect();
+    let fields: Vec<_> = fields.into_iter().map(shown::line).collect();
+    let fields = if fields.is_empty() { "none".to_owned() } else { fields.join(", ") };
+    print::text(&format!("{}\nfields: {fields}\n", shown::line(&predicate.to_string())))
+}
+
+/// Reads a predicate.
+///
+/// # Errors
+/// The library's own, with the place shown.
+pub(crate) fn predicate(text: &str) -> Result<Predicate, Error> {
+    if text.trim().is_empty() {
+        return Err(Error::usage("parse the predicate: it is empty").advise("write `user = 42`, or `*` for everything"));
+    }
+    text.parse().map_err(|error: tracing_tap::PredicateError| Error::usage(error.to_string()))
+}

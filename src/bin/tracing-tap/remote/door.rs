@@ -1,0 +1,174 @@
+//! A door's endpoints, a call for each.
+
+use super::client::{Asking, Client};
+use super::target::Base;
+use crate::error::Error;
+use hyper::StatusCode;
+use hyper::body::Incoming;
+use hyper::header;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::time::Duration;
+
+/// A session as it is asked for.
+#[derive(Clone, Debug, Default, Serialize)]
+pub(crate) struct Ask {
+    pub(crate) q: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) level: Option<String>,
+    #[serde(rename = "for", skip_serializing_if = "Option::is_none")]
+    pub(crate) duration: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) max: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) rate: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) sample: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) follow: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) name: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) capacity: Option<usize>,
+}
+
+/// A session that is there; what a later door may tell besides is passed over.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct Session {
+    pub(crate) id: String,
+    pub(crate) name: Option<String>,
+    pub(crate) opened_by: String,
+    pub(crate) predicate: String,
+    pub(crate) opened_at: Timestamp,
+    pub(crate) expires_at: Option<Timestamp>,
+    pub(crate) is_read: bool,
+    pub(crate) has_ended: bool,
+    pub(crate) stats: Stats,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize)]
+pub(crate) struct Stats {
+    pub(crate) matched: u64,
+    pub(crate) delivered: u64,
+    pub(crate) buffered: u64,
+    pub(crate) lost: u64,
+}
+
+/// What a session can see, and why not more.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub(crate) struct Coverage {
+    pub(crate) findings: Vec<Told>,
+    pub(crate) notes: Vec<Told>,
+}
+
+/// A finding or a note, in the door's words.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub(crate) struct Told {
+    pub(crate) text: String,
+}
+
+/// A session that was just opened.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Opened {
+    pub(crate) coverage: Coverage,
+    #[serde(flatten)]
+    pub(crate) session: Session,
+}
+
+/// What there is to read of a session.
+#[derive(Debug)]
+pub(crate) enum Streamed {
+    Events(Incoming),
+    /// It is over, or was never there.
+    Gone,
+}
+
+/// A door.
+#[derive(Debug)]
+pub(crate) struct Door {
+    client: Client,
+}
+
+impl Door {
+    pub(crate) fn new(client: Client) -> Self {
+        Self { client }
+    }
+
+    pub(crate) fn base(&self) -> &Base {
+        &self.client.target().base
+    }
+
+    pub(crate) async fn open(&self, ask: &Ask) -> Result<Opened, Error> {
+        let body = serde_json::to_vec(ask).map_err(|cause| Error::caused_by(cause, "write what is asked for"))?;
+        self.client.json("open a session", Asking::post("/sessions", body)).await
+    }
+
+    /// The session's events, behind that place.
+    pub(crate) async fn stream(&self, id: &str, last_event_id: Option<&str>) -> Result<Streamed, Error> {
+        let attempt = "read the session";
+        let path = format!("/sessions/{id}/stream");
+        let response = match self.client.send(attempt, Asking::stream(&path, last_event_id)).await {
+            Err(error) if error.status() == Some(404) => return Ok(Streamed::Gone),
+            response => response?,
+        };
+        if response.status() == StatusCode::NO_CONTENT {
+            return Ok(Streamed::Gone);
+        }
+        let kind =
+            response.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or("nothing");
+        if !kind.starts_with("text/event-stream") {
+            let problem = format!("{attempt} at {}: the answer is `{kind}` and no stream of events", self.base());
+            return Err(Error::new(problem).advise("look whether something between changes it"));
+        }
+        Ok(Streamed::Events(response.into_body()))
+    }
+
+    pub(crate) async fn close(&self, id: &str) -> Result<(), Error> {
+        self.client.send("close the session", Asking::delete(&format!("/sessions/{id}"))).await.map(drop)
+    }
+
+    pub(crate) async fn session(&self, id: &str) -> Result<Session, Error> {
+        self.client.json("look at the session", Asking::get(&format!("/sessions/{id}"))).await
+    }
+
+    /// The sessions, as the door tells of them.
+    pub(crate) async fn sessions(&self) -> Result<Vec<Value>, Error> {
+        #[derive(Deserialize)]
+        struct Answer {
+            sessions: Vec<Value>,
+        }
+        let answer: Answer = self.client.json("list the sessions", Asking::get("/sessions")).await?;
+        Ok(answer.sessions)
+    }
+
+    /// The callsites, as the door tells of them.
+    pub(crate) async fn catalog(&self) -> Result<Vec<Value>, Error> {
+        #[derive(Deserialize)]
+        struct Answer {
+            callsites: Vec<Value>,
+        }
+        let answer: Answer = self.client.json("read the catalog", Asking::get("/catalog")).await?;
+        Ok(answer.callsites)
+    }
+
+    pub(crate) async fn coverage(&self, ask: &Ask) -> Result<Coverage, Error> {
+        let mut path = format!(
+            "/coverage?q={}",
+            percent_encoding::utf8_percent_encode(&ask.q, percent_encoding::NON_ALPHANUMERIC)
+        );
+        if let Some(level) = &ask.level {
+            path.push_str("&level=");
+            path.push_str(level);
+        }
+        self.client.json("ask for the coverage", Asking::get(&path)).await
+    }
+}
+
+impl Session {
+    /// How long it was to last, by the server's clock.
+    pub(crate) fn lasts(&self) -> Option<Duration> {
+        let lasts = self.expires_at?.duration_since(self.opened_at);
+        Some(Duration::try_from(lasts).unwrap_or_default())
+    }
+}

@@ -1,0 +1,19 @@
+//! A service's door as the subcommands see it, over HTTP.
+//!
+//! `target` finds out where it is and what to bring, from arguments, the environment or a `profile`, whose `token` is
+//! kept with it; `tls` says whom to trust; `client` sends requests, `answer` understands refusals; `door` has a call for
+//! each endpoint; `events` reads a stream.
+
+mod answer;
+mod client;
+mod door;
+mod events;
+mod profile;
+mod target;
+mod tls;
+mod token;
+
+pub(crate) use client::Client;
+pub(crate) use door::{Ask, Coverage, Door, Opened, Session, Streamed};
+pub(crate) use events::{Message, Parser};
+pub(crate) use target::Access;

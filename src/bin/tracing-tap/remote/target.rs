@@ -1,0 +1,193 @@
+//! Where a door is, and what to bring.
+
+use super::profile;
+use super::token::Token;
+use crate::error::Error;
+use crate::say;
+use hyper::Uri;
+use std::fmt;
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+
+const URL_VARIABLE: &str = "TRACING_TAP_URL";
+const PROFILE_VARIABLE: &str = "TRACING_TAP_PROFILE";
+
+/// How to get to the door
+#[derive(Debug, Default, clap::Args)]
+#[command(next_help_heading = "Door")]
+pub(crate) struct Access {
+    /// Take the door's URL, token file and CA file from this profile, see CONFIGURATION in `tracing-tap --help`
+    #[arg(long, value_name = "NAME")]
+    profile: Option<String>,
+    /// Bring the token in this file; without, that of the profile, or of the variable TRACING_TAP_TOKEN
+    #[arg(long, value_name = "FILE")]
+    token_file: Option<PathBuf>,
+    /// Trust the certificates in this file (PEM), and no others; without, those that the system trusts
+    #[arg(long, value_name = "FILE")]
+    ca_file: Option<PathBuf>,
+}
+
+/// A door, and what to bring.
+#[derive(Clone, Debug)]
+pub(crate) struct Target {
+    pub(crate) base: Base,
+    pub(crate) token: Option<Token>,
+    pub(crate) ca_file: Option<PathBuf>,
+}
+
+/// The URL of a door: where it is mounted, without a slash at its end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Base {
+    scheme: String,
+    authority: String,
+    path: String,
+    is_loopback: bool,
+}
+
+impl Access {
+    /// The door at this URL; without one, at that of the profile, or of the environment.
+    pub(crate) fn target(&self, url: Option<&str>) -> Result<Target, Error> {
+        match (url, &self.profile) {
+            (Some(_), Some(_)) => Err(Error::usage("choose the door: there is a URL and a profile").advise("give one")),
+            (Some(url), None) => self.at(url, None, None),
+            (None, Some(profile)) => self.of_profile(profile),
+            (None, None) => match (variable(URL_VARIABLE)?, variable(PROFILE_VARIABLE)?) {
+                (Some(url), _) => self.at(&url, None, None),
+                (None, Some(profile)) => self.of_profile(&profile),
+                (None, None) => {
+                    let advice = format!("give its URL, or `--profile`, or set {URL_VARIABLE} or {PROFILE_VARIABLE}");
+                    Err(Error::usage("find the door: nothing says where it is").advise(advice))
+                }
+            },
+        }
+    }
+
+    /// A profile's token goes to the profile's URL alone.
+    fn of_profile(&self, name: &str) -> Result<Target, Error> {
+        let profile = profile::find(name)?;
+        self.at(&profile.url, profile.token_file.as_deref(), profile.ca_file.as_deref())
+    }
+
+    fn at(&self, url: &str, token_file: Option<&Path>, ca_file: Option<&Path>) -> Result<Target, Error> {
+        let base = Base::read(url)?;
+        let token = match self.token_file.as_deref().or(token_file) {
+            Some(file) => Some(Token::of_file(file)?),
+            None => Token::of_environment()?,
+        };
+        if token.is_some() && !base.is_tls() && !base.is_loopback {
+            say::warn(format_args!("the token goes to {base} unencrypted: use https"));
+        }
+        Ok(Target { base, token, ca_file: self.ca_file.as_deref().or(ca_file).map(Path::to_owned) })
+    }
+}
+
+/// What a variable says; nothing where it is empty.
+fn variable(name: &str) -> Result<Option<String>, Error> {
+    let Some(value) = std::env::var_os(name).filter(|value| !value.is_empty()) else { return Ok(None) };
+    value.into_string().map(Some).map_err(|_| Error::usage(format!("read the variable {name}: it is no text")))
+}
+
+impl Base {
+    pub(crate) fn read(url: &str) -> Result<Self, Error> {
+        let fail = |problem: &str| Error::usage(format!("read the URL `{url}`: {problem}"));
+        if !url.contains("://") {
+            return Err(fail("it does not say `http://` or `https://`").advise(format!("write `http://{url}`")));
+        }
+        if url.ends_with("://") {
+            return Err(fail("it has no host"));
+        }
+        if url.contains('#') {
+            return Err(fail("a part behind `#` means nothing to a server"));
+        }
+        let uri: Uri = url.parse().map_err(|cause| fail(&format!("{cause}")))?;
+        let (Some(scheme), Some(authority)) = (uri.scheme_str(), uri.authority()) else {
+            return Err(fail("it has no host"));
+        };
+        if !matches!(scheme, "http" | "https") {
+            return Err(fail("a door is at `http://` or `https://`"));
+        }
+        if authority.as_str().contains('@') {
+            return Err(Error::usage("read the URL: there is a password in it, for everybody on this machine to see")
+                .advise("use --token-file or TRACING_TAP_TOKEN"));
+        }
+        if authority.host().is_empty() {
+            return Err(fail("it has no host"));
+        }
+        if uri.query().is_some() {
+            return Err(fail("it has a query").advise("give the URL where the door is mounted, and nothing else"));
+        }
+        Ok(Self {
+            scheme: scheme.to_owned(),
+            authority: authority.to_string(),
+            path: uri.path().trim_end_matches('/').to_owned(),
+            is_loopback: is_loopback(authority.host()),
+        })
+    }
+
+    pub(crate) fn is_tls(&self) -> bool {
+        self.scheme == "https"
+    }
+
+    /// The URL of an endpoint: `path` begins with a slash, and may have a query.
+    pub(crate) fn endpoint(&self, path: &str) -> Result<Uri, Error> {
+        let url = format!("{self}{path}");
+        url.parse().map_err(|cause| Error::caused_by(cause, format!("make the URL `{url}`")))
+    }
+}
+
+fn is_loopback(host: &str) -> bool {
+    let address: Option<IpAddr> = host.trim_start_matches('[').trim_end_matches(']').parse().ok();
+    host == "localhost" || host.ends_with(".localhost") || address.is_some_and(|address| address.is_loopback())
+}
+
+impl fmt::Display for Base {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { scheme, authority, path, .. } = self;
+        write!(f, "{scheme}://{authority}{path}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_url_is_where_the_door_is_mounted() {
+        let endpoint = |url: &str| Base::read(url).unwrap().endpoint("/sessions").unwrap().to_string();
+        assert_eq!(endpoint("http://127.0.0.1:80/tap/"), "http://127.0.0.1:80/tap/sessions");
+        assert_eq!(endpoint("https://tap.example"), "https://tap.example/sessions");
+        assert_eq!(endpoint("HTTP://[::1]:8080//"), "http://[::1]:8080/sessions");
+    }
+
+    #[test]
+    fn what_is_no_url_of_a_door_is_refused_with_what_is_wrong() {
+        for (url, problem) in [
+            ("localhost:8080", "does not say `http://`"),
+            ("ftp://a", "`http://` or `https://`"),
+            ("http://", "it has no host"),
+            ("http://a b", "invalid uri"),
+            ("http://a/?q=1", "has a query"),
+            ("http://a/#b", "behind `#`"),
+            ("http://ann:secret@a", "a password"),
+        ] {
+            let error = Base::read(url).unwrap_err();
+            assert!(error.with_causes().contains(problem), "{url}: {}", error.with_causes());
+            assert_eq!(error.exit_code(), 2);
+            assert!(!error.with_causes().contains("secret"));
+        }
+    }
+
+    #[test]
+    fn loopback_is_told_by_name_and_by_number() {
+        for (url, expected) in [
+            ("http://localhost", true),
+            ("http://127.8.8.8:1", true),
+            ("http://[::1]:1", true),
+            ("http://tap.localhost", true),
+            ("http://10.0.0.1", false),
+            ("http://localhost.example", false),
+        ] {
+            assert_eq!(Base::read(url).unwrap().is_loopback, expected, "{url}");
+        }
+    }
+}

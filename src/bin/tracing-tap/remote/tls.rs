@@ -1,0 +1,54 @@
+//! Whom to trust.
+
+use super::target::Target;
+use crate::error::Error;
+use rustls::crypto::ring;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+use rustls::{ClientConfig, RootCertStore};
+use std::path::Path;
+use std::sync::Arc;
+
+/// What TLS needs to reach the door. Reading the system's certificates takes milliseconds, so where there is no TLS,
+/// nobody is trusted.
+pub(crate) fn config(target: &Target) -> Result<ClientConfig, Error> {
+    let roots = match &target.ca_file {
+        _ if !target.base.is_tls() => RootCertStore::empty(),
+        Some(file) => of_file(file)?,
+        None => of_system()?,
+    };
+    let config =
+        ClientConfig::builder_with_provider(Arc::new(ring::default_provider())).with_safe_default_protocol_versions();
+    let config = config.map_err(|cause| Error::caused_by(cause, "set up TLS"))?;
+    Ok(config.with_root_certificates(roots).with_no_client_auth())
+}
+
+fn of_file(file: &Path) -> Result<RootCertStore, Error> {
+    let attempt = || format!("read the CA file `{}`", file.display());
+    let certificates = CertificateDer::pem_file_iter(file).and_then(Iterator::collect::<Result<Vec<_>, _>>);
+    let certificates = certificates.map_err(|cause| Error::caused_by(cause, attempt()).into_usage())?;
+    if certificates.is_empty() {
+        return Err(Error::usage(format!("{}: there is no certificate in it", attempt())).advise("it must be PEM"));
+    }
+    let mut roots = RootCertStore::empty();
+    for certificate in certificates {
+        roots.add(certificate).map_err(|cause| Error::caused_by(cause, attempt()).into_usage())?;
+    }
+    Ok(roots)
+}
+
+fn of_system() -> Result<RootCertStore, Error> {
+    let found = rustls_native_certs::load_native_certs();
+    let mut roots = RootCertStore::empty();
+    // Old certificates that cannot be understood are nothing unusual in a system's store.
+    let (known, _) = roots.add_parsable_certificates(found.certs);
+    if known > 0 {
+        return Ok(roots);
+    }
+    let attempt = "find certificates that the system trusts";
+    let error = match found.errors.into_iter().next() {
+        Some(cause) => Error::caused_by(cause, attempt),
+        None => Error::new(format!("{attempt}: there are none")),
+    };
+    Err(error.advise("install them (`ca-certificates`), or give `--ca-file`"))
+}

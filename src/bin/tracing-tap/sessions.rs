@@ -1,0 +1,76 @@
+//! `tracing-tap sessions`: what is open at a door.
+
+use crate::error::Error;
+use crate::print;
+use crate::remote::{Access, Client, Door, Session};
+use crate::table::{json_lines, table};
+use crate::watch::short;
+use clap::ValueEnum;
+use jiff::Timestamp;
+use serde_json::Value;
+
+/// Lists your sessions at a door, or everybody's if you are an admin there
+#[derive(Debug, clap::Args)]
+pub(crate) struct Arguments {
+    /// Where the door is; where it is left out, see `--profile`
+    #[arg(value_name = "URL")]
+    url: Option<String>,
+    /// The form of the list
+    #[arg(long, default_value = "table")]
+    format: ListForm,
+    #[command(flatten)]
+    access: Access,
+}
+
+/// A form of a list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ListForm {
+    /// For people
+    Table,
+    /// A line of JSON for each, with all there is, for programs
+    Json,
+}
+
+pub(crate) async fn run(arguments: &Arguments) -> Result<(), Error> {
+    let door = Door::new(Client::new(arguments.access.target(arguments.url.as_deref())?)?);
+    let sessions = door.sessions().await?;
+    match arguments.format {
+        ListForm::Json => print::text(&json_lines(&sessions)),
+        ListForm::Table => print::text(&shown_as_table(&sessions)?),
+    }
+}
+
+fn shown_as_table(sessions: &[Value]) -> Result<String, Error> {
+    let sessions = sessions.iter().map(read).collect::<Result<Vec<_>, _>>()?;
+    if sessions.is_empty() {
+        return Ok("no sessions\n".to_owned());
+    }
+    let headers = ["id", "name", "opened by", "predicate", "state", "left", "matched", "delivered", "lost", "waiting"];
+    Ok(table(&headers, &[6, 7, 8, 9], sessions.into_iter().map(row)))
+}
+
+/// A session as its door tells of it.
+pub(crate) fn read(session: &Value) -> Result<Session, Error> {
+    let read = serde_json::from_value(session.clone());
+    read.map_err(|cause| Error::caused_by(cause, "understand a session as the door tells of it"))
+}
+
+fn row(session: Session) -> Vec<String> {
+    let Session { id, name, opened_by, predicate, is_read, has_ended, stats, expires_at, .. } = session;
+    let state = match (has_ended, is_read) {
+        (true, _) => "over",
+        (false, true) => "read",
+        (false, false) => "alone",
+    };
+    let numbers = [stats.matched, stats.delivered, stats.lost, stats.buffered].map(|number| number.to_string());
+    let texts =
+        [short(&id), name.unwrap_or_else(|| "-".to_owned()), opened_by, predicate, state.to_owned(), left(expires_at)];
+    texts.into_iter().chain(numbers).collect()
+}
+
+/// By this machine's clock.
+fn left(expires_at: Option<Timestamp>) -> String {
+    let Some(end) = expires_at else { return "-".to_owned() };
+    let seconds = end.duration_since(Timestamp::now()).as_secs().max(0);
+    format!("{}:{:02}", seconds / 60, seconds % 60)
+}

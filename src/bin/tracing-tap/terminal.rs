@@ -1,0 +1,24 @@
+//! Whether an output is for eyes.
+
+use clap::ValueEnum;
+use std::io;
+
+/// When to use colours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Colour {
+    Auto,
+    Always,
+    Never,
+}
+
+impl Colour {
+    /// Whether standard output gets colours: what a terminal is, and what `NO_COLOR` and its like say, is found out by
+    /// the library that `clap` uses for its own.
+    pub(crate) fn for_stdout(self) -> bool {
+        match self {
+            Self::Always => true,
+            Self::Never => false,
+            Self::Auto => anstream::AutoStream::choice(&io::stdout()) != anstream::ColorChoice::Never,
+        }
+    }
+}

@@ -1,0 +1,156 @@
+//! How what is told looks in the output.
+
+use super::source::{Notice, Told};
+use crate::shown;
+use clap::ValueEnum;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use std::borrow::Cow;
+use std::fmt;
+use std::time::Duration;
+use tracing_tap::{Format, Item, write_item, write_item_coloured};
+
+/// A form of the output.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Form {
+    /// The message, then everything else as YAML
+    Human,
+    /// A line of JSON for each event, for programs
+    Json,
+    /// A line for each event, for terminals
+    Compact,
+    /// Workflow commands of GitHub Actions
+    Github,
+}
+
+/// Writes what is told, in one form.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Writer {
+    pub(crate) form: Form,
+    pub(crate) is_coloured: bool,
+}
+
+/// What something that was told counts as.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Counted {
+    Event,
+    Lost(u64),
+    /// Not an item; why not.
+    Unreadable(String),
+    Nothing,
+}
+
+impl Writer {
+    /// Appends it, with its line breaks. Nothing a terminal would obey is left in it.
+    pub(crate) fn write(&self, out: &mut Vec<u8>, told: &Told) -> Counted {
+        match told {
+            Told::Event(line) => match self.write_event(out, line) {
+                Ok(()) => Counted::Event,
+                Err(error) => self.write_unreadable(out, error.to_string()),
+            },
+            Told::Item(item) => {
+                self.write_item(out, item);
+                if let Item::Lost(lost) = item { Counted::Lost(lost.count) } else { Counted::Nothing }
+            }
+            Told::Unreadable(why) => self.write_unreadable(out, why.clone()),
+            Told::Notice(notice) => {
+                self.write_words(out, &notice.to_string(), notice.json());
+                Counted::Nothing
+            }
+        }
+    }
+
+    fn write_unreadable(&self, out: &mut Vec<u8>, why: String) -> Counted {
+        let json = json!({ "type": "unreadable", "reason": why });
+        self.write_words(out, &format!("something came that is no event: {why}"), Some(json));
+        Counted::Unreadable(why)
+    }
+
+    /// A line of JSON is passed on as it came, if it is one and nothing in it is hidden: to read it into an item and write
+    /// that takes twenty times as long.
+    fn write_event(&self, out: &mut Vec<u8>, line: &[u8]) -> serde_json::Result<()> {
+        if self.form == Form::Json && shown::is_plain(line) {
+            check_event(line)?;
+            out.extend_from_slice(line);
+            out.push(b'\n');
+            return Ok(());
+        }
+        let item: Item = serde_json::from_slice(line)?;
+        if !matches!(item, Item::Event { .. }) {
+            return Err(serde::de::Error::custom("an item of another type was sent as an event"));
+        }
+        self.write_item(out, &item);
+        Ok(())
+    }
+
+    fn write_item(&self, out: &mut Vec<u8>, item: &Item) {
+        match self.format() {
+            Format::Compact if self.is_coloured => write_item_coloured(out, item),
+            format => write_item(out, item, format),
+        }
+    }
+
+    /// Writes what is no item: words, for programs as JSON. What has no JSON is not a part of what was read.
+    fn write_words(&self, out: &mut Vec<u8>, words: &str, json: Option<Value>) {
+        let Some(json) = json else { return };
+        let words = shown::line(words);
+        let text = match self.form {
+            Form::Json => shown::json(&json),
+            Form::Human => format!("  -- {words}\n\n"),
+            Form::Compact => format!("-- {words}\n"),
+            Form::Github => format!("::warning title=tracing-tap::{}\n", words.replace('%', "%25")),
+        };
+        out.extend_from_slice(text.as_bytes());
+    }
+
+    fn format(&self) -> Format {
+        match self.form {
+            Form::Human => Format::Human,
+            Form::Json => Format::Json,
+            Form::Compact => Format::Compact,
+            Form::Github => Format::GithubActions,
+        }
+    }
+}
+
+/// Whether a line is JSON, and says that it is an event.
+fn check_event(line: &[u8]) -> serde_json::Result<()> {
+    #[derive(Deserialize)]
+    struct Head<'a> {
+        #[serde(rename = "type", borrow)]
+        kind: Cow<'a, str>,
+    }
+    let head: Head<'_> = serde_json::from_slice(line)?;
+    if head.kind == "event" { Ok(()) } else { Err(serde::de::Error::custom("it is not of the type `event`")) }
+}
+
+impl Notice {
+    /// As it is in the output; nothing for what is no part of that.
+    fn json(&self) -> Option<Value> {
+        let milliseconds = |after: &Duration| u64::try_from(after.as_millis()).unwrap_or(u64::MAX);
+        match self {
+            Self::Cut { .. } => None,
+            Self::Continued { after } => Some(json!({ "type": "continued", "after_ms": milliseconds(after) })),
+            Self::Anew { after } => Some(json!({ "type": "gap", "after_ms": milliseconds(after) })),
+        }
+    }
+}
+
+impl fmt::Display for Notice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Cut { why, patience } => {
+                write!(f, "connection lost, trying again for {patience:.0?}: failed to {why}")
+            }
+            Self::Continued { after } => {
+                write!(f, "connected again after {after:.1?}: what is missing, if anything, is told as lost")
+            }
+            Self::Anew { after } => {
+                write!(
+                    f,
+                    "connected again after {after:.1?}, with a new session: what happened in between is not known"
+                )
+            }
+        }
+    }
+}

@@ -1,0 +1,271 @@
+//! `tracing-tap watch`: a session read from afar, to its end.
+//!
+//! `arguments` is what may be asked; a `source` gives what is told, and `reader` is that over HTTP, with `backoff` between
+//! its tries; `printer` is the thread that writes it, in a `form`, to the `output`, beside the `status` line; `observe`
+//! looks after both, in the words of `telling`. Here they are put together, and taken apart at the end.
+
+mod arguments;
+mod backoff;
+mod counts;
+mod form;
+mod observe;
+mod output;
+mod printer;
+mod reader;
+mod signals;
+mod source;
+mod status;
+mod telling;
+
+pub(crate) use arguments::Arguments;
+pub(crate) use telling::short;
+
+use crate::error::Error;
+use crate::remote::{Client, Door, Opened};
+use crate::say;
+use counts::Counts;
+use form::{Form, Writer};
+use observe::Observer;
+use output::Output;
+use printer::{Job, Press, Printed, Printer};
+use signals::Signals;
+use source::{Source, Told};
+use std::io::{self, IsTerminal};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{mpsc, oneshot};
+use tracing_tap::{EndReason, Item};
+
+/// Ended by the second Ctrl-C.
+const INTERRUPTED: u8 = 130;
+/// Nothing has matched, and something was expected to.
+const NOTHING_MATCHED: u8 = 4;
+/// How long a server may take to send what is left once the session was closed.
+const CLOSING: Duration = Duration::from_secs(10);
+/// How often it is looked whether anybody reads the output, while there is none.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// How long it may take to be told that a session which is over need not be kept. It is not for long anyway.
+const FORGETTING: Duration = Duration::from_secs(1);
+
+/// A watch at work.
+struct Watch {
+    source: Source,
+    jobs: mpsc::Sender<Job>,
+    done: oneshot::Receiver<Result<Printed, Error>>,
+    signals: Signals,
+    /// Why the session is over, once it is.
+    reason: Option<EndReason>,
+    is_on_stdout: bool,
+    is_closing: bool,
+    is_quiet: bool,
+}
+
+/// How the reading came to its end.
+enum Over {
+    /// All was read and handed to the printer.
+    Read,
+    Printer(Result<Printed, Error>),
+    Failed(Error),
+    Interrupted,
+}
+
+/// Watches to the end; what it gives is the exit code.
+pub(crate) async fn run(arguments: Arguments) -> Result<u8, Error> {
+    let ask = arguments.ask()?;
+    let door = Door::new(Client::new(arguments.access.target(arguments.url.as_deref())?)?);
+    let place = door.base().to_string();
+    // Before anything is open that would have to be closed.
+    let output = output(&arguments)?;
+    let mut signals = Signals::listen()?;
+    let (source, opened) = tokio::select! {
+        opened = reader::open(door, ask, arguments.reconnect_for) => opened?,
+        // What may have been opened is closed by the service when nobody has read it.
+        () = signals.next() => return Ok(INTERRUPTED),
+    };
+
+    let counts = Arc::<Counts>::default();
+    let writer = writer(&arguments, &output);
+    let press = Press { output, writer, counts: Arc::clone(&counts), is_quiet: arguments.quiet };
+    let Printer { jobs, done } = Printer::start(press)?;
+    let _ = jobs.send(Job::Say(telling::opened(&opened, &place))).await;
+    let observer = observer(&arguments, &source, &counts, &jobs, opened);
+    let watch = Watch {
+        source,
+        jobs,
+        done,
+        signals,
+        reason: None,
+        is_on_stdout: arguments.output.is_none(),
+        is_closing: false,
+        is_quiet: arguments.quiet,
+    };
+    let code = watch.read(observer, &counts).await?;
+    if code == 0 && arguments.expect && counts.matched() == 0 {
+        say::tell("error: nothing has matched");
+        return Ok(NOTHING_MATCHED);
+    }
+    Ok(code)
+}
+
+fn output(arguments: &Arguments) -> Result<Output, Error> {
+    match &arguments.output {
+        Some(path) => Output::file(path, arguments.append),
+        None => Ok(Output::Standard),
+    }
+}
+
+fn writer(arguments: &Arguments, output: &Output) -> Writer {
+    let usual = if output.is_terminal() { Form::Compact } else { Form::Json };
+    let is_coloured = matches!(output, Output::Standard) && arguments.color.for_stdout();
+    Writer { form: arguments.format.unwrap_or(usual), is_coloured }
+}
+
+fn observer(
+    arguments: &Arguments,
+    source: &Source,
+    counts: &Arc<Counts>,
+    jobs: &mpsc::Sender<Job>,
+    opened: Opened,
+) -> Observer {
+    Observer {
+        handle: source.handle.clone(),
+        counts: Arc::clone(counts),
+        jobs: jobs.clone(),
+        coverage: opened.coverage,
+        shows_status: !arguments.quiet && io::stderr().is_terminal(),
+    }
+}
+
+impl Watch {
+    async fn read(mut self, observer: Observer, counts: &Counts) -> Result<u8, Error> {
+        let over = {
+            let observing = observer.observe();
+            tokio::pin!(observing);
+            tokio::select! {
+                over = self.read_to_end() => over,
+                () = &mut observing => Over::Read,
+            }
+        };
+        match over {
+            Over::Interrupted => {
+                status::wipe();
+                Ok(INTERRUPTED)
+            }
+            Over::Failed(error) => {
+                // So that its status line is not in the way. It may have nobody to print for.
+                drop(self.jobs);
+                let _ = tokio::time::timeout(FORGETTING, self.done).await;
+                Err(error)
+            }
+            Over::Printer(printed) => self.close_after(printed).await,
+            Over::Read => self.finish(counts).await,
+        }
+    }
+
+    /// Hands on what is told until there is no more.
+    async fn read_to_end(&mut self) -> Over {
+        let (failed, mut failure) = mpsc::channel(1);
+        let mut look = tokio::time::interval(LOOK_EVERY);
+        loop {
+            tokio::select! {
+                told = next(&mut self.source.told, &self.jobs) => match told {
+                    Some((batch, permit)) => {
+                        self.reason = self.reason.or(end_of(&batch));
+                        permit.send(Job::Print(batch));
+                    }
+                    None => return Over::Read,
+                },
+                () = self.signals.next() => {
+                    if self.is_closing {
+                        return Over::Interrupted;
+                    }
+                    self.is_closing = true;
+                    let _ = self.jobs.try_send(Job::Say("Closing the session; Ctrl-C again leaves at once.".to_owned()));
+                    self.close(failed.clone());
+                }
+                Some(error) = failure.recv() => return Over::Failed(error),
+                printed = &mut self.done => return Over::Printer(joined(printed)),
+                // Told by no signal while nothing is written.
+                _ = look.tick() => if self.is_on_stdout && output::nobody_reads() {
+                    return Over::Printer(Ok(Printed::ReaderGone));
+                },
+            }
+        }
+    }
+
+    /// Has the session closed, beside the reading of what is left; says where that fails or takes too long.
+    fn close(&self, failed: mpsc::Sender<Error>) {
+        let handle = self.source.handle.clone();
+        tokio::spawn(async move {
+            let error = match tokio::time::timeout(CLOSING, handle.close()).await {
+                Ok(Ok(())) => {
+                    tokio::time::sleep(CLOSING).await;
+                    Error::new(format!("read the session to its end: nothing more came for {CLOSING:?}"))
+                }
+                Ok(Err(error)) => error,
+                Err(_) => Error::new(format!("close the session: there is no answer after {CLOSING:?}")),
+            };
+            let advice = "the service closes it when nobody has read it for 30 s";
+            // Nobody listens once all was read.
+            let _ = failed.send(error.advise(advice)).await;
+        });
+    }
+
+    /// Closes the session of an output that nobody reads, or that cannot be written to.
+    async fn close_after(mut self, printed: Result<Printed, Error>) -> Result<u8, Error> {
+        drop(self.source.told);
+        // It is over by itself soon; and what is to be told is why the output failed.
+        tokio::select! {
+            _ = tokio::time::timeout(CLOSING, self.source.handle.close()) => {}
+            () = self.signals.next() => {}
+        }
+        printed.map(|_| 0)
+    }
+
+    /// Waits until all is printed, and says what came of it.
+    async fn finish(mut self, counts: &Counts) -> Result<u8, Error> {
+        let handle = self.source.handle.clone();
+        let read = self.source.task.await.map_err(|cause| Error::caused_by(cause, "read the session"))?;
+        drop(self.jobs);
+        let printed = tokio::select! {
+            printed = &mut self.done => joined(printed),
+            () = self.signals.next() => return Ok(INTERRUPTED),
+        };
+        if !self.is_closing {
+            // One that was read to its end is kept for a while, and counts as one of ours.
+            let _ = tokio::time::timeout(FORGETTING, handle.close()).await;
+        }
+        printed?;
+        read?;
+        if !self.is_quiet {
+            say::tell(telling::ended(self.reason, counts));
+        }
+        match counts.unreadable() {
+            0 => Ok(0),
+            count => Err(Error::new(format!("read all that came: {count} lines were no events"))),
+        }
+    }
+}
+
+/// What is told next, once there is room to print it.
+async fn next<'a>(
+    told: &mut mpsc::Receiver<Vec<Told>>,
+    jobs: &'a mpsc::Sender<Job>,
+) -> Option<(Vec<Told>, mpsc::Permit<'a, Job>)> {
+    let Ok(permit) = jobs.reserve().await else {
+        // The printer is done, which says itself why.
+        return std::future::pending().await;
+    };
+    Some((told.recv().await?, permit))
+}
+
+fn end_of(batch: &[Told]) -> Option<EndReason> {
+    match batch.last()? {
+        Told::Item(Item::Ended(reason)) => Some(*reason),
+        _ => None,
+    }
+}
+
+fn joined(printed: Result<Result<Printed, Error>, oneshot::error::RecvError>) -> Result<Printed, Error> {
+    printed.unwrap_or_else(|_| Err(Error::new("print the events: the printing thread panicked")))
+}

@@ -1,0 +1,112 @@
+//! Looks after the session beside the reading: the status line, and what to say where nothing comes.
+
+use super::counts::Counts;
+use super::printer::Job;
+use super::source::Handle;
+use super::status::Status;
+use super::telling;
+use crate::remote::Coverage;
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::sync::mpsc::Sender;
+use tokio::time::{MissedTickBehavior, timeout};
+
+const TICK: Duration = Duration::from_millis(500);
+/// How many ticks the rate is taken over.
+const RATE_TICKS: usize = 4;
+/// How often the service is asked what waits there: every so many ticks.
+const WAITING_TICKS: u64 = 4;
+/// How long a question may take, while the status line stands still.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// After how long a silence something is said of it; the last goes on and on.
+const SILENCES: [Duration; 3] = [Duration::from_secs(5), Duration::from_secs(30), Duration::from_secs(300)];
+
+/// What is looked after.
+pub(crate) struct Observer {
+    pub(crate) handle: Handle,
+    pub(crate) counts: Arc<Counts>,
+    pub(crate) jobs: Sender<Job>,
+    pub(crate) coverage: Coverage,
+    pub(crate) shows_status: bool,
+}
+
+/// How long nothing has come.
+struct Silence {
+    since: Instant,
+    matched: u64,
+    told: usize,
+}
+
+impl Observer {
+    /// Goes on until it is dropped.
+    pub(crate) async fn observe(mut self) {
+        let mut ticks = tokio::time::interval(TICK);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut silence = Silence { since: Instant::now(), matched: 0, told: 0 };
+        let mut past = VecDeque::with_capacity(RATE_TICKS);
+        let mut waiting = 0;
+        for tick in 0_u64.. {
+            ticks.tick().await;
+            if self.shows_status {
+                if tick % WAITING_TICKS == 0 {
+                    let asked = timeout(PATIENCE, self.handle.waiting()).await;
+                    waiting = asked.ok().and_then(Result::ok).unwrap_or(0);
+                }
+                self.show(&mut past, waiting);
+            }
+            if silence.is_to_be_told(self.counts.matched()) {
+                self.tell(silence.since.elapsed()).await;
+            }
+        }
+    }
+
+    fn show(&self, past: &mut VecDeque<(Instant, u64)>, waiting: u64) {
+        let delivered = self.counts.delivered();
+        let (then, before) = past.front().copied().unwrap_or((Instant::now(), delivered));
+        let events_per_second = (delivered - before) as f64 / then.elapsed().as_secs_f64().max(TICK.as_secs_f64());
+        past.push_back((Instant::now(), delivered));
+        past.drain(..past.len().saturating_sub(RATE_TICKS));
+        let left = self.handle.whereabouts().ends_at.map(|end| end.saturating_duration_since(Instant::now()));
+        let matched = self.counts.matched() + waiting;
+        let status = Status { matched, delivered, lost: self.counts.lost(), events_per_second, left };
+        // Where there is much to print the line is drawn with that, and the next status comes soon.
+        let _ = self.jobs.try_send(Job::Show(status));
+    }
+
+    /// Says what has been seen, and what keeps events away if that has changed.
+    async fn tell(&mut self, silent_for: Duration) {
+        // A door that cannot be reached is the reader's to tell of.
+        let Ok(Ok(coverage)) = timeout(PATIENCE, self.handle.coverage()).await else { return };
+        let text = telling::silence(silent_for, self.counts.matched(), &coverage, &self.coverage);
+        self.coverage = coverage;
+        let _ = self.jobs.send(Job::Say(text)).await;
+    }
+}
+
+impl Silence {
+    fn is_to_be_told(&mut self, matched: u64) -> bool {
+        if matched != self.matched {
+            *self = Self { since: Instant::now(), matched, told: 0 };
+        }
+        let is_due = self.since.elapsed() >= self.next();
+        self.told += usize::from(is_due);
+        is_due
+    }
+
+    fn next(&self) -> Duration {
+        let more = u32::try_from((self.told + 2).saturating_sub(SILENCES.len())).unwrap_or(u32::MAX);
+        SILENCES[self.told.min(SILENCES.len() - 1)].saturating_mul(more.max(1))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn silence_is_told_of_ever_more_rarely() {
+        let after = |told| Silence { since: Instant::now(), matched: 0, told }.next().as_secs();
+        assert_eq!([0, 1, 2, 3, 4].map(after), [5, 30, 300, 600, 900]);
+    }
+}

@@ -1,0 +1,98 @@
+//! Where the events go: standard output, or a file that may be read, and this process ended, at any time.
+
+use crate::error::Error;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, IsTerminal, Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+
+/// How far back the last line break is looked for at a time.
+const STEP: u64 = 64 << 10;
+
+/// What is written to.
+#[derive(Debug)]
+pub(crate) enum Output {
+    Standard,
+    File { file: File, path: PathBuf },
+}
+
+impl Output {
+    /// A new file; one that is there is added to where that is asked for.
+    pub(crate) fn file(path: &Path, appends: bool) -> Result<Self, Error> {
+        let mut options = OpenOptions::new();
+        // A pipe or a device is there always, and nothing in it is overwritten.
+        let is_other = fs::metadata(path).is_ok_and(|metadata| !metadata.is_file());
+        let opened = match appends {
+            true if !is_other => continued(path),
+            _ => options.write(true).create_new(!is_other).open(path),
+        };
+        let file = opened.map_err(|cause| {
+            let exists = cause.kind() == io::ErrorKind::AlreadyExists;
+            let error = Error::caused_by(cause, format!("write to `{}`", path.display()));
+            if exists { error.advise("choose another file, or add to it with `--append`") } else { error }
+        })?;
+        Ok(Self::File { file, path: path.to_owned() })
+    }
+
+    pub(crate) fn is_terminal(&self) -> bool {
+        matches!(self, Self::Standard) && io::stdout().is_terminal()
+    }
+
+    /// Writes whole lines, in one go and through no buffer.
+    pub(crate) fn write(&mut self, lines: &[u8]) -> io::Result<()> {
+        match self {
+            Self::Standard => {
+                let mut out = io::stdout().lock();
+                out.write_all(lines)?;
+                out.flush()
+            }
+            Self::File { file, .. } => file.write_all(lines),
+        }
+    }
+
+    /// What could not be done where writing failed.
+    pub(crate) fn failed(&self, cause: io::Error) -> Error {
+        match self {
+            Self::Standard => Error::caused_by(cause, "write to standard output"),
+            Self::File { path, .. } => Error::caused_by(cause, format!("write to `{}`", path.display())),
+        }
+    }
+}
+
+/// Whether standard output is a pipe that nobody reads from any more, which writing to it would tell as well.
+#[cfg(unix)]
+pub(crate) fn nobody_reads() -> bool {
+    use rustix::event::{PollFd, PollFlags, Timespec, poll};
+    let stdout = io::stdout();
+    let mut places = [PollFd::new(&stdout, PollFlags::empty())];
+    let looked = poll(&mut places, Some(&Timespec::default()));
+    looked.is_ok() && places[0].revents().contains(PollFlags::ERR)
+}
+
+#[cfg(not(unix))]
+pub(crate) fn nobody_reads() -> bool {
+    false
+}
+
+/// A file to be added to, without what a process that was killed in the midst of a line has left of that.
+fn continued(path: &Path) -> io::Result<File> {
+    let mut file = OpenOptions::new().read(true).append(true).create(true).open(path)?;
+    let end = end_of_last_line(&mut file)?;
+    file.set_len(end)?;
+    Ok(file)
+}
+
+fn end_of_last_line(file: &mut File) -> io::Result<u64> {
+    let mut end = file.seek(SeekFrom::End(0))?;
+    let mut bytes = Vec::new();
+    while end > 0 {
+        let start = end.saturating_sub(STEP);
+        file.seek(SeekFrom::Start(start))?;
+        bytes.clear();
+        Read::by_ref(file).take(end - start).read_to_end(&mut bytes)?;
+        if let Some(place) = memchr::memrchr(b'\n', &bytes) {
+            return Ok(start + place as u64 + 1);
+        }
+        end = start;
+    }
+    Ok(0)
+}

@@ -1,0 +1,148 @@
+//! Prints what is told, on a thread of its own: whoever reads slowly, or not at all, keeps nobody from closing the session.
+
+use super::counts::Counts;
+use super::form::{Counted, Writer};
+use super::output::Output;
+use super::source::{Notice, Told};
+use super::status::{Status, StatusLine};
+use crate::error::Error;
+use crate::say;
+use std::io;
+use std::sync::Arc;
+use std::thread;
+use tokio::sync::mpsc::{self, Receiver, Sender};
+use tokio::sync::oneshot;
+
+/// Batches that wait to be printed.
+const JOBS: usize = 4;
+/// What is written at once; more only where one event is larger.
+const WRITE_BYTES: usize = 64 << 10;
+
+/// What there is to do. One thread writes to both outputs, which may be the same terminal.
+#[derive(Debug)]
+pub(crate) enum Job {
+    Print(Vec<Told>),
+    /// Something for standard error.
+    Say(String),
+    Show(Status),
+}
+
+/// How the printing came out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Printed {
+    All,
+    /// Whoever read the output has had enough of it.
+    ReaderGone,
+}
+
+/// The printing thread as others see it.
+#[derive(Debug)]
+pub(crate) struct Printer {
+    pub(crate) jobs: Sender<Job>,
+    /// Comes when it has printed all, or cannot print any more.
+    pub(crate) done: oneshot::Receiver<Result<Printed, Error>>,
+}
+
+/// What the printing thread works with.
+pub(crate) struct Press {
+    pub(crate) output: Output,
+    pub(crate) writer: Writer,
+    pub(crate) counts: Arc<Counts>,
+    pub(crate) is_quiet: bool,
+}
+
+/// A press at work.
+struct Running {
+    press: Press,
+    status: StatusLine,
+    buffer: Vec<u8>,
+    is_on_terminal: bool,
+}
+
+impl Printer {
+    pub(crate) fn start(press: Press) -> Result<Self, Error> {
+        let (jobs, received) = mpsc::channel(JOBS);
+        let (send_done, done) = oneshot::channel();
+        let is_on_terminal = press.output.is_terminal();
+        let running = Running { press, status: StatusLine::default(), buffer: Vec::new(), is_on_terminal };
+        thread::Builder::new()
+            .name("printer".to_owned())
+            // Nobody waits any more where it is left in the midst of it.
+            .spawn(move || drop(send_done.send(running.print_all(received))))
+            .map_err(|cause| Error::caused_by(cause, "start a thread to print"))?;
+        Ok(Self { jobs, done })
+    }
+}
+
+impl Running {
+    fn print_all(mut self, mut jobs: Receiver<Job>) -> Result<Printed, Error> {
+        let printed = self.print_jobs(&mut jobs);
+        self.status.clear();
+        match printed {
+            Ok(()) => Ok(Printed::All),
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(Printed::ReaderGone),
+            Err(error) => Err(self.press.output.failed(error)),
+        }
+    }
+
+    fn print_jobs(&mut self, jobs: &mut Receiver<Job>) -> io::Result<()> {
+        while let Some(job) = jobs.blocking_recv() {
+            match job {
+                Job::Print(batch) => self.print(&batch)?,
+                Job::Say(text) => self.say(&text),
+                Job::Show(status) => self.status.show(&status),
+            }
+        }
+        Ok(())
+    }
+
+    fn print(&mut self, batch: &[Told]) -> io::Result<()> {
+        for told in batch {
+            let counted = self.press.writer.write(&mut self.buffer, told);
+            self.press.counts.count(&counted);
+            match (told, counted) {
+                (Told::Notice(notice), _) => self.say_notice(notice)?,
+                (_, Counted::Unreadable(why)) if self.press.counts.unreadable() == 1 => {
+                    self.say(&format!("Something came that is no event, and is told of in the output: {why}"));
+                }
+                _ => {}
+            }
+            if self.buffer.len() >= WRITE_BYTES {
+                self.write()?;
+            }
+        }
+        self.write()
+    }
+
+    /// On a terminal one sees it in the output, all but that a connection was lost.
+    fn say_notice(&mut self, notice: &Notice) -> io::Result<()> {
+        self.write()?;
+        if !self.is_on_terminal || matches!(notice, Notice::Cut { .. }) {
+            self.say(&notice.to_string());
+        }
+        Ok(())
+    }
+
+    fn write(&mut self) -> io::Result<()> {
+        if self.buffer.is_empty() {
+            return Ok(());
+        }
+        if self.is_on_terminal {
+            self.status.clear();
+        }
+        self.press.output.write(&self.buffer)?;
+        self.buffer.clear();
+        if self.is_on_terminal {
+            self.status.draw();
+        }
+        Ok(())
+    }
+
+    fn say(&mut self, text: &str) {
+        if !self.press.is_quiet {
+            self.status.clear();
+            say::tell(text);
+            self.status.draw();
+        }
+    }
+}

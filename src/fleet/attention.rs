@@ -1,0 +1,197 @@
+//! What an instance's session listens to while it does anything else: its lease, its grants, its end.
+
+use super::message::{CloseReason, LeaveReason};
+use std::future::Future;
+use std::pin::pin;
+use std::time::Duration;
+use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep_until};
+
+/// What is said to a session at an instance.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Control {
+    Renewed,
+    Granted(Granted),
+    Close(CloseReason),
+    /// The instance leaves the fleet.
+    Leave,
+}
+
+/// Of all events that were asked for, so many may be sent.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Granted {
+    pub(super) asked: u64,
+    pub(super) granted: u64,
+    /// Whether there will be no more.
+    pub(super) is_last: bool,
+}
+
+/// How a session ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct End {
+    pub(super) reason: LeaveReason,
+    /// Whether what waits to be sent is sent before.
+    pub(super) sends_rest: bool,
+}
+
+/// The lease of a session, and what was heard that concerns it.
+#[derive(Debug)]
+pub(super) struct Attention {
+    controls: mpsc::Receiver<Control>,
+    every: Duration,
+    deadline: Instant,
+    /// Renewals that were heard.
+    pub(super) renewals: u64,
+    granted: Granted,
+    end: Option<End>,
+    /// Whether the session has ended, and only what waits is sent.
+    is_finishing: bool,
+}
+
+/// How long a lease lasts without a renewal: three are missed then, and a quarter is for their way.
+pub(super) fn lease(every: Duration) -> Duration {
+    every * 13 / 4
+}
+
+impl Attention {
+    /// By the monotonic clock of this instance, whatever the watcher's is.
+    pub(super) fn new(controls: mpsc::Receiver<Control>, every: Duration) -> Self {
+        let deadline = Instant::now() + lease(every);
+        Self { controls, every, deadline, renewals: 0, granted: Granted::default(), end: None, is_finishing: false }
+    }
+
+    /// Waits until something concerns the session. Cancel safe.
+    pub(super) async fn next(&mut self) {
+        tokio::select! {
+            biased;
+            Some(control) = self.controls.recv() => self.heed(control),
+            () = sleep_until(self.deadline), if !self.is_finishing => self.end_by(LeaveReason::Unrenewed, false),
+            else => std::future::pending().await,
+        }
+    }
+
+    /// Does something else meanwhile, until the session is to end.
+    pub(super) async fn during<T>(&mut self, work: impl Future<Output = T>) -> Result<T, End> {
+        let mut work = pin!(work);
+        loop {
+            if let Some(end) = self.end {
+                return Err(end);
+            }
+            tokio::select! {
+                biased;
+                done = &mut work => return Ok(done),
+                () = self.next() => {}
+            }
+        }
+    }
+
+    /// How the session is to end, if it is.
+    pub(super) fn end(&self) -> Option<End> {
+        self.end
+    }
+
+    /// From here on only grants matter: the session is over.
+    pub(super) fn finish(&mut self) {
+        self.is_finishing = true;
+        self.end = None;
+    }
+
+    /// Waits for a grant of all that were asked for. Cancel safe.
+    pub(super) async fn grant(&mut self, asked: u64) -> Result<Granted, End> {
+        loop {
+            if let Some(end) = self.end {
+                return Err(end);
+            }
+            if self.granted.asked >= asked {
+                return Ok(self.granted);
+            }
+            self.next().await;
+        }
+    }
+
+    fn heed(&mut self, control: Control) {
+        match control {
+            Control::Renewed => {
+                self.renewals += 1;
+                self.deadline = Instant::now() + lease(self.every);
+            }
+            Control::Granted(granted) if granted.asked > self.granted.asked => self.granted = granted,
+            Control::Granted(_) => {}
+            Control::Close(CloseReason::Closed) => self.end_by(LeaveReason::Closed, true),
+            Control::Close(CloseReason::MaxEvents) => self.end_by(LeaveReason::Closed, false),
+            Control::Leave => self.end_by(LeaveReason::Shutdown, true),
+        }
+    }
+
+    /// The first reason counts.
+    fn end_by(&mut self, reason: LeaveReason, sends_rest: bool) {
+        if !self.is_finishing {
+            self.end.get_or_insert(End { reason, sends_rest });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const EVERY: Duration = Duration::from_secs(2);
+
+    fn attention() -> (mpsc::Sender<Control>, Attention) {
+        let (say, controls) = mpsc::channel(8);
+        (say, Attention::new(controls, EVERY))
+    }
+
+    async fn end(attention: &mut Attention) -> End {
+        attention.during(std::future::pending::<()>()).await.expect_err("nothing else is done")
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_lease_ends_six_and_a_half_seconds_after_the_last_renewal() {
+        let (say, mut attention) = attention();
+        let started = Instant::now();
+        for second in 1..=5 {
+            let wait = tokio::time::sleep_until(started + Duration::from_secs(second * 6));
+            attention.during(wait).await.expect("the lease is renewed in time");
+            say.try_send(Control::Renewed).expect("there is room");
+        }
+        assert_eq!(end(&mut attention).await, End { reason: LeaveReason::Unrenewed, sends_rest: false });
+        assert_eq!(started.elapsed(), Duration::from_millis(36_500));
+        assert_eq!(attention.renewals, 5);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_first_reason_to_end_counts() {
+        let (say, mut attention) = attention();
+        for control in [Control::Close(CloseReason::MaxEvents), Control::Leave] {
+            say.try_send(control).expect("there is room");
+        }
+        assert_eq!(end(&mut attention).await, End { reason: LeaveReason::Closed, sends_rest: false });
+        attention.next().await;
+        assert_eq!(attention.end(), Some(End { reason: LeaveReason::Closed, sends_rest: false }));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_session_that_has_ended_hears_of_grants_and_of_nothing_else() {
+        let (say, mut attention) = attention();
+        attention.finish();
+        let granted = Granted { asked: 7, granted: 3, is_last: false };
+        for control in [Control::Leave, Control::Granted(granted)] {
+            say.try_send(control).expect("there is room");
+        }
+        assert_eq!(attention.grant(7).await.map(|granted| granted.granted), Ok(3));
+        drop(say);
+        let day = Duration::from_secs(86_400);
+        assert_eq!(attention.during(tokio::time::sleep(day)).await, Ok(()));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_older_grant_takes_nothing_back() {
+        let (say, mut attention) = attention();
+        for (asked, granted) in [(5, 5), (3, 0), (5, 0)] {
+            say.try_send(Control::Granted(Granted { asked, granted, is_last: false })).expect("there is room");
+            attention.next().await;
+        }
+        assert_eq!(attention.grant(5).await.map(|granted| granted.granted), Ok(5));
+    }
+}

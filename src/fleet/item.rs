@@ -1,0 +1,353 @@
+//! What a fleet's stream gives.
+
+use super::message::LeaveReason;
+use crate::render::shown::shown_name;
+use crate::render::{Format, write_item};
+use crate::session::EndReason;
+use crate::stream::Item;
+use serde::ser::{Serialize, SerializeMap, Serializer};
+use std::fmt;
+use std::io::Write;
+use std::sync::Arc;
+
+/// How much of what an instance says in words is shown.
+const MAX_TEXT_BYTES: usize = 512;
+
+/// One thing a fleet's stream gives.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum FleetItem {
+    /// What the session gives at one instance: an event, or events that were lost there.
+    #[non_exhaustive]
+    Item {
+        /// The instance's name.
+        instance: Arc<str>,
+        /// What it sent.
+        item: Item,
+    },
+    /// An instance has opened the session, or is heard again after it was silent.
+    #[non_exhaustive]
+    Joined {
+        /// The instance's name.
+        instance: Arc<str>,
+    },
+    /// An instance does not open the session.
+    #[non_exhaustive]
+    Refused {
+        /// The instance's name.
+        instance: Arc<str>,
+        /// Why, in one word: a limit's name, `redacted_field`, `invalid_session` or `version`.
+        reason: String,
+        /// Why, in words.
+        error: String,
+    },
+    /// Nothing was heard of an instance for five renewals. Others are not held up.
+    #[non_exhaustive]
+    Silent {
+        /// The instance's name.
+        instance: Arc<str>,
+    },
+    /// The session is over at an instance.
+    #[non_exhaustive]
+    Left {
+        /// The instance's name.
+        instance: Arc<str>,
+        /// Why.
+        reason: LeaveReason,
+        /// What the session has counted there.
+        account: InstanceAccount,
+    },
+    /// Events of an instance were lost between its session and this stream, at this place.
+    Gap(Gap),
+    /// The session is over; nothing follows.
+    Ended(EndReason),
+}
+
+/// Events of one instance that matched and did not arrive.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Gap {
+    /// The instance's name.
+    pub instance: Arc<str>,
+    /// How many.
+    pub count: u64,
+    /// Where they were lost.
+    pub place: GapPlace,
+}
+
+/// Where events were lost on their way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum GapPlace {
+    /// At the instance: the session was over before they were sent, or the server takes none as large.
+    Instance,
+    /// On the way: the server went away, or it or the client cut off a slow consumer.
+    Network,
+    /// Here: the stream was not read, and had no more room.
+    Watcher,
+    /// Here: they could not be read.
+    Malformed,
+}
+
+/// What a session has counted at one instance, as far as it has told.
+///
+/// `matched = arrived + lost` once the session is over there and the instance could say so.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct InstanceAccount {
+    /// Events that matched.
+    pub matched: u64,
+    /// Events that arrived here.
+    pub arrived: u64,
+    /// Events that were lost, for whatever reason.
+    pub lost: u64,
+}
+
+impl FleetItem {
+    /// The instance it comes from.
+    pub fn instance(&self) -> Option<&str> {
+        match self {
+            Self::Item { instance, .. }
+            | Self::Joined { instance }
+            | Self::Refused { instance, .. }
+            | Self::Silent { instance }
+            | Self::Left { instance, .. }
+            | Self::Gap(Gap { instance, .. }) => Some(instance),
+            Self::Ended(_) => None,
+        }
+    }
+
+    /// Appends the item in the given form.
+    ///
+    /// A line of JSON has the key `instance` behind its `type`; an event's is otherwise what
+    /// [`write_item`] writes. In other forms an item begins with the instance's name in brackets.
+    ///
+    /// ```
+    /// use tracing_tap::Format;
+    /// use tracing_tap::fleet::FleetItem;
+    ///
+    /// let mut out = Vec::new();
+    /// FleetItem::Ended(tracing_tap::EndReason::Closed).write(&mut out, Format::Json);
+    /// assert_eq!(out, b"{\"type\":\"ended\",\"reason\":\"closed\"}\n");
+    /// ```
+    pub fn write(&self, out: &mut Vec<u8>, format: Format) {
+        match (self, format) {
+            (Self::Ended(reason), _) => write_item(out, &Item::Ended(*reason), format),
+            (Self::Item { instance, item }, Format::Json) => write_json_item(out, instance, item),
+            (_, Format::Json) => self.write_json(out),
+            (Self::Item { instance, item }, Format::Human | Format::Compact) => {
+                write_to(out, format_args!("[{}] ", shown(instance)));
+                write_item(out, item, format);
+            }
+            (Self::Item { item, .. }, Format::GithubActions) => write_item(out, item, format),
+            (_, Format::GithubActions) => write_to(out, format_args!("::notice title=tracing-tap::{self}\n")),
+            (_, Format::Human) => write_to(out, format_args!("  -- {self}\n\n")),
+            (_, Format::Compact) => write_to(out, format_args!("-- {self}\n")),
+        }
+    }
+
+    fn write_json(&self, out: &mut Vec<u8>) {
+        serde_json::to_writer(&mut *out, &Notice(self))
+            .expect("texts and numbers are written to memory without errors");
+        out.push(b'\n');
+    }
+}
+
+/// Puts the instance behind the type, which every line begins with.
+fn write_json_item(out: &mut Vec<u8>, instance: &str, item: &Item) {
+    const BEGINNING: &[u8] = b"{\"type\":\"";
+    let start = out.len();
+    write_item(out, item, Format::Json);
+    let behind = start + BEGINNING.len();
+    let quote = out[behind..].iter().position(|byte| *byte == b'"').map_or(out.len(), |length| behind + length + 1);
+    let rest = out.split_off(quote);
+    write_to(out, format_args!(",\"instance\":"));
+    serde_json::to_writer(&mut *out, &shown(instance)).expect("text is written to memory without errors");
+    out.extend_from_slice(&rest);
+}
+
+fn write_to(out: &mut Vec<u8>, text: fmt::Arguments<'_>) {
+    out.write_fmt(text).expect("memory takes all that is written");
+}
+
+/// A name or a text from elsewhere, as it may be sent to a terminal.
+fn shown(text: &str) -> String {
+    shown_name(text, MAX_TEXT_BYTES)
+}
+
+/// In words, without what an event says: `chat-1: 3 events lost on the way`.
+impl fmt::Display for FleetItem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(instance) = self.instance() {
+            write!(f, "{}: ", shown(instance))?;
+        }
+        match self {
+            Self::Item { item: Item::Event { event, .. }, .. } => f.write_str(&shown(event.message())),
+            Self::Item { item: Item::Lost(lost), .. } => lost.fmt(f),
+            Self::Item { item: Item::Ended(reason), .. } | Self::Ended(reason) => write!(f, "session over: {reason}"),
+            Self::Joined { .. } => f.write_str("takes part"),
+            Self::Refused { error, .. } => write!(f, "takes no part: {}", shown(error)),
+            Self::Silent { .. } => f.write_str("is silent"),
+            Self::Left { reason, account, .. } => {
+                let InstanceAccount { matched, arrived, lost } = account;
+                write!(f, "takes no more part: {reason}; {matched} matched, {arrived} arrived, {lost} lost")
+            }
+            Self::Gap(gap) => {
+                let plural = if gap.count == 1 { "" } else { "s" };
+                write!(f, "{} event{plural} lost {}", gap.count, gap.place)
+            }
+        }
+    }
+}
+
+impl fmt::Display for GapPlace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Instance => "at the instance: they were not sent",
+            Self::Network => "on the way",
+            Self::Watcher => "here: the stream was not read",
+            Self::Malformed => "here: they could not be read",
+        })
+    }
+}
+
+impl GapPlace {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Instance => "instance",
+            Self::Network => "network",
+            Self::Watcher => "watcher",
+            Self::Malformed => "malformed",
+        }
+    }
+}
+
+/// An item that is about an instance and not from its session, as JSON.
+struct Notice<'a>(&'a FleetItem);
+
+impl Serialize for Notice<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut line = serializer.serialize_map(None)?;
+        line.serialize_entry("type", self.0.kind())?;
+        if let Some(instance) = self.0.instance() {
+            line.serialize_entry("instance", &shown(instance))?;
+        }
+        match self.0 {
+            FleetItem::Item { .. } | FleetItem::Joined { .. } | FleetItem::Silent { .. } => {}
+            FleetItem::Refused { reason, error, .. } => {
+                line.serialize_entry("reason", &shown(reason))?;
+                line.serialize_entry("error", &shown(error))?;
+            }
+            FleetItem::Left { reason, account, .. } => {
+                line.serialize_entry("reason", reason)?;
+                line.serialize_entry("matched", &account.matched)?;
+                line.serialize_entry("arrived", &account.arrived)?;
+                line.serialize_entry("lost", &account.lost)?;
+            }
+            FleetItem::Gap(gap) => {
+                line.serialize_entry("count", &gap.count)?;
+                line.serialize_entry("place", gap.place.word())?;
+            }
+            FleetItem::Ended(reason) => line.serialize_entry("reason", reason)?,
+        }
+        line.end()
+    }
+}
+
+impl FleetItem {
+    /// Its `type` as JSON.
+    pub(crate) fn kind(&self) -> &'static str {
+        match self {
+            Self::Item { .. } => "item",
+            Self::Joined { .. } => "joined",
+            Self::Refused { .. } => "refused",
+            Self::Silent { .. } => "silent",
+            Self::Left { .. } => "left",
+            Self::Gap(_) => "gap",
+            Self::Ended(_) => "ended",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const EVENT: &str = r#"{"type":"event","session":1,"sequence":0,"timestamp":"2026-11-20T08:15:02.123456Z","level":"DEBUG","fields":{"message":"rejected"},"target":"chat::hub"}"#;
+
+    fn written(item: &FleetItem, format: Format) -> String {
+        let mut out = b"before ".to_vec();
+        item.write(&mut out, format);
+        let text = String::from_utf8(out).expect("it is text");
+        text.strip_prefix("before ").expect("it was appended").to_owned()
+    }
+
+    fn from_session(line: &str) -> FleetItem {
+        FleetItem::Item { instance: "chat-1".into(), item: serde_json::from_str(line).expect("it is an item") }
+    }
+
+    #[test]
+    fn a_line_of_json_names_the_instance_and_is_otherwise_the_sessions() {
+        let event = from_session(EVENT);
+        let expected = EVENT.replace(r#"{"type":"event","#, r#"{"type":"event","instance":"chat-1","#);
+        assert_eq!(written(&event, Format::Json), format!("{expected}\n"));
+        assert!(serde_json::from_str::<Item>(&expected).is_ok(), "it can be read as an item");
+        let lost = from_session(r#"{"type":"lost","count":3,"reason":"overflow"}"#);
+        let line = "{\"type\":\"lost\",\"instance\":\"chat-1\",\"count\":3,\"reason\":\"overflow\"}\n";
+        assert_eq!(written(&lost, Format::Json), line);
+    }
+
+    #[test]
+    fn every_kind_of_item_has_a_line() {
+        let instance: Arc<str> = "chat-1".into();
+        let account = InstanceAccount { matched: 7, arrived: 4, lost: 3 };
+        let refused = |error: &str| FleetItem::Refused {
+            instance: instance.clone(),
+            reason: "version".to_owned(),
+            error: error.to_owned(),
+        };
+        for (item, json, compact) in [
+            (
+                FleetItem::Joined { instance: instance.clone() },
+                r#"{"type":"joined","instance":"chat-1"}"#,
+                "-- chat-1: takes part",
+            ),
+            (
+                FleetItem::Silent { instance: instance.clone() },
+                r#"{"type":"silent","instance":"chat-1"}"#,
+                "-- chat-1: is silent",
+            ),
+            (
+                refused("no\x1b[31m"),
+                r#"{"type":"refused","instance":"chat-1","reason":"version","error":"no\\x1B[31m"}"#,
+                "-- chat-1: takes no part: no\\x1B[31m",
+            ),
+            (
+                FleetItem::Left { instance: instance.clone(), reason: LeaveReason::Unrenewed, account },
+                r#"{"type":"left","instance":"chat-1","reason":"unrenewed","matched":7,"arrived":4,"lost":3}"#,
+                "-- chat-1: takes no more part: the instance did not hear from the watcher; 7 matched, 4 arrived, 3 lost",
+            ),
+            (
+                FleetItem::Gap(Gap { instance: instance.clone(), count: 1, place: GapPlace::Network }),
+                r#"{"type":"gap","instance":"chat-1","count":1,"place":"network"}"#,
+                "-- chat-1: 1 event lost on the way",
+            ),
+            (FleetItem::Ended(EndReason::Closed), r#"{"type":"ended","reason":"closed"}"#, "-- session over: closed"),
+        ] {
+            assert_eq!(written(&item, Format::Json), format!("{json}\n"));
+            assert_eq!(written(&item, Format::Compact), format!("{compact}\n"));
+            assert!(written(&item, Format::GithubActions).starts_with("::notice title=tracing-tap::"));
+            assert!(written(&item, Format::Human).starts_with("  -- "));
+        }
+    }
+
+    #[test]
+    fn an_instances_name_cannot_write_to_the_terminal() {
+        let FleetItem::Item { item, .. } = from_session(EVENT) else { panic!("it is one") };
+        let item = FleetItem::Item { instance: "a\x1b[2J\nb".into(), item };
+        for format in [Format::Json, Format::Human, Format::Compact, Format::GithubActions] {
+            assert!(!written(&item, format).contains('\x1b'), "{format}");
+        }
+        assert!(written(&item, Format::Compact).starts_with("[a\\x1B[2J"));
+    }
+}

@@ -1,0 +1,178 @@
+//! A session as it is announced, and an announcement as a session of an instance.
+
+use super::config::may_renew_every;
+use super::message::Announcement;
+use crate::predicate::{Predicate, PredicateError};
+use crate::queue::Overflow;
+use crate::session::{Follow, FollowError, Session};
+use std::fmt;
+use std::time::Duration;
+
+/// Where the NATS client logs. It runs on tasks of its own, and tells there of each message: a session that took that
+/// would feed on itself.
+const CLIENT_TARGET: &str = "async_nats";
+
+/// The longest name and opener that are announced, in bytes.
+const MAX_TEXT_BYTES: usize = 256;
+
+/// Why a session cannot be announced, or an announcement not be taken at its word.
+#[derive(Clone, Debug)]
+pub(super) enum OpeningError {
+    Predicate(PredicateError),
+    Follow(FollowError),
+    /// A predicate that was built by code, and is not what is read from its print.
+    NotText,
+    TooLong {
+        what: &'static str,
+        bytes: usize,
+    },
+    Renewals {
+        every_ms: u64,
+    },
+}
+
+impl Announcement {
+    /// What is announced of a session.
+    pub(super) fn of(session: &Session, renewal: Duration) -> Result<Self, OpeningError> {
+        let default = Session::new(Predicate::everything());
+        let differs = |differs: bool| differs.then_some(());
+        let announcement = Self {
+            predicate: printed(&session.predicate)?,
+            every_ms: u64::try_from(renewal.as_millis()).unwrap_or(u64::MAX),
+            scope: session.scope.as_ref().map(printed).transpose()?,
+            name: session.name.clone(),
+            opened_by: session.opened_by.clone(),
+            follow: differs(session.follow != Follow::Event).map(|()| session.follow.to_string()),
+            sample: differs(session.sample > 1).map(|()| session.sample),
+            capacity: differs(session.capacity != default.capacity).map(|()| session.capacity.get()),
+            capacity_bytes: differs(session.capacity_bytes != default.capacity_bytes).map(|()| session.capacity_bytes),
+            drop_newest: session.overflow == Overflow::DropNewest,
+            max_rate: session.max_rate,
+            is_limited: session.max_rate.is_some() || session.max_events.is_some(),
+        };
+        announcement.check()?;
+        Ok(announcement)
+    }
+
+    /// The session that an instance opens.
+    ///
+    /// Its rate is the whole fleet's: no instance may have more. How many events there may be is for the watcher to
+    /// say.
+    pub(super) fn session(&self) -> Result<Session, OpeningError> {
+        self.check()?;
+        let quiet = !Predicate::target(CLIENT_TARGET);
+        let mut session = Session::new(read(&self.predicate)?).scope(quiet);
+        session = self.scope.as_deref().map(read).transpose()?.into_iter().fold(session, Session::scope);
+        session = self.name.iter().fold(session, Session::name);
+        session = self.opened_by.iter().fold(session, Session::opened_by);
+        session = self.sample.into_iter().fold(session, Session::sample);
+        session = self.capacity.into_iter().fold(session, Session::capacity);
+        session = self.capacity_bytes.into_iter().fold(session, Session::capacity_bytes);
+        session = self.max_rate.into_iter().fold(session, Session::max_rate);
+        if self.drop_newest {
+            session = session.overflow(Overflow::DropNewest);
+        }
+        if let Some(follow) = &self.follow {
+            session = session.follow(follow.parse().map_err(OpeningError::Follow)?);
+        }
+        Ok(session)
+    }
+
+    fn check(&self) -> Result<(), OpeningError> {
+        let texts = [("name", &self.name), ("opener", &self.opened_by), ("span that is followed", &self.follow)];
+        for (what, text) in texts {
+            let bytes = text.as_ref().map_or(0, String::len);
+            if bytes > MAX_TEXT_BYTES {
+                return Err(OpeningError::TooLong { what, bytes });
+            }
+        }
+        may_renew_every(self.every()).then_some(()).ok_or(OpeningError::Renewals { every_ms: self.every_ms })
+    }
+}
+
+fn read(text: &str) -> Result<Predicate, OpeningError> {
+    text.parse().map_err(OpeningError::Predicate)
+}
+
+fn printed(predicate: &Predicate) -> Result<String, OpeningError> {
+    let text = predicate.to_string();
+    if read(&text)? == *predicate { Ok(text) } else { Err(OpeningError::NotText) }
+}
+
+impl fmt::Display for OpeningError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Predicate(error) => write!(f, "{error}"),
+            Self::Follow(error) => write!(f, "{error}"),
+            Self::NotText => f.write_str("write the predicate as text: what is read from that is another"),
+            Self::TooLong { what, bytes } => {
+                write!(f, "announce the {what}: it has {bytes} bytes, more than the {MAX_TEXT_BYTES} allowed")
+            }
+            Self::Renewals { every_ms } => {
+                write!(f, "renew the session every {every_ms} ms: from 50 to 60000 are allowed")
+            }
+        }
+    }
+}
+
+impl std::error::Error for OpeningError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fleet::config::RENEWAL;
+
+    fn full() -> Session {
+        Session::new(Predicate::eq("user", 42))
+            .scope(Predicate::eq("tenant", 7))
+            .name("ticket 7")
+            .opened_by("ann")
+            .follow(Follow::Named("request".to_owned()))
+            .sample(3)
+            .capacity(7)
+            .capacity_bytes(8)
+            .overflow(Overflow::DropNewest)
+            .max_rate(9)
+    }
+
+    #[test]
+    fn an_announced_session_is_opened_as_it_was_asked_for() {
+        let announcement = Announcement::of(&full(), RENEWAL).expect("it can be announced");
+        let text = serde_json::to_string(&announcement).expect("it can be written");
+        let read: Announcement = serde_json::from_str(&text).expect("it can be read");
+        assert_eq!(read, announcement);
+        let scope = !Predicate::target("async_nats") & Predicate::eq("tenant", 7);
+        let expected = Session { scope: Some(scope), ..full() };
+        assert_eq!(format!("{:?}", read.session().expect("it can be opened")), format!("{expected:?}"));
+    }
+
+    #[test]
+    fn a_plain_session_is_announced_in_a_few_bytes() {
+        let announcement = Announcement::of(&Predicate::eq("user", 42).into(), RENEWAL).expect("it can be announced");
+        let text = serde_json::to_string(&announcement).expect("it can be written");
+        assert_eq!(text, r#"{"predicate":"user = 42"}"#);
+    }
+
+    #[test]
+    fn what_cannot_be_announced_is_said() {
+        let error =
+            |session: Session| Announcement::of(&session, RENEWAL).expect_err("it cannot be announced").to_string();
+        let long = "a".repeat(257);
+        let plain = || Session::new(Predicate::eq("user", 42));
+        assert_eq!(error(plain().name(&long)), "announce the name: it has 257 bytes, more than the 256 allowed");
+        assert!(error(Predicate::eq("user", "a".repeat(5000)).into()).contains("more than the 4096 allowed"));
+    }
+
+    #[test]
+    fn an_announcement_that_cannot_be_kept_is_refused() {
+        let refused = |text: &str| {
+            let announcement: Announcement = serde_json::from_str(text).expect("it is an announcement");
+            announcement.session().expect_err("it is refused").to_string()
+        };
+        assert!(refused(r#"{"predicate":"user 42"}"#).starts_with("parse the predicate: line 1, column 6"));
+        assert!(refused(r#"{"predicate":"a = 1","scope":"("}"#).starts_with("parse the predicate"));
+        assert!(refused(r#"{"predicate":"a = 1","follow":"x"}"#).starts_with("follow `x`: expected"));
+        let refusal = "renew the session every 1 ms: from 50 to 60000 are allowed";
+        assert_eq!(refused(r#"{"predicate":"a = 1","every_ms":1}"#), refusal);
+    }
+}

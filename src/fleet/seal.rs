@@ -1,0 +1,262 @@
+//! Messages as they travel: a version, a signature, a header, lines of items.
+//!
+//! ```text
+//! tap1 5f0c…e1 {"kind":"batch",…}
+//! {"type":"event",…}
+//! ```
+//!
+//! The signature covers the version, the subject, the header and the lines. This envelope is the same in every version,
+//! so that one that is not known can be refused with an answer rather than with silence.
+
+use super::key::{Key, SIGNATURE_BYTES, Voice};
+use bytes::Bytes;
+use hmac::{Hmac, Mac};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use sha2::Sha256;
+use std::time::{Duration, SystemTime};
+
+/// What this version of the crate writes and reads.
+const VERSION: u32 = 1;
+
+/// How far a sender's clock may be from the receiver's, travel included.
+pub(super) const MAX_SKEW: Duration = Duration::from_secs(30);
+
+/// The longest header, in bytes: an announcement with the longest predicate and scope, each with every byte escaped.
+const MAX_HEADER_BYTES: usize = 64 << 10;
+
+/// The longest message, in bytes. Servers have a limit of their own, 1 MiB if not told otherwise.
+pub(super) const MAX_MESSAGE_BYTES: usize = 8 << 20;
+
+/// The longest number of a version, in digits.
+const MAX_VERSION_DIGITS: usize = 4;
+
+/// Why a message is not heeded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Rejection {
+    TooLarge,
+    Malformed,
+    /// It is not signed by anybody who has the key.
+    Forged,
+    /// It is signed, and of a version that is not known here.
+    Version(u32),
+    /// It was sent too long ago, or by a clock too far off.
+    Stale,
+    Replayed,
+}
+
+/// A message whose signature is good.
+#[derive(Debug)]
+pub(super) struct Unsealed {
+    version: u32,
+    pub(super) header: Bytes,
+    pub(super) lines: Bytes,
+}
+
+/// Signs a message and writes it.
+pub(super) fn seal(key: &Key, voice: Voice, subject: &str, header: &impl Serialize, lines: &[u8]) -> Bytes {
+    seal_version(VERSION, key, voice, subject, header, lines)
+}
+
+fn seal_version(version: u32, key: &Key, voice: Voice, subject: &str, header: &impl Serialize, lines: &[u8]) -> Bytes {
+    let mut header = serde_json::to_vec(header).expect("headers are plain structures");
+    header.push(b'\n');
+    let signature = signature(key, voice, version, subject, [&header, lines]).finalize().into_bytes();
+    let mut message = format!("tap{version} ").into_bytes();
+    message.reserve(2 * SIGNATURE_BYTES + 1 + header.len() + lines.len());
+    message.extend(signature[..SIGNATURE_BYTES].iter().flat_map(|byte| hex_digits(*byte)));
+    message.push(b' ');
+    message.extend_from_slice(&header);
+    message.extend_from_slice(lines);
+    message.into()
+}
+
+/// Takes a message apart, if it is signed.
+pub(super) fn unseal(key: &Key, voice: Voice, subject: &str, message: &Bytes) -> Result<Unsealed, Rejection> {
+    if message.len() > MAX_MESSAGE_BYTES {
+        return Err(Rejection::TooLarge);
+    }
+    let (version, signed, body_at) = split(message).ok_or(Rejection::Malformed)?;
+    let body = message.slice(body_at..);
+    let header_end = body.iter().position(|byte| *byte == b'\n').ok_or(Rejection::Malformed)?;
+    if header_end > MAX_HEADER_BYTES {
+        return Err(Rejection::TooLarge);
+    }
+    // In constant time.
+    let expected = signature(key, voice, version, subject, [&body]);
+    expected.verify_truncated_left(&signed).map_err(|_| Rejection::Forged)?;
+    Ok(Unsealed { version, header: body.slice(..header_end), lines: body.slice(header_end + 1..) })
+}
+
+impl Unsealed {
+    /// Reads the header, of this version.
+    pub(super) fn read<H: DeserializeOwned>(&self) -> Result<H, Rejection> {
+        if self.version != VERSION {
+            return Err(Rejection::Version(self.version));
+        }
+        self.read_any()
+    }
+
+    /// Reads what headers of all versions have.
+    pub(super) fn read_any<H: DeserializeOwned>(&self) -> Result<H, Rejection> {
+        serde_json::from_slice(&self.header).map_err(|_| Rejection::Malformed)
+    }
+}
+
+impl Rejection {
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            Self::TooLarge => "too_large",
+            Self::Malformed => "malformed",
+            Self::Forged => "forged",
+            Self::Version(_) => "version",
+            Self::Stale => "stale",
+            Self::Replayed => "replayed",
+        }
+    }
+}
+
+/// Microseconds since 1970, by this system's clock.
+pub(super) fn now_us() -> u64 {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_micros()).unwrap_or(u64::MAX)
+}
+
+/// Refuses a time too far from now.
+pub(super) fn check_fresh(sent_us: u64, now_us: u64) -> Result<(), Rejection> {
+    let fresh = u128::from(sent_us.abs_diff(now_us)) <= MAX_SKEW.as_micros();
+    fresh.then_some(()).ok_or(Rejection::Stale)
+}
+
+/// The version, the signature, and where the header begins.
+fn split(message: &[u8]) -> Option<(u32, [u8; SIGNATURE_BYTES], usize)> {
+    let rest = message.strip_prefix(b"tap")?;
+    let digits = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    if digits == 0 || digits > MAX_VERSION_DIGITS {
+        return None;
+    }
+    let version = str::from_utf8(&rest[..digits]).ok()?.parse().ok()?;
+    let rest = rest[digits..].strip_prefix(b" ")?;
+    let (hex, rest) = rest.split_at_checked(2 * SIGNATURE_BYTES)?;
+    let rest = rest.strip_prefix(b" ")?;
+    Some((version, read_hex(hex)?, message.len() - rest.len()))
+}
+
+fn signature<const N: usize>(key: &Key, voice: Voice, version: u32, subject: &str, parts: [&[u8]; N]) -> Hmac<Sha256> {
+    // The subject holds neither spaces nor line breaks, so no two messages are signed by the same bytes.
+    let mut signing = key.signing(voice).chain_update(format!("tap{version} {subject}\n"));
+    parts.iter().for_each(|part| signing.update(part));
+    signing
+}
+
+/// A byte as two digits.
+pub(super) fn hex_digits(byte: u8) -> [u8; 2] {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    [DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]
+}
+
+/// Reads what [`hex_digits`] writes, of exactly so many bytes.
+pub(super) fn read_hex<const N: usize>(hex: &[u8]) -> Option<[u8; N]> {
+    let digit = |byte: u8| match byte {
+        b'0'..=b'9' => Some(byte - b'0'),
+        b'a'..=b'f' => Some(byte - b'a' + 10),
+        _ => None,
+    };
+    let mut bytes = [0; N];
+    let (pairs, []) = hex.as_chunks::<2>() else { return None };
+    if pairs.len() != N {
+        return None;
+    }
+    for (byte, [high, low]) in bytes.iter_mut().zip(pairs) {
+        *byte = digit(*high)? << 4 | digit(*low)?;
+    }
+    Some(bytes)
+}
+
+#[cfg(test)]
+pub(super) fn seal_of_version(version: u32, key: &Key, voice: Voice, subject: &str, header: &impl Serialize) -> Bytes {
+    seal_version(version, key, voice, subject, header, b"")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    fn key() -> Key {
+        Key::new([7; 32]).expect("it is long enough")
+    }
+
+    fn sealed() -> Bytes {
+        seal(&key(), Voice::Instance, "tap.chat.events.1", &json!({"kind": "batch"}), b"{\"a\":1}\n")
+    }
+
+    #[test]
+    fn what_was_sealed_comes_out_as_it_went_in() {
+        let unsealed = unseal(&key(), Voice::Instance, "tap.chat.events.1", &sealed()).expect("it is signed");
+        assert_eq!(unsealed.read::<Value>(), Ok(json!({"kind": "batch"})));
+        assert_eq!(&*unsealed.lines, b"{\"a\":1}\n");
+    }
+
+    #[test]
+    fn nothing_of_a_message_can_be_changed_nor_where_it_is_said_nor_by_whom() {
+        let message = sealed();
+        let refused = |voice, subject: &str, message: &Bytes| unseal(&key(), voice, subject, message).err();
+        for place in 0..message.len() {
+            let mut changed = message.to_vec();
+            changed[place] ^= 1;
+            assert!(refused(Voice::Instance, "tap.chat.events.1", &changed.into()).is_some(), "byte {place}");
+        }
+        assert_eq!(refused(Voice::Instance, "tap.chat.events.2", &message), Some(Rejection::Forged));
+        assert_eq!(refused(Voice::Watcher, "tap.chat.events.1", &message), Some(Rejection::Forged));
+        let other = Key::new([8; 32]).expect("it is long enough");
+        let by_other = unseal(&other, Voice::Instance, "tap.chat.events.1", &message);
+        assert_eq!(by_other.err(), Some(Rejection::Forged));
+    }
+
+    #[test]
+    fn what_is_no_message_is_malformed() {
+        let signature = "00".repeat(16);
+        for text in [
+            String::new(),
+            "tap".to_owned(),
+            "tap1".to_owned(),
+            format!("tap {signature} {{}}\n"),
+            format!("tap12345 {signature} {{}}\n"),
+            format!("tap1 {}g {{}}\n", &signature[1..]),
+            format!("tap1 {signature}"),
+            format!("tap1 {signature} {{}}"),
+            format!("tap1 {signature}{{}}\n"),
+            format!("nat1 {signature} {{}}\n"),
+        ] {
+            let refused = unseal(&key(), Voice::Watcher, "s", &text.clone().into()).err();
+            assert_eq!(refused, Some(Rejection::Malformed), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_too_large_is_not_looked_into() {
+        let large = Bytes::from(vec![b' '; MAX_MESSAGE_BYTES + 1]);
+        assert_eq!(unseal(&key(), Voice::Watcher, "s", &large).err(), Some(Rejection::TooLarge));
+        let header = seal(&key(), Voice::Watcher, "s", &"a".repeat(MAX_HEADER_BYTES), b"");
+        assert_eq!(unseal(&key(), Voice::Watcher, "s", &header).err(), Some(Rejection::TooLarge));
+    }
+
+    #[test]
+    fn another_version_is_told_apart_from_a_forgery() {
+        let message = seal_of_version(2, &key(), Voice::Watcher, "s", &json!({"session": "x"}));
+        let unsealed = unseal(&key(), Voice::Watcher, "s", &message).expect("it is signed");
+        assert_eq!(unsealed.read::<Value>(), Err(Rejection::Version(2)));
+        assert_eq!(unsealed.read_any::<Value>(), Ok(json!({"session": "x"})));
+    }
+
+    #[test]
+    fn thirty_seconds_either_way_are_fresh() {
+        let now = 1_700_000_000_000_000;
+        let skew = 30_000_000;
+        assert_eq!(check_fresh(now - skew, now), Ok(()));
+        assert_eq!(check_fresh(now + skew, now), Ok(()));
+        assert_eq!(check_fresh(now - skew - 1, now), Err(Rejection::Stale));
+        assert_eq!(check_fresh(now + skew + 1, now), Err(Rejection::Stale));
+    }
+}

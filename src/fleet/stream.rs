@@ -1,0 +1,187 @@
+//! The reading end of a fleet's session.
+
+use super::inbox::{Arrived, Content, Inbox, Wish};
+use super::item::{FleetItem, Gap, GapPlace};
+use super::merge::Merge;
+use super::stats::FleetStats;
+use crate::session::EndReason;
+use crate::stream::{Item, TryRecvError};
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+use tokio::time::Sleep;
+
+/// How far items are put in order, unless told otherwise.
+const WINDOW: Duration = Duration::from_millis(200);
+
+/// Where more items than this wait for their order, the first of them waits no longer.
+const MAX_WAITING: usize = 65_536;
+
+/// A session over all instances of a service; dropping it closes the session everywhere.
+///
+/// Items come in the order of their times, as far as a window of 200 ms allows; those of one instance always in theirs.
+/// Give them to somebody within bounds: what waits here beyond 64 MiB is lost, and said to be.
+#[must_use = "dropping the stream closes its session"]
+pub struct FleetStream {
+    inbox: Arc<Inbox>,
+    merge: Merge,
+    timer: Pin<Box<Sleep>>,
+    delivered: u64,
+    /// Events in `merge`.
+    merging: u64,
+    illegible: u64,
+    /// Why it is over, once all before that was put in order.
+    ending: Option<EndReason>,
+    has_ended: bool,
+}
+
+impl FleetStream {
+    pub(super) fn new(inbox: Arc<Inbox>) -> Self {
+        Self {
+            inbox,
+            merge: Merge::new(WINDOW),
+            timer: Box::pin(tokio::time::sleep(Duration::ZERO)),
+            delivered: 0,
+            merging: 0,
+            illegible: 0,
+            ending: None,
+            has_ended: false,
+        }
+    }
+
+    /// Says how long an item waits for those before it; default 200 ms. Call it before the first item is read.
+    pub fn reorder_window(mut self, window: Duration) -> Self {
+        self.merge.set_window(window);
+        self
+    }
+
+    /// Waits for the next item; nothing once the stream is over. Cancel safe.
+    pub async fn recv(&mut self) -> Option<FleetItem> {
+        std::future::poll_fn(|context| self.poll_item(context)).await
+    }
+
+    /// Gives the next item if its time has come.
+    ///
+    /// # Errors
+    /// `Empty` where there is none now, `Ended` where there will be none.
+    pub fn try_recv(&mut self) -> Result<FleetItem, TryRecvError> {
+        self.next_item().ok_or(if self.has_ended { TryRecvError::Ended } else { TryRecvError::Empty })
+    }
+
+    /// What the session has counted over all instances, as far as they have told: each tells at least every four
+    /// seconds.
+    pub fn stats(&self) -> FleetStats {
+        let (mut stats, waiting) = self.inbox.stats();
+        stats.delivered = self.delivered;
+        stats.buffered = waiting + self.merging;
+        stats.lost_here += self.illegible;
+        stats.summed()
+    }
+
+    /// Closes the session everywhere. The stream gives what instances still hold, and then `Ended(Closed)`.
+    pub fn close(&self) {
+        self.inbox.wishes(Wish::Close);
+    }
+
+    fn poll_item(&mut self, context: &mut Context<'_>) -> Poll<Option<FleetItem>> {
+        loop {
+            // Before the look, so that what comes after it wakes this task.
+            self.inbox.reader.register(context.waker());
+            if let Some(item) = self.next_item() {
+                return Poll::Ready(Some(item));
+            }
+            if self.has_ended {
+                return Poll::Ready(None);
+            }
+            let Some(due) = self.merge.next_due() else { return Poll::Pending };
+            self.timer.as_mut().reset(due.into());
+            if self.timer.as_mut().poll(context).is_pending() {
+                return Poll::Pending;
+            }
+        }
+    }
+
+    fn next_item(&mut self) -> Option<FleetItem> {
+        if self.has_ended {
+            return None;
+        }
+        self.take_arrived();
+        let is_full = self.merge.len() > MAX_WAITING;
+        let item = if is_full || self.ending.is_some() { self.merge.pop() } else { self.merge.pop_due(Instant::now()) };
+        match item {
+            Some(item) => {
+                if matches!(item, FleetItem::Item { item: Item::Event { .. }, .. }) {
+                    self.merging -= 1;
+                    self.delivered += 1;
+                }
+                Some(item)
+            }
+            None => {
+                let reason = self.ending?;
+                self.has_ended = true;
+                Some(FleetItem::Ended(reason))
+            }
+        }
+    }
+
+    fn take_arrived(&mut self) {
+        while self.merge.len() <= MAX_WAITING && self.ending.is_none() {
+            match self.inbox.take() {
+                Ok(arrived) => self.put_in_order(arrived),
+                Err(over) => {
+                    self.ending = over;
+                    return;
+                }
+            }
+        }
+    }
+
+    fn put_in_order(&mut self, Arrived { arrival, instance, content }: Arrived) {
+        self.merge.measure(&arrival);
+        match content {
+            Content::Item(item) => self.merge.push(&arrival, item),
+            Content::Lines { lines, events } => {
+                let legible = lines.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).flat_map(|line| {
+                    // One that cannot be read is counted below.
+                    serde_json::from_slice::<Item>(line).ok()
+                });
+                let mut read = 0;
+                for item in legible {
+                    read += u64::from(matches!(item, Item::Event { .. }));
+                    self.merge.push(&arrival, FleetItem::Item { instance: Arc::clone(&instance), item });
+                }
+                self.merging += read;
+                self.note_illegible(&arrival, instance, events.saturating_sub(read));
+            }
+        }
+    }
+
+    fn note_illegible(&mut self, arrival: &super::merge::Arrival, instance: Arc<str>, count: u64) {
+        if count > 0 {
+            self.illegible += count;
+            self.merge.push(arrival, FleetItem::Gap(Gap { instance, count, place: GapPlace::Malformed }));
+        }
+    }
+}
+
+impl futures_core::Stream for FleetStream {
+    type Item = FleetItem;
+
+    fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<FleetItem>> {
+        self.get_mut().poll_item(context)
+    }
+}
+
+impl Drop for FleetStream {
+    fn drop(&mut self) {
+        self.inbox.wishes(Wish::Gone);
+    }
+}
+
+impl fmt::Debug for FleetStream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FleetStream").field("stats", &self.stats()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,93 @@
+//! Counts of records under `loom`: beside the spans they are about, and somebody who opens.
+
+use super::*;
+use crate::event::Fields;
+use crate::layer::span::Span;
+use crate::session::published::{Epoch, Published};
+use crate::sync::{thread, try_all};
+use crate::value::ValueRef;
+use std::sync::Arc;
+use tracing_core::{Callsite, Metadata};
+
+const TREE: usize = 1;
+
+const BEFORE: u64 = 41;
+const AFTER: u64 = 42;
+
+fn metadata() -> &'static Metadata<'static> {
+    tracing::callsite! { name: "span", kind: tracing::metadata::Kind::SPAN, fields: user }.metadata()
+}
+
+fn fields(user: u64) -> Fields {
+    let mut fields = Fields::named(metadata().fields());
+    fields.push(0, ValueRef::U64(user));
+    fields
+}
+
+fn span() -> Span {
+    Span::new(1, metadata(), fields(BEFORE), true)
+}
+
+fn user_of(span: &Span) -> u64 {
+    match span.captured().fields.last("user") {
+        Some(ValueRef::U64(user)) => user,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// What a scope would be kept with and by.
+fn decide(trees: &Trees, span: &Span) -> (u64, u64) {
+    let records = trees.deciding(TREE);
+    (records, user_of(span))
+}
+
+#[test]
+fn loom_what_is_kept_while_the_count_stands_is_what_was_recorded_last() {
+    try_all(|| {
+        let shared = Arc::new((Trees::default(), span()));
+        let recording = {
+            let shared = Arc::clone(&shared);
+            thread::spawn(move || {
+                let (trees, span) = &*shared;
+                span.record(&fields(AFTER));
+                trees.count_deciding(TREE);
+            })
+        };
+        let (trees, span) = &*shared;
+        let (records, user) = decide(trees, span);
+        recording.join().unwrap();
+        assert!(trees.deciding(TREE) != records || user == user_of(span), "{user} is kept for good");
+    });
+}
+
+/// A record that no open session is concerned by is not counted. A session that is opened meanwhile finds what it set.
+#[test]
+fn loom_a_record_is_counted_or_a_session_opened_meanwhile_sees_it() {
+    try_all(|| {
+        let shared = Arc::new((Trees::default(), span(), Published::<bool>::default(), Epoch::default()));
+        let recording = {
+            let shared = Arc::clone(&shared);
+            thread::spawn(move || {
+                let (trees, span, is_concerned, _) = &*shared;
+                span.record(&fields(AFTER));
+                if **is_concerned.load() {
+                    trees.count_deciding(TREE);
+                }
+            })
+        };
+        let opening = {
+            let shared = Arc::clone(&shared);
+            thread::spawn(move || {
+                let (.., is_concerned, epoch) = &*shared;
+                is_concerned.replace(true, std::iter::once(epoch));
+            })
+        };
+        let (trees, span, _, epoch) = &*shared;
+        let kept = (epoch.current() != 0).then(|| decide(trees, span));
+        recording.join().unwrap();
+        opening.join().unwrap();
+        if let Some((records, user)) = kept {
+            assert!(trees.deciding(TREE) != records || user == user_of(span), "{user} is kept for good");
+        }
+    });
+}

@@ -1,0 +1,77 @@
+//! What is replaced whole while producers read it, and the numbers by which they notice.
+//!
+//! # The protocol
+//! | who replaces | producer |
+//! |---|---|
+//! | 1. swaps what is published | 1. reads the epoch |
+//! | 2. moves the epoch | 2. reads what is published |
+//!
+//! So a producer may read what is newer than its epoch, which it will notice by the next epoch, and never what is older:
+//! what it decides and keeps under an epoch was decided by what that epoch stands for, or by what came after.
+
+use crate::sync::atomic::{AtomicU64, Ordering};
+use crate::sync::{ArcSwap, Numbers};
+use crossbeam_utils::CachePadded;
+use std::ops::Deref;
+use std::sync::Arc;
+
+/// Something immutable that is replaced whole.
+#[derive(Debug, Default)]
+pub(crate) struct Published<T>(ArcSwap<T>);
+
+/// Names what is published, and the layer instance that it belongs to; 0: nobody needs to look.
+#[derive(Debug, Default)]
+pub(crate) struct Epoch(CachePadded<AtomicU64>);
+
+impl<T> Published<T> {
+    #[inline]
+    pub(crate) fn load(&self) -> impl Deref<Target = Arc<T>> + use<T> {
+        self.0.load()
+    }
+
+    /// Publishes something new, then moves the epochs. Returns what was published before, which somebody may still be
+    /// reading.
+    pub(crate) fn replace<'a>(&self, new: T, epochs: impl Iterator<Item = &'a Epoch>) -> Arc<T> {
+        let replaced = self.0.swap(Arc::new(new));
+        epochs.for_each(Epoch::move_on);
+        replaced
+    }
+}
+
+impl Epoch {
+    #[inline]
+    pub(crate) fn current(&self) -> u64 {
+        // Acquire pairs with the Release in `set`: who sees an epoch sees what was published before it. Fails otherwise:
+        // `loom_who_sees_an_epoch_sees_what_was_published_before_it`.
+        self.0.load(Ordering::Acquire)
+    }
+
+    /// Whether the thread that asks has nothing to forget.
+    #[inline]
+    pub(crate) fn has_decided_nothing(&self) -> bool {
+        // Relaxed: what this thread has decided was decided under an epoch that this thread has read, so it reads that
+        // one here or one after it, and none is ever given twice. Fails where one is:
+        // `loom_what_was_decided_in_another_span_or_epoch_is_not_used`.
+        self.0.load(Ordering::Relaxed) == 0
+    }
+
+    /// Moves to a number that no epoch of the process ever had.
+    pub(crate) fn move_on(&self) {
+        static EPOCHS: Numbers = Numbers::new();
+        self.set(EPOCHS.next());
+    }
+
+    /// Lets nobody look any more, until it moves on.
+    pub(crate) fn rest(&self) {
+        self.set(0);
+    }
+
+    fn set(&self, epoch: u64) {
+        // Release pairs with the Acquire in `current`.
+        self.0.store(epoch, Ordering::Release);
+    }
+}
+
+#[cfg(test)]
+#[cfg(loom)]
+mod models;

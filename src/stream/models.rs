@@ -1,0 +1,187 @@
+//! A session and its reader under `loom`: beside its first matches, its limits and its end.
+
+use super::*;
+use crate::event::{Fields, Origin};
+use crate::predicate::Predicate;
+use crate::queue::budget::Budget;
+use crate::session::Session;
+use crate::session::admission::Admission;
+use crate::session::open::wake_all;
+use crate::session::sample::Sampled;
+use crate::sync::{thread, try_all};
+use tracing_core::{Callsite, Metadata};
+
+/// A router that is gone.
+struct Nowhere;
+
+impl Home for Nowhere {
+    fn close(&self, _: Arc<OpenSession>) {}
+
+    fn coverage(&self, _: &Arc<OpenSession>) -> Option<Coverage> {
+        None
+    }
+}
+
+fn session(limits: Session) -> Arc<OpenSession> {
+    Arc::new(OpenSession::new(SessionId(1), limits, Arc::new(Budget::new(1 << 20))))
+}
+
+fn stream(session: &Arc<OpenSession>) -> EventStream {
+    EventStream::new(Arc::clone(session), Arc::new(Nowhere))
+}
+
+fn everything() -> Session {
+    Session::new(Predicate::everything()).capacity(4)
+}
+
+fn event() -> Arc<CapturedEvent> {
+    let metadata: &Metadata<'_> =
+        tracing::callsite! { name: "event", kind: tracing::metadata::Kind::EVENT, fields: }.metadata();
+    Arc::new(CapturedEvent::new(Origin::Callsite(metadata), Fields::named(metadata.fields()), Arc::new([])))
+}
+
+fn push(session: &OpenSession) {
+    let buffer = session.buffer_to_fill();
+    let (place, displaced) = buffer.make_place();
+    drop(displaced);
+    buffer.push(event(), 1, place);
+}
+
+/// What the layer does with an event that matched. Returns whether it was admitted.
+fn deliver(session: &OpenSession) -> bool {
+    let is_admitted = session.admit(Sampled::In) == Admission::Admitted;
+    if is_admitted {
+        push(session);
+        wake_all(std::iter::once(&session.reader));
+        if session.is_used_up() {
+            session.end(EndReason::MaxEvents);
+        }
+    }
+    is_admitted
+}
+
+fn spawn<R: 'static>(
+    session: &Arc<OpenSession>,
+    run: impl FnOnce(&Arc<OpenSession>) -> R + 'static,
+) -> thread::JoinHandle<R> {
+    let session = Arc::clone(session);
+    thread::spawn(move || run(&session))
+}
+
+/// What a reader was given so far.
+#[derive(Debug, Default)]
+struct Given {
+    events: u64,
+    lost: u64,
+    end: Option<EndReason>,
+}
+
+impl Given {
+    /// Reads once; whether there was anything.
+    fn read(&mut self, stream: &mut EventStream) -> bool {
+        match stream.try_recv() {
+            Ok(Item::Event { .. }) => self.events += 1,
+            Ok(Item::Lost(lost)) => self.lost += lost.count,
+            Ok(Item::Ended(reason)) => self.end = Some(reason),
+            Err(_) => return false,
+        }
+        true
+    }
+}
+
+#[test]
+fn loom_two_first_matches_meet_in_one_ring() {
+    try_all(|| {
+        let session = session(everything());
+        let mut stream = stream(&session);
+        let there = spawn(&session, |session| deliver(session));
+        assert!(deliver(&session));
+        assert!(there.join().unwrap());
+        let mut given = Given::default();
+        while given.read(&mut stream) {}
+        assert_eq!((given.events, given.lost), (2, 0));
+    });
+}
+
+#[test]
+fn loom_who_sees_the_end_has_seen_what_its_closer_logged_before() {
+    try_all(|| {
+        let session = session(everything());
+        let mut stream = stream(&session);
+        let closing = spawn(&session, |session| {
+            // Alone: the fence that follows it otherwise would order it as well.
+            push(session);
+            session.mark_ended(EndReason::Closed)
+        });
+        let mut given = Given::default();
+        while given.read(&mut stream) {}
+        if given.end.is_some() {
+            assert_eq!(given.events, 1, "the event before the end is missing");
+        }
+        assert!(closing.join().unwrap());
+        while given.read(&mut stream) {}
+        assert_eq!((given.events, given.end), (1, Some(EndReason::Closed)));
+    });
+}
+
+#[test]
+fn loom_whatever_is_pushed_while_a_session_is_closed_and_dropped_is_counted_once() {
+    try_all(|| {
+        let session = session(everything());
+        let producing = spawn(&session, |session| u64::from(deliver(session)) + u64::from(deliver(session)));
+        let closing = spawn(&session, |session| {
+            session.end(EndReason::Closed);
+            session.discard_unread();
+        });
+        let stats = session.stats();
+        assert!(stats.matched <= 2, "{stats:?}");
+        let admitted = producing.join().unwrap();
+        closing.join().unwrap();
+        // As where the last who holds it frees it.
+        session.discard_unread();
+        let stats = session.stats();
+        assert_eq!((stats.matched, stats.lost_closed, stats.buffered), (admitted, admitted, 0), "{stats:?}");
+        assert_eq!(session.buffered_bytes(), 0);
+    });
+}
+
+/// With a ring of one, so that the second displaces the first where that was not read.
+fn ends_after_as_many_as_may_be(max_events: u64, capacity: usize) {
+    try_all(move || {
+        let session = session(everything().capacity(capacity).max_events(max_events));
+        let mut stream = stream(&session);
+        let there = spawn(&session, |session| u64::from(deliver(session)));
+        let here = spawn(&session, |session| u64::from(deliver(session)));
+        let mut given = Given::default();
+        given.read(&mut stream);
+        given.read(&mut stream);
+        let admitted = here.join().unwrap() + there.join().unwrap();
+        assert_eq!(admitted, max_events);
+        while given.read(&mut stream) {}
+        assert_eq!((given.events + given.lost, given.end), (max_events, Some(EndReason::MaxEvents)), "{given:?}");
+    });
+}
+
+#[test]
+fn loom_of_two_events_a_session_of_one_admits_one_and_ends_after_it() {
+    ends_after_as_many_as_may_be(1, 1);
+}
+
+#[test]
+fn loom_a_session_ends_only_after_the_last_event_that_it_admitted() {
+    ends_after_as_many_as_may_be(2, 1);
+}
+
+#[test]
+fn loom_what_is_counted_as_delivered_is_not_counted_as_buffered() {
+    try_all(|| {
+        let session = session(everything());
+        let mut stream = stream(&session);
+        assert!(deliver(&session));
+        let asking = spawn(&session, |session| session.stats());
+        let mut given = Given::default();
+        given.read(&mut stream);
+        let stats = asking.join().unwrap();
+        assert!(stats.matched <= 1, "{stats:?}");
+    });
+}

@@ -1,0 +1,50 @@
+//! What the protocols between threads are made of: atomics, fences, locks, and the lock-free structures of others.
+//!
+//! This is the only module that names them. In an ordinary build they are what they are called. Under `--cfg loom` they
+//! are those of `loom`, which tries every interleaving of a small model and every value that an ordering allows a load
+//! to see, and the structures of others are [modelled] as weak as their documentation lets them be.
+//!
+//! Reference counts stay `std`'s: there is no unsafe code here, so what they order is the freeing of memory and nothing
+//! that a model could get wrong.
+
+#[cfg(loom)]
+mod modelled;
+mod numbers;
+
+#[cfg(not(loom))]
+pub(crate) use {
+    arc_swap::ArcSwap,
+    atomic_waker::AtomicWaker,
+    crossbeam_queue::ArrayQueue,
+    once_cell::race::OnceBox,
+    std::sync::{Mutex, MutexGuard},
+};
+#[cfg(loom)]
+pub(crate) use {
+    loom::sync::{Mutex, MutexGuard},
+    modelled::{ArcSwap, ArrayQueue, AtomicWaker, OnceBox},
+};
+
+pub(crate) use numbers::Numbers;
+
+#[cfg(test)]
+#[cfg(loom)]
+pub(crate) use modelled::try_all;
+
+/// As in `std`, as far as threads wait for each other.
+pub(crate) mod thread {
+    #[cfg(loom)]
+    pub(crate) use super::modelled::thread::*;
+    #[cfg(not(loom))]
+    pub(crate) use std::thread::{Thread, current, park, park_timeout};
+}
+
+/// As in `std::sync`.
+pub(crate) mod atomic {
+    #[cfg(loom)]
+    pub(crate) use super::modelled::AtomicBool;
+    #[cfg(loom)]
+    pub(crate) use loom::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence};
+    #[cfg(not(loom))]
+    pub(crate) use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence};
+}

@@ -1,0 +1,95 @@
+//! A service with a door, in the test's own process.
+
+use crate::support::wait_until;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio::sync::Notify;
+use tracing_subscriber::prelude::*;
+use tracing_tap::TapRouter;
+use tracing_tap::web::{Auth, Door};
+
+pub(crate) const TOKEN: &str = "S8uWXu0mEZzN1Fbs";
+
+/// A service whose events reach its router.
+pub(crate) struct Service {
+    pub(crate) router: TapRouter,
+}
+
+/// A door that is being served.
+pub(crate) struct Served {
+    pub(crate) address: SocketAddr,
+    stop: Arc<Notify>,
+    kill: Arc<Notify>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Service {
+    /// Installs the subscriber of the process.
+    pub(crate) fn start() -> Self {
+        let router = TapRouter::new();
+        tracing_subscriber::registry().with(router.layer()).init();
+        Self { router }
+    }
+
+    /// Serves a door for whoever is on this machine.
+    pub(crate) fn serve(&self) -> Served {
+        Served::start(Door::new(self.router.clone(), Auth::loopback_only()), "127.0.0.1:0")
+    }
+
+    /// Serves a door for whoever has the token.
+    pub(crate) fn serve_with_token(&self) -> Served {
+        let auth = Auth::token(TOKEN).expect("the token is long enough");
+        Served::start(Door::new(self.router.clone(), auth), "127.0.0.1:0")
+    }
+
+    pub(crate) fn wait_for_sessions(&self, count: usize) {
+        wait_until("the sessions to be as many", || self.router.sessions().len() == count);
+    }
+}
+
+impl Served {
+    pub(crate) fn start<A>(door: Door<A>, address: &str) -> Self
+    where
+        A: Into<tracing_tap::web::ServeAuth> + Send + 'static,
+    {
+        let runtime = crate::support::runtime::multi_thread();
+        // Its port may be that of a door which has just gone.
+        let listener = runtime.block_on(TcpListener::bind(address)).expect("the port is free");
+        let address = listener.local_addr().expect("a listener has an address");
+        let stop = Arc::new(Notify::new());
+        let kill = Arc::new(Notify::new());
+        let (stopped, killed) = (Arc::clone(&stop), Arc::clone(&kill));
+        let thread = std::thread::spawn(move || {
+            let stopped = async move { stopped.notified().await };
+            runtime.block_on(async {
+                tokio::select! {
+                    served = door.serve(listener, stopped) => served.expect("the door can be served"),
+                    () = killed.notified() => {}
+                }
+            });
+            runtime.shutdown_timeout(Duration::from_secs(5));
+        });
+        Self { address, stop, kill, thread: Some(thread) }
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// Ends it as the end of a process does: nobody is told, and its sessions are gone.
+    pub(crate) fn kill(mut self) {
+        self.kill.notify_one();
+        let thread = self.thread.take().expect("it is stopped once");
+        wait_until("the door to close", || thread.is_finished());
+        thread.join().expect("the door did not panic");
+    }
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        self.stop.notify_one();
+    }
+}

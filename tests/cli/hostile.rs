@@ -1,0 +1,129 @@
+//! Servers that mean harm: to the terminal, to the memory, to whoever reads the output.
+
+use crate::program::{Program, run};
+use crate::strangers::{OPENED, Stranger, begin_stream, respond};
+
+const EVENT: &str = r#"{"type":"event","session":1,"sequence":0,"timestamp":"2026-11-20T08:15:02.123456Z","level":"DEBUG","fields":{"message":"MESSAGE"},"target":"a"}"#;
+const ENDED: &str = "event: ended\ndata: {\"type\":\"ended\",\"reason\":\"closed\"}\n\n";
+
+fn event(message: &str) -> String {
+    format!("data: {}\n\n", EVENT.replace("MESSAGE", message))
+}
+
+#[track_caller]
+fn assert_shows_nothing_hidden(text: &str) {
+    let hidden =
+        |character: char| character != '\n' && character.is_control() || "\u{202e}\u{200b}".contains(character);
+    assert!(!text.contains(hidden), "{text:?}");
+}
+
+#[test]
+fn no_form_passes_on_what_a_terminal_would_obey() {
+    // Raw, as no door sends it; JSON itself takes the last two.
+    let told = [event("delete \u{7f} c1 \u{9b}31m"), event("turn \u{202e} hide \u{200b}"), ENDED.to_owned()].concat();
+    for form in ["json", "human", "compact", "github"] {
+        let stranger = Stranger::streaming(told.clone());
+        let ended = Program::watch(&[&stranger.url(), "*", "--format", form]).end();
+        ended.assert(0, &["2 events delivered"]);
+        assert_shows_nothing_hidden(&ended.stdout);
+        assert!(ended.stdout.to_lowercase().contains("202e"), "it is shown as an escape: {}", ended.stdout);
+        if form == "json" {
+            assert_eq!(ended.json()[0]["fields"]["message"], "delete \u{7f} c1 \u{9b}31m");
+        }
+    }
+}
+
+#[test]
+fn what_is_no_event_is_told_in_place_and_is_a_failure_at_the_end() {
+    let odd = [
+        "data: {\"type\":\"event\",\n\n",
+        "data: \u{1b}[2J\n\n",
+        "data: {\"type\":\"ended\",\"reason\":\"closed\"}\n\n",
+        "data: {\"no\":\"type\"}\n\n",
+        "event: lost\ndata: {\"type\":\"lost\",\"count\":-1,\"reason\":\"\u{1b}[31m\"}\n\n",
+    ];
+    let told = [odd.concat(), event("good"), ENDED.to_owned()].concat();
+    for form in ["json", "human", "compact", "github"] {
+        let stranger = Stranger::streaming(told.clone());
+        let ended = Program::watch(&[&stranger.url(), "*", "--format", form]).end();
+        ended.assert(
+            1,
+            &[
+                "1 event delivered",
+                "Something came that is no event, and is told of in the output: EOF",
+                "5 lines were no events",
+            ],
+        );
+        assert!(ended.stdout.contains("good"));
+        assert_shows_nothing_hidden(&ended.stdout);
+        assert_shows_nothing_hidden(&ended.stderr);
+        if form == "json" {
+            let unreadable = ended.json().iter().filter(|line| line["type"] == "unreadable").count();
+            assert_eq!(unreadable, 5);
+        }
+    }
+}
+
+#[test]
+fn what_a_server_says_beside_events_is_escaped_too() {
+    let stranger = Stranger::start(|_, stream| {
+        let problem =
+            "{\"type\":\"urn:\\u001b[1m\",\"detail\":\"no\\u001b[2J \u{9b}31m\\nno \u{202e}\",\"text\":\"\\u0007\"}";
+        respond(stream, "403 No", "application/problem+json", problem);
+    });
+    let ended = run(&["watch", &stranger.url(), "*"]);
+    ended.assert(3, &[r"no\x1B[2J \x9B31m", "403"]);
+    assert_shows_nothing_hidden(&ended.stderr);
+
+    let stranger = Stranger::start(|head, stream| {
+        if head.starts_with("POST ") {
+            let notes = r#""notes":[{"note":"x","text":"seen \u001b[2J"}]"#;
+            let opened =
+                OPENED.replace("\"notes\":[]", notes).replace("\"predicate\":\"*\"", "\"predicate\":\"\\u009b\"");
+            return respond(stream, "201 Created", "application/json", &opened);
+        }
+        begin_stream(stream);
+        let _ = std::io::Write::write_all(stream, ENDED.as_bytes());
+    });
+    let ended = Program::watch(&[&stranger.url(), "*"]).end();
+    ended.assert(0, &[r"Watching \x9B at", r"seen \x1B[2J"]);
+    assert_shows_nothing_hidden(&ended.stderr);
+}
+
+#[test]
+fn lists_are_escaped_too() {
+    let session = OPENED.replace("\"name\":null", "\"name\":\"\\u001b[2J\\u202e\"");
+    let answer = format!("{{\"sessions\":[{session}]}}");
+    let stranger = Stranger::start(move |_, stream| respond(stream, "200 OK", "application/json", &answer));
+    for form in ["table", "json"] {
+        let ended = run(&["sessions", &stranger.url(), "--format", form]);
+        ended.assert(0, &[]);
+        assert_shows_nothing_hidden(&ended.stdout);
+        assert!(ended.stdout.to_lowercase().contains("202e"), "{}", ended.stdout);
+    }
+}
+
+#[test]
+fn a_line_without_an_end_is_given_up_before_it_fills_the_memory() {
+    let stranger = Stranger::start(|head, stream| {
+        if head.starts_with("POST ") {
+            return respond(stream, "201 Created", "application/json", OPENED);
+        }
+        begin_stream(stream);
+        let piece = [b'a'; 1 << 16];
+        while std::io::Write::write_all(stream, &piece).is_ok() {}
+    });
+    let program = Program::watch(&[&stranger.url(), "*"]);
+    program.end().assert(1, &["failed to read the stream: the server has sent a message of more than 16 MiB"]);
+}
+
+#[test]
+fn an_answer_without_an_end_is_given_up_before_it_fills_the_memory() {
+    let stranger = Stranger::start(|_, stream| {
+        let _ = std::io::Write::write_all(stream, b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n\r\n");
+        let piece = [b' '; 1 << 16];
+        while std::io::Write::write_all(stream, &piece).is_ok() {}
+    });
+    run(&["sessions", &stranger.url()])
+        .assert(1, &["failed to list the sessions: read the answer: length limit exceeded"]);
+}

@@ -1,0 +1,80 @@
+#!/usr/bin/env bash
+# What this crate is made of, and what others build on: dependencies, versions, features, the public interface. Installs
+# what is missing. About 15 minutes, most of it building tools and feature sets.
+set -Eeuo pipefail
+cd "$(dirname "$0")/../.."
+
+current="the beginning"
+trap 'printf "\n== FAILED in: %s\n" "$current" >&2' ERR
+step() { current="$*"; printf '\n== %s\n' "$*"; }
+skipped() { printf 'SKIPPED: %s\n' "$*"; }
+
+# Built for what it is needed for here: without optimisation, it is there in a fraction of the time.
+tool() {
+    cargo "$1" --version 2>/dev/null ||
+        cargo install --quiet --locked "cargo-$1" --version "$2" --profile dev --config profile.dev.debug=0
+}
+
+# A toolchain, if it can be had.
+toolchain() { cargo "+$1" --version 2>/dev/null || { command -v rustup >/dev/null && rustup toolchain install "$1" --profile minimal; }; }
+
+# A copy of what git knows, for what would change the manifest or the lock file.
+copy="$(mktemp -d)"
+trap 'rm -rf "$copy"' EXIT
+target="$(cargo metadata --format-version 1 --no-deps | sed 's/.*"target_directory":"\([^"]*\)".*/\1/')"
+
+step "licences, bans, duplicates and sources of all dependencies"
+tool deny 0.20.2
+cargo deny --all-features check --hide-inclusion-graph licenses bans sources
+
+step "advisories"
+if git ls-remote --quiet --exit-code https://github.com/RustSec/advisory-db HEAD >/dev/null 2>&1; then
+    cargo deny --all-features check --hide-inclusion-graph advisories
+else
+    skipped "the database of advisories cannot be reached from here; run this step where it can"
+fi
+
+step "types of other crates in the public interface: those of tests/deep/external-types.toml and no others"
+if toolchain nightly; then
+    tool check-external-types 0.5.0
+    cargo +nightly check-external-types --all-features --config tests/deep/external-types.toml
+else
+    skipped "there is no nightly toolchain, which alone writes the interface down"
+fi
+
+# The baseline is the last release: the newest tag of a version. A revision rather than a file of what rustdoc says of it,
+# whose format changes with each nightly. Before the first release anything may change, and there is nothing to compare.
+step "the public interface against that of the last release"
+tool semver-checks 0.44.0
+release="$(git tag --list 'v[0-9]*' --sort=-version:refname | head -n 1)"
+if [ -n "$release" ]; then
+    cargo semver-checks --all-features --baseline-rev "$release"
+else
+    skipped "there is no release yet"
+    # That the tool reads this crate is checked all the same: against itself nothing has changed.
+    cargo semver-checks --all-features --baseline-rev HEAD --release-type patch
+fi
+
+step "every combination of features, up to three at a time"
+tool hack 0.6.46
+cargo hack check --quiet --feature-powerset --depth 3 --no-dev-deps --lib
+
+step "the oldest Rust of Cargo.toml"
+oldest="$(sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)"
+if toolchain "$oldest"; then
+    CARGO_TARGET_DIR="$target/oldest" cargo "+$oldest" check --quiet --locked --all-features
+else
+    skipped "Rust $oldest cannot be had here; tests/msrv.rs checks what can be checked without"
+fi
+
+step "the oldest versions of dependencies that Cargo.toml allows"
+if toolchain nightly; then
+    git archive HEAD | tar -x -C "$copy"
+    (cd "$copy" && rm -rf fuzz tests benches examples)
+    awk '/^\[/ { keep = !/dev-dependencies\]|^\[\[(bench|example|test)\]\]/ } keep' Cargo.toml >"$copy/Cargo.toml"
+    (cd "$copy" && cargo +nightly update --quiet -Z direct-minimal-versions && CARGO_TARGET_DIR="$target/oldest-dependencies" cargo check --quiet --all-features)
+else
+    skipped "there is no nightly toolchain, which alone chooses them"
+fi
+
+printf '\n== the supply chain is well, after %s s\n' "$SECONDS"

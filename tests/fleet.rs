@@ -1,0 +1,28 @@
+//! One session over several processes, on a real `nats-server`.
+#![cfg(feature = "nats")]
+
+#[macro_use]
+#[path = "support/mod.rs"]
+mod support;
+
+#[path = "fleet/bridge.rs"]
+mod bridge;
+#[path = "fleet/instance.rs"]
+mod instance;
+#[path = "fleet/proxy.rs"]
+mod proxy;
+#[path = "fleet/sealing.rs"]
+mod sealing;
+#[path = "fleet/server.rs"]
+mod server;
+#[path = "fleet/watching.rs"]
+mod watching;
+
+#[path = "fleet/failing.rs"]
+mod failing;
+#[path = "fleet/joining.rs"]
+mod joining;
+#[path = "fleet/limiting.rs"]
+mod limiting;
+#[path = "fleet/trusting.rs"]
+mod trusting;

@@ -1,0 +1,105 @@
+//! A `nats-server` of the test's own, which ends with it.
+
+use crate::support::wait_until;
+use async_nats::{Client, ConnectOptions};
+use std::net::{TcpListener, TcpStream};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+/// A server on a port of its own; killed when dropped, and on a panic too.
+pub(crate) struct Server {
+    port: u16,
+    arguments: Vec<String>,
+    child: Option<Child>,
+}
+
+impl Server {
+    pub(crate) fn start() -> Self {
+        Self::start_with(&[])
+    }
+
+    /// With the users and permissions of a configuration file.
+    pub(crate) fn with_configuration(path: &str) -> Self {
+        let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(path);
+        Self::start_with(&["--config", &path.to_string_lossy()])
+    }
+
+    fn start_with(arguments: &[&str]) -> Self {
+        // The port is free for a moment only, so that another process may take it: then another is tried.
+        for _ in 0..10 {
+            let port = free_port();
+            let arguments = arguments.iter().map(|argument| (*argument).to_owned()).collect();
+            let mut server = Self { port, arguments, child: None };
+            if server.try_restart() {
+                return server;
+            }
+        }
+        panic!("no port for a server was found");
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
+    }
+
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Kills it, as a machine that fails does.
+    pub(crate) fn kill(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            child.kill().expect("a child can be killed");
+            child.wait().expect("a child can be waited for");
+        }
+    }
+
+    /// Starts it again on the same port.
+    pub(crate) fn restart(&mut self) {
+        self.kill();
+        wait_until("the server to start again", || self.try_restart());
+    }
+
+    fn try_restart(&mut self) -> bool {
+        let port = self.port.to_string();
+        let mut child = Command::new("nats-server")
+            .args(["--addr", "127.0.0.1", "--port", &port])
+            .args(&self.arguments)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("`nats-server` is installed, see tests/run.sh");
+        let mut is_up = false;
+        wait_until("the server to listen", || {
+            is_up = TcpStream::connect(("127.0.0.1", self.port)).is_ok();
+            is_up || child.try_wait().expect("a child can be waited for").is_some()
+        });
+        let is_alive = child.try_wait().expect("a child can be waited for").is_none();
+        self.child = Some(child);
+        if !(is_up && is_alive) {
+            self.kill();
+        }
+        is_up && is_alive
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+pub(crate) fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("there is a free port").port()
+}
+
+/// A client that comes back soon after the server does.
+pub(crate) async fn client(url: &str) -> Client {
+    client_with(ConnectOptions::new(), url).await
+}
+
+pub(crate) async fn client_with(options: ConnectOptions, url: &str) -> Client {
+    let options = options.reconnect_delay_callback(|_| Duration::from_millis(50)).retry_on_initial_connect();
+    options.connect(url).await.expect("the address can be read")
+}

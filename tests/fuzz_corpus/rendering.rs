@@ -1,0 +1,205 @@
+//! Arbitrary bytes as an item, and that item in every form: nothing hidden gets through, JSON and YAML read back.
+//!
+//! Bytes that begin with `{` are a line of JSON, those that begin with 0 a case of `predicate_matches`, which really
+//! happens. All others are the words of a hostile event, one behind the other: see `Words`.
+
+use super::fuzzed;
+use regex::Regex;
+use saphyr::{LoadableYamlNode, Scalar, Yaml};
+use serde_json::{Value as Json, json};
+use serde_norway::{Mapping, Value as Node};
+use std::sync::LazyLock;
+use tracing_tap::{CapturedEvent, Format, Item, Value, write_item, write_item_coloured};
+
+/// Separates the words of a hostile event; no UTF-8 has it.
+const SEPARATOR: u8 = 0xFF;
+const FORMATS: [Format; 4] = [Format::Json, Format::Human, Format::Compact, Format::GithubActions];
+const LEVELS: [&str; 5] = ["ERROR", "WARN", "INFO", "DEBUG", "TRACE"];
+
+/// What a terminal obeys or does not show, in Unicode's words.
+static HIDDEN: LazyLock<Regex> =
+    LazyLock::new(|| Regex::new(r"[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{DI}\p{NChar}&&[^\n]]").expect("it is well formed"));
+
+static COLOUR: LazyLock<Regex> = LazyLock::new(|| Regex::new("\u{1B}\\[[0-9;]*m").expect("it is well formed"));
+
+/// Renders what some bytes stand for, if they stand for an item.
+pub(crate) fn check(bytes: &[u8]) {
+    match bytes {
+        [b'{', ..] => {
+            if let Ok(item) = serde_json::from_slice(bytes) {
+                check_read(&item);
+            }
+        }
+        [0, case @ ..] => fuzzed::items(case).iter().for_each(|item| drop(check_item(item))),
+        words => check_read(&hostile_item(words)),
+    }
+}
+
+/// An item that was read is the same in every form once it is written and read again.
+fn check_read(item: &Item) {
+    let read = check_item(item);
+    for format in FORMATS {
+        assert_eq!(written(&read, format), written(item, format));
+    }
+}
+
+/// Checks every form of an item. Returns it as it is read back from JSON.
+fn check_item(item: &Item) -> Item {
+    for format in FORMATS {
+        check_shown(format, &written(item, format));
+    }
+    let mut coloured = Vec::new();
+    write_item_coloured(&mut coloured, item);
+    let coloured = String::from_utf8(coloured).expect("it is text");
+    assert_eq!(COLOUR.replace_all(&coloured, ""), written(item, Format::Compact));
+    let line = written(item, Format::Json);
+    let object: Json = serde_json::from_str(&line).expect("it is JSON");
+    assert_eq!(object, serde_json::to_value(item).expect("an item can be serialized"), "{line}");
+    if let Item::Event { event, .. } = item {
+        check_yaml(event, &object);
+    }
+    let read: Item = serde_json::from_str(&line).expect("what is written can be read");
+    assert_eq!(written(&read, Format::Json), line);
+    read
+}
+
+fn written(item: &Item, format: Format) -> String {
+    let mut out = Vec::new();
+    write_item(&mut out, item, format);
+    String::from_utf8(out).expect("it is text")
+}
+
+fn check_shown(format: Format, text: &str) {
+    assert!(!HIDDEN.is_match(text), "{format}: {text:?}");
+    let is_terminated = match format {
+        Format::Human => text.find("\n\n") == Some(text.len() - 2),
+        _ => text.find('\n') == Some(text.len() - 1),
+    };
+    assert!(is_terminated, "{format}: {text:?}");
+}
+
+/// The block below the message is read alike by a parser of YAML 1.1 and one of YAML 1.2.
+fn check_yaml(event: &CapturedEvent, object: &Json) {
+    let text = event.to_string();
+    let (message, block) = text.split_once('\n').expect("a block follows the message");
+    assert!(!message.starts_with(char::is_whitespace), "{text}");
+    let expected = expected_block(event, object);
+    let read: Node = serde_norway::from_str(block).unwrap_or_else(|error| panic!("{error}: {text}"));
+    assert_eq!(read, expected, "{text}");
+    // The other one knows no integers past `i64`, as YAML allows.
+    let fits = |value: &Value| value.as_u64().is_none() || value.as_i64().is_some();
+    if event.fields().chain(event.spans().flat_map(|span| span.fields())).all(|(_, value)| fits(value)) {
+        let documents = Yaml::load_from_str(block).unwrap_or_else(|error| panic!("{error}: {text}"));
+        assert_eq!(documents.len(), 1, "{text}");
+        assert_eq!(converted(&documents[0]), expected, "{text}");
+    }
+}
+
+/// The tree that a reader of the YAML block should see.
+fn expected_block(event: &CapturedEvent, object: &Json) -> Node {
+    let mut block = Mapping::new();
+    block.insert("time".into(), object["timestamp"].as_str().expect("every event has its time").into());
+    block.insert("level".into(), event.level().as_str().into());
+    block.insert("target".into(), event.target().into());
+    if let Some(file) = event.file() {
+        let line = event.line().map_or(String::new(), |line| format!(":{line}"));
+        block.insert("source".into(), format!("{file}{line}").into());
+    }
+    let own = expected_fields(event.fields().filter(|(name, _)| *name != "message"));
+    if !own.is_empty() {
+        block.insert("fields".into(), own.into());
+    }
+    if event.omitted_fields() > 0 {
+        block.insert("omitted_fields".into(), event.omitted_fields().into());
+    }
+    let spans: Vec<_> = event.spans().map(|span| expected_span(span.name(), expected_fields(span.fields()))).collect();
+    if !spans.is_empty() {
+        block.insert("spans".into(), spans.into());
+    }
+    block.into()
+}
+
+fn expected_span(name: &str, fields: Mapping) -> Node {
+    if fields.is_empty() { name.into() } else { Mapping::from_iter([(name.into(), fields.into())]).into() }
+}
+
+fn expected_fields<'a>(fields: impl Iterator<Item = (&'a str, &'a Value)>) -> Mapping {
+    fields.map(|(name, value)| (name.into(), expected_value(value))).collect()
+}
+
+fn expected_value(value: &Value) -> Node {
+    match value {
+        Value::F64(float) => (*float).into(),
+        Value::Bool(boolean) => (*boolean).into(),
+        Value::Null => Node::Null,
+        _ => match (value.as_i64(), value.as_u64()) {
+            (Some(integer), _) => integer.into(),
+            (None, Some(integer)) => integer.into(),
+            (None, None) => value.to_string().into(),
+        },
+    }
+}
+
+/// What the parser of YAML 1.2 has read, in the other parser's terms.
+fn converted(yaml: &Yaml<'_>) -> Node {
+    match yaml {
+        Yaml::Value(Scalar::Null) => Node::Null,
+        Yaml::Value(Scalar::Boolean(boolean)) => (*boolean).into(),
+        Yaml::Value(Scalar::Integer(integer)) => (*integer).into(),
+        Yaml::Value(Scalar::FloatingPoint(float)) => float.into_inner().into(),
+        Yaml::Value(Scalar::String(text)) => text.as_ref().into(),
+        Yaml::Sequence(items) => items.iter().map(converted).collect::<Vec<_>>().into(),
+        Yaml::Mapping(entries) => {
+            entries.iter().map(|(key, value)| (converted(key), converted(value))).collect::<Mapping>().into()
+        }
+        other => panic!("no place for {other:?} here"),
+    }
+}
+
+/// The item that these words make: target, thread, file and message; then pairs of a name and a value, where the name
+/// `>` begins a span that the value is the name of.
+fn hostile_item(bytes: &[u8]) -> Item {
+    let mut words =
+        Words(bytes.split(|byte| *byte == SEPARATOR).map(String::from_utf8_lossy).collect::<Vec<_>>().into_iter());
+    let level = LEVELS[bytes.len() % LEVELS.len()];
+    let [target, thread, file, message] = std::array::from_fn(|_| words.next());
+    let mut groups = vec![(String::new(), vec![format!("\"message\":{}", json!(message))])];
+    while let Some((name, value)) = words.pair() {
+        match (name.as_str(), groups.last_mut()) {
+            (">", _) | (_, None) => groups.push((value, Vec::new())),
+            (_, Some((_, fields))) => fields.push(format!("{}:{}", json!(name), json_of(&value))),
+        }
+    }
+    let spans = groups.split_off(1).into_iter().map(|(name, mut fields)| {
+        fields.push(format!("\"name\":{}", json!(name)));
+        format!("{{{}}}", fields.join(","))
+    });
+    let (own, spans) = (groups[0].1.join(","), spans.collect::<Vec<_>>().join(","));
+    let (target, thread, file) = (json!(target), json!(thread), json!(file));
+    let line = format!(
+        r#"{{"type":"event","session":1,"sequence":{sequence},"timestamp":"2026-11-20T08:15:02.123456Z","level":"{level}","fields":{{{own}}},"target":{target},"filename":{file},"spans":[{spans}],"threadName":{thread}}}"#,
+        sequence = bytes.len(),
+    );
+    serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line}"))
+}
+
+/// What is a number, a boolean or null in JSON is that; all else is a text.
+fn json_of(word: &str) -> String {
+    match serde_json::from_str(word) {
+        Ok(Json::Null | Json::Bool(_) | Json::Number(_)) => word.to_owned(),
+        _ => json!(word).to_string(),
+    }
+}
+
+struct Words<'a>(std::vec::IntoIter<std::borrow::Cow<'a, str>>);
+
+impl Words<'_> {
+    /// The next word, empty behind the last.
+    fn next(&mut self) -> String {
+        self.0.next().unwrap_or_default().into_owned()
+    }
+
+    fn pair(&mut self) -> Option<(String, String)> {
+        Some((self.0.next()?.into_owned(), self.next()))
+    }
+}
