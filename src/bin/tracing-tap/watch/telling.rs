@@ -2,6 +2,7 @@
 
 use super::counts::Counts;
 use crate::remote::{Coverage, Opened};
+use crate::shown;
 use std::fmt::Write;
 use std::time::Duration;
 use tracing_tap::EndReason;
@@ -26,7 +27,7 @@ pub(crate) fn silence(silent_for: Duration, matched: u64, now: &Coverage, before
         _ => format!("Nothing more has matched for {seconds}, after {matched} event{}", plural(matched)),
     };
     if now == before && now.findings.is_empty() {
-        let seen = now.notes.first().map_or_else(String::new, |note| format!(": {}", note.text));
+        let seen = now.notes.first().map_or_else(String::new, |note| format!(": {}", shown::line(&note.text)));
         push(&mut text, format_args!("{seen}."));
     } else {
         text.push_str("; as of now:");
@@ -44,10 +45,10 @@ pub(crate) fn ended(reason: Option<EndReason>, counts: &Counts) -> String {
 
 fn tell_coverage(text: &mut String, coverage: &Coverage) {
     for finding in &coverage.findings {
-        push(text, format_args!("\n  ! {}", finding.text));
+        push(text, format_args!("\n  ! {}", shown::line(&finding.text)));
     }
     for note in &coverage.notes {
-        push(text, format_args!("\n  - {}", note.text));
+        push(text, format_args!("\n  - {}", shown::line(&note.text)));
     }
 }
 
