@@ -77,6 +77,17 @@ fn a_stream_that_is_dropped_closes_its_session_everywhere_and_no_other() {
     });
 }
 
+fn a_membership_may_be_dropped_outside_its_runtime() {
+    let server = Server::start();
+    let runtime = crate::support::runtime::multi_thread();
+    let client = runtime.block_on(client(&server.url()));
+    let router = tracing_tap::TapRouter::new();
+    let mut membership = fleet::join(router, client, config(), std::future::pending());
+    let polled = runtime.block_on(async { tokio::time::timeout(Duration::from_millis(1), &mut membership).await });
+    assert!(polled.is_err(), "it takes part");
+    drop(membership);
+}
+
 fn what_cannot_be_announced_opens_no_session() {
     run(async {
         let server = Server::start();
