@@ -208,13 +208,17 @@ impl Fleet {
                 let advice = "give credentials that the server knows, with `--credentials-file`";
                 Error::refused(format!("{attempt}: the server does not let us in: {}", error.kind())).advise(advice)
             }
-            kind => {
-                let error = Error::caused_by(error, attempt);
-                if kind == ConnectErrorKind::Tls || error.with_causes().contains("certificate") {
-                    let advice = "where a CA of your own has signed the certificate, give its own with `--ca-file`";
-                    return error.advise(advice);
-                }
-                error.advise("look whether a NATS server runs, and listens there")
+            _ => {
+                // Its words are those of its causes too.
+                let words = format!("{attempt}: {error}");
+                let advice = match () {
+                    _ if words.contains("InvalidContentType") => "the server may speak `nats://`",
+                    _ if words.contains("certificate") => {
+                        "where a CA of your own has signed the certificate, give its own with `--ca-file`"
+                    }
+                    _ => "look whether a NATS server runs, and listens there",
+                };
+                Error::new(words).advise(advice)
             }
         }
     }

@@ -46,6 +46,8 @@ pub(crate) struct Remote {
 struct Heard {
     stats: FleetStats,
     has_answered: bool,
+    /// Whether the server is gone.
+    is_cut: bool,
     /// Who takes no part, and why.
     refusals: BTreeMap<String, String>,
 }
@@ -149,6 +151,8 @@ impl Heard {
         let mut coverage = Coverage::default();
         if self.has_answered {
             coverage.notes.push(Seen { text: taking_part_in_words(taking_part) });
+        } else if self.is_cut {
+            coverage.findings.push(Seen { text: "the connection to the server is lost".to_owned() });
         } else if open_for >= ANSWERED_WITHIN {
             let text = "no instance has answered: is the service's name right, and is the key the instances'?";
             coverage.findings.push(Seen { text: text.to_owned() });
@@ -219,7 +223,9 @@ impl Reader {
     }
 
     fn look(&self) {
-        self.remote.heard().stats = self.stream.stats();
+        let stats = self.stream.stats();
+        let mut heard = self.remote.heard();
+        (heard.stats, heard.is_cut) = (stats, self.lost.is_some());
     }
 
     /// Tells what becomes of the connection.

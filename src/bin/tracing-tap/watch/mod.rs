@@ -22,6 +22,7 @@ mod telling;
 mod wanted;
 
 pub(crate) use arguments::Arguments;
+pub(crate) use signals::Signals;
 pub(crate) use telling::short;
 
 use crate::error::Error;
@@ -32,7 +33,6 @@ use form::{Form, Writer};
 use observe::Observer;
 use output::Output;
 use printer::{Job, Press, Printed, Printer};
-use signals::Signals;
 use source::{Began, Source, Told};
 use std::io::{self, IsTerminal};
 use std::sync::Arc;
