@@ -9,6 +9,9 @@ mod support;
 mod fixture;
 #[path = "cli/program.rs"]
 mod program;
+#[expect(dead_code, reason = "the tests of the fleet use all of it")]
+#[path = "fleet/server.rs"]
+mod server;
 #[path = "cli/strangers.rs"]
 mod strangers;
 #[path = "cli/watching.rs"]
@@ -30,3 +33,5 @@ mod papers;
 mod terminal;
 #[path = "cli/tls.rs"]
 mod tls;
+#[path = "cli/fleet.rs"]
+mod fleet;

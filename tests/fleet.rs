@@ -18,6 +18,18 @@ mod server;
 #[path = "fleet/watching.rs"]
 mod watching;
 
+#[cfg(feature = "web")]
+#[expect(dead_code, reason = "the tests of the door use all of it")]
+#[path = "web/client.rs"]
+mod client;
+#[cfg(feature = "web")]
+#[expect(dead_code, reason = "the tests of the door use all of it")]
+#[path = "web/fixture.rs"]
+mod fixture;
+
+#[cfg(feature = "web")]
+#[path = "fleet/door.rs"]
+mod door;
 #[path = "fleet/failing.rs"]
 mod failing;
 #[path = "fleet/joining.rs"]

@@ -14,9 +14,10 @@ pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_tracing-tap");
 /// A command without what the environment of the tests may say.
 pub(crate) fn command(arguments: &[&str]) -> Command {
     let mut command = Command::new(BINARY);
-    for variable in ["TRACING_TAP_URL", "TRACING_TAP_PROFILE", "TRACING_TAP_TOKEN", "NO_COLOR", "CLICOLOR_FORCE"] {
-        command.env_remove(variable);
+    for variable in ["URL", "PROFILE", "TOKEN", "FLEET_KEY"] {
+        command.env_remove(format!("TRACING_TAP_{variable}"));
     }
+    command.env_remove("NO_COLOR").env_remove("CLICOLOR_FORCE");
     command.env("XDG_CONFIG_HOME", "/nowhere").args(arguments).stdin(Stdio::null());
     command
 }

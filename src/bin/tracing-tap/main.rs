@@ -37,7 +37,16 @@ CONFIGURATION
     token_file = \"prod.token\"
     ca_file = \"prod-ca.pem\"
 
+    [profiles.fleet]
+    url = \"nats://nats.example/chat\"
+    key_file = \"fleet.key\"
+    credentials_file = \"watcher.creds\"
+    subject_prefix = \"ops.tap\"
+
   A profile's token is sent to the profile's URL alone. Redirects are not followed, proxies not used.
+
+  A fleet's key, which its instances have too, is in `--key-file`, else in the profile's file, else in
+  TRACING_TAP_FLEET_KEY; line breaks at its end are no part of it. It is never an argument, and is not sent.
 
 OUTPUT
   Every event on standard output is one that matched; losses and the end of the session are told among them, where they
@@ -46,6 +55,10 @@ OUTPUT
   was gone, and what happened in between is not known: another begins, where there is time left; `unreadable`, where
   something came that is no event. Whatever a terminal would obey or not show is escaped, in every form, whoever has sent
   it.
+
+  Of a fleet, every line has the instance, as `instance` or in brackets; what becomes of instances is told where it
+  happened, as the types `joined`, `left`, `silent` and `refused`, and events lost between an instance and here as `gap`
+  with an `instance`.
 
   Standard error is for what is said beside that. A message of the server may have 16 MiB; what has more is an error.
 

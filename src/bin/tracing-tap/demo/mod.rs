@@ -1,13 +1,15 @@
 //! `tracing-tap demo`: a busy chat service, and one of its users watched.
 //!
 //! `chat` is the service and knows nothing of sessions; `clients` keep it busy; `watch` opens the session and
-//! measures; `door` lets others watch over HTTP; `print` shows what comes of it; `summary` is the last word.
+//! measures; `door` lets others watch over HTTP; `print` shows what comes of it; `summary` is the last word. `fleet` is
+//! the same with several services, each a process, and a watcher of them all.
 
 mod chat;
 mod clients;
 mod count;
 mod descriptors;
 mod door;
+mod fleet;
 mod plan;
 mod print;
 mod summary;
@@ -31,6 +33,9 @@ use tracing_tap::TapRouter;
 
 /// Runs the demo to its end; the end of whoever reads its output is a quiet one.
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Error> {
+    if let Some(count) = arguments.fleet {
+        return fleet::run(arguments, count);
+    }
     let plan = Plan::new(arguments)?;
     descriptors::allow_for(plan.connections)?;
     let router = TapRouter::new();

@@ -12,6 +12,8 @@ const CONNECTIONS_PER_ROOM: u64 = 8;
 const MAX_SLICE: Duration = Duration::from_millis(250);
 /// How often the session is at least opened.
 const MIN_ROUNDS: u32 = 10;
+/// How many processes a machine is kept busy with.
+const MAX_INSTANCES: u64 = 16;
 /// In seconds.
 const DAY: u64 = 24 * 60 * 60;
 
@@ -38,6 +40,11 @@ pub(crate) struct Arguments {
     /// Where on 127.0.0.1 the demo's HTTP door listens, for this machine alone; 0: any free port
     #[arg(long, value_name = "PORT", default_value_t = 0)]
     door_port: u16,
+    /// Run so many instances of the service, each a process with its share of the clients, and watch the user at all of
+    /// them, on a local `nats-server`
+    #[arg(long, value_name = "INSTANCES", value_parser = value_parser!(u64).range(1..=MAX_INSTANCES))]
+    #[arg(conflicts_with_all = ["port", "door_port"])]
+    pub(crate) fleet: Option<u64>,
 }
 
 /// Arguments that make sense together.
@@ -55,13 +62,26 @@ impl Plan {
     /// # Errors
     /// Where no connection has the user to watch.
     pub(crate) fn new(arguments: &Arguments) -> Result<Self, Error> {
-        let Arguments { connections, user, seconds, port, door_port } = *arguments;
+        let Arguments { connections, user, seconds, port, door_port, .. } = *arguments;
         let users = connections.min(MAX_USERS);
         if user >= users {
             let last = users - 1;
             return Err(Error::new(format!("watch user {user}: {connections} connections have the users 0 to {last}")));
         }
         Ok(Self { connections, users, user, duration: Duration::from_secs(seconds), port, door_port })
+    }
+
+    /// The part of one of so many instances, which are numbered from 1.
+    ///
+    /// # Errors
+    /// Where no connection of it has the user to watch.
+    pub(crate) fn share(arguments: &Arguments, number: u64, count: u64) -> Result<Self, Error> {
+        let Arguments { connections, user, seconds, port, door_port, .. } = *arguments;
+        if connections < count {
+            return Err(Error::new(format!("share {connections} connections among {count} instances")));
+        }
+        let connections = connections / count + u64::from(number <= connections % count);
+        Self::new(&Arguments { connections, user, seconds, port, door_port, fleet: None })
     }
 
     /// The user a client logs in as.
@@ -94,7 +114,7 @@ mod tests {
     use super::*;
 
     fn plan(connections: u64, user: u64, seconds: u64) -> Result<Plan, Error> {
-        Plan::new(&Arguments { connections, user, seconds, port: 0, door_port: 0 })
+        Plan::new(&Arguments { connections, user, seconds, port: 0, door_port: 0, fleet: None })
     }
 
     #[test]
@@ -120,5 +140,14 @@ mod tests {
         let error = plan(50, 50, 10).unwrap_err().to_string();
         assert_eq!(error, "watch user 50: 50 connections have the users 0 to 49");
         assert!(plan(2000, 1000, 10).is_err());
+    }
+
+    #[test]
+    fn the_shares_of_instances_are_all_connections() {
+        let arguments = Arguments { connections: 200, user: 42, seconds: 1, port: 0, door_port: 0, fleet: Some(3) };
+        let share = |number| Plan::share(&arguments, number, 3).unwrap().connections;
+        assert_eq!([share(1), share(2), share(3)], [67, 67, 66]);
+        assert!(Plan::share(&arguments, 5, 5).is_err(), "40 connections have the users 0 to 39");
+        assert!(Plan::share(&Arguments { connections: 2, ..arguments }, 3, 3).is_err());
     }
 }

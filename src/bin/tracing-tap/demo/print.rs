@@ -81,7 +81,7 @@ pub(crate) fn last_word(word: &impl Display) -> Result<(), Error> {
     write!(out, "{word}").and_then(|()| out.flush()).or_else(quiet_if_reader_is_gone)
 }
 
-fn quiet_if_reader_is_gone(error: io::Error) -> Result<(), Error> {
+pub(crate) fn quiet_if_reader_is_gone(error: io::Error) -> Result<(), Error> {
     match error.kind() {
         io::ErrorKind::BrokenPipe => Ok(()),
         _ => Err(Error::caused_by(error, "write to standard output")),

@@ -38,7 +38,7 @@ impl Client {
         tcp.enforce_http(false);
         tcp.set_nodelay(true);
         tcp.set_connect_timeout(Some(CONNECT_TIMEOUT));
-        let tls = hyper_rustls::HttpsConnectorBuilder::new().with_tls_config(tls::config(&target)?);
+        let tls = hyper_rustls::HttpsConnectorBuilder::new().with_tls_config(tls::config_for(&target)?);
         let connector = tls.https_or_http().enable_http1().wrap_connector(tcp);
         let connections = legacy::Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())

@@ -56,15 +56,15 @@ pub(crate) struct Stats {
 }
 
 /// What a session can see, and why not more.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 pub(crate) struct Coverage {
-    pub(crate) findings: Vec<Told>,
-    pub(crate) notes: Vec<Told>,
+    pub(crate) findings: Vec<Seen>,
+    pub(crate) notes: Vec<Seen>,
 }
 
 /// A finding or a note, in the door's words.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-pub(crate) struct Told {
+pub(crate) struct Seen {
     pub(crate) text: String,
 }
 

@@ -1,19 +1,21 @@
-//! A service's door as the subcommands see it, over HTTP.
+//! A service's door as the subcommands see it, over HTTP, and a fleet.
 //!
 //! `target` finds out where it is and what to bring, from arguments, the environment or a `profile`, whose `token` is
 //! kept with it; `tls` says whom to trust; `client` sends requests, `answer` understands refusals; `door` has a call for
-//! each endpoint; `events` reads a stream.
+//! each endpoint; `events` reads a stream. `fleet` is what `watch` may watch in place of a door.
 
 mod answer;
 mod client;
 mod door;
 mod events;
+mod fleet;
 mod profile;
 mod target;
 mod tls;
 mod token;
 
 pub(crate) use client::Client;
-pub(crate) use door::{Ask, Coverage, Door, Opened, Session, Streamed};
+pub(crate) use door::{Ask, Coverage, Door, Seen, Session, Streamed};
 pub(crate) use events::{Message, Parser};
-pub(crate) use target::Access;
+pub(crate) use fleet::{Fleet, FleetAccess};
+pub(crate) use target::{Access, Place};

@@ -1,4 +1,4 @@
-//! Profiles: doors with a name, in a file in the user's configuration folder.
+//! Profiles: doors and fleets with a name, in a file in the user's configuration folder.
 
 use crate::error::Error;
 use etcetera::BaseStrategy;
@@ -8,13 +8,16 @@ use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-/// One door.
+/// One door, or one fleet.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Profile {
     pub(crate) url: String,
     pub(crate) token_file: Option<PathBuf>,
     pub(crate) ca_file: Option<PathBuf>,
+    pub(crate) key_file: Option<PathBuf>,
+    pub(crate) credentials_file: Option<PathBuf>,
+    pub(crate) subject_prefix: Option<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -38,7 +41,13 @@ pub(crate) fn find(name: &str) -> Result<Profile, Error> {
     let profile = read(&text, name, &path)?;
     let folder = path.parent().unwrap_or(Path::new("."));
     let resolve = |path: PathBuf| resolved(&path, folder);
-    Ok(Profile { token_file: profile.token_file.map(resolve), ca_file: profile.ca_file.map(resolve), ..profile })
+    Ok(Profile {
+        token_file: profile.token_file.map(resolve),
+        ca_file: profile.ca_file.map(resolve),
+        key_file: profile.key_file.map(resolve),
+        credentials_file: profile.credentials_file.map(resolve),
+        ..profile
+    })
 }
 
 /// `tracing-tap/config.toml` in the user's configuration folder.

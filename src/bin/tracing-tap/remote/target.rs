@@ -1,13 +1,14 @@
 //! Where a door is, and what to bring.
 
-use super::profile;
+use super::fleet::{Fleet, FleetAccess, is_of_fleet};
+use super::profile::{self, Profile};
 use super::token::Token;
 use crate::error::Error;
 use crate::say;
 use hyper::Uri;
 use std::fmt;
 use std::net::IpAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 const URL_VARIABLE: &str = "TRACING_TAP_URL";
 const PROFILE_VARIABLE: &str = "TRACING_TAP_PROFILE";
@@ -16,7 +17,7 @@ const PROFILE_VARIABLE: &str = "TRACING_TAP_PROFILE";
 #[derive(Debug, Default, clap::Args)]
 #[command(next_help_heading = "Door")]
 pub(crate) struct Access {
-    /// Take the door's URL, token file and CA file from this profile, see CONFIGURATION in `tracing-tap --help`
+    /// Take the URL, the files and what else is said of it from this profile, see CONFIGURATION in `tracing-tap --help`
     #[arg(long, value_name = "NAME")]
     profile: Option<String>,
     /// Bring the token in this file; without, that of the profile, or of the variable TRACING_TAP_TOKEN
@@ -25,6 +26,19 @@ pub(crate) struct Access {
     /// Trust the certificates in this file (PEM), and no others; without, those that the system trusts
     #[arg(long, value_name = "FILE")]
     ca_file: Option<PathBuf>,
+}
+
+/// What can be watched.
+#[derive(Clone, Debug)]
+pub(crate) enum Place {
+    Door(Target),
+    Fleet(Box<Fleet>),
+}
+
+/// A URL, and what a profile says beside it.
+struct Found {
+    url: String,
+    profile: Option<Profile>,
 }
 
 /// A door, and what to bring.
@@ -47,13 +61,37 @@ pub(crate) struct Base {
 impl Access {
     /// The door at this URL; without one, at that of the profile, or of the environment.
     pub(crate) fn target(&self, url: Option<&str>) -> Result<Target, Error> {
+        let found = self.find(url)?;
+        if is_of_fleet(&found.url) {
+            return Err(Error::usage(
+                "read the URL: it is a fleet's, and `sessions`, `close` and `catalog` are for doors",
+            )
+            .advise("give the URL of a door, `http://` or `https://`; of a fleet there is `watch` alone"));
+        }
+        self.door(found)
+    }
+
+    /// The same, or a fleet.
+    pub(crate) fn place(&self, url: Option<&str>, fleet: &FleetAccess) -> Result<Place, Error> {
+        let found = self.find(url)?;
+        if is_of_fleet(&found.url) {
+            return self.fleet(found, fleet).map(|fleet| Place::Fleet(Box::new(fleet)));
+        }
+        if let Some(option) = fleet.first_said() {
+            let problem = format!("watch a door: `{option}` is for fleets");
+            return Err(Error::usage(problem).advise("a fleet's URL is `nats://host:4222/service`"));
+        }
+        self.door(found).map(Place::Door)
+    }
+
+    fn find(&self, url: Option<&str>) -> Result<Found, Error> {
         match (url, &self.profile) {
             (Some(_), Some(_)) => Err(Error::usage("choose the door: there is a URL and a profile").advise("give one")),
-            (Some(url), None) => self.at(url, None, None),
-            (None, Some(profile)) => self.of_profile(profile),
+            (Some(url), None) => Ok(Found { url: url.to_owned(), profile: None }),
+            (None, Some(profile)) => of_profile(profile),
             (None, None) => match (variable(URL_VARIABLE)?, variable(PROFILE_VARIABLE)?) {
-                (Some(url), _) => self.at(&url, None, None),
-                (None, Some(profile)) => self.of_profile(&profile),
+                (Some(url), _) => Ok(Found { url, profile: None }),
+                (None, Some(profile)) => of_profile(&profile),
                 (None, None) => {
                     let advice = format!("give its URL, or `--profile`, or set {URL_VARIABLE} or {PROFILE_VARIABLE}");
                     Err(Error::usage("find the door: nothing says where it is").advise(advice))
@@ -62,23 +100,38 @@ impl Access {
         }
     }
 
-    /// A profile's token goes to the profile's URL alone.
-    fn of_profile(&self, name: &str) -> Result<Target, Error> {
-        let profile = profile::find(name)?;
-        self.at(&profile.url, profile.token_file.as_deref(), profile.ca_file.as_deref())
-    }
-
-    fn at(&self, url: &str, token_file: Option<&Path>, ca_file: Option<&Path>) -> Result<Target, Error> {
-        let base = Base::read(url)?;
-        let token = match self.token_file.as_deref().or(token_file) {
+    fn door(&self, Found { url, profile }: Found) -> Result<Target, Error> {
+        let base = Base::read(&url)?;
+        let (token_file, ca_file) = profile.map(|profile| (profile.token_file, profile.ca_file)).unwrap_or_default();
+        let token = match self.token_file.as_ref().or(token_file.as_ref()) {
             Some(file) => Some(Token::of_file(file)?),
             None => Token::of_environment()?,
         };
         if token.is_some() && !base.is_tls() && !base.is_loopback {
             say::warn(format_args!("the token goes to {base} unencrypted: use https"));
         }
-        Ok(Target { base, token, ca_file: self.ca_file.as_deref().or(ca_file).map(Path::to_owned) })
+        Ok(Target { base, token, ca_file: self.ca_file.clone().or(ca_file) })
     }
+
+    fn fleet(&self, Found { url, profile }: Found, said: &FleetAccess) -> Result<Fleet, Error> {
+        if self.token_file.is_some() {
+            let problem = "watch a fleet: `--token-file` is for doors";
+            return Err(
+                Error::usage(problem).advise("a fleet asks for its key, and its server for `--credentials-file`")
+            );
+        }
+        let Some(Profile { ca_file, key_file, credentials_file, subject_prefix, .. }) = profile else {
+            return said.clone().at(&url, self.ca_file.clone());
+        };
+        let access = said.or(FleetAccess { key_file, credentials_file, subject_prefix });
+        access.at(&url, self.ca_file.clone().or(ca_file))
+    }
+}
+
+/// A profile's files are for the profile's URL alone.
+fn of_profile(name: &str) -> Result<Found, Error> {
+    let profile = profile::find(name)?;
+    Ok(Found { url: profile.url.clone(), profile: Some(profile) })
 }
 
 /// What a variable says; nothing where it is empty.

@@ -11,12 +11,16 @@ use std::sync::Arc;
 
 /// What TLS needs to reach the door. Reading the system's certificates takes milliseconds, so where there is no TLS,
 /// nobody is trusted.
-pub(crate) fn config(target: &Target) -> Result<ClientConfig, Error> {
-    let roots = match &target.ca_file {
-        _ if !target.base.is_tls() => RootCertStore::empty(),
-        Some(file) => of_file(file)?,
-        None => of_system()?,
-    };
+pub(crate) fn config_for(target: &Target) -> Result<ClientConfig, Error> {
+    if target.base.is_tls() { config(target.ca_file.as_deref()) } else { trusting(RootCertStore::empty()) }
+}
+
+/// What TLS needs to trust those of this file, or those that the system does.
+pub(crate) fn config(ca_file: Option<&Path>) -> Result<ClientConfig, Error> {
+    trusting(ca_file.map_or_else(of_system, of_file)?)
+}
+
+fn trusting(roots: RootCertStore) -> Result<ClientConfig, Error> {
     let config =
         ClientConfig::builder_with_provider(Arc::new(ring::default_provider())).with_safe_default_protocol_versions();
     let config = config.map_err(|cause| Error::caused_by(cause, "set up TLS"))?;

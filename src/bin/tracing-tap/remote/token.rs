@@ -26,7 +26,7 @@ impl Token {
         let shown = path.display().to_string();
         let text = fs::read_to_string(path)
             .map_err(|cause| Error::caused_by(cause, format!("read the token file `{shown}`")).into_usage())?;
-        warn_if_others_can_read(path);
+        warn_if_others_can_read("token", path);
         Self::read(&text, &format!("the token file `{shown}`"))
     }
 
@@ -52,17 +52,17 @@ impl Token {
 }
 
 #[cfg(unix)]
-fn warn_if_others_can_read(path: &Path) {
+pub(super) fn warn_if_others_can_read(what: &str, path: &Path) {
     use std::os::unix::fs::PermissionsExt;
     let mode = fs::metadata(path).map(|metadata| metadata.permissions().mode()).unwrap_or(0);
     if mode & 0o077 != 0 {
         let shown = path.display();
-        say::warn(format_args!("others can read the token file `{shown}`: `chmod 600 {shown}`"));
+        say::warn(format_args!("others can read the {what} file `{shown}`: `chmod 600 {shown}`"));
     }
 }
 
 #[cfg(not(unix))]
-fn warn_if_others_can_read(_: &Path) {}
+pub(super) fn warn_if_others_can_read(_: &str, _: &Path) {}
 
 /// Says that there is one, and not which.
 impl fmt::Debug for Token {

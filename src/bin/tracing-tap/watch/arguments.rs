@@ -2,7 +2,7 @@
 
 use super::form::Form;
 use crate::error::Error;
-use crate::remote::{Access, Ask};
+use crate::remote::{Access, Ask, FleetAccess};
 use crate::terminal::Colour;
 use clap::{ValueEnum, value_parser};
 use std::path::PathBuf;
@@ -15,6 +15,8 @@ use tracing_tap::{Follow, Predicate};
 /// match and what keeps events away; on a terminal a line there shows how it goes. A connection that is lost is made anew,
 /// and the session read on where it was; what is lost is told where it is missing.
 ///
+/// At `nats://host/service` it opens the session on all instances of a service, and says with each event whose it is.
+///
 /// Ctrl-C closes the session, prints what is left and ends; a second one leaves at once.
 #[derive(Debug, clap::Args)]
 #[command(allow_missing_positional = true)]
@@ -22,9 +24,11 @@ use tracing_tap::{Follow, Predicate};
   tracing-tap watch http://localhost:8080/tap 'user = 42'
   tracing-tap watch --profile prod 'user = 42 and @level >= debug' --for 1h --output ticket-7.json
   tracing-tap watch http://localhost:8080/tap 'status >= 500' --follow named:request --max 1000
-  tracing-tap watch http://localhost:8080/tap 'job = \"nightly\"' --for 10m --expect")]
+  tracing-tap watch http://localhost:8080/tap 'job = \"nightly\"' --for 10m --expect
+  tracing-tap watch nats://localhost/chat 'user = 42' --key-file fleet.key")]
 pub(crate) struct Arguments {
-    /// Where the door is: `http://host:port/path` or `https://…`; where it is left out, see `--profile`
+    /// Where the door is: `http://host:port/path` or `https://…`, or the fleet: `nats://host:port/service` or `tls://…`;
+    /// where it is left out, see `--profile`
     #[arg(value_name = "URL")]
     pub(crate) url: Option<String>,
     /// What to watch, such as `user = 42`; `*` is everything
@@ -77,6 +81,8 @@ pub(crate) struct Arguments {
     pub(crate) reconnect_for: Duration,
     #[command(flatten)]
     pub(crate) access: Access,
+    #[command(flatten)]
+    pub(crate) fleet: FleetAccess,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]

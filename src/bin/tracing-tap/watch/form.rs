@@ -1,5 +1,6 @@
 //! How what is told looks in the output.
 
+use super::instances::{OfInstance, instance_of};
 use super::source::{Notice, Told};
 use crate::shown;
 use clap::ValueEnum;
@@ -8,6 +9,7 @@ use serde_json::{Value, json};
 use std::borrow::Cow;
 use std::fmt;
 use std::time::Duration;
+use tracing_tap::fleet::FleetItem;
 use tracing_tap::{Format, Item, write_item, write_item_coloured};
 
 /// A form of the output.
@@ -52,6 +54,14 @@ impl Writer {
                 self.write_item(out, item);
                 if let Item::Lost(lost) = item { Counted::Lost(lost.count) } else { Counted::Nothing }
             }
+            Told::Fleet(item) => {
+                self.write_fleet_item(out, item);
+                counted(item)
+            }
+            Told::OfInstance(line) => match self.write_of_instance(out, line) {
+                Ok(counted) => counted,
+                Err(error) => self.write_unreadable(out, error.to_string()),
+            },
             Told::Unreadable(why) => self.write_unreadable(out, why.clone()),
             Told::Notice(notice) => {
                 self.write_words(out, &notice.to_string(), notice.json());
@@ -79,7 +89,49 @@ impl Writer {
         if !matches!(item, Item::Event { .. }) {
             return Err(serde::de::Error::custom("an item of another type was sent as an event"));
         }
-        self.write_item(out, &item);
+        match instance_of(line) {
+            // The instance is no part of the item.
+            Some(_) if self.form == Form::Json => self.pass_on(out, line)?,
+            Some(instance) => self.write_fleet_event(out, &instance, &item),
+            None => self.write_item(out, &item),
+        }
+        Ok(())
+    }
+
+    fn write_fleet_item(&self, out: &mut Vec<u8>, item: &FleetItem) {
+        match item {
+            FleetItem::Item { instance, item, .. } if self.form == Form::Compact => {
+                self.write_fleet_event(out, instance, item);
+            }
+            item => item.write(out, self.format()),
+        }
+    }
+
+    /// As the library writes it, with colours.
+    fn write_fleet_event(&self, out: &mut Vec<u8>, instance: &str, item: &Item) {
+        if matches!(self.form, Form::Human | Form::Compact) {
+            out.extend_from_slice(format!("[{}] ", shown::line(instance)).as_bytes());
+        }
+        self.write_item(out, item);
+    }
+
+    fn write_of_instance(&self, out: &mut Vec<u8>, line: &[u8]) -> serde_json::Result<Counted> {
+        let told: OfInstance<'_> = serde_json::from_slice(line)?;
+        match self.form {
+            Form::Json => self.pass_on(out, line)?,
+            _ => self.write_words(out, &told.to_string(), Some(Value::Null)),
+        }
+        Ok(told.counted())
+    }
+
+    /// Writes a line of JSON as it came, but for what is hidden in it.
+    fn pass_on(&self, out: &mut Vec<u8>, line: &[u8]) -> serde_json::Result<()> {
+        if shown::is_plain(line) {
+            out.extend_from_slice(line);
+            out.push(b'\n');
+        } else {
+            out.extend_from_slice(shown::json(&serde_json::from_slice(line)?).as_bytes());
+        }
         Ok(())
     }
 
@@ -110,6 +162,16 @@ impl Writer {
             Form::Compact => Format::Compact,
             Form::Github => Format::GithubActions,
         }
+    }
+}
+
+/// What an item of a fleet counts as.
+fn counted(item: &FleetItem) -> Counted {
+    match item {
+        FleetItem::Item { item: Item::Event { .. }, .. } => Counted::Event,
+        FleetItem::Item { item: Item::Lost(lost), .. } => Counted::Lost(lost.count),
+        FleetItem::Gap(gap) => Counted::Lost(gap.count),
+        _ => Counted::Nothing,
     }
 }
 

@@ -1,13 +1,16 @@
 //! `tracing-tap watch`: a session read from afar, to its end.
 //!
-//! `arguments` is what may be asked; a `source` gives what is told, and `reader` is that over HTTP, with `backoff` between
-//! its tries; `printer` is the thread that writes it, in a `form`, to the `output`, beside the `status` line; `observe`
+//! `arguments` is what may be asked; a `source` gives what is told: `reader` is that over HTTP, with `backoff` between its
+//! tries, and `fleet` that over NATS, where the session `wanted` is opened from here; what a door to a fleet tells beside
+//! events is read by `instances`; `printer` is the thread that writes it, in a `form`, to the `output`, beside the `status` line; `observe`
 //! looks after both, in the words of `telling`. Here they are put together, and taken apart at the end.
 
 mod arguments;
 mod backoff;
 mod counts;
+mod fleet;
 mod form;
+mod instances;
 mod observe;
 mod output;
 mod printer;
@@ -16,25 +19,28 @@ mod signals;
 mod source;
 mod status;
 mod telling;
+mod wanted;
 
 pub(crate) use arguments::Arguments;
+pub(crate) use signals::Signals;
 pub(crate) use telling::short;
 
 use crate::error::Error;
-use crate::remote::{Client, Door, Opened};
+use crate::remote::{Ask, Client, Door, Fleet, Place};
 use crate::say;
 use counts::Counts;
 use form::{Form, Writer};
 use observe::Observer;
 use output::Output;
 use printer::{Job, Press, Printed, Printer};
-use signals::Signals;
-use source::{Source, Told};
+use source::{Began, Source, Told};
 use std::io::{self, IsTerminal};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot};
+use tracing_tap::fleet::FleetItem;
 use tracing_tap::{EndReason, Item};
+use wanted::Wanted;
 
 /// Ended by the second Ctrl-C.
 const INTERRUPTED: u8 = 130;
@@ -42,7 +48,6 @@ const INTERRUPTED: u8 = 130;
 const NOTHING_MATCHED: u8 = 4;
 /// How long a server may take to close the session, and then say nothing while something is left.
 const CLOSING: Duration = Duration::from_secs(10);
-const CLOSES_BY_ITSELF: &str = "the service closes it when nobody has read it for 30 s";
 /// How often it is looked whether anybody reads the output, while there is none.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// How long it may take to be told that a session which is over need not be kept. It is not for long anyway.
@@ -73,13 +78,12 @@ enum Over {
 /// Watches to the end; what it gives is the exit code.
 pub(crate) async fn run(arguments: Arguments) -> Result<u8, Error> {
     let ask = arguments.ask()?;
-    let door = Door::new(Client::new(arguments.access.target(arguments.url.as_deref())?)?);
-    let place = door.base().to_string();
+    let opening = Opening::of(&arguments, ask)?;
     // Before anything is open that would have to be closed.
     let output = output(&arguments)?;
     let mut signals = Signals::listen()?;
-    let (source, opened) = tokio::select! {
-        opened = reader::open(door, ask, arguments.reconnect_for) => match opened {
+    let (source, began) = tokio::select! {
+        opened = opening.open(arguments.reconnect_for) => match opened {
             Ok(opened) => opened,
             Err(error) => {
                 output.discard();
@@ -97,8 +101,8 @@ pub(crate) async fn run(arguments: Arguments) -> Result<u8, Error> {
     let writer = writer(&arguments, &output);
     let press = Press { output, writer, counts: Arc::clone(&counts), is_quiet: arguments.quiet };
     let Printer { jobs, done } = Printer::start(press)?;
-    let _ = jobs.send(Job::Say(telling::opened(&opened, &place))).await;
-    let observer = observer(&arguments, &source, &counts, &jobs, opened);
+    let _ = jobs.send(Job::Say(telling::opened(&began))).await;
+    let observer = observer(&arguments, &source, &counts, &jobs, began);
     let watch = Watch {
         source,
         jobs,
@@ -115,6 +119,28 @@ pub(crate) async fn run(arguments: Arguments) -> Result<u8, Error> {
         return Ok(NOTHING_MATCHED);
     }
     Ok(code)
+}
+
+/// What is to be opened, with all known that can be before anybody is asked.
+enum Opening {
+    Door(Box<Door>, Ask),
+    Fleet(Box<Fleet>, Box<Wanted>),
+}
+
+impl Opening {
+    fn of(arguments: &Arguments, ask: Ask) -> Result<Self, Error> {
+        match arguments.access.place(arguments.url.as_deref(), &arguments.fleet)? {
+            Place::Door(target) => Ok(Self::Door(Box::new(Door::new(Client::new(target)?)), ask)),
+            Place::Fleet(fleet) => Ok(Self::Fleet(fleet, Box::new(Wanted::of(&ask)?))),
+        }
+    }
+
+    async fn open(self, patience: Duration) -> Result<(Source, Began), Error> {
+        match self {
+            Self::Door(door, ask) => reader::open(*door, ask, patience).await,
+            Self::Fleet(fleet, wanted) => fleet::open(&fleet, *wanted, patience).await,
+        }
+    }
 }
 
 fn output(arguments: &Arguments) -> Result<Output, Error> {
@@ -135,13 +161,13 @@ fn observer(
     source: &Source,
     counts: &Arc<Counts>,
     jobs: &mpsc::Sender<Job>,
-    opened: Opened,
+    began: Began,
 ) -> Observer {
     Observer {
         handle: source.handle.clone(),
         counts: Arc::clone(counts),
         jobs: jobs.clone(),
-        coverage: opened.coverage,
+        coverage: began.coverage,
         shows_status: !arguments.quiet && io::stderr().is_terminal(),
     }
 }
@@ -212,7 +238,7 @@ impl Watch {
                     }
                     if silent_since.is_some_and(|since| since.elapsed() >= CLOSING) {
                         let problem = format!("read the session to its end: nothing more came for {CLOSING:?}");
-                        return Over::Failed(Error::new(problem).advise(CLOSES_BY_ITSELF));
+                        return Over::Failed(Error::new(problem).advise(self.source.handle.left_open()));
                     }
                 }
             }
@@ -227,7 +253,7 @@ impl Watch {
                 Err(Error::new(format!("close the session: there is no answer after {CLOSING:?}")))
             });
             // Nobody listens once all was read.
-            let _ = closed.send(done.map_err(|error| error.advise(CLOSES_BY_ITSELF))).await;
+            let _ = closed.send(done.map_err(|error| error.advise(handle.left_open()))).await;
         });
     }
 
@@ -236,7 +262,7 @@ impl Watch {
         drop(self.source.told);
         // It is over by itself soon; and what is to be told is why the output failed.
         tokio::select! {
-            _ = tokio::time::timeout(CLOSING, self.source.handle.close()) => {}
+            _ = tokio::time::timeout(CLOSING, self.source.handle.abandon()) => {}
             () = self.signals.next() => {}
         }
         printed.map(|_| 0)
@@ -258,7 +284,7 @@ impl Watch {
         printed?;
         read?;
         if !self.is_quiet {
-            say::tell(telling::ended(self.reason, counts));
+            say::tell(telling::ended(self.reason, counts, handle.last_coverage().as_ref()));
         }
         match counts.unreadable() {
             0 => Ok(0),
@@ -281,7 +307,7 @@ async fn next<'a>(
 
 fn end_of(batch: &[Told]) -> Option<EndReason> {
     match batch.last()? {
-        Told::Item(Item::Ended(reason)) => Some(*reason),
+        Told::Item(Item::Ended(reason)) | Told::Fleet(FleetItem::Ended(reason)) => Some(*reason),
         _ => None,
     }
 }

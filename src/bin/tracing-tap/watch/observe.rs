@@ -67,7 +67,7 @@ impl Observer {
         let events_per_second = (delivered - before) as f64 / then.elapsed().as_secs_f64().max(TICK.as_secs_f64());
         past.push_back((Instant::now(), delivered));
         past.drain(..past.len().saturating_sub(RATE_TICKS));
-        let left = self.handle.whereabouts().ends_at.map(|end| end.saturating_duration_since(Instant::now()));
+        let left = self.handle.ends_at().map(|end| end.saturating_duration_since(Instant::now()));
         let matched = self.counts.matched().saturating_add(waiting);
         let status = Status { matched, delivered, lost: self.counts.lost(), events_per_second, left };
         // Where there is much to print the line is drawn with that, and the next status comes soon.

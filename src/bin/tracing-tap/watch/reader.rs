@@ -5,9 +5,9 @@
 //! read for too long, a new one is opened for what is left to watch, and the gap is told of.
 
 use super::backoff::Backoff;
-use super::source::{Handle, Notice, Source, Told, Whereabouts};
+use super::source::{Began, Handle, Notice, Source, Told};
 use crate::error::Error;
-use crate::remote::{Ask, Coverage, Door, Message, Opened, Parser, Session, Streamed};
+use crate::remote::{Ask, Coverage, Door, Message, Parser, Session, Streamed};
 use bytes::Bytes;
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
@@ -33,6 +33,14 @@ pub(crate) struct Remote {
     now: Mutex<Whereabouts>,
     /// Whether we have closed the session, so that its being gone is no surprise.
     is_closed: AtomicBool,
+}
+
+/// Which session it is now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Whereabouts {
+    /// What names it to `close`.
+    session: String,
+    pub(crate) ends_at: Option<Instant>,
 }
 
 /// The reading end.
@@ -65,9 +73,16 @@ enum Left {
 }
 
 /// Opens a session, and reads it from then on.
-pub(crate) async fn open(door: Door, ask: Ask, patience: Duration) -> Result<(Source, Opened), Error> {
+pub(crate) async fn open(door: Door, ask: Ask, patience: Duration) -> Result<(Source, Began), Error> {
     let opened = door.open(&ask).await?;
     let last_event_id = Some(before_the_first(&opened.session));
+    let began = Began {
+        predicate: opened.session.predicate.clone(),
+        place: door.base().to_string(),
+        session: Some(opened.session.id.clone()),
+        lasts: opened.session.lasts(),
+        coverage: opened.coverage,
+    };
     let now = Mutex::new(Whereabouts::of(&opened.session));
     let remote = Arc::new(Remote { door, ask, now, is_closed: AtomicBool::new(false) });
     let (told, receiver) = mpsc::channel(BATCHES);
@@ -83,7 +98,7 @@ pub(crate) async fn open(door: Door, ask: Ask, patience: Duration) -> Result<(So
         is_told_anew: false,
     };
     let task = tokio::spawn(reader.read_to_end());
-    Ok((Source { told: receiver, handle, task }, opened))
+    Ok((Source { told: receiver, handle, task }, began))
 }
 
 impl Whereabouts {
@@ -201,6 +216,10 @@ impl Reader {
             b"" => {
                 self.admitted = self.admitted.saturating_add(1);
                 batch.push(Told::Event(data));
+                None
+            }
+            b"joined" | b"left" | b"silent" | b"refused" | b"gap" | b"lost" if Told::is_of_instance(&data) => {
+                batch.push(Told::OfInstance(data));
                 None
             }
             b"lost" | b"ended" => self.understand_item(&data, batch),

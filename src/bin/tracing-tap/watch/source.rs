@@ -1,9 +1,9 @@
 //! Where a watch reads from: what is told, in order, and a handle to ask about it and to close it.
 //!
 //! A source runs on its own and leaves what it has in a channel of a few places, so it takes no more from whoever sends
-//! than is printed. HTTP is the only one.
+//! than is printed. There are doors, over HTTP, and fleets, over NATS.
 
-use super::reader::Remote;
+use super::{fleet, reader};
 use crate::error::Error;
 use crate::remote::Coverage;
 use bytes::Bytes;
@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::mpsc::Receiver;
 use tokio::task::JoinHandle;
 use tracing_tap::Item;
+use tracing_tap::fleet::FleetItem;
 
 /// What a source gives, one after the other.
 #[derive(Debug)]
@@ -20,6 +21,10 @@ pub(crate) enum Told {
     Event(Bytes),
     /// A loss, or the end.
     Item(Item),
+    /// Anything that a fleet gives.
+    Fleet(FleetItem),
+    /// What a door to a fleet tells of an instance: a line of JSON, as it came.
+    OfInstance(Bytes),
     /// Something that is neither, and why.
     Unreadable(String),
     Notice(Notice),
@@ -51,15 +56,20 @@ pub(crate) struct Source {
 /// To ask about a source, and to close it.
 #[derive(Clone, Debug)]
 pub(crate) enum Handle {
-    Http(Arc<Remote>),
+    Http(Arc<reader::Remote>),
+    Fleet(Arc<fleet::Remote>),
 }
 
-/// What a source knows of its session.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Whereabouts {
-    /// What names the session to `close`.
-    pub(crate) session: String,
-    pub(crate) ends_at: Option<Instant>,
+/// What there is to tell of a session before its first event.
+#[derive(Clone, Debug)]
+pub(crate) struct Began {
+    pub(crate) predicate: String,
+    /// Where it is read from.
+    pub(crate) place: String,
+    /// What names it there; a fleet's has no name.
+    pub(crate) session: Option<String>,
+    pub(crate) lasts: Option<Duration>,
+    pub(crate) coverage: Coverage,
 }
 
 impl Handle {
@@ -67,12 +77,37 @@ impl Handle {
     pub(crate) async fn close(&self) -> Result<(), Error> {
         match self {
             Self::Http(remote) => remote.close().await,
+            Self::Fleet(remote) => {
+                remote.close();
+                Ok(())
+            }
         }
     }
 
-    pub(crate) fn whereabouts(&self) -> Whereabouts {
+    /// Closes the session where nobody reads what is left, and waits until that is known wherever it is open.
+    pub(crate) async fn abandon(&self) -> Result<(), Error> {
         match self {
-            Self::Http(remote) => remote.whereabouts(),
+            Self::Http(remote) => remote.close().await,
+            Self::Fleet(remote) => {
+                remote.close_and_wait().await;
+                Ok(())
+            }
+        }
+    }
+
+    /// What becomes of a session that was not closed.
+    pub(crate) fn left_open(&self) -> &'static str {
+        match self {
+            Self::Http(_) => "the service closes it when nobody has read it for 30 s",
+            Self::Fleet(_) => "the instances close it when it was not renewed for 6.5 s",
+        }
+    }
+
+    /// When the session is over, by this machine's clock.
+    pub(crate) fn ends_at(&self) -> Option<Instant> {
+        match self {
+            Self::Http(remote) => remote.whereabouts().ends_at,
+            Self::Fleet(remote) => remote.ends_at(),
         }
     }
 
@@ -80,6 +115,15 @@ impl Handle {
     pub(crate) async fn waiting(&self) -> Result<u64, Error> {
         match self {
             Self::Http(remote) => remote.waiting().await,
+            Self::Fleet(remote) => Ok(remote.waiting()),
+        }
+    }
+
+    /// The same of a session that is over; nothing where somebody would have to be asked.
+    pub(crate) fn last_coverage(&self) -> Option<Coverage> {
+        match self {
+            Self::Http(_) => None,
+            Self::Fleet(remote) => Some(remote.coverage()),
         }
     }
 
@@ -87,6 +131,7 @@ impl Handle {
     pub(crate) async fn coverage(&self) -> Result<Coverage, Error> {
         match self {
             Self::Http(remote) => remote.coverage().await,
+            Self::Fleet(remote) => Ok(remote.coverage()),
         }
     }
 }

@@ -1,21 +1,24 @@
 //! What is said on standard error of a session: what it can see, of its silence, of its end.
 
 use super::counts::Counts;
-use crate::remote::{Coverage, Opened};
+use super::source::Began;
+use crate::remote::Coverage;
 use crate::shown;
 use std::fmt::Write;
 use std::time::Duration;
 use tracing_tap::EndReason;
 
 /// What there is to know before the first event.
-pub(crate) fn opened(opened: &Opened, door: &str) -> String {
-    let session = &opened.session;
-    let mut text = format!("Watching {} at {door}, session {}", session.predicate, short(&session.id));
-    if let Some(lasts) = session.lasts() {
+pub(crate) fn opened(began: &Began) -> String {
+    let mut text = format!("Watching {} at {}", shown::line(&began.predicate), began.place);
+    if let Some(session) = &began.session {
+        push(&mut text, format_args!(", session {}", short(session)));
+    }
+    if let Some(lasts) = began.lasts {
         push(&mut text, format_args!(", for {}", words(lasts)));
     }
     text.push_str("; Ctrl-C ends it.");
-    tell_coverage(&mut text, &opened.coverage);
+    tell_coverage(&mut text, &began.coverage);
     text
 }
 
@@ -36,11 +39,15 @@ pub(crate) fn silence(silent_for: Duration, matched: u64, now: &Coverage, before
     text
 }
 
-/// What came of it.
-pub(crate) fn ended(reason: Option<EndReason>, counts: &Counts) -> String {
+/// What came of it; where that is nothing, what is known to have kept events away.
+pub(crate) fn ended(reason: Option<EndReason>, counts: &Counts, coverage: Option<&Coverage>) -> String {
     let (delivered, lost) = (counts.delivered(), counts.lost());
     let reason = reason.map_or_else(|| "ended".to_owned(), |reason| reason.to_string());
-    format!("Session over: {reason}. {delivered} event{} delivered, {lost} lost.", plural(delivered))
+    let mut text = format!("Session over: {reason}. {delivered} event{} delivered, {lost} lost.", plural(delivered));
+    if let Some(coverage) = coverage.filter(|_| counts.matched() == 0) {
+        tell_coverage(&mut text, coverage);
+    }
+    text
 }
 
 fn tell_coverage(text: &mut String, coverage: &Coverage) {
