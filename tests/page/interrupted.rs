@@ -3,6 +3,7 @@
 use crate::browser::ENTER;
 use crate::line::Line;
 use crate::stage::{Stage, TOKEN, play, rows};
+use crate::support::runtime::until;
 use serde_json::json;
 use std::time::Duration;
 
@@ -26,6 +27,27 @@ async fn after_a_lost_connection_it_reads_on_exactly(stage: &mut Stage) {
     let expected: Vec<_> = (0..10).map(|number| format!("INFO page::interrupted missed {number} user=42")).collect();
     assert_eq!(shown[0], "INFO page::interrupted before user=42");
     assert_eq!(shown[2..], expected);
+    stage.browser.goto("about:blank").await;
+    stage.wait_for_sessions(0).await;
+}
+
+async fn what_a_first_connection_did_not_bring_comes_with_the_next(stage: &mut Stage) {
+    let mut line = Line::lay(stage.address);
+    stage.browser.open(&format!("http://{}/tap#q=user+%3D+42", line.address)).await;
+    stage.bring_token().await;
+    stage.browser.press(ENTER).await;
+    stage.browser.wait("document.querySelector('.state')?.dataset.state === 'live'").await;
+    line.swallow();
+    let before = stage.router.stats().events.delivered;
+    tracing::info!(user = 42, "sent and not heard");
+    until("the door to have sent it", || stage.router.stats().events.delivered > before).await;
+    // It goes out with its batch; what comes later than the cut does not matter here.
+    line.cut();
+    stage.browser.wait("document.querySelector('.state').dataset.state === 'waiting'").await;
+    line.mend();
+    stage.browser.wait_for_text(".row.bar.calm", "It reads on where it stopped").await;
+    stage.browser.wait_for_text(".row .message", "sent and not heard").await;
+    assert_eq!(rows(&stage.browser).await[1..], ["INFO page::interrupted sent and not heard user=42"]);
     stage.browser.goto("about:blank").await;
     stage.wait_for_sessions(0).await;
 }
@@ -129,6 +151,7 @@ isolated! {
     fn sessions_live_and_end_as_one_expects() {
         play!(
             after_a_lost_connection_it_reads_on_exactly,
+            what_a_first_connection_did_not_bring_comes_with_the_next,
             after_a_restart_of_the_service_the_session_is_opened_anew_and_the_gap_is_told,
             several_sessions_are_side_by_side_and_those_one_owns_are_listed_and_closed,
             a_session_that_is_read_elsewhere_is_told_and_read_here_again,

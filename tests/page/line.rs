@@ -2,7 +2,10 @@
 
 use crate::support::runtime::multi_thread;
 use std::net::{Ipv4Addr, SocketAddr};
-use tokio::io::copy_bidirectional;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, copy};
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Runtime;
 
@@ -10,13 +13,19 @@ pub(crate) struct Line {
     pub(crate) address: SocketAddr,
     door: SocketAddr,
     carrier: Option<Runtime>,
+    swallows: Arc<AtomicBool>,
 }
 
 impl Line {
     pub(crate) fn lay(door: SocketAddr) -> Self {
-        let mut line = Self { address: (Ipv4Addr::LOCALHOST, 0).into(), door, carrier: None };
+        let mut line = Self { address: (Ipv4Addr::LOCALHOST, 0).into(), door, carrier: None, swallows: Arc::default() };
         line.mend();
         line
+    }
+
+    /// Takes what the door sends from here on, and passes nothing on, until it is mended.
+    pub(crate) fn swallow(&mut self) {
+        self.swallows.store(true, Ordering::SeqCst);
     }
 
     pub(crate) fn cut(&mut self) {
@@ -30,13 +39,20 @@ impl Line {
         let listener = std::net::TcpListener::bind(self.address).expect("the address is free");
         listener.set_nonblocking(true).expect("a socket can be set so");
         self.address = listener.local_addr().expect("a listener has an address");
+        self.swallows.store(false, Ordering::SeqCst);
+        let swallows = Arc::clone(&self.swallows);
         carrier.spawn(async move {
             let listener = TcpListener::from_std(listener).expect("it is a listener");
-            while let Ok((mut near, _)) = listener.accept().await {
+            while let Ok((near, _)) = listener.accept().await {
+                let swallows = Arc::clone(&swallows);
                 tokio::spawn(async move {
-                    let mut far = TcpStream::connect(door).await.expect("the door listens");
+                    let far = TcpStream::connect(door).await.expect("the door listens");
+                    let ((mut asks, hears), (says, mut listens)) = (near.into_split(), far.into_split());
                     // Either end may end it.
-                    let _ = copy_bidirectional(&mut near, &mut far).await;
+                    tokio::select! {
+                        _ = copy(&mut asks, &mut listens) => {}
+                        () = carry(says, hears, swallows) => {}
+                    }
                 });
             }
         });
@@ -47,5 +63,15 @@ impl Line {
 impl Drop for Line {
     fn drop(&mut self) {
         self.cut();
+    }
+}
+
+/// What the door says, to whoever hears it.
+async fn carry(mut says: OwnedReadHalf, mut hears: OwnedWriteHalf, swallows: Arc<AtomicBool>) {
+    let mut said = vec![0; 16 << 10];
+    while let Ok(bytes @ 1..) = says.read(&mut said).await {
+        if !swallows.load(Ordering::SeqCst) && hears.write_all(&said[..bytes]).await.is_err() {
+            return;
+        }
     }
 }

@@ -61,8 +61,8 @@ export class Session {
    */
   constructor(ask, about, { isFound = false } = {}) {
     this.#ask = ask;
-    this.about = about;
     this.#isFound = isFound;
+    this.#begin(about);
   }
 
   get ask() {
@@ -160,11 +160,16 @@ export class Session {
     return ask("GET", `sessions/${this.about.id}/stream`, { headers, signal: this.#stop.signal });
   }
 
+  /** Says of a session of our own that nothing was read yet: what a first connection that is cut was sent comes again. */
+  #begin(about) {
+    this.about = about;
+    this.#lastId = this.#isFound ? "" : `${about.id}:-1`;
+  }
+
   /** The same session, from now on. */
   async #openAnew() {
-    this.about = await askForJson("POST", "sessions", { body: this.#ask, signal: this.#stop.signal });
+    this.#begin(await askForJson("POST", "sessions", { body: this.#ask, signal: this.#stop.signal }));
     this.#isGone = false;
-    this.#lastId = "";
     this.#bar("gap", "The session was gone: the service was restarted, or could not be reached for too long. It was opened anew; what happened in between is not known");
   }
 
