@@ -51,7 +51,7 @@ impl Fleet {
     /// Starts a watch, and waits until it is open at so many instances.
     fn watch(&self, arguments: &[&str], instances: usize) -> Program {
         let program = Program::start(&mut self.command(arguments));
-        self.service.wait_for_sessions(instances);
+        wait_for_instances(&program, instances);
         program
     }
 
@@ -64,6 +64,13 @@ impl Fleet {
     fn run(&self, arguments: &[&str]) -> Ended {
         Program::start(&mut self.command(arguments)).end()
     }
+}
+
+/// Waits until it is told that so many instances take part, which is when their producers see the session.
+fn wait_for_instances(program: &Program, count: usize) {
+    let told = || program.stdout.text().matches("\"type\":\"joined\"").count();
+    let told_in_words = || program.stdout.text().matches(": takes part\n").count();
+    wait_until("the instances to take part", || told() + told_in_words() >= count);
 }
 
 fn of_type<'a>(lines: &'a [Value], kind: &str) -> Vec<&'a Value> {
@@ -163,7 +170,7 @@ isolated! {
         folder.write("tracing-tap/config.toml", &profile);
         let mut command = command(&["watch", "--profile", "fleet", "user = 42", "--max", "1"]);
         let program = Program::start(command.env("XDG_CONFIG_HOME", folder.path("")));
-        fleet.service.wait_for_sessions(1);
+        wait_for_instances(&program, 1);
         emit("let in");
         let ended = program.end();
         ended.assert(0, &["1 event delivered"]);
@@ -178,7 +185,7 @@ isolated! {
         fleet.server.kill();
         program.stderr.wait_for("connection lost, trying again for 300s: failed to keep the connection to the server");
         fleet.server.restart();
-        program.stdout.wait_for("{\"type\":\"continued\",\"after_ms\":");
+        program.stdout.wait_for("\"type\":\"continued\"}");
         wait_until("events of after that", || {
             emit("after");
             program.stdout.text().contains("\"after\"")
@@ -203,7 +210,7 @@ isolated! {
             ("github", ["chat-1: takes part\n", "::debug::cli::fleet: hello"]),
         ] {
             let program = Program::watch(&[&door.url(), "user = 42", "--max", "1", "--format", form]);
-            fleet.service.wait_for_sessions(1);
+            wait_for_instances(&program, 1);
             emit("hello");
             let ended = program.end();
             ended.assert(0, &["1 event delivered, 0 lost."]);
@@ -227,9 +234,11 @@ fn what_is_asked_wrongly_of_a_fleet_is_said_before_anybody_is_asked() {
     run(&["watch", url, "*", "--key-file", "/nowhere/key"]).assert(2, &["read the key file `/nowhere/key`: No such"]);
     let credentials = with_key(&["watch", url, "*", "--credentials-file", &odd]);
     credentials.assert(2, &["odd`: it has no credentials\n  it must be a `.creds` of NATS"]);
-    with_key(&["watch", url, "*", "--subject-prefix", "tap.>"]).assert(2, &["set the prefix of the subjects: expected"]);
+    with_key(&["watch", url, "*", "--subject-prefix", "tap.>"])
+        .assert(2, &["set the prefix of the subjects: expected"]);
     with_key(&["watch", url, "*", "--token-file", &short]).assert(2, &["`--token-file` is for doors"]);
-    with_key(&["watch", "nats://127.0.0.1:1", "*"]).assert(2, &["no service behind the host\n  write `nats://host:4222/"]);
+    with_key(&["watch", "nats://127.0.0.1:1", "*"])
+        .assert(2, &["no service behind the host\n  write `nats://host:4222/"]);
     let secret = with_key(&["watch", "nats://ann:secret@127.0.0.1:1/chat", "*"]);
     secret.assert(2, &["a password in it", "`--credentials-file`"]);
     assert!(!secret.stderr.contains("secret"));
@@ -245,7 +254,8 @@ fn what_is_asked_wrongly_of_a_fleet_is_said_before_anybody_is_asked() {
 #[track_caller]
 fn check_demo(ended: &Ended) {
     ended.assert(0, &["Starting a NATS server and 3 instances", "Watching user 42 at all 3"]);
-    let (events, summary) = ended.stdout.split_once("Summary of user 42: 3 of 3 instances took part\n").expect("it ends so");
+    let (events, summary) =
+        ended.stdout.split_once("Summary of user 42: 3 of 3 instances took part\n").expect("it ends so");
     let mut sums = [0; 3];
     for name in ["chat-1", "chat-2", "chat-3"] {
         let told = row(summary, name);
@@ -256,7 +266,8 @@ fn check_demo(ended: &Ended) {
     assert_eq!(row(summary, "all"), sums, "{summary}");
     assert!(summary.contains(" printed above, "));
     assert!(!events.contains("user: 41") && events.contains("        user: 42\n"));
-    let port = ended.stderr.split_once("nats://127.0.0.1:").and_then(|(_, rest)| rest.split(',').next()).expect("it says");
+    let port =
+        ended.stderr.split_once("nats://127.0.0.1:").and_then(|(_, rest)| rest.split(',').next()).expect("it says");
     let port: u16 = port.parse().expect("it is a port");
     assert!(TcpStream::connect(("127.0.0.1", port)).is_err(), "its server ends with it");
 }
