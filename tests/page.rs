@@ -18,6 +18,10 @@ mod driver;
 mod fixture {
     pub(crate) use crate::stage::TOKEN;
 }
+#[path = "page/line.rs"]
+mod line;
+#[path = "page/processor.rs"]
+mod processor;
 #[path = "page/stage.rs"]
 mod stage;
 #[path = "page/opening.rs"]

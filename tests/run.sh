@@ -57,6 +57,9 @@ cargo build --quiet --no-default-features --lib
 step "tests, each in its own process, the fuzz corpus among them"
 cargo nextest run --all-features --no-fail-fast --status-level slow --final-status-level fail
 
+step "the page for a minute at 1,000 events a second"
+TRACING_TAP_PAGE_SECONDS=60 cargo nextest run --all-features --test page pressing
+
 step "tests and doc tests, as plain cargo test runs them"
 cargo test --quiet --all-features
 

@@ -12,12 +12,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use tokio::runtime::{Builder, Runtime};
+use tokio::sync::Semaphore;
 use tracing_subscriber::{filter::LevelFilter, fmt, prelude::*};
 use tracing_tap::fleet::{self, Config, FleetItem, Key};
 use tracing_tap::{Format, Item, Predicate, Session, TapRouter, write_item};
 
 const EVENTS: usize = 300_000;
 const BATCH_BYTES: usize = 64 << 10;
+
+/// How far the plain publisher may be ahead of its subscriber.
+const MAX_AHEAD_BYTES: usize = 16 << 20;
 
 /// Of every so many measurements the median is shown.
 const TRIALS: usize = 5;
@@ -93,9 +97,13 @@ fn plain(near: &Runtime, far: &Runtime, publisher: &Client, subscriber: &Client,
     });
     let payload = bytes::Bytes::from(line.repeat(batch));
     let publisher = publisher.clone();
+    // The server cuts off who is 64 MiB behind, and what it has dropped would be waited for.
+    let ahead = Arc::new(Semaphore::new((MAX_AHEAD_BYTES / payload.len()).max(1)));
+    let room = Arc::clone(&ahead);
     let started = Instant::now();
     near.spawn(async move {
         for _ in 0..EVENTS / batch {
+            room.acquire().await.expect("it is not closed").forget();
             publisher.publish("plain", payload.clone()).await.expect("the client is open");
         }
         publisher.flush().await.expect("the server is there");
@@ -103,7 +111,10 @@ fn plain(near: &Runtime, far: &Runtime, publisher: &Client, subscriber: &Client,
     far.block_on(async {
         for _ in 0..EVENTS / batch {
             black_box(messages.next().await.expect("the client is open"));
+            ahead.add_permits(1);
         }
+        // Inside the runtime: a subscription that is dropped says so to the server on a task of its own.
+        drop(messages);
     });
     EVENTS as f64 / started.elapsed().as_secs_f64()
 }

@@ -120,7 +120,7 @@ impl FleetItem {
     /// Appends the item in the given form.
     ///
     /// A line of JSON has the key `instance` behind its `type`; an event's is otherwise what
-    /// [`write_item`](crate::write_item) writes. In other forms an item begins with the instance's name in brackets.
+    /// [`write_item`] writes. In other forms an item begins with the instance's name in brackets.
     ///
     /// ```
     /// use tracing_tap::Format;

@@ -29,7 +29,7 @@
 //! ```
 //!
 //! - **Filtering stays with the producers.** An instance opens an ordinary session of its router, within its own
-//!   [limits](crate::TapRouterBuilder), and sends what that gives. Nothing else crosses the network but about 150 bytes a
+//!   [limits](crate::TapRouterBuilder), and sends what that gives. Nothing else crosses the network but about 170 bytes a
 //!   second for each instance and session.
 //! - **A session is a lease.** The watcher announces it every two seconds; an instance closes it when three announcements
 //!   are missed. There is no coordinator and nothing is stored, so whoever dies leaves nothing behind, and an instance
@@ -87,6 +87,7 @@ use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use tokio::runtime::Handle;
 use watcher::Watcher;
 
 /// Has an instance take part in the fleet until `shutdown` is done; give it to `tokio::spawn`.
@@ -107,7 +108,7 @@ pub fn join(
             member.run(shutdown).await;
         }
     };
-    Membership { counts, work: Box::pin(Quiet::new(work)) }
+    Membership { counts, work: Some(Box::pin(Quiet::new(work))), runtime: None }
 }
 
 /// Opens a session on all instances of a service, and keeps it open until the stream is dropped.
@@ -136,7 +137,10 @@ pub async fn watch(client: Client, config: &Config, session: impl Into<Session>)
 #[must_use = "an instance takes part for as long as this is polled"]
 pub struct Membership {
     counts: Arc<Counts>,
-    work: Pin<Box<dyn Future<Output = ()> + Send>>,
+    /// Nothing once it is done or dropped.
+    work: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
+    /// Where it is polled: the client's subscriptions panic where they are dropped outside a runtime.
+    runtime: Option<Handle>,
 }
 
 /// Why a session could not be opened on a fleet.
@@ -162,7 +166,22 @@ impl Future for Membership {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
-        self.work.as_mut().poll(context)
+        if self.runtime.is_none() {
+            self.runtime = Handle::try_current().ok();
+        }
+        let Some(work) = &mut self.work else { return Poll::Ready(()) };
+        let polled = work.as_mut().poll(context);
+        if polled.is_ready() {
+            self.work = None;
+        }
+        polled
+    }
+}
+
+impl Drop for Membership {
+    fn drop(&mut self) {
+        let _runtime = self.runtime.as_ref().map(Handle::enter);
+        self.work = None;
     }
 }
 

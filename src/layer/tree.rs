@@ -35,7 +35,8 @@ impl Trees {
 
     #[inline]
     pub(crate) fn deciding(&self, tree: usize) -> u64 {
-        // Acquire pairs with the Release in `count_deciding`: who sees the count sees the recorded values.
+        // Acquire pairs with the Release in `count_deciding`: who sees the count sees the recorded values. No model fails
+        // otherwise, since the values are read under a lock that orders them as well.
         self.deciding[tree % TREES].load(Ordering::Acquire)
     }
 

@@ -24,7 +24,7 @@ type Answer = Result<Response, Problem>;
 /// Its path below the door, its method, and who answers.
 pub(super) type Endpoint = (&'static str, &'static str, MethodRouter<Arc<Inner>>);
 
-/// Every endpoint for those who were let in; the [page](super::page) has its own.
+/// Every endpoint for those who were let in; the [page] has its own.
 pub(super) fn all() -> Vec<Endpoint> {
     vec![
         ("/watch", "get", get(watch::watch).head(no_head)),

@@ -44,6 +44,7 @@
 //!   connection has room for it.
 //! - A session belongs to whoever opened it. To others, but admins, it is not there.
 //! - A request from another site's page is refused, and so is a body that is no JSON. There is no CORS.
+//! - The page is served to everybody who may reach the door, and holds no secrets: what it asks for is asked as above.
 //! - Every refusal is a problem document (RFC 9457) that says what to change, and an event of the target
 //!   `tracing_tap::audit`, of which ten a second are told.
 //! - Under [`serve`], what the door and its HTTP stack log reaches no session. Where the service mounts [`routes`] it is

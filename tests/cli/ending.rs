@@ -169,6 +169,23 @@ fn an_output_that_cannot_be_made_opens_no_session() {
 }
 
 #[test]
+fn a_session_that_cannot_be_opened_leaves_no_file() {
+    let folder = Folder::new();
+    let path = folder.path("events");
+    run(&["watch", "http://127.0.0.1:1", "*", "--output", &path]).assert(1, &["failed to open a session"]);
+    assert!(!std::path::Path::new(&path).exists());
+}
+
+#[test]
+fn a_file_without_any_line_is_not_added_to_and_stays_as_it_is() {
+    let folder = Folder::new();
+    let path = folder.write("notes", "precious");
+    run(&["watch", "http://127.0.0.1:1", "*", "--append", "--output", &path])
+        .assert(1, &["there is no whole line in it"]);
+    assert_eq!(folder.read("notes"), "precious");
+}
+
+#[test]
 fn a_closed_standard_error_changes_nothing() {
     let stranger = Stranger::streaming("event: ended\ndata: {\"type\":\"ended\",\"reason\":\"closed\"}\n\n");
     let script = format!("exec '{BINARY}' watch '{}' '*' 2>&-", stranger.url());

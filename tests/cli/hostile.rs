@@ -72,7 +72,7 @@ fn what_a_server_says_beside_events_is_escaped_too() {
         respond(stream, "403 No", "application/problem+json", problem);
     });
     let ended = run(&["watch", &stranger.url(), "*"]);
-    ended.assert(3, &[r"no\x1B[2J \x9B31m", "403"]);
+    ended.assert(3, &[r"no\x1B[2J \x9B31m\nno \u{202E}", "403"]);
     assert_shows_nothing_hidden(&ended.stderr);
 
     let stranger = Stranger::start(|head, stream| {
@@ -88,6 +88,13 @@ fn what_a_server_says_beside_events_is_escaped_too() {
     let ended = Program::watch(&[&stranger.url(), "*"]).end();
     ended.assert(0, &[r"Watching \x9B at", r"seen \x1B[2J"]);
     assert_shows_nothing_hidden(&ended.stderr);
+}
+
+#[test]
+fn counts_that_are_too_large_end_nothing() {
+    let lost = format!("event: lost\ndata: {{\"type\":\"lost\",\"count\":{},\"reason\":\"overflow\"}}\n\n", u64::MAX);
+    let stranger = Stranger::streaming([lost.clone(), event("good"), lost, ENDED.to_owned()].concat());
+    Program::watch(&[&stranger.url(), "*"]).end().assert(0, &["1 event delivered"]);
 }
 
 #[test]

@@ -107,6 +107,39 @@ fn it_is_tried_again_for_as_long_as_was_said() {
 }
 
 #[test]
+fn a_session_that_was_gone_when_its_time_was_over_leaves_a_gap() {
+    let stranger = Stranger::start(|head, stream| match head.split(' ').next() {
+        Some("POST") => {
+            let short = OPENED.replace("2026-11-20T09:15:02", "2026-11-20T08:15:03");
+            respond(stream, "201 Created", "application/json", &short);
+        }
+        Some("GET") if !head.to_lowercase().contains("last-event-id: a:0") => {
+            begin_stream(stream);
+            let told = b"event: lost\nid: a:0\ndata: {\"type\":\"lost\",\"count\":3,\"reason\":\"overflow\"}\n\n";
+            let _ = std::io::Write::write_all(stream, told);
+        }
+        _ => respond(stream, "404 Not Found", "application/problem+json", "{}"),
+    });
+    let ended = Program::watch(&[&stranger.url(), "*"]).end();
+    let types: Vec<_> = ended.json().iter().map(|line| line["type"].clone()).collect();
+    assert_eq!(types, ["lost", "gap"]);
+}
+
+#[test]
+fn a_server_that_sends_a_heartbeat_and_hangs_up_is_given_up_too() {
+    let stranger = Stranger::start(|head, stream| match head.split(' ').next() {
+        Some("POST") => respond(stream, "201 Created", "application/json", OPENED),
+        Some("GET") => {
+            begin_stream(stream);
+            let _ = std::io::Write::write_all(stream, b":\n\n");
+        }
+        _ => respond(stream, "204 No Content", "text/plain", ""),
+    });
+    let ended = Program::watch(&[&stranger.url(), "*", "--reconnect-for", "1s"]).end();
+    ended.assert(1, &["1s of trying were in vain"]);
+}
+
+#[test]
 fn servers_that_do_not_know_each_others_sessions_are_no_endless_loop() {
     let stranger = Stranger::start(|head, stream| match head.split(' ').next() {
         Some("POST") => respond(stream, "201 Created", "application/json", OPENED),
@@ -142,6 +175,29 @@ fn where_it_was_is_said_when_it_comes_back() {
     let types: Vec<_> = ended.json().iter().map(|line| line["type"].as_str().unwrap_or_default().to_owned()).collect();
     assert_eq!(types, ["lost", "continued", "ended"]);
     assert_eq!(messages(&ended.json()), [""; 0]);
+}
+
+#[test]
+fn what_was_sent_into_a_connection_that_was_cut_at_once_is_asked_for_again() {
+    let first = "last-event-id: 8c6f0b7be2c34b6fa1c5cf5f7ad1f0f1:-1";
+    let stranger = Stranger::start(move |head, stream| {
+        if head.starts_with("POST ") {
+            return respond(stream, "201 Created", "application/json", OPENED);
+        }
+        if !head.contains("/stream ") {
+            return respond(stream, "204 No Content", "text/plain", "");
+        }
+        if !head.to_lowercase().contains(first) {
+            return respond(stream, "400 Bad Request", "text/plain", "");
+        }
+        begin_stream(stream);
+        static TRIES: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
+        if TRIES.fetch_add(1, std::sync::atomic::Ordering::Relaxed) > 0 {
+            let ended = b"event: ended\ndata: {\"type\":\"ended\",\"reason\":\"closed\"}\n\n";
+            let _ = std::io::Write::write_all(stream, ended);
+        }
+    });
+    Program::watch(&[&stranger.url(), "*"]).end().assert(0, &["connected again", "Session over: closed."]);
 }
 
 #[test]

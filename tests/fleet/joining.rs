@@ -1,6 +1,6 @@
 //! Coming, going, and what is delivered in between.
 
-use crate::instance::{Instance, KEY};
+use crate::instance::{Instance, KEY, config};
 use crate::sealing::{now_us, publish, sealed, session_of};
 use crate::server::{Server, client};
 use crate::support::runtime::{run, soon};
@@ -8,7 +8,7 @@ use crate::watching::{instances, is_event, joined, next, numbers, read_all, read
 use futures_util::StreamExt;
 use serde_json::json;
 use std::time::Duration;
-use tracing_tap::fleet::{FleetItem, LeaveReason};
+use tracing_tap::fleet::{self, FleetItem, LeaveReason};
 use tracing_tap::{EndReason, Item};
 
 isolated! {
@@ -59,6 +59,45 @@ fn an_instance_that_starts_later_takes_part_in_sessions_that_are_open() {
     });
 }
 
+
+fn a_stream_that_is_dropped_closes_its_session_everywhere_and_no_other() {
+    run(async {
+        let server = Server::start();
+        let mut instance = Instance::start(&server.url(), "chat");
+        let client = client(&server.url()).await;
+        let mut kept = watch(&client, user(42)).await;
+        let mut dropped = watch(&client, user(42)).await;
+        joined(&mut kept, 1).await;
+        joined(&mut dropped, 1).await;
+        assert_eq!(instance.open_sessions(), 2);
+        drop(dropped);
+        instance.wait_for_sessions(1);
+        instance.emit(3, 42);
+        assert_eq!(numbers(&read_events(&mut kept, 3).await)["chat"], [0, 1, 2]);
+    });
+}
+
+fn a_membership_may_be_dropped_outside_its_runtime() {
+    let server = Server::start();
+    let runtime = crate::support::runtime::multi_thread();
+    let client = runtime.block_on(client(&server.url()));
+    let router = tracing_tap::TapRouter::new();
+    let mut membership = fleet::join(router, client, config(), std::future::pending());
+    let polled = runtime.block_on(async { tokio::time::timeout(Duration::from_millis(1), &mut membership).await });
+    assert!(polled.is_err(), "it takes part");
+    drop(membership);
+}
+
+fn what_cannot_be_announced_opens_no_session() {
+    run(async {
+        let server = Server::start();
+        let client = client(&server.url()).await;
+        let long = user(42).name("a".repeat(257));
+        let error = fleet::watch(client, &config(), long).await.expect_err("it is refused");
+        let text = "open a session on the fleet: announce the name: it has 257 bytes, more than the 256 allowed";
+        assert_eq!(error.to_string(), text);
+    });
+}
 
 fn instances_whose_clocks_differ_are_merged_in_the_order_things_happened() {
     run(async {

@@ -28,7 +28,7 @@ pub(crate) const BACKSPACE: &str = "\u{e003}";
 pub(crate) struct Browser {
     client: Client,
     /// Ended last.
-    _driver: Driver,
+    driver: Driver,
 }
 
 /// A command of `chromedriver` that is in no standard.
@@ -57,7 +57,12 @@ impl Browser {
             .await
             .expect("chromium is installed: tests/run.sh does it");
         driver.session = client.session_id().await.expect("the driver answers");
-        Self { client, _driver: driver }
+        Self { client, driver }
+    }
+
+    /// The process that all of the browser's are below.
+    pub(crate) fn process(&self) -> u32 {
+        self.driver.process()
     }
 
     pub(crate) async fn open(&self, url: &str) {
@@ -185,6 +190,7 @@ impl Browser {
         self.tool("Emulation.setEmulatedMedia", features).await;
     }
 
+    #[cfg(feature = "cli")]
     pub(crate) async fn screenshot(&self) -> Vec<u8> {
         self.client.screenshot().await.expect("a browser can be looked at")
     }

@@ -31,6 +31,10 @@ impl Driver {
         Self { child, port: told.expect("it tells its port"), session: None }
     }
 
+    pub(crate) fn process(&self) -> u32 {
+        self.child.id()
+    }
+
     pub(crate) fn url(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)
     }
@@ -41,7 +45,8 @@ impl Driver {
         let mut stream = TcpStream::connect(("127.0.0.1", self.port))?;
         stream.set_read_timeout(Some(PATIENCE))?;
         write!(stream, "DELETE /session/{session} HTTP/1.1\r\nhost: 127.0.0.1\r\nconnection: close\r\n\r\n")?;
-        stream.read_to_end(&mut Vec::new()).map(drop)
+        // The driver keeps the connection: its answer comes once the browser is gone, and nothing after it.
+        stream.read(&mut [0; 1024]).map(drop)
     }
 }
 

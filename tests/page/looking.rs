@@ -68,7 +68,7 @@ async fn everything_is_done_by_keyboard_alone(stage: &mut Stage) {
     browser.wait("document.querySelector('#help').open").await;
     browser.press(ESCAPE).await;
     browser.wait("!document.querySelector('#help').open").await;
-    browser.press("x").await;
+    browser.press("X").await;
     stage.wait_for_sessions(0).await;
 }
 

@@ -1,7 +1,7 @@
 //! The pictures of the README, taken of the demo: `TRACING_TAP_PAGE_PICTURES=docs cargo nextest run --all-features
 //! --test page picture` writes them there.
 
-use crate::browser::{Browser, ENTER, UP};
+use crate::browser::{Browser, ENTER};
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -67,19 +67,15 @@ fn the_demo_has_the_page_and_the_pictures_show_it() {
 /// How much of the demo's life is in the chart.
 const PICTURED_MS: u64 = 30_000;
 
-/// A row whose spans have something to tell.
+/// One that was searched for, and is opened.
 async fn open_an_answer(browser: &Browser) {
     browser.press("/").await;
     browser.press("published").await;
-    browser.press(ENTER).await;
-    browser.wait("document.querySelector('.row[aria-selected=true]')").await;
-    browser.run("document.querySelector('.search input').value = ''; document.querySelector('.search input').dispatchEvent(new Event('input'))", serde_json::json!([])).await;
-    browser.press("\u{e00c}").await;
-    browser.press(ENTER).await;
-    browser.wait("!document.querySelector('.detail').hidden").await;
-    browser.press("\u{e010}").await;
-    browser.press(UP).await;
-    browser.press(ENTER).await;
+    browser.wait_for_text(".search .count", "0").await;
+    for _ in 0..12 {
+        browser.press(ENTER).await;
+    }
+    browser.click(".row[aria-selected=true] .message").await;
     browser.wait_for_text(".detail", "Spans").await;
 }
 

@@ -2,11 +2,13 @@
 //!
 //! `TRACING_TAP_PAGE_SECONDS` says for how long; `tests/run.sh` asks for a minute.
 //!
-//! No task of the page may take longer than 100 ms. A browser measures that by the clock, so that a machine which has
-//! something else to do makes long tasks of short ones: where there was one, the same is done again, twice at most. What
-//! is slow by itself is slow each time.
+//! No task of the page may take longer than 100 ms. A browser measures that by the clock, so of those that it says took
+//! longer it is looked up for how long a processor worked for the page meanwhile (see `processor`). That can count in a
+//! little of what came before and after, so what was too long is done again, twice at most: what is slow by itself is
+//! slow each time.
 
 use crate::browser::{Browser, END, HOME};
+use crate::processor::Processor;
 use crate::stage::{Stage, play};
 use serde_json::json;
 use std::time::Duration;
@@ -15,8 +17,9 @@ const MAX_ROWS: usize = 100_000;
 const PER_SECOND: u64 = 1000;
 const LONGEST_TASK_MS: f64 = 100.0;
 const ATTEMPTS: usize = 3;
-/// Rows leave as others come; what a heap grows by nevertheless is the browser's own.
-const MAX_GROWTH_BYTES: f64 = 16e6;
+/// Rows leave as others come. In a minute, rows that did not would be twice as much; some megabytes come and go by
+/// themselves.
+const MAX_GROWTH_BYTES: f64 = 8e6;
 
 fn seconds() -> u64 {
     std::env::var("TRACING_TAP_PAGE_SECONDS").map_or(10, |text| text.parse().expect("it is a number of seconds"))
@@ -62,9 +65,21 @@ async fn go_on(stage: &Stage, from: usize) -> usize {
     next
 }
 
+/// Notes tasks that are long by the clock, with when they began.
+const OBSERVE: &str = "globalThis.tasks = [];
+    const note = ({ startTime, duration }) => globalThis.tasks.push([performance.timeOrigin + startTime, duration]);
+    new PerformanceObserver((list) => list.getEntries().forEach(note)).observe({ type: 'longtask' });";
+
+async fn long_tasks(browser: &Browser) -> Vec<(f64, f64)> {
+    let all = browser.value(&format!("globalThis.tasks.filter(([, took]) => took > {LONGEST_TASK_MS})")).await;
+    serde_json::from_value(all).expect("they are pairs of numbers")
+}
+
 async fn heap_bytes(browser: &Browser) -> f64 {
     browser.tool("HeapProfiler.collectGarbage", json!({})).await;
-    browser.tool("Runtime.getHeapUsage", json!({})).await["usedSize"].as_f64().expect("it is a number")
+    let usage = browser.tool("Runtime.getHeapUsage", json!({})).await;
+    let parts = ["usedSize", "embedderHeapUsedSize", "backingStorageSize"];
+    parts.iter().map(|part| usage[part].as_f64().expect("it is a number")).sum()
 }
 
 async fn a_thousand_events_a_second_leave_memory_flat_and_the_page_at_hand(stage: &mut Stage) {
@@ -75,23 +90,23 @@ async fn a_thousand_events_a_second_leave_memory_flat_and_the_page_at_hand(stage
     let drawn = browser.value("document.querySelectorAll('.row').length").await;
     assert!(drawn.as_u64().is_some_and(|drawn| drawn < 100), "only rows in view are there: {drawn}");
     let before = heap_bytes(browser).await;
-    let observe = "globalThis.tasks = []; new PerformanceObserver((list) => globalThis.tasks.push(...list.getEntries().map(({ duration }) => duration))).observe({ type: 'longtask' });";
-    browser.run(observe, json!([])).await;
+    browser.run(OBSERVE, json!([])).await;
     let mut next = MAX_ROWS + 500;
     let mut longest = Vec::new();
-    for _ in 0..ATTEMPTS {
+    while longest.len() < ATTEMPTS && longest.last().is_none_or(|longest| *longest > LONGEST_TASK_MS) {
         browser.value("(globalThis.tasks.length = 0)").await;
+        let processor = Processor::watch(browser.process());
         next = go_on(stage, next).await;
         browser.wait_for_text(".row .message", &format!("event {}", next - 1)).await;
-        longest.push(browser.value("Math.max(0, ...globalThis.tasks)").await.as_f64().expect("it is a number"));
-        if longest.last().is_some_and(|longest| *longest <= LONGEST_TASK_MS) {
-            break;
-        }
+        let tasks = long_tasks(browser).await;
+        let worked = processor.worked(&tasks);
+        println!("by the clock {tasks:?}, by the processor {worked:?} ms");
+        longest.push(worked.into_iter().fold(0.0, f64::max));
     }
     assert!(longest.last().is_some_and(|longest| *longest <= LONGEST_TASK_MS), "tasks took so many ms: {longest:?}");
     let grown = heap_bytes(browser).await - before;
     assert!(grown < MAX_GROWTH_BYTES, "the heap has grown by {grown} bytes from {before}");
-    println!("longest task {longest:?} ms, heap {before} bytes, grown by {grown}");
+    println!("the heap had {before} bytes and has grown by {grown}");
     let counts = browser.text(".counts").await;
     assert!(!counts.contains("lost"), "{counts}");
 }

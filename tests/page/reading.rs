@@ -22,13 +22,6 @@ async fn in_view(stage: &Stage) -> Value {
     stage.browser.value(&script).await
 }
 
-async fn events_in_order_up_to(stage: &Stage, count: usize) {
-    stage
-        .browser
-        .wait(&format!("document.querySelector('.counts').textContent.replace(/\\D/g, '').startsWith('{count}')"))
-        .await;
-}
-
 async fn scrolling_away_stops_following_and_moves_nothing_until_one_key_returns(stage: &mut Stage) {
     stage.watch("user = 42").await;
     emit(0..200);
@@ -48,9 +41,9 @@ async fn scrolling_away_stops_following_and_moves_nothing_until_one_key_returns(
     stage.browser.wait("document.querySelector('.waiting').hidden").await;
     emit(500..501);
     stage.browser.wait_for_text(".row .message", "event 500").await;
-    // The same by the wheel.
-    let wheel = "const list = document.querySelector('.rows'); list.scrollTop -= 500;";
-    stage.browser.run(wheel, json!([])).await;
+    // The same by the bar at the side.
+    let bar = "const list = document.querySelector('.rows'); list.scrollTop -= 500;";
+    stage.browser.run(bar, json!([])).await;
     stage.browser.wait_for_text(".waiting", "Not following").await;
     stage.browser.click(".waiting").await;
     stage.browser.wait("document.querySelector('.waiting').hidden").await;
@@ -94,21 +87,48 @@ async fn losses_are_a_bar_in_place_with_count_and_reason(stage: &mut Stage) {
     // What came and what was lost is what matched.
     let sum = "document.querySelector('.counts').textContent.split('·').reduce((sum, part) => sum + Number(part.replace(/\\D/g, '')), 0)";
     browser.wait(&format!("{sum} === 2001")).await;
+    let chart = "document.querySelector('.chart').ariaLabel.replace(/[^\\w:,. ]/g, '')";
+    browser.wait(&format!("{chart}.includes('2001 events matched') && !{chart}.includes(' 0 lost')")).await;
+}
+
+async fn what_comes_during_a_pause_is_kept_up_to_a_bound_and_then_counted(stage: &mut Stage) {
+    stage.go_in().await;
+    // A store of ten rows: as with a hundred thousand, only sooner.
+    let script = "import('/tap/page/store.js').then(({ Store }) => {
+        const store = new Store(10);
+        const push = (from, to) => { for (let n = from; n < to; n += 1) store.push({ kind: 'event', raw: String(n), level: 2, second: 0 }); };
+        push(0, 12);
+        const before = [store.first, store.length, store.left];
+        store.keepFrom = 4;
+        push(12, 20);
+        const during = [store.first, store.length, store.refused];
+        store.keepFrom = Infinity;
+        push(20, 22);
+        const rows = Array.from({ length: store.length }, (_, index) => store.at(store.first + index));
+        return { before, during, rows: rows.map((row) => row.raw ?? row.text) };
+    })";
+    let told = stage.browser.settled(script).await;
+    assert_eq!(told["before"], json!([2, 10, 2]));
+    assert_eq!(told["during"], json!([4, 10, 6]), "what is looked at stays, and what has no room is counted");
+    let rows = told["rows"].as_array().expect("it is a list");
+    let (last, bar) = (&rows[rows.len() - 2..], &rows[rows.len() - 3]);
+    assert_eq!(last, [json!("20"), json!("21")]);
+    assert!(bar.as_str().is_some_and(|bar| bar.starts_with("6 more came than this page keeps")), "{bar}");
 }
 
 async fn hostile_text_in_every_field_and_name_is_shown_as_text(stage: &mut Stage) {
-    const HOSTILE: &str = "<img src=x onerror=\"globalThis.owned=1\"><script>globalThis.owned=1</script>\u{202e}\u{1b}[2J'\"`${globalThis.owned=1}";
+    const HOSTILE: &str = "<img src=x onerror=\"globalThis.harmed=1\"><script>globalThis.harmed=1</script>\u{202e}\u{1b}[2J'\"`${globalThis.harmed=1}";
     stage.watch("user exists").await;
-    let span = tracing::info_span!("<svg onload=globalThis.owned=1>", "</span><script>" = HOSTILE, user = HOSTILE);
+    let span = tracing::info_span!("<svg onload=globalThis.harmed=1>", "</span><script>" = HOSTILE, user = HOSTILE);
     span.in_scope(|| tracing::error!(target: "<b>target</b>", message = HOSTILE, "<i>field</i>" = HOSTILE));
     stage.browser.wait_for_text(".row .message", "<img src=x onerror=").await;
     stage.browser.press(UP).await;
     stage.browser.press(crate::browser::ENTER).await;
-    stage.browser.wait_for_text(".detail .message", "<script>globalThis.owned=1</script>\\u{202e}\\u{1b}[2J").await;
-    for text in ["<i>field</i>", "<svg onload=globalThis.owned=1>", "</span><script>", "<b>target</b>"] {
+    stage.browser.wait_for_text(".detail .message", "<script>globalThis.harmed=1</script>\\u{202e}\\u{1b}[2J").await;
+    for text in ["<i>field</i>", "<svg onload=globalThis.harmed=1>", "</span><script>", "<b>target</b>"] {
         stage.browser.wait_for_text(".detail", text).await;
     }
-    assert_eq!(stage.browser.value("globalThis.owned").await, Value::Null);
+    assert_eq!(stage.browser.value("globalThis.harmed").await, Value::Null);
     assert_eq!(stage.browser.value("document.querySelectorAll('main :is(img, script, svg, b, i)').length").await, 0);
     // And as a predicate, a name of a session, a text that is searched for.
     stage.browser.click(".detail tr .only[aria-label*='field']").await;
@@ -117,7 +137,7 @@ async fn hostile_text_in_every_field_and_name_is_shown_as_text(stage: &mut Stage
     stage.wait_for_sessions(2).await;
     tracing::info!(user = 1, message = "found by what was clicked on", "<i>field</i>" = HOSTILE);
     stage.browser.wait_for_text(".row .message", "found by what was clicked on").await;
-    assert_eq!(stage.browser.value("globalThis.owned").await, Value::Null);
+    assert_eq!(stage.browser.value("globalThis.harmed").await, Value::Null);
 }
 
 isolated! {
@@ -126,6 +146,7 @@ isolated! {
             scrolling_away_stops_following_and_moves_nothing_until_one_key_returns,
             a_pause_holds_the_view_and_loses_nothing,
             losses_are_a_bar_in_place_with_count_and_reason,
+            what_comes_during_a_pause_is_kept_up_to_a_bound_and_then_counted,
             hostile_text_in_every_field_and_name_is_shown_as_text,
         );
     }

@@ -52,8 +52,11 @@ pub fn in_own_process(path: &str, body: fn()) {
     if !status.success() {
         // What the child has started may hold the pipe open.
         wait_until("what the isolated test printed", || reading.is_finished());
-        panic!("the isolated test failed: {status}
-{}", reading.join().expect("it only reads").unwrap_or_default());
+        panic!(
+            "the isolated test failed: {status}
+{}",
+            reading.join().expect("it only reads").unwrap_or_default()
+        );
     }
 }
 

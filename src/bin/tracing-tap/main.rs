@@ -52,8 +52,9 @@ OUTPUT
   Every event on standard output is one that matched; losses and the end of the session are told among them, where they
   happened. In lines of JSON they are of the types `event`, `lost` and `ended`. What became of the reading is there too:
   `continued`, once a lost connection is made anew, with nothing missing but what is told as lost; `gap`, where the session
-  was gone and another begins, and what happened in between is not known; `unreadable`, where something came that is no
-  event. Whatever a terminal would obey or not show is escaped, in every form, whoever has sent it.
+  was gone, and what happened in between is not known: another begins, where there is time left; `unreadable`, where
+  something came that is no event. Whatever a terminal would obey or not show is escaped, in every form, whoever has sent
+  it.
 
   Of a fleet, every line has the instance, as `instance` or in brackets; what becomes of instances is told where it
   happened, as the types `joined`, `left`, `silent` and `refused`, and events lost between an instance and here as `gap`
@@ -70,7 +71,7 @@ EXIT CODES
   2    it cannot be done as asked: an argument, a variable or a file says what it must not
   3    the server refused
   4    nothing matched, with `watch --expect`
-  130  the second Ctrl-C: the session was not read to its end";
+  130  the second Ctrl-C, or the first before the session was open: it was not read to its end";
 
 /// Watch one user of a running service, down to TRACE, while everyone else costs nothing.
 #[derive(Debug, Parser)]

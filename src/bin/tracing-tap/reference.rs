@@ -68,6 +68,7 @@ fn write_argument(out: &mut String, argument: &Arg) {
         Some(long) => format!("--{long}"),
         None => values,
     };
+    let short = argument.get_short().map_or_else(String::new, |short| format!(", `-{short}`"));
     let help = argument.get_help().expect("every argument is told of").to_string();
     let usual: Vec<_> = argument.get_default_values().iter().map(|value| value.to_string_lossy()).collect();
     let usual =
@@ -76,7 +77,7 @@ fn write_argument(out: &mut String, argument: &Arg) {
         argument.get_possible_values().iter().map(|value| format!("`{}`", value.get_name())).collect();
     let possible =
         if possible.is_empty() || !takes_value { String::new() } else { format!(" ({})", possible.join(", ")) };
-    push(out, format_args!("| `{name}` | {}{possible}{usual} |\n", help.replace('|', "\\|")));
+    push(out, format_args!("| `{name}`{short} | {}{possible}{usual} |\n", help.replace('|', "\\|")));
 }
 
 /// What is told behind a title in capitals, as it is.

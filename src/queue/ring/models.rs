@@ -68,6 +68,23 @@ fn loom_newest_are_lost_in_their_places() {
     numbered_items_of_one_producer(DropNewest, 1, 3);
 }
 
+/// Neither of the two items was pushed by who displaces the first.
+#[test]
+fn loom_what_another_thread_displaced_is_told_before_the_next_item() {
+    try_all(|| {
+        let ring = ring(DropOldest, 2);
+        ring.push(0, 1);
+        ring.push(1, 1);
+        let displacing = {
+            let ring = Arc::clone(&ring);
+            thread::spawn(move || ring.push(2, 1).len())
+        };
+        let mut read = Read::default();
+        while read.once(&ring) {}
+        displacing.join().unwrap();
+    });
+}
+
 /// What is pushed by whomever is afterwards in one place, and a push that makes room first is like any other.
 fn two_producers_and_a_reader(overflow: Overflow, capacity_bytes: usize, push: fn(&Ring<u64>, u64) -> u64) {
     try_all(move || {

@@ -13,6 +13,7 @@ use super::endpoints::Endpoint;
 use super::problem::{Kind, Problem};
 use super::query::Query;
 use assets::Asset;
+use axum::extract::rejection::RawPathParamsRejection;
 use axum::extract::{OriginalUri, RawPathParams, RawQuery};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
@@ -47,9 +48,13 @@ async fn index(OriginalUri(uri): OriginalUri, RawQuery(query): RawQuery, headers
     Ok(respond(&Asset { content_type: "text/html; charset=utf-8", text }, &headers))
 }
 
-async fn file(path: RawPathParams, RawQuery(query): RawQuery, headers: HeaderMap) -> Answer {
+async fn file(
+    path: Result<RawPathParams, RawPathParamsRejection>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+) -> Answer {
     Query::read(query.as_deref(), &[])?;
-    let asset = path.iter().last().and_then(|(_, name)| assets::named(name));
+    let asset = path.ok().and_then(|path| path.iter().last().and_then(|(_, name)| assets::named(name)));
     let asset = asset.ok_or_else(|| Problem::new(Kind::NotFound, "the page has no such file: open the page itself"))?;
     Ok(respond(&asset, &headers))
 }

@@ -2,6 +2,7 @@
 
 use super::client::body_of;
 use crate::error::Error;
+use crate::shown;
 use hyper::body::Incoming;
 use hyper::{Response, StatusCode, header};
 use serde::Deserialize;
@@ -59,6 +60,7 @@ impl Problem {
     fn words(self, attempt: &str, status: StatusCode) -> String {
         let kind = self.kind.strip_prefix(TYPE_PREFIX).unwrap_or("problem");
         let text = self.text.map_or_else(String::new, |text| format!("\n{text}"));
-        format!("{attempt}: {} ({kind}, {}){text}", self.detail, status.as_u16())
+        let (detail, kind) = (shown::line(&self.detail), shown::line(kind));
+        format!("{attempt}: {detail} ({kind}, {}){text}", status.as_u16())
     }
 }

@@ -59,13 +59,22 @@ fn path() -> Result<PathBuf, Error> {
 
 fn read(text: &str, name: &str, path: &Path) -> Result<Profile, Error> {
     let config: Config = toml::from_str(text)
-        .map_err(|error| Error::usage(format!("read `{}`: {}", path.display(), error.to_string().trim_end())))?;
+        .map_err(|error| Error::usage(format!("read `{}`: {}", path.display(), problem(&error))))?;
     let known: Vec<_> = config.profiles.keys().map(|name| format!("`{name}`")).collect();
     let mut profiles = config.profiles;
     profiles.remove(name).ok_or_else(|| {
         let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
         Error::usage(format!("find the profile `{name}`: `{}` has {known}", path.display()))
     })
+}
+
+/// What is wrong, and where. The line itself, which the library shows, may be a token in the wrong place.
+fn problem(error: &toml::de::Error) -> String {
+    let shown = error.to_string();
+    match shown.lines().next() {
+        Some(place) if error.span().is_some() => format!("{place}: {}", error.message()),
+        _ => error.message().to_owned(),
+    }
 }
 
 fn resolved(path: &Path, folder: &Path) -> PathBuf {
@@ -97,6 +106,7 @@ mod tests {
     fn a_mistake_is_shown_where_it_is() {
         let error = error_of("[profiles.prod]\nurl = 'http://a'\ntoken = 'secret'");
         assert!(error.contains("line 3, column 1") && error.contains("unknown field `token`"), "{error}");
+        assert!(!error.contains("secret"), "{error}");
         assert!(error_of("[profiles.prod]\n").contains("missing field `url`"));
         assert!(error_of("[profile.prod]").contains("unknown field `profile`, expected `profiles`"));
         assert!(error_of("url =").contains("line 1"));

@@ -143,6 +143,11 @@ fn variable(name: &str) -> Result<Option<String>, Error> {
 impl Base {
     pub(crate) fn read(url: &str) -> Result<Self, Error> {
         let fail = |problem: &str| Error::usage(format!("read the URL `{url}`: {problem}"));
+        // First, since whatever else is wrong is told with the URL.
+        if authority_of(url).contains('@') {
+            return Err(Error::usage("read the URL: there is a password in it, for everybody on this machine to see")
+                .advise("use --token-file or TRACING_TAP_TOKEN"));
+        }
         if !url.contains("://") {
             return Err(fail("it does not say `http://` or `https://`").advise(format!("write `http://{url}`")));
         }
@@ -158,10 +163,6 @@ impl Base {
         };
         if !matches!(scheme, "http" | "https") {
             return Err(fail("a door is at `http://` or `https://`"));
-        }
-        if authority.as_str().contains('@') {
-            return Err(Error::usage("read the URL: there is a password in it, for everybody on this machine to see")
-                .advise("use --token-file or TRACING_TAP_TOKEN"));
         }
         if authority.host().is_empty() {
             return Err(fail("it has no host"));
@@ -186,6 +187,12 @@ impl Base {
         let url = format!("{self}{path}");
         url.parse().map_err(|cause| Error::caused_by(cause, format!("make the URL `{url}`")))
     }
+}
+
+/// What is before the path, whether it is well-formed or not.
+fn authority_of(url: &str) -> &str {
+    let behind_scheme = url.split_once("://").map_or(url, |(_, behind)| behind);
+    behind_scheme.split(['/', '?', '#']).next().unwrap_or_default()
 }
 
 fn is_loopback(host: &str) -> bool {
@@ -222,6 +229,10 @@ mod tests {
             ("http://a/?q=1", "has a query"),
             ("http://a/#b", "behind `#`"),
             ("http://ann:secret@a", "a password"),
+            ("ann:secret@a", "a password"),
+            ("ftp://ann:secret@a", "a password"),
+            ("http://ann:secret @a", "a password"),
+            ("http://ann:secret@a/#b", "a password"),
         ] {
             let error = Base::read(url).unwrap_err();
             assert!(error.with_causes().contains(problem), "{url}: {}", error.with_causes());

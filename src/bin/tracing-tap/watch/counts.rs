@@ -39,6 +39,6 @@ impl Counts {
 
     /// Everything that is known to have matched.
     pub(crate) fn matched(&self) -> u64 {
-        self.delivered() + self.lost() + self.unreadable()
+        self.delivered().saturating_add(self.lost()).saturating_add(self.unreadable())
     }
 }

@@ -193,7 +193,9 @@ impl Notice {
         match self {
             Self::Cut { .. } => None,
             Self::Continued { after } => Some(json!({ "type": "continued", "after_ms": milliseconds(after) })),
-            Self::Anew { after } => Some(json!({ "type": "gap", "after_ms": milliseconds(after) })),
+            Self::Anew { after } | Self::Gone { after } => {
+                Some(json!({ "type": "gap", "after_ms": milliseconds(after) }))
+            }
         }
     }
 }
@@ -212,6 +214,9 @@ impl fmt::Display for Notice {
                     f,
                     "connected again after {after:.1?}, with a new session: what happened in between is not known"
                 )
+            }
+            Self::Gone { .. } => {
+                f.write_str("the session was gone before its end was read: what happened in between is not known")
             }
         }
     }

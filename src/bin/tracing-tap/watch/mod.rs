@@ -36,7 +36,7 @@ use printer::{Job, Press, Printed, Printer};
 use source::{Began, Source, Told};
 use std::io::{self, IsTerminal};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot};
 use tracing_tap::fleet::FleetItem;
 use tracing_tap::{EndReason, Item};
@@ -46,7 +46,7 @@ use wanted::Wanted;
 const INTERRUPTED: u8 = 130;
 /// Nothing has matched, and something was expected to.
 const NOTHING_MATCHED: u8 = 4;
-/// How long a server may take to send what is left once the session was closed.
+/// How long a server may take to close the session, and then say nothing while something is left.
 const CLOSING: Duration = Duration::from_secs(10);
 /// How often it is looked whether anybody reads the output, while there is none.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -83,9 +83,18 @@ pub(crate) async fn run(arguments: Arguments) -> Result<u8, Error> {
     let output = output(&arguments)?;
     let mut signals = Signals::listen()?;
     let (source, began) = tokio::select! {
-        opened = opening.open(arguments.reconnect_for) => opened?,
+        opened = opening.open(arguments.reconnect_for) => match opened {
+            Ok(opened) => opened,
+            Err(error) => {
+                output.discard();
+                return Err(error);
+            }
+        },
         // What may have been opened is closed by the service when nobody has read it.
-        () = signals.next() => return Ok(INTERRUPTED),
+        () = signals.next() => {
+            output.discard();
+            return Ok(INTERRUPTED);
+        }
     };
 
     let counts = Arc::<Counts>::default();
@@ -191,12 +200,15 @@ impl Watch {
 
     /// Hands on what is told until there is no more.
     async fn read_to_end(&mut self) -> Over {
-        let (failed, mut failure) = mpsc::channel(1);
+        let (send_closed, mut closed) = mpsc::channel(1);
         let mut look = tokio::time::interval(LOOK_EVERY);
+        // Since when the server says nothing, once it has closed the session.
+        let mut silent_since: Option<Instant> = None;
         loop {
             tokio::select! {
                 told = next(&mut self.source.told, &self.jobs) => match told {
                     Some((batch, permit)) => {
+                        silent_since = silent_since.map(|_| Instant::now());
                         self.reason = self.reason.or(end_of(&batch));
                         permit.send(Job::Print(batch));
                     }
@@ -208,32 +220,40 @@ impl Watch {
                     }
                     self.is_closing = true;
                     let _ = self.jobs.try_send(Job::Say("Closing the session; Ctrl-C again leaves at once.".to_owned()));
-                    self.close(failed.clone());
+                    self.close(send_closed.clone());
                 }
-                Some(error) = failure.recv() => return Over::Failed(error),
+                Some(closed) = closed.recv() => match closed {
+                    Ok(()) => silent_since = Some(Instant::now()),
+                    Err(error) => return Over::Failed(error),
+                },
                 printed = &mut self.done => return Over::Printer(joined(printed)),
                 // Told by no signal while nothing is written.
-                _ = look.tick() => if self.is_on_stdout && output::nobody_reads() {
-                    return Over::Printer(Ok(Printed::ReaderGone));
-                },
+                _ = look.tick() => {
+                    if self.is_on_stdout && output::nobody_reads() {
+                        return Over::Printer(Ok(Printed::ReaderGone));
+                    }
+                    // Whoever reads the output slowly is waited for: the server cannot go on meanwhile.
+                    if self.jobs.capacity() == 0 {
+                        silent_since = silent_since.map(|_| Instant::now());
+                    }
+                    if silent_since.is_some_and(|since| since.elapsed() >= CLOSING) {
+                        let problem = format!("read the session to its end: nothing more came for {CLOSING:?}");
+                        return Over::Failed(Error::new(problem).advise(self.source.handle.left_open()));
+                    }
+                }
             }
         }
     }
 
-    /// Has the session closed, beside the reading of what is left; says where that fails or takes too long.
-    fn close(&self, failed: mpsc::Sender<Error>) {
+    /// Has the session closed, beside the reading of what is left; says how that went.
+    fn close(&self, closed: mpsc::Sender<Result<(), Error>>) {
         let handle = self.source.handle.clone();
         tokio::spawn(async move {
-            let error = match tokio::time::timeout(CLOSING, handle.close()).await {
-                Ok(Ok(())) => {
-                    tokio::time::sleep(CLOSING).await;
-                    Error::new(format!("read the session to its end: nothing more came for {CLOSING:?}"))
-                }
-                Ok(Err(error)) => error,
-                Err(_) => Error::new(format!("close the session: there is no answer after {CLOSING:?}")),
-            };
+            let done = tokio::time::timeout(CLOSING, handle.close()).await.unwrap_or_else(|_| {
+                Err(Error::new(format!("close the session: there is no answer after {CLOSING:?}")))
+            });
             // Nobody listens once all was read.
-            let _ = failed.send(error.advise(handle.left_open())).await;
+            let _ = closed.send(done.map_err(|error| error.advise(handle.left_open()))).await;
         });
     }
 

@@ -12,7 +12,7 @@ const STEP: u64 = 64 << 10;
 #[derive(Debug)]
 pub(crate) enum Output {
     Standard,
-    File { file: File, path: PathBuf },
+    File { file: File, path: PathBuf, is_new: bool },
 }
 
 impl Output {
@@ -30,11 +30,23 @@ impl Output {
             let error = Error::caused_by(cause, format!("write to `{}`", path.display()));
             if exists { error.advise("choose another file, or add to it with `--append`") } else { error }
         })?;
-        Ok(Self::File { file, path: path.to_owned() })
+        Ok(Self::File { file, path: path.to_owned(), is_new: !appends && !is_other })
+    }
+
+    /// Takes the file away that was made for what did not come to be, so that the same can be asked for again.
+    pub(crate) fn discard(self) {
+        if let Self::File { path, is_new: true, .. } = self {
+            // Empty as it is, it harms nobody.
+            let _ = fs::remove_file(path);
+        }
     }
 
     pub(crate) fn is_terminal(&self) -> bool {
-        matches!(self, Self::Standard) && io::stdout().is_terminal()
+        match self {
+            Self::Standard => io::stdout().is_terminal(),
+            // Such as /dev/stdout.
+            Self::File { file, .. } => file.is_terminal(),
+        }
     }
 
     /// Writes whole lines, in one go and through no buffer.
@@ -77,6 +89,9 @@ pub(crate) fn nobody_reads() -> bool {
 fn continued(path: &Path) -> io::Result<File> {
     let mut file = OpenOptions::new().read(true).append(true).create(true).open(path)?;
     let end = end_of_last_line(&mut file)?;
+    if end == 0 && file.metadata()?.len() > 0 {
+        return Err(io::Error::new(io::ErrorKind::InvalidData, "there is no whole line in it, so it may not be ours"));
+    }
     file.set_len(end)?;
     Ok(file)
 }

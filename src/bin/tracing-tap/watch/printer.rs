@@ -7,6 +7,7 @@ use super::source::{Notice, Told};
 use super::status::{Status, StatusLine};
 use crate::error::Error;
 use crate::say;
+use crate::shown;
 use std::io;
 use std::sync::Arc;
 use std::thread;
@@ -103,6 +104,7 @@ impl Running {
             match (told, counted) {
                 (Told::Notice(notice), _) => self.say_notice(notice)?,
                 (_, Counted::Unreadable(why)) if self.press.counts.unreadable() == 1 => {
+                    let why = shown::line(&why);
                     self.say(&format!("Something came that is no event, and is told of in the output: {why}"));
                 }
                 _ => {}

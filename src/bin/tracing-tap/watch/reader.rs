@@ -20,6 +20,8 @@ use tracing_tap::{Item, LossReason};
 
 /// Three heartbeats of the server: who sends nothing for so long is not there.
 const SILENCE: Duration = Duration::from_secs(45);
+/// After how long a connection that sends only heartbeats is one that lasts.
+const LASTING: Duration = Duration::from_secs(10);
 /// Batches between the reader and whoever prints; each is what came from the network at once.
 const BATCHES: usize = 4;
 
@@ -46,10 +48,11 @@ struct Reader {
     remote: Arc<Remote>,
     told: Sender<Vec<Told>>,
     patience: Duration,
+    /// Known from the start: without one the server begins behind what it has made ready before, whether that came or not.
     last_event_id: Option<String>,
     /// Events that count for `max`: those told and those lost on the way.
     admitted: u64,
-    /// Since the connection was lost, until something has come again.
+    /// Since the connection was lost, until a message has come again or the new one has lasted.
     backoff: Option<Backoff>,
     /// Whether anything has come of this session.
     has_read: bool,
@@ -72,6 +75,7 @@ enum Left {
 /// Opens a session, and reads it from then on.
 pub(crate) async fn open(door: Door, ask: Ask, patience: Duration) -> Result<(Source, Began), Error> {
     let opened = door.open(&ask).await?;
+    let last_event_id = Some(before_the_first(&opened.session));
     let began = Began {
         predicate: opened.session.predicate.clone(),
         place: door.base().to_string(),
@@ -87,7 +91,7 @@ pub(crate) async fn open(door: Door, ask: Ask, patience: Duration) -> Result<(So
         remote,
         told,
         patience,
-        last_event_id: None,
+        last_event_id,
         admitted: 0,
         backoff: None,
         has_read: false,
@@ -140,7 +144,7 @@ impl Reader {
                 Left::Ended | Left::Unwanted => return Ok(()),
                 Left::Cut(error) => self.wait_after(error).await?,
                 // The end that we asked for ourselves.
-                Left::Gone if self.remote.is_closed.load(Ordering::Relaxed) => return Ok(()),
+                Left::Gone if self.remote.is_closed.load(Ordering::Relaxed) => return self.tell_gone().await,
                 Left::Gone => {
                     self.wait_if_never_there().await?;
                     if self.open_anew().await?.is_none() {
@@ -163,14 +167,19 @@ impl Reader {
             return Ok(Left::Unwanted);
         }
         let mut parser = Parser::default();
+        let since = Instant::now();
         loop {
             let bytes = match next_bytes(&mut body).await {
                 Ok(bytes) => bytes,
                 Err(error) => return Ok(Left::Cut(error)),
             };
-            (self.backoff, self.has_read) = (None, true);
+            self.has_read = true;
             let mut messages = Vec::new();
             parser.feed(bytes, |message| messages.push(message))?;
+            // A heartbeat at the beginning of each of many short connections is no progress.
+            if !messages.is_empty() || since.elapsed() >= LASTING {
+                self.backoff = None;
+            }
             if let Some(left) = self.tell(messages).await? {
                 return Ok(left);
             }
@@ -205,7 +214,7 @@ impl Reader {
         let Message { name, data, id } = message;
         let left = match &name[..] {
             b"" => {
-                self.admitted += 1;
+                self.admitted = self.admitted.saturating_add(1);
                 batch.push(Told::Event(data));
                 None
             }
@@ -232,7 +241,7 @@ impl Reader {
                 if let Item::Lost(lost) = &item
                     && lost.reason == LossReason::Overflow
                 {
-                    self.admitted += lost.count;
+                    self.admitted = self.admitted.saturating_add(lost.count);
                 }
                 batch.push(Told::Item(item));
                 left
@@ -276,13 +285,19 @@ impl Reader {
 
     /// Opens a session for what is left to watch; nothing if nothing is left.
     async fn open_anew(&mut self) -> Result<Option<()>, Error> {
-        let Some(ask) = self.what_is_left() else { return Ok(None) };
+        let Some(ask) = self.what_is_left() else { return self.tell_gone().await.map(|()| None) };
         match self.remote.door.open(&ask).await {
             Ok(opened) => {
                 *self.remote.now() = Whereabouts::of(&opened.session);
-                (self.last_event_id, self.has_read, self.is_told_anew) = (None, false, true);
+                self.last_event_id = Some(before_the_first(&opened.session));
+                (self.has_read, self.is_told_anew) = (false, true);
                 let after = self.backoff.as_ref().map(Backoff::elapsed).unwrap_or_default();
                 let is_wanted = self.told.send(vec![Told::Notice(Notice::Anew { after })]).await.is_ok();
+                if self.remote.is_closed.load(Ordering::Relaxed) {
+                    // While it was being opened; the session before was closed in its place.
+                    self.remote.close().await?;
+                    return Ok(None);
+                }
                 Ok(is_wanted.then_some(()))
             }
             Err(error) => match left_by(error)? {
@@ -290,6 +305,16 @@ impl Reader {
                 _ => Ok(Some(())),
             },
         }
+    }
+
+    /// Says that the session is gone before its end was read, and that it is the last one; not where all was had.
+    async fn tell_gone(&self) -> Result<(), Error> {
+        if self.remote.ask.max.is_none_or(|max| self.admitted < max) {
+            let after = self.backoff.as_ref().map(Backoff::elapsed).unwrap_or_default();
+            // Nobody need listen.
+            let _ = self.told.send(vec![Told::Notice(Notice::Gone { after })]).await;
+        }
+        Ok(())
     }
 
     /// What was asked for, less what was had.
@@ -304,6 +329,11 @@ impl Reader {
         }
         Some(ask)
     }
+}
+
+/// The place before a session's first item, as the door writes it.
+fn before_the_first(session: &Session) -> String {
+    format!("{}:-1", session.id)
 }
 
 /// Whether a failure is one that passes: the server is not there, is about to end, or has too many sessions.

@@ -39,6 +39,8 @@ pub(crate) enum Notice {
     Continued { after: Duration },
     /// It is there again, and the session was not: this is a new one, after a gap nothing is known of.
     Anew { after: Duration },
+    /// It is there again, and the session was not, and it is not to be watched any longer.
+    Gone { after: Duration },
 }
 
 /// A source at work.

@@ -3,13 +3,14 @@
 use super::counts::Counts;
 use super::source::Began;
 use crate::remote::Coverage;
+use crate::shown;
 use std::fmt::Write;
 use std::time::Duration;
 use tracing_tap::EndReason;
 
 /// What there is to know before the first event.
 pub(crate) fn opened(began: &Began) -> String {
-    let mut text = format!("Watching {} at {}", began.predicate, began.place);
+    let mut text = format!("Watching {} at {}", shown::line(&began.predicate), began.place);
     if let Some(session) = &began.session {
         push(&mut text, format_args!(", session {}", short(session)));
     }
@@ -29,7 +30,7 @@ pub(crate) fn silence(silent_for: Duration, matched: u64, now: &Coverage, before
         _ => format!("Nothing more has matched for {seconds}, after {matched} event{}", plural(matched)),
     };
     if now == before && now.findings.is_empty() {
-        let seen = now.notes.first().map_or_else(String::new, |note| format!(": {}", note.text));
+        let seen = now.notes.first().map_or_else(String::new, |note| format!(": {}", shown::line(&note.text)));
         push(&mut text, format_args!("{seen}."));
     } else {
         text.push_str("; as of now:");
@@ -51,10 +52,10 @@ pub(crate) fn ended(reason: Option<EndReason>, counts: &Counts, coverage: Option
 
 fn tell_coverage(text: &mut String, coverage: &Coverage) {
     for finding in &coverage.findings {
-        push(text, format_args!("\n  ! {}", finding.text));
+        push(text, format_args!("\n  ! {}", shown::line(&finding.text)));
     }
     for note in &coverage.notes {
-        push(text, format_args!("\n  - {}", note.text));
+        push(text, format_args!("\n  - {}", shown::line(&note.text)));
     }
 }
 

@@ -24,7 +24,7 @@ export function prepare(tabs, showOwned) {
     ["n", "a new tab", () => tabs.fresh().form.box.focus()],
     ["[ ]", "the tab before, the next", null],
     ["s", "all my sessions", showOwned],
-    ["x", "stop the session", () => view().session?.close()],
+    ["X", "stop the session", () => view().session?.close()],
     ["Esc", "close what is open", null],
     ["?", "this help", () => help.showModal()],
   ];

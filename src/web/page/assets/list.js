@@ -185,8 +185,11 @@ export class List {
     this.#settle();
     const top = (number - this.#store.first) * this.#height;
     const { scrollTop, clientHeight } = this.#scroller;
-    if (top < scrollTop) this.#scroller.scrollTop = top;
-    else if (top + this.#height > scrollTop + clientHeight) this.#scroller.scrollTop = top + this.#height - clientHeight;
+    // With what is around it, and not below what tells that nobody follows.
+    const around = Math.min(3, Math.floor(this.page / 4)) * this.#height;
+    const [highest, lowest] = [top - around, top + this.#height + around - clientHeight];
+    if (highest < scrollTop) this.#scroller.scrollTop = highest;
+    else if (lowest > scrollTop) this.#scroller.scrollTop = lowest;
   }
 
   #schedule() {
