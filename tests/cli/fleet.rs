@@ -51,7 +51,7 @@ impl Fleet {
     /// Starts a watch, and waits until it is open at so many instances.
     fn watch(&self, arguments: &[&str], instances: usize) -> Program {
         let program = Program::start(&mut self.command(arguments));
-        self.service.wait_for_sessions(instances);
+        wait_for_instances(&program, instances);
         program
     }
 
@@ -64,6 +64,13 @@ impl Fleet {
     fn run(&self, arguments: &[&str]) -> Ended {
         Program::start(&mut self.command(arguments)).end()
     }
+}
+
+/// Waits until it is told that so many instances take part, which is when their producers see the session.
+fn wait_for_instances(program: &Program, count: usize) {
+    let told = || program.stdout.text().matches("\"type\":\"joined\"").count();
+    let told_in_words = || program.stdout.text().matches(": takes part\n").count();
+    wait_until("the instances to take part", || told() + told_in_words() >= count);
 }
 
 fn of_type<'a>(lines: &'a [Value], kind: &str) -> Vec<&'a Value> {
@@ -163,7 +170,7 @@ isolated! {
         folder.write("tracing-tap/config.toml", &profile);
         let mut command = command(&["watch", "--profile", "fleet", "user = 42", "--max", "1"]);
         let program = Program::start(command.env("XDG_CONFIG_HOME", folder.path("")));
-        fleet.service.wait_for_sessions(1);
+        wait_for_instances(&program, 1);
         emit("let in");
         let ended = program.end();
         ended.assert(0, &["1 event delivered"]);
@@ -178,7 +185,7 @@ isolated! {
         fleet.server.kill();
         program.stderr.wait_for("connection lost, trying again for 300s: failed to keep the connection to the server");
         fleet.server.restart();
-        program.stdout.wait_for("{\"type\":\"continued\",\"after_ms\":");
+        program.stdout.wait_for("\"type\":\"continued\"}");
         wait_until("events of after that", || {
             emit("after");
             program.stdout.text().contains("\"after\"")
@@ -203,7 +210,7 @@ isolated! {
             ("github", ["chat-1: takes part\n", "::debug::cli::fleet: hello"]),
         ] {
             let program = Program::watch(&[&door.url(), "user = 42", "--max", "1", "--format", form]);
-            fleet.service.wait_for_sessions(1);
+            wait_for_instances(&program, 1);
             emit("hello");
             let ended = program.end();
             ended.assert(0, &["1 event delivered, 0 lost."]);
