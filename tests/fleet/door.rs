@@ -158,6 +158,8 @@ fn a_shutdown_of_the_router_and_the_end_of_serving_end_the_sessions_everywhere()
     let mut curl = Curl::get(stage.address(), "/watch?q=user%3D42");
     let session = stage.open(r#"{"q":"user = 42"}"#);
     let mut kept = stage.reader(&session, None);
+    // A connection that was not accepted yet would be reset, and not ended.
+    expect(&mut kept, &["joined", "joined"]);
     stage.wait_for_sessions(2);
     let Stage { served, mut instances, server: _server, _runtime, .. } = stage;
     served.stop();
