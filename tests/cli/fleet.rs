@@ -36,6 +36,8 @@ impl Fleet {
 
     fn on(server: Server, names: &[&str], options: &dyn Fn() -> ConnectOptions) -> Self {
         let fleet = Self { service: Service::start(), server, runtime: runtime::multi_thread() };
+        // A callsite that is first reached while all are being asked may miss that one event.
+        emit("before any session");
         for name in names {
             let client = fleet.runtime.block_on(client_with(options(), &fleet.server.url()));
             let config = config().instance(name).expect("it is a name");
