@@ -2,7 +2,7 @@
 //!
 //! This is the only module that names them. In an ordinary build they are what they are called. Under `--cfg loom` they
 //! are those of `loom`, which tries every interleaving of a small model and every value that an ordering allows a load
-//! to see, and the structures of others are [modelled] as weak as their documentation lets them be.
+//! to see, and the structures of others are modelled as weak as their documentation lets them be.
 //!
 //! Reference counts stay `std`'s: there is no unsafe code here, so what they order is the freeing of memory and nothing
 //! that a model could get wrong.
