@@ -17,7 +17,9 @@ pub(crate) fn command(arguments: &[&str]) -> Command {
     for variable in ["URL", "PROFILE", "TOKEN", "FLEET_KEY"] {
         command.env_remove(format!("TRACING_TAP_{variable}"));
     }
-    command.env_remove("NO_COLOR").env_remove("CLICOLOR_FORCE");
+    for variable in ["NO_COLOR", "CLICOLOR", "CLICOLOR_FORCE", "CI"] {
+        command.env_remove(variable);
+    }
     command.env("XDG_CONFIG_HOME", "/nowhere").args(arguments).stdin(Stdio::null());
     command
 }
