@@ -4,7 +4,7 @@ use super::item::{FleetItem, Gap, GapPlace, InstanceAccount};
 use super::message::{Farewell, FromInstance, LeaveReason, MAX_COUNT, Tally, add_counts};
 use super::seal::Rejection;
 use super::stats::FleetStats;
-use crate::stream::{Item, LossReason, Lost};
+use crate::stream::{LossReason, Lost};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -12,8 +12,8 @@ use std::time::Instant;
 #[derive(Debug)]
 pub(super) struct Peer {
     pub(super) instance: Arc<str>,
-    /// For the order of its items.
-    pub(super) number: u64,
+    /// For the order of its items: 1, 2, 3…
+    pub(super) number: usize,
     pub(super) presence: Presence,
     pub(super) heard: Instant,
     pub(super) opening: u64,
@@ -55,7 +55,7 @@ struct Past {
 }
 
 impl Peer {
-    pub(super) fn new(instance: Arc<str>, number: u64, opening: u64) -> Self {
+    pub(super) fn new(instance: Arc<str>, number: usize, opening: u64) -> Self {
         Self {
             instance,
             number,
@@ -213,8 +213,8 @@ impl Peer {
             (LossReason::Sampling, tally.sampling),
         ];
         let told = by_reason.into_iter().filter(|(_, count)| *count > 0);
-        let items = told.map(|(reason, count)| Item::Lost(Lost { count, reason }));
-        items.map(|item| FleetItem::Item { instance: Arc::clone(&self.instance), item }).collect()
+        let losses = told.map(|(reason, count)| Lost { count, reason });
+        losses.map(|lost| FleetItem::Lost { instance: Arc::clone(&self.instance), lost }).collect()
     }
 }
 
@@ -224,7 +224,7 @@ mod tests {
     use crate::fleet::message::{InstanceWord, MemberId};
 
     fn peer() -> Peer {
-        Peer::new("chat-1".into(), 0, 0)
+        Peer::new("chat-1".into(), 1, 0)
     }
 
     fn said(opening: u64, number: u64) -> FromInstance {

@@ -6,7 +6,7 @@ use super::inbox::{Arrived, Content, Inbox, Wish};
 use super::item::FleetItem;
 use super::key::Voice;
 use super::limits::Limits;
-use super::merge::Arrival;
+use super::merge::{Arrival, NOBODY};
 use super::message::{
     Announcement, CloseReason, FromInstance, FromWatcher, InstanceWord, MemberId, OfAnyVersion, SessionKey, WatcherWord,
 };
@@ -205,7 +205,7 @@ impl Watcher {
     }
 
     fn note(&mut self, said: FromInstance, unsealed: Unsealed) -> Result<Option<(MemberId, WatcherWord)>, Rejection> {
-        let number = self.peers.len() as u64;
+        let number = self.peers.len() + 1;
         let new = || Peer::new(said.instance.as_str().into(), number, said.opening);
         let peer = self.peers.entry(said.member).or_insert_with(new);
         let mut items = peer.note(&said)?;
@@ -252,7 +252,7 @@ impl Watcher {
         let instance: Arc<str> = said.instance.unwrap_or_else(|| "an instance".to_owned()).into();
         let error = format!("read what it says: its version is {version}, and 1 is what this watcher knows");
         let item = FleetItem::Refused { instance: Arc::clone(&instance), reason: "version".to_owned(), error };
-        self.inbox.leave(told(u64::MAX, None, &instance, item));
+        self.inbox.leave(told(NOBODY, None, &instance, item));
     }
 
     /// While the server is away the client keeps what is said, as far as it has room.
@@ -294,10 +294,10 @@ fn renewals(every: Duration) -> Interval {
     renewals
 }
 
-fn arrival(peer: u64, sent_us: Option<u64>) -> Arrival {
+fn arrival(peer: usize, sent_us: Option<u64>) -> Arrival {
     Arrival { peer, at: std::time::Instant::now(), sent_us }
 }
 
-fn told(peer: u64, sent_us: Option<u64>, instance: &Arc<str>, item: FleetItem) -> Arrived {
+fn told(peer: usize, sent_us: Option<u64>, instance: &Arc<str>, item: FleetItem) -> Arrived {
     Arrived { arrival: arrival(peer, sent_us), instance: Arc::clone(instance), content: Content::Item(item) }
 }

@@ -5,7 +5,7 @@ use crate::support::runtime::soon;
 use async_nats::Client;
 use std::collections::HashMap;
 use tracing_tap::fleet::{self, FleetItem, FleetStream};
-use tracing_tap::{Item, Predicate, Session};
+use tracing_tap::{Predicate, Session};
 
 pub(crate) async fn watch(client: &Client, session: impl Into<Session>) -> FleetStream {
     fleet::watch(client.clone(), &config(), session).await.expect("the session is announced")
@@ -59,16 +59,17 @@ pub(crate) async fn read_all(stream: &mut FleetStream) -> Vec<FleetItem> {
 }
 
 pub(crate) fn is_event(item: &FleetItem) -> bool {
-    matches!(item, FleetItem::Item { item: Item::Event { .. }, .. })
+    matches!(item, FleetItem::Event(_))
 }
 
 /// The numbers that each instance's events have, in the order they came.
 pub(crate) fn numbers(items: &[FleetItem]) -> HashMap<String, Vec<i64>> {
     let mut numbers = HashMap::<_, Vec<_>>::new();
     for item in items {
-        let FleetItem::Item { instance, item: Item::Event { event, .. }, .. } = item else { continue };
-        let number = event.field("number").and_then(|value| value.as_i64()).expect("the event is numbered");
-        numbers.entry(instance.to_string()).or_default().push(number);
+        let FleetItem::Event(event) = item else { continue };
+        let read = event.read().expect("it is an event");
+        let number = read.field("number").and_then(|value| value.as_i64()).expect("the event is numbered");
+        numbers.entry(event.instance().to_owned()).or_default().push(number);
     }
     numbers
 }
