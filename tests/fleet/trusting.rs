@@ -167,6 +167,27 @@ fn events_that_are_forged_or_replayed_are_not_delivered() {
     });
 }
 
+fn the_account_of_a_known_instance_counts_however_late_it_comes_and_what_a_stranger_says_late_does_not() {
+    run(async {
+        let server = Server::start();
+        let client = client(&server.url()).await;
+        let mut announcements = client.subscribe(ANNOUNCE).await.expect("the client is open");
+        let mut stream = watch(&client, user(42)).await;
+        let announced = soon("the announcement", announcements.next()).await.expect("the client is open");
+        let subject = format!("tap.chat.events.{}", session_of(&announced));
+        let say = |header: Value| publish(&client, &subject, sealed(KEY, 1, "instances", &subject, &header, ""));
+        let late = now_us() - 40_000_000;
+        say(json!({"kind": "joined", "member": SESSION[16..], "number": 0, "time": late, "instance": "stranger"})).await;
+        say(json!({"kind": "joined", "member": MEMBER, "number": 0, "time": now_us(), "instance": "known"})).await;
+        say(json!({"kind": "ended", "member": MEMBER, "number": 1, "time": late, "instance": "known",
+            "reason": "unrenewed", "sent": [0, 0, 0, 0], "matched": 7, "unsent": 7}))
+        .await;
+        let items = read_until(&mut stream, |item| matches!(item, FleetItem::Left { .. })).await;
+        assert!(items.iter().all(|item| item.instance() == Some("known")), "{items:?}");
+        until("the account", || stream.stats().lost_at_instances == 7 && stream.stats().ignored.stale == 1).await;
+    });
+}
+
 fn lines_that_cannot_be_read_are_a_gap() {
     run(async {
         let bridge = Bridge::new().await;
