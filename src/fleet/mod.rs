@@ -56,6 +56,7 @@ mod member;
 mod merge;
 mod message;
 mod opening;
+mod pack;
 mod peer;
 mod publisher;
 mod quiet;

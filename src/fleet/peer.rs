@@ -313,9 +313,10 @@ mod tests {
         let mut peer = peer();
         peer.join();
         peer.catch_up(tally(0, 0), 5);
-        assert_eq!(peer.leave_out(5).map(|item| texts(&[item]).concat()), Some(
-            "chat-1: 5 events lost at the instance: they were not sent".to_owned(),
-        ));
+        assert_eq!(
+            peer.leave_out(5).map(|item| texts(&[item]).concat()),
+            Some("chat-1: 5 events lost at the instance: they were not sent".to_owned(),)
+        );
         assert!(peer.leave_out(5).is_none());
         assert_eq!((stats(&peer).matched, stats(&peer).lost), (5, 5));
         let farewell = Farewell { reason: LeaveReason::Closed, sent: tally(0, 0), matched: 6, unsent: 6 };
