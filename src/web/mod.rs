@@ -73,7 +73,6 @@ mod opening;
 mod page;
 mod problem;
 mod query;
-mod quiet;
 mod security;
 mod serving;
 mod sessions;

@@ -3,8 +3,8 @@
 use super::auth::ServeAuth;
 use super::door::{Door, Inner};
 use super::problem::{Kind, Problem};
-use super::quiet::Quiet;
 use super::security::MAX_HEADER_BYTES;
+use crate::quiet::Quiet;
 use axum::body::Body;
 use axum::extract::ConnectInfo;
 use axum::http::Request;
