@@ -114,7 +114,7 @@ fn main() -> ExitCode {
 /// Clap repeats arguments as they are. Where they have what a terminal would obey, all that it says is escaped, and has
 /// no styles of its own, which would be escaped too.
 fn read_arguments() -> Result<CommandLine, ExitCode> {
-    if std::env::args_os().all(|argument| shown::is_plain(argument.as_encoded_bytes())) {
+    if std::env::args_os().all(|argument| hidden::is_plain(argument.as_encoded_bytes())) {
         return Ok(CommandLine::parse());
     }
     let read = CommandLine::command().styles(Styles::plain()).try_get_matches();
