@@ -40,7 +40,7 @@ pub(super) enum Wish {
     #[default]
     Open,
     /// What waits at the instances is still wanted.
-    Close,
+    Close(EndReason),
     /// Nobody reads any more.
     Gone,
 }

@@ -87,7 +87,12 @@ impl FleetStream {
 
     /// Closes the session everywhere. The stream gives what instances still hold, and then `Ended(Closed)`.
     pub fn close(&self) {
-        self.inbox.wishes(Wish::Close);
+        self.end(EndReason::Closed);
+    }
+
+    /// Closes the session, for a reason that the stream gives at its end.
+    pub(crate) fn end(&self, reason: EndReason) {
+        self.inbox.wishes(Wish::Close(reason));
     }
 
     fn poll_item(&mut self, context: &mut Context<'_>) -> Poll<Option<FleetItem>> {

@@ -132,7 +132,8 @@ impl Watcher {
             return;
         }
         let reason = match self.inbox.wish() {
-            Wish::Close | Wish::Gone => EndReason::Closed,
+            Wish::Close(reason) => reason,
+            Wish::Gone => EndReason::Closed,
             Wish::Open if self.has_reached_max() => EndReason::MaxEvents,
             Wish::Open if self.expires.is_some_and(|expires| expires <= Instant::now()) => EndReason::Expired,
             Wish::Open => return,

@@ -116,11 +116,11 @@ pub(super) async fn stream(
 }
 
 impl Inner {
-    /// Ends a session; its reader gets what is left of it, and the end. One of the fleet is `closed` whatever the reason.
+    /// Ends a session; its reader gets what is left of it, and the end.
     pub(super) fn end(&self, entry: &Entry, reason: EndReason) {
         match entry.about.session {
             Some(session) => drop(self.router.end(session, reason)),
-            None => entry.feed().close(),
+            None => entry.feed().end(reason),
         }
     }
 

@@ -152,7 +152,7 @@ fn a_shutdown_of_the_router_and_the_end_of_serving_end_the_sessions_everywhere()
     let mut curl = Curl::get(stage.address(), "/watch?q=user%3D42");
     stage.wait_for_sessions(1);
     stage.service.router.shutdown();
-    assert!(curl.rest().ends_with("{\"type\":\"ended\",\"reason\":\"closed\"}\n"));
+    assert!(curl.rest().ends_with("{\"type\":\"ended\",\"reason\":\"shutdown\"}\n"));
     stage.wait_for_sessions(0);
 
     let mut curl = Curl::get(stage.address(), "/watch?q=user%3D42");
@@ -163,7 +163,7 @@ fn a_shutdown_of_the_router_and_the_end_of_serving_end_the_sessions_everywhere()
     stage.wait_for_sessions(2);
     let Stage { served, mut instances, server: _server, _runtime, .. } = stage;
     served.stop();
-    assert!(curl.rest().ends_with("{\"type\":\"ended\",\"reason\":\"closed\"}\n"));
+    assert!(curl.rest().ends_with("{\"type\":\"ended\",\"reason\":\"shutdown\"}\n"));
     assert!(kept.rest().contains("event: ended\n"));
     instances.iter_mut().for_each(|instance| instance.wait_for_sessions(0));
 }
