@@ -7,6 +7,8 @@ mod support;
 
 #[path = "fleet/bridge.rs"]
 mod bridge;
+#[path = "fleet/emitting.rs"]
+mod emitting;
 #[path = "fleet/instance.rs"]
 mod instance;
 #[path = "fleet/proxy.rs"]
@@ -36,5 +38,7 @@ mod failing;
 mod joining;
 #[path = "fleet/limiting.rs"]
 mod limiting;
+#[path = "fleet/pressing.rs"]
+mod pressing;
 #[path = "fleet/trusting.rs"]
 mod trusting;

@@ -1,24 +1,18 @@
 //! Who dies, and what is lost.
 
 use crate::bridge::{Bridge, kind};
-use crate::instance::{Instance, config, often};
+use crate::instance::{Instance, often};
 use crate::proxy::Proxy;
 use crate::server::{Server, client};
 use crate::support::runtime::{run, soon, until};
-use crate::watching::{instances, joined, next, numbers, read_all, read_events, read_until, user};
+use crate::watching::{check_account, instances, joined, numbers, read_all, read_events, read_until, user};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tracing_tap::Item;
-use tracing_tap::fleet::{self, FleetItem, FleetStats, FleetStream, Gap, GapPlace, LeaveReason};
+use tracing_tap::fleet::{self, FleetItem, FleetStream, Gap, GapPlace, LeaveReason};
 
 async fn watch(client: &async_nats::Client) -> FleetStream {
     fleet::watch(client.clone(), &often(), user(42)).await.expect("the session is announced")
-}
-
-#[track_caller]
-fn check_account(stats: &FleetStats, matched: u64) {
-    assert_eq!(stats.matched, matched, "{stats:?}");
-    assert_eq!(stats.matched, stats.delivered + stats.lost + stats.buffered, "{stats:?}");
 }
 
 fn gap(item: &FleetItem) -> Option<&Gap> {
@@ -170,32 +164,6 @@ fn what_a_ring_has_no_room_for_is_told_with_its_instance() {
         let stats = stream.stats();
         check_account(&stats, 20_000);
         assert_eq!(stats.lost, stats.lost_overflow);
-    });
-}
-
-fn twenty_instances_are_accounted_for_to_the_last_event() {
-    run(async {
-        let server = Server::start();
-        let start = |number| Instance::start(&server.url(), &format!("chat-{number:02}"));
-        let mut fleet: Vec<_> = (0..20).map(start).collect();
-        // Leases so long that twenty processes may share one busy processor.
-        let seldom = config().renew_every(Duration::from_secs(10)).expect("it is allowed");
-        let client = client(&server.url()).await;
-        let mut stream = fleet::watch(client, &seldom, user(42)).await.expect("the session is announced");
-        joined(&mut stream, 20).await;
-        let started = std::time::Instant::now();
-        fleet.iter_mut().for_each(|instance| instance.say("emit 2500 42"));
-        while stream.stats().delivered + stream.stats().lost < 50_000 {
-            next(&mut stream).await;
-        }
-        let stats = stream.stats();
-        println!("{} delivered and {} lost in {:?}", stats.delivered, stats.lost, started.elapsed());
-        stream.close();
-        let items = read_all(&mut stream).await;
-        let whole = |item: &FleetItem| matches!(item, FleetItem::Left { account, .. }
-            if account.matched == 2_500 && account.arrived + account.lost == 2_500);
-        assert_eq!(instances(&items, whole).len(), 20, "{stats:?}");
-        check_account(&stream.stats(), 50_000);
     });
 }
 

@@ -1,10 +1,13 @@
 //! An instance in a process of its own: this test binary, started once more, which does what its standard input says.
 
+use crate::emitting::{emit, flow, large};
 use crate::server::client_with;
 use crate::support::{PATIENCE, wait_for};
+use crate::watching::Reading;
 use async_nats::ConnectOptions;
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 use tracing_subscriber::prelude::*;
@@ -23,6 +26,11 @@ const ANSWER: &str = "answer: ";
 
 pub(crate) fn config() -> Config {
     Config::new("chat", Key::new(KEY).expect("it is long enough")).expect("it is a name")
+}
+
+/// Renewals so seldom that no lease ends within a test, and none is answered by a beat.
+pub(crate) fn seldom() -> Config {
+    config().renew_every(Duration::from_secs(60)).expect("it is allowed")
 }
 
 /// Renewals so often that a test can wait for some to be missed, and not so often that a busy machine misses them.
@@ -89,6 +97,23 @@ impl Instance {
         assert_eq!(self.ask(&format!("emit {count} {user}")), "emitted");
     }
 
+    /// Has it emit so many events of user 42 at so many a second, or as fast as it can where that is 0. Their numbers go
+    /// on where those of the last flow ended. The answer is for the caller to wait for.
+    pub(crate) fn flow(&mut self, count: u64, rate: u64) {
+        self.say(&format!("flow {count} {rate}"));
+    }
+
+    /// Waits until its client has written so many messages more to the server than there were `before`.
+    pub(crate) fn wait_until_sent(&mut self, before: u64, more: u64) {
+        wait_for("messages to be sent", || (self.sent() >= before + more).then_some(()));
+        assert_eq!(self.ask("flush"), "flushed");
+    }
+
+    /// How many messages its client has sent.
+    pub(crate) fn sent(&mut self) -> u64 {
+        self.ask("sent").parse().expect("it is a number")
+    }
+
     pub(crate) fn open_sessions(&mut self) -> usize {
         self.ask("sessions").parse().expect("it is a number")
     }
@@ -96,6 +121,12 @@ impl Instance {
     /// Waits until so many sessions are open there.
     pub(crate) fn wait_for_sessions(&mut self, count: usize) {
         wait_for("the instance to have its sessions", || (self.open_sessions() == count).then_some(()));
+    }
+
+    /// Stops it where it stands, as a machine that has no time for it does, or has it go on: `STOP` or `CONT`.
+    pub(crate) fn signal(&self, signal: &str) {
+        let sent = Command::new("kill").args(["-s", signal, &self.child.id().to_string()]).status();
+        assert!(sent.expect("there is `kill`").success());
     }
 
     /// Kills it, as a machine that fails does.
@@ -125,10 +156,17 @@ fn process() {
     let client = runtime.block_on(client_with(options, &url));
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let config = config().instance(name).expect("it is a name");
-    let membership = fleet::join(router.clone(), client.clone(), config, async { drop(stopped.await) });
+    let mut membership = fleet::join(router.clone(), client.clone(), config, async { drop(stopped.await) });
     let ignored = membership.ignored();
+    // Its first poll subscribes: whoever is told that this is ready need not wait for the second announcement.
+    runtime.block_on(async {
+        let polled = tokio::time::timeout(Duration::from_millis(1), &mut membership).await;
+        assert!(polled.is_err(), "it takes part");
+        client.flush().await.expect("the client is open");
+    });
     let mut membership = Some((runtime.spawn(membership), stop));
     let mut streams = Vec::new();
+    let mut reading = None;
     answer("ready");
     for line in std::io::stdin().lines().map_while(Result::ok) {
         let words: Vec<_> = line.split(' ').collect();
@@ -137,6 +175,19 @@ fn process() {
             "emit" => {
                 emit(number(1), number(2));
                 answer("emitted");
+            }
+            "flow" => {
+                flow(number(1), number(2));
+                answer("emitted");
+            }
+            "large" => {
+                large(number(1));
+                answer("emitted");
+            }
+            "sent" => answer(&client.statistics().out_messages.load(Ordering::Relaxed).to_string()),
+            "flush" => {
+                runtime.block_on(client.flush()).expect("the client is open");
+                answer("flushed");
             }
             "sessions" => answer(&router.sessions().len().to_string()),
             "scopes" => {
@@ -149,6 +200,15 @@ fn process() {
                 runtime.block_on(crate::watching::joined(&mut stream, 1));
                 streams.push(stream);
                 answer("joined");
+            }
+            "read" => {
+                reading = Some(runtime.block_on(Reading::start(&client)));
+                answer("joined");
+            }
+            "accounted" => answer(&reading.as_ref().map_or(0, Reading::accounted).to_string()),
+            "report" => {
+                let reading: Reading = reading.take().expect("something is being read");
+                answer(&runtime.block_on(reading.report()).to_string());
             }
             "audit" => {
                 let told = output.all_lines().into_iter().filter(|line| line.contains("message ignored"));
@@ -171,11 +231,6 @@ fn process() {
 
 fn answer(text: &str) {
     println!("{ANSWER}{text}");
-}
-
-fn emit(count: u64, user: u64) {
-    let span = tracing::info_span!("request", user);
-    span.in_scope(|| (0..count).for_each(|number| tracing::debug!(number, secret = "hunter2", "works")));
 }
 
 fn router(policy: &str) -> TapRouter {

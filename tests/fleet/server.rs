@@ -5,6 +5,7 @@ use async_nats::{Client, ConnectOptions};
 use std::net::{TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 /// A server on a port of its own; killed when dropped, and on a panic too.
@@ -12,7 +13,12 @@ pub(crate) struct Server {
     port: u16,
     arguments: Vec<String>,
     child: Option<Child>,
+    /// Where its settings and its log are, if it has any.
+    folder: Option<Folder>,
 }
+
+/// A folder that is removed with this.
+struct Folder(PathBuf);
 
 impl Server {
     pub(crate) fn start() -> Self {
@@ -25,12 +31,34 @@ impl Server {
         Self::start_with(&["--config", &path.to_string_lossy()])
     }
 
+    /// With these settings, and files that they name by `FOLDER/`; with a log.
+    pub(crate) fn with_settings(settings: &str, files: &[(&str, &str)]) -> Self {
+        let folder = Folder::new();
+        files.iter().for_each(|(name, text)| folder.write(name, text));
+        let path = folder.0.to_str().expect("it is text").to_owned();
+        folder.write("server.conf", &settings.replace("FOLDER", &path));
+        let mut server =
+            Self::start_with(&["--config", &format!("{path}/server.conf"), "--log", &format!("{path}/log")]);
+        server.folder = Some(folder);
+        server
+    }
+
+    /// A file among its settings.
+    pub(crate) fn file(&self, name: &str) -> PathBuf {
+        self.folder.as_ref().expect("it has settings").0.join(name)
+    }
+
+    /// What it has said so far.
+    pub(crate) fn log(&self) -> String {
+        std::fs::read_to_string(self.file("log")).expect("it has a log")
+    }
+
     fn start_with(arguments: &[&str]) -> Self {
         // The port is free for a moment only, so that another process may take it: then another is tried.
         for _ in 0..10 {
             let port = free_port();
             let arguments = arguments.iter().map(|argument| (*argument).to_owned()).collect();
-            let mut server = Self { port, arguments, child: None };
+            let mut server = Self { port, arguments, child: None, folder: None };
             if server.try_restart() {
                 return server;
             }
@@ -87,6 +115,26 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         self.kill();
+    }
+}
+
+impl Folder {
+    fn new() -> Self {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        let path = std::env::temp_dir().join(format!("tracing-tap-nats-{}-{number}", std::process::id()));
+        std::fs::create_dir_all(&path).expect("a folder can be made");
+        Self(path)
+    }
+
+    fn write(&self, name: &str, text: &str) {
+        std::fs::write(self.0.join(name), text).expect("a file can be written");
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
     }
 }
 
