@@ -11,6 +11,8 @@ mod bridge;
 mod emitting;
 #[path = "fleet/instance.rs"]
 mod instance;
+#[path = "fleet/process.rs"]
+mod process;
 #[path = "fleet/proxy.rs"]
 mod proxy;
 #[path = "fleet/sealing.rs"]

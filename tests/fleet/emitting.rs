@@ -15,11 +15,9 @@ pub(crate) fn flow(count: u64, rate: u64) {
     let due = || if rate == 0 { count } else { (began.elapsed().as_micros() as u64 * rate / 1_000_000).min(count) };
     let mut emitted = 0;
     while emitted < count {
-        for _ in emitted..due() {
-            let number = next_number();
-            span.in_scope(|| tracing::debug!(number, "flows"));
-            emitted += 1;
-        }
+        let due = due();
+        (emitted..due).for_each(|_| span.in_scope(|| tracing::debug!(number = next_number(), "flows")));
+        emitted = due;
         // The pace, and nothing that is waited for.
         std::thread::park_timeout(Duration::from_millis(2));
     }

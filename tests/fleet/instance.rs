@@ -1,28 +1,21 @@
 //! An instance in a process of its own: this test binary, started once more, which does what its standard input says.
 
-use crate::emitting::{emit, flow, large};
-use crate::server::client_with;
 use crate::support::{PATIENCE, wait_for};
-use crate::watching::Reading;
-use async_nats::ConnectOptions;
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, Command, Stdio};
-use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
-use tracing_subscriber::prelude::*;
-use tracing_tap::TapRouter;
-use tracing_tap::fleet::{self, Config, Key};
+use tracing_tap::fleet::{Config, Key};
 
 pub(crate) const KEY: &str = "a key of thirty-two bytes, or more";
 
 /// What the instance's process is told by its environment.
-const URL: &str = "TRACING_TAP_FLEET_URL";
-const NAME: &str = "TRACING_TAP_FLEET_NAME";
-const POLICY: &str = "TRACING_TAP_FLEET_POLICY";
+pub(crate) const URL: &str = "TRACING_TAP_FLEET_URL";
+pub(crate) const NAME: &str = "TRACING_TAP_FLEET_NAME";
+pub(crate) const POLICY: &str = "TRACING_TAP_FLEET_POLICY";
 
 /// What begins each answer, beside what the test harness prints.
-const ANSWER: &str = "answer: ";
+pub(crate) const ANSWER: &str = "answer: ";
 
 pub(crate) fn config() -> Config {
     Config::new("chat", Key::new(KEY).expect("it is long enough")).expect("it is a name")
@@ -59,7 +52,7 @@ impl Instance {
 
     pub(crate) fn start_with(url: &str, name: &str, prepare: impl FnOnce(&mut Command)) -> Self {
         let mut command = Command::new(std::env::current_exe().expect("a test is a file"));
-        command.args(["instance::process", "--exact", "--nocapture"]).env(URL, url).env(NAME, name);
+        command.args(["process::process", "--exact", "--nocapture"]).env(URL, url).env(NAME, name);
         command.stdin(Stdio::piped()).stdout(Stdio::piped());
         prepare(&mut command);
         let mut child = command.spawn().expect("a test can start itself");
@@ -140,107 +133,4 @@ impl Drop for Instance {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
-}
-
-/// The process of an instance; nothing where this is an ordinary run of the tests.
-#[test]
-fn process() {
-    let Ok(url) = std::env::var(URL) else { return };
-    let name = std::env::var(NAME).expect("an instance has a name");
-    let router = router(&std::env::var(POLICY).unwrap_or_default());
-    let output = crate::support::Output::default();
-    tracing_subscriber::registry().with(crate::support::info_printer(&output)).with(router.layer()).init();
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
-    let runtime = runtime.expect("a runtime starts");
-    let options = ConnectOptions::new().user_and_password("instance".to_owned(), "instance".to_owned());
-    let client = runtime.block_on(client_with(options, &url));
-    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
-    let config = config().instance(name).expect("it is a name");
-    let mut membership = fleet::join(router.clone(), client.clone(), config, async { drop(stopped.await) });
-    let ignored = membership.ignored();
-    // Its first poll subscribes: whoever is told that this is ready need not wait for the second announcement.
-    runtime.block_on(async {
-        let polled = tokio::time::timeout(Duration::from_millis(1), &mut membership).await;
-        assert!(polled.is_err(), "it takes part");
-        client.flush().await.expect("the client is open");
-    });
-    let mut membership = Some((runtime.spawn(membership), stop));
-    let mut streams = Vec::new();
-    let mut reading = None;
-    answer("ready");
-    for line in std::io::stdin().lines().map_while(Result::ok) {
-        let words: Vec<_> = line.split(' ').collect();
-        let number = |place: usize| words[place].parse::<u64>().expect("it is a number");
-        match words[0] {
-            "emit" => {
-                emit(number(1), number(2));
-                answer("emitted");
-            }
-            "flow" => {
-                flow(number(1), number(2));
-                answer("emitted");
-            }
-            "large" => {
-                large(number(1));
-                answer("emitted");
-            }
-            "sent" => answer(&client.statistics().out_messages.load(Ordering::Relaxed).to_string()),
-            "flush" => {
-                runtime.block_on(client.flush()).expect("the client is open");
-                answer("flushed");
-            }
-            "sessions" => answer(&router.sessions().len().to_string()),
-            "scopes" => {
-                let scopes = router.sessions().into_iter().map(|open| open.scope.map(|scope| scope.to_string()));
-                answer(&scopes.flatten().collect::<Vec<_>>().join("; "));
-            }
-            "ignored" => answer(&format!("{:?}", ignored())),
-            "watch" => {
-                let mut stream = runtime.block_on(crate::watching::watch(&client, crate::watching::user(42)));
-                runtime.block_on(crate::watching::joined(&mut stream, 1));
-                streams.push(stream);
-                answer("joined");
-            }
-            "read" => {
-                reading = Some(runtime.block_on(Reading::start(&client)));
-                answer("joined");
-            }
-            "accounted" => answer(&reading.as_ref().map_or(0, Reading::accounted).to_string()),
-            "report" => {
-                let reading: Reading = reading.take().expect("something is being read");
-                answer(&runtime.block_on(reading.report()).to_string());
-            }
-            "audit" => {
-                let told = output.all_lines().into_iter().filter(|line| line.contains("message ignored"));
-                answer(&told.collect::<Vec<_>>().join("; "));
-            }
-            "shutdown" => {
-                router.shutdown();
-                answer("shut down");
-            }
-            "leave" => {
-                let (task, stop) = membership.take().expect("it takes part");
-                drop(stop);
-                runtime.block_on(task).expect("it does not panic");
-                answer("left");
-            }
-            other => panic!("no instance can {other}"),
-        }
-    }
-}
-
-fn answer(text: &str) {
-    println!("{ANSWER}{text}");
-}
-
-fn router(policy: &str) -> TapRouter {
-    let builder = TapRouter::builder();
-    match policy {
-        "" => builder,
-        "no sessions" => builder.max_sessions(0),
-        "denies" => builder.deny_targets(["fleet"]),
-        "redacts" => builder.redact_fields(["secret"]),
-        other => panic!("no router has the policy {other}"),
-    }
-    .build()
 }
