@@ -15,6 +15,8 @@ mod instance;
 mod process;
 #[path = "fleet/proxy.rs"]
 mod proxy;
+#[path = "fleet/road.rs"]
+mod road;
 #[path = "fleet/sealing.rs"]
 mod sealing;
 #[path = "fleet/server.rs"]
@@ -40,6 +42,8 @@ mod failing;
 mod joining;
 #[path = "fleet/limiting.rs"]
 mod limiting;
+#[path = "fleet/parting.rs"]
+mod parting;
 #[path = "fleet/pressing.rs"]
 mod pressing;
 #[path = "fleet/trusting.rs"]

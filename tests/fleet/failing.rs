@@ -2,7 +2,6 @@
 
 use crate::bridge::{Bridge, kind};
 use crate::instance::{Instance, often};
-use crate::proxy::Proxy;
 use crate::server::{Server, client};
 use crate::support::runtime::{run, soon, until};
 use crate::watching::{check_account, instances, joined, numbers, read_all, read_events, read_until, user};
@@ -90,39 +89,6 @@ fn a_server_that_was_killed_and_started_again_costs_a_gap_at_most() {
         assert_eq!(stats.matched, stats.delivered + stats.lost, "{stats:?}: {items:?}");
         assert!(stats.delivered >= 101, "{stats:?}");
         assert!(stats.matched <= emitted.into_inner(), "what matched while no session was open is no part of it");
-    });
-}
-
-fn a_partition_ends_the_session_beyond_it_and_heals_with_an_exact_account() {
-    run(async {
-        let server = Server::start();
-        let proxy = Proxy::to(server.port());
-        let mut near = Instance::start(&server.url(), "near");
-        let mut far = Instance::start(&proxy.url(), "far");
-        let mut stream = watch(&client(&server.url()).await).await;
-        joined(&mut stream, 2).await;
-        far.emit(10, 42);
-        read_events(&mut stream, 10).await;
-        proxy.cut();
-        far.emit(20, 42);
-        near.emit(10, 42);
-        let items = read_events(&mut stream, 10).await;
-        assert_eq!(instances(&items, |item| gap(item).is_none()), vec!["near"; items.len()], "nobody waits for the far one");
-        let items = read_until(&mut stream, |item| matches!(item, FleetItem::Silent { .. })).await;
-        assert_eq!(items.last().and_then(FleetItem::instance), Some("far"));
-        far.wait_for_sessions(0);
-
-        proxy.mend();
-        // The end of the first opening, then the second.
-        let unrenewed =
-            |item: &FleetItem| matches!(item, FleetItem::Left { reason: LeaveReason::Unrenewed, .. });
-        read_until(&mut stream, unrenewed).await;
-        joined(&mut stream, 1).await;
-        far.emit(5, 42);
-        read_until(&mut stream, |item| item.instance() == Some("far") && !matches!(item, FleetItem::Joined { .. })).await;
-        stream.close();
-        read_all(&mut stream).await;
-        check_account(&stream.stats(), 45);
     });
 }
 

@@ -52,9 +52,14 @@ impl Instance {
 
     pub(crate) fn start_with(url: &str, name: &str, prepare: impl FnOnce(&mut Command)) -> Self {
         let mut command = Command::new(std::env::current_exe().expect("a test is a file"));
+        prepare(&mut command);
+        Self::start_by(command, url, name)
+    }
+
+    /// By a command that is this test binary, wherever it runs.
+    pub(crate) fn start_by(mut command: Command, url: &str, name: &str) -> Self {
         command.args(["process::process", "--exact", "--nocapture"]).env(URL, url).env(NAME, name);
         command.stdin(Stdio::piped()).stdout(Stdio::piped());
-        prepare(&mut command);
         let mut child = command.spawn().expect("a test can start itself");
         let input = child.stdin.take().expect("it is a pipe");
         let output = BufReader::new(child.stdout.take().expect("it is a pipe"));

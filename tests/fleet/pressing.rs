@@ -5,11 +5,11 @@ use crate::proxy::Proxy;
 use crate::server::{Server, client, client_with};
 use crate::support::runtime::{run, until};
 use crate::support::wait_until;
-use crate::watching::{Sequences, check_account, joined, next, read_all, read_events, user};
+use crate::watching::{Sequences, check_account, joined, next, read_all, read_events, settle, user};
 use async_nats::ConnectOptions;
 use serde_json::Value;
 use std::time::{Duration, Instant};
-use tracing_tap::fleet::{self, FleetItem, FleetStats, FleetStream};
+use tracing_tap::fleet::{self, FleetItem, FleetStream};
 
 async fn watch(client: &async_nats::Client, session: tracing_tap::Session) -> FleetStream {
     fleet::watch(client.clone(), &seldom(), session).await.expect("the session is announced")
@@ -63,8 +63,7 @@ fn a_stream_that_nobody_reads_loses_what_has_no_room_and_says_so_at_its_place() 
             assert_eq!(fleet[0].ask("large 500"), "emitted");
             matched += 500;
         }
-        let accounted_for = |stats: FleetStats| stats.buffered + stats.lost == matched;
-        until("the account to be told", || accounted_for(stream.stats())).await;
+        until("the account to be told", || stream.stats().buffered + stream.stats().lost == matched).await;
         assert_eq!(stream.stats().delivered, 0);
         let mut sequences = Sequences::default();
         while stream.stats().delivered + stream.stats().lost < matched {
@@ -140,11 +139,7 @@ fn what_the_watchers_own_client_has_no_room_for_is_a_gap_at_its_place() {
                 instance.wait_until_sent(before, 1);
             }
             proxy.mend();
-            matched += 100;
-            // Of the last ones nothing tells before the next.
-            instance.flow(1, 0);
-            assert_eq!(instance.answer(), "emitted");
-            matched += 1;
+            matched = settle(&stream, &mut [&mut instance], matched + 100).await;
         }
         stream.close();
         read_all(&mut stream).await.iter().for_each(|item| sequences.note(item));

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 /// A server on a port of its own; killed when dropped, and on a panic too.
 pub(crate) struct Server {
+    address: String,
     port: u16,
     arguments: Vec<String>,
     child: Option<Child>,
@@ -23,6 +24,11 @@ struct Folder(PathBuf);
 impl Server {
     pub(crate) fn start() -> Self {
         Self::start_with(&[])
+    }
+
+    /// At another address of this machine.
+    pub(crate) fn start_at(address: &str) -> Self {
+        Self::start_at_with(address, &[])
     }
 
     /// With the users and permissions of a configuration file.
@@ -54,11 +60,16 @@ impl Server {
     }
 
     fn start_with(arguments: &[&str]) -> Self {
+        Self::start_at_with("127.0.0.1", arguments)
+    }
+
+    fn start_at_with(address: &str, arguments: &[&str]) -> Self {
         // The port is free for a moment only, so that another process may take it: then another is tried.
         for _ in 0..10 {
             let port = free_port();
+            let address = address.to_owned();
             let arguments = arguments.iter().map(|argument| (*argument).to_owned()).collect();
-            let mut server = Self { port, arguments, child: None, folder: None };
+            let mut server = Self { address, port, arguments, child: None, folder: None };
             if server.try_restart() {
                 return server;
             }
@@ -67,7 +78,7 @@ impl Server {
     }
 
     pub(crate) fn url(&self) -> String {
-        format!("127.0.0.1:{}", self.port)
+        format!("{}:{}", self.address, self.port)
     }
 
     pub(crate) fn port(&self) -> u16 {
@@ -91,7 +102,7 @@ impl Server {
     fn try_restart(&mut self) -> bool {
         let port = self.port.to_string();
         let mut child = Command::new("nats-server")
-            .args(["--addr", "127.0.0.1", "--port", &port])
+            .args(["--addr", &self.address, "--port", &port])
             .args(&self.arguments)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -100,7 +111,7 @@ impl Server {
             .expect("`nats-server` is installed, see tests/run.sh");
         let mut is_up = false;
         wait_until("the server to listen", || {
-            is_up = TcpStream::connect(("127.0.0.1", self.port)).is_ok();
+            is_up = TcpStream::connect((&*self.address, self.port)).is_ok();
             is_up || child.try_wait().expect("a child can be waited for").is_some()
         });
         let is_alive = child.try_wait().expect("a child can be waited for").is_none();

@@ -1,14 +1,16 @@
 //! What tests ask of a fleet's stream.
 
-use crate::instance::{config, seldom};
-use crate::support::runtime::soon;
+use crate::instance::{Instance, config, seldom};
+use crate::support::runtime::{soon, until};
 use async_nats::Client;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
+use tokio::time::timeout;
 use tracing_tap::fleet::{self, FleetItem, FleetStats, FleetStream, GapPlace};
 use tracing_tap::{Item, LossReason, Predicate, Session};
 
@@ -161,6 +163,27 @@ impl Sequences {
 pub(crate) fn check_account(stats: &FleetStats, matched: u64) {
     assert_eq!(stats.matched, matched, "{stats:?}");
     assert_eq!(stats.matched, stats.delivered + stats.lost + stats.buffered, "{stats:?}");
+}
+
+/// Waits until all that matched has come or is said to be lost, while nothing needs to be read. What was lost last is told
+/// by what comes after it: each instance emits that until then. Returns how many events have matched in the end.
+pub(crate) async fn settle(stream: &FleetStream, instances: &mut [&mut Instance], mut matched: u64) -> u64 {
+    let accounted = || {
+        let stats = stream.stats();
+        stats.delivered + stats.buffered + stats.lost
+    };
+    for _ in 0..60 {
+        let all = timeout(Duration::from_millis(500), until("all of it", || accounted() == matched)).await;
+        if all.is_ok() {
+            return matched;
+        }
+        for instance in &mut *instances {
+            instance.flow(1, 0);
+            assert_eq!(instance.answer(), "emitted");
+            matched += 1;
+        }
+    }
+    panic!("{} of {matched} are accounted for", accounted());
 }
 
 /// A session that is read by a task.
