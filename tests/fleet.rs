@@ -7,6 +7,8 @@ mod support;
 
 #[path = "fleet/bridge.rs"]
 mod bridge;
+#[path = "fleet/credentials.rs"]
+mod credentials;
 #[path = "fleet/emitting.rs"]
 mod emitting;
 #[path = "fleet/instance.rs"]
@@ -33,6 +35,8 @@ mod client;
 #[path = "web/fixture.rs"]
 mod fixture;
 
+#[path = "fleet/admitting.rs"]
+mod admitting;
 #[cfg(feature = "web")]
 #[path = "fleet/door.rs"]
 mod door;

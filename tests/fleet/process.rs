@@ -15,6 +15,11 @@ use tracing_subscriber::prelude::*;
 use tracing_tap::TapRouter;
 use tracing_tap::fleet::{self, FleetStream, IgnoredMessages};
 
+/// What it brings to the server, by its environment: a CA's file to trust, the seed of an NKey, the text of a `.creds`.
+pub(crate) const CA: &str = "TRACING_TAP_FLEET_CA";
+pub(crate) const SEED: &str = "TRACING_TAP_FLEET_SEED";
+pub(crate) const CREDENTIALS: &str = "TRACING_TAP_FLEET_CREDENTIALS";
+
 /// An instance, and the sessions it watches itself.
 struct Process {
     router: TapRouter,
@@ -51,8 +56,7 @@ impl Process {
         tracing_subscriber::registry().with(crate::support::info_printer(&output)).with(router.layer()).init();
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
         let runtime = runtime.expect("a runtime starts");
-        let options = ConnectOptions::new().user_and_password("instance".to_owned(), "instance".to_owned());
-        let client = runtime.block_on(client_with(options, url));
+        let client = runtime.block_on(client_with(options(), url));
         let (stop, stopped) = oneshot::channel::<()>();
         let config = config().instance(name).expect("it is a name");
         let mut membership = fleet::join(router.clone(), client.clone(), config, async { drop(stopped.await) });
@@ -127,6 +131,20 @@ impl Process {
 fn done(what: impl FnOnce(), word: &str) -> String {
     what();
     word.to_owned()
+}
+
+fn options() -> ConnectOptions {
+    let options = ConnectOptions::new();
+    if let Ok(ca) = std::env::var(CA) {
+        return options.add_root_certificates(ca.into()).require_tls(true);
+    }
+    if let Ok(seed) = std::env::var(SEED) {
+        return options.nkey(seed);
+    }
+    match std::env::var(CREDENTIALS) {
+        Ok(text) => options.credentials(&text).expect("it is a file `.creds`"),
+        Err(_) => options.user_and_password("instance".to_owned(), "instance".to_owned()),
+    }
 }
 
 fn router(policy: &str) -> TapRouter {
