@@ -1,5 +1,6 @@
 //! Watching a fleet: on a real server, with instances in the test's own process.
 
+use crate::credentials::{Certificates, TLS, Tokens};
 use crate::fixture::{Served, Service};
 use crate::program::{Ended, Folder, Program, command, json_lines, messages, run};
 use crate::server::{Server, client, client_with};
@@ -35,11 +36,17 @@ impl Fleet {
     }
 
     fn on(server: Server, names: &[&str], options: &dyn Fn() -> ConnectOptions) -> Self {
+        let place = server.url();
+        Self::at(server, &place, names, options)
+    }
+
+    /// With instances that know the server by this host and port.
+    fn at(server: Server, place: &str, names: &[&str], options: &dyn Fn() -> ConnectOptions) -> Self {
         let fleet = Self { service: Service::start(), server, runtime: runtime::multi_thread() };
         // A callsite that is first reached while all are being asked may miss that one event.
         emit("before any session");
         for name in names {
-            let client = fleet.runtime.block_on(client_with(options(), &fleet.server.url()));
+            let client = fleet.runtime.block_on(client_with(options(), place));
             let config = config().instance(name).expect("it is a name");
             fleet.runtime.spawn(fleet::join(fleet.service.router.clone(), client, config, std::future::pending()));
         }
@@ -177,6 +184,58 @@ isolated! {
         let ended = program.end();
         ended.assert(0, &["1 event delivered"]);
         assert_eq!(messages(&ended.json()), ["let in"]);
+    }
+
+    fn a_ca_of_ones_own_is_trusted_for_a_fleet_where_it_is_named_and_nowhere_else() {
+        let certificates = Certificates::new();
+        let server = Server::with_settings(TLS, &certificates.files());
+        let (ca, port) = (server.file("ca.pem"), server.port());
+        let options = || ConnectOptions::new().add_root_certificates(ca.clone());
+        let fleet = Fleet::at(server, &format!("localhost:{port}"), &["chat-1"], &options);
+        let ca = ca.to_str().expect("it is text");
+        let start = |url: &str, arguments: &[&str]| {
+            let mut command = command(&[&["watch", url, "user = 42", "--max", "1"], arguments].concat());
+            Program::start(command.env(KEY_VARIABLE, KEY))
+        };
+        let [url, by_number] = ["localhost", "127.0.0.1"].map(|host| format!("tls://{host}:{port}/chat"));
+        start(&url, &[]).end().assert(1, &["failed to connect to tls://localhost:", "UnknownIssuer", "`--ca-file`"]);
+        start(&by_number, &["--ca-file", ca]).end().assert(1, &["invalid peer certificate"]);
+        // At `nats://` too the server asks for TLS.
+        for url in [&url, &format!("nats://localhost:{port}/chat")] {
+            let program = start(url, &["--ca-file", ca]);
+            wait_for_instances(&program, 1);
+            emit("kept from others");
+            let ended = program.end();
+            ended.assert(0, &["1 event delivered"]);
+            assert_eq!(messages(&ended.json()), ["kept from others"]);
+            fleet.service.wait_for_sessions(0);
+        }
+        let plain = Server::start();
+        let end = start(&format!("tls://localhost:{}/chat", plain.port()), &["--ca-file", ca]).end();
+        end.assert(1, &["failed to connect to tls://localhost:", "the server may speak `nats://`"]);
+    }
+
+    fn a_token_of_the_servers_operator_lets_in_whom_it_was_made_for() {
+        let (tokens, strangers) = (Tokens::new(), Tokens::new());
+        let server = Server::with_settings(&tokens.settings, &[]);
+        let instance = || ConnectOptions::with_credentials(&tokens.instance).expect("it is a file `.creds`");
+        let fleet = Fleet::on(server, &["chat-1"], &instance);
+        let folder = Folder::new();
+        let [watcher, stranger, broken] = [
+            ("watcher.creds", tokens.watcher.as_str()),
+            ("stranger.creds", &strangers.watcher),
+            ("broken.creds", tokens.watcher.lines().next().expect("it has lines")),
+        ]
+        .map(|(name, text)| folder.write(name, text));
+        fleet.run(&["user = 42"]).assert(3, &["the server does not let us in"]);
+        fleet.run(&["user = 42", "--credentials-file", &stranger]).assert(3, &["the server does not let us in"]);
+        fleet.run(&["user = 42", "--credentials-file", &broken]).assert(2, &["failed to read the credentials file"]);
+        let program = fleet.watch(&["user = 42", "--max", "1", "--credentials-file", &watcher], 1);
+        emit("let in");
+        let ended = program.end();
+        ended.assert(0, &["1 event delivered"]);
+        assert_eq!(messages(&ended.json()), ["let in"]);
+        assert!(!format!("{ended:?}").contains("SEED"), "nothing of it is shown");
     }
 
     fn a_server_that_goes_and_comes_back_is_told_of_where_it_happened() {
