@@ -359,3 +359,60 @@ fn a_demo_that_cannot_be_is_refused_before_anything_is_started() {
     run(&["demo", "--fleet", "3", "--connections", "126"]).assert(1, &["42 connections have the users 0 to 41"]);
     run(&["demo", "--fleet", "3", "--connections", "2"]).assert(1, &["share 2 connections among 3 instances"]);
 }
+
+#[test]
+fn a_demo_of_a_fleet_without_a_nats_server_says_what_to_install() {
+    let folder = Folder::new();
+    let demo = |path: &str| Program::start(command(&["demo", "--fleet", "3"]).env("PATH", path)).end();
+    let advice =
+        "\n  install it: `apt install nats-server`, `brew install nats-server`, or see https://nats.io/download";
+    let ended = demo(&folder.path("bin"));
+    ended.assert(1, &["failed to start a NATS server: there is no `nats-server` on this machine", advice]);
+    assert_eq!(ended.stdout, "");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_nats_server_that_does_not_start_is_looked_for_beside_the_paths_too_and_given_up() {
+    let folder = Folder::new();
+    let program = folder.write("sbin/nats-server", "#!/bin/sh\nexit 1\n");
+    std::fs::set_permissions(&program, std::os::unix::fs::PermissionsExt::from_mode(0o700)).expect("it is ours");
+    let demo = Program::start(command(&["demo", "--fleet", "3"]).env("PATH", folder.path("bin"))).end();
+    demo.assert(1, &["failed to start a NATS server: it has ended 5 times", "look what `nats-server --addr"]);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_demo_of_a_fleet_that_was_killed_leaves_no_process() {
+    let mut demo = Program::start(&mut command(&["demo", "--fleet", "3", "--seconds", "3600", "--connections", "150"]));
+    ["[chat-1] ", "[chat-2] ", "[chat-3] "].iter().for_each(|name| demo.stdout.wait_for(name));
+    let started = descendants(demo.child.id());
+    assert_eq!(started.len(), 5, "three instances, a server and its keeper");
+    demo.signal("KILL");
+    demo.wait();
+    wait_until("all of them to end", || !started.iter().any(|process| is_alive(*process)));
+}
+
+/// What a process has started, and what that has.
+#[cfg(target_os = "linux")]
+fn descendants(process: u32) -> Vec<u32> {
+    let all = std::fs::read_dir("/proc").expect("it is there").flatten();
+    let numbers = all.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    let own: Vec<u32> = numbers.filter(|child| stat(*child).is_some_and(|(_, parent)| parent == process)).collect();
+    let further: Vec<_> = own.iter().flat_map(|child| descendants(*child)).collect();
+    [own, further].concat()
+}
+
+/// A process that has ended and that nobody has asked about is none any more.
+#[cfg(target_os = "linux")]
+fn is_alive(process: u32) -> bool {
+    stat(process).is_some_and(|(state, _)| state != "Z")
+}
+
+/// Its state and its parent.
+#[cfg(target_os = "linux")]
+fn stat(process: u32) -> Option<(String, u32)> {
+    let text = std::fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
+    let mut words = text.rsplit_once(") ")?.1.split(' ');
+    Some((words.next()?.to_owned(), words.next()?.parse().ok()?))
+}

@@ -11,6 +11,7 @@ type Passes = dyn Fn(&Message) -> Vec<Message> + Send + Sync;
 pub(crate) struct Bridge {
     pub(crate) instances: Server,
     /// For a test to take, who then keeps it.
+    #[cfg_attr(not(feature = "web"), expect(dead_code, reason = "the tests of the door take it"))]
     pub(crate) watchers: Option<Server>,
     pub(crate) to_instances: Client,
     pub(crate) to_watchers: Client,
