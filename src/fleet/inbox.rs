@@ -69,7 +69,8 @@ impl Inbox {
         self.state().bytes + bytes <= MAX_WAITING_BYTES
     }
 
-    /// Leaves something for the reader. What the task itself says always has room: it is as much as the instances do.
+    /// Leaves something for the reader. What the task itself says always has room; of batches that are dropped, one after
+    /// the other, it says one thing.
     pub(super) fn leave(&self, arrived: Arrived) {
         let mut state = self.state();
         state.bytes += arrived.bytes();

@@ -135,6 +135,8 @@ pub(super) enum InstanceWord {
         sent: Tally,
         #[serde(default, skip_serializing_if = "is_zero")]
         matched: u64,
+        #[serde(default, skip_serializing_if = "is_zero")]
+        unsent: u64,
     },
     /// Events are ready to be sent: so many together with all that were asked for before.
     Ask { asked: u64 },
@@ -148,7 +150,7 @@ pub(super) struct Farewell {
     pub(super) reason: LeaveReason,
     pub(super) sent: Tally,
     pub(super) matched: u64,
-    /// Events that were not sent since the session was over.
+    /// Events that were taken out and not sent, as in `Beat`.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub(super) unsent: u64,
 }
@@ -259,7 +261,7 @@ impl LeaveReason {
     }
 }
 
-/// `left the fleet`
+/// `the watcher closed the session`
 impl fmt::Display for LeaveReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

@@ -46,6 +46,7 @@ mod attention;
 mod batch;
 mod config;
 mod counts;
+mod event;
 mod inbox;
 mod item;
 mod key;
@@ -66,6 +67,7 @@ mod watcher;
 
 pub use config::{Config, ConfigError};
 pub use counts::IgnoredMessages;
+pub use event::{FleetEvent, FleetEventError};
 pub use item::{FleetItem, Gap, GapPlace, InstanceAccount};
 pub use key::{Key, KeyError};
 pub use message::LeaveReason;

@@ -136,21 +136,30 @@ impl Publisher {
         if let Some(granted) = self.ask().await? {
             self.keep(granted);
         }
-        let count = self.batch.count;
-        let said = self.link.say(InstanceWord::Batch { before: self.sent, count }, &self.batch.lines);
-        let said = self.attention.during(said).await?;
-        self.batch.clear();
         self.due = None;
-        match said {
-            Ok(()) => self.sent = self.sent.plus(count),
-            Err(LinkError::TooLarge) => self.leave_out(count),
-            Err(LinkError::Closed) => return Err(closed()),
+        let mut large = None;
+        loop {
+            let count = self.batch.count;
+            let said = self.link.say(InstanceWord::Batch { before: self.sent, count }, &self.batch.lines);
+            match self.attention.during(said).await? {
+                Ok(()) => self.sent = self.sent.plus(count),
+                Err(LinkError::Closed) => return Err(closed()),
+                Err(LinkError::TooLarge) => {
+                    large = self.batch.split_last();
+                    if large.is_some() {
+                        continue;
+                    }
+                    self.leave_out(count);
+                }
+            }
+            self.batch.clear();
+            let Some(last) = large.take() else { break };
+            self.batch = last;
         }
-        let flushed = self.attention.during(self.link.flush()).await?;
-        flushed.map_err(|_| closed())
+        self.flush().await
     }
 
-    /// A batch of one event can be larger than the server takes: it is lost, and what else it said is said later.
+    /// One event can be larger than the server takes: it is lost, and what else the batch said is said later.
     fn leave_out(&mut self, count: Tally) {
         self.unsent += count.events;
         self.sent = self.sent.plus(Tally { events: 0, ..count });
@@ -175,6 +184,8 @@ impl Publisher {
         let asked = limit.asked + events;
         loop {
             self.say(InstanceWord::Ask { asked }).await?;
+            // While the server is away it is asked once, and not twice a second into the client's queue.
+            self.flush().await?;
             let granted = timeout(ASK_AGAIN, self.attention.grant(asked)).await;
             if let Ok(granted) = granted {
                 return granted.map(Some);
@@ -187,11 +198,16 @@ impl Publisher {
             return Ok(());
         }
         self.answered = self.attention.renewals;
-        self.say(InstanceWord::Beat { sent: self.sent, matched: self.stream.stats().matched }).await
+        let (sent, unsent) = (self.sent, self.unsent);
+        self.say(InstanceWord::Beat { sent, matched: self.stream.stats().matched, unsent }).await
     }
 
     async fn say(&mut self, word: InstanceWord) -> Result<(), End> {
         self.attention.during(self.link.say(word, b"")).await?.map_err(|_| closed())
+    }
+
+    async fn flush(&mut self) -> Result<(), End> {
+        self.attention.during(self.link.flush()).await?.map_err(|_| closed())
     }
 
     /// Closes the session, sends what is left or counts it, and gives the account.
@@ -225,15 +241,11 @@ impl Publisher {
     }
 
     fn give_up_rest(&mut self) {
-        loop {
-            let count = self.batch.count;
-            self.batch.clear();
-            self.leave_out(count);
-            self.fill();
-            if self.batch.is_empty() {
-                return;
-            }
+        let mut count = self.batch.count;
+        while let Ok(item) = self.stream.try_recv() {
+            count.count(&item);
         }
+        self.leave_out(count);
     }
 }
 

@@ -1,11 +1,12 @@
 //! The reading end of a fleet's session.
 
+use super::event::Line;
 use super::inbox::{Arrived, Content, Inbox, Wish};
 use super::item::{FleetItem, Gap, GapPlace};
-use super::merge::Merge;
+use super::merge::{Arrival, Merge};
 use super::stats::FleetStats;
 use crate::session::EndReason;
-use crate::stream::{Item, TryRecvError};
+use crate::stream::TryRecvError;
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -16,8 +17,9 @@ use tokio::time::Sleep;
 /// How far items are put in order, unless told otherwise.
 const WINDOW: Duration = Duration::from_millis(200);
 
-/// Where more items than this wait for their order, the first of them waits no longer.
+/// Where more items than this wait for their order, or more bytes of events, the first of them waits no longer.
 const MAX_WAITING: usize = 65_536;
+const MAX_WAITING_BYTES: usize = 64 << 20;
 
 /// A session over all instances of a service; dropping it closes the session everywhere.
 ///
@@ -29,8 +31,9 @@ pub struct FleetStream {
     merge: Merge,
     timer: Pin<Box<Sleep>>,
     delivered: u64,
-    /// Events in `merge`.
+    /// Events in `merge`, and what they hold.
     merging: u64,
+    merging_bytes: usize,
     illegible: u64,
     /// Why it is over, once all before that was put in order.
     ending: Option<EndReason>,
@@ -45,6 +48,7 @@ impl FleetStream {
             timer: Box::pin(tokio::time::sleep(Duration::ZERO)),
             delivered: 0,
             merging: 0,
+            merging_bytes: 0,
             illegible: 0,
             ending: None,
             has_ended: false,
@@ -108,12 +112,13 @@ impl FleetStream {
             return None;
         }
         self.take_arrived();
-        let is_full = self.merge.len() > MAX_WAITING;
-        let item = if is_full || self.ending.is_some() { self.merge.pop() } else { self.merge.pop_due(Instant::now()) };
+        let waits = self.has_room() && self.ending.is_none();
+        let item = if waits { self.merge.pop_due(Instant::now()) } else { self.merge.pop() };
         match item {
             Some(item) => {
-                if matches!(item, FleetItem::Item { item: Item::Event { .. }, .. }) {
+                if let FleetItem::Event(event) = &item {
                     self.merging -= 1;
+                    self.merging_bytes -= event.held_bytes();
                     self.delivered += 1;
                 }
                 Some(item)
@@ -127,7 +132,7 @@ impl FleetStream {
     }
 
     fn take_arrived(&mut self) {
-        while self.merge.len() <= MAX_WAITING && self.ending.is_none() {
+        while self.has_room() && self.ending.is_none() {
             match self.inbox.take() {
                 Ok(arrived) => self.put_in_order(arrived),
                 Err(over) => {
@@ -138,30 +143,44 @@ impl FleetStream {
         }
     }
 
+    fn has_room(&self) -> bool {
+        self.merge.len() <= MAX_WAITING && self.merging_bytes <= MAX_WAITING_BYTES
+    }
+
     fn put_in_order(&mut self, Arrived { arrival, instance, content }: Arrived) {
         self.merge.measure(&arrival);
         match content {
-            Content::Item(item) => self.merge.push(&arrival, item),
+            Content::Item(item) => self.merge.push(&arrival, None, item),
             Content::Lines { lines, events } => {
-                let legible = lines.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).flat_map(|line| {
-                    // One that cannot be read is counted below.
-                    serde_json::from_slice::<Item>(line).ok()
-                });
-                let mut read = 0;
-                for item in legible {
-                    read += u64::from(matches!(item, Item::Event { .. }));
-                    self.merge.push(&arrival, FleetItem::Item { instance: Arc::clone(&instance), item });
+                let before = self.merging;
+                for line in lines.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
+                    self.put_line(&arrival, &instance, line);
                 }
-                self.merging += read;
-                self.note_illegible(&arrival, instance, events.saturating_sub(read));
+                self.note_illegible(&arrival, instance, events.saturating_sub(self.merging - before));
             }
         }
     }
 
-    fn note_illegible(&mut self, arrival: &super::merge::Arrival, instance: Arc<str>, count: u64) {
+    /// One that cannot be read is counted with its batch.
+    fn put_line(&mut self, arrival: &Arrival, instance: &Arc<str>, line: &[u8]) {
+        match Line::read(line, instance) {
+            Some(Line::Event(event, time)) => {
+                self.merging += 1;
+                self.merging_bytes += event.held_bytes();
+                self.merge.push(arrival, Some(time), FleetItem::Event(event));
+            }
+            Some(Line::Lost(lost)) => {
+                let instance = Arc::clone(instance);
+                self.merge.push(arrival, None, FleetItem::Lost { instance, lost });
+            }
+            Some(Line::Ended) | None => {}
+        }
+    }
+
+    fn note_illegible(&mut self, arrival: &Arrival, instance: Arc<str>, count: u64) {
         if count > 0 {
             self.illegible += count;
-            self.merge.push(arrival, FleetItem::Gap(Gap { instance, count, place: GapPlace::Malformed }));
+            self.merge.push(arrival, None, FleetItem::Gap(Gap { instance, count, place: GapPlace::Malformed }));
         }
     }
 }

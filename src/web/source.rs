@@ -92,7 +92,7 @@ impl Told {
             Self::Own(_) => None,
             // Each instance counts for itself: here only what is told counts.
             #[cfg(feature = "nats")]
-            Self::Fleet(item) => matches!(item, FleetItem::Item { item: Item::Event { .. }, .. }).then_some(1),
+            Self::Fleet(item) => matches!(item, FleetItem::Event(_)).then_some(1),
         }
     }
 
@@ -109,7 +109,7 @@ impl Told {
         let item = match self {
             Self::Own(item) => item,
             #[cfg(feature = "nats")]
-            Self::Fleet(FleetItem::Item { item, .. }) => item,
+            Self::Fleet(FleetItem::Event(_)) => return None,
             #[cfg(feature = "nats")]
             Self::Fleet(item) => return Some(item.kind()),
         };
@@ -133,7 +133,7 @@ impl Told {
         match self {
             Self::Own(Item::Event { event, .. }) => event.held_bytes(),
             #[cfg(feature = "nats")]
-            Self::Fleet(FleetItem::Item { item: Item::Event { event, .. }, .. }) => event.held_bytes(),
+            Self::Fleet(FleetItem::Event(event)) => event.held_bytes(),
             _ => 0,
         }
     }

@@ -146,7 +146,7 @@ isolated! {
         let mut other = fleet.command(&["user = 42"]);
         let program = Program::start(other.env(KEY_VARIABLE, KEY.to_uppercase()));
         program.stderr.wait_for(
-            "  ! no instance has answered: is the service's name right, and is the key the instances'?",
+            "  ! no instance has answered: is the service's name right, is the key the instances', and are the clocks?",
         );
         emit("not for you");
         program.signal("INT");

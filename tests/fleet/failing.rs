@@ -7,7 +7,6 @@ use crate::support::runtime::{run, soon, until};
 use crate::watching::{check_account, instances, joined, numbers, read_all, read_events, read_until, user};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
-use tracing_tap::Item;
 use tracing_tap::fleet::{self, FleetItem, FleetStream, Gap, GapPlace, LeaveReason};
 
 async fn watch(client: &async_nats::Client) -> FleetStream {
@@ -125,7 +124,7 @@ fn what_a_ring_has_no_room_for_is_told_with_its_instance() {
         instance.emit(20_000, 42);
         stream.close();
         let items = read_all(&mut stream).await;
-        let lost = |item: &FleetItem| matches!(item, FleetItem::Item { item: Item::Lost(_), .. });
+        let lost = |item: &FleetItem| matches!(item, FleetItem::Lost { .. });
         assert!(items.iter().any(lost), "a ring of eight has no room for as many");
         let stats = stream.stats();
         check_account(&stats, 20_000);

@@ -11,7 +11,7 @@ use async_nats::{ConnectOptions, Event};
 use futures_util::StreamExt;
 use serde_json::{Value, json};
 use tracing_tap::fleet::{self, FleetItem};
-use tracing_tap::{Item, Predicate, Session};
+use tracing_tap::{Predicate, Session};
 
 const ANNOUNCE: &str = "tap.chat.announce";
 const SESSION: &str = "00112233445566778899aabbccddeeff";
@@ -167,6 +167,27 @@ fn events_that_are_forged_or_replayed_are_not_delivered() {
     });
 }
 
+fn the_account_of_a_known_instance_counts_however_late_it_comes_and_what_a_stranger_says_late_does_not() {
+    run(async {
+        let server = Server::start();
+        let client = client(&server.url()).await;
+        let mut announcements = client.subscribe(ANNOUNCE).await.expect("the client is open");
+        let mut stream = watch(&client, user(42)).await;
+        let announced = soon("the announcement", announcements.next()).await.expect("the client is open");
+        let subject = format!("tap.chat.events.{}", session_of(&announced));
+        let say = |header: Value| publish(&client, &subject, sealed(KEY, 1, "instances", &subject, &header, ""));
+        let late = now_us() - 40_000_000;
+        say(json!({"kind": "joined", "member": SESSION[16..], "number": 0, "time": late, "instance": "stranger"})).await;
+        say(json!({"kind": "joined", "member": MEMBER, "number": 0, "time": now_us(), "instance": "known"})).await;
+        say(json!({"kind": "ended", "member": MEMBER, "number": 1, "time": late, "instance": "known",
+            "reason": "unrenewed", "sent": [0, 0, 0, 0], "matched": 7, "unsent": 7}))
+        .await;
+        let items = read_until(&mut stream, |item| matches!(item, FleetItem::Left { .. })).await;
+        assert!(items.iter().all(|item| item.instance() == Some("known")), "{items:?}");
+        until("the account", || stream.stats().lost_at_instances == 7 && stream.stats().ignored.stale == 1).await;
+    });
+}
+
 fn lines_that_cannot_be_read_are_a_gap() {
     run(async {
         let bridge = Bridge::new().await;
@@ -203,10 +224,9 @@ fn what_an_instance_denies_and_redacts_stays_so_and_its_caps_hold() {
         assert_eq!(refused, [full]);
         denies.emit(5, 42);
         redacts.emit(1, 42);
-        let FleetItem::Item { instance, item: Item::Event { event, .. }, .. } = next(&mut stream).await else {
-            panic!("it is an event")
-        };
-        assert_eq!((&*instance, event.field("secret").map(ToString::to_string).as_deref()), ("redacts", Some("<redacted>")));
+        let FleetItem::Event(event) = next(&mut stream).await else { panic!("it is an event") };
+        let secret = event.read().expect("it is one").field("secret").map(ToString::to_string);
+        assert_eq!((event.instance(), secret.as_deref()), ("redacts", Some("<redacted>")));
 
         let mut stream = watch(&client, Predicate::eq("secret", "hunter2")).await;
         let is_refusal = |item: &FleetItem| {

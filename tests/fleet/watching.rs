@@ -12,7 +12,7 @@ use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tracing_tap::fleet::{self, FleetItem, FleetStats, FleetStream, GapPlace};
-use tracing_tap::{Item, LossReason, Predicate, Session};
+use tracing_tap::{LossReason, Predicate, Session};
 
 pub(crate) async fn watch(client: &Client, session: impl Into<Session>) -> FleetStream {
     fleet::watch(client.clone(), &config(), session).await.expect("the session is announced")
@@ -66,7 +66,7 @@ pub(crate) async fn read_all(stream: &mut FleetStream) -> Vec<FleetItem> {
 }
 
 pub(crate) fn is_event(item: &FleetItem) -> bool {
-    matches!(item, FleetItem::Item { item: Item::Event { .. }, .. })
+    matches!(item, FleetItem::Event(_))
 }
 
 /// The numbers that each instance's events have, in the order they came.
@@ -81,14 +81,16 @@ pub(crate) fn numbers(items: &[FleetItem]) -> HashMap<String, Vec<i64>> {
 
 /// An event's number; nothing where it is something else.
 fn number(item: &FleetItem) -> Option<i64> {
-    let FleetItem::Item { item: Item::Event { event, .. }, .. } = item else { return None };
-    Some(event.field("number").and_then(|value| value.as_i64()).expect("the event is numbered"))
+    let FleetItem::Event(event) = item else { return None };
+    let read = event.read().expect("it is an event");
+    Some(read.field("number").and_then(|value| value.as_i64()).expect("the event is numbered"))
 }
 
 /// An event's place in its instance's sequence; nothing where it is something else.
 fn sequence(item: &FleetItem) -> Option<u64> {
-    let FleetItem::Item { item: Item::Event { sequence, .. }, .. } = item else { return None };
-    Some(*sequence)
+    let FleetItem::Event(event) = item else { return None };
+    let line: Value = serde_json::from_str(event.line()).expect("it is JSON");
+    Some(line["sequence"].as_u64().expect("it has a place"))
 }
 
 /// The names of the instances of which something is said.
@@ -101,10 +103,8 @@ pub(crate) fn instances(items: &[FleetItem], is_it: impl Fn(&FleetItem) -> bool)
 /// How many events an item says were lost, and where: of an instance's ring as `ring`.
 pub(crate) fn loss(item: &FleetItem) -> Option<(u64, &'static str)> {
     match item {
-        FleetItem::Item { item: Item::Lost(lost), .. } if lost.reason == LossReason::Overflow => {
-            Some((lost.count, "ring"))
-        }
-        FleetItem::Item { item: Item::Lost(lost), .. } => panic!("nobody asked for less: {lost:?}"),
+        FleetItem::Lost { lost, .. } if lost.reason == LossReason::Overflow => Some((lost.count, "ring")),
+        FleetItem::Lost { lost, .. } => panic!("nobody asked for less: {lost:?}"),
         FleetItem::Gap(gap) => Some((gap.count, place(gap.place))),
         _ => None,
     }

@@ -12,6 +12,9 @@ use std::path::{Path, PathBuf};
 use tokio::sync::mpsc::Sender;
 use tracing_tap::fleet::{Config, Key};
 
+/// How many messages may wait to be heard, of 64 KiB: more are lost, and said to be.
+const MAX_MESSAGES: usize = 2_048;
+
 const KEY_VARIABLE: &str = "TRACING_TAP_FLEET_KEY";
 
 /// How to get to a fleet
@@ -169,6 +172,7 @@ impl Fleet {
     /// Where the server is not there, does not let us in, or a file is not what it must be.
     pub(crate) async fn connect(&self, events: Sender<Event>) -> Result<Client, Error> {
         let options = self.with_credentials(ConnectOptions::new())?.name("tracing-tap");
+        let options = options.subscription_capacity(MAX_MESSAGES);
         let options = options.event_callback(move |event| {
             let events = events.clone();
             // Nobody listens once the session is over.

@@ -24,7 +24,7 @@ use tokio::runtime::Runtime;
 use tokio::sync::mpsc::{self, Receiver, Sender};
 use tokio::time::{Instant, sleep_until};
 use tracing_tap::fleet::{self, Config, FleetItem, FleetStream, Key};
-use tracing_tap::{Format, Item, Predicate, Session};
+use tracing_tap::{Format, Predicate, Session};
 
 const SERVICE: &str = "chat";
 /// What waits to be printed, in batches of so many items.
@@ -184,7 +184,7 @@ async fn next(stream: &mut FleetStream, lines: &Sender<Vec<u8>>, summary: &mut S
 fn write(out: &mut Vec<u8>, item: &FleetItem, summary: &mut Summary) {
     item.write(out, Format::Human);
     // An event ends without an empty line, as everywhere.
-    if matches!(item, FleetItem::Item { item: Item::Event { .. }, .. }) && !out.ends_with(b"\n\n") {
+    if matches!(item, FleetItem::Event(_)) && !out.ends_with(b"\n\n") {
         out.push(b'\n');
     }
     summary.note(item);
