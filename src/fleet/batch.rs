@@ -47,8 +47,8 @@ impl Batch {
         cut.events
     }
 
-    /// Parts with the last event, and what is behind it, where it is not the only one: it may be what makes a batch too
-    /// large.
+    /// Parts with the last event, and with what was lost around it, where it is not the only one: it may be what makes a
+    /// batch too large.
     pub(super) fn split_last(&mut self) -> Option<Self> {
         let (_, all) = self.events.pop()?;
         let Some((end, kept)) = self.events.last().copied() else {

@@ -55,9 +55,10 @@ pub(super) struct Arrived {
 
 #[derive(Debug)]
 pub(super) enum Content {
-    /// Lines of items.
+    /// Lines of items, as they travel.
     Lines {
         lines: Bytes,
+        unpacked: usize,
         events: u64,
     },
     Item(FleetItem),
@@ -138,7 +139,7 @@ mod tests {
         let inbox = Inbox::default();
         let lines = Bytes::from(vec![b' '; MAX_WAITING_BYTES / 2]);
         let arrival = Arrival { peer: 0, at: std::time::Instant::now(), sent_us: None };
-        let content = Content::Lines { lines: lines.clone(), events: 7 };
+        let content = Content::Lines { lines: lines.clone(), unpacked: 0, events: 7 };
         assert!(inbox.has_room(MAX_WAITING_BYTES));
         inbox.leave(Arrived { arrival, instance: "chat".into(), content });
         assert!(!inbox.has_room(lines.len()));

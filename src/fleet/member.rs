@@ -11,6 +11,7 @@ use super::next_message;
 use super::publisher::Publisher;
 use super::seal::{MAX_SKEW, Rejection, check_fresh, now_us, unseal};
 use crate::audit::{FleetAudit, RefusalLimit};
+use crate::quiet::Quiet;
 use crate::router::TapRouter;
 use async_nats::{Client, Message, Subscriber};
 use std::collections::HashMap;
@@ -235,7 +236,7 @@ impl Member {
         let link = self.link(key);
         let attention = Attention::new(heard, announcement.every());
         let opening = open(self.router.clone(), announcement.clone(), Arc::clone(&self.room), link, attention);
-        let opening = super::quiet::Quiet::new(opening);
+        let opening = Quiet::new(opening);
         self.running.spawn(async move { Some((key, opening.await)) });
     }
 

@@ -29,6 +29,8 @@ pub(super) struct Merge {
     firsts: BinaryHeap<Reverse<(i64, u64, usize)>>,
     arrived: u64,
     len: usize,
+    /// Whose place is not behind this is due.
+    due: i64,
 }
 
 /// What waits of one instance.
@@ -74,6 +76,7 @@ impl Merge {
             firsts: BinaryHeap::new(),
             arrived: 0,
             len: 0,
+            due: i64::MIN,
         }
     }
 
@@ -109,9 +112,14 @@ impl Merge {
 
     /// The next item whose time has come.
     pub(super) fn pop_due(&mut self, now: Instant) -> Option<FleetItem> {
-        let due = self.since_begin(now).saturating_sub(self.window_us);
+        self.due = self.since_begin(now).saturating_sub(self.window_us);
+        self.pop_known_due()
+    }
+
+    /// The next item whose time had come when that was asked last: no need to look at a clock, or for others.
+    pub(super) fn pop_known_due(&mut self) -> Option<FleetItem> {
         let Reverse((place, ..)) = *self.firsts.peek()?;
-        if place > due { None } else { self.pop() }
+        if place > self.due { None } else { self.pop() }
     }
 
     /// The next item, whether or not its time has come.

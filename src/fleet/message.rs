@@ -128,6 +128,9 @@ pub(super) enum InstanceWord {
         #[serde(default, skip_serializing_if = "Tally::is_empty")]
         before: Tally,
         count: Tally,
+        /// How many bytes they are unpacked; 0 where they are not packed.
+        #[serde(default, skip_serializing_if = "is_none_unpacked")]
+        unpacked: usize,
     },
     /// All is well.
     Beat {
@@ -276,6 +279,10 @@ impl fmt::Display for LeaveReason {
 
 fn is_zero(number: &u64) -> bool {
     *number == 0
+}
+
+fn is_none_unpacked(bytes: &usize) -> bool {
+    *bytes == 0
 }
 
 fn renewal_ms() -> u64 {

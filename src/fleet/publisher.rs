@@ -7,6 +7,7 @@ use super::attention::{Attention, End, Granted};
 use super::batch::Batch;
 use super::link::{Link, LinkError};
 use super::message::{Farewell, InstanceWord, LeaveReason, Tally};
+use super::pack::Packer;
 use crate::router::TapRouter;
 use crate::stream::{EventStream, Item, LossReason};
 use std::time::Duration;
@@ -38,6 +39,7 @@ pub(super) struct Publisher {
     /// What was granted last, where the fleet's events are bounded.
     limit: Option<Granted>,
     batch: Batch,
+    packer: Packer,
     /// When the batch goes out at the latest; nothing while it is empty.
     due: Option<Instant>,
     sent: Tally,
@@ -62,6 +64,7 @@ impl Publisher {
             attention,
             limit,
             batch: Batch::default(),
+            packer: Packer::default(),
             due: None,
             sent: Tally::default(),
             unsent: 0,
@@ -140,7 +143,9 @@ impl Publisher {
         let mut large = None;
         loop {
             let count = self.batch.count;
-            let said = self.link.say(InstanceWord::Batch { before: self.sent, count }, &self.batch.lines);
+            let packed = self.packer.pack(&self.batch.lines);
+            let word = InstanceWord::Batch { before: self.sent, count, unpacked: packed.unpacked };
+            let said = self.link.say(word, packed.bytes);
             match self.attention.during(said).await? {
                 Ok(()) => self.sent = self.sent.plus(count),
                 Err(LinkError::Closed) => return Err(closed()),

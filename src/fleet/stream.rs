@@ -4,6 +4,7 @@ use super::event::Line;
 use super::inbox::{Arrived, Content, Inbox, Wish};
 use super::item::{FleetItem, Gap, GapPlace};
 use super::merge::{Arrival, Merge};
+use super::pack::unpack;
 use super::stats::FleetStats;
 use crate::session::EndReason;
 use crate::stream::TryRecvError;
@@ -111,9 +112,11 @@ impl FleetStream {
         if self.has_ended {
             return None;
         }
-        self.take_arrived();
-        let waits = self.has_room() && self.ending.is_none();
-        let item = if waits { self.merge.pop_due(Instant::now()) } else { self.merge.pop() };
+        let item = self.merge.pop_known_due().or_else(|| {
+            self.take_arrived();
+            let waits = self.has_room() && self.ending.is_none();
+            if waits { self.merge.pop_due(Instant::now()) } else { self.merge.pop() }
+        });
         match item {
             Some(item) => {
                 if let FleetItem::Event(event) = &item {
@@ -151,18 +154,19 @@ impl FleetStream {
         self.merge.measure(&arrival);
         match content {
             Content::Item(item) => self.merge.push(&arrival, None, item),
-            Content::Lines { lines, events } => {
+            Content::Lines { lines, unpacked, events } => {
                 let before = self.merging;
-                for line in lines.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
-                    self.put_line(&arrival, &instance, line);
-                }
+                let lines = unpack(&lines, unpacked).unwrap_or_default();
+                // What is no text has no line that can be read.
+                let lines = str::from_utf8(&lines).unwrap_or_default();
+                lines.lines().for_each(|line| self.put_line(&arrival, &instance, line));
                 self.note_illegible(&arrival, instance, events.saturating_sub(self.merging - before));
             }
         }
     }
 
     /// One that cannot be read is counted with its batch.
-    fn put_line(&mut self, arrival: &Arrival, instance: &Arc<str>, line: &[u8]) {
+    fn put_line(&mut self, arrival: &Arrival, instance: &Arc<str>, line: &str) {
         match Line::read(line, instance) {
             Some(Line::Event(event, time)) => {
                 self.merging += 1;

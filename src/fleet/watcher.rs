@@ -245,11 +245,11 @@ impl Watcher {
         match said.word {
             InstanceWord::Joined => {}
             InstanceWord::Refused { reason, error } => items.extend(peer.refuse(reason, error)),
-            InstanceWord::Batch { before, count } => {
+            InstanceWord::Batch { before, count, unpacked } => {
                 items.extend(peer.catch_up(before, 0));
                 peer.count(count);
                 if has_room {
-                    lines = Some(Content::Lines { lines: unsealed.lines, events: count.events });
+                    lines = Some(Content::Lines { lines: unsealed.lines, unpacked, events: count.events });
                 } else {
                     peer.drop_batch(count);
                 }

@@ -1,5 +1,6 @@
 //! A fleet as `watch` sees it: where its server is, and what to bring.
 
+use super::target::without_query;
 use super::tls;
 use super::token::warn_if_others_can_read;
 use crate::error::Error;
@@ -131,7 +132,8 @@ impl FleetPlace {
             return Err(Error::usage("read the URL: there is a name or a password in it, for everybody to see")
                 .advise("give `--credentials-file`"));
         }
-        let fail = |problem: &str| Error::usage(format!("read the URL `{url}`: {problem}"));
+        let said = without_query(url);
+        let fail = |problem: &str| Error::usage(format!("read the URL `{said}`: {problem}"));
         if url.ends_with("://") {
             return Err(fail("it has no host"));
         }
@@ -254,6 +256,7 @@ mod tests {
             ("nats://a/", "no service behind the host"),
             ("nats://a/b/c", "one name"),
             ("nats://a/b?c", "nothing else"),
+            ("nats://a/b?token=secret", "`nats://a/b?…`: a fleet has"),
             ("nats://a/%FF", "no text"),
             ("nats://ann:secret@a/chat", "a password"),
         ] {
