@@ -1,9 +1,10 @@
 //! `tracing-tap demo --fleet 3`: the chat service as several processes, and one of its users watched over all of them.
 //!
-//! `server` and `processes` are what is started; `instance` is what the binary is where it has started itself; here is
-//! the watcher; `summary` is the last word.
+//! `server` and `processes` are what is started; `instance` and `keeper` are what the binary is where it has started itself;
+//! here is the watcher; `summary` is the last word.
 
 mod instance;
+mod keeper;
 mod processes;
 mod server;
 mod summary;
@@ -53,6 +54,9 @@ enum Over {
 /// Runs it to its end; the end of whoever reads its output is a quiet one. Where the binary has started itself, this is
 /// an instance.
 pub(super) fn run(arguments: &Arguments, count: u64) -> Result<(), Error> {
+    if let Some(kept) = keeper::Kept::read() {
+        return kept.keep();
+    }
     if let Some(told) = processes::Told::read()? {
         return instance::run(&Plan::share(arguments, told.number, count)?, &told);
     }
