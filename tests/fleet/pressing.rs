@@ -88,22 +88,21 @@ fn a_watcher_that_the_server_cuts_off_as_a_slow_consumer_is_told_what_it_missed(
     assert_eq!(watcher.ask("read"), "joined");
     instance.wait_for_sessions(1);
     let mut matched = 0;
-    let mut flow = |count| {
-        instance.flow(count, 0);
-        assert_eq!(instance.answer(), "emitted");
+    let mut emit = |what, count| {
+        assert_eq!(instance.ask(&format!("{what} {count}")), "emitted");
         matched += count;
         matched
     };
-    flow(100);
+    emit("large", 10);
     watcher.signal("STOP");
     wait_until("the server to have enough of it", || {
-        flow(2_000);
+        emit("large", 500);
         server.log().contains("Slow Consumer Detected")
     });
     watcher.signal("CONT");
     // What was lost last is told by what comes after it, once the watcher is back.
     wait_until("all to be accounted for", || {
-        let all = flow(1).to_string();
+        let all = emit("large", 1).to_string();
         (0..200).any(|_| {
             std::thread::park_timeout(Duration::from_millis(5));
             watcher.ask("accounted") == all
