@@ -23,11 +23,21 @@ pub(crate) fn flow(count: u64, rate: u64) {
     }
 }
 
-/// So many events of user 42 at once, with four thousand bytes each; numbered as those of flows.
+/// So many events of user 42 at once, with four thousand bytes each that cannot be packed; numbered as those of flows.
 pub(crate) fn large(count: u64) {
-    let payload = "x".repeat(4_000);
     let span = tracing::info_span!("request", user = 42);
-    span.in_scope(|| (0..count).for_each(|_| tracing::debug!(number = next_number(), payload, "is large")));
+    span.in_scope(|| (0..count).for_each(|_| one_large(next_number())));
+}
+
+fn one_large(number: u64) {
+    let mut state = number;
+    let mut letter = || {
+        // Knuth's generator: what it gives has no pattern that a packer finds.
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        char::from(b'A' + (state >> 59) as u8)
+    };
+    let payload: String = (0..4_000).map(|_| letter()).collect();
+    tracing::debug!(number, payload, "is large");
 }
 
 fn next_number() -> u64 {
