@@ -86,11 +86,13 @@ fn number(item: &FleetItem) -> Option<i64> {
     Some(read.field("number").and_then(|value| value.as_i64()).expect("the event is numbered"))
 }
 
-/// An event's place in its instance's sequence; nothing where it is something else.
-fn sequence(item: &FleetItem) -> Option<u64> {
+/// An event's place in its instance's sequence, and its number; nothing where it is something else. The line is read as
+/// JSON alone, for there may be very many.
+fn place_and_number(item: &FleetItem) -> Option<(u64, u64)> {
     let FleetItem::Event(event) = item else { return None };
     let line: Value = serde_json::from_str(event.line()).expect("it is JSON");
-    Some(line["sequence"].as_u64().expect("it has a place"))
+    let number = |value: &Value| value.as_u64().expect("it is a number");
+    Some((number(&line["sequence"]), number(&line["fields"]["number"])))
 }
 
 /// The names of the instances of which something is said.
@@ -127,7 +129,7 @@ pub(crate) struct Sequences(BTreeMap<String, Sequence>);
 #[derive(Debug, Default)]
 struct Sequence {
     sums: BTreeMap<&'static str, u64>,
-    last: Option<i64>,
+    last: Option<u64>,
 }
 
 impl Sequences {
@@ -139,12 +141,17 @@ impl Sequences {
         let Sequence { sums, last } = self.0.entry(instance.to_owned()).or_default();
         if let Some((count, place)) = loss(item) {
             *sums.entry(place).or_default() += count;
-        } else if let Some(sequence) = sequence(item) {
-            assert_eq!(sequence, sums.values().sum::<u64>(), "{instance}: {sums:?} before it");
-            assert!(number(item) > *last, "{instance}: {:?} behind {last:?}", number(item));
-            *last = number(item);
+        } else if let Some((place, number)) = place_and_number(item) {
+            assert_eq!(place, sums.values().sum::<u64>(), "{instance}: {sums:?} before it");
+            assert!(Some(number) > *last, "{instance}: {number} behind {last:?}");
+            *last = Some(number);
             *sums.entry("arrived").or_default() += 1;
         }
+    }
+
+    /// Of all instances, how many events have come or are said to be lost.
+    pub(crate) fn total(&self) -> u64 {
+        self.0.values().flat_map(|sequence| sequence.sums.values()).sum()
     }
 
     /// Of one instance, what arrived, or was lost at a place.
