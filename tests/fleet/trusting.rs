@@ -257,6 +257,8 @@ fn a_session_on_everything_does_not_feed_on_what_carries_it() {
     run(async {
         let server = Server::start();
         let mut instance = Instance::start(&server.url(), "chat");
+        // The first event of a callsite may be missed that is reached while all are asked anew.
+        instance.emit(1, 42);
         let mut stream = watch(&client(&server.url()).await, Predicate::everything()).await;
         joined(&mut stream, 1).await;
         assert_eq!(instance.ask("scopes"), "@target != async_nats");
