@@ -213,3 +213,43 @@ impl fmt::Debug for FleetStream {
         f.debug_struct("FleetStream").field("stats", &self.stats()).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fleet::inbox::Content;
+
+    const LARGE: usize = 7 << 20;
+
+    /// A batch of one event with so many bytes, from a clock that is right.
+    fn batch(bytes: usize) -> Arrived {
+        let now = std::time::SystemTime::now();
+        let time = crate::render::time::TimeText::new(now);
+        let line = format!(
+            r#"{{"type":"event","session":1,"sequence":0,"timestamp":"{}","level":"INFO","fields":{{"message":"{}"}},"target":"a"}}"#,
+            time.as_str(),
+            "x".repeat(bytes),
+        );
+        let sent_us = now.duration_since(std::time::SystemTime::UNIX_EPOCH).expect("it is later").as_micros();
+        let arrival = Arrival { peer: 1, at: Instant::now(), sent_us: u64::try_from(sent_us).ok() };
+        let content = Content::Lines { lines: line.into(), unpacked: 0, events: 1 };
+        Arrived { arrival, instance: "chat".into(), content }
+    }
+
+    #[tokio::test]
+    async fn where_large_events_wait_for_their_order_the_first_waits_no_longer() {
+        let inbox = Arc::new(Inbox::default());
+        let window = Duration::from_secs(3_600);
+        let mut stream = FleetStream::new(Arc::clone(&inbox)).reorder_window(window);
+        let mut given = 0;
+        for _ in 0..20 {
+            inbox.leave(batch(LARGE));
+            given += usize::from(matches!(stream.try_recv(), Ok(FleetItem::Event(_))));
+            assert!(stream.merging_bytes <= MAX_WAITING_BYTES + LARGE + 1024);
+        }
+        assert_eq!(given, 20 - MAX_WAITING_BYTES / LARGE);
+        inbox.end(EndReason::Closed);
+        assert_eq!(std::iter::from_fn(|| stream.try_recv().ok()).count(), 20 - given + 1);
+        assert_eq!((stream.merging, stream.merging_bytes, stream.stats().delivered), (0, 0, 20));
+    }
+}

@@ -125,6 +125,47 @@ fn another_version_is_refused_with_an_answer() {
     });
 }
 
+fn a_watcher_whose_clock_is_off_is_told_so() {
+    run(async {
+        let server = Server::start();
+        let mut instance = Instance::start(&server.url(), "chat");
+        let client = client(&server.url()).await;
+        wait_until_heard(&mut instance, &client).await;
+        let mut answers = client.subscribe(format!("tap.chat.events.{SESSION}")).await.expect("the client is open");
+        let header = announcement(1, now_us() - 60_000_000);
+        publish(&client, ANNOUNCE, sealed(KEY, 1, "watchers", ANNOUNCE, &header, "")).await;
+        let answer = soon("an answer", answers.next()).await.expect("the client is open");
+        let text = String::from_utf8_lossy(&answer.payload);
+        assert!(text.contains("\"reason\":\"clock\"") && text.contains("its time is more than 30 s off"), "{text}");
+    });
+}
+
+fn who_sends_one_message_again_and_again_gets_ten_answers_a_second() {
+    run(async {
+        const MESSAGES: usize = 300;
+        let server = Server::start();
+        let mut instance = Instance::start(&server.url(), "chat");
+        let client = client(&server.url()).await;
+        wait_until_heard(&mut instance, &client).await;
+        let subject = format!("tap.chat.events.{SESSION}");
+        let mut answers = client.subscribe(subject.clone()).await.expect("the client is open");
+        let began = std::time::Instant::now();
+        let message = sealed(KEY, 2, "watchers", ANNOUNCE, &json!({"session": SESSION}), "");
+        for _ in 0..MESSAGES {
+            publish(&client, ANNOUNCE, message.clone()).await;
+        }
+        wait_for_ignored(&mut instance, &format!("other_version: {MESSAGES}"));
+        let allowed = 11 + 10 * usize::try_from(began.elapsed().as_secs() + 1).expect("it is small");
+        // Answers that are still on their way come late, and can only make it fewer.
+        client.publish(subject, "the end".into()).await.expect("the client is open");
+        let mut count = 0;
+        while soon("an answer", answers.next()).await.is_some_and(|answer| &*answer.payload != b"the end") {
+            count += 1;
+        }
+        assert!((1..=allowed).contains(&count), "{count} of {MESSAGES}, {allowed} at most");
+    });
+}
+
 fn an_instance_of_another_version_is_said_to_take_no_part() {
     run(async {
         let bridge = Bridge::new().await;
