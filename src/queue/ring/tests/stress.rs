@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
+use crate::sync::tries;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -18,7 +19,7 @@ struct Stress {
     max_bytes: usize,
 }
 
-const EACH: u64 = 30_000;
+const EACH: u64 = tries(30_000);
 
 /// Producers push numbered items while a reader reads; the account must be exact at the end and plausible meanwhile.
 fn stress(stress: Stress) {
