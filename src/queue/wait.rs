@@ -47,8 +47,8 @@ impl ReaderWait {
     /// Says that the reader waits. It must look once more after this call, and wait only if it finds nothing.
     pub(crate) fn register(&self, waker: &Waker) {
         self.waker.register(waker);
-        // Release pairs with the Acquire of the swap in `take_waker`: who sees that somebody waits finds the waker. Tried by
-        // `loom_a_reader_that_waits_again_and_again_gets_all_that_is_pushed`.
+        // Release pairs with the Acquire of the swap in `take_waker`: who sees that somebody waits finds the waker. Fails
+        // otherwise: `loom_a_reader_that_waits_again_and_again_gets_all_that_is_pushed`.
         self.waiting.store(true, Release);
         // Pairs with the fence in `fence_after_push`, as the protocol says. Fails otherwise:
         // `loom_the_reader_sees_the_push_or_is_woken`.
