@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# The long checks, beside tests/run.sh: models of the protocols between threads, each of their orderings weakened, and the
-# interpreter and the sanitizer that look for races. Stops at the first that fails. Needs Rust's nightly for the last two.
+# The long checks, beside tests/run.sh: each ordering of the protocols between threads weakened, the interpreter and the
+# sanitizer that look for races, thousands of random histories, fuzzing, faults in their long forms, and the supply chain.
+# Stops at the first that fails. Needs Rust's nightly for the interpreter, the sanitizer and fuzzing.
 #
 # Each step builds into a folder of its own, so that neither the others nor the inner loop build anew.
 set -Eeuo pipefail
@@ -9,7 +10,6 @@ cd "$(dirname "$0")/.."
 current="the beginning"
 trap 'printf "\n== FAILED in: %s (after %s s)\n" "$current" "$SECONDS" >&2' ERR
 step() { current="$*"; printf '\n== %s (after %s s)\n' "$*" "$SECONDS"; }
-target="${CARGO_TARGET_DIR:-target}"
 
 # Components of the nightly toolchain, where there is one to be had.
 nightly_component() {
@@ -17,9 +17,6 @@ nightly_component() {
     rustup toolchain list | grep -q '^nightly' || rustup toolchain install nightly --profile minimal
     rustup component add "$@" --toolchain nightly
 }
-
-step "every history of the protocols between threads, within the bounds that their models state"
-CARGO_TARGET_DIR="$target/loom" RUSTFLAGS="--cfg loom" cargo test --quiet --release --lib loom_
 
 step "each ordering weakened: its model must fail"
 tests/deep/weaken.sh
@@ -30,6 +27,13 @@ tests/deep/miri.sh
 
 step "the sanitizer for threads, over the tests with several"
 tests/deep/threads.sh
+
+step "3,000 histories of each kind against the slow evaluator, and beside other layers"
+TRACING_TAP_ORACLE_CASES=3000 TRACING_TAP_TRANSPARENCY_CASES=3000 \
+    cargo nextest run --all-features --no-fail-fast --test oracle --test transparency
+
+step "fuzzing"
+tests/deep/fuzz.sh
 
 step "a reader that is stopped for 30 s"
 tests/deep/faults.sh

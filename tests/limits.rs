@@ -337,7 +337,8 @@ isolated! {
     fn all_limits_at_once_on_many_threads_lose_count_of_nothing() {
         let router = install();
         for overflow in [Overflow::DropOldest, Overflow::DropNewest] {
-            let limited = everything().sample(2).max_rate(2_000).max_events(3_000);
+            // So few that the slowest machine emits more.
+            let limited = everything().sample(2).max_rate(100).max_events(150);
             let mut stream = router.watch(limited.capacity(16).overflow(overflow));
             let id = stream.id();
             let is_open = || router.sessions().iter().any(|session| session.id == id);
@@ -357,7 +358,7 @@ isolated! {
                 told
             });
             told.check(stream.stats());
-            assert_eq!((told.events + told.overflow, told.ended), (3_000, Some(EndReason::MaxEvents)), "{told:?}");
+            assert_eq!((told.events + told.overflow, told.ended), (150, Some(EndReason::MaxEvents)), "{told:?}");
             assert!(told.rate > 0 && told.sampling > 0, "{told:?}");
             drop(stream);
             wait_until("the session to be freed", || router.stats().events.buffered == 0);

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Everything an ordinary change needs, on a fresh machine with only Rust and apt: installs what is missing, then runs
-# formatting, lints, tests, doc tests, docs, examples, the fuzz corpus, the instructions of every path
-# and the demo. Stops at the first that fails.
+# formatting, lints, tests, doc tests, the models of the protocols between threads, docs, examples, the fuzz corpus, the
+# instructions of every path and the demo. Stops at the first that fails.
 set -Eeuo pipefail
 cd "$(dirname "$0")/.."
 
@@ -64,6 +64,9 @@ TRACING_TAP_PAGE_SECONDS=60 cargo nextest run --all-features --test page pressin
 
 step "tests and doc tests, as plain cargo test runs them"
 cargo test --quiet --all-features
+
+step "every history of the protocols between threads, within the bounds that their models state"
+CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-target}/loom" RUSTFLAGS="--cfg loom" cargo test --quiet --release --lib loom_
 
 step "docs"
 RUSTDOCFLAGS="--deny warnings" cargo doc --quiet --no-deps --all-features --document-private-items

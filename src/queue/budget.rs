@@ -233,6 +233,7 @@ mod models;
 #[cfg(not(loom))]
 mod tests {
     use super::*;
+    use crate::sync::tries;
     use std::thread;
 
     fn lease_of(budget: &Arc<Budget>, capacity_bytes: usize) -> Lease {
@@ -325,7 +326,7 @@ mod tests {
             for thread_index in 0..4 {
                 let (leases, budget) = (&leases, &budget);
                 scope.spawn(move || {
-                    for round in 0..20_000 {
+                    for round in 0..tries(20_000) as usize {
                         let lease = &leases[(round + thread_index) % leases.len()];
                         let bytes = (round * 37 % 1_500) as u32;
                         let reserved = lease.reserve(bytes);

@@ -199,8 +199,8 @@ impl<T> Ring<T> {
         };
         self.lease.release_by_reader(entry.bytes);
         // After the pop, and relaxed: the queue's head moves by SeqCst compare-and-swaps alone, so the one that took our
-        // item synchronizes with all that took older ones, and their counting came before. Tried by
-        // `loom_what_another_thread_displaced_is_told_before_the_next_item`.
+        // item synchronizes with all that took older ones, and their counting came before. Fails where pops are
+        // not ordered so: `loom_what_another_thread_displaced_is_told_before_the_next_item`.
         let lost = entry.refused_before + self.losses.displaced.load(Relaxed);
         Popped::Item { item: entry.item, lost: self.announce(lost) }
     }

@@ -47,8 +47,8 @@ impl ReaderWait {
     /// Says that the reader waits. It must look once more after this call, and wait only if it finds nothing.
     pub(crate) fn register(&self, waker: &Waker) {
         self.waker.register(waker);
-        // Release pairs with the Acquire of the swap in `take_waker`: who sees that somebody waits finds the waker. Tried by
-        // `loom_a_reader_that_waits_again_and_again_gets_all_that_is_pushed`.
+        // Release pairs with the Acquire of the swap in `take_waker`: who sees that somebody waits finds the waker. Fails
+        // otherwise: `loom_a_reader_that_waits_again_and_again_gets_all_that_is_pushed`.
         self.waiting.store(true, Release);
         // Pairs with the fence in `fence_after_push`, as the protocol says. Fails otherwise:
         // `loom_the_reader_sees_the_push_or_is_woken`.
@@ -153,6 +153,7 @@ mod tests {
     use crate::queue::budget::Budget;
     use crate::queue::ring::{Overflow, Popped, Ring};
     use crate::sync::atomic::{AtomicU64, AtomicUsize};
+    use crate::sync::tries;
     use std::hint;
     use std::thread;
     use std::time::Duration;
@@ -253,7 +254,7 @@ mod tests {
 
     #[test]
     fn no_wake_up_is_lost() {
-        const ROUNDS: u64 = 100_000;
+        const ROUNDS: u64 = tries(100_000);
         let (there, back) = (Channel::new(1), Channel::new(1));
         thread::scope(|scope| {
             scope.spawn(|| (0..ROUNDS).for_each(|_| _ = back.send(there.receive())));
@@ -283,7 +284,7 @@ mod tests {
     /// The protocol alone: a queue would bring fences of its own, which hide a missing one.
     #[test]
     fn the_reader_sees_the_push_or_the_producer_sees_the_reader() {
-        const ROUNDS: u64 = 200_000;
+        const ROUNDS: u64 = tries(200_000);
         let wait = ReaderWait::default();
         let [start, pushed, answer] = [const { AtomicU64::new(0) }; 3];
         thread::scope(|scope| {
@@ -313,7 +314,7 @@ mod tests {
     #[test]
     fn a_reader_is_woken_at_most_once_for_each_time_it_went_to_wait() {
         const PRODUCERS: u64 = 3;
-        const EACH: u64 = 20_000;
+        const EACH: u64 = tries(20_000);
         let channel = Channel::new((PRODUCERS * EACH) as usize);
         let (waits, wakes) = (AtomicUsize::new(0), AtomicUsize::new(0));
         thread::scope(|scope| {

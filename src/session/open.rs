@@ -111,7 +111,7 @@ impl OpenSession {
 
     /// Why the session has ended; nothing while it is open.
     pub(crate) fn ended(&self) -> Option<EndReason> {
-        // Acquire pairs with the Release in `mark_ended`: what its closer did before is done. Tried by
+        // Acquire pairs with the Release in `mark_ended`: what its closer did before is done. Fails otherwise:
         // `loom_who_sees_the_end_has_seen_what_its_closer_logged_before`.
         EndReason::from_code(self.ended.load(Ordering::Acquire))
     }

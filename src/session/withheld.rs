@@ -118,6 +118,7 @@ mod models;
 mod tests {
     use super::*;
     use crate::sync::atomic::Ordering::{Acquire, Release};
+    use crate::sync::tries;
     use std::hint;
     use std::thread;
     use std::time::{Duration, Instant};
@@ -148,7 +149,7 @@ mod tests {
     /// Once both are done with a round, either the reader has seen the count or it will be told to look.
     #[test]
     fn no_count_is_forgotten_between_a_producer_and_the_reader() {
-        const ROUNDS: u64 = 50_000;
+        const ROUNDS: u64 = tries(50_000);
         let withholder = Withholder::new();
         let [begun, counted] = [const { AtomicU64::new(0) }; 2];
         thread::scope(|scope| {

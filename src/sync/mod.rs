@@ -27,6 +27,14 @@ pub(crate) use {
 
 pub(crate) use numbers::Numbers;
 
+/// How often a test with several threads tries what it is about: Miri takes thousands of times as long, and finds in few
+/// tries what a machine needs many for.
+#[cfg(test)]
+#[cfg(not(loom))]
+pub(crate) const fn tries(natively: u64) -> u64 {
+    if cfg!(miri) { natively / 5_000 } else { natively }
+}
+
 #[cfg(test)]
 #[cfg(loom)]
 pub(crate) use modelled::try_all;

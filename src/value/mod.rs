@@ -195,6 +195,7 @@ impl Text {
     }
 
     #[cfg(test)]
+    #[cfg(not(loom))]
     pub(crate) fn limited(text: &str, max_bytes: usize) -> Self {
         let kept = kept_part(text, max_bytes);
         Self::kept(kept, kept.len() < text.len())
@@ -236,6 +237,7 @@ impl Bytes {
     }
 
     #[cfg(test)]
+    #[cfg(not(loom))]
     pub(crate) fn limited(bytes: &[u8], max_bytes: usize) -> Self {
         let kept = &bytes[..bytes.len().min(max_bytes)];
         Self { bytes: kept.to_vec(), cut: kept.len() < bytes.len() }

@@ -106,7 +106,7 @@ isolated! {
         stopped.rest();
         service.wait_for_sessions(1);
         pressing.stop();
-        assert_eq!(service.audit("reader closed").len(), 1);
+        assert_eq!(service.audit("reader closed").len(), 1, "{:#?}", service.log.all_lines());
         service.router.shutdown();
         served.stop();
         let account = final_account(&service.router);

@@ -78,6 +78,6 @@ fn loom_a_reader_that_waits_again_and_again_gets_all_that_is_pushed() {
         };
         let read = [(); 2].map(|()| block_on_ready(None, |context| wait.poll(context, look)));
         assert_eq!(read.iter().flatten().sum::<u64>(), 3);
-        pushing.map(|thread| thread.join().unwrap());
+        pushing.into_iter().for_each(|thread| thread.join().unwrap());
     });
 }

@@ -12,8 +12,8 @@ use std::sync::Mutex;
 /// - The push of an item happens before the pop of that item; who sends something has to rely on it.
 /// - The pop of an item happens before the pops of later ones. This is not documented, but our ring relies on it and
 ///   says so; the source has one word for the head, moved by nothing but `SeqCst` compare-and-swaps.
-/// - A pop and a count may miss a push that does not happen before them, and a count a pop. Neither a push that finds no room nor a pop that finds
-///   nothing orders anything.
+/// - A pop and a count may miss a push that does not happen before them, and a count a pop. Neither a push that finds no
+///   room nor a pop that finds nothing orders anything.
 pub(crate) struct ArrayQueue<T> {
     capacity: usize,
     /// Pushes so far, where who looks may see less; and, for a moment, those that find no room.
