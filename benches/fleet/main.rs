@@ -57,6 +57,9 @@ fn main() {
     }
 }
 
+/// What it is called, and what is measured; it is given a number to log.
+type Measure = (&'static str, fn(u32));
+
 fn median(of: impl Iterator<Item = f64>) -> f64 {
     let mut sorted: Vec<_> = of.collect();
     sorted.sort_by(f64::total_cmp);
@@ -157,7 +160,7 @@ impl Bench {
 
     /// Nanoseconds of a producer, alone and joined to a fleet that nobody watches.
     fn idle(&self) {
-        let measures: [(&str, fn(u32)); 3] = [
+        let measures: [Measure; 3] = [
             ("an event below the level, alone and joined", |attempt| tracing::debug!(attempt, "rejected")),
             ("an event that is printed", |attempt| tracing::info!(attempt, "rejected")),
             ("a span with a field", |attempt| drop(tracing::info_span!("conn", attempt))),
