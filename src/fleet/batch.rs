@@ -13,6 +13,13 @@ pub(super) struct Batch {
     events: Vec<(usize, Tally)>,
 }
 
+/// The first lines of a batch.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Part {
+    pub(super) end: usize,
+    pub(super) count: Tally,
+}
+
 impl Batch {
     pub(super) fn push(&mut self, item: &Item) {
         write_item(&mut self.lines, item, Format::Json);
@@ -47,30 +54,31 @@ impl Batch {
         cut.events
     }
 
-    /// Parts with the last event, and with what was lost around it, where it is not the only one: it may be what makes a
-    /// batch too large.
-    pub(super) fn split_last(&mut self) -> Option<Self> {
-        let (_, all) = self.events.pop()?;
-        let Some((end, kept)) = self.events.last().copied() else {
-            self.events.push((self.lines.len(), all));
-            return None;
-        };
-        let count = self.count.minus(kept);
-        let lines = self.lines.split_off(end);
-        self.count = kept;
-        Some(Self { events: vec![(lines.len(), count)], lines, count })
+    pub(super) fn whole(&self) -> Part {
+        Part { end: self.lines.len(), count: self.count }
+    }
+
+    /// All up to the last event, where that is not the only one: it may be what makes a batch too large.
+    pub(super) fn before_last(&self) -> Option<Part> {
+        let (end, count) = *self.events.iter().rev().nth(1)?;
+        Some(Part { end, count })
+    }
+
+    /// Takes out what was sent, or will not be.
+    pub(super) fn remove(&mut self, part: Part) {
+        self.lines.drain(..part.end);
+        self.events.retain(|(end, _)| *end > part.end);
+        for (end, counted) in &mut self.events {
+            *end -= part.end;
+            *counted = counted.minus(part.count);
+        }
+        self.count = self.count.minus(part.count);
     }
 
     pub(super) fn push_lost(&mut self, reason: LossReason, count: u64) {
         if count > 0 {
             self.push(&Item::Lost(Lost { count, reason }));
         }
-    }
-
-    pub(super) fn clear(&mut self) {
-        self.lines.clear();
-        self.events.clear();
-        self.count = Tally::default();
     }
 }
 
@@ -112,25 +120,25 @@ mod tests {
 
     #[test]
     fn the_last_event_is_parted_with_unless_it_is_the_only_one() {
-        let mut first = batch();
-        let (lines, count) = (first.lines.clone(), first.count);
-        let last = first.split_last().expect("there are three");
-        assert_eq!([first.count.events, last.count.events], [2, 1]);
-        assert_eq!(first.count.plus(last.count), count);
-        assert_eq!([first.lines.as_slice(), &last.lines].concat(), lines);
-        let second = first.split_last().expect("there are two");
-        assert!(first.split_last().is_none());
-        let parts = [first.lines.as_slice(), &second.lines, &last.lines];
-        assert_eq!((parts.concat(), first.count.events), (lines, 1));
+        let mut batch = batch();
+        let (lines, count) = (batch.lines.clone(), batch.count);
+        let first = batch.before_last().expect("there are three");
+        assert_eq!(first.count.events, 2);
+        batch.remove(first);
+        assert_eq!((batch.count.events, batch.count.plus(first.count)), (1, count));
+        assert_eq!(batch.lines, lines[first.end..]);
+        assert!(batch.before_last().is_none());
+        assert_eq!(batch.keep_events(0), 1);
+        batch.remove(batch.whole());
+        assert!(batch.is_empty() && batch.count.is_empty() && batch.events.is_empty());
     }
 
     #[test]
-    fn a_cleared_batch_is_as_new() {
-        let mut batch = batch();
-        assert!(!batch.is_empty() && batch.bytes() > 0);
-        batch.clear();
-        assert!(batch.is_empty() && batch.count.is_empty());
-        assert_eq!(batch.keep_events(0), 0);
-        assert!(batch.is_empty());
+    fn what_is_behind_what_was_removed_is_cut_as_before() {
+        let mut removed = batch();
+        let first = removed.events[0];
+        removed.remove(Part { end: first.0, count: first.1 });
+        assert_eq!(removed.keep_events(1), 1);
+        assert_eq!(removed.count, Tally { events: 1, overflow: 6, rate: 0, sampling: 3 });
     }
 }

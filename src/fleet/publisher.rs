@@ -140,26 +140,24 @@ impl Publisher {
             self.keep(granted);
         }
         self.due = None;
-        let mut large = None;
-        loop {
-            let count = self.batch.count;
-            let packed = self.packer.pack(&self.batch.lines);
-            let word = InstanceWord::Batch { before: self.sent, count, unpacked: packed.unpacked };
+        let mut part = self.batch.whole();
+        while !part.count.is_empty() {
+            let packed = self.packer.pack(&self.batch.lines[..part.end]);
+            let word = InstanceWord::Batch { before: self.sent, count: part.count, unpacked: packed.unpacked };
             let said = self.link.say(word, packed.bytes);
             match self.attention.during(said).await? {
-                Ok(()) => self.sent = self.sent.plus(count),
+                Ok(()) => self.sent = self.sent.plus(part.count),
                 Err(LinkError::Closed) => return Err(closed()),
-                Err(LinkError::TooLarge) => {
-                    large = self.batch.split_last();
-                    if large.is_some() {
+                Err(LinkError::TooLarge) => match self.batch.before_last().filter(|before| before.end < part.end) {
+                    Some(before) => {
+                        part = before;
                         continue;
                     }
-                    self.leave_out(count);
-                }
+                    None => self.leave_out(part.count),
+                },
             }
-            self.batch.clear();
-            let Some(last) = large.take() else { break };
-            self.batch = last;
+            self.batch.remove(part);
+            part = self.batch.whole();
         }
         self.flush().await
     }

@@ -114,6 +114,28 @@ fn a_batch_that_is_lost_on_the_way_is_a_gap_of_exactly_its_events() {
     });
 }
 
+fn an_event_that_the_server_takes_none_as_large_takes_no_other_with_it() {
+    run(async {
+        let server = Server::with_settings("max_payload: 4096", &[]);
+        let mut instance = Instance::start(&server.url(), "chat");
+        let client = client(&server.url()).await;
+        let mut stream = crate::watching::watch(&client, user(42)).await;
+        joined(&mut stream, 1).await;
+        ["flow 2 0", "large 1", "flow 3 0"].iter().for_each(|what| instance.say(what));
+        (0..3).for_each(|_| assert_eq!(instance.answer(), "emitted"));
+        let numbers = numbers(&read_events(&mut stream, 5).await);
+        assert_eq!(numbers["chat"], [0, 1, 3, 4, 5]);
+        // It is told while the session goes on.
+        let items = read_until(&mut stream, |item| gap(item).is_some()).await;
+        let told = gap(&items[items.len() - 1]).map(|gap| (gap.count, gap.place));
+        assert_eq!(told, Some((1, GapPlace::Instance)));
+        stream.close();
+        read_all(&mut stream).await;
+        check_account(&stream.stats(), 6);
+        assert_eq!(stream.stats().lost_at_instances, 1);
+    });
+}
+
 fn what_a_ring_has_no_room_for_is_told_with_its_instance() {
     run(async {
         let server = Server::start();
