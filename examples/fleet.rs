@@ -5,7 +5,7 @@
 use std::error::Error;
 use tracing_subscriber::prelude::*;
 use tracing_tap::fleet::{self, Config, FleetItem, Key};
-use tracing_tap::{Format, Item, Predicate, Session, TapRouter};
+use tracing_tap::{Format, Predicate, Session, TapRouter};
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
@@ -38,7 +38,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
             joined = 0;
             tracing::info_span!("conn", user = 42).in_scope(|| tracing::debug!(channel = "orders", "subscribed"));
         }
-        seen += usize::from(matches!(item, FleetItem::Item { item: Item::Event { .. }, .. }));
+        seen += usize::from(matches!(item, FleetItem::Event(_)));
     }
     assert_eq!(seen, 2, "the process has one router: both instances have the event");
 

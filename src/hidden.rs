@@ -51,6 +51,18 @@ fn is_noncharacter(character: char) -> bool {
     matches!(character, '\u{FDD0}'..='\u{FDEF}') || u32::from(character) & 0xFFFE == 0xFFFE
 }
 
+/// Whether bytes are text in which nothing is hidden.
+#[cfg(feature = "nats")]
+pub(crate) fn is_plain(bytes: &[u8]) -> bool {
+    is_printable_ascii(bytes) || str::from_utf8(bytes).is_ok_and(|text| !text.contains(is_hidden))
+}
+
+/// Most lines are, and are found so many bytes at a time: the inner loop has no way out, so that it can be vectorized.
+#[cfg(feature = "nats")]
+fn is_printable_ascii(bytes: &[u8]) -> bool {
+    bytes.chunks(64).all(|chunk| chunk.iter().fold(true, |plain, byte| plain & (b' '..=b'~').contains(byte)))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -61,6 +73,16 @@ mod tests {
         for character in '\0'..=char::MAX {
             let expected = hidden.is_match(character.encode_utf8(&mut [0; 4]));
             assert_eq!(is_hidden(character), expected, "{}", character.escape_unicode());
+        }
+    }
+
+    #[cfg(feature = "nats")]
+    #[test]
+    fn bytes_are_plain_only_if_none_is_hidden() {
+        assert!(is_plain("{\"a\":\"é\"}".as_bytes()) && is_plain(b"") && is_plain(&[b'~'; 200]));
+        for bytes in [&b"\x1b"[..], b"a\x7f", "\u{9b}".as_bytes(), "\u{202e}".as_bytes(), b"\xff"] {
+            assert!(!is_plain(bytes), "{bytes:?}");
+            assert!(!is_plain(&[&[b'a'; 130][..], bytes].concat()));
         }
     }
 }

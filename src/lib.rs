@@ -58,6 +58,8 @@
 // In the order of dependence: each uses only those above it.
 mod sync;
 mod guard;
+#[cfg(any(feature = "nats", feature = "web"))]
+mod quiet;
 mod hidden;
 mod level;
 pub mod value;

@@ -5,6 +5,8 @@
 #[path = "support/mod.rs"]
 mod support;
 
+#[path = "fleet/credentials.rs"]
+mod credentials;
 #[path = "cli/fixture.rs"]
 mod fixture;
 #[path = "cli/program.rs"]

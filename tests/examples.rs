@@ -1,7 +1,7 @@
 //! The examples check themselves; here they are run.
 
 #[cfg(feature = "nats")]
-#[allow(dead_code, reason = "the tests of the fleet use all of it")]
+#[expect(dead_code, reason = "the tests of the fleet use all of it")]
 #[path = "fleet/server.rs"]
 mod server;
 mod support;

@@ -7,10 +7,18 @@ mod support;
 
 #[path = "fleet/bridge.rs"]
 mod bridge;
+#[path = "fleet/credentials.rs"]
+mod credentials;
+#[path = "fleet/emitting.rs"]
+mod emitting;
 #[path = "fleet/instance.rs"]
 mod instance;
+#[path = "fleet/process.rs"]
+mod process;
 #[path = "fleet/proxy.rs"]
 mod proxy;
+#[path = "fleet/road.rs"]
+mod road;
 #[path = "fleet/sealing.rs"]
 mod sealing;
 #[path = "fleet/server.rs"]
@@ -27,6 +35,8 @@ mod client;
 #[path = "web/fixture.rs"]
 mod fixture;
 
+#[path = "fleet/admitting.rs"]
+mod admitting;
 #[cfg(feature = "web")]
 #[path = "fleet/door.rs"]
 mod door;
@@ -36,5 +46,9 @@ mod failing;
 mod joining;
 #[path = "fleet/limiting.rs"]
 mod limiting;
+#[path = "fleet/parting.rs"]
+mod parting;
+#[path = "fleet/pressing.rs"]
+mod pressing;
 #[path = "fleet/trusting.rs"]
 mod trusting;

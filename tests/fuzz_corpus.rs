@@ -9,7 +9,7 @@ mod described;
 #[cfg(feature = "web")]
 #[path = "fuzz_corpus/door.rs"]
 mod door;
-#[allow(dead_code, reason = "the histories use more of it")]
+#[expect(dead_code, reason = "the histories use more of it")]
 #[path = "oracle/evaluator.rs"]
 mod evaluator;
 #[path = "oracle/fuzzed.rs"]

@@ -34,6 +34,8 @@ has valgrind || apt_install valgrind
 has curl || apt_install curl
 has chromedriver || apt_install chromium chromium-driver
 has nats-server || apt_install nats-server
+# Partitions of a network are made with it, by root alone; else the tests stall a proxy.
+has ip || apt_install iproute2
 toolchain_component fmt rustfmt rustfmt
 toolchain_component clippy clippy rust-clippy
 # Built for what it is needed for here: without optimisation, it is there in a fraction of the time. The version is one

@@ -4,7 +4,7 @@
 //! in order. `TRACING_TAP_TRANSPARENCY_CASES` sets how many histories are tried, 100 unless told.
 
 #![expect(clippy::unwrap_used, reason = "the modules are a test's; clippy takes only test functions for tests")]
-#![allow(dead_code, reason = "the oracle uses more of the shared modules")]
+#![expect(dead_code, reason = "the oracle uses more of the shared modules")]
 
 #[path = "oracle/asked.rs"]
 mod asked;

@@ -1,66 +1,211 @@
 //! What the fleet delivers to one watcher, beside plain NATS publish and subscribe of the same bytes; and what it costs
 //! a producer to be joined while nobody watches.
 //!
-//! `cargo bench --features nats --bench fleet`. Needs `nats-server`. All of it is in one process, and the server beside
-//! it: on a machine of few processors they share those, in the plain rows as in the fleet's.
+//! `cargo bench --features nats --bench fleet [-- part of a row's name]`. Needs `nats-server`. All of it is in one process, and the server beside
+//! it: on a machine of few processors they share those, in the plain rows as in the fleet's. The rows are measured in
+//! turn, again and again; medians are shown, and the medians of the ratios within a turn.
 
-use async_nats::Client;
+use async_nats::{Client, Subscriber};
 use futures_util::StreamExt;
 use std::hint::black_box;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::Semaphore;
 use tracing_subscriber::{filter::LevelFilter, fmt, prelude::*};
-use tracing_tap::fleet::{self, Config, FleetItem, Key};
-use tracing_tap::{Format, Item, Predicate, Session, TapRouter, write_item};
+use tracing_tap::fleet::{self, Config, FleetItem, FleetStream, Key};
+use tracing_tap::{Format, Predicate, Session, TapRouter, write_item};
 
-const EVENTS: usize = 300_000;
+const TURNS: usize = 7;
+
+/// Before anything is counted, and while it is.
+const WARMUP: Duration = Duration::from_millis(500);
+const MEASURED: Duration = Duration::from_millis(1_500);
+
 const BATCH_BYTES: usize = 64 << 10;
 
-/// How far the plain publisher may be ahead of its subscriber.
+/// How far the plain publisher may be ahead of its subscriber: the server cuts off who is 64 MiB behind.
 const MAX_AHEAD_BYTES: usize = 16 << 20;
 
-/// Of every so many measurements the median is shown.
-const TRIALS: usize = 5;
+/// How far the fleet's producer may be ahead of who reads, and how much of that in the ring: so that nothing is lost.
+const MAX_AHEAD: usize = 100_000;
+const MAX_BUFFERED: u64 = 30_000;
+const CAPACITY: usize = 1 << 16;
 
 fn main() {
-    let server = Server::start();
-    let router = TapRouter::new();
-    let quiet = fmt::layer().with_writer(std::io::sink).with_filter(LevelFilter::INFO);
-    tracing_subscriber::registry().with(quiet).with(router.layer()).init();
-    let (near, far) = (runtime(), runtime());
-    let publisher = near.block_on(connect(&server));
-    let subscriber = far.block_on(connect(&server));
-    let line = line(&router);
-    println!("{EVENTS} events of {} bytes as JSON, median of {TRIALS}", line.len());
-    let one_by_one = median(|| plain(&near, &far, &publisher, &subscriber, &line, 1));
-    report("plain NATS, a message for each event", one_by_one, None);
-    let per_batch = BATCH_BYTES / line.len();
-    let in_batches = median(|| plain(&near, &far, &publisher, &subscriber, &line, per_batch));
-    report("plain NATS, messages of 64 KiB", in_batches, Some(one_by_one));
-    let not_joined = idle();
-    let config = Config::new("bench", Key::new([7; 32]).expect("it is long enough")).expect("it is a name");
-    let joined = near.spawn(fleet::join(router.clone(), publisher, config.clone(), std::future::pending()));
-    let through_fleet = median(|| through_fleet(&router, &far, &subscriber, &config));
-    report("the fleet, to items that are read", through_fleet, Some(one_by_one));
-    let idle_joined = idle();
-    let ratio = idle_joined / not_joined;
-    println!("an event nobody wants: {not_joined:.2} ns alone, {idle_joined:.2} ns joined and idle, {ratio:.3} x");
-    joined.abort();
+    let bench = Bench::start();
+    let line = bench.line();
+    println!("events of {} bytes as JSON; median of {TURNS} turns", line.len());
+    let wanted = std::env::args().skip(1).find(|argument| !argument.starts_with('-')).unwrap_or_default();
+    let rows: [(&str, &dyn Fn() -> f64); 4] = [
+        ("plain NATS, a message for each event", &|| bench.plain(&line, 1)),
+        ("plain NATS, messages of 64 KiB", &|| bench.plain(&line, BATCH_BYTES / line.len())),
+        ("the fleet, to items", &|| bench.through_fleet(|item, _| drop(black_box(item)))),
+        ("the fleet, to lines of JSON", &|| bench.through_fleet(|item, out| item.write(out, Format::Json))),
+    ];
+    let rows: Vec<_> = rows.into_iter().filter(|(what, _)| what.contains(&wanted)).collect();
+    let turns: Vec<Vec<f64>> = (0..TURNS).map(|_| rows.iter().map(|(_, measure)| measure()).collect()).collect();
+    for (row, (what, _)) in rows.iter().enumerate() {
+        let rate = median(turns.iter().map(|turn| turn[row]));
+        let ratio = median(turns.iter().map(|turn| turn[row] / turn[0]));
+        println!("{what}: {rate:.0} events/s, {ratio:.2} x");
+    }
+    if wanted.is_empty() {
+        bench.idle();
+    }
 }
 
-fn report(what: &str, rate: f64, beside: Option<f64>) {
-    let ratio = beside.map_or(String::new(), |beside| format!(", {:.2} x", rate / beside));
-    println!("{what}: {rate:.0} events/s{ratio}");
+/// What it is called, and what is measured; it is given a number to log.
+type Measure = (&'static str, fn(u32));
+
+fn median(of: impl Iterator<Item = f64>) -> f64 {
+    let mut sorted: Vec<_> = of.collect();
+    sorted.sort_by(f64::total_cmp);
+    sorted[sorted.len() / 2]
 }
 
-fn median(mut measure: impl FnMut() -> f64) -> f64 {
-    let mut rates: Vec<_> = (0..TRIALS).map(|_| measure()).collect();
-    rates.sort_by(f64::total_cmp);
-    rates[TRIALS / 2]
+/// A server, and a runtime and a client for each side of it.
+struct Bench {
+    router: TapRouter,
+    near: Runtime,
+    far: Runtime,
+    publisher: Client,
+    subscriber: Client,
+    config: Config,
+    _server: Server,
+}
+
+impl Bench {
+    fn start() -> Self {
+        let server = Server::start();
+        let router = TapRouter::new();
+        let printer = fmt::layer().with_writer(std::io::sink).with_filter(LevelFilter::INFO);
+        tracing_subscriber::registry().with(printer).with(router.layer()).init();
+        let (near, far) = (runtime(), runtime());
+        let publisher = near.block_on(connect(&server));
+        let subscriber = far.block_on(connect(&server));
+        let config = Config::new("bench", Key::new([7; 32]).expect("it is long enough")).expect("it is a name");
+        Self { router, near, far, publisher, subscriber, config, _server: server }
+    }
+
+    /// One event as the fleet sends it.
+    fn line(&self) -> Vec<u8> {
+        let mut stream = self.router.watch(Predicate::eq("user", 42));
+        emit(1);
+        let item = stream.drain().next().expect("it matches");
+        let mut line = Vec::new();
+        write_item(&mut line, &item, Format::Json);
+        line
+    }
+
+    /// Events a second, so many in a message.
+    fn plain(&self, line: &[u8], batch: usize) -> f64 {
+        let mut messages = self.far.block_on(subscribe(&self.subscriber));
+        let payload = bytes::Bytes::from(line.repeat(batch));
+        let publisher = self.publisher.clone();
+        let ahead = Arc::new(Semaphore::new((MAX_AHEAD_BYTES / payload.len()).max(1)));
+        let room = Arc::clone(&ahead);
+        let publishing = self.near.spawn(async move {
+            // Nobody gives room any more once it is over.
+            while let Ok(permit) = room.acquire().await {
+                permit.forget();
+                publisher.publish("plain", payload.clone()).await.expect("the client is open");
+            }
+        });
+        let rate = self.far.block_on(rate(async || {
+            black_box(messages.next().await.expect("the client is open"));
+            ahead.add_permits(1);
+            batch
+        }));
+        ahead.close();
+        self.near.block_on(publishing).expect("it does not panic");
+        // Inside the runtime: a subscription that is dropped says so to the server on a task of its own.
+        self.far.block_on(async { drop(messages) });
+        rate
+    }
+
+    /// Events a second, from the macro to whoever reads.
+    fn through_fleet(&self, read: impl Fn(FleetItem, &mut Vec<u8>)) -> f64 {
+        let (client, config) = (self.publisher.clone(), self.config.clone());
+        let joined = self.near.spawn(fleet::join(self.router.clone(), client, config, std::future::pending()));
+        let mut stream = self.far.block_on(self.watch());
+        let (ahead, stop) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicBool::new(false)));
+        let producing = std::thread::spawn(produce(self.router.clone(), Arc::clone(&ahead), Arc::clone(&stop)));
+        let mut out = Vec::new();
+        let rate = self.far.block_on(rate(async || {
+            let item = stream.recv().await.expect("it goes on");
+            let is_event = matches!(item, FleetItem::Event(_));
+            out.clear();
+            read(item, &mut out);
+            ahead.fetch_sub(usize::from(is_event), Ordering::Relaxed);
+            usize::from(is_event)
+        }));
+        stop.store(true, Ordering::Relaxed);
+        producing.join().expect("it does not panic");
+        assert_eq!(stream.stats().lost, 0, "what is lost costs nothing");
+        self.far.block_on(async { drop(stream) });
+        joined.abort();
+        rate
+    }
+
+    async fn watch(&self) -> FleetStream {
+        let session = Session::new(Predicate::eq("user", 42)).capacity(CAPACITY);
+        let watched = fleet::watch(self.subscriber.clone(), &self.config, session).await;
+        let mut stream = watched.expect("it is announced");
+        while !matches!(stream.recv().await, Some(FleetItem::Joined { .. })) {}
+        stream
+    }
+
+    /// Nanoseconds of a producer, alone and joined to a fleet that nobody watches.
+    fn idle(&self) {
+        let measures: [Measure; 3] = [
+            ("an event below the level, alone and joined", |attempt| tracing::debug!(attempt, "rejected")),
+            ("an event that is printed", |attempt| tracing::info!(attempt, "rejected")),
+            ("a span with a field", |attempt| drop(tracing::info_span!("conn", attempt))),
+        ];
+        for (what, measure) in measures {
+            let turns: Vec<_> =
+                (0..TURNS * 3).map(|_| (nanoseconds(measure), self.joined(|| nanoseconds(measure)))).collect();
+            let alone = median(turns.iter().map(|(alone, _)| *alone));
+            let ratio = median(turns.iter().map(|(alone, joined)| joined / alone));
+            println!("{what}: {alone:.2} ns, {ratio:.3} x");
+        }
+    }
+
+    /// Does something while an instance is joined.
+    fn joined<T>(&self, work: impl FnOnce() -> T) -> T {
+        let (client, config) = (self.publisher.clone(), self.config.clone());
+        let joined = self.near.spawn(fleet::join(self.router.clone(), client, config, std::future::pending()));
+        let done = work();
+        joined.abort();
+        done
+    }
+}
+
+/// Counts a second, of what each call has done.
+async fn rate(mut step: impl AsyncFnMut() -> usize) -> f64 {
+    let started = Instant::now();
+    while started.elapsed() < WARMUP {
+        step().await;
+    }
+    let (started, mut count) = (Instant::now(), 0);
+    while started.elapsed() < MEASURED {
+        count += step().await;
+    }
+    count as f64 / started.elapsed().as_secs_f64()
+}
+
+/// Nanoseconds of one of many, in the round that was disturbed least.
+fn nanoseconds(of: fn(u32)) -> f64 {
+    const ROUND: u32 = 20_000;
+    let rounds = (0..10).map(|_| {
+        let started = Instant::now();
+        (0..ROUND).for_each(|attempt| of(black_box(attempt)));
+        started.elapsed().as_nanos() as f64 / f64::from(ROUND)
+    });
+    rounds.min_by(f64::total_cmp).expect("there are some")
 }
 
 fn runtime() -> Runtime {
@@ -72,14 +217,12 @@ async fn connect(server: &Server) -> Client {
     options.connect(format!("127.0.0.1:{}", server.port)).await.expect("the address can be read")
 }
 
-/// One event as the fleet sends it.
-fn line(router: &TapRouter) -> Vec<u8> {
-    let mut stream = router.watch(Predicate::eq("user", 42));
-    emit(1);
-    let item = stream.drain().next().expect("it matches");
-    let mut line = Vec::new();
-    write_item(&mut line, &item, Format::Json);
-    line
+async fn subscribe(client: &Client) -> Subscriber {
+    let mut messages = client.subscribe("plain").await.expect("the client is open");
+    // Its own message comes back once the server knows of the subscription, which a flush does not wait for.
+    client.publish("plain", "ready".into()).await.expect("the client is open");
+    messages.next().await.expect("the client is open");
+    messages
 }
 
 #[inline(never)]
@@ -88,84 +231,20 @@ fn emit(count: usize) {
     span.in_scope(|| (0..count).for_each(|attempt| tracing::debug!(attempt, kind = "subscribe", "rejected")));
 }
 
-/// Events a second, so many in a message.
-fn plain(near: &Runtime, far: &Runtime, publisher: &Client, subscriber: &Client, line: &[u8], batch: usize) -> f64 {
-    let mut messages = far.block_on(async {
-        let messages = subscriber.subscribe("plain").await.expect("the client is open");
-        subscriber.flush().await.expect("the server is there");
-        messages
-    });
-    let payload = bytes::Bytes::from(line.repeat(batch));
-    let publisher = publisher.clone();
-    // The server cuts off who is 64 MiB behind, and what it has dropped would be waited for.
-    let ahead = Arc::new(Semaphore::new((MAX_AHEAD_BYTES / payload.len()).max(1)));
-    let room = Arc::clone(&ahead);
-    let started = Instant::now();
-    near.spawn(async move {
-        for _ in 0..EVENTS / batch {
-            room.acquire().await.expect("it is not closed").forget();
-            publisher.publish("plain", payload.clone()).await.expect("the client is open");
-        }
-        publisher.flush().await.expect("the server is there");
-    });
-    far.block_on(async {
-        for _ in 0..EVENTS / batch {
-            black_box(messages.next().await.expect("the client is open"));
-            ahead.add_permits(1);
-        }
-        // Inside the runtime: a subscription that is dropped says so to the server on a task of its own.
-        drop(messages);
-    });
-    EVENTS as f64 / started.elapsed().as_secs_f64()
-}
-
-/// Events a second, from the macro to the item.
-fn through_fleet(router: &TapRouter, far: &Runtime, subscriber: &Client, config: &Config) -> f64 {
-    far.block_on(async {
-        let session = Session::new(Predicate::eq("user", 42)).capacity(1 << 16);
-        let mut stream = fleet::watch(subscriber.clone(), config, session).await.expect("it is announced");
-        while !matches!(stream.recv().await, Some(FleetItem::Joined { .. })) {}
-        let stop = Arc::new(AtomicBool::new(false));
-        let started = Instant::now();
-        let producing = std::thread::spawn(produce(router.clone(), Arc::clone(&stop)));
-        let mut read = 0;
-        while read < EVENTS {
-            let item = stream.recv().await.expect("it goes on");
-            read += usize::from(matches!(item, FleetItem::Item { item: Item::Event { .. }, .. }));
-            black_box(item);
-        }
-        let elapsed = started.elapsed();
-        stop.store(true, Ordering::Relaxed);
-        producing.join().expect("it does not panic");
-        // The window is waited for once, whatever comes.
-        EVENTS as f64 / (elapsed - Duration::from_millis(200)).as_secs_f64()
-    })
-}
-
-/// Emits as many events as the session's ring has room for.
-fn produce(router: TapRouter, stop: Arc<AtomicBool>) -> impl FnOnce() {
+/// Emits as many events as whoever reads keeps up with, and the session's ring has room for.
+fn produce(router: TapRouter, ahead: Arc<AtomicUsize>, stop: Arc<AtomicBool>) -> impl FnOnce() {
+    const AT_ONCE: usize = 1_000;
     move || {
         while !stop.load(Ordering::Relaxed) {
-            if router.sessions().iter().all(|session| session.stats.buffered < 8_000) {
-                emit(1_000);
+            let has_room = || router.sessions().iter().all(|session| session.stats.buffered < MAX_BUFFERED);
+            if ahead.load(Ordering::Relaxed) < MAX_AHEAD && has_room() {
+                ahead.fetch_add(AT_ONCE, Ordering::Relaxed);
+                emit(AT_ONCE);
             } else {
-                std::thread::yield_now();
+                std::thread::sleep(Duration::from_micros(200));
             }
         }
     }
-}
-
-/// Nanoseconds of an event that nobody wants.
-fn idle() -> f64 {
-    const ROUND: u32 = 1_000_000;
-    let rounds = (0..30).map(|_| {
-        let started = Instant::now();
-        for attempt in 0..ROUND {
-            tracing::debug!(attempt = black_box(attempt), "rejected");
-        }
-        started.elapsed().as_nanos() as f64 / f64::from(ROUND)
-    });
-    rounds.min_by(f64::total_cmp).expect("there are some")
 }
 
 struct Server {

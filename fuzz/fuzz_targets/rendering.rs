@@ -4,7 +4,7 @@
 //! to the first directory. The corpus is replayed on stable by `tests/fuzz_corpus.rs`.
 
 #![no_main]
-#![allow(dead_code, reason = "the histories use more of the shared modules")]
+#![expect(dead_code, reason = "the histories use more of the shared modules")]
 
 #[path = "../../tests/oracle/callsites.rs"]
 mod callsites;

@@ -47,6 +47,20 @@ impl Batch {
         cut.events
     }
 
+    /// Parts with the last event, and with what was lost around it, where it is not the only one: it may be what makes a
+    /// batch too large.
+    pub(super) fn split_last(&mut self) -> Option<Self> {
+        let (_, all) = self.events.pop()?;
+        let Some((end, kept)) = self.events.last().copied() else {
+            self.events.push((self.lines.len(), all));
+            return None;
+        };
+        let count = self.count.minus(kept);
+        let lines = self.lines.split_off(end);
+        self.count = kept;
+        Some(Self { events: vec![(lines.len(), count)], lines, count })
+    }
+
     pub(super) fn push_lost(&mut self, reason: LossReason, count: u64) {
         if count > 0 {
             self.push(&Item::Lost(Lost { count, reason }));
@@ -94,6 +108,20 @@ mod tests {
             assert_eq!(batch.count, Tally { events, overflow: 6, rate: 0, sampling: 3 }, "{kept} kept");
             assert_eq!(batch.lines.split(|byte| *byte == b'\n').count() - 1, lines, "{kept} kept");
         }
+    }
+
+    #[test]
+    fn the_last_event_is_parted_with_unless_it_is_the_only_one() {
+        let mut first = batch();
+        let (lines, count) = (first.lines.clone(), first.count);
+        let last = first.split_last().expect("there are three");
+        assert_eq!([first.count.events, last.count.events], [2, 1]);
+        assert_eq!(first.count.plus(last.count), count);
+        assert_eq!([first.lines.as_slice(), &last.lines].concat(), lines);
+        let second = first.split_last().expect("there are two");
+        assert!(first.split_last().is_none());
+        let parts = [first.lines.as_slice(), &second.lines, &last.lines];
+        assert_eq!((parts.concat(), first.count.events), (lines, 1));
     }
 
     #[test]

@@ -28,7 +28,9 @@ pub(super) struct Inbox {
 #[derive(Debug, Default)]
 struct State {
     waiting: VecDeque<Arrived>,
+    /// What waits holds so many bytes, and events.
     bytes: usize,
+    events: u64,
     stats: FleetStats,
     wish: Wish,
     over: Option<EndReason>,
@@ -40,7 +42,7 @@ pub(super) enum Wish {
     #[default]
     Open,
     /// What waits at the instances is still wanted.
-    Close,
+    Close(EndReason),
     /// Nobody reads any more.
     Gone,
 }
@@ -55,9 +57,10 @@ pub(super) struct Arrived {
 
 #[derive(Debug)]
 pub(super) enum Content {
-    /// Lines of items.
+    /// Lines of items, as they travel.
     Lines {
         lines: Bytes,
+        unpacked: usize,
         events: u64,
     },
     Item(FleetItem),
@@ -69,10 +72,12 @@ impl Inbox {
         self.state().bytes + bytes <= MAX_WAITING_BYTES
     }
 
-    /// Leaves something for the reader. What the task itself says always has room: it is as much as the instances do.
+    /// Leaves something for the reader. What the task itself says always has room; of batches that are dropped, one after
+    /// the other, it says one thing.
     pub(super) fn leave(&self, arrived: Arrived) {
         let mut state = self.state();
         state.bytes += arrived.bytes();
+        state.events += arrived.content.events();
         state.waiting.push_back(arrived);
         drop(state);
         self.reader.wake();
@@ -93,13 +98,14 @@ impl Inbox {
         let mut state = self.state();
         let Some(arrived) = state.waiting.pop_front() else { return Err(state.over) };
         state.bytes -= arrived.bytes();
+        state.events -= arrived.content.events();
         Ok(arrived)
     }
 
     /// The account, and how many events wait here.
     pub(super) fn stats(&self) -> (FleetStats, u64) {
         let state = self.state();
-        (state.stats, state.waiting.iter().map(|arrived| arrived.content.events()).sum())
+        (state.stats, state.events)
     }
 
     pub(super) fn wishes(&self, wish: Wish) {
@@ -137,13 +143,14 @@ mod tests {
         let inbox = Inbox::default();
         let lines = Bytes::from(vec![b' '; MAX_WAITING_BYTES / 2]);
         let arrival = Arrival { peer: 0, at: std::time::Instant::now(), sent_us: None };
-        let content = Content::Lines { lines: lines.clone(), events: 7 };
+        let content = Content::Lines { lines: lines.clone(), unpacked: 0, events: 7 };
         assert!(inbox.has_room(MAX_WAITING_BYTES));
         inbox.leave(Arrived { arrival, instance: "chat".into(), content });
         assert!(!inbox.has_room(lines.len()));
         assert_eq!(inbox.stats().1, 7);
         inbox.end(EndReason::Closed);
         assert!(inbox.take().is_ok());
+        assert_eq!(inbox.stats().1, 0);
         assert!(inbox.has_room(MAX_WAITING_BYTES));
         assert_eq!(inbox.take().err(), Some(Some(EndReason::Closed)));
     }

@@ -1,10 +1,11 @@
 //! What a fleet's stream gives.
 
+use super::event::FleetEvent;
 use super::message::LeaveReason;
 use crate::render::shown::shown_name;
 use crate::render::{Format, write_item};
 use crate::session::EndReason;
-use crate::stream::Item;
+use crate::stream::{Item, Lost};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use std::fmt;
 use std::io::Write;
@@ -17,13 +18,15 @@ const MAX_TEXT_BYTES: usize = 512;
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum FleetItem {
-    /// What the session gives at one instance: an event, or events that were lost there.
+    /// An event that matched at one instance.
+    Event(FleetEvent),
+    /// Events that matched at one instance, and were lost there.
     #[non_exhaustive]
-    Item {
+    Lost {
         /// The instance's name.
         instance: Arc<str>,
-        /// What it sent.
-        item: Item,
+        /// How many, and why.
+        lost: Lost,
     },
     /// An instance has opened the session, or is heard again after it was silent.
     #[non_exhaustive]
@@ -107,7 +110,8 @@ impl FleetItem {
     /// The instance it comes from.
     pub fn instance(&self) -> Option<&str> {
         match self {
-            Self::Item { instance, .. }
+            Self::Event(event) => Some(event.instance()),
+            Self::Lost { instance, .. }
             | Self::Joined { instance }
             | Self::Refused { instance, .. }
             | Self::Silent { instance }
@@ -133,16 +137,14 @@ impl FleetItem {
     pub fn write(&self, out: &mut Vec<u8>, format: Format) {
         match (self, format) {
             (Self::Ended(reason), _) => write_item(out, &Item::Ended(*reason), format),
-            (Self::Item { instance, item }, Format::Json) => write_json_item(out, instance, item),
+            (Self::Event(event), Format::Json) => write_line(out, event),
             (_, Format::Json) => self.write_json(out),
-            (Self::Item { instance, item }, Format::Human | Format::Compact) => {
-                write_to(out, format_args!("[{}] ", shown(instance)));
-                write_item(out, item, format);
-            }
-            (Self::Item { item, .. }, Format::GithubActions) => write_item(out, item, format),
-            (_, Format::GithubActions) => write_to(out, format_args!("::notice title=tracing-tap::{self}\n")),
-            (_, Format::Human) => write_to(out, format_args!("  -- {self}\n\n")),
-            (_, Format::Compact) => write_to(out, format_args!("-- {self}\n")),
+            (Self::Event(event), _) => match event.item() {
+                Ok(item) => write_of_instance(out, event.instance(), &item, format),
+                Err(_) => self.write_words(out, format),
+            },
+            (Self::Lost { instance, lost }, _) => write_of_instance(out, instance, &Item::Lost(*lost), format),
+            _ => self.write_words(out, format),
         }
     }
 
@@ -151,19 +153,29 @@ impl FleetItem {
             .expect("texts and numbers are written to memory without errors");
         out.push(b'\n');
     }
+
+    fn write_words(&self, out: &mut Vec<u8>, format: Format) {
+        match format {
+            Format::GithubActions => write_to(out, format_args!("::notice title=tracing-tap::{self}\n")),
+            Format::Human => write_to(out, format_args!("  -- {self}\n\n")),
+            Format::Compact | Format::Json => write_to(out, format_args!("-- {self}\n")),
+        }
+    }
 }
 
 /// Puts the instance behind the type, which every line begins with.
-fn write_json_item(out: &mut Vec<u8>, instance: &str, item: &Item) {
-    const BEGINNING: &[u8] = b"{\"type\":\"";
-    let start = out.len();
-    write_item(out, item, Format::Json);
-    let behind = start + BEGINNING.len();
-    let quote = out[behind..].iter().position(|byte| *byte == b'"').map_or(out.len(), |length| behind + length + 1);
-    let rest = out.split_off(quote);
-    write_to(out, format_args!(",\"instance\":"));
-    serde_json::to_writer(&mut *out, &shown(instance)).expect("text is written to memory without errors");
-    out.extend_from_slice(&rest);
+fn write_line(out: &mut Vec<u8>, event: &FleetEvent) {
+    out.extend_from_slice(br#"{"type":"event","instance":"#);
+    serde_json::to_writer(&mut *out, &shown(event.instance())).expect("text is written to memory without errors");
+    out.extend_from_slice(event.behind_type().as_bytes());
+    out.push(b'\n');
+}
+
+fn write_of_instance(out: &mut Vec<u8>, instance: &str, item: &Item, format: Format) {
+    if format != Format::GithubActions {
+        write_to(out, format_args!("[{}] ", shown(instance)));
+    }
+    write_item(out, item, format);
 }
 
 fn write_to(out: &mut Vec<u8>, text: fmt::Arguments<'_>) {
@@ -182,9 +194,12 @@ impl fmt::Display for FleetItem {
             write!(f, "{}: ", shown(instance))?;
         }
         match self {
-            Self::Item { item: Item::Event { event, .. }, .. } => f.write_str(&shown(event.message())),
-            Self::Item { item: Item::Lost(lost), .. } => lost.fmt(f),
-            Self::Item { item: Item::Ended(reason), .. } | Self::Ended(reason) => write!(f, "session over: {reason}"),
+            Self::Event(event) => match event.read() {
+                Ok(event) => f.write_str(&shown(event.message())),
+                Err(error) => write!(f, "sent an event that cannot be read: {}", shown(&error.why())),
+            },
+            Self::Lost { lost, .. } => lost.fmt(f),
+            Self::Ended(reason) => write!(f, "session over: {reason}"),
             Self::Joined { .. } => f.write_str("takes part"),
             Self::Refused { error, .. } => write!(f, "takes no part: {}", shown(error)),
             Self::Silent { .. } => f.write_str("is silent"),
@@ -233,7 +248,11 @@ impl Serialize for Notice<'_> {
             line.serialize_entry("instance", &shown(instance))?;
         }
         match self.0 {
-            FleetItem::Item { .. } | FleetItem::Joined { .. } | FleetItem::Silent { .. } => {}
+            FleetItem::Event(_) | FleetItem::Joined { .. } | FleetItem::Silent { .. } => {}
+            FleetItem::Lost { lost, .. } => {
+                line.serialize_entry("count", &lost.count)?;
+                line.serialize_entry("reason", &lost.reason)?;
+            }
             FleetItem::Refused { reason, error, .. } => {
                 line.serialize_entry("reason", &shown(reason))?;
                 line.serialize_entry("error", &shown(error))?;
@@ -258,7 +277,8 @@ impl FleetItem {
     /// Its `type` as JSON.
     pub(crate) fn kind(&self) -> &'static str {
         match self {
-            Self::Item { .. } => "item",
+            Self::Event(_) => "event",
+            Self::Lost { .. } => "lost",
             Self::Joined { .. } => "joined",
             Self::Refused { .. } => "refused",
             Self::Silent { .. } => "silent",
@@ -272,6 +292,7 @@ impl FleetItem {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::stream::LossReason;
 
     const EVENT: &str = r#"{"type":"event","session":1,"sequence":0,"timestamp":"2026-11-20T08:15:02.123456Z","level":"DEBUG","fields":{"message":"rejected"},"target":"chat::hub"}"#;
 
@@ -282,17 +303,18 @@ mod tests {
         text.strip_prefix("before ").expect("it was appended").to_owned()
     }
 
-    fn from_session(line: &str) -> FleetItem {
-        FleetItem::Item { instance: "chat-1".into(), item: serde_json::from_str(line).expect("it is an item") }
+    fn event(instance: &str) -> FleetItem {
+        FleetItem::Event(FleetEvent::of(instance, EVENT))
     }
 
     #[test]
     fn a_line_of_json_names_the_instance_and_is_otherwise_the_sessions() {
-        let event = from_session(EVENT);
+        let event = event("chat-1");
         let expected = EVENT.replace(r#"{"type":"event","#, r#"{"type":"event","instance":"chat-1","#);
         assert_eq!(written(&event, Format::Json), format!("{expected}\n"));
         assert!(serde_json::from_str::<Item>(&expected).is_ok(), "it can be read as an item");
-        let lost = from_session(r#"{"type":"lost","count":3,"reason":"overflow"}"#);
+        let lost = Lost { count: 3, reason: LossReason::Overflow };
+        let lost = FleetItem::Lost { instance: "chat-1".into(), lost };
         let line = "{\"type\":\"lost\",\"instance\":\"chat-1\",\"count\":3,\"reason\":\"overflow\"}\n";
         assert_eq!(written(&lost, Format::Json), line);
     }
@@ -343,11 +365,15 @@ mod tests {
 
     #[test]
     fn an_instances_name_cannot_write_to_the_terminal() {
-        let FleetItem::Item { item, .. } = from_session(EVENT) else { panic!("it is one") };
-        let item = FleetItem::Item { instance: "a\x1b[2J\nb".into(), item };
+        let item = event("a\x1b[2J\nb");
         for format in [Format::Json, Format::Human, Format::Compact, Format::GithubActions] {
             assert!(!written(&item, format).contains('\x1b'), "{format}");
         }
+        let line = EVENT.replace(r#"{"message":"rejected"}"#, r#""\u001b""#);
+        let unreadable = FleetItem::Event(FleetEvent::of("chat-1", &line));
+        let words = written(&unreadable, Format::Compact);
+        assert!(words.starts_with("-- chat-1: sent an event that cannot be read: "), "{words}");
+        assert!(!words.contains('\x1b'), "{words:?}");
         assert!(written(&item, Format::Compact).starts_with("[a\\x1B[2J"));
     }
 }

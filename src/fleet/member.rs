@@ -11,6 +11,7 @@ use super::next_message;
 use super::publisher::Publisher;
 use super::seal::{MAX_SKEW, Rejection, check_fresh, now_us, unseal};
 use crate::audit::{FleetAudit, RefusalLimit};
+use crate::quiet::Quiet;
 use crate::router::TapRouter;
 use async_nats::{Client, Message, Subscriber};
 use std::collections::HashMap;
@@ -49,6 +50,8 @@ pub(super) struct Member {
     room: Arc<Semaphore>,
     counts: Arc<Counts>,
     refusals: RefusalLimit,
+    /// Of answers to who is not listened to.
+    answers: RefusalLimit,
 }
 
 /// A session that was announced, and what has become of it.
@@ -94,6 +97,7 @@ impl Member {
             room: Arc::new(Semaphore::new(MAX_OPENING)),
             counts,
             refusals: RefusalLimit::default(),
+            answers: RefusalLimit::default(),
         })
     }
 
@@ -158,7 +162,7 @@ impl Member {
                 self.refuse_version(*version, &any);
             }
         })?;
-        check_fresh(said.time, now_us())?;
+        check_fresh(said.time, now_us()).inspect_err(|_| self.refuse_clock(&said))?;
         self.check_new(&said)?;
         match said.word {
             WatcherWord::Open(announcement) => self.renew(said.session, said.turn, &announcement),
@@ -185,7 +189,8 @@ impl Member {
     fn renew(&mut self, key: SessionKey, turn: u64, announcement: &Announcement) {
         let is_new = !self.sessions.contains_key(&key);
         if is_new && !self.has_room() {
-            return;
+            let error = format!("open a session: {MAX_SESSIONS} are remembered, which is the limit of an instance");
+            return self.answer(key, "max_sessions", error);
         }
         let now = Instant::now();
         let over = State::Over { is_final: false };
@@ -231,7 +236,7 @@ impl Member {
         let link = self.link(key);
         let attention = Attention::new(heard, announcement.every());
         let opening = open(self.router.clone(), announcement.clone(), Arc::clone(&self.room), link, attention);
-        let opening = super::quiet::Quiet::new(opening);
+        let opening = Quiet::new(opening);
         self.running.spawn(async move { Some((key, opening.await)) });
     }
 
@@ -256,8 +261,24 @@ impl Member {
     fn refuse_version(&mut self, version: u32, said: &OfAnyVersion) {
         let Some(session) = said.session else { return };
         let error = format!("read the announcement: its version is {version}, and 1 is what this instance knows");
+        self.answer(session, "version", error);
+    }
+
+    /// Tells a watcher whose session is not known here that one of the clocks is off.
+    fn refuse_clock(&mut self, said: &FromWatcher) {
+        if matches!(said.word, WatcherWord::Open(_)) && !self.sessions.contains_key(&said.session) {
+            let error = format!("heed the announcement: its time is more than {} s off", MAX_SKEW.as_secs());
+            self.answer(said.session, "clock", error);
+        }
+    }
+
+    /// Refuses what is not known to be fresh, or new: nobody gets more answers by sending it again and again.
+    fn answer(&mut self, session: SessionKey, reason: &str, error: String) {
+        if self.answers.admit(Instant::now()).is_none() {
+            return;
+        }
         let mut link = self.link(session);
-        let word = InstanceWord::Refused { reason: "version".to_owned(), error };
+        let word = InstanceWord::Refused { reason: reason.to_owned(), error };
         self.running.spawn(async move {
             let _ = link.say(word, b"").await;
             None
@@ -303,7 +324,8 @@ fn try_open(router: &TapRouter, announcement: &Announcement) -> Result<crate::st
 
 impl Known {
     fn is_open(&self) -> bool {
-        matches!(self.state, State::Open { .. })
+        // Nobody hears any more where the session's task has panicked.
+        matches!(&self.state, State::Open { controls, .. } if !controls.is_closed())
     }
 
     fn is_opening(&self, number: u64) -> bool {

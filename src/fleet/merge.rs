@@ -7,22 +7,37 @@
 //! anybody.
 
 use super::item::FleetItem;
-use crate::stream::Item;
-use std::cmp::Ordering;
-use std::collections::{BinaryHeap, HashMap};
+use std::cmp::Reverse;
+use std::collections::VecDeque;
+use std::collections::binary_heap::{BinaryHeap, PeekMut};
 use std::time::{Duration, Instant, SystemTime};
 
 /// A clock that is off by more and more is followed at one thousandth of the time passed.
 const DRIFT_DIVISOR: i64 = 1_000;
 
-/// Items that wait for others that are to be before them.
+/// Who says what is nobody's in particular.
+pub(super) const NOBODY: usize = 0;
+
+/// Items that wait for others that are to be before them: a line of them for each instance, as those are in order.
 #[derive(Debug)]
 pub(super) struct Merge {
     window_us: i64,
     began: Instant,
-    waiting: BinaryHeap<Waiting>,
-    clocks: HashMap<u64, Clock>,
+    /// By the number of the instance.
+    lines: Vec<Line>,
+    /// The place of the first in each line where somebody waits; of one place what came first.
+    firsts: BinaryHeap<Reverse<(i64, u64, usize)>>,
     arrived: u64,
+    len: usize,
+    /// Whose place is not behind this is due.
+    due: i64,
+}
+
+/// What waits of one instance.
+#[derive(Debug, Default)]
+struct Line {
+    clock: Option<Clock>,
+    waiting: VecDeque<Waiting>,
 }
 
 /// One instance's time.
@@ -38,8 +53,8 @@ struct Clock {
 /// When something came, and when its sender says that it was sent.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Arrival {
-    /// Which instance.
-    pub(super) peer: u64,
+    /// The number of the instance: 1, 2, 3…
+    pub(super) peer: usize,
     pub(super) at: Instant,
     /// Microseconds since 1970, by the sender's clock; nothing where it is not known.
     pub(super) sent_us: Option<u64>,
@@ -57,9 +72,11 @@ impl Merge {
         Self {
             window_us: micros(window),
             began: Instant::now(),
-            waiting: BinaryHeap::new(),
-            clocks: HashMap::new(),
+            lines: Vec::new(),
+            firsts: BinaryHeap::new(),
             arrived: 0,
+            len: 0,
+            due: i64::MIN,
         }
     }
 
@@ -72,52 +89,69 @@ impl Merge {
         let Some(sent) = arrival.sent_us.and_then(|sent| i64::try_from(sent).ok()) else { return };
         let at = self.since_begin(arrival.at);
         let offset = at - sent;
-        let clock = self.clocks.entry(arrival.peer).or_insert(Clock { offset, measured_at: at, last: i64::MIN });
+        let clock = &mut self.line(arrival.peer).clock;
+        let clock = clock.get_or_insert(Clock { offset, measured_at: at, last: i64::MIN });
         let drift = (at - clock.measured_at) / DRIFT_DIVISOR;
         clock.offset = offset.min(clock.offset + drift);
         clock.measured_at = at;
     }
 
-    /// Puts an item in its place.
-    pub(super) fn push(&mut self, arrival: &Arrival, item: FleetItem) {
+    /// Puts an item in its place: what has no time of its own, a loss or a gap, right behind what was before it.
+    pub(super) fn push(&mut self, arrival: &Arrival, time: Option<SystemTime>, item: FleetItem) {
         let at = self.since_begin(arrival.at);
-        let time = time_of(&item);
-        let clock = self.clocks.get_mut(&arrival.peer);
-        let place = match clock {
-            Some(clock) => {
-                // What has no time of its own, a loss or a gap, is right behind what was before it.
-                let own = time.map_or(clock.last, |time| time.saturating_add(clock.offset));
-                clock.last = own.min(at).max(clock.last);
-                clock.last
-            }
-            None => at,
-        };
         self.arrived += 1;
-        self.waiting.push(Waiting { place, order: self.arrived, item });
+        self.len += 1;
+        let order = self.arrived;
+        let line = self.line(arrival.peer);
+        let place = line.clock.as_mut().map_or(at, |clock| clock.place(at, time));
+        line.waiting.push_back(Waiting { place, order, item });
+        if line.waiting.len() == 1 {
+            self.firsts.push(Reverse((place, order, arrival.peer)));
+        }
     }
 
     /// The next item whose time has come.
     pub(super) fn pop_due(&mut self, now: Instant) -> Option<FleetItem> {
-        let due = self.since_begin(now).saturating_sub(self.window_us);
-        if self.waiting.peek()?.place > due {
-            return None;
-        }
-        self.pop()
+        self.due = self.since_begin(now).saturating_sub(self.window_us);
+        self.pop_known_due()
+    }
+
+    /// The next item whose time had come when that was asked last: no need to look at a clock, or for others.
+    pub(super) fn pop_known_due(&mut self) -> Option<FleetItem> {
+        let Reverse((place, ..)) = *self.firsts.peek()?;
+        if place > self.due { None } else { self.pop() }
     }
 
     /// The next item, whether or not its time has come.
     pub(super) fn pop(&mut self) -> Option<FleetItem> {
-        self.waiting.pop().map(|waiting| waiting.item)
+        let mut first = self.firsts.peek_mut()?;
+        let Reverse((.., peer)) = *first;
+        let waiting = &mut self.lines[peer].waiting;
+        let popped = waiting.pop_front()?;
+        match waiting.front() {
+            Some(next) => *first = Reverse((next.place, next.order, peer)),
+            None => drop(PeekMut::pop(first)),
+        }
+        self.len -= 1;
+        Some(popped.item)
     }
 
     /// When the next item is due.
     pub(super) fn next_due(&self) -> Option<Instant> {
-        let place = self.waiting.peek()?.place.saturating_add(self.window_us);
-        Some(self.began + Duration::from_micros(u64::try_from(place).unwrap_or(0)))
+        let Reverse((place, ..)) = *self.firsts.peek()?;
+        let due = place.saturating_add(self.window_us);
+        Some(self.began + Duration::from_micros(u64::try_from(due).unwrap_or(0)))
     }
 
     pub(super) fn len(&self) -> usize {
-        self.waiting.len()
+        self.len
+    }
+
+    fn line(&mut self, peer: usize) -> &mut Line {
+        if self.lines.len() <= peer {
+            self.lines.resize_with(peer + 1, Line::default);
+        }
+        &mut self.lines[peer]
     }
 
     fn since_begin(&self, at: Instant) -> i64 {
@@ -125,62 +159,48 @@ impl Merge {
     }
 }
 
+impl Clock {
+    /// The place of the next item, which came at this time: not behind that, and not before the last.
+    fn place(&mut self, at: i64, time: Option<SystemTime>) -> i64 {
+        let own = time.and_then(since_1970).map_or(self.last, |time| time.saturating_add(self.offset));
+        self.last = own.min(at).max(self.last);
+        self.last
+    }
+}
+
+/// In microseconds.
+fn since_1970(time: SystemTime) -> Option<i64> {
+    let since = time.duration_since(SystemTime::UNIX_EPOCH).ok()?;
+    i64::try_from(since.as_micros()).ok()
+}
+
 fn micros(duration: Duration) -> i64 {
     i64::try_from(duration.as_micros()).unwrap_or(i64::MAX / 2)
 }
 
-/// An item's own time, in microseconds since 1970.
-fn time_of(item: &FleetItem) -> Option<i64> {
-    let FleetItem::Item { item: Item::Event { event, .. }, .. } = item else { return None };
-    let since = event.time().duration_since(SystemTime::UNIX_EPOCH).ok()?;
-    i64::try_from(since.as_micros()).ok()
-}
-
-/// The least place first, and of one place what came first.
-impl Ord for Waiting {
-    fn cmp(&self, other: &Self) -> Ordering {
-        (other.place, other.order).cmp(&(self.place, self.order))
-    }
-}
-
-impl PartialOrd for Waiting {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl PartialEq for Waiting {
-    fn eq(&self, other: &Self) -> bool {
-        self.cmp(other) == Ordering::Equal
-    }
-}
-
-impl Eq for Waiting {}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fleet::event::FleetEvent;
     use crate::render::time::TimeText;
     use proptest::prelude::*;
-    use std::sync::Arc;
 
     const MILLISECOND: Duration = Duration::from_millis(1);
     const WINDOW: Duration = Duration::from_millis(200);
 
     /// An event of an instance; its clock is off by so many milliseconds from the one the test tells time by.
-    fn event(time_ms: u64, name: &str) -> FleetItem {
+    fn event(time_ms: u64, name: &str) -> (FleetItem, SystemTime) {
         let time = SystemTime::UNIX_EPOCH + MILLISECOND * u32::try_from(time_ms).expect("it is small");
         let line = format!(
             r#"{{"type":"event","session":1,"sequence":0,"timestamp":"{}","level":"INFO","fields":{{"message":"{name}"}},"target":"a"}}"#,
             TimeText::new(time).as_str()
         );
-        let item = serde_json::from_str(&line).expect("it is an item");
-        FleetItem::Item { instance: Arc::from("chat"), item }
+        (FleetItem::Event(FleetEvent::of("chat", &line)), time)
     }
 
     fn name(item: FleetItem) -> String {
-        let FleetItem::Item { item, .. } = item else { panic!("only events were put in") };
-        item.into_event().expect("it is an event").message().to_owned()
+        let FleetItem::Event(event) = item else { panic!("only events were put in") };
+        event.read().expect("it is an event").message().to_owned()
     }
 
     struct Scene(Merge);
@@ -195,11 +215,12 @@ mod tests {
         }
 
         /// A batch of one event that arrives at once, from a clock that is ahead by so much.
-        fn send(&mut self, peer: u64, at_ms: u64, ahead_ms: u64, happened_ms: u64, name: &str) {
+        fn send(&mut self, peer: usize, at_ms: u64, ahead_ms: u64, happened_ms: u64, name: &str) {
             let sent_us = Some((at_ms + ahead_ms) * 1000);
             let arrival = Arrival { peer, at: self.at(at_ms), sent_us };
             self.0.measure(&arrival);
-            self.0.push(&arrival, event(happened_ms + ahead_ms, name));
+            let (event, time) = event(happened_ms + ahead_ms, name);
+            self.0.push(&arrival, Some(time), event);
         }
 
         fn due(&mut self, ms: u64) -> Vec<String> {
@@ -240,14 +261,14 @@ mod tests {
     proptest! {
         #[test]
         fn every_instance_is_in_sequence_and_nothing_waits_longer_than_the_window(
-            sent in prop::collection::vec((0u64..4, 0u64..300, 0u64..500), 1..60),
+            sent in prop::collection::vec((0usize..4, 0u64..300, 0u64..500), 1..60),
         ) {
             let mut scene = Scene::new();
             let mut now = 1000;
             let mut out = Vec::new();
             for (number, (peer, pause, ago)) in sent.iter().enumerate() {
                 now += pause;
-                scene.send(*peer, now, peer * 7_000, now - ago, &format!("{peer} {number:03}"));
+                scene.send(*peer, now, *peer as u64 * 7_000, now - ago, &format!("{peer} {number:03}"));
                 out.extend(scene.due(now));
             }
             out.extend(scene.due(now + 200));

@@ -128,6 +128,9 @@ pub(super) enum InstanceWord {
         #[serde(default, skip_serializing_if = "Tally::is_empty")]
         before: Tally,
         count: Tally,
+        /// How many bytes they are unpacked; 0 where they are not packed.
+        #[serde(default, skip_serializing_if = "is_none_unpacked")]
+        unpacked: usize,
     },
     /// All is well.
     Beat {
@@ -135,6 +138,8 @@ pub(super) enum InstanceWord {
         sent: Tally,
         #[serde(default, skip_serializing_if = "is_zero")]
         matched: u64,
+        #[serde(default, skip_serializing_if = "is_zero")]
+        unsent: u64,
     },
     /// Events are ready to be sent: so many together with all that were asked for before.
     Ask { asked: u64 },
@@ -148,7 +153,7 @@ pub(super) struct Farewell {
     pub(super) reason: LeaveReason,
     pub(super) sent: Tally,
     pub(super) matched: u64,
-    /// Events that were not sent since the session was over.
+    /// Events that were taken out and not sent, as in `Beat`.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub(super) unsent: u64,
 }
@@ -259,7 +264,7 @@ impl LeaveReason {
     }
 }
 
-/// `left the fleet`
+/// `the watcher closed the session`
 impl fmt::Display for LeaveReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -274,6 +279,10 @@ impl fmt::Display for LeaveReason {
 
 fn is_zero(number: &u64) -> bool {
     *number == 0
+}
+
+fn is_none_unpacked(bytes: &usize) -> bool {
+    *bytes == 0
 }
 
 fn renewal_ms() -> u64 {

@@ -4,7 +4,7 @@ use super::item::{FleetItem, Gap, GapPlace, InstanceAccount};
 use super::message::{Farewell, FromInstance, LeaveReason, MAX_COUNT, Tally, add_counts};
 use super::seal::Rejection;
 use super::stats::FleetStats;
-use crate::stream::{Item, LossReason, Lost};
+use crate::stream::{LossReason, Lost};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -12,8 +12,8 @@ use std::time::Instant;
 #[derive(Debug)]
 pub(super) struct Peer {
     pub(super) instance: Arc<str>,
-    /// For the order of its items.
-    pub(super) number: u64,
+    /// For the order of its items: 1, 2, 3…
+    pub(super) number: usize,
     pub(super) presence: Presence,
     pub(super) heard: Instant,
     pub(super) opening: u64,
@@ -26,6 +26,8 @@ pub(super) struct Peer {
     /// Events that are missing, on the way and here.
     missing: u64,
     dropped: u64,
+    /// What was dropped since there is no room, and is said once there is again: what waits is bounded.
+    untold: Tally,
     /// The sums of earlier openings.
     past: Past,
     /// Why it has refused the session, in one word, as long as it does.
@@ -55,7 +57,7 @@ struct Past {
 }
 
 impl Peer {
-    pub(super) fn new(instance: Arc<str>, number: u64, opening: u64) -> Self {
+    pub(super) fn new(instance: Arc<str>, number: usize, opening: u64) -> Self {
         Self {
             instance,
             number,
@@ -68,6 +70,7 @@ impl Peer {
             unsent: 0,
             missing: 0,
             dropped: 0,
+            untold: Tally::default(),
             past: Past::default(),
             refused_for: None,
             asked: 0,
@@ -114,16 +117,18 @@ impl Peer {
     }
 
     /// Says of an instance that takes part and will not be heard again in this opening that it is gone.
-    pub(super) fn give_up(&mut self) -> Option<FleetItem> {
+    pub(super) fn give_up(&mut self) -> Vec<FleetItem> {
         let was_part = matches!(self.presence, Presence::Here | Presence::Silent);
-        was_part.then(|| self.leave(LeaveReason::Lost))
+        let mut items = self.tell_dropped();
+        items.extend(was_part.then(|| self.leave(LeaveReason::Lost)));
+        items
     }
 
     /// Notes its last word.
     pub(super) fn say_farewell(&mut self, farewell: &Farewell) -> Vec<FleetItem> {
-        let mut items = self.catch_up(farewell.sent, farewell.matched);
-        self.unsent = farewell.unsent.min(MAX_COUNT);
-        items.extend(self.gap(self.unsent, GapPlace::Instance));
+        let mut items = self.tell_dropped();
+        items.extend(self.catch_up(farewell.sent, farewell.matched));
+        items.extend(self.leave_out(farewell.unsent));
         items.push(self.leave(farewell.reason));
         items
     }
@@ -143,16 +148,29 @@ impl Peer {
         gap.into_iter().chain(self.losses(missed)).collect()
     }
 
+    /// Takes note of what it did not send so far, and says what of it is news.
+    pub(super) fn leave_out(&mut self, unsent: u64) -> Option<FleetItem> {
+        let news = unsent.min(MAX_COUNT).saturating_sub(self.unsent);
+        self.unsent += news;
+        self.gap(news, GapPlace::Instance)
+    }
+
     /// Takes note of a batch that has arrived.
     pub(super) fn count(&mut self, count: Tally) {
         self.seen = self.seen.plus(count);
     }
 
-    /// Says that a batch that has arrived is dropped, since there is no room.
-    pub(super) fn drop_batch(&mut self, count: Tally) -> Vec<FleetItem> {
+    /// Takes note of a batch that has arrived and is dropped, since there is no room.
+    pub(super) fn drop_batch(&mut self, count: Tally) {
         self.dropped = add_counts(self.dropped, count.events);
-        let gap = self.gap(count.events, GapPlace::Watcher);
-        gap.into_iter().chain(self.losses(count)).collect()
+        self.untold = self.untold.plus(count);
+    }
+
+    /// Says what was dropped since this was said last: before anything else that the instance says.
+    pub(super) fn tell_dropped(&mut self) -> Vec<FleetItem> {
+        let untold = std::mem::take(&mut self.untold);
+        let gap = self.gap(untold.events, GapPlace::Watcher);
+        gap.into_iter().chain(self.losses(untold)).collect()
     }
 
     /// How many of the events that were granted were never seen, and will not be.
@@ -213,8 +231,8 @@ impl Peer {
             (LossReason::Sampling, tally.sampling),
         ];
         let told = by_reason.into_iter().filter(|(_, count)| *count > 0);
-        let items = told.map(|(reason, count)| Item::Lost(Lost { count, reason }));
-        items.map(|item| FleetItem::Item { instance: Arc::clone(&self.instance), item }).collect()
+        let losses = told.map(|(reason, count)| Lost { count, reason });
+        losses.map(|lost| FleetItem::Lost { instance: Arc::clone(&self.instance), lost }).collect()
     }
 }
 
@@ -224,7 +242,7 @@ mod tests {
     use crate::fleet::message::{InstanceWord, MemberId};
 
     fn peer() -> Peer {
-        Peer::new("chat-1".into(), 0, 0)
+        Peer::new("chat-1".into(), 1, 0)
     }
 
     fn said(opening: u64, number: u64) -> FromInstance {
@@ -277,15 +295,33 @@ mod tests {
         assert_eq!(peer.note(&said(1, 0)).map(|items| items.len()), Ok(1), "the first opening is over");
         peer.join();
         peer.count(tally(5, 0));
-        assert!(!peer.drop_batch(tally(1, 0)).is_empty());
-        peer.count(tally(1, 0));
-        let farewell = Farewell { reason: LeaveReason::Closed, sent: tally(6, 0), matched: 9, unsent: 3 };
+        (0..3).for_each(|_| peer.drop_batch(tally(1, 0)));
+        assert_eq!(texts(&peer.tell_dropped()), ["chat-1: 3 events lost here: the stream was not read"]);
+        assert!(peer.tell_dropped().is_empty(), "it is said once");
+        peer.count(tally(3, 0));
+        let farewell = Farewell { reason: LeaveReason::Closed, sent: tally(8, 0), matched: 11, unsent: 3 };
         let items = peer.say_farewell(&farewell);
-        let left = "chat-1: takes no more part: the watcher closed the session; 9 matched, 5 arrived, 4 lost";
+        let left = "chat-1: takes no more part: the watcher closed the session; 11 matched, 5 arrived, 6 lost";
         assert_eq!(texts(&items), ["chat-1: 3 events lost at the instance: they were not sent", left]);
         let stats = stats(&peer);
-        assert_eq!((stats.matched, stats.lost, stats.instances), (21, 2 + 3 + 1, 0));
+        assert_eq!((stats.matched, stats.lost, stats.instances), (23, 2 + 3 + 3, 0));
         assert_eq!(stats.matched - stats.lost, 15);
+    }
+
+    #[test]
+    fn what_an_instance_did_not_send_is_said_when_it_tells_and_not_again_with_its_last_word() {
+        let mut peer = peer();
+        peer.join();
+        peer.catch_up(tally(0, 0), 5);
+        assert_eq!(
+            peer.leave_out(5).map(|item| texts(&[item]).concat()),
+            Some("chat-1: 5 events lost at the instance: they were not sent".to_owned(),)
+        );
+        assert!(peer.leave_out(5).is_none());
+        assert_eq!((stats(&peer).matched, stats(&peer).lost), (5, 5));
+        let farewell = Farewell { reason: LeaveReason::Closed, sent: tally(0, 0), matched: 6, unsent: 6 };
+        assert_eq!(peer.say_farewell(&farewell).len(), 2, "one more, and that it has left");
+        assert_eq!((stats(&peer).matched, stats(&peer).lost), (6, 6));
     }
 
     #[test]

@@ -7,6 +7,7 @@ use super::attention::{Attention, End, Granted};
 use super::batch::Batch;
 use super::link::{Link, LinkError};
 use super::message::{Farewell, InstanceWord, LeaveReason, Tally};
+use super::pack::Packer;
 use crate::router::TapRouter;
 use crate::stream::{EventStream, Item, LossReason};
 use std::time::Duration;
@@ -38,6 +39,7 @@ pub(super) struct Publisher {
     /// What was granted last, where the fleet's events are bounded.
     limit: Option<Granted>,
     batch: Batch,
+    packer: Packer,
     /// When the batch goes out at the latest; nothing while it is empty.
     due: Option<Instant>,
     sent: Tally,
@@ -62,6 +64,7 @@ impl Publisher {
             attention,
             limit,
             batch: Batch::default(),
+            packer: Packer::default(),
             due: None,
             sent: Tally::default(),
             unsent: 0,
@@ -136,21 +139,32 @@ impl Publisher {
         if let Some(granted) = self.ask().await? {
             self.keep(granted);
         }
-        let count = self.batch.count;
-        let said = self.link.say(InstanceWord::Batch { before: self.sent, count }, &self.batch.lines);
-        let said = self.attention.during(said).await?;
-        self.batch.clear();
         self.due = None;
-        match said {
-            Ok(()) => self.sent = self.sent.plus(count),
-            Err(LinkError::TooLarge) => self.leave_out(count),
-            Err(LinkError::Closed) => return Err(closed()),
+        let mut large = None;
+        loop {
+            let count = self.batch.count;
+            let packed = self.packer.pack(&self.batch.lines);
+            let word = InstanceWord::Batch { before: self.sent, count, unpacked: packed.unpacked };
+            let said = self.link.say(word, packed.bytes);
+            match self.attention.during(said).await? {
+                Ok(()) => self.sent = self.sent.plus(count),
+                Err(LinkError::Closed) => return Err(closed()),
+                Err(LinkError::TooLarge) => {
+                    large = self.batch.split_last();
+                    if large.is_some() {
+                        continue;
+                    }
+                    self.leave_out(count);
+                }
+            }
+            self.batch.clear();
+            let Some(last) = large.take() else { break };
+            self.batch = last;
         }
-        let flushed = self.attention.during(self.link.flush()).await?;
-        flushed.map_err(|_| closed())
+        self.flush().await
     }
 
-    /// A batch of one event can be larger than the server takes: it is lost, and what else it said is said later.
+    /// One event can be larger than the server takes: it is lost, and what else the batch said is said later.
     fn leave_out(&mut self, count: Tally) {
         self.unsent += count.events;
         self.sent = self.sent.plus(Tally { events: 0, ..count });
@@ -175,6 +189,8 @@ impl Publisher {
         let asked = limit.asked + events;
         loop {
             self.say(InstanceWord::Ask { asked }).await?;
+            // While the server is away it is asked once, and not twice a second into the client's queue.
+            self.flush().await?;
             let granted = timeout(ASK_AGAIN, self.attention.grant(asked)).await;
             if let Ok(granted) = granted {
                 return granted.map(Some);
@@ -187,11 +203,16 @@ impl Publisher {
             return Ok(());
         }
         self.answered = self.attention.renewals;
-        self.say(InstanceWord::Beat { sent: self.sent, matched: self.stream.stats().matched }).await
+        let (sent, unsent) = (self.sent, self.unsent);
+        self.say(InstanceWord::Beat { sent, matched: self.stream.stats().matched, unsent }).await
     }
 
     async fn say(&mut self, word: InstanceWord) -> Result<(), End> {
         self.attention.during(self.link.say(word, b"")).await?.map_err(|_| closed())
+    }
+
+    async fn flush(&mut self) -> Result<(), End> {
+        self.attention.during(self.link.flush()).await?.map_err(|_| closed())
     }
 
     /// Closes the session, sends what is left or counts it, and gives the account.
@@ -225,15 +246,11 @@ impl Publisher {
     }
 
     fn give_up_rest(&mut self) {
-        loop {
-            let count = self.batch.count;
-            self.batch.clear();
-            self.leave_out(count);
-            self.fill();
-            if self.batch.is_empty() {
-                return;
-            }
+        let mut count = self.batch.count;
+        while let Ok(item) = self.stream.try_recv() {
+            count.count(&item);
         }
+        self.leave_out(count);
     }
 }
 

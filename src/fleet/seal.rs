@@ -31,6 +31,9 @@ pub(super) const MAX_MESSAGE_BYTES: usize = 8 << 20;
 /// The longest number of a version, in digits.
 const MAX_VERSION_DIGITS: usize = 4;
 
+/// What is before a header and behind it: `tap`, the version, two spaces, the signature, a line break.
+const MAX_ENVELOPE_BYTES: usize = 3 + MAX_VERSION_DIGITS + 2 + 2 * SIGNATURE_BYTES + 1;
+
 /// Why a message is not heeded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Rejection {
@@ -73,7 +76,7 @@ fn seal_version(version: u32, key: &Key, voice: Voice, subject: &str, header: &i
 
 /// Takes a message apart, if it is signed.
 pub(super) fn unseal(key: &Key, voice: Voice, subject: &str, message: &Bytes) -> Result<Unsealed, Rejection> {
-    if message.len() > MAX_MESSAGE_BYTES {
+    if message.len() > max_bytes(voice) {
         return Err(Rejection::TooLarge);
     }
     let (version, signed, body_at) = split(message).ok_or(Rejection::Malformed)?;
@@ -86,6 +89,14 @@ pub(super) fn unseal(key: &Key, voice: Voice, subject: &str, message: &Bytes) ->
     let expected = signature(key, voice, version, subject, [&body]);
     expected.verify_truncated_left(&signed).map_err(|_| Rejection::Forged)?;
     Ok(Unsealed { version, header: body.slice(..header_end), lines: body.slice(header_end + 1..) })
+}
+
+/// What a watcher says has no lines: nobody has an instance look into more than a header.
+fn max_bytes(voice: Voice) -> usize {
+    match voice {
+        Voice::Watcher => MAX_HEADER_BYTES + MAX_ENVELOPE_BYTES,
+        Voice::Instance => MAX_MESSAGE_BYTES,
+    }
 }
 
 impl Unsealed {

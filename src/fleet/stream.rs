@@ -1,11 +1,13 @@
 //! The reading end of a fleet's session.
 
+use super::event::Line;
 use super::inbox::{Arrived, Content, Inbox, Wish};
 use super::item::{FleetItem, Gap, GapPlace};
-use super::merge::Merge;
+use super::merge::{Arrival, Merge};
+use super::pack::unpack;
 use super::stats::FleetStats;
 use crate::session::EndReason;
-use crate::stream::{Item, TryRecvError};
+use crate::stream::TryRecvError;
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -16,8 +18,9 @@ use tokio::time::Sleep;
 /// How far items are put in order, unless told otherwise.
 const WINDOW: Duration = Duration::from_millis(200);
 
-/// Where more items than this wait for their order, the first of them waits no longer.
+/// Where more items than this wait for their order, or more bytes of events, the first of them waits no longer.
 const MAX_WAITING: usize = 65_536;
+const MAX_WAITING_BYTES: usize = 64 << 20;
 
 /// A session over all instances of a service; dropping it closes the session everywhere.
 ///
@@ -29,8 +32,9 @@ pub struct FleetStream {
     merge: Merge,
     timer: Pin<Box<Sleep>>,
     delivered: u64,
-    /// Events in `merge`.
+    /// Events in `merge`, and what they hold.
     merging: u64,
+    merging_bytes: usize,
     illegible: u64,
     /// Why it is over, once all before that was put in order.
     ending: Option<EndReason>,
@@ -45,6 +49,7 @@ impl FleetStream {
             timer: Box::pin(tokio::time::sleep(Duration::ZERO)),
             delivered: 0,
             merging: 0,
+            merging_bytes: 0,
             illegible: 0,
             ending: None,
             has_ended: false,
@@ -82,7 +87,12 @@ impl FleetStream {
 
     /// Closes the session everywhere. The stream gives what instances still hold, and then `Ended(Closed)`.
     pub fn close(&self) {
-        self.inbox.wishes(Wish::Close);
+        self.end(EndReason::Closed);
+    }
+
+    /// Closes the session, for a reason that the stream gives at its end.
+    pub(crate) fn end(&self, reason: EndReason) {
+        self.inbox.wishes(Wish::Close(reason));
     }
 
     fn poll_item(&mut self, context: &mut Context<'_>) -> Poll<Option<FleetItem>> {
@@ -107,13 +117,16 @@ impl FleetStream {
         if self.has_ended {
             return None;
         }
-        self.take_arrived();
-        let is_full = self.merge.len() > MAX_WAITING;
-        let item = if is_full || self.ending.is_some() { self.merge.pop() } else { self.merge.pop_due(Instant::now()) };
+        let item = self.merge.pop_known_due().or_else(|| {
+            self.take_arrived();
+            let waits = self.has_room() && self.ending.is_none();
+            if waits { self.merge.pop_due(Instant::now()) } else { self.merge.pop() }
+        });
         match item {
             Some(item) => {
-                if matches!(item, FleetItem::Item { item: Item::Event { .. }, .. }) {
+                if let FleetItem::Event(event) = &item {
                     self.merging -= 1;
+                    self.merging_bytes -= event.held_bytes();
                     self.delivered += 1;
                 }
                 Some(item)
@@ -127,7 +140,7 @@ impl FleetStream {
     }
 
     fn take_arrived(&mut self) {
-        while self.merge.len() <= MAX_WAITING && self.ending.is_none() {
+        while self.has_room() && self.ending.is_none() {
             match self.inbox.take() {
                 Ok(arrived) => self.put_in_order(arrived),
                 Err(over) => {
@@ -138,30 +151,45 @@ impl FleetStream {
         }
     }
 
+    fn has_room(&self) -> bool {
+        self.merge.len() <= MAX_WAITING && self.merging_bytes <= MAX_WAITING_BYTES
+    }
+
     fn put_in_order(&mut self, Arrived { arrival, instance, content }: Arrived) {
         self.merge.measure(&arrival);
         match content {
-            Content::Item(item) => self.merge.push(&arrival, item),
-            Content::Lines { lines, events } => {
-                let legible = lines.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).flat_map(|line| {
-                    // One that cannot be read is counted below.
-                    serde_json::from_slice::<Item>(line).ok()
-                });
-                let mut read = 0;
-                for item in legible {
-                    read += u64::from(matches!(item, Item::Event { .. }));
-                    self.merge.push(&arrival, FleetItem::Item { instance: Arc::clone(&instance), item });
-                }
-                self.merging += read;
-                self.note_illegible(&arrival, instance, events.saturating_sub(read));
+            Content::Item(item) => self.merge.push(&arrival, None, item),
+            Content::Lines { lines, unpacked, events } => {
+                let before = self.merging;
+                let lines = unpack(&lines, unpacked).unwrap_or_default();
+                // What is no text has no line that can be read.
+                let lines = str::from_utf8(&lines).unwrap_or_default();
+                lines.lines().for_each(|line| self.put_line(&arrival, &instance, line));
+                self.note_illegible(&arrival, instance, events.saturating_sub(self.merging - before));
             }
         }
     }
 
-    fn note_illegible(&mut self, arrival: &super::merge::Arrival, instance: Arc<str>, count: u64) {
+    /// One that cannot be read is counted with its batch.
+    fn put_line(&mut self, arrival: &Arrival, instance: &Arc<str>, line: &str) {
+        match Line::read(line, instance) {
+            Some(Line::Event(event, time)) => {
+                self.merging += 1;
+                self.merging_bytes += event.held_bytes();
+                self.merge.push(arrival, Some(time), FleetItem::Event(event));
+            }
+            Some(Line::Lost(lost)) => {
+                let instance = Arc::clone(instance);
+                self.merge.push(arrival, None, FleetItem::Lost { instance, lost });
+            }
+            Some(Line::Ended) | None => {}
+        }
+    }
+
+    fn note_illegible(&mut self, arrival: &Arrival, instance: Arc<str>, count: u64) {
         if count > 0 {
             self.illegible += count;
-            self.merge.push(arrival, FleetItem::Gap(Gap { instance, count, place: GapPlace::Malformed }));
+            self.merge.push(arrival, None, FleetItem::Gap(Gap { instance, count, place: GapPlace::Malformed }));
         }
     }
 }
@@ -183,5 +211,45 @@ impl Drop for FleetStream {
 impl fmt::Debug for FleetStream {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("FleetStream").field("stats", &self.stats()).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fleet::inbox::Content;
+
+    const LARGE: usize = 7 << 20;
+
+    /// A batch of one event with so many bytes, from a clock that is right.
+    fn batch(bytes: usize) -> Arrived {
+        let now = std::time::SystemTime::now();
+        let time = crate::render::time::TimeText::new(now);
+        let line = format!(
+            r#"{{"type":"event","session":1,"sequence":0,"timestamp":"{}","level":"INFO","fields":{{"message":"{}"}},"target":"a"}}"#,
+            time.as_str(),
+            "x".repeat(bytes),
+        );
+        let sent_us = now.duration_since(std::time::SystemTime::UNIX_EPOCH).expect("it is later").as_micros();
+        let arrival = Arrival { peer: 1, at: Instant::now(), sent_us: u64::try_from(sent_us).ok() };
+        let content = Content::Lines { lines: line.into(), unpacked: 0, events: 1 };
+        Arrived { arrival, instance: "chat".into(), content }
+    }
+
+    #[tokio::test]
+    async fn where_large_events_wait_for_their_order_the_first_waits_no_longer() {
+        let inbox = Arc::new(Inbox::default());
+        let window = Duration::from_secs(3_600);
+        let mut stream = FleetStream::new(Arc::clone(&inbox)).reorder_window(window);
+        let mut given = 0;
+        for _ in 0..20 {
+            inbox.leave(batch(LARGE));
+            given += usize::from(matches!(stream.try_recv(), Ok(FleetItem::Event(_))));
+            assert!(stream.merging_bytes <= MAX_WAITING_BYTES + LARGE + 1024);
+        }
+        assert_eq!(given, 20 - MAX_WAITING_BYTES / LARGE);
+        inbox.end(EndReason::Closed);
+        assert_eq!(std::iter::from_fn(|| stream.try_recv().ok()).count(), 20 - given + 1);
+        assert_eq!((stream.merging, stream.merging_bytes, stream.stats().delivered), (0, 0, 20));
     }
 }

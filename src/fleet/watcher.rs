@@ -6,7 +6,7 @@ use super::inbox::{Arrived, Content, Inbox, Wish};
 use super::item::FleetItem;
 use super::key::Voice;
 use super::limits::Limits;
-use super::merge::Arrival;
+use super::merge::{Arrival, NOBODY};
 use super::message::{
     Announcement, CloseReason, FromInstance, FromWatcher, InstanceWord, MemberId, OfAnyVersion, SessionKey, WatcherWord,
 };
@@ -15,9 +15,10 @@ use super::seal::{Rejection, Unsealed, check_fresh, now_us, seal, unseal};
 use super::stats::FleetStats;
 use super::{next_message, ready_message};
 use crate::session::{EndReason, Session};
+use async_nats::connection::State;
 use async_nats::{Client, Message, Subscriber};
 use bytes::Bytes;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep_until};
@@ -34,6 +35,9 @@ const PARTING: Duration = Duration::from_secs(3);
 /// How long messages are heard, where there are as many, before anything else is done.
 const HEARD_AT_ONCE: Duration = Duration::from_millis(5);
 
+/// Of how many instances it is said that they speak another version.
+const MAX_OTHER_VERSIONS: usize = 1024;
+
 /// A session of the fleet.
 pub(super) struct Watcher {
     client: Client,
@@ -44,6 +48,8 @@ pub(super) struct Watcher {
     counts: Counts,
     turn: u64,
     peers: HashMap<MemberId, Peer>,
+    /// Instances of which it was said that they speak another version.
+    other_versions: HashSet<Arc<str>>,
     limits: Limits,
     max_events: Option<u64>,
     expires: Option<Instant>,
@@ -68,6 +74,7 @@ impl Watcher {
             counts: Counts::default(),
             turn: 0,
             peers: HashMap::new(),
+            other_versions: HashSet::new(),
             limits: Limits::of(session),
             max_events: session.max_events,
             expires: session.expires_in.and_then(|time| Instant::now().checked_add(time)),
@@ -112,9 +119,12 @@ impl Watcher {
     /// Why the session is over, once it is.
     fn over(&self) -> Option<EndReason> {
         let (reason, deadline) = self.closing?;
-        let nobody_left = !self.peers.values().any(|peer| peer.presence == Presence::Here);
-        let is_over = nobody_left || deadline <= Instant::now() || self.inbox.wish() == Wish::Gone;
+        let is_over = !self.is_anybody_here() || deadline <= Instant::now() || self.inbox.wish() == Wish::Gone;
         is_over.then_some(reason)
+    }
+
+    fn is_anybody_here(&self) -> bool {
+        self.peers.values().any(|peer| peer.presence == Presence::Here)
     }
 
     async fn close_if_due(&mut self) {
@@ -122,12 +132,16 @@ impl Watcher {
             return;
         }
         let reason = match self.inbox.wish() {
-            Wish::Close | Wish::Gone => EndReason::Closed,
+            Wish::Close(reason) => reason,
+            Wish::Gone => EndReason::Closed,
             Wish::Open if self.has_reached_max() => EndReason::MaxEvents,
             Wish::Open if self.expires.is_some_and(|expires| expires <= Instant::now()) => EndReason::Expired,
             Wish::Open => return,
         };
-        self.closing = Some((reason, Instant::now() + PARTING));
+        // Where nobody has answered a whole renewal, there is nobody to wait for.
+        let is_alone = self.turn > 1 && !self.is_anybody_here();
+        let parting = if is_alone { Duration::ZERO } else { PARTING };
+        self.closing = Some((reason, Instant::now() + parting));
         let reason = if reason == EndReason::MaxEvents { CloseReason::MaxEvents } else { CloseReason::Closed };
         self.say(self.config.place.announcements(), WatcherWord::Close { reason }).await;
     }
@@ -138,8 +152,11 @@ impl Watcher {
     }
 
     async fn renew(&mut self, messages: &mut Subscriber) {
-        let word = WatcherWord::Open(Box::new(self.announcement.clone()));
-        self.say(self.config.place.announcements(), word).await;
+        // A renewal that waits in the client is stale when the server is back, and is room that the service needs.
+        if self.turn == 0 || self.client.connection_state() == State::Connected {
+            let word = WatcherWord::Open(Box::new(self.announcement.clone()));
+            self.say(self.config.place.announcements(), word).await;
+        }
         // Nobody is silent who has spoken and was not heard yet.
         if self.hear_ready(messages).await {
             self.look_after_peers();
@@ -153,15 +170,15 @@ impl Watcher {
         let mut items = Vec::new();
         for peer in self.peers.values_mut() {
             let silence = peer.heard.elapsed();
-            let item = match peer.presence {
-                Presence::Here if silence > every * SILENT_AFTER => Some(peer.fall_silent()),
+            let told = match peer.presence {
+                Presence::Here if silence > every * SILENT_AFTER => vec![peer.fall_silent()],
                 Presence::Silent if silence > every * LOST_AFTER => {
                     self.limits.give_back(peer.take_unused_grant());
                     peer.give_up()
                 }
-                _ => None,
+                _ => Vec::new(),
             };
-            items.extend(item.map(|item| (peer.number, Arc::clone(&peer.instance), item)));
+            items.extend(told.into_iter().map(|item| (peer.number, Arc::clone(&peer.instance), item)));
         }
         for (number, instance, item) in items {
             self.inbox.leave(told(number, None, &instance, item));
@@ -200,15 +217,27 @@ impl Watcher {
                 self.tell_version(*version, any);
             }
         })?;
-        check_fresh(said.time, now_us())?;
+        // What an instance says that is known is no replay if its number is new, however late it comes: after a long
+        // time without the server that is its account.
+        if !self.peers.contains_key(&said.member) {
+            check_fresh(said.time, now_us())?;
+        }
         self.note(said, unsealed)
     }
 
     fn note(&mut self, said: FromInstance, unsealed: Unsealed) -> Result<Option<(MemberId, WatcherWord)>, Rejection> {
-        let number = self.peers.len() as u64;
+        let number = self.peers.len() + 1;
         let new = || Peer::new(said.instance.as_str().into(), number, said.opening);
         let peer = self.peers.entry(said.member).or_insert_with(new);
+        if said.opening > peer.opening {
+            // Where its last word was lost, what it was granted before and has not sent is for others.
+            self.limits.give_back(peer.take_unused_grant());
+        }
         let mut items = peer.note(&said)?;
+        let has_room = self.inbox.has_room(unsealed.lines.len());
+        if has_room {
+            items.extend(peer.tell_dropped());
+        }
         if !matches!(said.word, InstanceWord::Refused { .. } | InstanceWord::Ended(_)) {
             items.extend(peer.join());
         }
@@ -217,16 +246,19 @@ impl Watcher {
         match said.word {
             InstanceWord::Joined => {}
             InstanceWord::Refused { reason, error } => items.extend(peer.refuse(reason, error)),
-            InstanceWord::Batch { before, count } => {
+            InstanceWord::Batch { before, count, unpacked } => {
                 items.extend(peer.catch_up(before, 0));
                 peer.count(count);
-                if self.inbox.has_room(unsealed.lines.len()) {
-                    lines = Some(Content::Lines { lines: unsealed.lines, events: count.events });
+                if has_room {
+                    lines = Some(Content::Lines { lines: unsealed.lines, unpacked, events: count.events });
                 } else {
-                    items.extend(peer.drop_batch(count));
+                    peer.drop_batch(count);
                 }
             }
-            InstanceWord::Beat { sent, matched } => items.extend(peer.catch_up(sent, matched)),
+            InstanceWord::Beat { sent, matched, unsent } => {
+                items.extend(peer.catch_up(sent, matched));
+                items.extend(peer.leave_out(unsent));
+            }
             InstanceWord::Ask { asked } => {
                 let word = grant(&mut self.limits, peer, asked);
                 answer = Some((said.member, word));
@@ -247,15 +279,18 @@ impl Watcher {
         Ok(answer)
     }
 
-    /// An instance speaks another version.
-    fn tell_version(&self, version: u32, said: OfAnyVersion) {
+    /// An instance speaks another version: said once of each.
+    fn tell_version(&mut self, version: u32, said: OfAnyVersion) {
         let instance: Arc<str> = said.instance.unwrap_or_else(|| "an instance".to_owned()).into();
+        if self.other_versions.len() >= MAX_OTHER_VERSIONS || !self.other_versions.insert(Arc::clone(&instance)) {
+            return;
+        }
         let error = format!("read what it says: its version is {version}, and 1 is what this watcher knows");
         let item = FleetItem::Refused { instance: Arc::clone(&instance), reason: "version".to_owned(), error };
-        self.inbox.leave(told(u64::MAX, None, &instance, item));
+        self.inbox.leave(told(NOBODY, None, &instance, item));
     }
 
-    /// While the server is away the client keeps what is said, as far as it has room.
+    /// While the server is away the client keeps what is said, as far as it has room: the first announcement and the end.
     async fn say(&mut self, subject: String, word: WatcherWord) {
         self.turn += 1;
         let said = FromWatcher { session: self.key, turn: self.turn, time: now_us(), word };
@@ -271,11 +306,11 @@ impl Watcher {
     }
 
     fn end(&mut self, reason: EndReason) {
-        let gone = self.peers.values_mut().filter_map(|peer| {
-            let item = peer.give_up()?;
-            Some(told(peer.number, None, &peer.instance, item))
-        });
-        gone.collect::<Vec<_>>().into_iter().for_each(|item| self.inbox.leave(item));
+        for peer in self.peers.values_mut() {
+            for item in peer.give_up() {
+                self.inbox.leave(told(peer.number, None, &peer.instance, item));
+            }
+        }
         self.tell_stats();
         self.inbox.end(reason);
     }
@@ -294,10 +329,10 @@ fn renewals(every: Duration) -> Interval {
     renewals
 }
 
-fn arrival(peer: u64, sent_us: Option<u64>) -> Arrival {
+fn arrival(peer: usize, sent_us: Option<u64>) -> Arrival {
     Arrival { peer, at: std::time::Instant::now(), sent_us }
 }
 
-fn told(peer: u64, sent_us: Option<u64>, instance: &Arc<str>, item: FleetItem) -> Arrived {
+fn told(peer: usize, sent_us: Option<u64>, instance: &Arc<str>, item: FleetItem) -> Arrived {
     Arrived { arrival: arrival(peer, sent_us), instance: Arc::clone(instance), content: Content::Item(item) }
 }

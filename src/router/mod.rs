@@ -105,6 +105,12 @@ impl TapRouter {
         self.0.close(id, EndReason::Closed)
     }
 
+    /// The same for a reason of the door's.
+    #[cfg(feature = "web")]
+    pub(crate) fn end(&self, id: SessionId, reason: EndReason) -> bool {
+        self.0.close(id, reason)
+    }
+
     /// What a session on this predicate can see now, and what keeps it from seeing more.
     ///
     /// Asks every layer a few questions, as `enabled!` does: not for a hot path. Whether a filter around the router's

@@ -1,6 +1,7 @@
 //! What a session has sent and has to send, for one reader at a time.
 
 use super::source::{Source, Stats, Told};
+use crate::session::EndReason;
 use crate::stream::TryRecvError;
 use std::collections::VecDeque;
 use std::fmt;
@@ -190,10 +191,10 @@ impl Feed {
         self.source.as_ref().map_or(self.last_stats, Source::stats)
     }
 
-    /// Closes a session that no router can close; its reader still gets what there is, and then the end.
-    pub(super) fn close(&self) {
+    /// Ends a session that no router can end; its reader still gets what there is, and then the end.
+    pub(super) fn end(&self, reason: EndReason) {
         if let Some(source) = &self.source {
-            source.close();
+            source.end(reason);
         }
     }
 

@@ -4,6 +4,7 @@ use super::door::Inner;
 use super::feed::Farewell;
 use super::hub::{Entry, PublicId};
 use crate::audit::DoorAudit;
+use crate::session::EndReason;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 use tokio::time::sleep;
@@ -31,7 +32,7 @@ pub(super) fn keep(door: &Arc<Inner>, entry: &Arc<Entry>, shutdowns: u64) {
             let (Some(door), Some(entry)) = (keeper.door.upgrade(), keeper.entry.upgrade()) else { return };
             // The router has ended its own already.
             if door.router.shutdowns() != shutdowns {
-                door.end(&entry);
+                door.end(&entry, EndReason::Shutdown);
             }
             if !door.looks_after(&entry) {
                 return;

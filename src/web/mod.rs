@@ -73,7 +73,6 @@ mod opening;
 mod page;
 mod problem;
 mod query;
-mod quiet;
 mod security;
 mod serving;
 mod sessions;
@@ -108,7 +107,10 @@ pub fn routes(router: TapRouter, auth: Auth) -> axum::Router {
     Door::new(router, auth).routes()
 }
 
-/// Serves the door by HTTP/1.1 until `shutdown` is done; then ends its sessions, and gives connections five seconds.
+/// Serves the door by HTTP/1.1 until `shutdown` is done; then ends its sessions as [`EndReason::Shutdown`], and gives
+/// connections five seconds.
+///
+/// [`EndReason::Shutdown`]: crate::EndReason::Shutdown
 ///
 /// ```
 /// use std::future::ready;

@@ -3,8 +3,9 @@
 use super::auth::ServeAuth;
 use super::door::{Door, Inner};
 use super::problem::{Kind, Problem};
-use super::quiet::Quiet;
 use super::security::MAX_HEADER_BYTES;
+use crate::quiet::Quiet;
+use crate::session::EndReason;
 use axum::body::Body;
 use axum::extract::ConnectInfo;
 use axum::http::Request;
@@ -56,7 +57,7 @@ struct Hall {
 }
 
 impl<A: Into<ServeAuth>> Door<A> {
-    /// Serves the door until `shutdown` is done, which ends its sessions; see [`serve`](super::serve).
+    /// Serves the door until `shutdown` is done, which ends its sessions as [`EndReason::Shutdown`]; see [`serve`](super::serve).
     ///
     /// # Errors
     /// Where the door is for this machine alone and the listener is not on a loopback address.
@@ -88,9 +89,10 @@ impl<A: Into<ServeAuth>> Door<A> {
 }
 
 impl Inner {
-    /// Lets nobody in any more, and ends the sessions that are open; readers get what is left of them.
+    /// Lets nobody in any more, and ends the sessions that are open; readers get what is left of them, and are told why,
+    /// so that they may come back for what is there then.
     fn close(&self) {
-        self.hub.close().iter().for_each(|entry| self.end(entry));
+        self.hub.close().iter().for_each(|entry| self.end(entry, EndReason::Shutdown));
     }
 }
 

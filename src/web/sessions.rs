@@ -13,6 +13,7 @@ use super::query::Query;
 use super::security::Admitted;
 use super::sight;
 use super::watch::{last_event_id, nothing_more, respond};
+use crate::session::EndReason;
 use axum::Extension;
 use axum::extract::{FromRequestParts, OriginalUri, RawPathParams, RawQuery, Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header, request::Parts};
@@ -86,7 +87,7 @@ pub(super) async fn close(
     Query::read(query.as_deref(), &[])?;
     let entry = door.open_entry(id, &asker)?;
     // Its reader, if there is one, still gets what there is, and then the end.
-    door.end(&entry);
+    door.end(&entry, EndReason::Closed);
     door.hub.remove(id, |_| true);
     Ok(StatusCode::NO_CONTENT.into_response())
 }
@@ -116,10 +117,10 @@ pub(super) async fn stream(
 
 impl Inner {
     /// Ends a session; its reader gets what is left of it, and the end.
-    pub(super) fn end(&self, entry: &Entry) {
+    pub(super) fn end(&self, entry: &Entry, reason: EndReason) {
         match entry.about.session {
-            Some(session) => drop(self.router.close(session)),
-            None => entry.feed().close(),
+            Some(session) => drop(self.router.end(session, reason)),
+            None => entry.feed().end(reason),
         }
     }
 

@@ -3,7 +3,7 @@
 #[cfg(feature = "nats")]
 use crate::fleet::{FleetItem, FleetStats, FleetStream};
 use crate::render::{Format, write_item};
-use crate::session::{SessionId, SessionStats};
+use crate::session::{EndReason, SessionId, SessionStats};
 use crate::stream::{EventStream, Item, LossReason, Lost, TryRecvError};
 use futures_core::Stream;
 use serde_json::{Value, json};
@@ -68,12 +68,13 @@ impl Source {
         }
     }
 
-    /// Closes the session where this is the only way to: one of the router's own is closed by the router.
-    pub(super) fn close(&self) {
+    /// Ends the session where this is the only way to: one of the router's own is ended by the router.
+    #[cfg_attr(not(feature = "nats"), expect(unused_variables, reason = "there is only the router's own"))]
+    pub(super) fn end(&self, reason: EndReason) {
         match self {
             Self::Own(_) => {}
             #[cfg(feature = "nats")]
-            Self::Fleet(stream) => stream.close(),
+            Self::Fleet(stream) => stream.end(reason),
         }
     }
 }
@@ -92,7 +93,7 @@ impl Told {
             Self::Own(_) => None,
             // Each instance counts for itself: here only what is told counts.
             #[cfg(feature = "nats")]
-            Self::Fleet(item) => matches!(item, FleetItem::Item { item: Item::Event { .. }, .. }).then_some(1),
+            Self::Fleet(item) => matches!(item, FleetItem::Event(_)).then_some(1),
         }
     }
 
@@ -109,7 +110,7 @@ impl Told {
         let item = match self {
             Self::Own(item) => item,
             #[cfg(feature = "nats")]
-            Self::Fleet(FleetItem::Item { item, .. }) => item,
+            Self::Fleet(FleetItem::Event(_)) => return None,
             #[cfg(feature = "nats")]
             Self::Fleet(item) => return Some(item.kind()),
         };
@@ -133,7 +134,7 @@ impl Told {
         match self {
             Self::Own(Item::Event { event, .. }) => event.held_bytes(),
             #[cfg(feature = "nats")]
-            Self::Fleet(FleetItem::Item { item: Item::Event { event, .. }, .. }) => event.held_bytes(),
+            Self::Fleet(FleetItem::Event(event)) => event.held_bytes(),
             _ => 0,
         }
     }

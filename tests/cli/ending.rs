@@ -51,10 +51,10 @@ isolated! {
         program.end().assert(0, &["Session over: closed."]);
     }
 
-    fn a_service_that_ends_ends_the_session() {
+    fn a_service_that_ends_ends_the_session_where_its_return_is_not_waited_for() {
         let service = Service::start();
         let door = service.serve();
-        let program = Program::watch(&[&door.url(), "user = 42"]);
+        let program = Program::watch(&[&door.url(), "user = 42", "--reconnect-for", "0s"]);
         service.router.shutdown();
         program.end().assert(0, &["Session over: the router was shut down."]);
     }

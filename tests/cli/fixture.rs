@@ -80,8 +80,18 @@ impl Served {
     }
 
     /// Ends it as the end of a process does: nobody is told, and its sessions are gone.
-    pub(crate) fn kill(mut self) {
+    pub(crate) fn kill(self) {
         self.kill.notify_one();
+        self.wait();
+    }
+
+    /// Ends it in order: readers are told.
+    pub(crate) fn stop(self) {
+        self.stop.notify_one();
+        self.wait();
+    }
+
+    fn wait(mut self) {
         let thread = self.thread.take().expect("it is stopped once");
         wait_until("the door to close", || thread.is_finished());
         thread.join().expect("the door did not panic");

@@ -1,5 +1,6 @@
 //! Watching a fleet: on a real server, with instances in the test's own process.
 
+use crate::credentials::{Certificates, TLS, Tokens};
 use crate::fixture::{Served, Service};
 use crate::program::{Ended, Folder, Program, command, json_lines, messages, run};
 use crate::server::{Server, client, client_with};
@@ -35,11 +36,17 @@ impl Fleet {
     }
 
     fn on(server: Server, names: &[&str], options: &dyn Fn() -> ConnectOptions) -> Self {
+        let place = server.url();
+        Self::at(server, &place, names, options)
+    }
+
+    /// With instances that know the server by this host and port.
+    fn at(server: Server, place: &str, names: &[&str], options: &dyn Fn() -> ConnectOptions) -> Self {
         let fleet = Self { service: Service::start(), server, runtime: runtime::multi_thread() };
         // A callsite that is first reached while all are being asked may miss that one event.
         emit("before any session");
         for name in names {
-            let client = fleet.runtime.block_on(client_with(options(), &fleet.server.url()));
+            let client = fleet.runtime.block_on(client_with(options(), place));
             let config = config().instance(name).expect("it is a name");
             fleet.runtime.spawn(fleet::join(fleet.service.router.clone(), client, config, std::future::pending()));
         }
@@ -139,7 +146,7 @@ isolated! {
         let mut other = fleet.command(&["user = 42"]);
         let program = Program::start(other.env(KEY_VARIABLE, KEY.to_uppercase()));
         program.stderr.wait_for(
-            "  ! no instance has answered: is the service's name right, and is the key the instances'?",
+            "  ! no instance has answered: is the service's name right, is the key the instances', and are the clocks?",
         );
         emit("not for you");
         program.signal("INT");
@@ -177,6 +184,58 @@ isolated! {
         let ended = program.end();
         ended.assert(0, &["1 event delivered"]);
         assert_eq!(messages(&ended.json()), ["let in"]);
+    }
+
+    fn a_ca_of_ones_own_is_trusted_for_a_fleet_where_it_is_named_and_nowhere_else() {
+        let certificates = Certificates::new();
+        let server = Server::with_settings(TLS, &certificates.files());
+        let (ca, port) = (server.file("ca.pem"), server.port());
+        let options = || ConnectOptions::new().add_root_certificates(ca.clone());
+        let fleet = Fleet::at(server, &format!("localhost:{port}"), &["chat-1"], &options);
+        let ca = ca.to_str().expect("it is text");
+        let start = |url: &str, arguments: &[&str]| {
+            let mut command = command(&[&["watch", url, "user = 42", "--max", "1"], arguments].concat());
+            Program::start(command.env(KEY_VARIABLE, KEY))
+        };
+        let [url, by_number] = ["localhost", "127.0.0.1"].map(|host| format!("tls://{host}:{port}/chat"));
+        start(&url, &[]).end().assert(1, &["failed to connect to tls://localhost:", "UnknownIssuer", "`--ca-file`"]);
+        start(&by_number, &["--ca-file", ca]).end().assert(1, &["invalid peer certificate"]);
+        // At `nats://` too the server asks for TLS.
+        for url in [&url, &format!("nats://localhost:{port}/chat")] {
+            let program = start(url, &["--ca-file", ca]);
+            wait_for_instances(&program, 1);
+            emit("kept from others");
+            let ended = program.end();
+            ended.assert(0, &["1 event delivered"]);
+            assert_eq!(messages(&ended.json()), ["kept from others"]);
+            fleet.service.wait_for_sessions(0);
+        }
+        let plain = Server::start();
+        let end = start(&format!("tls://localhost:{}/chat", plain.port()), &["--ca-file", ca]).end();
+        end.assert(1, &["failed to connect to tls://localhost:", "the server may speak `nats://`"]);
+    }
+
+    fn a_token_of_the_servers_operator_lets_in_whom_it_was_made_for() {
+        let (tokens, strangers) = (Tokens::new(), Tokens::new());
+        let server = Server::with_settings(&tokens.settings, &[]);
+        let instance = || ConnectOptions::with_credentials(&tokens.instance).expect("it is a file `.creds`");
+        let fleet = Fleet::on(server, &["chat-1"], &instance);
+        let folder = Folder::new();
+        let [watcher, stranger, broken] = [
+            ("watcher.creds", tokens.watcher.as_str()),
+            ("stranger.creds", &strangers.watcher),
+            ("broken.creds", tokens.watcher.lines().next().expect("it has lines")),
+        ]
+        .map(|(name, text)| folder.write(name, text));
+        fleet.run(&["user = 42"]).assert(3, &["the server does not let us in"]);
+        fleet.run(&["user = 42", "--credentials-file", &stranger]).assert(3, &["the server does not let us in"]);
+        fleet.run(&["user = 42", "--credentials-file", &broken]).assert(2, &["failed to read the credentials file"]);
+        let program = fleet.watch(&["user = 42", "--max", "1", "--credentials-file", &watcher], 1);
+        emit("let in");
+        let ended = program.end();
+        ended.assert(0, &["1 event delivered"]);
+        assert_eq!(messages(&ended.json()), ["let in"]);
+        assert!(!format!("{ended:?}").contains("SEED"), "nothing of it is shown");
     }
 
     fn a_server_that_goes_and_comes_back_is_told_of_where_it_happened() {
@@ -299,4 +358,61 @@ fn a_demo_that_cannot_be_is_refused_before_anything_is_started() {
     run(&["demo", "--fleet", "3", "--port", "1"]).assert(2, &["cannot be used with"]);
     run(&["demo", "--fleet", "3", "--connections", "126"]).assert(1, &["42 connections have the users 0 to 41"]);
     run(&["demo", "--fleet", "3", "--connections", "2"]).assert(1, &["share 2 connections among 3 instances"]);
+}
+
+#[test]
+fn a_demo_of_a_fleet_without_a_nats_server_says_what_to_install() {
+    let folder = Folder::new();
+    let demo = |path: &str| Program::start(command(&["demo", "--fleet", "3"]).env("PATH", path)).end();
+    let advice =
+        "\n  install it: `apt install nats-server`, `brew install nats-server`, or see https://nats.io/download";
+    let ended = demo(&folder.path("bin"));
+    ended.assert(1, &["failed to start a NATS server: there is no `nats-server` on this machine", advice]);
+    assert_eq!(ended.stdout, "");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_nats_server_that_does_not_start_is_looked_for_beside_the_paths_too_and_given_up() {
+    let folder = Folder::new();
+    let program = folder.write("sbin/nats-server", "#!/bin/sh\nexit 1\n");
+    std::fs::set_permissions(&program, std::os::unix::fs::PermissionsExt::from_mode(0o700)).expect("it is ours");
+    let demo = Program::start(command(&["demo", "--fleet", "3"]).env("PATH", folder.path("bin"))).end();
+    demo.assert(1, &["failed to start a NATS server: it has ended 5 times", "look what `nats-server --addr"]);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_demo_of_a_fleet_that_was_killed_leaves_no_process() {
+    let mut demo = Program::start(&mut command(&["demo", "--fleet", "3", "--seconds", "3600", "--connections", "150"]));
+    ["[chat-1] ", "[chat-2] ", "[chat-3] "].iter().for_each(|name| demo.stdout.wait_for(name));
+    let started = descendants(demo.child.id());
+    assert_eq!(started.len(), 5, "three instances, a server and its keeper");
+    demo.signal("KILL");
+    demo.wait();
+    wait_until("all of them to end", || !started.iter().any(|process| is_alive(*process)));
+}
+
+/// What a process has started, and what that has.
+#[cfg(target_os = "linux")]
+fn descendants(process: u32) -> Vec<u32> {
+    let all = std::fs::read_dir("/proc").expect("it is there").flatten();
+    let numbers = all.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    let own: Vec<u32> = numbers.filter(|child| stat(*child).is_some_and(|(_, parent)| parent == process)).collect();
+    let further: Vec<_> = own.iter().flat_map(|child| descendants(*child)).collect();
+    [own, further].concat()
+}
+
+/// A process that has ended and that nobody has asked about is none any more.
+#[cfg(target_os = "linux")]
+fn is_alive(process: u32) -> bool {
+    stat(process).is_some_and(|(state, _)| state != "Z")
+}
+
+/// Its state and its parent.
+#[cfg(target_os = "linux")]
+fn stat(process: u32) -> Option<(String, u32)> {
+    let text = std::fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
+    let mut words = text.rsplit_once(") ")?.1.split(' ');
+    Some((words.next()?.to_owned(), words.next()?.parse().ok()?))
 }

@@ -1,6 +1,6 @@
 //! Servers that mean harm: to the terminal, to the memory, to whoever reads the output.
 
-use crate::program::{Program, run};
+use crate::program::{Program, command, run};
 use crate::strangers::{OPENED, Stranger, begin_stream, respond};
 
 const EVENT: &str = r#"{"type":"event","session":1,"sequence":0,"timestamp":"2026-11-20T08:15:02.123456Z","level":"DEBUG","fields":{"message":"MESSAGE"},"target":"a"}"#;
@@ -88,6 +88,23 @@ fn what_a_server_says_beside_events_is_escaped_too() {
     let ended = Program::watch(&[&stranger.url(), "*"]).end();
     ended.assert(0, &[r"Watching \x9B at", r"seen \x1B[2J"]);
     assert_shows_nothing_hidden(&ended.stderr);
+}
+
+#[test]
+fn arguments_that_cannot_be_taken_are_repeated_with_what_a_terminal_would_obey_escaped() {
+    for arguments in [
+        &["no\u{1b}[2J\u{9b}31m"][..],
+        &["watch", "http://127.0.0.1:1", "*", "--format", "no\u{1b}[2J\u{9b}31m"],
+        &["watch", "http://127.0.0.1:1", "*", "--max", "no\u{1b}[2J\u{9b}31m"],
+        &["watch", "http://127.0.0.1:1", "*", "--no\u{1b}[2J\u{9b}31m"],
+    ] {
+        let ended = Program::start(command(arguments).env("CLICOLOR_FORCE", "1")).end();
+        ended.assert(2, &["error: ", r"no\x1B[2J\x9B31m"]);
+        assert_shows_nothing_hidden(&ended.stderr);
+    }
+    let help = run(&["watch", "--help", "\u{1b}[2J"]);
+    help.assert(0, &[]);
+    assert!(help.stdout.contains("Usage: tracing-tap watch"), "{help:?}");
 }
 
 #[test]

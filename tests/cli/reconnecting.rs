@@ -57,6 +57,24 @@ isolated! {
         drop(again);
     }
 
+    fn a_service_that_ends_in_order_and_is_started_anew_is_watched_anew() {
+        let service = Service::start();
+        let served = service.serve();
+        let address = served.address.to_string();
+        let program = Program::watch(&[&served.url(), "user = 42", "--max", "2"]);
+        emit("before");
+        program.stdout.wait_for("before");
+        served.stop();
+        let again = Served::start(door(&service), &address);
+        program.stdout.wait_for("\"gap\"");
+        emit("after");
+        let ended = program.end();
+        ended.assert(0, &["connection lost", "the service ends", "2 events delivered, 0 lost"]);
+        let types: Vec<_> = ended.json().iter().map(|line| line["type"].clone()).collect();
+        assert_eq!(types, ["event", "gap", "event", "ended"], "the end of the service is not that of the reading");
+        drop(again);
+    }
+
     fn what_is_no_longer_allowed_after_a_cut_is_refused() {
         let service = Service::start();
         let served = service.serve_with_token();

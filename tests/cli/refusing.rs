@@ -64,6 +64,9 @@ fn what_is_asked_wrongly_is_said_before_anybody_is_asked() {
     watch(&["localhost:1", "user = 42"])
         .assert(2, &["does not say `http://` or `https://`\n  write `http://localhost:1`"]);
     watch(&["http://ann:secret@a", "*"]).assert(2, &["there is a password in it"]);
+    let with_token = watch(&["http://127.0.0.1:1/tap?token=secret", "*"]);
+    with_token.assert(2, &["failed to read the URL `http://127.0.0.1:1/tap?…`: it has a query"]);
+    assert!(!with_token.stderr.contains("secret"), "{}", with_token.stderr);
     watch(&[&url, "*", "--profile", "prod"]).assert(2, &["there is a URL and a profile\n  give one"]);
     for (option, value, problem) in [
         ("--for", "soon", "write `90s`, `15m` or `1h30m`"),

@@ -42,7 +42,7 @@ isolated! {
             for n in 0..100 {
                 assert_eq!(curl.json()["fields"]["n"], n);
             }
-            assert_eq!(curl.json(), serde_json::json!({"type": "ended", "reason": "closed"}));
+            assert_eq!(curl.json(), serde_json::json!({"type": "ended", "reason": "shutdown"}));
             assert_eq!(curl.line(), None);
         }
         stop.store(true, Ordering::SeqCst);

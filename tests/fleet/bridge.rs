@@ -10,7 +10,9 @@ type Passes = dyn Fn(&Message) -> Vec<Message> + Send + Sync;
 
 pub(crate) struct Bridge {
     pub(crate) instances: Server,
-    _watchers: Server,
+    /// For a test to take, who then keeps it.
+    #[cfg_attr(not(feature = "web"), expect(dead_code, reason = "the tests of the door take it"))]
+    pub(crate) watchers: Option<Server>,
     pub(crate) to_instances: Client,
     pub(crate) to_watchers: Client,
     passes: Arc<Mutex<Arc<Passes>>>,
@@ -23,8 +25,13 @@ impl Bridge {
         let to_instances = client(&instances.url()).await;
         let to_watchers = client(&watchers.url()).await;
         let passes: Arc<Passes> = Arc::new(|message: &Message| vec![message.clone()]);
-        let bridge =
-            Self { instances, _watchers: watchers, to_instances, to_watchers, passes: Arc::new(Mutex::new(passes)) };
+        let bridge = Self {
+            instances,
+            watchers: Some(watchers),
+            to_instances,
+            to_watchers,
+            passes: Arc::new(Mutex::new(passes)),
+        };
         let (watchers, instances) = (&bridge.to_watchers, &bridge.to_instances);
         bridge.join(watchers, instances, "tap.*.announce").await;
         bridge.join(watchers, instances, "tap.*.grant.*").await;

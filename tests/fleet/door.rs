@@ -1,12 +1,13 @@
 //! A door to the fleet: what it opens is open at all instances.
 
+use crate::bridge::{Bridge, kind};
 use crate::client::{Curl, get, post, request};
 use crate::fixture::{Served, Service, TOKEN};
 use crate::instance::{Instance, often};
 use crate::server::{Server, client};
 use crate::support::runtime::multi_thread;
 use crate::support::wait_until;
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::net::SocketAddr;
 use tokio::runtime::Runtime;
 use tracing_tap::TapRouter;
@@ -24,6 +25,10 @@ impl Stage {
     fn start(max_sessions_per_opener: usize) -> Self {
         let server = Server::start();
         let instances = ["chat-1", "chat-2"].map(|name| Instance::start(&server.url(), name));
+        Self::around(server, instances, max_sessions_per_opener)
+    }
+
+    fn around(server: Server, instances: [Instance; 2], max_sessions_per_opener: usize) -> Self {
         let router = TapRouter::builder().max_sessions_per_opener(max_sessions_per_opener).build();
         let (service, runtime) = (Service::start_with(router), multi_thread());
         let client = runtime.block_on(client(&server.url()));
@@ -152,7 +157,7 @@ fn a_shutdown_of_the_router_and_the_end_of_serving_end_the_sessions_everywhere()
     let mut curl = Curl::get(stage.address(), "/watch?q=user%3D42");
     stage.wait_for_sessions(1);
     stage.service.router.shutdown();
-    assert!(curl.rest().ends_with("{\"type\":\"ended\",\"reason\":\"closed\"}\n"));
+    assert!(curl.rest().ends_with("{\"type\":\"ended\",\"reason\":\"shutdown\"}\n"));
     stage.wait_for_sessions(0);
 
     let mut curl = Curl::get(stage.address(), "/watch?q=user%3D42");
@@ -163,7 +168,7 @@ fn a_shutdown_of_the_router_and_the_end_of_serving_end_the_sessions_everywhere()
     stage.wait_for_sessions(2);
     let Stage { served, mut instances, server: _server, _runtime, .. } = stage;
     served.stop();
-    assert!(curl.rest().ends_with("{\"type\":\"ended\",\"reason\":\"closed\"}\n"));
+    assert!(curl.rest().ends_with("{\"type\":\"ended\",\"reason\":\"shutdown\"}\n"));
     assert!(kept.rest().contains("event: ended\n"));
     instances.iter_mut().for_each(|instance| instance.wait_for_sessions(0));
 }
@@ -176,6 +181,63 @@ fn an_opener_has_so_many_sessions_of_the_fleet_and_no_more() {
     stage.wait_for_sessions(2);
     assert_eq!(request(stage.address(), TOKEN, "DELETE", &sessions[0], None).status, 204);
     stage.open(r#"{"q":"user = 42"}"#);
+    stage.served.stop();
+}
+
+fn who_takes_no_part_and_who_falls_silent_is_told_and_holds_nobody_up() {
+    let server = Server::start();
+    let instances =
+        [Instance::with_policy(&server.url(), "full", "no sessions"), Instance::start(&server.url(), "steady")];
+    let frail = Instance::start(&server.url(), "frail");
+    let mut stage = Stage::around(server, instances, 8);
+    let session = stage.open(r#"{"q":"user = 42"}"#);
+    let mut curl = stage.reader(&session, None);
+    let sent = expect(&mut curl, &["joined", "joined", "refused"]);
+    let refused = sent.iter().find(|sent| sent.name == "refused").expect("it is one of them");
+    let error = "open a session: 0 are open, which is the limit `max_sessions`";
+    let told = json!({"type": "refused", "instance": "full", "reason": "max_sessions", "error": error});
+    assert_eq!(refused.data, told);
+
+    frail.kill();
+    stage.instances[1].emit(1, 42);
+    assert_eq!(expect(&mut curl, &[""])[0].data["instance"], "steady");
+    assert_eq!(expect(&mut curl, &["silent"])[0].data, json!({"type": "silent", "instance": "frail"}));
+    stage.instances[1].emit(1, 42);
+    assert_eq!(expect(&mut curl, &[""])[0].data["instance"], "steady");
+    let stats = get(stage.address(), &session).json()["stats"].clone();
+    assert_eq!((&stats["instances"], &stats["delivered"]), (&1.into(), &2.into()), "{stats}");
+    // A silent one has told nothing of its end.
+    assert_eq!(request(stage.address(), TOKEN, "DELETE", &session, None).status, 204);
+    let left = expect(&mut curl, &["left", "left"]);
+    let reasons = |name: &str| left.iter().filter(|sent| sent.data["instance"] == name).map(|sent| &sent.data["reason"]).collect::<Vec<_>>();
+    assert_eq!((reasons("steady"), reasons("frail")), (vec![&json!("closed")], vec![&json!("lost")]));
+    assert_eq!(next(&mut curl).map(|sent| sent.name), Some("ended".to_owned()));
+    stage.served.stop();
+}
+
+fn what_is_lost_on_its_way_to_the_door_is_a_gap_with_its_instance_and_its_place() {
+    let runtime = multi_thread();
+    let mut bridge = runtime.block_on(Bridge::new());
+    let instances = ["chat-1", "chat-2"].map(|name| Instance::start(&bridge.instances.url(), name));
+    let watchers = bridge.watchers.take().expect("it was not taken yet");
+    let mut stage = Stage::around(watchers, instances, 8);
+    let session = stage.open(r#"{"q":"user = 42"}"#);
+    let mut curl = stage.reader(&session, None);
+    expect(&mut curl, &["joined", "joined"]);
+    stage.emit(1);
+    expect(&mut curl, &["", ""]);
+    bridge.passes(|message| if kind(message) == "batch" { Vec::new() } else { vec![message.clone()] });
+    stage.instances[0].emit(7, 42);
+    // Nothing but the beat that follows tells of it.
+    let gap = expect(&mut curl, &["gap"]).remove(0);
+    assert_eq!(gap.data, json!({"type": "gap", "instance": "chat-1", "count": 7, "place": "network"}));
+    bridge.passes(|message| vec![message.clone()]);
+    stage.emit(1);
+    expect(&mut curl, &["", ""]);
+    let shown = |stage: &Stage| get(stage.address(), &session).json()["stats"].clone();
+    wait_until("the account to be told", || shown(&stage)["matched"] == 11);
+    let stats = shown(&stage);
+    assert_eq!((&stats["delivered"], &stats["lost"], &stats["lost_on_the_way"]), (&4.into(), &7.into(), &7.into()), "{stats}");
     stage.served.stop();
 }
 

@@ -8,8 +8,8 @@ use crate::watching::{instances, is_event, joined, next, numbers, read_all, read
 use futures_util::StreamExt;
 use serde_json::json;
 use std::time::Duration;
+use tracing_tap::EndReason;
 use tracing_tap::fleet::{self, FleetItem, LeaveReason};
-use tracing_tap::{EndReason, Item};
 
 isolated! {
 
@@ -118,8 +118,8 @@ fn instances_whose_clocks_differ_are_merged_in_the_order_things_happened() {
         }
         let items = read_events(&mut stream, 4).await;
         let ago = |item: &FleetItem| {
-            let FleetItem::Item { item: Item::Event { event, .. }, .. } = item else { return None };
-            event.field("ago").and_then(|ago| ago.as_i64())
+            let FleetItem::Event(event) = item else { return None };
+            event.read().expect("it is an event").field("ago").and_then(|ago| ago.as_i64())
         };
         assert_eq!(items.iter().filter_map(ago).collect::<Vec<_>>(), [1200, 900, 600, 300]);
     });

@@ -1,7 +1,8 @@
 //! Limits of the whole fleet, and what crosses the network.
 
-use crate::instance::Instance;
+use crate::instance::{Instance, KEY};
 use crate::proxy::Proxy;
+use crate::sealing::{now_us, publish, sealed, session_of};
 use crate::server::{Server, client};
 use crate::support::runtime::{run, soon};
 use crate::watching::{instances, is_event, joined, read_all, read_events, read_until, user, watch};
@@ -26,6 +27,26 @@ fn no_more_events_come_than_were_asked_for_however_many_instances_have_them() {
         let stats = stream.stats();
         assert_eq!((stats.delivered, stats.matched, stats.lost, stats.lost_at_instances), (100, 210, 110, 110));
         fleet.iter_mut().for_each(|instance| instance.wait_for_sessions(0));
+    });
+}
+
+fn what_was_granted_to_an_opening_whose_last_word_is_lost_is_granted_again() {
+    run(async {
+        let server = Server::start();
+        let client = client(&server.url()).await;
+        let mut heard = client.subscribe("tap.chat.announce").await.expect("the client is open");
+        let mut grants = client.subscribe("tap.chat.grant.*").await.expect("the client is open");
+        let _stream = watch(&client, user(42).max_events(10)).await;
+        let announced = soon("the announcement", heard.next()).await.expect("the client is open");
+        let subject = format!("tap.chat.events.{}", session_of(&announced));
+        for opening in [0, 1] {
+            let header = serde_json::json!({"kind": "ask", "member": "0011223344556677", "opening": opening,
+                "number": 0, "time": now_us(), "instance": "chat", "asked": 10});
+            publish(&client, &subject, sealed(KEY, 1, "instances", &subject, &header, "")).await;
+            let grant = soon("a grant", grants.next()).await.expect("the client is open");
+            let text = String::from_utf8_lossy(&grant.payload).into_owned();
+            assert!(text.contains("\"granted\":10"), "opening {opening}: {text}");
+        }
     });
 }
 

@@ -3,11 +3,15 @@
 //! Bytes that begin with `{` are a line of JSON, those that begin with 0 a case of `predicate_matches`, which really
 //! happens. All others are the words of a hostile event, one behind the other: see `Words`.
 
+#[path = "../../src/render/human/tests/expected.rs"]
+mod expected;
+
 use super::fuzzed;
+use expected::{converted, expected_block, fits};
 use regex::Regex;
-use saphyr::{LoadableYamlNode, Scalar, Yaml};
+use saphyr::{LoadableYamlNode, Yaml};
 use serde_json::{Value as Json, json};
-use serde_norway::{Mapping, Value as Node};
+use serde_norway::Value as Node;
 use std::sync::LazyLock;
 use tracing_tap::{CapturedEvent, Format, Item, Value, write_item, write_item_coloured};
 
@@ -83,76 +87,14 @@ fn check_yaml(event: &CapturedEvent, object: &Json) {
     let text = event.to_string();
     let (message, block) = text.split_once('\n').expect("a block follows the message");
     assert!(!message.starts_with(char::is_whitespace), "{text}");
-    let expected = expected_block(event, object);
+    let time = object["timestamp"].as_str().expect("every event has its time");
+    let expected = expected_block(event, time);
     let read: Node = serde_norway::from_str(block).unwrap_or_else(|error| panic!("{error}: {text}"));
     assert_eq!(read, expected, "{text}");
-    // The other one knows no integers past `i64`, as YAML allows.
-    let fits = |value: &Value| value.as_u64().is_none() || value.as_i64().is_some();
     if event.fields().chain(event.spans().flat_map(|span| span.fields())).all(|(_, value)| fits(value)) {
         let documents = Yaml::load_from_str(block).unwrap_or_else(|error| panic!("{error}: {text}"));
         assert_eq!(documents.len(), 1, "{text}");
         assert_eq!(converted(&documents[0]), expected, "{text}");
-    }
-}
-
-/// The tree that a reader of the YAML block should see.
-fn expected_block(event: &CapturedEvent, object: &Json) -> Node {
-    let mut block = Mapping::new();
-    block.insert("time".into(), object["timestamp"].as_str().expect("every event has its time").into());
-    block.insert("level".into(), event.level().as_str().into());
-    block.insert("target".into(), event.target().into());
-    if let Some(file) = event.file() {
-        let line = event.line().map_or(String::new(), |line| format!(":{line}"));
-        block.insert("source".into(), format!("{file}{line}").into());
-    }
-    let own = expected_fields(event.fields().filter(|(name, _)| *name != "message"));
-    if !own.is_empty() {
-        block.insert("fields".into(), own.into());
-    }
-    if event.omitted_fields() > 0 {
-        block.insert("omitted_fields".into(), event.omitted_fields().into());
-    }
-    let spans: Vec<_> = event.spans().map(|span| expected_span(span.name(), expected_fields(span.fields()))).collect();
-    if !spans.is_empty() {
-        block.insert("spans".into(), spans.into());
-    }
-    block.into()
-}
-
-fn expected_span(name: &str, fields: Mapping) -> Node {
-    if fields.is_empty() { name.into() } else { Mapping::from_iter([(name.into(), fields.into())]).into() }
-}
-
-fn expected_fields<'a>(fields: impl Iterator<Item = (&'a str, &'a Value)>) -> Mapping {
-    fields.map(|(name, value)| (name.into(), expected_value(value))).collect()
-}
-
-fn expected_value(value: &Value) -> Node {
-    match value {
-        Value::F64(float) => (*float).into(),
-        Value::Bool(boolean) => (*boolean).into(),
-        Value::Null => Node::Null,
-        _ => match (value.as_i64(), value.as_u64()) {
-            (Some(integer), _) => integer.into(),
-            (None, Some(integer)) => integer.into(),
-            (None, None) => value.to_string().into(),
-        },
-    }
-}
-
-/// What the parser of YAML 1.2 has read, in the other parser's terms.
-fn converted(yaml: &Yaml<'_>) -> Node {
-    match yaml {
-        Yaml::Value(Scalar::Null) => Node::Null,
-        Yaml::Value(Scalar::Boolean(boolean)) => (*boolean).into(),
-        Yaml::Value(Scalar::Integer(integer)) => (*integer).into(),
-        Yaml::Value(Scalar::FloatingPoint(float)) => float.into_inner().into(),
-        Yaml::Value(Scalar::String(text)) => text.as_ref().into(),
-        Yaml::Sequence(items) => items.iter().map(converted).collect::<Vec<_>>().into(),
-        Yaml::Mapping(entries) => {
-            entries.iter().map(|(key, value)| (converted(key), converted(value))).collect::<Mapping>().into()
-        }
-        other => panic!("no place for {other:?} here"),
     }
 }
 

@@ -104,7 +104,7 @@ fn described<'a, R: LookupSpan<'a>>(span: &SpanRef<'a, R>) -> String {
 }
 
 /// Formats before anything is locked: a value may log.
-fn text_of(record: impl FnOnce(&mut dyn Visit)) -> String {
+pub(crate) fn text_of(record: impl FnOnce(&mut dyn Visit)) -> String {
     struct Text(String);
     impl Visit for Text {
         fn record_debug(&mut self, field: &Field, value: &dyn Debug) {

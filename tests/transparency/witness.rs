@@ -1,8 +1,6 @@
 //! A layer that writes down whatever it is told, by every hook that tells; those that ask are asked more often with us.
 
-use super::recorder::{CHURN, INSIDE, Line, Log, OTHER_FORMATS};
-use std::fmt::{Debug, Write};
-use tracing::field::{Field, Visit};
+use super::recorder::{CHURN, INSIDE, Line, Log, text_of};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Metadata, Subscriber};
 use tracing_subscriber::layer::{Context, Layer};
@@ -102,19 +100,4 @@ const AUDIT: &str = "tracing_tap::audit";
 
 fn head(metadata: &Metadata<'_>) -> String {
     format!("{} {}", metadata.level(), metadata.target())
-}
-
-/// Formats before anything is locked: a value may log.
-fn text_of(record: impl FnOnce(&mut dyn Visit)) -> String {
-    struct Text(String);
-    impl Visit for Text {
-        fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
-            write!(self.0, "{}={value:?} ", field.name()).unwrap();
-        }
-    }
-    let mut text = Text(String::new());
-    OTHER_FORMATS.set(true);
-    record(&mut text);
-    OTHER_FORMATS.set(false);
-    text.0
 }

@@ -21,7 +21,8 @@ mod table;
 mod terminal;
 mod watch;
 
-use clap::{Parser, Subcommand};
+use clap::builder::Styles;
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use error::Error;
 use std::process::ExitCode;
 
@@ -94,7 +95,11 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    match CommandLine::parse().command.run() {
+    let command_line = match read_arguments() {
+        Ok(command_line) => command_line,
+        Err(code) => return code,
+    };
+    match command_line.command.run() {
         Ok(code) => ExitCode::from(code),
         Err(error) => {
             let advice = error.advice().map_or_else(String::new, |advice| format!("\n  {advice}"));
@@ -102,6 +107,25 @@ fn main() -> ExitCode {
             ExitCode::from(error.exit_code())
         }
     }
+}
+
+/// What was asked for; where that is not to be done, it was said why.
+///
+/// Clap repeats arguments as they are. Where they have what a terminal would obey, all that it says is escaped, and has
+/// no styles of its own, which would be escaped too.
+fn read_arguments() -> Result<CommandLine, ExitCode> {
+    if std::env::args_os().all(|argument| hidden::is_plain(argument.as_encoded_bytes())) {
+        return Ok(CommandLine::parse());
+    }
+    let read = CommandLine::command().styles(Styles::plain()).try_get_matches();
+    read.and_then(|matches| CommandLine::from_arg_matches(&matches)).map_err(|error| {
+        if !error.use_stderr() {
+            // Help and the version, which repeat nothing.
+            error.exit();
+        }
+        say::tell(error.render().ansi().to_string().trim_end());
+        ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(1))
+    })
 }
 
 impl Command {

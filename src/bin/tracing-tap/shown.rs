@@ -30,16 +30,6 @@ pub(crate) fn json(value: &serde_json::Value) -> String {
     shown
 }
 
-/// Whether bytes are text with nothing in it that must be escaped.
-pub(crate) fn is_plain(bytes: &[u8]) -> bool {
-    is_printable_ascii(bytes) || str::from_utf8(bytes).is_ok_and(|text| !text.contains(is_hidden))
-}
-
-/// Most lines are, and are found so many bytes at a time: the inner loop has no way out, so that it can be vectorized.
-fn is_printable_ascii(bytes: &[u8]) -> bool {
-    bytes.chunks(64).all(|chunk| chunk.iter().fold(true, |plain, byte| plain & (b' '..=b'~').contains(byte)))
-}
-
 fn escaped(text: &str, needs_escape: impl Fn(char) -> bool) -> Cow<'_, str> {
     if !text.contains(&needs_escape) {
         return Cow::Borrowed(text);
@@ -84,14 +74,5 @@ mod tests {
         let shown = json(&value);
         assert_eq!(shown, "\"a\\u007f\\udb40\\udc01\\n\"\n");
         assert_eq!(serde_json::from_str::<serde_json::Value>(&shown).unwrap(), value);
-    }
-
-    #[test]
-    fn bytes_are_plain_only_if_none_is_hidden() {
-        assert!(is_plain("{\"a\":\"é\"}".as_bytes()) && is_plain(b"") && is_plain(&[b'~'; 200]));
-        for bytes in [&b"\x1b"[..], b"a\x7f", "\u{9b}".as_bytes(), "\u{202e}".as_bytes(), b"\xff"] {
-            assert!(!is_plain(bytes), "{bytes:?}");
-            assert!(!is_plain(&[&[b'a'; 130][..], bytes].concat()));
-        }
     }
 }

@@ -1,11 +1,14 @@
+mod expected;
+
 use crate::event::testing::Parts;
 use crate::event::{CapturedEvent, Fields};
 use crate::render::escape::is_hidden;
 use crate::render::testing::{any_event, bare, bare_event, example_event, fields, span};
 use crate::value::{Text, Value};
+use expected::{converted, expected_block, fits};
 use proptest::prelude::*;
-use saphyr::{LoadableYamlNode, Scalar, Yaml};
-use serde_norway::{Mapping, Value as Node};
+use saphyr::{LoadableYamlNode, Yaml};
+use serde_norway::Value as Node;
 use std::sync::Arc;
 
 const EXAMPLE: &str = r#"subscription rejected
@@ -23,6 +26,9 @@ const EXAMPLE: &str = r#"subscription rejected
     - message:
         kind: subscribe
     - flush"#;
+
+/// Of the events that are made here.
+const TIME: &str = "2026-11-20T08:15:02.123456Z";
 
 /// Checks what follows the first four lines, which [`bare_event`] always has.
 #[track_caller]
@@ -83,68 +89,8 @@ fn a_name_too_long_for_a_key_is_announced() {
     check_below_target(&event.into(), &["  fields:", &field, "    : 2", "  spans:", &span, "      :", "        a: 1"]);
 }
 
-/// The tree that a reader of the YAML block should see.
-fn expected_block(event: &CapturedEvent) -> Node {
-    let mut block = Mapping::new();
-    block.insert("time".into(), "2026-11-20T08:15:02.123456Z".into());
-    block.insert("level".into(), event.level().as_str().into());
-    block.insert("target".into(), event.target().into());
-    if let Some(file) = event.file() {
-        let line = event.line().map_or(String::new(), |line| format!(":{line}"));
-        block.insert("source".into(), format!("{file}{line}").into());
-    }
-    let own = expected_fields(event.fields().filter(|(name, _)| *name != "message"));
-    if !own.is_empty() {
-        block.insert("fields".into(), own.into());
-    }
-    let spans: Vec<Node> =
-        event.spans().map(|span| expected_span(span.name(), expected_fields(span.fields()))).collect();
-    if !spans.is_empty() {
-        block.insert("spans".into(), spans.into());
-    }
-    block.into()
-}
-
-fn expected_span(name: &str, fields: Mapping) -> Node {
-    if fields.is_empty() { name.into() } else { Mapping::from_iter([(name.into(), fields.into())]).into() }
-}
-
-fn expected_fields<'a>(fields: impl Iterator<Item = (&'a str, &'a Value)>) -> Mapping {
-    fields.map(|(name, value)| (name.into(), expected_value(value))).collect()
-}
-
-fn expected_value(value: &Value) -> Node {
-    match value {
-        Value::F64(float) => (*float).into(),
-        Value::Bool(boolean) => (*boolean).into(),
-        Value::Null => Node::Null,
-        _ => match (value.as_i64(), value.as_u64()) {
-            (Some(integer), _) => integer.into(),
-            (None, Some(integer)) => integer.into(),
-            (None, None) => value.to_string().into(),
-        },
-    }
-}
-
-/// What a YAML 1.2 parser makes of the block, in the other parser's terms.
-fn convert(yaml: &Yaml<'_>) -> Node {
-    match yaml {
-        Yaml::Value(Scalar::Null) => Node::Null,
-        Yaml::Value(Scalar::Boolean(boolean)) => (*boolean).into(),
-        Yaml::Value(Scalar::Integer(integer)) => (*integer).into(),
-        Yaml::Value(Scalar::FloatingPoint(float)) => float.into_inner().into(),
-        Yaml::Value(Scalar::String(text)) => text.as_ref().into(),
-        Yaml::Sequence(items) => items.iter().map(convert).collect::<Vec<_>>().into(),
-        Yaml::Mapping(entries) => {
-            entries.iter().map(|(key, value)| (convert(key), convert(value))).collect::<Mapping>().into()
-        }
-        other => panic!("no place for {other:?} here"),
-    }
-}
-
-/// This parser knows no integers past `i64`, as YAML allows, so they are taken out.
+/// Without what the parser of YAML 1.2 does not know.
 fn without_large_integers(mut event: CapturedEvent) -> CapturedEvent {
-    let fits = |value: &Value| value.as_u64().is_none() || value.as_i64().is_some();
     let fitting = |fields: &Fields| {
         let fields = fields.values().filter(|(_, value)| fits(value));
         Fields::listed(fields.map(|(name, value)| (name.to_owned().into(), value.clone())).collect())
@@ -164,7 +110,7 @@ proptest! {
     fn the_block_reads_back_to_the_same_values(event in any_event()) {
         let text = event.to_string();
         let read: Node = serde_norway::from_str(block(&text)).unwrap();
-        prop_assert_eq!(read, expected_block(&event), "{}", text);
+        prop_assert_eq!(read, expected_block(&event, TIME), "{}", text);
     }
 
     #[test]
@@ -173,7 +119,7 @@ proptest! {
         let text = event.to_string();
         let documents = Yaml::load_from_str(block(&text)).unwrap();
         prop_assert_eq!(documents.len(), 1);
-        prop_assert_eq!(convert(&documents[0]), expected_block(&event), "{}", text);
+        prop_assert_eq!(converted(&documents[0]), expected_block(&event, TIME), "{}", text);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! A fleet as `watch` sees it: where its server is, and what to bring.
 
+use super::target::without_query;
 use super::tls;
 use super::token::warn_if_others_can_read;
 use crate::error::Error;
@@ -11,6 +12,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use tokio::sync::mpsc::Sender;
 use tracing_tap::fleet::{Config, Key};
+
+/// How many messages may wait to be heard, of 64 KiB: more are lost, and said to be.
+const MAX_MESSAGES: usize = 2_048;
 
 const KEY_VARIABLE: &str = "TRACING_TAP_FLEET_KEY";
 
@@ -128,7 +132,8 @@ impl FleetPlace {
             return Err(Error::usage("read the URL: there is a name or a password in it, for everybody to see")
                 .advise("give `--credentials-file`"));
         }
-        let fail = |problem: &str| Error::usage(format!("read the URL `{url}`: {problem}"));
+        let said = without_query(url);
+        let fail = |problem: &str| Error::usage(format!("read the URL `{said}`: {problem}"));
         if url.ends_with("://") {
             return Err(fail("it has no host"));
         }
@@ -169,6 +174,7 @@ impl Fleet {
     /// Where the server is not there, does not let us in, or a file is not what it must be.
     pub(crate) async fn connect(&self, events: Sender<Event>) -> Result<Client, Error> {
         let options = self.with_credentials(ConnectOptions::new())?.name("tracing-tap");
+        let options = options.subscription_capacity(MAX_MESSAGES);
         let options = options.event_callback(move |event| {
             let events = events.clone();
             // Nobody listens once the session is over.
@@ -250,6 +256,7 @@ mod tests {
             ("nats://a/", "no service behind the host"),
             ("nats://a/b/c", "one name"),
             ("nats://a/b?c", "nothing else"),
+            ("nats://a/b?token=secret", "`nats://a/b?…`: a fleet has"),
             ("nats://a/%FF", "no text"),
             ("nats://ann:secret@a/chat", "a password"),
         ] {

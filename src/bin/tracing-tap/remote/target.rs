@@ -6,6 +6,7 @@ use super::token::Token;
 use crate::error::Error;
 use crate::say;
 use hyper::Uri;
+use std::borrow::Cow;
 use std::fmt;
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -142,14 +143,15 @@ fn variable(name: &str) -> Result<Option<String>, Error> {
 
 impl Base {
     pub(crate) fn read(url: &str) -> Result<Self, Error> {
-        let fail = |problem: &str| Error::usage(format!("read the URL `{url}`: {problem}"));
+        let said = without_query(url);
+        let fail = |problem: &str| Error::usage(format!("read the URL `{said}`: {problem}"));
         // First, since whatever else is wrong is told with the URL.
         if authority_of(url).contains('@') {
             return Err(Error::usage("read the URL: there is a password in it, for everybody on this machine to see")
                 .advise("use --token-file or TRACING_TAP_TOKEN"));
         }
         if !url.contains("://") {
-            return Err(fail("it does not say `http://` or `https://`").advise(format!("write `http://{url}`")));
+            return Err(fail("it does not say `http://` or `https://`").advise(format!("write `http://{said}`")));
         }
         if url.ends_with("://") {
             return Err(fail("it has no host"));
@@ -186,6 +188,14 @@ impl Base {
     pub(crate) fn endpoint(&self, path: &str) -> Result<Uri, Error> {
         let url = format!("{self}{path}");
         url.parse().map_err(|cause| Error::caused_by(cause, format!("make the URL `{url}`")))
+    }
+}
+
+/// A URL as it may be told of: what is behind `?` or `#`, where people put tokens, is left out.
+pub(super) fn without_query(url: &str) -> Cow<'_, str> {
+    match url.find(['?', '#']) {
+        Some(at) => Cow::Owned(format!("{}…", &url[..=at])),
+        None => Cow::Borrowed(url),
     }
 }
 
@@ -233,11 +243,16 @@ mod tests {
             ("ftp://ann:secret@a", "a password"),
             ("http://ann:secret @a", "a password"),
             ("http://ann:secret@a/#b", "a password"),
+            ("http://a/?token=secret", "`http://a/?…`: it has a query"),
+            ("http://a/#token=secret", "`http://a/#…`: a part behind `#`"),
+            ("http://a/ b?token=secret", "`http://a/ b?…`: invalid uri"),
+            ("a?token=secret", "`a?…`: it does not say `http://`"),
         ] {
             let error = Base::read(url).unwrap_err();
             assert!(error.with_causes().contains(problem), "{url}: {}", error.with_causes());
             assert_eq!(error.exit_code(), 2);
             assert!(!error.with_causes().contains("secret"));
+            assert!(error.advice().is_none_or(|advice| !advice.contains("secret")), "{url}");
         }
     }
 

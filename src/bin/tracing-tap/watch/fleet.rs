@@ -154,7 +154,8 @@ impl Heard {
         } else if self.is_cut {
             coverage.findings.push(Seen { text: "the connection to the server is lost".to_owned() });
         } else if open_for >= ANSWERED_WITHIN {
-            let text = "no instance has answered: is the service's name right, and is the key the instances'?";
+            let text =
+                "no instance has answered: is the service's name right, is the key the instances', and are the clocks?";
             coverage.findings.push(Seen { text: text.to_owned() });
         }
         let ignored = self.stats.ignored;

@@ -2,6 +2,7 @@
 
 use super::instances::{OfInstance, instance_of};
 use super::source::{Notice, Told};
+use crate::hidden::is_plain;
 use crate::shown;
 use clap::ValueEnum;
 use serde::Deserialize;
@@ -79,7 +80,7 @@ impl Writer {
     /// A line of JSON is passed on as it came, if it is one and nothing in it is hidden: to read it into an item and write
     /// that takes twenty times as long.
     fn write_event(&self, out: &mut Vec<u8>, line: &[u8]) -> serde_json::Result<()> {
-        if self.form == Form::Json && shown::is_plain(line) {
+        if self.form == Form::Json && is_plain(line) {
             check_event(line)?;
             out.extend_from_slice(line);
             out.push(b'\n');
@@ -100,8 +101,11 @@ impl Writer {
 
     fn write_fleet_item(&self, out: &mut Vec<u8>, item: &FleetItem) {
         match item {
-            FleetItem::Item { instance, item, .. } if self.form == Form::Compact => {
-                self.write_fleet_event(out, instance, item);
+            FleetItem::Event(event) if self.is_coloured && self.form == Form::Compact => {
+                match serde_json::from_str(event.line()) {
+                    Ok(event_item) => self.write_fleet_event(out, event.instance(), &event_item),
+                    Err(_) => item.write(out, self.format()),
+                }
             }
             item => item.write(out, self.format()),
         }
@@ -126,7 +130,7 @@ impl Writer {
 
     /// Writes a line of JSON as it came, but for what is hidden in it.
     fn pass_on(&self, out: &mut Vec<u8>, line: &[u8]) -> serde_json::Result<()> {
-        if shown::is_plain(line) {
+        if is_plain(line) {
             out.extend_from_slice(line);
             out.push(b'\n');
         } else {
@@ -168,8 +172,8 @@ impl Writer {
 /// What an item of a fleet counts as.
 fn counted(item: &FleetItem) -> Counted {
     match item {
-        FleetItem::Item { item: Item::Event { .. }, .. } => Counted::Event,
-        FleetItem::Item { item: Item::Lost(lost), .. } => Counted::Lost(lost.count),
+        FleetItem::Event(_) => Counted::Event,
+        FleetItem::Lost { lost, .. } => Counted::Lost(lost.count),
         FleetItem::Gap(gap) => Counted::Lost(gap.count),
         _ => Counted::Nothing,
     }

@@ -179,7 +179,7 @@ impl Watch {
             tokio::pin!(observing);
             tokio::select! {
                 over = self.read_to_end() => over,
-                () = &mut observing => Over::Read,
+                never = &mut observing => match never {},
             }
         };
         match over {

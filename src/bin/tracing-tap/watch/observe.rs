@@ -7,6 +7,7 @@ use super::status::Status;
 use super::telling;
 use crate::remote::Coverage;
 use std::collections::VecDeque;
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc::Sender;
@@ -40,16 +41,17 @@ struct Silence {
 
 impl Observer {
     /// Goes on until it is dropped.
-    pub(crate) async fn observe(mut self) {
+    pub(crate) async fn observe(mut self) -> Infallible {
         let mut ticks = tokio::time::interval(TICK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut silence = Silence { since: Instant::now(), matched: 0, told: 0 };
         let mut past = VecDeque::with_capacity(RATE_TICKS);
         let mut waiting = 0;
-        for tick in 0_u64.. {
+        let mut tick = 0_u64;
+        loop {
             ticks.tick().await;
             if self.shows_status {
-                if tick % WAITING_TICKS == 0 {
+                if tick.is_multiple_of(WAITING_TICKS) {
                     let asked = timeout(PATIENCE, self.handle.waiting()).await;
                     waiting = asked.ok().and_then(Result::ok).unwrap_or(0);
                 }
@@ -58,6 +60,7 @@ impl Observer {
             if silence.is_to_be_told(self.counts.matched()) {
                 self.tell(silence.since.elapsed()).await;
             }
+            tick += 1;
         }
     }
 

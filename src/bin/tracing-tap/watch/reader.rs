@@ -16,7 +16,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc::{self, Sender};
 use tokio::time::timeout;
-use tracing_tap::{Item, LossReason};
+use tracing_tap::{EndReason, Item, LossReason};
 
 /// Three heartbeats of the server: who sends nothing for so long is not there.
 const SILENCE: Duration = Duration::from_secs(45);
@@ -236,6 +236,10 @@ impl Reader {
 
     fn understand_item(&mut self, data: &[u8], batch: &mut Vec<Told>) -> Option<Left> {
         match serde_json::from_slice::<Item>(data) {
+            // It may be started anew, and is waited for as one that ended without a word.
+            Ok(Item::Ended(EndReason::Shutdown)) if self.is_to_come_back() => {
+                Some(Left::Cut(Error::new("read the stream: the service ends")))
+            }
             Ok(item) => {
                 let left = matches!(item, Item::Ended(_)).then_some(Left::Ended);
                 if let Item::Lost(lost) = &item
@@ -251,6 +255,11 @@ impl Reader {
                 None
             }
         }
+    }
+
+    /// Whether the end of the service is not ours.
+    fn is_to_come_back(&self) -> bool {
+        !self.patience.is_zero() && !self.remote.is_closed.load(Ordering::Relaxed)
     }
 
     /// Waits before the next try.

@@ -1,9 +1,10 @@
 //! `tracing-tap demo --fleet 3`: the chat service as several processes, and one of its users watched over all of them.
 //!
-//! `server` and `processes` are what is started; `instance` is what the binary is where it has started itself; here is
-//! the watcher; `summary` is the last word.
+//! `server` and `processes` are what is started; `instance` and `keeper` are what the binary is where it has started itself;
+//! here is the watcher; `summary` is the last word.
 
 mod instance;
+mod keeper;
 mod processes;
 mod server;
 mod summary;
@@ -23,7 +24,7 @@ use tokio::runtime::Runtime;
 use tokio::sync::mpsc::{self, Receiver, Sender};
 use tokio::time::{Instant, sleep_until};
 use tracing_tap::fleet::{self, Config, FleetItem, FleetStream, Key};
-use tracing_tap::{Format, Item, Predicate, Session};
+use tracing_tap::{Format, Predicate, Session};
 
 const SERVICE: &str = "chat";
 /// What waits to be printed, in batches of so many items.
@@ -53,6 +54,9 @@ enum Over {
 /// Runs it to its end; the end of whoever reads its output is a quiet one. Where the binary has started itself, this is
 /// an instance.
 pub(super) fn run(arguments: &Arguments, count: u64) -> Result<(), Error> {
+    if let Some(kept) = keeper::Kept::read() {
+        return kept.keep();
+    }
     if let Some(told) = processes::Told::read()? {
         return instance::run(&Plan::share(arguments, told.number, count)?, &told);
     }
@@ -180,7 +184,7 @@ async fn next(stream: &mut FleetStream, lines: &Sender<Vec<u8>>, summary: &mut S
 fn write(out: &mut Vec<u8>, item: &FleetItem, summary: &mut Summary) {
     item.write(out, Format::Human);
     // An event ends without an empty line, as everywhere.
-    if matches!(item, FleetItem::Item { item: Item::Event { .. }, .. }) && !out.ends_with(b"\n\n") {
+    if matches!(item, FleetItem::Event(_)) && !out.ends_with(b"\n\n") {
         out.push(b'\n');
     }
     summary.note(item);

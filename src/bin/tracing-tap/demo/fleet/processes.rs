@@ -25,8 +25,8 @@ pub(super) struct Instance {
     _process: Process,
 }
 
-/// What an instance was told.
-#[derive(Clone, Debug)]
+/// What an instance was told: a secret among it, so it has no `Debug`.
+#[derive(Clone)]
 pub(super) struct Told {
     /// From 1.
     pub(super) number: u64,

@@ -1,16 +1,17 @@
 //! A NATS server of the demo's own, for this machine alone.
 
-use super::processes::Process;
+use super::keeper::Keeper;
 use crate::error::Error;
+use std::env;
+use std::ffi::OsStr;
 use std::io;
 use std::net::{Ipv4Addr, TcpListener};
-use std::process::{Command, Stdio};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 use tokio::net::TcpStream;
 use tokio::time::sleep;
 
-/// Where it is: Debian puts it where the paths of ordinary users do not lead.
-const PROGRAMS: [&str; 2] = ["nats-server", "/usr/sbin/nats-server"];
+const PROGRAM: &str = "nats-server";
 /// Ports that are tried: each is free when it is looked for, and may be taken a moment later.
 const TRIES: u32 = 5;
 /// How long it may take to listen.
@@ -20,16 +21,19 @@ const LOOK_EVERY: Duration = Duration::from_millis(20);
 #[derive(Debug)]
 pub(super) struct Server {
     port: u16,
-    process: Process,
+    keeper: Keeper,
 }
 
 impl Server {
     /// # Errors
     /// Where there is none on this machine, or it does not start.
     pub(super) async fn start() -> Result<Self, Error> {
+        let program = program()?;
         for _ in 0..TRIES {
             let port = free_port().map_err(|cause| Error::caused_by(cause, "find a port for the NATS server"))?;
-            let mut server = Self { port, process: start_on(port)? };
+            let keeper = Keeper::start(&program, port);
+            let keeper = keeper.map_err(|cause| Error::caused_by(cause, "start what keeps the NATS server"))?;
+            let mut server = Self { port, keeper };
             if server.listens().await? {
                 return Ok(server);
             }
@@ -47,10 +51,10 @@ impl Server {
         let began = Instant::now();
         while began.elapsed() < PATIENCE {
             let is_there = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).await.is_ok();
-            let ended = self.process.0.try_wait();
-            let ended = ended.map_err(|cause| Error::caused_by(cause, "look after the NATS server"))?;
-            if is_there || ended.is_some() {
-                return Ok(ended.is_none());
+            let has_ended = self.keeper.has_ended();
+            let has_ended = has_ended.map_err(|cause| Error::caused_by(cause, "look after the NATS server"))?;
+            if is_there || has_ended {
+                return Ok(!has_ended);
             }
             sleep(LOOK_EVERY).await;
         }
@@ -62,16 +66,17 @@ fn free_port() -> io::Result<u16> {
     Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
 }
 
-fn start_on(port: u16) -> Result<Process, Error> {
-    for program in PROGRAMS {
-        let mut command = Command::new(program);
-        command.args(["--addr", "127.0.0.1", "--port", &port.to_string()]);
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        match Process::start(&mut command) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            started => return started.map_err(|cause| Error::caused_by(cause, format!("start `{program}`"))),
-        }
-    }
-    let advice = "install it: `apt install nats-server`, `brew install nats-server`, or see https://nats.io/download";
-    Err(Error::new("start a NATS server: there is no `nats-server` on this machine").advise(advice))
+/// Where the paths lead, and beside that: Debian puts it into an `sbin`, where those of ordinary users do not.
+fn program() -> Result<PathBuf, Error> {
+    let path = env::var_os("PATH").unwrap_or_default();
+    let folders: Vec<_> = env::split_paths(&path).collect();
+    let beside = folders.iter().filter(|folder| folder.file_name() == Some(OsStr::new("bin")));
+    let beside: Vec<_> = beside.map(|folder| folder.with_file_name("sbin")).collect();
+    let name = format!("{PROGRAM}{}", env::consts::EXE_SUFFIX);
+    let found = folders.iter().chain(&beside).map(|folder| folder.join(&name)).find(|program| program.is_file());
+    found.ok_or_else(|| {
+        let advice =
+            "install it: `apt install nats-server`, `brew install nats-server`, or see https://nats.io/download";
+        Error::new("start a NATS server: there is no `nats-server` on this machine").advise(advice)
+    })
 }

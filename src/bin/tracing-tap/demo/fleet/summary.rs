@@ -4,7 +4,6 @@ use crate::demo::summary::grouped;
 use crate::table::table;
 use std::collections::BTreeMap;
 use std::fmt;
-use tracing_tap::Item;
 use tracing_tap::fleet::{FleetItem, FleetStats, InstanceAccount};
 
 /// What came of it.
@@ -26,7 +25,7 @@ impl Summary {
     /// Takes an item into account that is printed.
     pub(super) fn note(&mut self, item: &FleetItem) {
         match item {
-            FleetItem::Item { item: Item::Event { .. }, .. } => self.printed += 1,
+            FleetItem::Event(_) => self.printed += 1,
             FleetItem::Joined { instance, .. } => {
                 self.instances.entry(instance.to_string()).or_default();
             }
