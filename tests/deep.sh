@@ -35,7 +35,7 @@ TRACING_TAP_ORACLE_CASES=3000 TRACING_TAP_TRANSPARENCY_CASES=3000 \
 step "fuzzing"
 tests/deep/fuzz.sh
 
-step "a reader that is stopped for 30 s"
+step "every fault with its figures, a reader stopped for 30 s among them"
 tests/deep/faults.sh
 
 step "supply chain"

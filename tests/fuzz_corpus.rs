@@ -1,4 +1,4 @@
-//! The fuzz targets' seeds, replayed without `cargo fuzz`.
+//! The fuzz targets' seeds, and what fuzzing has found that reaches more code than they do, replayed without `cargo fuzz`.
 //!
 //! `TRACING_TAP_WRITE_CORPUS=1` writes those of `predicate_matches` anew from the cases in `fuzz_corpus/seeds.rs`.
 
@@ -25,7 +25,7 @@ mod text;
 use arbitrary::{Arbitrary, Unstructured};
 use fuzzed::Case;
 use seeds::{encode, seeds};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// No input takes more memory than this, with all that the process has besides.
 const MAX_KIBIBYTES: usize = 256 << 10;
@@ -67,15 +67,19 @@ fn every_text_of_the_corpus_that_is_read_is_printed_as_what_reads_the_same() {
 /// Has each file of a corpus checked, for a bounded time and with bounded memory.
 #[track_caller]
 fn replay(target: &'static str, at_least: usize, check: fn(&[u8])) {
-    let files = std::fs::read_dir(corpora().join(target)).expect("the corpus is committed");
-    let files: Vec<_> = files.map(|file| file.expect("the corpus is readable").path()).collect();
-    assert!(files.len() >= at_least, "the corpus is complete");
-    for file in files {
+    let (seeds, found) = (files_in(&corpora().join(target)), files_in(&corpora().join(target).join("found")));
+    assert!(seeds.len() >= at_least && found.len() > 100, "the corpus is complete");
+    for file in seeds.into_iter().chain(found) {
         println!("{}", file.display());
         let bytes = std::fs::read(&file).expect("the corpus is readable");
         support::bounded("what is checked", move || check(&bytes));
     }
     assert!(peak_kibibytes().is_none_or(|peak| peak < MAX_KIBIBYTES), "{:?} KiB were in use", peak_kibibytes());
+}
+
+fn files_in(folder: &Path) -> Vec<PathBuf> {
+    let files = std::fs::read_dir(folder).expect("the corpus is committed");
+    files.map(|file| file.expect("the corpus is readable").path()).filter(|path| path.is_file()).collect()
 }
 
 /// The most memory that this process ever had in use, where the system tells.

@@ -21,6 +21,6 @@ miri() {
 
 miri 0 queue:: stream:: session:: value::
 # Each seed is another order of threads, and of what weak loads see.
-for seed in 1 2 3 4; do
+for seed in 1 2; do
     miri "$seed" stress queue::wait many_threads threads_that_reserve no_count_is_forgotten
 done

@@ -50,8 +50,10 @@ impl Growth {
         PEAK_BYTES.load(Ordering::SeqCst).saturating_sub(self.0)
     }
 
+    /// Prints the figure as well, for whoever keeps the record.
     #[track_caller]
     pub(crate) fn check_at_most(&self, bytes: usize) {
+        println!("{} bytes more than before, {bytes} are the bound", self.most());
         assert!(self.most() <= bytes, "{} bytes more than before, {bytes} are the bound", self.most());
     }
 }

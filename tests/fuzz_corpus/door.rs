@@ -165,11 +165,13 @@ fn admins(method: &str, path: &str) -> Request<Body> {
 
 /// Asks the door, and checks what is true of every answer.
 async fn answer(mut application: axum::Router, request: Request<Body>) -> Response<Body> {
-    let (method, is_anonymous) = (request.method().clone(), !request.headers().contains_key(header::AUTHORIZATION));
+    let (method, is_for_all) = (request.method().clone(), is_for_all(&request));
+    let is_anonymous = !request.headers().contains_key(header::AUTHORIZATION);
     let asked = format!("{} {}", request.method(), request.uri());
     let response = application.call(request).await.into_response();
     let status = response.status();
-    assert!(!is_anonymous || status.as_u16() >= 400, "{asked}: nobody gets {status}");
+    assert!(!is_anonymous || is_for_all || status.as_u16() >= 400, "{asked}: nobody gets {status}");
+    assert!(!is_anonymous || !response.headers().contains_key("tap-session"), "{asked}: nobody gets a session");
     assert!(status.as_u16() < 500 || status == 503 || status == 500, "{asked}: {status}");
     if status.as_u16() < 400 || status == NOT_THE_DOORS {
         return response;
@@ -186,6 +188,13 @@ async fn answer(mut application: axum::Router, request: Request<Body>) -> Respon
         check_problem(&asked, status.as_u16(), &body);
     }
     Response::from_parts(parts, Body::from(body))
+}
+
+/// Whether this asks for the page, which holds no secrets.
+fn is_for_all(request: &Request<Body>) -> bool {
+    let path = request.uri().path();
+    let is_page = matches!(path, "/tap" | "/tap/") || path.starts_with("/tap/page/");
+    is_page && matches!(*request.method(), Method::GET | Method::HEAD)
 }
 
 fn check_problem(asked: &str, status: u16, body: &[u8]) {
