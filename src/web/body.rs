@@ -180,7 +180,14 @@ impl HttpBody for StreamBody {
 
 impl Drop for StreamBody {
     fn drop(&mut self) {
-        let left = self.entry.feed().leave(self.reader);
+        let mut feed = self.entry.feed();
+        // Its connection may be closed for standing still before anybody who looks after the session has seen it do so.
+        let is_stalled = feed.has_stalled(self.reader, self.door.settings.stall_timeout);
+        let left = feed.leave(self.reader);
+        drop(feed);
+        if is_stalled {
+            self.door.tell_stalled(&self.entry);
+        }
         if left && !self.entry.about.is_kept {
             self.door.hub.remove(self.entry.id, |entry| entry.feed().has_ended());
         }

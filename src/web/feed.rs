@@ -151,12 +151,17 @@ impl Feed {
     /// Whether the reader has taken nothing for so long, though there was something to take. It is dismissed then, and
     /// not woken: it will look when its connection moves again.
     pub(super) fn dismiss_stalled(&mut self, patience: Duration) -> bool {
-        let stalled = self.is_read() && self.waits_for(Instant::now()) >= patience;
+        let stalled = self.has_stalled(self.reader, patience);
         if stalled {
             self.dismiss(Farewell::Stalled);
             self.alone_since = Some(Instant::now());
         }
         stalled
+    }
+
+    /// Whether this is the reader, and is to be dismissed for that.
+    pub(super) fn has_stalled(&mut self, reader: u64, patience: Duration) -> bool {
+        reader == self.reader && self.is_read() && self.waits_for(Instant::now()) >= patience
     }
 
     /// How long the reader has not looked though there was something to take. An event that has just come to a reader

@@ -51,7 +51,8 @@ impl Inner {
         !entry.about.is_kept || !entry.feed().give_up_after(self.settings.grace_period)
     }
 
-    fn tell_stalled(&self, entry: &Entry) {
+    /// Tells that a reader was sent away, or went, having taken nothing for too long.
+    pub(super) fn tell_stalled(&self, entry: &Entry) {
         self.router.audit(DoorAudit::ReaderClosed {
             opener: entry.about.owner.clone(),
             session: entry.about.session.map(|session| session.0),

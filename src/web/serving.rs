@@ -147,7 +147,7 @@ impl Hall {
         let settings = &self.door.settings;
         let mut stream = TimeoutStream::new(stream);
         // Past the time at which its session is told, so that it can be.
-        stream.set_write_timeout(Some(settings.stall_timeout + settings.stall_timeout / 4));
+        stream.set_write_timeout(Some(settings.stall_timeout * 2));
         let service = service_fn(|mut request: Request<hyper::body::Incoming>| {
             request.extensions_mut().insert(ConnectInfo(peer));
             self.application.clone().call(request.map(Body::new))
