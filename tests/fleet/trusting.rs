@@ -7,7 +7,7 @@ use crate::server::{Server, client, client_with};
 use crate::support::runtime::{run, soon, until};
 use crate::support::wait_for;
 use crate::watching::{is_event, joined, next, numbers, read_all, read_events, read_until, user, watch};
-use async_nats::{ConnectOptions, Event};
+use async_nats::{Client, ConnectOptions, Event};
 use futures_util::StreamExt;
 use serde_json::{Value, json};
 use tracing_tap::fleet::{self, FleetItem};
@@ -25,8 +25,17 @@ fn wait_for_ignored(instance: &mut Instance, part: &str) {
     wait_for(part, || instance.ask("ignored").contains(part).then_some(()));
 }
 
+/// An instance that hears what the client says.
+async fn listening() -> (Server, Instance, Client) {
+    let server = Server::start();
+    let mut instance = Instance::start(&server.url(), "chat");
+    let client = client(&server.url()).await;
+    wait_until_heard(&mut instance, &client).await;
+    (server, instance, client)
+}
+
 /// Returns once the instance hears what is announced.
-async fn wait_until_heard(instance: &mut Instance, client: &async_nats::Client) {
+async fn wait_until_heard(instance: &mut Instance, client: &Client) {
     let mut stream = fleet::watch(client.clone(), &often(), user(0)).await.expect("the session is announced");
     joined(&mut stream, 1).await;
     drop(stream);
@@ -37,10 +46,7 @@ isolated! {
 
 fn who_lacks_the_key_opens_no_session_and_is_told_of_in_the_audit() {
     run(async {
-        let server = Server::start();
-        let mut instance = Instance::start(&server.url(), "chat");
-        let client = client(&server.url()).await;
-        wait_until_heard(&mut instance, &client).await;
+        let (_server, mut instance, client) = listening().await;
         let header = announcement(1, now_us());
         let good = sealed(KEY, 1, "watchers", ANNOUNCE, &header, "");
         for text in [
@@ -63,10 +69,7 @@ fn who_lacks_the_key_opens_no_session_and_is_told_of_in_the_audit() {
 
 fn a_flood_of_forgeries_does_not_fill_the_logs() {
     run(async {
-        let server = Server::start();
-        let mut instance = Instance::start(&server.url(), "chat");
-        let client = client(&server.url()).await;
-        wait_until_heard(&mut instance, &client).await;
+        let (_server, mut instance, client) = listening().await;
         let forged = sealed(KEY, 1, "instances", ANNOUNCE, &announcement(1, now_us()), "");
         for _ in 0..1000 {
             client.publish(ANNOUNCE, forged.clone().into()).await.expect("the client is open");
@@ -79,10 +82,7 @@ fn a_flood_of_forgeries_does_not_fill_the_logs() {
 
 fn what_is_stale_replayed_or_malformed_is_counted_and_changes_nothing() {
     run(async {
-        let server = Server::start();
-        let mut instance = Instance::start(&server.url(), "chat");
-        let client = client(&server.url()).await;
-        wait_until_heard(&mut instance, &client).await;
+        let (_server, mut instance, client) = listening().await;
         let say = |header: Value| publish(&client, ANNOUNCE, sealed(KEY, 1, "watchers", ANNOUNCE, &header, ""));
         say(announcement(1, now_us() - 31_000_000)).await;
         say(announcement(1, now_us() + 31_000_000)).await;
@@ -110,10 +110,7 @@ fn what_is_stale_replayed_or_malformed_is_counted_and_changes_nothing() {
 
 fn another_version_is_refused_with_an_answer() {
     run(async {
-        let server = Server::start();
-        let mut instance = Instance::start(&server.url(), "chat");
-        let client = client(&server.url()).await;
-        wait_until_heard(&mut instance, &client).await;
+        let (_server, mut instance, client) = listening().await;
         let mut answers = client.subscribe(format!("tap.chat.events.{SESSION}")).await.expect("the client is open");
         let header = json!({"session": SESSION, "novelty": true});
         publish(&client, ANNOUNCE, sealed(KEY, 2, "watchers", ANNOUNCE, &header, "")).await;
@@ -127,10 +124,7 @@ fn another_version_is_refused_with_an_answer() {
 
 fn a_watcher_whose_clock_is_off_is_told_so() {
     run(async {
-        let server = Server::start();
-        let mut instance = Instance::start(&server.url(), "chat");
-        let client = client(&server.url()).await;
-        wait_until_heard(&mut instance, &client).await;
+        let (_server, mut instance, client) = listening().await;
         let mut answers = client.subscribe(format!("tap.chat.events.{SESSION}")).await.expect("the client is open");
         let header = announcement(1, now_us() - 60_000_000);
         publish(&client, ANNOUNCE, sealed(KEY, 1, "watchers", ANNOUNCE, &header, "")).await;
@@ -143,10 +137,7 @@ fn a_watcher_whose_clock_is_off_is_told_so() {
 fn who_sends_one_message_again_and_again_gets_ten_answers_a_second() {
     run(async {
         const MESSAGES: usize = 300;
-        let server = Server::start();
-        let mut instance = Instance::start(&server.url(), "chat");
-        let client = client(&server.url()).await;
-        wait_until_heard(&mut instance, &client).await;
+        let (_server, mut instance, client) = listening().await;
         let subject = format!("tap.chat.events.{SESSION}");
         let mut answers = client.subscribe(subject.clone()).await.expect("the client is open");
         let began = std::time::Instant::now();
@@ -357,7 +348,7 @@ fn the_example_of_a_server_keeps_instances_watchers_and_the_rest_apart() {
 
 }
 
-async fn user_of(server: &Server, user: &str) -> async_nats::Client {
+async fn user_of(server: &Server, user: &str) -> Client {
     client_with(ConnectOptions::with_user_and_password(user.to_owned(), user.to_owned()), &server.url()).await
 }
 
