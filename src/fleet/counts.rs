@@ -1,7 +1,7 @@
 //! What was not heeded, counted by reason.
 
 use super::seal::Rejection;
-use std::sync::atomic::{AtomicU64, Ordering};
+use crate::sync::atomic::{AtomicU64, Ordering};
 
 /// Messages that were not heeded.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

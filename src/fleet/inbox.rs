@@ -4,7 +4,7 @@ use super::item::FleetItem;
 use super::merge::Arrival;
 use super::stats::FleetStats;
 use crate::session::EndReason;
-use atomic_waker::AtomicWaker;
+use crate::sync::AtomicWaker;
 use bytes::Bytes;
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
