@@ -124,7 +124,7 @@ fn another_version_is_refused_with_an_answer() {
 
 fn a_watcher_whose_clock_is_off_is_told_so() {
     run(async {
-        let (_server, mut instance, client) = listening().await;
+        let (_server, _instance, client) = listening().await;
         let mut answers = client.subscribe(format!("tap.chat.events.{SESSION}")).await.expect("the client is open");
         let header = announcement(1, now_us() - 60_000_000);
         publish(&client, ANNOUNCE, sealed(KEY, 1, "watchers", ANNOUNCE, &header, "")).await;
