@@ -140,6 +140,42 @@ async fn stopping_closes_the_session_with_what_is_left_of_it(stage: &mut Stage) 
     assert!(rows(&stage.browser).await.iter().any(|row| row.contains("the last")));
 }
 
+/// Makes the door seem slow to open sessions.
+const SLOW: &str = "const real = globalThis.fetch;
+    globalThis.fetch = async (...what) => {
+        const answer = await real(...what);
+        if (what[1].method === 'POST' && what[0].endsWith('/sessions')) await new Promise((resolve) => { globalThis.answer = resolve; });
+        return answer;
+    };";
+
+async fn pressed_often_it_starts_once(stage: &mut Stage) {
+    stage.go_in().await;
+    stage.browser.run(SLOW, json!([])).await;
+    stage.browser.press("user = 42").await;
+    for _ in 0..3 {
+        stage.browser.press(ENTER).await;
+    }
+    stage.wait_for_sessions(1).await;
+    stage.browser.wait("globalThis.answer !== undefined").await;
+    stage.browser.run("globalThis.answer()", json!([])).await;
+    stage.browser.wait("document.querySelector('.state')?.dataset.state === 'live'").await;
+    assert_eq!(stage.router.sessions().len(), 1);
+    assert_eq!(stage.browser.value("document.querySelectorAll('[role=tab]').length").await, 1);
+}
+
+async fn a_tab_that_is_closed_while_it_starts_leaves_nothing_open(stage: &mut Stage) {
+    stage.go_in().await;
+    stage.browser.run(SLOW, json!([])).await;
+    stage.browser.press("user = 42").await;
+    stage.browser.press(ENTER).await;
+    stage.wait_for_sessions(1).await;
+    stage.browser.wait("globalThis.answer !== undefined").await;
+    stage.browser.click(".tab .close").await;
+    stage.browser.run("globalThis.answer()", json!([])).await;
+    let soon = tokio::time::timeout(Duration::from_secs(20), stage.wait_for_sessions(0));
+    soon.await.expect("nobody waits for the period of grace, which is longer");
+}
+
 async fn leaving_the_page_closes_its_sessions(stage: &mut Stage) {
     stage.watch("user = 42").await;
     stage.browser.goto("about:blank").await;
@@ -156,6 +192,8 @@ isolated! {
             several_sessions_are_side_by_side_and_those_one_owns_are_listed_and_closed,
             a_session_that_is_read_elsewhere_is_told_and_read_here_again,
             stopping_closes_the_session_with_what_is_left_of_it,
+            pressed_often_it_starts_once,
+            a_tab_that_is_closed_while_it_starts_leaves_nothing_open,
             leaving_the_page_closes_its_sessions,
         );
     }

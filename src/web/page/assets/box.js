@@ -158,7 +158,7 @@ export class Box {
     if (event.key === "Enter" && !event.shiftKey && !event.isComposing) {
       event.preventDefault();
       if (isOpen && this.#chosen >= 0) this.#take(this.#chosen);
-      else this.#enter();
+      else if (!event.repeat) this.#enter();
     } else if (event.key === "Tab" && isOpen && !event.shiftKey && this.#hasWord()) {
       event.preventDefault();
       this.#take(Math.max(0, this.#chosen));

@@ -41,6 +41,9 @@ export class View {
   /** What is written anew as rows come. @type {Record<string, HTMLElement>} */
   #parts = {};
   #isShown = false;
+  /** Whether the door has been asked for a session and has not answered. */
+  #isStarting = false;
+  #hasLeft = false;
   #clock = 0;
   /** Called where what the tab says has changed. */
   onchange = () => {};
@@ -95,6 +98,7 @@ export class View {
 
   /** Lets go of everything; the session is closed. */
   leave() {
+    this.#hasLeft = true;
     this.#chart?.stop();
     clearInterval(this.#clock);
     this.session?.close();
@@ -107,13 +111,17 @@ export class View {
     if (this.#parts.said) this.#parts.said.textContent = words;
   }
 
+  /** Asks once, however often somebody presses; what comes when the tab is closed already is closed as well. */
   async #start(ask) {
+    if (this.#isStarting) return;
+    this.#isStarting = true;
     this.form.label = "Starting…";
     try {
       const about = await askForJson("POST", "sessions", { body: ask });
       remember(ask.q);
       const session = new Session(ask, about);
-      if (this.session === null) this.watch(session);
+      if (this.#hasLeft) await session.close();
+      else if (this.session === null) this.watch(session);
       else {
         this.form.ask = this.session.ask;
         this.onother(session);
@@ -121,6 +129,7 @@ export class View {
     } catch (problem) {
       this.form.showProblem(problem);
     }
+    this.#isStarting = false;
     this.form.label = this.session === null ? "Start" : "Start in a new tab";
   }
 
