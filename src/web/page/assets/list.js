@@ -283,7 +283,7 @@ function fill({ box, cells }, row) {
   if (row.kind === "bar") {
     box.className = `row bar ${row.tone}`;
     cells.forEach((cell) => (cell.textContent = ""));
-    cells[4].textContent = row.text;
+    cells[4].textContent = visible(row.text);
     return;
   }
   const event = shown(row);

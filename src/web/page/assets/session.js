@@ -19,6 +19,13 @@ const LOST = {
   sampling: "are of requests that were not sampled",
   closed: "were left when the session was closed",
 };
+/** Where events of an instance were lost behind its session. */
+const PLACES = {
+  instance: "were not sent by the instance",
+  network: "were lost on the way",
+  watcher: "came faster than they were read here",
+  malformed: "could not be read when they came",
+};
 const ENDED = {
   closed: "The session was closed",
   expired: "The session's time is over",
@@ -219,14 +226,22 @@ export class Session {
   }
 
   #takeOther(name, item) {
-    if (name === "lost") {
-      this.lost += item.count;
-      this.rates.countLost(item.count);
-      const were = item.count === 1 ? "event" : "events";
-      this.#bar("lost", `${item.count} ${were} lost: they ${LOST[item.reason] ?? item.reason}`);
-    } else if (name === "ended" && item.reason === "shutdown" && !this.#isFound && !this.#isClosing) this.#isGone = true;
+    if (name === "lost") this.#takeLost(item, LOST[item.reason] ?? item.reason);
+    else if (name === "gap") this.#takeLost(item, PLACES[item.place] ?? item.place);
+    else if (name === "joined") this.#bar("calm", `${item.instance} takes part`);
+    else if (name === "left") this.#bar("calm", `${item.instance} takes no more part: ${item.reason}`);
+    else if (name === "silent") this.#bar("gap", `${item.instance} is silent`);
+    else if (name === "refused") this.#bar("gap", `${item.instance} takes no part: ${item.error}`);
+    else if (name === "ended" && item.reason === "shutdown" && !this.#isFound && !this.#isClosing) this.#isGone = true;
     else if (name === "ended") this.#end(item.reason);
     else if (name === "superseded") this.#become("superseded", "Somebody else reads this session now");
+  }
+
+  #takeLost({ count, instance }, why) {
+    this.lost += count;
+    this.rates.countLost(count);
+    const whose = instance === undefined ? "" : ` of ${instance}`;
+    this.#bar("lost", `${count} ${count === 1 ? "event" : "events"}${whose} lost: they ${why}`);
   }
 
   #tellReconnected(since) {
