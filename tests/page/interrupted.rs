@@ -176,6 +176,23 @@ async fn a_tab_that_is_closed_while_it_starts_leaves_nothing_open(stage: &mut St
     soon.await.expect("nobody waits for the period of grace, which is longer");
 }
 
+async fn a_clock_that_is_off_ends_nothing(stage: &mut Stage) {
+    let mut line = Line::lay(stage.address);
+    stage.browser.open(&format!("http://{}/tap#q=user+%3D+42", line.address)).await;
+    let ahead = "const now = Date.now; Date.now = () => now() + 3_600_000;";
+    stage.browser.run(ahead, json!([])).await;
+    stage.bring_token().await;
+    stage.browser.press(ENTER).await;
+    stage.browser.wait("document.querySelector('.state')?.dataset.state === 'live'").await;
+    stage.browser.wait("/^ends in 1[45]:/.test(document.querySelector('.ends').textContent)").await;
+    line.cut();
+    stage.browser.wait("document.querySelector('.state').dataset.state === 'waiting'").await;
+    line.mend();
+    stage.browser.wait_for_text(".row.bar.calm", "It reads on where it stopped").await;
+    stage.browser.goto("about:blank").await;
+    stage.wait_for_sessions(0).await;
+}
+
 async fn leaving_the_page_closes_its_sessions(stage: &mut Stage) {
     stage.watch("user = 42").await;
     stage.browser.goto("about:blank").await;
@@ -194,6 +211,7 @@ isolated! {
             stopping_closes_the_session_with_what_is_left_of_it,
             pressed_often_it_starts_once,
             a_tab_that_is_closed_while_it_starts_leaves_nothing_open,
+            a_clock_that_is_off_ends_nothing,
             leaving_the_page_closes_its_sessions,
         );
     }

@@ -1,6 +1,6 @@
 // One session: opened, read, read on after an interruption, opened anew where it is gone, closed.
 
-import { ask, askForJson, Problem } from "./api.js";
+import { ask, askForJson, now, Problem } from "./api.js";
 import { LEVELS } from "./event.js";
 import { Rates } from "./rates.js";
 import { MessageReader } from "./sse.js";
@@ -158,7 +158,7 @@ export class Session {
   /** A service that comes back hours later finds nobody waiting. */
   #isPastItsTime() {
     const { expires_at: expiresAt } = this.about;
-    return expiresAt !== null && Date.now() > Date.parse(expiresAt) + LAST_WORDS_MS;
+    return expiresAt !== null && now() > Date.parse(expiresAt) + LAST_WORDS_MS;
   }
 
   #connect() {

@@ -1,6 +1,6 @@
 // One tab: what is asked for, and once it is started, what comes of it.
 
-import { askForJson } from "./api.js";
+import { askForJson, now } from "./api.js";
 import { known, renew } from "./catalog.js";
 import { Chart } from "./chart.js";
 import { coverageList, coverageWords } from "./coverage.js";
@@ -389,7 +389,7 @@ function write(part, text) {
 
 function endsIn(expiresAt) {
   if (!expiresAt) return "";
-  const seconds = Math.max(0, Math.round((Date.parse(expiresAt) - Date.now()) / 1000));
+  const seconds = Math.max(0, Math.round((Date.parse(expiresAt) - now()) / 1000));
   const [hours, minutes] = [Math.floor(seconds / 3600), Math.floor(seconds / 60) % 60];
   const clock = `${String(minutes).padStart(hours > 0 ? 2 : 1, "0")}:${String(seconds % 60).padStart(2, "0")}`;
   return `ends in ${hours > 0 ? `${hours}:${clock}` : clock}`;
