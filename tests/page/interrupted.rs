@@ -189,6 +189,26 @@ async fn a_clock_that_is_off_ends_nothing(stage: &mut Stage) {
     stage.browser.wait("document.querySelector('.state').dataset.state === 'waiting'").await;
     line.mend();
     stage.browser.wait_for_text(".row.bar.calm", "It reads on where it stopped").await;
+}
+
+async fn a_line_on_which_nothing_comes_any_more_is_given_up(stage: &mut Stage) {
+    let mut line = Line::lay(stage.address);
+    stage.browser.open(&format!("http://{}/tap#q=user+%3D+42", line.address)).await;
+    stage.bring_token().await;
+    stage.browser.press(ENTER).await;
+    stage.browser.wait("document.querySelector('.state')?.dataset.state === 'live'").await;
+    let hurry = "const real = setTimeout; globalThis.setTimeout = (run, ms) => real(run, ms > 30_000 ? 1000 : ms);";
+    stage.browser.run(hurry, json!([])).await;
+    tracing::info!(user = 42, "before");
+    stage.browser.wait_for_text(".row .message", "before").await;
+    // The connection stands, and says nothing.
+    line.swallow();
+    stage.browser.wait("document.querySelector('.state').dataset.state === 'waiting'").await;
+    tracing::info!(user = 42, "missed");
+    line.cut();
+    line.mend();
+    stage.browser.wait_for_text(".row.bar.calm", "It reads on where it stopped").await;
+    stage.browser.wait_for_text(".row .message", "missed").await;
     stage.browser.goto("about:blank").await;
     stage.wait_for_sessions(0).await;
 }
@@ -212,6 +232,7 @@ isolated! {
             pressed_often_it_starts_once,
             a_tab_that_is_closed_while_it_starts_leaves_nothing_open,
             a_clock_that_is_off_ends_nothing,
+            a_line_on_which_nothing_comes_any_more_is_given_up,
             leaving_the_page_closes_its_sessions,
         );
     }

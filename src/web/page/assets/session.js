@@ -10,6 +10,8 @@ import { Store } from "./store.js";
 const WAITS = [250, 500, 1000, 2000, 4000, 8000];
 /** How long a session that was closed may take to send what is left. */
 const LAST_WORDS_MS = 5000;
+/** The door sends something every 15 s. A line on which nothing comes for so long is dead, though nobody says so. */
+const SILENT_MS = 40_000;
 /** For how long lines are taken apart before the browser gets to do something else. */
 const SLICE_MS = 12;
 
@@ -186,7 +188,7 @@ export class Session {
     const messages = new MessageReader();
     let hasCome = false;
     for (;;) {
-      const { done, value } = await reader.read();
+      const { done, value } = await next(reader);
       if (done) return hasCome;
       hasCome = true;
       await this.#takeAll(messages.take(value));
@@ -276,5 +278,19 @@ export class Session {
     this.state = state;
     this.detail = detail;
     this.onchange();
+  }
+}
+
+/** What a stream has next; an error where it is silent for longer than a line may be. */
+async function next(reader) {
+  let timer = 0;
+  const silence = new Promise((_, reject) => (timer = setTimeout(() => reject(new Error("the line is silent")), SILENT_MS)));
+  try {
+    return await Promise.race([reader.read(), silence]);
+  } catch (error) {
+    reader.cancel().catch(() => {});
+    throw error;
+  } finally {
+    clearTimeout(timer);
   }
 }
