@@ -60,6 +60,8 @@ export class Session {
   #lastId = "";
   #stop = new AbortController();
   #isClosing = false;
+  /** Whether the last connection brought anything: then the next attempt is soon. */
+  #hasCome = false;
   /** Whether the service ended, and the session with it. */
   #isGone = false;
 
@@ -128,6 +130,7 @@ export class Session {
     /** When the connection was lost. @type {number | null} */
     let since = null;
     for (let attempt = 0; ; attempt += 1) {
+      this.#hasCome = false;
       try {
         if (this.#isGone) {
           await this.#openAnew();
@@ -138,12 +141,13 @@ export class Session {
         if (since !== null) this.#tellReconnected(since);
         since = null;
         this.#become("live", "");
-        if (await this.#readConnection(response)) attempt = 0;
+        await this.#readConnection(response);
       } catch (error) {
         if (this.#stop.signal.aborted) return this.#end("closed");
         if (this.#isFinal(error)) throw error;
       }
       if (this.isOver || this.state === "superseded") return;
+      if (this.#hasCome) attempt = 0;
       since ??= Date.now();
       if (this.#isPastItsTime()) return this.#end("expired");
       await this.#wait(attempt);
@@ -182,19 +186,17 @@ export class Session {
     this.#bar("gap", "The session was gone: the service was restarted, or could not be reached for too long. It was opened anew; what happened in between is not known");
   }
 
-  /** Whether anything came. */
   async #readConnection(response) {
     const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
     const messages = new MessageReader();
-    let hasCome = false;
     for (;;) {
       const { done, value } = await next(reader);
-      if (done) return hasCome;
-      hasCome = true;
+      if (done) return;
       await this.#takeAll(messages.take(value));
+      this.#hasCome = true;
       if (this.isOver || this.#isGone || this.state === "superseded") {
         reader.cancel().catch(() => {});
-        return true;
+        return;
       }
     }
   }
