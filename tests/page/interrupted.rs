@@ -111,6 +111,9 @@ async fn several_sessions_are_side_by_side_and_those_one_owns_are_listed_and_clo
     browser.wait_for_text(".row.bar.end", "The session was closed").await;
     browser.click(".tab:nth-child(2) .close").await;
     stage.wait_for_sessions(1).await;
+    // Its tab closes one that was found as well; only leaving the page does not.
+    browser.click(".tab:nth-child(2) .close").await;
+    stage.wait_for_sessions(0).await;
 }
 
 async fn a_session_that_is_read_elsewhere_is_told_and_read_here_again(stage: &mut Stage) {
@@ -189,6 +192,8 @@ async fn a_clock_that_is_off_ends_nothing(stage: &mut Stage) {
     stage.browser.wait("document.querySelector('.state').dataset.state === 'waiting'").await;
     line.mend();
     stage.browser.wait_for_text(".row.bar.calm", "It reads on where it stopped").await;
+    stage.browser.goto("about:blank").await;
+    stage.wait_for_sessions(0).await;
 }
 
 async fn a_line_on_which_nothing_comes_any_more_is_given_up(stage: &mut Stage) {
@@ -213,7 +218,18 @@ async fn a_line_on_which_nothing_comes_any_more_is_given_up(stage: &mut Stage) {
     stage.wait_for_sessions(0).await;
 }
 
-async fn leaving_the_page_closes_its_sessions(stage: &mut Stage) {
+async fn leaving_the_page_closes_its_sessions_and_nobody_elses(stage: &mut Stage) {
+    stage.watch("user = 42").await;
+    let elsewhere = crate::client::post(stage.address, "/tap/sessions", r#"{"q":"user = 3"}"#).json();
+    let path = format!("/tap/sessions/{}", elsewhere["id"].as_str().expect("an id is text"));
+    stage.browser.press("s").await;
+    stage.browser.wait_for_text("#owned", "user = 3").await;
+    stage.browser.run("[...document.querySelectorAll('#owned li')].find((one) => one.textContent.includes('user = 3')).querySelector('button').click()", json!([])).await;
+    stage.browser.wait("document.querySelector('.view:not([hidden]) .state')?.dataset.state === 'live'").await;
+    stage.browser.goto("about:blank").await;
+    stage.wait_for_sessions(1).await;
+    assert_eq!(stage.router.sessions()[0].predicate.to_string(), "user = 3");
+    crate::client::request(stage.address, TOKEN, "DELETE", &path, None);
     stage.watch("user = 42").await;
     stage.browser.goto("about:blank").await;
     let soon = tokio::time::timeout(Duration::from_secs(20), stage.wait_for_sessions(0));
@@ -233,7 +249,7 @@ isolated! {
             a_tab_that_is_closed_while_it_starts_leaves_nothing_open,
             a_clock_that_is_off_ends_nothing,
             a_line_on_which_nothing_comes_any_more_is_given_up,
-            leaving_the_page_closes_its_sessions,
+            leaving_the_page_closes_its_sessions_and_nobody_elses,
         );
     }
 }

@@ -80,11 +80,6 @@ export class Session {
     return this.#ask;
   }
 
-  /** Whether it is this page that opened it. */
-  get isOwn() {
-    return !this.#isFound;
-  }
-
   get isOver() {
     return this.state === "ended" || this.state === "refused";
   }
@@ -116,9 +111,9 @@ export class Session {
     else if (!this.isOver) this.#end("closed");
   }
 
-  /** Closes the session though nobody will be here to hear of it. */
+  /** Closes the session if it was opened here, though nobody will be here to hear of it. */
   abandon() {
-    if (this.isOver || this.state === "superseded") return;
+    if (this.isOver || this.#isFound || this.state === "superseded") return;
     this.#delete({ keepalive: true }).catch(() => {});
   }
 
