@@ -108,6 +108,19 @@ async fn text_is_found_in_what_was_received_and_only_in_what_is_shown(stage: &mu
     browser.wait("document.activeElement.matches('.rows')").await;
 }
 
+async fn a_letter_that_is_everywhere_is_marked_in_bounds(stage: &mut Stage) {
+    stage.watch("user = 42").await;
+    let browser = &stage.browser;
+    for _ in 0..50 {
+        tracing::info!(user = 42, more = "a".repeat(3000), "{}", "a".repeat(3000));
+    }
+    browser.wait_for_text(".counts", "50 events").await;
+    browser.press("/").await;
+    browser.press("a").await;
+    browser.wait_for_text(".search .count", "50").await;
+    browser.wait("CSS.highlights.get('found')?.size === 300").await;
+}
+
 async fn what_was_received_is_taken_along(stage: &mut Stage) {
     stage.watch("user = 42").await;
     let browser = &stage.browser;
@@ -146,6 +159,7 @@ isolated! {
         play!(
             a_click_on_a_value_asks_for_exactly_that_value,
             text_is_found_in_what_was_received_and_only_in_what_is_shown,
+            a_letter_that_is_everywhere_is_marked_in_bounds,
             what_was_received_is_taken_along,
         );
     }

@@ -9,6 +9,8 @@ const PAUSE_MS = 150;
 /** More than these are not found one by one. */
 const MAX_FOUND = 100_000;
 const HIGHLIGHT = "found";
+/** More marks than these tell nothing more, and laying them out would hold up everything else. */
+const MAX_MARKS = 300;
 
 export class Search {
   #store;
@@ -71,7 +73,8 @@ export class Search {
     if (!("highlights" in CSS)) return;
     const wanted = this.text.toLowerCase();
     if (wanted === "") return CSS.highlights.delete(HIGHLIGHT);
-    const ranges = lines.flatMap(({ cells }) => cells.flatMap((cell) => rangesIn(cell.firstChild, wanted)));
+    const ranges = [];
+    for (const cell of lines.flatMap(({ cells }) => cells)) addRangesIn(cell.firstChild, wanted, ranges);
     CSS.highlights.set(HIGHLIGHT, new Highlight(...ranges));
   }
 
@@ -152,10 +155,9 @@ function textsOf({ timestamp, level, target, message, fields, spans, file }) {
   return [timestamp, level, target, file, message?.text ?? "", ...ofFields(fields), ...spans.flatMap(({ name, fields }) => [name, ...ofFields(fields)])];
 }
 
-function rangesIn(node, wanted) {
-  const ranges = [];
+function addRangesIn(node, wanted, ranges) {
   const text = (node?.textContent ?? "").toLowerCase();
-  for (let at = text.indexOf(wanted); at !== -1; at = text.indexOf(wanted, at + wanted.length)) {
+  for (let at = text.indexOf(wanted); at !== -1 && ranges.length < MAX_MARKS; at = text.indexOf(wanted, at + wanted.length)) {
     const range = new Range();
     // Lower case may be longer than what it is of.
     if (at + wanted.length > node.textContent.length) break;
@@ -163,5 +165,4 @@ function rangesIn(node, wanted) {
     range.setEnd(node, at + wanted.length);
     ranges.push(range);
   }
-  return ranges;
 }
