@@ -1,6 +1,6 @@
 //! How it looks and how it is reached: by keyboard alone, narrow, dark, read aloud.
 
-use crate::browser::{DOWN, END, ENTER, ESCAPE, TAB, UP};
+use crate::browser::{DELETE, DOWN, END, ENTER, ESCAPE, TAB, UP};
 use crate::stage::{Stage, play};
 use serde_json::{Value, json};
 
@@ -70,6 +70,9 @@ async fn everything_is_done_by_keyboard_alone(stage: &mut Stage) {
     browser.wait("!document.querySelector('#help').open").await;
     browser.press("X").await;
     stage.wait_for_sessions(0).await;
+    browser.run("document.querySelector('[role=tab]').focus()", json!([])).await;
+    browser.press(DELETE).await;
+    browser.wait_for_text("[role=tab]", "New").await;
 }
 
 async fn what_is_read_aloud_has_names(stage: &mut Stage) {
