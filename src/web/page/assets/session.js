@@ -105,10 +105,11 @@ export class Session {
     if (this.isOver || this.#isClosing) return;
     this.#isClosing = true;
     const isReading = this.state === "live";
-    if (!isReading) this.#stop.abort();
-    await this.#delete().catch(() => {});
+    // A door that does not even answer is not waited for.
     if (isReading) setTimeout(() => this.#stop.abort(), LAST_WORDS_MS);
-    else if (!this.isOver) this.#end("closed");
+    else this.#stop.abort();
+    await this.#delete().catch(() => {});
+    if (!isReading && !this.isOver) this.#end("closed");
   }
 
   /** Closes the session if it was opened here, though nobody will be here to hear of it. */
@@ -138,7 +139,7 @@ export class Session {
         this.#become("live", "");
         await this.#readConnection(response);
       } catch (error) {
-        if (this.#stop.signal.aborted) return this.#end("closed");
+        if (this.#stop.signal.aborted || (this.#isClosing && error.kind === "not-found")) return this.#end("closed");
         if (this.#isFinal(error)) throw error;
       }
       if (this.isOver || this.state === "superseded") return;
@@ -152,7 +153,7 @@ export class Session {
   /** Whether there is no use in trying again. A session that is not there any more is opened anew. */
   #isFinal(error) {
     if (!(error instanceof Problem) || error.isPassing) return false;
-    this.#isGone = error.kind === "not-found" && !this.#isFound;
+    this.#isGone = error.kind === "not-found" && !this.#isFound && !this.#isClosing;
     return !this.#isGone;
   }
 
