@@ -177,8 +177,17 @@ export class List {
 
   #resized() {
     const height = parseFloat(getComputedStyle(this.#scroller).getPropertyValue("--row-height"));
-    if (height > 0) this.#height = height;
+    if (height > 0 && height !== this.#height) this.#grow(height);
     this.#schedule();
+  }
+
+  /** The row on top stays there as all become higher or lower. */
+  #grow(height) {
+    const top = (this.#scroller.scrollTop / this.#height) * height;
+    this.#height = height;
+    this.#settle();
+    if (!this.#isFollowing) this.#scroller.scrollTop = top;
+    if (this.#store.at(this.#selected) !== undefined && !this.#isFollowing) this.#bringIntoView(this.#selected);
   }
 
   #bringIntoView(number) {
