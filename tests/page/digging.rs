@@ -104,6 +104,12 @@ async fn text_is_found_in_what_was_received_and_only_in_what_is_shown(stage: &mu
     browser.wait_for_text(".search .count", "nothing").await;
     browser.retype("number=12").await;
     browser.wait_for_text(".search .count", "11").await;
+    // Fields as they stand beside each other, and at once.
+    browser.retype("user=42 number=12").await;
+    browser.press(ENTER).await;
+    browser.wait_for_text(".search .count", "1 of 11").await;
+    browser.retype("42 number").await;
+    browser.wait_for_text(".search .count", "300").await;
     browser.press(ESCAPE).await;
     browser.wait("document.activeElement.matches('.rows')").await;
 }
