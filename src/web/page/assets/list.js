@@ -116,6 +116,12 @@ export class List {
     this.#schedule();
   }
 
+  /** Selects a row that was searched for: a pause that hides it is held from there on. */
+  reveal(number) {
+    if (this.#pausedAt !== null && number >= this.#pausedAt) this.#pausedAt = this.#seen = Math.min(number + 1, this.#store.end);
+    this.select(number);
+  }
+
   unselect() {
     this.#selected = -1;
     this.#schedule();

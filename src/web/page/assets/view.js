@@ -235,7 +235,7 @@ export class View {
     list.onopen = (number) => this.open(number);
     list.onview = () => this.#drawWaiting();
     list.ondraw = (lines) => this.#isShown && search.mark(lines);
-    search.onfound = (number) => list.select(number);
+    search.onfound = (number) => list.reveal(number);
     search.onchange = () => (list.redraw(), this.onchange());
     search.onleave = () => list.element.focus();
     this.#detail.onclose = () => this.closeDetail();
@@ -311,7 +311,7 @@ export class View {
     if (store === undefined) return;
     for (let number = store.first; number < store.end; number += 1) {
       const row = store.at(number);
-      if (row?.kind === "event" && row.second >= second) return this.#list?.select(number);
+      if (row?.kind === "event" && row.second >= second) return this.#list?.reveal(number);
     }
   }
 
