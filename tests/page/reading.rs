@@ -122,7 +122,7 @@ async fn what_a_fleet_loses_and_who_takes_part_is_told(stage: &mut Stage) {
         const item = (name, data) => `event: ${name}\\ndata: ${JSON.stringify(data)}\\n\\n`;
         const text = item('joined', { instance: 'chat-1' }) + item('refused', { instance: 'chat-2', reason: 'max_sessions', error: '64 are open' })
             + item('gap', { instance: 'chat-1', count: 7, place: 'network' }) + item('lost', { instance: 'chat-1', count: 3, reason: 'overflow' })
-            + item('ended', { reason: 'closed' });
+            + item('left', { instance: 'chat-1', reason: 'shutdown', matched: 12, arrived: 2, lost: 10 }) + item('ended', { reason: 'closed' });
         globalThis.fetch = async () => new Response(text);
         const session = new Session({ q: '*' }, { id: 'x', expires_at: null });
         await session.run();
@@ -135,6 +135,7 @@ async fn what_a_fleet_loses_and_who_takes_part_is_told(stage: &mut Stage) {
         "chat-2 takes no part: 64 are open",
         "7 events of chat-1 lost: they were lost on the way",
         "3 events of chat-1 lost: they came faster than they were read",
+        "chat-1 takes no more part: it was shut down; 12 matched, 2 arrived, 10 lost",
         "The session was closed",
     ];
     assert_eq!(told["bars"], json!(bars));

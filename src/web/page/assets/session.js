@@ -10,8 +10,8 @@ import { Store } from "./store.js";
 const WAITS = [250, 500, 1000, 2000, 4000, 8000];
 /** How long a session that was closed may take to send what is left. */
 const LAST_WORDS_MS = 5000;
-/** The door sends something every 15 s. A line on which nothing comes for so long is dead, though nobody says so. */
-const SILENT_MS = 40_000;
+/** A line on which nothing comes for so long is dead, though nobody says so; the door says how often it sends something. */
+const [SILENT_MS, SILENT_BEATS] = [40_000, 3];
 /** For how long lines are taken apart before the browser gets to do something else. */
 const SLICE_MS = 12;
 
@@ -27,6 +27,13 @@ const PLACES = {
   network: "were lost on the way",
   watcher: "came faster than they were read here",
   malformed: "could not be read when they came",
+};
+const LEFT = {
+  closed: "the session is closed",
+  unrenewed: "it did not hear from the watcher",
+  shutdown: "it was shut down",
+  closed_here: "it closed the session itself",
+  lost: "nothing was heard of it for long",
 };
 const ENDED = {
   closed: "The session was closed",
@@ -185,8 +192,9 @@ export class Session {
   async #readConnection(response) {
     const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
     const messages = new MessageReader();
+    const patience = Math.max(SILENT_MS, SILENT_BEATS * Number(response.headers.get("tap-heartbeat")) || 0);
     for (;;) {
-      const { done, value } = await next(reader);
+      const { done, value } = await next(reader, patience);
       if (done) return;
       await this.#takeAll(messages.take(value));
       this.#hasCome = true;
@@ -229,12 +237,16 @@ export class Session {
     if (name === "lost") this.#takeLost(item, LOST[item.reason] ?? item.reason);
     else if (name === "gap") this.#takeLost(item, PLACES[item.place] ?? item.place);
     else if (name === "joined") this.#bar("calm", `${item.instance} takes part`);
-    else if (name === "left") this.#bar("calm", `${item.instance} takes no more part: ${item.reason}`);
+    else if (name === "left") this.#tellLeft(item);
     else if (name === "silent") this.#bar("gap", `${item.instance} is silent`);
     else if (name === "refused") this.#bar("gap", `${item.instance} takes no part: ${item.error}`);
     else if (name === "ended" && item.reason === "shutdown" && !this.#isFound && !this.#isClosing) this.#isGone = true;
     else if (name === "ended") this.#end(item.reason);
     else if (name === "superseded") this.#become("superseded", "Somebody else reads this session now");
+  }
+
+  #tellLeft({ instance, reason, matched, arrived, lost }) {
+    this.#bar("calm", `${instance} takes no more part: ${LEFT[reason] ?? reason}; ${matched} matched, ${arrived} arrived, ${lost} lost`);
   }
 
   #takeLost({ count, instance }, why) {
@@ -280,9 +292,9 @@ export class Session {
 }
 
 /** What a stream has next; an error where it is silent for longer than a line may be. */
-async function next(reader) {
+async function next(reader, patience) {
   let timer = 0;
-  const silence = new Promise((_, reject) => (timer = setTimeout(() => reject(new Error("the line is silent")), SILENT_MS)));
+  const silence = new Promise((_, reject) => (timer = setTimeout(() => reject(new Error("the line is silent")), patience)));
   try {
     return await Promise.race([reader.read(), silence]);
   } catch (error) {
