@@ -158,6 +158,41 @@ async fn what_was_received_is_taken_along(stage: &mut Stage) {
     assert_eq!(browser.wait("globalThis.saved").await, "user-42.ndjson");
     let saved = browser.settled("globalThis.blobs[0].text()").await;
     assert_eq!(saved, format!("{}\n", copied.as_str().expect("it is text")));
+    let partly =
+        "Promise.all([import('/tap/page/store.js'), import('/tap/page/save.js')]).then(([{ Store }, { download }]) => {
+        const store = new Store(2);
+        const push = (raw) => store.push({ kind: 'event', raw, level: 2, second: 0 });
+        ['1', '2', '3'].forEach(push);
+        store.keepFrom = store.first;
+        push('4');
+        download(store, 'partly');
+        return globalThis.blobs.at(-1).text();
+    })";
+    let partly = browser.settled(partly).await;
+    let lines: Vec<_> = partly.as_str().expect("it is text").lines().collect();
+    assert_eq!(lines.len(), 4, "{lines:?}");
+    assert!(lines[0].contains("1 older events had left the page"), "{lines:?}");
+    assert_eq!(lines[1..3], ["2", "3"]);
+    assert!(lines[3].contains("1 more came than the page keeps"), "{lines:?}");
+}
+
+async fn what_is_found_behind_a_pause_is_shown_and_the_pause_goes_on(stage: &mut Stage) {
+    stage.watch("user = 42").await;
+    let browser = &stage.browser;
+    tracing::info!(user = 42, "before");
+    browser.wait_for_text(".row .message", "before").await;
+    browser.press("p").await;
+    browser.wait_for_text(".waiting", "Paused").await;
+    for word in ["needle", "hay"] {
+        tracing::info!(user = 42, "{word}");
+    }
+    browser.wait_for_text(".waiting", "2 new rows").await;
+    browser.press("/").await;
+    browser.press("needle").await;
+    browser.press(ENTER).await;
+    browser.wait_for_text(".row[aria-selected=true]", "needle").await;
+    browser.wait_for_text(".waiting", "1 new row").await;
+    assert!(browser.text(".waiting").await.contains("Paused"));
 }
 
 isolated! {
@@ -166,6 +201,7 @@ isolated! {
             a_click_on_a_value_asks_for_exactly_that_value,
             text_is_found_in_what_was_received_and_only_in_what_is_shown,
             a_letter_that_is_everywhere_is_marked_in_bounds,
+            what_is_found_behind_a_pause_is_shown_and_the_pause_goes_on,
             what_was_received_is_taken_along,
         );
     }

@@ -35,7 +35,7 @@ function inShell(text) {
   return `'${text.replaceAll("'", "'\\''")}'`;
 }
 
-/** Lines of JSON, exactly as they came, with the losses between them, and what is not there any more before them. */
+/** Lines of JSON, exactly as they came, with the losses between them; before and behind them how many are not there. */
 export function download(store, name) {
   const note = (text) => JSON.stringify({ type: "note", text });
   const lines = store.left > 0 ? [note(`${store.left} older events had left the page`), "\n"] : [];
@@ -44,6 +44,7 @@ export function download(store, name) {
     if (row?.kind === "event") lines.push(row.raw, "\n");
     else if (row !== undefined) lines.push(note(row.text), "\n");
   }
+  if (store.refused > 0) lines.push(note(`${store.refused} more came than the page keeps while the view stands still`), "\n");
   const file = new Blob(lines, { type: "application/x-ndjson" });
   const link = document.createElement("a");
   link.href = URL.createObjectURL(file);
