@@ -143,6 +143,19 @@ async fn stopping_closes_the_session_with_what_is_left_of_it(stage: &mut Stage) 
     assert!(rows(&stage.browser).await.iter().any(|row| row.contains("the last")));
 }
 
+async fn stopping_waits_for_no_door_that_does_not_answer(stage: &mut Stage) {
+    let mut line = Line::lay(stage.address);
+    stage.browser.open(&format!("http://{}/tap#q=user+%3D+42", line.address)).await;
+    stage.bring_token().await;
+    stage.browser.press(ENTER).await;
+    stage.browser.wait("document.querySelector('.state')?.dataset.state === 'live'").await;
+    line.swallow();
+    stage.browser.press("X").await;
+    stage.browser.wait_for_text(".row.bar.end", "The session was closed").await;
+    stage.browser.goto("about:blank").await;
+    stage.wait_for_sessions(0).await;
+}
+
 /// Makes the door seem slow to open sessions.
 const SLOW: &str = "const real = globalThis.fetch;
     globalThis.fetch = async (...what) => {
@@ -245,6 +258,7 @@ isolated! {
             several_sessions_are_side_by_side_and_those_one_owns_are_listed_and_closed,
             a_session_that_is_read_elsewhere_is_told_and_read_here_again,
             stopping_closes_the_session_with_what_is_left_of_it,
+            stopping_waits_for_no_door_that_does_not_answer,
             pressed_often_it_starts_once,
             a_tab_that_is_closed_while_it_starts_leaves_nothing_open,
             a_clock_that_is_off_ends_nothing,
