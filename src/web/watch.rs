@@ -81,5 +81,12 @@ pub(super) fn respond(
         (HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no")),
         (HeaderName::from_static("tap-session"), id),
     ];
-    (headers, Body::new(StreamBody::new(door, entry, attached, form, notices))).into_response()
+    let beat = (form == Form::Events).then(|| [(HeaderName::from_static("tap-heartbeat"), heartbeat(&door))]);
+    (headers, beat, Body::new(StreamBody::new(door, entry, attached, form, notices))).into_response()
+}
+
+/// How long a stream may be silent, in milliseconds: whoever reads it can tell from that when its line is dead.
+fn heartbeat(door: &Inner) -> HeaderValue {
+    let milliseconds = u64::try_from(door.settings.heartbeat.as_millis()).unwrap_or(u64::MAX);
+    HeaderValue::from(milliseconds)
 }

@@ -22,6 +22,7 @@ pub(crate) const UP: &str = "\u{e013}";
 pub(crate) const DOWN: &str = "\u{e015}";
 pub(crate) const END: &str = "\u{e010}";
 pub(crate) const HOME: &str = "\u{e011}";
+pub(crate) const DELETE: &str = "\u{e017}";
 pub(crate) const BACKSPACE: &str = "\u{e003}";
 
 #[derive(Debug)]

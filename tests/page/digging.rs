@@ -104,8 +104,27 @@ async fn text_is_found_in_what_was_received_and_only_in_what_is_shown(stage: &mu
     browser.wait_for_text(".search .count", "nothing").await;
     browser.retype("number=12").await;
     browser.wait_for_text(".search .count", "11").await;
+    // Fields as they stand beside each other, and at once.
+    browser.retype("user=42 number=12").await;
+    browser.press(ENTER).await;
+    browser.wait_for_text(".search .count", "1 of 11").await;
+    browser.retype("42 number").await;
+    browser.wait_for_text(".search .count", "300").await;
     browser.press(ESCAPE).await;
     browser.wait("document.activeElement.matches('.rows')").await;
+}
+
+async fn a_letter_that_is_everywhere_is_marked_in_bounds(stage: &mut Stage) {
+    stage.watch("user = 42").await;
+    let browser = &stage.browser;
+    for _ in 0..50 {
+        tracing::info!(user = 42, more = "a".repeat(3000), "{}", "a".repeat(3000));
+    }
+    browser.wait_for_text(".counts", "50 events").await;
+    browser.press("/").await;
+    browser.press("a").await;
+    browser.wait_for_text(".search .count", "50").await;
+    browser.wait("CSS.highlights.get('found')?.size === 300").await;
 }
 
 async fn what_was_received_is_taken_along(stage: &mut Stage) {
@@ -139,6 +158,41 @@ async fn what_was_received_is_taken_along(stage: &mut Stage) {
     assert_eq!(browser.wait("globalThis.saved").await, "user-42.ndjson");
     let saved = browser.settled("globalThis.blobs[0].text()").await;
     assert_eq!(saved, format!("{}\n", copied.as_str().expect("it is text")));
+    let partly =
+        "Promise.all([import('/tap/page/store.js'), import('/tap/page/save.js')]).then(([{ Store }, { download }]) => {
+        const store = new Store(2);
+        const push = (raw) => store.push({ kind: 'event', raw, level: 2, second: 0 });
+        ['1', '2', '3'].forEach(push);
+        store.keepFrom = store.first;
+        push('4');
+        download(store, 'partly');
+        return globalThis.blobs.at(-1).text();
+    })";
+    let partly = browser.settled(partly).await;
+    let lines: Vec<_> = partly.as_str().expect("it is text").lines().collect();
+    assert_eq!(lines.len(), 4, "{lines:?}");
+    assert!(lines[0].contains("1 older events had left the page"), "{lines:?}");
+    assert_eq!(lines[1..3], ["2", "3"]);
+    assert!(lines[3].contains("1 more came than the page keeps"), "{lines:?}");
+}
+
+async fn what_is_found_behind_a_pause_is_shown_and_the_pause_goes_on(stage: &mut Stage) {
+    stage.watch("user = 42").await;
+    let browser = &stage.browser;
+    tracing::info!(user = 42, "before");
+    browser.wait_for_text(".row .message", "before").await;
+    browser.press("p").await;
+    browser.wait_for_text(".waiting", "Paused").await;
+    for word in ["needle", "hay"] {
+        tracing::info!(user = 42, "{word}");
+    }
+    browser.wait_for_text(".waiting", "2 new rows").await;
+    browser.press("/").await;
+    browser.press("needle").await;
+    browser.press(ENTER).await;
+    browser.wait_for_text(".row[aria-selected=true]", "needle").await;
+    browser.wait_for_text(".waiting", "1 new row").await;
+    assert!(browser.text(".waiting").await.contains("Paused"));
 }
 
 isolated! {
@@ -146,6 +200,8 @@ isolated! {
         play!(
             a_click_on_a_value_asks_for_exactly_that_value,
             text_is_found_in_what_was_received_and_only_in_what_is_shown,
+            a_letter_that_is_everywhere_is_marked_in_bounds,
+            what_is_found_behind_a_pause_is_shown_and_the_pause_goes_on,
             what_was_received_is_taken_along,
         );
     }

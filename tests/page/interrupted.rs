@@ -111,6 +111,9 @@ async fn several_sessions_are_side_by_side_and_those_one_owns_are_listed_and_clo
     browser.wait_for_text(".row.bar.end", "The session was closed").await;
     browser.click(".tab:nth-child(2) .close").await;
     stage.wait_for_sessions(1).await;
+    // Its tab closes one that was found as well; only leaving the page does not.
+    browser.click(".tab:nth-child(2) .close").await;
+    stage.wait_for_sessions(0).await;
 }
 
 async fn a_session_that_is_read_elsewhere_is_told_and_read_here_again(stage: &mut Stage) {
@@ -140,7 +143,106 @@ async fn stopping_closes_the_session_with_what_is_left_of_it(stage: &mut Stage) 
     assert!(rows(&stage.browser).await.iter().any(|row| row.contains("the last")));
 }
 
-async fn leaving_the_page_closes_its_sessions(stage: &mut Stage) {
+async fn stopping_waits_for_no_door_that_does_not_answer(stage: &mut Stage) {
+    let mut line = Line::lay(stage.address);
+    stage.browser.open(&format!("http://{}/tap#q=user+%3D+42", line.address)).await;
+    stage.bring_token().await;
+    stage.browser.press(ENTER).await;
+    stage.browser.wait("document.querySelector('.state')?.dataset.state === 'live'").await;
+    line.swallow();
+    stage.browser.press("X").await;
+    stage.browser.wait_for_text(".row.bar.end", "The session was closed").await;
+    stage.browser.goto("about:blank").await;
+    stage.wait_for_sessions(0).await;
+}
+
+/// Makes the door seem slow to open sessions.
+const SLOW: &str = "const real = globalThis.fetch;
+    globalThis.fetch = async (...what) => {
+        const answer = await real(...what);
+        if (what[1].method === 'POST' && what[0].endsWith('/sessions')) await new Promise((resolve) => { globalThis.answer = resolve; });
+        return answer;
+    };";
+
+async fn pressed_often_it_starts_once(stage: &mut Stage) {
+    stage.go_in().await;
+    stage.browser.run(SLOW, json!([])).await;
+    stage.browser.press("user = 42").await;
+    for _ in 0..3 {
+        stage.browser.press(ENTER).await;
+    }
+    stage.wait_for_sessions(1).await;
+    stage.browser.wait("globalThis.answer !== undefined").await;
+    stage.browser.run("globalThis.answer()", json!([])).await;
+    stage.browser.wait("document.querySelector('.state')?.dataset.state === 'live'").await;
+    assert_eq!(stage.router.sessions().len(), 1);
+    assert_eq!(stage.browser.value("document.querySelectorAll('[role=tab]').length").await, 1);
+}
+
+async fn a_tab_that_is_closed_while_it_starts_leaves_nothing_open(stage: &mut Stage) {
+    stage.go_in().await;
+    stage.browser.run(SLOW, json!([])).await;
+    stage.browser.press("user = 42").await;
+    stage.browser.press(ENTER).await;
+    stage.wait_for_sessions(1).await;
+    stage.browser.wait("globalThis.answer !== undefined").await;
+    stage.browser.click(".tab .close").await;
+    stage.browser.run("globalThis.answer()", json!([])).await;
+    let soon = tokio::time::timeout(Duration::from_secs(20), stage.wait_for_sessions(0));
+    soon.await.expect("nobody waits for the period of grace, which is longer");
+}
+
+async fn a_clock_that_is_off_ends_nothing(stage: &mut Stage) {
+    let mut line = Line::lay(stage.address);
+    stage.browser.open(&format!("http://{}/tap#q=user+%3D+42", line.address)).await;
+    let ahead = "const now = Date.now; Date.now = () => now() + 3_600_000;";
+    stage.browser.run(ahead, json!([])).await;
+    stage.bring_token().await;
+    stage.browser.press(ENTER).await;
+    stage.browser.wait("document.querySelector('.state')?.dataset.state === 'live'").await;
+    stage.browser.wait("/^ends in 1[45]:/.test(document.querySelector('.ends').textContent)").await;
+    line.cut();
+    stage.browser.wait("document.querySelector('.state').dataset.state === 'waiting'").await;
+    line.mend();
+    stage.browser.wait_for_text(".row.bar.calm", "It reads on where it stopped").await;
+    stage.browser.goto("about:blank").await;
+    stage.wait_for_sessions(0).await;
+}
+
+async fn a_line_on_which_nothing_comes_any_more_is_given_up(stage: &mut Stage) {
+    let mut line = Line::lay(stage.address);
+    stage.browser.open(&format!("http://{}/tap#q=user+%3D+42", line.address)).await;
+    stage.bring_token().await;
+    stage.browser.press(ENTER).await;
+    stage.browser.wait("document.querySelector('.state')?.dataset.state === 'live'").await;
+    let hurry = "const real = setTimeout; globalThis.setTimeout = (run, ms) => real(run, ms > 30_000 ? 1000 : ms);";
+    stage.browser.run(hurry, json!([])).await;
+    tracing::info!(user = 42, "before");
+    stage.browser.wait_for_text(".row .message", "before").await;
+    // The connection stands, and says nothing.
+    line.swallow();
+    stage.browser.wait("document.querySelector('.state').dataset.state === 'waiting'").await;
+    tracing::info!(user = 42, "missed");
+    line.cut();
+    line.mend();
+    stage.browser.wait_for_text(".row.bar.calm", "It reads on where it stopped").await;
+    stage.browser.wait_for_text(".row .message", "missed").await;
+    stage.browser.goto("about:blank").await;
+    stage.wait_for_sessions(0).await;
+}
+
+async fn leaving_the_page_closes_its_sessions_and_nobody_elses(stage: &mut Stage) {
+    stage.watch("user = 42").await;
+    let elsewhere = crate::client::post(stage.address, "/tap/sessions", r#"{"q":"user = 3"}"#).json();
+    let path = format!("/tap/sessions/{}", elsewhere["id"].as_str().expect("an id is text"));
+    stage.browser.press("s").await;
+    stage.browser.wait_for_text("#owned", "user = 3").await;
+    stage.browser.run("[...document.querySelectorAll('#owned li')].find((one) => one.textContent.includes('user = 3')).querySelector('button').click()", json!([])).await;
+    stage.browser.wait("document.querySelector('.view:not([hidden]) .state')?.dataset.state === 'live'").await;
+    stage.browser.goto("about:blank").await;
+    stage.wait_for_sessions(1).await;
+    assert_eq!(stage.router.sessions()[0].predicate.to_string(), "user = 3");
+    crate::client::request(stage.address, TOKEN, "DELETE", &path, None);
     stage.watch("user = 42").await;
     stage.browser.goto("about:blank").await;
     let soon = tokio::time::timeout(Duration::from_secs(20), stage.wait_for_sessions(0));
@@ -156,7 +258,12 @@ isolated! {
             several_sessions_are_side_by_side_and_those_one_owns_are_listed_and_closed,
             a_session_that_is_read_elsewhere_is_told_and_read_here_again,
             stopping_closes_the_session_with_what_is_left_of_it,
-            leaving_the_page_closes_its_sessions,
+            stopping_waits_for_no_door_that_does_not_answer,
+            pressed_often_it_starts_once,
+            a_tab_that_is_closed_while_it_starts_leaves_nothing_open,
+            a_clock_that_is_off_ends_nothing,
+            a_line_on_which_nothing_comes_any_more_is_given_up,
+            leaving_the_page_closes_its_sessions_and_nobody_elses,
         );
     }
 }

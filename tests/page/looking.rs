@@ -1,6 +1,6 @@
 //! How it looks and how it is reached: by keyboard alone, narrow, dark, read aloud.
 
-use crate::browser::{DOWN, END, ENTER, ESCAPE, TAB, UP};
+use crate::browser::{DELETE, DOWN, END, ENTER, ESCAPE, TAB, UP};
 use crate::stage::{Stage, play};
 use serde_json::{Value, json};
 
@@ -70,6 +70,9 @@ async fn everything_is_done_by_keyboard_alone(stage: &mut Stage) {
     browser.wait("!document.querySelector('#help').open").await;
     browser.press("X").await;
     stage.wait_for_sessions(0).await;
+    browser.run("document.querySelector('[role=tab]').focus()", json!([])).await;
+    browser.press(DELETE).await;
+    browser.wait_for_text("[role=tab]", "New").await;
 }
 
 async fn what_is_read_aloud_has_names(stage: &mut Stage) {
@@ -133,6 +136,28 @@ async fn text_stands_out_in_light_and_in_dark(stage: &mut Stage) {
     assert_eq!(browser.value(ground).await, grounds[1]);
 }
 
+async fn a_row_that_is_opened_stays_in_view_where_it_makes_the_list_narrow(stage: &mut Stage) {
+    let browser = &stage.browser;
+    browser.looks(980, 800, false).await;
+    stage.watch("user = 42").await;
+    for number in 0..500 {
+        tracing::info!(user = 42, number, "event {number}");
+    }
+    browser.wait_for_text(".row .message", "event 499").await;
+    browser.run("document.querySelector('.rows').scrollTop = 4800", json!([])).await;
+    browser.wait_for_text(".row .message", "event 210").await;
+    browser
+        .run(
+            "[...document.querySelectorAll('.row')].find((row) => row.textContent.includes('event 210')).click()",
+            json!([]),
+        )
+        .await;
+    browser.wait("getComputedStyle(document.querySelector('.rows')).getPropertyValue('--row-height') === '44'").await;
+    let in_view = "(() => { const [row, list] = ['.row[aria-selected=true]', '.rows'].map((one) => document.querySelector(one)?.getBoundingClientRect());
+        return row !== undefined && row.top >= list.top && row.bottom <= list.bottom; })()";
+    browser.wait(in_view).await;
+}
+
 async fn a_narrow_window_has_all_of_it(stage: &mut Stage) {
     let browser = &stage.browser;
     browser.looks(360, 640, false).await;
@@ -157,6 +182,7 @@ isolated! {
             everything_is_done_by_keyboard_alone,
             what_is_read_aloud_has_names,
             text_stands_out_in_light_and_in_dark,
+            a_row_that_is_opened_stays_in_view_where_it_makes_the_list_narrow,
             a_narrow_window_has_all_of_it,
         );
     }

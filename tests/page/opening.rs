@@ -98,6 +98,23 @@ async fn a_mistake_is_shown_where_it_is_as_one_types(stage: &mut Stage) {
     browser.wait("document.querySelector('.error').childElementCount === 0").await;
 }
 
+async fn the_box_is_as_high_as_what_is_in_it_up_to_a_bound(stage: &mut Stage) {
+    stage.go_in().await;
+    let browser = &stage.browser;
+    let heights = "['.predicate', '.mirror'].map((one) => document.querySelector(one).offsetHeight).join()";
+    assert_eq!(browser.value(heights).await, "38,38");
+    let fill = "const box = document.querySelector('.predicate'); box.value = arguments[0]; box.dispatchEvent(new Event('input'));";
+    // Lines that are wrapped count, and so does an empty one at the end.
+    browser.run(fill, json!(["user = 42 and ".repeat(30)])).await;
+    browser.wait(&format!("parseInt({heights}) >= 86")).await;
+    browser.run(fill, json!(["*\n"])).await;
+    browser.wait(&format!("{heights} === '62,62'")).await;
+    browser.run(fill, json!(["*\n".repeat(30)])).await;
+    browser.wait(&format!("{heights} === '206,206'")).await;
+    browser.run("document.querySelector('.predicate').scrollTop = 100", json!([])).await;
+    browser.wait("document.querySelector('.mirror').scrollTop === 100").await;
+}
+
 async fn what_can_match_is_shown_before_anything_is_started(stage: &mut Stage) {
     tracing::info!(user = 1, "so that it is known");
     stage.go_in().await;
@@ -195,6 +212,7 @@ isolated! {
             a_predicate_is_typed_and_its_rows_come_live,
             what_is_there_is_offered_and_taken_by_key,
             a_mistake_is_shown_where_it_is_as_one_types,
+            the_box_is_as_high_as_what_is_in_it_up_to_a_bound,
             what_can_match_is_shown_before_anything_is_started,
             limits_and_follow_are_asked_for_and_what_is_refused_is_shown,
             a_link_opens_the_same_view_and_starts_nothing,

@@ -116,6 +116,31 @@ async fn what_comes_during_a_pause_is_kept_up_to_a_bound_and_then_counted(stage:
     assert!(bar.as_str().is_some_and(|bar| bar.starts_with("6 more came than this page keeps")), "{bar}");
 }
 
+async fn what_a_fleet_loses_and_who_takes_part_is_told(stage: &mut Stage) {
+    stage.go_in().await;
+    let script = "import('/tap/page/session.js').then(async ({ Session }) => {
+        const item = (name, data) => `event: ${name}\\ndata: ${JSON.stringify(data)}\\n\\n`;
+        const text = item('joined', { instance: 'chat-1' }) + item('refused', { instance: 'chat-2', reason: 'max_sessions', error: '64 are open' })
+            + item('gap', { instance: 'chat-1', count: 7, place: 'network' }) + item('lost', { instance: 'chat-1', count: 3, reason: 'overflow' })
+            + item('left', { instance: 'chat-1', reason: 'shutdown', matched: 12, arrived: 2, lost: 10 }) + item('ended', { reason: 'closed' });
+        globalThis.fetch = async () => new Response(text);
+        const session = new Session({ q: '*' }, { id: 'x', expires_at: null });
+        await session.run();
+        return { lost: session.lost, bars: Array.from({ length: session.store.length }, (_, at) => session.store.at(at).text) };
+    })";
+    let told = stage.browser.settled(script).await;
+    assert_eq!(told["lost"], 10);
+    let bars = [
+        "chat-1 takes part",
+        "chat-2 takes no part: 64 are open",
+        "7 events of chat-1 lost: they were lost on the way",
+        "3 events of chat-1 lost: they came faster than they were read",
+        "chat-1 takes no more part: it was shut down; 12 matched, 2 arrived, 10 lost",
+        "The session was closed",
+    ];
+    assert_eq!(told["bars"], json!(bars));
+}
+
 async fn hostile_text_in_every_field_and_name_is_shown_as_text(stage: &mut Stage) {
     const HOSTILE: &str = "<img src=x onerror=\"globalThis.harmed=1\"><script>globalThis.harmed=1</script>\u{202e}\u{1b}[2J'\"`${globalThis.harmed=1}";
     stage.watch("user exists").await;
@@ -147,6 +172,7 @@ isolated! {
             a_pause_holds_the_view_and_loses_nothing,
             losses_are_a_bar_in_place_with_count_and_reason,
             what_comes_during_a_pause_is_kept_up_to_a_bound_and_then_counted,
+            what_a_fleet_loses_and_who_takes_part_is_told,
             hostile_text_in_every_field_and_name_is_shown_as_text,
         );
     }

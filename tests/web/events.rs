@@ -107,6 +107,23 @@ isolated! {
         served.stop();
     }
 
+    fn a_stream_of_events_says_how_long_it_may_be_silent() {
+        let service = Service::start();
+        let served = Served::start(service.door().heartbeat(Duration::from_secs(60)));
+        for (accept, is_said) in [("text/event-stream", true), ("application/x-ndjson", false)] {
+            let mut curl = crate::client::Curl::with(served.address, "/watch?q=user%3D42",
+                &["-i", "-H", &format!("Authorization: Bearer {TOKEN}"), "-H", &format!("Accept: {accept}")]);
+            service.wait_for_sessions(1);
+            tracing::info!(user = 42, "curl shows a head with what comes behind it");
+            let head: Vec<_> = std::iter::from_fn(|| curl.line()).take_while(|line| line.trim() != "").collect();
+            assert!(head[0].contains("200"), "{head:?}");
+            assert_eq!(head.iter().any(|line| line.trim() == "tap-heartbeat: 60000"), is_said, "{head:?}");
+            drop(curl);
+            service.wait_for_sessions(0);
+        }
+        served.stop();
+    }
+
     fn a_browser_that_comes_back_to_a_kept_session_misses_nothing() {
         let service = Service::start();
         let served = Served::start(service.door());

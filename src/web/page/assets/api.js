@@ -10,6 +10,14 @@ let asking = null;
 /** @type {(detail: string) => Promise<string>} */
 let askForToken = async () => "";
 
+/** How far this browser's clock is ahead of the door's. */
+let aheadMs = 0;
+
+/** The time by the door's clock, to about a second: what it says of times is by that. */
+export function now() {
+  return Date.now() - aheadMs;
+}
+
 /** A refusal of the door: a problem document. */
 export class Problem extends Error {
   /**
@@ -64,12 +72,15 @@ export async function askForJson(method, path, options = {}) {
   return (await ask(method, path, options)).json();
 }
 
-function send(method, path, { body, headers = {}, signal, keepalive }, brought) {
+async function send(method, path, { body, headers = {}, signal, keepalive }, brought) {
   const sent = { ...headers };
   if (brought !== "") sent.Authorization = `Bearer ${brought}`;
   if (body !== undefined) sent["Content-Type"] = "application/json";
   const text = body === undefined ? undefined : JSON.stringify(body);
-  return fetch(address(path), { method, headers: sent, body: text, signal, keepalive, cache: "no-store" });
+  const response = await fetch(address(path), { method, headers: sent, body: text, signal, keepalive, cache: "no-store" });
+  const said = Date.parse(response.headers.get("date") ?? "");
+  if (Number.isFinite(said)) aheadMs = Date.now() - said;
+  return response;
 }
 
 /** Everybody who waits for a token waits for the same one. */

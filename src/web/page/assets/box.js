@@ -7,6 +7,8 @@ import { element, uniqueId, visible } from "./dom.js";
 
 /** How long nobody types before the door is asked what it thinks. */
 const PAUSE_MS = 200;
+/** Stands at the end of the text beneath, which makes the box as high as it is: a last line may be empty. */
+const LAST_LINE = "\u200b";
 
 export class Box {
   #id = uniqueId("predicate");
@@ -34,6 +36,7 @@ export class Box {
     this.element = element("div", { class: "box" }, field, this.#error);
     this.#input.addEventListener("input", () => this.#typed());
     this.#input.addEventListener("keydown", (event) => this.#pressed(event));
+    this.#input.addEventListener("scroll", () => (this.#mirror.scrollTop = this.#input.scrollTop), { passive: true });
     this.#input.addEventListener("click", () => this.#offer());
     this.#input.addEventListener("focus", () => renew().then(() => this.#isFocused() && this.text !== "" && this.#offer(), () => {}));
     this.#input.addEventListener("blur", () => this.#close());
@@ -47,7 +50,6 @@ export class Box {
 
   set text(text) {
     this.#input.value = text;
-    this.#grow();
     this.#clearError();
     this.#judgeSoon(0);
   }
@@ -68,22 +70,16 @@ export class Box {
   }
 
   #typed() {
-    this.#grow();
     this.#clearError();
     this.#offer();
     this.#judgeSoon(PAUSE_MS);
     this.oninput();
   }
 
-  #grow() {
-    this.#input.rows = Math.min(8, this.#input.value.split("\n").length);
-    this.#mirror.textContent = this.#input.value;
-  }
-
   #clearError() {
     this.#error.replaceChildren();
     this.#input.removeAttribute("aria-invalid");
-    this.#mirror.textContent = this.#input.value;
+    this.#mirror.replaceChildren(this.#input.value, LAST_LINE);
   }
 
   #judgeSoon(pause) {
@@ -125,7 +121,7 @@ export class Box {
   #caret(value, at, isUnfinished) {
     const part = wordAt(value, at);
     const mark = element("mark", { class: isUnfinished ? "unfinished" : "wrong" }, part || "\u00a0");
-    this.#mirror.replaceChildren(value.slice(0, at), mark, value.slice(at + part.length));
+    this.#mirror.replaceChildren(value.slice(0, at), mark, value.slice(at + part.length), LAST_LINE);
     const { offsetLeft } = mark;
     const caret = element("span", { class: "caret", "aria-hidden": "true" }, "^".repeat(Math.max(1, [...part].length)));
     caret.style.marginInlineStart = `${offsetLeft}px`;
@@ -158,7 +154,7 @@ export class Box {
     if (event.key === "Enter" && !event.shiftKey && !event.isComposing) {
       event.preventDefault();
       if (isOpen && this.#chosen >= 0) this.#take(this.#chosen);
-      else this.#enter();
+      else if (!event.repeat) this.#enter();
     } else if (event.key === "Tab" && isOpen && !event.shiftKey && this.#hasWord()) {
       event.preventDefault();
       this.#take(Math.max(0, this.#chosen));

@@ -58,13 +58,14 @@ export class Detail {
     return box;
   }
 
-  #metadata({ timestamp, level, target, file, line, thread }) {
+  #metadata({ timestamp, level, target, file, line, thread, instance }) {
     const rows = [
       ["time", timestamp, null],
       ["level", level, `@level = ${level.toLowerCase()}`],
       ["target", target, `@target = ${valueText(target)}`],
       ["source", file === "" ? "" : line === "" ? file : `${file}:${line}`, `@file = ${valueText(file)}`],
       ["thread", thread, null],
+      ["instance", instance, null],
     ];
     return this.#table(rows.filter(([, text]) => text !== ""), "What is known of the event");
   }

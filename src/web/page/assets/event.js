@@ -6,7 +6,7 @@ import { read } from "./json.js";
  * @typedef {{ name: string, text: string, kind: string }} Field
  * @typedef {{ name: string, fields: Field[] }} Span
  * @typedef {{ timestamp: string, level: string, target: string, message: Field | null, fields: Field[], spans: Span[],
- *   file: string, line: string, thread: string, omitted: string }} Shown
+ *   file: string, line: string, thread: string, instance: string, omitted: string }} Shown
  */
 
 export const LEVELS = ["ERROR", "WARN", "INFO", "DEBUG", "TRACE"];
@@ -46,6 +46,7 @@ export function takeApart(raw) {
     file: text("filename"),
     line: text("line_number"),
     thread: text("threadName"),
+    instance: text("instance"),
     omitted: text("omittedFields"),
   };
 }

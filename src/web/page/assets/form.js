@@ -22,7 +22,7 @@ export class Form {
   #sample = input("1", "Shows one request in so many, whole", { inputmode: "numeric" });
   #capacity = input("4096", "How many may wait to be read", { inputmode: "numeric" });
   #limits = /** @type {HTMLDetailsElement} */ (element("details", { class: "limits" }));
-  #start = button("Start", () => this.submit(), { class: "start" });
+  #start = button("Start", ({ detail }) => this.#clicked(detail), { class: "start" });
   /** What was chosen that is none of the durations offered. */
   #odd = "";
   #timer = 0;
@@ -99,8 +99,13 @@ export class Form {
     if (field !== undefined) field.focus();
   }
 
+  /** The second click of a double one is none: it would start the same again. */
+  #clicked(count) {
+    if (count < 2) this.submit();
+  }
+
   #pressed(event) {
-    if (event.key === "Enter" && event.target instanceof HTMLInputElement) this.submit();
+    if (event.key === "Enter" && !event.repeat && event.target instanceof HTMLInputElement) this.submit();
     if (event.key === "Escape" && this.#limits.open) {
       event.stopPropagation();
       this.#limits.open = false;

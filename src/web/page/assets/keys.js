@@ -23,6 +23,7 @@ export function prepare(tabs, showOwned) {
     ["l", "copy a link to this view", () => view().copyLink()],
     ["n", "a new tab", () => tabs.fresh().form.box.focus()],
     ["[ ]", "the tab before, the next", null],
+    ["Delete", "close the tab and its session (on the tab)", null],
     ["s", "all my sessions", showOwned],
     ["X", "stop the session", () => view().session?.close()],
     ["Esc", "close what is open", null],

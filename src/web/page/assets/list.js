@@ -116,6 +116,12 @@ export class List {
     this.#schedule();
   }
 
+  /** Selects a row that was searched for: a pause that hides it is held from there on. */
+  reveal(number) {
+    if (this.#pausedAt !== null && number >= this.#pausedAt) this.#pausedAt = this.#seen = Math.min(number + 1, this.#store.end);
+    this.select(number);
+  }
+
   unselect() {
     this.#selected = -1;
     this.#schedule();
@@ -177,8 +183,17 @@ export class List {
 
   #resized() {
     const height = parseFloat(getComputedStyle(this.#scroller).getPropertyValue("--row-height"));
-    if (height > 0) this.#height = height;
+    if (height > 0 && height !== this.#height) this.#grow(height);
     this.#schedule();
+  }
+
+  /** The row on top stays there as all become higher or lower. */
+  #grow(height) {
+    const top = (this.#scroller.scrollTop / this.#height) * height;
+    this.#height = height;
+    this.#settle();
+    if (!this.#isFollowing) this.#scroller.scrollTop = top;
+    if (this.#store.at(this.#selected) !== undefined && !this.#isFollowing) this.#bringIntoView(this.#selected);
   }
 
   #bringIntoView(number) {
@@ -283,7 +298,7 @@ function fill({ box, cells }, row) {
   if (row.kind === "bar") {
     box.className = `row bar ${row.tone}`;
     cells.forEach((cell) => (cell.textContent = ""));
-    cells[4].textContent = row.text;
+    cells[4].textContent = visible(row.text);
     return;
   }
   const event = shown(row);

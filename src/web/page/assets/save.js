@@ -35,14 +35,16 @@ function inShell(text) {
   return `'${text.replaceAll("'", "'\\''")}'`;
 }
 
-/** Lines of JSON, exactly as they came, with the losses between them. */
+/** Lines of JSON, exactly as they came, with the losses between them; before and behind them how many are not there. */
 export function download(store, name) {
-  const lines = [];
+  const note = (text) => JSON.stringify({ type: "note", text });
+  const lines = store.left > 0 ? [note(`${store.left} older events had left the page`), "\n"] : [];
   for (let number = store.first; number < store.end; number += 1) {
     const row = store.at(number);
     if (row?.kind === "event") lines.push(row.raw, "\n");
-    else if (row !== undefined) lines.push(JSON.stringify({ type: "note", text: row.text }), "\n");
+    else if (row !== undefined) lines.push(note(row.text), "\n");
   }
+  if (store.refused > 0) lines.push(note(`${store.refused} more came than the page keeps while the view stands still`), "\n");
   const file = new Blob(lines, { type: "application/x-ndjson" });
   const link = document.createElement("a");
   link.href = URL.createObjectURL(file);

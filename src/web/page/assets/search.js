@@ -1,7 +1,7 @@
 // Finding text in what was received: what is shown is searched, not how it was sent.
 
 import { button, element, grouped } from "./dom.js";
-import { takeApart } from "./event.js";
+import { fieldsText, spanPath, takeApart } from "./event.js";
 
 /** For how long is searched before the browser gets to do something else. */
 const SLICE_MS = 8;
@@ -9,6 +9,8 @@ const PAUSE_MS = 150;
 /** More than these are not found one by one. */
 const MAX_FOUND = 100_000;
 const HIGHLIGHT = "found";
+/** More marks than these tell nothing more, and laying them out would hold up everything else. */
+const MAX_MARKS = 300;
 
 export class Search {
   #store;
@@ -71,7 +73,8 @@ export class Search {
     if (!("highlights" in CSS)) return;
     const wanted = this.text.toLowerCase();
     if (wanted === "") return CSS.highlights.delete(HIGHLIGHT);
-    const ranges = lines.flatMap(({ cells }) => cells.flatMap((cell) => rangesIn(cell.firstChild, wanted)));
+    const ranges = [];
+    for (const cell of lines.flatMap(({ cells }) => cells)) addRangesIn(cell.firstChild, wanted, ranges);
     CSS.highlights.set(HIGHLIGHT, new Highlight(...ranges));
   }
 
@@ -80,7 +83,16 @@ export class Search {
     this.#timer = window.setTimeout(() => this.#begin(), PAUSE_MS);
   }
 
+  /** Whoever presses Enter does not wait until nobody types: what can be searched in one slice is. */
+  #searchNow() {
+    if (this.#timer === 0) return;
+    this.#begin();
+    this.#slice();
+  }
+
   #begin() {
+    clearTimeout(this.#timer);
+    this.#timer = 0;
     this.#found = [];
     this.#at = -1;
     this.#searchedTo = this.#store.first;
@@ -92,6 +104,7 @@ export class Search {
   #pressed(event) {
     if (event.key === "Enter") {
       event.preventDefault();
+      this.#searchNow();
       this.step(event.shiftKey ? -1 : 1);
     } else if (event.key === "Escape") {
       event.preventDefault();
@@ -138,7 +151,7 @@ function matcher(text) {
   if (wanted === "") return () => false;
   // The line as it came has all that is shown, written as JSON; it is taken apart only where it may have the text.
   const inJson = new RegExp(JSON.stringify(text).slice(1, -1).replace(/[.*+?^${}()|[\]\\]/g, "\\$&"), "i");
-  const mayBeEscaped = !/^[\x20-\x7e]*$/.test(text) || text.includes("=") || text.includes("{");
+  const mayBeEscaped = !/^[\x20-\x7e]*$/.test(text) || /[ ={}]/.test(text);
   return (row) => {
     if (row === undefined) return false;
     if (row.kind === "bar") return row.text.toLowerCase().includes(wanted);
@@ -147,15 +160,13 @@ function matcher(text) {
   };
 }
 
-function textsOf({ timestamp, level, target, message, fields, spans, file }) {
-  const ofFields = (all) => all.map(({ name, text }) => `${name}=${text}`);
-  return [timestamp, level, target, file, message?.text ?? "", ...ofFields(fields), ...spans.flatMap(({ name, fields }) => [name, ...ofFields(fields)])];
+function textsOf({ timestamp, level, target, message, fields, spans, file, instance }) {
+  return [timestamp, level, target, file, instance, message?.text ?? "", fieldsText(fields), spanPath({ spans })];
 }
 
-function rangesIn(node, wanted) {
-  const ranges = [];
+function addRangesIn(node, wanted, ranges) {
   const text = (node?.textContent ?? "").toLowerCase();
-  for (let at = text.indexOf(wanted); at !== -1; at = text.indexOf(wanted, at + wanted.length)) {
+  for (let at = text.indexOf(wanted); at !== -1 && ranges.length < MAX_MARKS; at = text.indexOf(wanted, at + wanted.length)) {
     const range = new Range();
     // Lower case may be longer than what it is of.
     if (at + wanted.length > node.textContent.length) break;
@@ -163,5 +174,4 @@ function rangesIn(node, wanted) {
     range.setEnd(node, at + wanted.length);
     ranges.push(range);
   }
-  return ranges;
 }

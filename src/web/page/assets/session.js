@@ -1,6 +1,6 @@
 // One session: opened, read, read on after an interruption, opened anew where it is gone, closed.
 
-import { ask, askForJson, Problem } from "./api.js";
+import { ask, askForJson, now, Problem } from "./api.js";
 import { LEVELS } from "./event.js";
 import { Rates } from "./rates.js";
 import { MessageReader } from "./sse.js";
@@ -10,6 +10,8 @@ import { Store } from "./store.js";
 const WAITS = [250, 500, 1000, 2000, 4000, 8000];
 /** How long a session that was closed may take to send what is left. */
 const LAST_WORDS_MS = 5000;
+/** A line on which nothing comes for so long is dead, though nobody says so; the door says how often it sends something. */
+const [SILENT_MS, SILENT_BEATS] = [40_000, 3];
 /** For how long lines are taken apart before the browser gets to do something else. */
 const SLICE_MS = 12;
 
@@ -18,6 +20,20 @@ const LOST = {
   rate: "were over the rate that this session may have",
   sampling: "are of requests that were not sampled",
   closed: "were left when the session was closed",
+};
+/** Where events of an instance were lost behind its session. */
+const PLACES = {
+  instance: "were not sent by the instance",
+  network: "were lost on the way",
+  watcher: "came faster than they were read here",
+  malformed: "could not be read when they came",
+};
+const LEFT = {
+  closed: "the session is closed",
+  unrenewed: "it did not hear from the watcher",
+  shutdown: "it was shut down",
+  closed_here: "it closed the session itself",
+  lost: "nothing was heard of it for long",
 };
 const ENDED = {
   closed: "The session was closed",
@@ -51,6 +67,8 @@ export class Session {
   #lastId = "";
   #stop = new AbortController();
   #isClosing = false;
+  /** Whether the last connection brought anything: then the next attempt is soon. */
+  #hasCome = false;
   /** Whether the service ended, and the session with it. */
   #isGone = false;
 
@@ -67,11 +85,6 @@ export class Session {
 
   get ask() {
     return this.#ask;
-  }
-
-  /** Whether it is this page that opened it. */
-  get isOwn() {
-    return !this.#isFound;
   }
 
   get isOver() {
@@ -99,15 +112,16 @@ export class Session {
     if (this.isOver || this.#isClosing) return;
     this.#isClosing = true;
     const isReading = this.state === "live";
-    if (!isReading) this.#stop.abort();
-    await this.#delete().catch(() => {});
+    // A door that does not even answer is not waited for.
     if (isReading) setTimeout(() => this.#stop.abort(), LAST_WORDS_MS);
-    else if (!this.isOver) this.#end("closed");
+    else this.#stop.abort();
+    await this.#delete().catch(() => {});
+    if (!isReading && !this.isOver) this.#end("closed");
   }
 
-  /** Closes the session though nobody will be here to hear of it. */
+  /** Closes the session if it was opened here, though nobody will be here to hear of it. */
   abandon() {
-    if (this.isOver || this.state === "superseded") return;
+    if (this.isOver || this.#isFound || this.state === "superseded") return;
     this.#delete({ keepalive: true }).catch(() => {});
   }
 
@@ -119,6 +133,7 @@ export class Session {
     /** When the connection was lost. @type {number | null} */
     let since = null;
     for (let attempt = 0; ; attempt += 1) {
+      this.#hasCome = false;
       try {
         if (this.#isGone) {
           await this.#openAnew();
@@ -129,12 +144,13 @@ export class Session {
         if (since !== null) this.#tellReconnected(since);
         since = null;
         this.#become("live", "");
-        if (await this.#readConnection(response)) attempt = 0;
+        await this.#readConnection(response);
       } catch (error) {
-        if (this.#stop.signal.aborted) return this.#end("closed");
+        if (this.#stop.signal.aborted || (this.#isClosing && error.kind === "not-found")) return this.#end("closed");
         if (this.#isFinal(error)) throw error;
       }
       if (this.isOver || this.state === "superseded") return;
+      if (this.#hasCome) attempt = 0;
       since ??= Date.now();
       if (this.#isPastItsTime()) return this.#end("expired");
       await this.#wait(attempt);
@@ -144,14 +160,14 @@ export class Session {
   /** Whether there is no use in trying again. A session that is not there any more is opened anew. */
   #isFinal(error) {
     if (!(error instanceof Problem) || error.isPassing) return false;
-    this.#isGone = error.kind === "not-found" && !this.#isFound;
+    this.#isGone = error.kind === "not-found" && !this.#isFound && !this.#isClosing;
     return !this.#isGone;
   }
 
   /** A service that comes back hours later finds nobody waiting. */
   #isPastItsTime() {
     const { expires_at: expiresAt } = this.about;
-    return expiresAt !== null && Date.now() > Date.parse(expiresAt) + LAST_WORDS_MS;
+    return expiresAt !== null && now() > Date.parse(expiresAt) + LAST_WORDS_MS;
   }
 
   #connect() {
@@ -173,19 +189,18 @@ export class Session {
     this.#bar("gap", "The session was gone: the service was restarted, or could not be reached for too long. It was opened anew; what happened in between is not known");
   }
 
-  /** Whether anything came. */
   async #readConnection(response) {
     const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
     const messages = new MessageReader();
-    let hasCome = false;
+    const patience = Math.max(SILENT_MS, SILENT_BEATS * Number(response.headers.get("tap-heartbeat")) || 0);
     for (;;) {
-      const { done, value } = await reader.read();
-      if (done) return hasCome;
-      hasCome = true;
+      const { done, value } = await next(reader, patience);
+      if (done) return;
       await this.#takeAll(messages.take(value));
+      this.#hasCome = true;
       if (this.isOver || this.#isGone || this.state === "superseded") {
         reader.cancel().catch(() => {});
-        return true;
+        return;
       }
     }
   }
@@ -219,14 +234,26 @@ export class Session {
   }
 
   #takeOther(name, item) {
-    if (name === "lost") {
-      this.lost += item.count;
-      this.rates.countLost(item.count);
-      const were = item.count === 1 ? "event" : "events";
-      this.#bar("lost", `${item.count} ${were} lost: they ${LOST[item.reason] ?? item.reason}`);
-    } else if (name === "ended" && item.reason === "shutdown" && !this.#isFound && !this.#isClosing) this.#isGone = true;
+    if (name === "lost") this.#takeLost(item, LOST[item.reason] ?? item.reason);
+    else if (name === "gap") this.#takeLost(item, PLACES[item.place] ?? item.place);
+    else if (name === "joined") this.#bar("calm", `${item.instance} takes part`);
+    else if (name === "left") this.#tellLeft(item);
+    else if (name === "silent") this.#bar("gap", `${item.instance} is silent`);
+    else if (name === "refused") this.#bar("gap", `${item.instance} takes no part: ${item.error}`);
+    else if (name === "ended" && item.reason === "shutdown" && !this.#isFound && !this.#isClosing) this.#isGone = true;
     else if (name === "ended") this.#end(item.reason);
     else if (name === "superseded") this.#become("superseded", "Somebody else reads this session now");
+  }
+
+  #tellLeft({ instance, reason, matched, arrived, lost }) {
+    this.#bar("calm", `${instance} takes no more part: ${LEFT[reason] ?? reason}; ${matched} matched, ${arrived} arrived, ${lost} lost`);
+  }
+
+  #takeLost({ count, instance }, why) {
+    this.lost += count;
+    this.rates.countLost(count);
+    const whose = instance === undefined ? "" : ` of ${instance}`;
+    this.#bar("lost", `${count} ${count === 1 ? "event" : "events"}${whose} lost: they ${why}`);
   }
 
   #tellReconnected(since) {
@@ -261,5 +288,19 @@ export class Session {
     this.state = state;
     this.detail = detail;
     this.onchange();
+  }
+}
+
+/** What a stream has next; an error where it is silent for longer than a line may be. */
+async function next(reader, patience) {
+  let timer = 0;
+  const silence = new Promise((_, reject) => (timer = setTimeout(() => reject(new Error("the line is silent")), patience)));
+  try {
+    return await Promise.race([reader.read(), silence]);
+  } catch (error) {
+    reader.cancel().catch(() => {});
+    throw error;
+  } finally {
+    clearTimeout(timer);
   }
 }

@@ -64,8 +64,8 @@ export class Tabs {
   }
 
   #tabOf(view) {
-    const name = element("button", { type: "button", role: "tab", class: "name", "aria-controls": view.id, onclick: () => this.show(view) });
-    const close = button("×", () => this.close(view), { class: "close", title: "Close the tab and its session", tabindex: "-1" });
+    const name = element("button", { type: "button", role: "tab", class: "name", "aria-controls": view.id, "aria-keyshortcuts": "Delete", onclick: () => this.show(view) });
+    const close = button("×", () => this.close(view), { class: "close", title: "Close the tab and its session (Delete, on the tab)", tabindex: "-1" });
     return element("div", { class: "tab", role: "presentation" }, name, close);
   }
 
@@ -86,8 +86,9 @@ export class Tabs {
 
   #pressed(event) {
     const by = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
-    if (by === undefined) return;
+    if (by === undefined && event.key !== "Delete") return;
     event.preventDefault();
+    if (by === undefined) return this.active === null ? undefined : this.close(this.active);
     this.step(by);
     const name = /** @type {HTMLElement} */ (this.#all.find(({ view }) => view === this.active)?.tab.firstChild);
     name.focus();

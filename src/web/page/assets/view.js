@@ -1,6 +1,6 @@
 // One tab: what is asked for, and once it is started, what comes of it.
 
-import { askForJson } from "./api.js";
+import { askForJson, now } from "./api.js";
 import { known, renew } from "./catalog.js";
 import { Chart } from "./chart.js";
 import { coverageList, coverageWords } from "./coverage.js";
@@ -41,6 +41,9 @@ export class View {
   /** What is written anew as rows come. @type {Record<string, HTMLElement>} */
   #parts = {};
   #isShown = false;
+  /** Whether the door has been asked for a session and has not answered. */
+  #isStarting = false;
+  #hasLeft = false;
   #clock = 0;
   /** Called where what the tab says has changed. */
   onchange = () => {};
@@ -95,6 +98,7 @@ export class View {
 
   /** Lets go of everything; the session is closed. */
   leave() {
+    this.#hasLeft = true;
     this.#chart?.stop();
     clearInterval(this.#clock);
     this.session?.close();
@@ -107,13 +111,17 @@ export class View {
     if (this.#parts.said) this.#parts.said.textContent = words;
   }
 
+  /** Asks once, however often somebody presses; what comes when the tab is closed already is closed as well. */
   async #start(ask) {
+    if (this.#isStarting) return;
+    this.#isStarting = true;
     this.form.label = "Starting…";
     try {
       const about = await askForJson("POST", "sessions", { body: ask });
       remember(ask.q);
       const session = new Session(ask, about);
-      if (this.session === null) this.watch(session);
+      if (this.#hasLeft) await session.close();
+      else if (this.session === null) this.watch(session);
       else {
         this.form.ask = this.session.ask;
         this.onother(session);
@@ -121,6 +129,7 @@ export class View {
     } catch (problem) {
       this.form.showProblem(problem);
     }
+    this.#isStarting = false;
     this.form.label = this.session === null ? "Start" : "Start in a new tab";
   }
 
@@ -226,7 +235,7 @@ export class View {
     list.onopen = (number) => this.open(number);
     list.onview = () => this.#drawWaiting();
     list.ondraw = (lines) => this.#isShown && search.mark(lines);
-    search.onfound = (number) => list.select(number);
+    search.onfound = (number) => list.reveal(number);
     search.onchange = () => (list.redraw(), this.onchange());
     search.onleave = () => list.element.focus();
     this.#detail.onclose = () => this.closeDetail();
@@ -302,7 +311,7 @@ export class View {
     if (store === undefined) return;
     for (let number = store.first; number < store.end; number += 1) {
       const row = store.at(number);
-      if (row?.kind === "event" && row.second >= second) return this.#list?.select(number);
+      if (row?.kind === "event" && row.second >= second) return this.#list?.reveal(number);
     }
   }
 
@@ -380,7 +389,7 @@ function write(part, text) {
 
 function endsIn(expiresAt) {
   if (!expiresAt) return "";
-  const seconds = Math.max(0, Math.round((Date.parse(expiresAt) - Date.now()) / 1000));
+  const seconds = Math.max(0, Math.round((Date.parse(expiresAt) - now()) / 1000));
   const [hours, minutes] = [Math.floor(seconds / 3600), Math.floor(seconds / 60) % 60];
   const clock = `${String(minutes).padStart(hours > 0 ? 2 : 1, "0")}:${String(seconds % 60).padStart(2, "0")}`;
   return `ends in ${hours > 0 ? `${hours}:${clock}` : clock}`;
