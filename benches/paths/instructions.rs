@@ -36,6 +36,9 @@ const NOT_COUNTED: &[(&str, &str)] = &[
     ("100,000 sessions, all opened", RARE),
 ];
 
+/// How often a path may be past its bound before it is said to be.
+const TRIES: usize = 3;
+
 /// Today's count and this much of it is tomorrow's bound.
 const ROOM_PERCENT: u64 = 8;
 
@@ -91,7 +94,19 @@ fn count_all() -> Vec<Count> {
 }
 
 impl Count {
+    /// What is past its bound is counted again: the same program counted 6,784 for a span and, once, 7,513, as a table that
+    /// grows between the two runs would have it. What costs more does so each time.
     fn new(path: &'static Path) -> Self {
+        let mut count = Self::once(path);
+        for _ in 1..TRIES {
+            if count.is_past() {
+                count = Self::once(path);
+            }
+        }
+        count
+    }
+
+    fn once(path: &'static Path) -> Self {
         let [tap, bare] = [Variant::Tap, Variant::Bare].map(|variant| instructions_per_call(path, variant));
         Self { path, tap, bare }
     }
