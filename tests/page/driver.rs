@@ -16,7 +16,12 @@ pub(crate) struct Driver {
 }
 
 impl Driver {
+    /// Where it ends before it has told its port, as it did once in some hundred starts, it is started again.
     pub(crate) fn start() -> Self {
+        (0..10).find_map(|_| Self::try_start()).expect("chromedriver tells its port")
+    }
+
+    fn try_start() -> Option<Self> {
         let mut child = Command::new("chromedriver")
             .arg("--port=0")
             .stdin(Stdio::null())
@@ -26,9 +31,13 @@ impl Driver {
             .expect("chromedriver is installed: tests/run.sh does it");
         let mut lines = BufReader::new(child.stdout.take().expect("its output is a pipe")).lines();
         let told = lines.find_map(|line| port_in(&line.expect("its output is text")));
+        let Some(port) = told else {
+            child.wait().expect("it has closed its output, and ends");
+            return None;
+        };
         // It goes on to print, and must not wait for a reader.
         std::thread::spawn(move || lines.for_each(drop));
-        Self { child, port: told.expect("it tells its port"), session: None }
+        Some(Self { child, port, session: None })
     }
 
     pub(crate) fn process(&self) -> u32 {
