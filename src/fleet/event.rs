@@ -17,7 +17,7 @@ const BEGINNING: &str = r#"{"type":"event","#;
 
 /// An event of the session at one instance: the line of JSON that the instance has signed.
 ///
-/// To pass the line on costs a tenth of what it costs to read it, so that is for whoever wants the event's fields.
+/// To read the line costs more than all else that is done with it here, so that is for whoever wants the event's fields.
 ///
 /// ```no_run
 /// # async fn example(mut stream: tracing_tap::fleet::FleetStream) -> Result<(), Box<dyn std::error::Error>> {
@@ -115,7 +115,8 @@ impl FleetEvent {
         &self.instance
     }
 
-    /// The line of [JSON](crate::wire) as it was signed, without a line break; nothing in it is hidden.
+    /// The line of [JSON](crate::wire) as it was signed, without a line break. Nothing in it is hidden: a line in which
+    /// something is, or that another program has written in its own way, is written anew.
     pub fn line(&self) -> &str {
         &self.line
     }

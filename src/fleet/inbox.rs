@@ -60,7 +60,7 @@ pub(super) enum Content {
     /// Lines of items, as they travel.
     Lines {
         lines: Bytes,
-        unpacked: usize,
+        unpacked: u64,
         events: u64,
     },
     Item(FleetItem),

@@ -129,8 +129,8 @@ pub(super) enum InstanceWord {
         before: Tally,
         count: Tally,
         /// How many bytes they are unpacked; 0 where they are not packed.
-        #[serde(default, skip_serializing_if = "is_none_unpacked")]
-        unpacked: usize,
+        #[serde(default, skip_serializing_if = "is_zero")]
+        unpacked: u64,
     },
     /// All is well.
     Beat {
@@ -279,10 +279,6 @@ impl fmt::Display for LeaveReason {
 
 fn is_zero(number: &u64) -> bool {
     *number == 0
-}
-
-fn is_none_unpacked(bytes: &usize) -> bool {
-    *bytes == 0
 }
 
 fn renewal_ms() -> u64 {

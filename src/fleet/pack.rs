@@ -19,7 +19,7 @@ pub(super) struct Packer {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Packed<'a> {
     /// How many bytes they are unpacked; 0 where they are not packed.
-    pub(super) unpacked: usize,
+    pub(super) unpacked: u64,
     pub(super) bytes: &'a [u8],
 }
 
@@ -32,7 +32,9 @@ impl Packer {
         }
         self.packed.resize(get_maximum_output_size(lines.len()), 0);
         match compress_into(lines, &mut self.packed) {
-            Ok(length) if length < lines.len() => Packed { unpacked: lines.len(), bytes: &self.packed[..length] },
+            Ok(length) if length < lines.len() => {
+                Packed { unpacked: lines.len() as u64, bytes: &self.packed[..length] }
+            }
             _ => plain,
         }
     }
@@ -40,10 +42,10 @@ impl Packer {
 
 /// The lines that came; nothing where they are not what they are said to be. As many bytes are taken as there are said to
 /// be, and a message's at most.
-pub(super) fn unpack(bytes: &[u8], unpacked: usize) -> Option<Cow<'_, [u8]>> {
-    match unpacked {
+pub(super) fn unpack(bytes: &[u8], unpacked: u64) -> Option<Cow<'_, [u8]>> {
+    match usize::try_from(unpacked).ok()? {
         0 => Some(Cow::Borrowed(bytes)),
-        1..=MAX_MESSAGE_BYTES => {
+        unpacked @ 1..=MAX_MESSAGE_BYTES => {
             let mut lines = vec![0; unpacked];
             let length = decompress_into(bytes, &mut lines).ok()?;
             (length == unpacked).then_some(Cow::Owned(lines))
@@ -72,7 +74,7 @@ mod tests {
         let lines = b"0123456789".repeat(100);
         let mut packer = Packer::default();
         let packed = packer.pack(&lines);
-        for unpacked in [1, 999, 1001, MAX_MESSAGE_BYTES, MAX_MESSAGE_BYTES + 1, usize::MAX] {
+        for unpacked in [1, 999, 1001, 8 << 20, (8 << 20) + 1, u64::MAX] {
             assert!(unpack(packed.bytes, unpacked).is_none(), "{unpacked}");
         }
         assert!(unpack(b"", 7).is_none());
@@ -89,7 +91,7 @@ mod tests {
         }
 
         #[test]
-        fn no_bytes_panic_anybody(bytes in prop::collection::vec(any::<u8>(), 0..200), unpacked in 0..5000_usize) {
+        fn no_bytes_panic_anybody(bytes in prop::collection::vec(any::<u8>(), 0..200), unpacked in 0..5000_u64) {
             let _ = unpack(&bytes, unpacked);
         }
     }
