@@ -16,7 +16,7 @@ pub(crate) fn is_audit(target: &str) -> bool {
 #[derive(Clone, Debug)]
 pub(crate) struct Config {
     pub(crate) span_level: LevelFilter,
-    /// Where given, only these span fields are kept, and then at any level.
+    /// Where given, only these fields of spans are kept.
     pub(crate) capture_fields: Option<FxHashSet<Box<str>>>,
     pub(crate) deny_targets: Vec<Box<str>>,
     pub(crate) redact_fields: FxHashSet<Box<str>>,
@@ -65,8 +65,7 @@ impl Config {
     /// Whether spans of this callsite are tracked even while no session is open.
     #[inline]
     pub(crate) fn always_tracks(&self, metadata: &Metadata<'_>) -> bool {
-        let by_level = verbosity_of(*metadata.level()) <= verbosity_of_filter(self.span_level);
-        (by_level || self.capture_fields.is_some() && self.keeps_fields_of(metadata)) && !self.denies(metadata.target())
+        verbosity_of(*metadata.level()) <= verbosity_of_filter(self.span_level) && !self.denies(metadata.target())
     }
 
     /// Whether spans of this callsite declare a field that is kept.
@@ -76,10 +75,5 @@ impl Config {
             None => !metadata.fields().is_empty(),
             Some(names) => metadata.fields().iter().any(|field| names.contains(plain_name(field.name()))),
         }
-    }
-
-    /// The most verbose level that is looked at while no session is open.
-    pub(crate) fn idle_level(&self) -> LevelFilter {
-        if self.capture_fields.is_some() { LevelFilter::TRACE } else { self.span_level }
     }
 }

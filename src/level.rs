@@ -18,3 +18,16 @@ pub(crate) fn verbosity_of(level: Level) -> u8 {
 pub(crate) fn verbosity_of_filter(filter: LevelFilter) -> u8 {
     filter.into_level().map_or(0, verbosity_of)
 }
+
+/// The filter that lets through what is this verbose: the inverse of [`verbosity_of_filter`].
+pub(crate) fn filter_of_verbosity(verbosity: u8) -> LevelFilter {
+    const FILTERS: [LevelFilter; 6] = [
+        LevelFilter::OFF,
+        LevelFilter::ERROR,
+        LevelFilter::WARN,
+        LevelFilter::INFO,
+        LevelFilter::DEBUG,
+        LevelFilter::TRACE,
+    ];
+    FILTERS[usize::from(verbosity).min(FILTERS.len() - 1)]
+}

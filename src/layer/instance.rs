@@ -132,9 +132,15 @@ impl Instance {
         }
         let snapshot = self.shared.snapshot.load();
         if metadata.is_span() {
-            return config.always_tracks(metadata) || verbosity_of(*metadata.level()) <= snapshot.verbosity;
+            return config.always_tracks(metadata) || verbosity_of(*metadata.level()) <= snapshot.span_verbosity;
         }
         snapshot.admits(*metadata.level(), metadata.target())
+    }
+
+    /// Whether a span that another layer wants is kept because a session is open.
+    #[cold]
+    fn tracks_while_watched(&self, metadata: &Metadata<'_>) -> bool {
+        self.shared.snapshot.load().has_sessions() && !self.shared.config.denies(metadata.target())
     }
 
     /// Answers for a callsite: never `always`, so that `enabled` is asked before every event and span.
@@ -156,7 +162,7 @@ impl Instance {
 
     /// The most verbose level this router looks at; always some, so that it hides nothing and adds little.
     pub(crate) fn max_level_hint(&self) -> LevelFilter {
-        self.shared.config.idle_level().max(self.shared.snapshot.load().level())
+        self.shared.config.span_level.max(self.shared.snapshot.load().level())
     }
 
     /// Keeps a new span's fields, if spans like it are tracked.
@@ -169,7 +175,7 @@ impl Instance {
         {
             Callsites::note_parent(word, attributes.is_contextual());
         }
-        let is_tracked = || config.always_tracks(metadata) || epoch != 0 && self.wants(metadata);
+        let is_tracked = || config.always_tracks(metadata) || epoch != 0 && self.tracks_while_watched(metadata);
         if !config.keeps_fields_of(metadata) || !is_tracked() {
             return;
         }

@@ -18,14 +18,18 @@ use tracing_core::LevelFilter;
 pub struct TapRouterBuilder(Config);
 
 impl TapRouterBuilder {
-    /// Sets which spans are tracked while no session is open; default INFO and more severe.
+    /// Sets which spans exist and keep their fields, session or not; default INFO and more severe.
+    ///
+    /// Spans more verbose than this exist only where another layer wants them, or where a session asks for them
+    /// ([`Session::spans`](crate::Session::spans)). Those of other layers are seen from the first session on: one that was
+    /// created while no session was open is not shown, and its fields are not tested.
     #[must_use]
     pub fn span_level(mut self, level: impl Into<LevelFilter>) -> Self {
         self.0.span_level = level.into();
         self
     }
 
-    /// Keeps only these fields of spans, and then at any level; default: all fields of tracked spans.
+    /// Keeps only these fields of spans; default all. It enables no span: see [`span_level`](Self::span_level).
     #[must_use]
     pub fn capture_fields<N: Into<String>>(mut self, names: impl IntoIterator<Item = N>) -> Self {
         self.0.capture_fields = Some(names.into_iter().map(|name| plain_name(&name.into()).into()).collect());

@@ -24,6 +24,7 @@ use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::num::NonZeroUsize;
 use std::time::{Duration, SystemTime};
+use tracing_core::LevelFilter;
 
 /// What to watch and how much of it to keep: handed to [`TapRouter::watch`](crate::TapRouter::watch).
 ///
@@ -50,6 +51,8 @@ pub struct Session {
     /// One root in so many; 0 and 1: all.
     pub(crate) sample: u32,
     pub(crate) follow: Follow,
+    /// The most verbose spans that are enabled for it.
+    pub(crate) spans: LevelFilter,
 }
 
 /// Names a session of one router; never given twice by it.
@@ -102,6 +105,7 @@ impl Session {
             max_rate: None,
             sample: 1,
             follow: Follow::Event,
+            spans: LevelFilter::OFF,
         }
     }
 
@@ -162,6 +166,30 @@ impl Session {
     #[must_use]
     pub fn follow(mut self, follow: Follow) -> Self {
         self.follow = follow;
+        self
+    }
+
+    /// Enables spans up to this level that nobody else wants; default none.
+    ///
+    /// A session enables no span by itself: what it sees are the spans that exist anyway, up to the router's
+    /// [`span_level`](crate::TapRouterBuilder::span_level) and up to what other layers want. With this, spans up to
+    /// `level` exist as well wherever this session may match, and the events inside show their fields.
+    ///
+    /// This changes the host while the session is open. In the requests it may match, and for every callsite that
+    /// declares a tested field, such a span becomes `Span::current()`, the parent of spans inside it, and part of
+    /// traces and of `SpanTrace`: `Span::current().record(..)` then records on it and not on the span around it.
+    /// Widen `span_level` instead where spans should always be there.
+    ///
+    /// ```
+    /// use tracing_subscriber::filter::LevelFilter;
+    /// use tracing_tap::{Predicate, Session};
+    ///
+    /// let session = Session::new(Predicate::eq("user", 42)).spans(LevelFilter::DEBUG);
+    /// # let _ = session;
+    /// ```
+    #[must_use]
+    pub fn spans(mut self, level: LevelFilter) -> Self {
+        self.spans = level;
         self
     }
 

@@ -27,6 +27,8 @@ pub(crate) struct OpenSession {
     followed: Option<Compiled>,
     /// The most verbose level the predicate can match, as a number; 0: none.
     pub(crate) verbosity: u8,
+    /// The most verbose spans that are enabled where it may match, as a number; 0: none.
+    pub(crate) span_verbosity: u8,
     pub(crate) deadline: Option<Instant>,
     pub(crate) limits: Arc<Session>,
     limiter: Option<Box<Limiter>>,
@@ -59,6 +61,7 @@ impl OpenSession {
             compiled,
             followed: session.followed_predicate().map(|predicate| Compiled::new(&predicate)),
             verbosity,
+            span_verbosity: verbosity_of_filter(session.spans),
             deadline: session.expires_in.and_then(|duration| Instant::now().checked_add(duration)),
             limiter: Limiter::new(id, &session).map(Box::new),
             limits: Arc::new(session),

@@ -24,6 +24,8 @@ pub(crate) struct Registry {
     holders: Holders,
     reach: Counted<Reach>,
     published_reach: Arc<[Reach]>,
+    /// The most verbose spans that sessions enable, as numbers.
+    spans: Counted<u8>,
     names: CountedNames,
     published_names: Arc<Names>,
 }
@@ -99,6 +101,7 @@ impl Registry {
     /// Makes the snapshot that producers are to read from now on, and says whether callsites must be asked anew.
     pub(crate) fn snapshot(&mut self) -> (Snapshot, bool) {
         let reach_changed = std::mem::take(&mut self.reach.changed);
+        let spans_changed = std::mem::take(&mut self.spans.changed);
         if reach_changed {
             self.published_reach = self.reach.counts.keys().cloned().collect();
         }
@@ -112,13 +115,17 @@ impl Registry {
             Arc::clone(&self.published_names),
             Arc::clone(&self.published_reach),
             verbosities.max().unwrap_or(0),
+            self.spans.counts.keys().copied().max().unwrap_or(0),
         );
-        (snapshot, reach_changed)
+        (snapshot, reach_changed || spans_changed)
     }
 
     fn apply(&mut self, session: &Arc<OpenSession>, change: Change) {
         for reach in session.compiled.reach() {
             self.reach.count(reach.clone(), change);
+        }
+        if session.span_verbosity > 0 {
+            self.spans.count(session.span_verbosity, change);
         }
         match session.compiled.index() {
             Some(index) => self.apply_indexed(session, index, change),

@@ -2,7 +2,7 @@
 
 use super::open::OpenSession;
 use super::scope::{Chain, Scope, Stamp};
-use crate::level::{verbosity_of, verbosity_of_filter};
+use crate::level::{filter_of_verbosity, verbosity_of};
 use crate::predicate::plain_name;
 use crate::predicate::{Reach, reach_admits};
 use crate::value::ValueRef;
@@ -31,6 +31,8 @@ pub(crate) struct Snapshot {
     pub(crate) reach: Arc<[Reach]>,
     /// The most verbose level any session can match, as a number.
     pub(crate) verbosity: u8,
+    /// The most verbose spans that any session enables, as a number; 0: none.
+    pub(crate) span_verbosity: u8,
     /// The scope of events outside any span, decided by the first that asks.
     outside: OnceLock<Arc<Scope>>,
 }
@@ -57,17 +59,19 @@ impl Snapshot {
         names: Arc<Names>,
         reach: Arc<[Reach]>,
         verbosity: u8,
+        span_verbosity: u8,
     ) -> Self {
-        Self { index, linear, names, reach, verbosity, outside: OnceLock::new() }
+        Self { index, linear, names, reach, verbosity, span_verbosity, outside: OnceLock::new() }
     }
 
-    /// The most verbose level any session can match.
+    /// The most verbose level of events that any session can match, and of spans that any enables.
     pub(crate) fn level(&self) -> LevelFilter {
-        self.reach
-            .iter()
-            .map(|reach| reach.level)
-            .max_by_key(|level| verbosity_of_filter(*level))
-            .unwrap_or(LevelFilter::OFF)
+        filter_of_verbosity(self.verbosity.max(self.span_verbosity))
+    }
+
+    /// Whether any session is open.
+    pub(crate) fn has_sessions(&self) -> bool {
+        !self.index.is_empty() || !self.linear.is_empty()
     }
 
     /// The scope of events outside any span.
