@@ -3,6 +3,7 @@
 mod account;
 pub(crate) mod admission;
 pub(crate) mod buffer;
+pub(crate) mod changes;
 mod follow;
 pub(crate) mod holders;
 pub(crate) mod open;

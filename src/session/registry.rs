@@ -3,6 +3,7 @@
 //! Whoever opens or closes holds one lock for as long as it takes to replace the snapshot. Producers never do.
 
 use super::SessionId;
+use super::changes::Changes;
 use super::holders::Holders;
 use super::open::OpenSession;
 use super::snapshot::{Bucket, Index, Names, Snapshot, index_hash};
@@ -26,6 +27,7 @@ pub(crate) struct Registry {
     published_reach: Arc<[Reach]>,
     /// The most verbose spans that sessions enable, as numbers.
     spans: Counted<u8>,
+    changes: Changes,
     names: CountedNames,
     published_names: Arc<Names>,
 }
@@ -116,12 +118,15 @@ impl Registry {
             Arc::clone(&self.published_reach),
             verbosities.max().unwrap_or(0),
             self.spans.counts.keys().copied().max().unwrap_or(0),
+            self.changes.clone(),
         );
         (snapshot, reach_changed || spans_changed)
     }
 
     fn apply(&mut self, session: &Arc<OpenSession>, change: Change) {
-        for reach in session.compiled.reach() {
+        // The session is among them already, or not any more.
+        self.changes.note(session, change == Change::Open, self.sessions.len() == 1);
+        for reach in session.reach() {
             self.reach.count(reach.clone(), change);
         }
         if session.span_verbosity > 0 {

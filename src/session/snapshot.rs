@@ -1,7 +1,8 @@
 //! What producers read: the open sessions, immutable, replaced whole.
 
 use super::open::OpenSession;
-use super::scope::{Chain, Scope, Stamp};
+use super::changes::Changes;
+use super::scope::Scope;
 use crate::level::{filter_of_verbosity, verbosity_of};
 use crate::predicate::plain_name;
 use crate::predicate::{Reach, reach_admits};
@@ -33,8 +34,19 @@ pub(crate) struct Snapshot {
     pub(crate) verbosity: u8,
     /// The most verbose spans that any session enables, as a number; 0: none.
     pub(crate) span_verbosity: u8,
+    /// What was opened and closed lately; its version names this snapshot.
+    pub(crate) changes: Changes,
     /// The scope of events outside any span, decided by the first that asks.
     outside: OnceLock<Arc<Scope>>,
+}
+
+/// What a callsite can change by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Judgement {
+    /// Whatever it matches, its scope must supply.
+    pub(crate) clear: bool,
+    /// It bears no tested name and declares no tested field: a span of it adds nothing to the scope of its parent.
+    pub(crate) absent: bool,
 }
 
 /// The names that predicates of open sessions test, by what a callsite or a record that bears one may change.
@@ -60,8 +72,9 @@ impl Snapshot {
         reach: Arc<[Reach]>,
         verbosity: u8,
         span_verbosity: u8,
+        changes: Changes,
     ) -> Self {
-        Self { index, linear, names, reach, verbosity, span_verbosity, outside: OnceLock::new() }
+        Self { index, linear, names, reach, verbosity, span_verbosity, changes, outside: OnceLock::new() }
     }
 
     /// The most verbose level of events that any session can match, and of spans that any enables.
@@ -76,7 +89,7 @@ impl Snapshot {
 
     /// The scope of events outside any span.
     pub(crate) fn outside(&self) -> &Arc<Scope> {
-        self.outside.get_or_init(|| Arc::new(Scope::decide(Stamp::OUTSIDE, self, &Chain::default(), || None)))
+        self.outside.get_or_init(|| Arc::new(Scope::outside(self)))
     }
 
     /// Whether the index holds a session for this key and value (or, rarely, for another with the same hash).
@@ -104,11 +117,14 @@ impl Default for Names {
 }
 
 impl Names {
-    /// Whether this callsite can change nothing by itself: whatever it matches, its scope must supply.
-    pub(crate) fn are_clear_of(&self, metadata: &Metadata<'_>) -> bool {
-        let declares = |name: &str| self.index.contains(name) || self.linear.contains(name);
+    /// What a callsite can change by itself.
+    pub(crate) fn judge(&self, metadata: &Metadata<'_>) -> Judgement {
+        let declares = |is_tested: &dyn Fn(&str) -> bool| {
+            metadata.fields().iter().any(|field| is_tested(plain_name(field.name())))
+        };
         let is_tested_span = metadata.is_span() && self.spans.contains(plain_name(metadata.name()));
-        !is_tested_span && !metadata.fields().iter().any(|field| declares(plain_name(field.name())))
+        let clear = !is_tested_span && !declares(&|name| self.index.contains(name) || self.linear.contains(name));
+        Judgement { clear, absent: clear && !declares(&|name| self.beside_index.contains(name)) }
     }
 }
 
