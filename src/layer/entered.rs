@@ -163,3 +163,114 @@ impl Entered {
         (0..depth).rev().find(counts).map_or(self.base.get(), |place| self.spans[place].get())
     }
 }
+
+#[cfg(test)]
+#[cfg(not(loom))]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const KEEPER: Keeper = Keeper { owner: 7, awake_since: 5 };
+
+    #[derive(Clone, Copy, Debug)]
+    enum Step {
+        Enter(u64),
+        Exit(u64),
+        Synchronize,
+    }
+
+    /// The registry's stack: what is entered again counts for nothing, and an exit takes the topmost.
+    #[derive(Default)]
+    struct Registry(Vec<(u64, bool)>);
+
+    impl Registry {
+        fn enter(&mut self, id: u64) {
+            let again = self.0.iter().any(|(entered, _)| *entered == id);
+            self.0.push((id, again));
+        }
+
+        fn exit(&mut self, id: u64) {
+            if let Some(place) = self.0.iter().rposition(|(entered, _)| *entered == id) {
+                self.0.remove(place);
+            }
+        }
+
+        fn current(&self) -> u64 {
+            self.0.iter().rfind(|(_, again)| !again).map_or(NO_SPAN, |(id, _)| *id)
+        }
+    }
+
+    fn steps() -> impl Strategy<Value = Vec<Step>> {
+        let id = || 1_u64..7;
+        let step = prop_oneof![
+            4 => id().prop_map(Step::Enter),
+            4 => id().prop_map(Step::Exit),
+            1 => Just(Step::Synchronize),
+        ];
+        prop::collection::vec(step, 0..80)
+    }
+
+    proptest! {
+        /// Spans 1 to 3 were there before any synchronization, the others are created after the last. Odd ones share the
+        /// scope of whatever they are entered in.
+        #[test]
+        fn what_it_knows_is_what_the_registry_says(steps in steps()) {
+            let (entered, mut registry, mut number) = (Entered::new(), Registry::default(), 0);
+            let mut scopes = std::collections::HashMap::from([(NO_SPAN, NO_SPAN)]);
+            for step in steps {
+                let before = registry.current();
+                match step {
+                    Step::Synchronize => {
+                        number += 1;
+                        let is_in_none = registry.0.is_empty();
+                        entered.synchronize(KEEPER, 6, before, if is_in_none { 0 } else { number });
+                    }
+                    Step::Enter(id) => {
+                        let is_there = registry.0.iter().any(|(entered, _)| *entered == id);
+                        registry.enter(id);
+                        // One that is in the registry's stack is not newer than a synchronization inside it.
+                        let push = entered.push(KEEPER, id, |_| id > 3 && !is_there);
+                        let shares = id % 2 == 1 && !is_there;
+                        if !is_there {
+                            scopes.insert(id, if shares { scopes.get(&before).copied().unwrap_or(before) } else { id });
+                        }
+                        if matches!(push, Push::Inside(_)) && shares {
+                            entered.share();
+                        }
+                    }
+                    Step::Exit(id) => {
+                        registry.exit(id);
+                        if entered.pop(KEEPER, id) {
+                            prop_assert_eq!(scopes.get(&before), scopes.get(&registry.current()), "{:?}", step);
+                        }
+                    }
+                }
+                if let Some(current) = entered.current(KEEPER) {
+                    prop_assert_eq!(current, registry.current(), "{:?}", step);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_was_entered_for_another_layer_or_before_a_rest_is_unknown() {
+        let entered = Entered::new();
+        entered.synchronize(KEEPER, 6, 3, 1);
+        assert_eq!(entered.current(KEEPER), Some(3));
+        assert_eq!(entered.current(Keeper { owner: 8, ..KEEPER }), None);
+        assert_eq!(entered.current(Keeper { awake_since: 7, ..KEEPER }), None);
+        assert_eq!(entered.push(Keeper { owner: 8, ..KEEPER }, 4, |_| true), Push::Unknown);
+        assert_eq!(entered.current(KEEPER), Some(3), "the other's span is in another registry");
+    }
+
+    #[test]
+    fn more_spans_than_it_has_room_for_make_it_ask() {
+        let entered = Entered::new();
+        entered.synchronize(KEEPER, 6, NO_SPAN, 0);
+        for id in 1..=ROOM as u64 {
+            assert_eq!(entered.push(KEEPER, id, |_| true), Push::Inside(id - 1));
+        }
+        assert_eq!(entered.push(KEEPER, 100, |_| true), Push::Unknown);
+        assert_eq!(entered.current(KEEPER), None);
+    }
+}

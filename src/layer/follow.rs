@@ -16,6 +16,9 @@ impl Instance {
     /// Marks what these sessions follow, after an event right inside `leaf` has matched them.
     #[cold]
     pub(super) fn follow<S: Host>(&self, sessions: Sessions, leaf: u64, context: &Context<'_, S>) {
+        if leaf == NO_SPAN {
+            return;
+        }
         let mut is_new = false;
         for session in &sessions {
             let followed = self.followed_span(session.follow(), leaf, context);
