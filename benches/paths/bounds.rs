@@ -9,6 +9,7 @@ pub(crate) const RECORDED: &[(&str, u64)] = &[
     ("open: enter and exit", 576),
     ("open: event another layer prints", 25872),
     ("open: TRACE span nobody wants", 148),
+    ("open, with spans: TRACE span of others", 148),
     ("open: own field, 100,000 sessions", 2150),
     ("open: tested span, 100,000 sessions", 7282),
     ("matching: 4 fields, 2 spans", 2405),

@@ -10,6 +10,7 @@ use crate::operations::{
 use crate::service::{bare, elsewhere, followed, idle, json, limited, matching, sampled_in, silent};
 use crate::sessions::{open_all, rebuild, watch, watch_and_close};
 use crate::table::{Path, path};
+use tracing::level_filters::LevelFilter;
 use tracing_tap::{Format, Session, TapRouter};
 
 const WITHOUT: &str = "the same without the router";
@@ -34,6 +35,7 @@ pub(crate) const PATHS: &[Path] = &[
     path("open: enter and exit", || elsewhere(1, enter_exit), || bare(enter_exit), WITHOUT),
     path("open: event another layer prints", || elsewhere(1, printed_event), || bare(printed_event), WITHOUT),
     path("open: TRACE span nobody wants", || elsewhere(1, trace_span), || bare(trace_span), WITHOUT),
+    path("open, with spans: TRACE span of others", || limited(spans, trace_span), || bare(trace_span), WITHOUT),
     path("open: own field, 100,000 sessions", || elsewhere(100_000, own_field), four_fields_as_json, JSON),
     path(
         "open: tested span, 100,000 sessions",
@@ -74,6 +76,10 @@ pub(crate) const PATHS: &[Path] = &[
     path("one more of 100,000, open and close", || watch_and_close(5_000, 100_000), || 50_000.0, "the bound: 50 µs"),
     path("100,000 sessions, all opened", || open_all(100_000), || 2e9, "the bound: 2 s"),
 ];
+
+fn spans(session: Session) -> Session {
+    session.spans(LevelFilter::TRACE)
+}
 
 fn rate(session: Session) -> Session {
     session.max_rate(1_000_000_000)
