@@ -184,7 +184,8 @@ impl Instance {
         }
         // A span made by code that formats a value for us is not kept: it may be the very value that is formatted.
         let Some(guard) = Guard::enter() else { return };
-        let fields = if keeps_fields { capture::span_fields(attributes, config) } else { Fields::named(metadata.fields()) };
+        let fields =
+            if keeps_fields { capture::span_fields(attributes, config) } else { Fields::named(metadata.fields()) };
         drop(guard);
         self.mend(|| Facts::Callsite(metadata));
         let place = if is_watched { self.place(attributes) } else { Place::UNKNOWN };

@@ -100,12 +100,8 @@ impl Instance {
         };
         let span = self.spans.with(id, SpanCell::captured).flatten();
         let root = || self.root_serial(id, context);
-        let added = Added {
-            span: span.as_ref(),
-            found: brought.found,
-            followers: brought.followers,
-            root: is_root.then(root),
-        };
+        let added =
+            Added { span: span.as_ref(), found: brought.found, followers: brought.followers, root: is_root.then(root) };
         let scope = parent.get(snapshot).inside(&added, || self.chain(id, context), root);
         self.spans.with(id, |cell| cell.keep(stamp, &parent, scope)).unwrap_or(parent)
     }

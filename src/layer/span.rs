@@ -136,7 +136,8 @@ impl SpanCell {
     #[inline]
     fn put(&self, state: &mut State, id: u64, span: NewSpan) {
         let NewSpan { metadata, visible, fields, place } = span;
-        *state = State { metadata: Some(metadata), visible, fields: SpanFields::Own(fields), decided: None, watched: None };
+        *state =
+            State { metadata: Some(metadata), visible, fields: SpanFields::Own(fields), decided: None, watched: None };
         // Relaxed: whoever asks for the span was told of it after this.
         self.parent.store(place.parent, Ordering::Relaxed);
         self.tree.store(place.tree, Ordering::Relaxed);
