@@ -20,6 +20,7 @@ const IDLE: &[(&str, u64)] = &[
     ("idle: span without fields, whole life", 260),
     ("idle: span with 2 fields, whole life", 1_050),
     ("idle: INFO span nobody else wants", 1_900),
+    ("request: idle", 4_000),
 ];
 
 /// How many instructions more than what stands beside them these paths are to take in the end.
@@ -48,12 +49,16 @@ const CALLS: u64 = 2_000;
 
 /// How many are counted of those that take long.
 const CALLS_OF_LONG: &[(&str, u64)] = &[
-    ("fresh span inside 100, an event in it", 500),
-    ("fresh span inside 1,000, an event in it", 50),
-    ("first event in a chain of 10", 500),
-    ("first event in a chain of 100", 50),
-    ("first event in a chain of 1,000", 4),
-    ("20 nested fresh spans, an event in each", 100),
+    ("request: idle", 200),
+    ("request: not matching", 200),
+    ("request: matching by its root's field", 200),
+    ("fresh span inside 100, an event in it", 100),
+    ("fresh span inside 1,000, an event in it", 20),
+    ("first event in a chain of 10", 200),
+    ("first event in a chain of 100", 10),
+    ("first event in a chain of 1,000", 1),
+    ("5 nested fresh spans, an event in each", 200),
+    ("20 nested fresh spans, an event in each", 30),
 ];
 
 /// How often a path may be past its bound before it is said to be.
