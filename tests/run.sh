@@ -81,6 +81,7 @@ done
 
 step "benches build, and one path runs"
 cargo bench --quiet --bench paths -- "idle: disabled event"
+cargo bench --quiet --bench service -- --pairs 1 --slice-ms 100 "1 session, 1 % of the traffic"
 cargo bench --quiet --bench memory
 cargo bench --quiet --features web --bench door -- "paced: 1 curl, lines"
 
