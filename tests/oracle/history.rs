@@ -421,10 +421,12 @@ impl Planner {
         Some(Op::Span { thread, subscriber, site, parent, fields })
     }
 
-    /// Whether a session of the router may be open, and may not. One that ends with an event may be over.
+    /// Whether a session of the router may be open, and may not. One that ends with an event may be over; one that tests
+    /// for what no value is can be as good as closed.
     fn is_unclear(&self, router: usize) -> bool {
         let mut of_router = self.sessions.iter().flatten().filter(|asked| asked.router == router).peekable();
-        of_router.peek().is_some() && of_router.all(|asked| matches!(asked.limit, Limit::Events(_)))
+        of_router.peek().is_some()
+            && of_router.all(|asked| matches!(asked.limit, Limit::Events(_)) || asked.confined().has_impossible_test())
     }
 
     fn emission(&mut self, thread: usize, site: usize, parent: usize, values: &[Val]) -> Emission {

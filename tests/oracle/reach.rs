@@ -1,9 +1,21 @@
 //! What an event's level and target alone say of a predicate: all that counts of it where a span is followed.
 
-use super::evaluator::{Pred, verbosity};
+use super::evaluator::{Pred, Val, verbosity};
 use tracing::Level;
 
 impl Pred {
+    /// Whether some test in it is true of no value at all.
+    pub(crate) fn has_impossible_test(&self) -> bool {
+        match self {
+            Self::AnyOf(_, wanted) => wanted.iter().all(Val::is_nan),
+            Self::Text(_, _, wanted) => wanted.is_nan(),
+            Self::Order(_, _, bound) => !bound.is_finite_number(),
+            Self::And(left, right) | Self::Or(left, right) => left.has_impossible_test() || right.has_impossible_test(),
+            Self::Not(operand) => operand.has_impossible_test(),
+            _ => false,
+        }
+    }
+
     /// Whether an event of this level and target could match, for all that these two tell; `None`: perhaps.
     pub(crate) fn by_metadata(&self, level: Level, target: &str) -> Option<bool> {
         match self {
