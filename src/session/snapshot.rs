@@ -1,7 +1,7 @@
 //! What producers read: the open sessions, immutable, replaced whole.
 
-use super::open::OpenSession;
 use super::changes::Changes;
+use super::open::OpenSession;
 use super::scope::Scope;
 use crate::level::{filter_of_verbosity, verbosity_of};
 use crate::predicate::plain_name;
