@@ -50,6 +50,14 @@ impl Fields {
         self.forget_values();
     }
 
+    /// Takes over other packed values, in the same memory where they need no more.
+    #[inline]
+    pub(crate) fn take_from(&mut self, other: &mut Self) {
+        self.names = other.names;
+        self.packed.take_from(&mut other.packed);
+        self.forget_values();
+    }
+
     /// Drops the values that were made for somebody who asked; the packed ones stay.
     pub(crate) fn forget_values(&mut self) {
         if self.names.is_some() && self.listed.get().is_some() {

@@ -58,6 +58,11 @@ impl ScopeRef {
         self.0.as_ref().unwrap_or_else(|| snapshot.outside())
     }
 
+    #[inline]
+    pub(super) fn is_outside(&self) -> bool {
+        self.0.is_none()
+    }
+
     /// Names the scope; 0 names that of events outside any span.
     fn serial(&self) -> u64 {
         self.0.as_ref().map_or(0, |scope| scope.serial)

@@ -7,7 +7,7 @@ use super::facts::Facts;
 use super::host::Host;
 use super::span::{NO_SPAN, NewSpan, Place, SpanCell};
 use super::table::Spans;
-use super::thread::{self, Asker, ThreadState};
+use super::thread::{self, Asker, SpanName, ThreadState};
 use super::tree::Trees;
 use crate::event::Fields;
 use crate::guard::Guard;
@@ -242,30 +242,36 @@ impl Instance {
         self.spans.remove(id.into_u64());
     }
 
-    /// Follows the thread into a span, whose decision is mostly that of the span around.
+    /// Follows the thread into a span, whose decision is mostly that of the span around or one made lately.
     #[inline]
     pub(super) fn on_enter(&self, id: &span::Id) {
-        if self.epoch() != 0 {
-            thread::with(|state| self.follow_into(state, id.into_u64()));
+        let epoch = self.epoch();
+        if epoch != 0 {
+            thread::with(|state| {
+                if !self.follow_into(state, epoch, id.into_u64()) {
+                    state.forget_decision();
+                }
+            });
         }
     }
 
-    fn follow_into(&self, state: &ThreadState, id: u64) {
+    /// Returns whether the thread's decision is right for the span it is in then.
+    #[inline]
+    fn follow_into(&self, state: &ThreadState, epoch: u64, id: u64) -> bool {
         let is_newer_than = |number| self.spans.with(id, |cell| cell.is_newer_than(number)) == Some(true);
-        let shares = match state.entered.push(self.keeper(), id, is_newer_than) {
-            Push::Again => return,
-            Push::Unknown | Push::Inside(NO_SPAN) => false,
-            Push::Inside(outer) => {
-                let generation = state.generation();
-                let shares = |cell: &SpanCell| cell.is_absent_in(generation) && cell.parent() == Some(outer);
-                self.spans.with(id, shares) == Some(true)
-            }
+        let outer = match state.entered.push(self.keeper(), id, is_newer_than) {
+            Push::Again => return true,
+            Push::Unknown => return false,
+            Push::Inside(outer) => outer,
         };
-        if shares {
-            state.entered.share();
-        } else {
-            state.forget_decision();
-        }
+        let is_decided = self.spans.with(id, |cell| {
+            let shares = outer != NO_SPAN && cell.is_absent_in(state.generation()) && cell.parent() == Some(outer);
+            if shares {
+                state.entered.share();
+            }
+            shares || state.recall(epoch, SpanName { id, uses: cell.uses() })
+        });
+        is_decided == Some(true)
     }
 
     /// Follows the thread out of a span.

@@ -9,7 +9,7 @@ use super::host::Host;
 use super::instance::Instance;
 use super::span::{NO_SPAN, SpanCell};
 use super::surroundings::{Identity, Surroundings};
-use super::thread::{self, Decision};
+use super::thread::{self, Decision, SpanName};
 use crate::session::scope::{Added, Scope};
 use crate::session::snapshot::Snapshot;
 use smallvec::SmallVec;
@@ -31,6 +31,12 @@ impl Instance {
     #[inline(never)]
     fn decide<S: Host>(&self, epoch: u64, context: &Context<'_, S>) -> Decision {
         let leaf = self.current(epoch, context);
+        let span = self.name_of(leaf);
+        let recalled =
+            thread::with(|state| if state.recall(epoch, span) { state.decided_in(epoch, &self.trees) } else { None });
+        if let Some(decision) = recalled {
+            return decision;
+        }
         let snapshot = self.shared.snapshot.load();
         let tree = self.tree(leaf, context);
         let stamp = self.stamp(tree, &snapshot);
@@ -38,7 +44,7 @@ impl Instance {
         let generation = snapshot.names.generation;
         let decision = decision_of(scope.get(&snapshot), tree, stamp, generation);
         thread::with(|state| {
-            state.keep_decision(epoch, decision);
+            state.remember(epoch, span, decision);
             // A span that shared a scope when it was entered may be followed by now, or declare what is tested by now.
             let shares = |id| self.spans.with(id, |cell| cell.is_absent_in(generation)) == Some(true);
             state.entered.check_sharing(shares);
@@ -155,8 +161,12 @@ impl Instance {
 
     /// The span `leaf`, and how much has been recorded around it.
     pub(super) fn identity(&self, leaf: u64, tree: usize) -> Identity {
-        let uses = self.spans.with(leaf, SpanCell::uses).unwrap_or_default();
-        Identity { leaf, uses, records: self.trees.all(tree) }
+        Identity { leaf: self.name_of(leaf), records: self.trees.all(tree) }
+    }
+
+    #[inline]
+    fn name_of(&self, id: u64) -> SpanName {
+        SpanName { id, uses: self.spans.with(id, SpanCell::uses).unwrap_or_default() }
     }
 }
 

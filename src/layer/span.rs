@@ -135,9 +135,16 @@ impl SpanCell {
 
     #[inline]
     fn put(&self, state: &mut State, id: u64, span: NewSpan) {
-        let NewSpan { metadata, visible, fields, place } = span;
-        *state =
-            State { metadata: Some(metadata), visible, fields: SpanFields::Own(fields), decided: None, watched: None };
+        let NewSpan { metadata, visible, mut fields, place } = span;
+        state.metadata = Some(metadata);
+        state.visible = visible;
+        // Written over what the last span left: a copy of what is used rather than of all there is room for.
+        match &mut state.fields {
+            SpanFields::Own(own) => own.take_from(&mut fields),
+            captured => *captured = SpanFields::Own(fields),
+        }
+        state.decided = None;
+        state.watched = None;
         // Relaxed: whoever asks for the span was told of it after this.
         self.parent.store(place.parent, Ordering::Relaxed);
         self.tree.store(place.tree, Ordering::Relaxed);
@@ -147,16 +154,21 @@ impl SpanCell {
         self.id.store(id, Ordering::Relaxed);
     }
 
-    /// Empties the cell, if this span is in it.
+    /// Empties the cell, if this span is in it. What it held beside its own memory is freed outside the lock.
     #[inline]
     pub(super) fn vacate(&self, id: u64) {
         let mut state = self.lock();
-        if self.is_of(id) {
-            self.id.store(NO_SPAN, Ordering::Relaxed);
-            let left = std::mem::take(&mut *state);
-            drop(state);
-            drop(left);
+        if !self.is_of(id) {
+            return;
         }
+        self.id.store(NO_SPAN, Ordering::Relaxed);
+        state.metadata = None;
+        if state.holds_nothing() {
+            return;
+        }
+        let left = std::mem::take(&mut *state);
+        drop(state);
+        drop(left);
     }
 
     /// The span's metadata; nothing where the cell is vacant.
@@ -347,6 +359,14 @@ impl SpanCell {
 impl State {
     fn watched(&mut self) -> &mut Watched {
         self.watched.get_or_insert_default()
+    }
+
+    /// Whether there is nothing to free.
+    #[inline]
+    fn holds_nothing(&self) -> bool {
+        let is_outside = self.decided.as_ref().is_none_or(|decided| decided.scope.is_outside());
+        let is_inline = matches!(&self.fields, SpanFields::Own(own) if own.heap_bytes() == 0);
+        is_outside && is_inline && self.watched.is_none()
     }
 
     /// The fields, where scopes show them.

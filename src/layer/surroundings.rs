@@ -1,5 +1,6 @@
 //! What an event in a watched span is matched by and captured with: made at the first such event, kept for the next.
 
+use super::thread::SpanName;
 use crate::session::scope::{CapturedChain, CapturedSpans, Scope};
 use std::sync::Arc;
 
@@ -14,9 +15,7 @@ pub(super) struct Surroundings {
 /// The innermost span, and how often anything has been recorded in its tree.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Identity {
-    pub(super) leaf: u64,
-    /// Tells the span from others with its id.
-    pub(super) uses: u32,
+    pub(super) leaf: SpanName,
     pub(super) records: u64,
 }
 

@@ -17,6 +17,8 @@ pub(crate) struct ThreadState {
     /// The epoch in which the decision was made, which also names the layer instance; 0: it is stale.
     decided_in: Cell<u64>,
     decision: Cell<Decision>,
+    /// What was decided for a few spans lately, by the lowest bits of their ids.
+    recent: [Cell<Recent>; RECENT],
     /// The spans the thread is in.
     pub(super) entered: Entered,
     /// The callsite `enabled` was asked for last and whose event has not arrived yet; 0: none.
@@ -27,6 +29,24 @@ pub(crate) struct ThreadState {
     pub(super) disturbed: Cell<bool>,
     /// Who is asking for callsites' interest on this thread.
     pub(super) asker: Cell<Asker>,
+}
+
+/// How many spans' decisions a thread remembers: those that a task is polled in, one inside the other.
+const RECENT: usize = 4;
+
+/// What was decided for a span when the thread was last in it.
+#[derive(Clone, Copy)]
+struct Recent {
+    span: SpanName,
+    epoch: u64,
+    decision: Decision,
+}
+
+/// Names a span for good: its id, and how many had been in its cell, since ids recur.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct SpanName {
+    pub(super) id: u64,
+    pub(super) uses: u32,
 }
 
 /// What the thread knows about the scope it is in: enough to veto, and nothing that needs freeing.
@@ -61,6 +81,7 @@ impl ThreadState {
         Self {
             decided_in: Cell::new(0),
             decision: Cell::new(Decision::NONE),
+            recent: [const { Cell::new(Recent::NONE) }; RECENT],
             entered: Entered::new(),
             asked: Cell::new(0),
             closed: Cell::new(0),
@@ -74,6 +95,23 @@ impl ThreadState {
     pub(super) fn decided_in(&self, epoch: u64, trees: &Trees) -> Option<Decision> {
         let decision = self.decision.get();
         (self.decided_in.get() == epoch && trees.deciding(decision.tree) == decision.records).then_some(decision)
+    }
+
+    /// Goes back to what was decided under this epoch when the thread was last in this span, if it was lately.
+    #[inline]
+    pub(super) fn recall(&self, epoch: u64, span: SpanName) -> bool {
+        let recent = self.recent[place_of(span)].get();
+        let is_it = recent.epoch == epoch && recent.span == span;
+        if is_it {
+            self.keep_decision(epoch, recent.decision);
+        }
+        is_it
+    }
+
+    /// Keeps what is decided for the span that the thread is in.
+    pub(super) fn remember(&self, epoch: u64, span: SpanName, decision: Decision) {
+        self.recent[place_of(span)].set(Recent { span, epoch, decision });
+        self.keep_decision(epoch, decision);
     }
 
     #[inline]
@@ -93,6 +131,14 @@ impl ThreadState {
     pub(super) fn forget_decision(&self) {
         self.decided_in.set(0);
     }
+}
+
+fn place_of(span: SpanName) -> usize {
+    span.id as usize % RECENT
+}
+
+impl Recent {
+    const NONE: Self = Self { span: SpanName { id: 0, uses: 0 }, epoch: 0, decision: Decision::NONE };
 }
 
 impl Decision {
