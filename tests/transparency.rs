@@ -132,8 +132,9 @@ fn perform(history: &History, ops: &[Op], neighbours: Neighbours, place: Place, 
     let routers: Vec<_> = std::iter::repeat_with(|| stage::router(&history.setting)).take(routers).collect();
     let (log, output) = (Log::default(), Output::default());
     let subscriber = neighbours::subscriber(neighbours, place, &routers, &log, &output);
-    let stage = Stage::of(vec![subscriber], routers, log);
-    let stage = Arc::new(if with == With::Sessions { stage } else { stage.without_sessions() });
+    let mut stage = Stage::of(vec![subscriber], routers, log);
+    stage.opens = with == With::Sessions;
+    let stage = Arc::new(stage);
     let outcome = stage.perform(ops);
     let dispatches: Vec<_> = stage.dispatches.iter().map(Dispatch::downgrade).collect();
     drop(stage);

@@ -336,14 +336,7 @@ impl Planner {
                 let span = self.entered[thread].remove(nth);
                 Op::Exit { thread, nth, span }
             }
-            Step::Record { thread, span, field, value } => {
-                let span = self.open_span(span)?;
-                let declared = match self.spans[span].site {
-                    Some(site) => SPANS[site].fields.get(1..).filter(|declared| !declared.is_empty())?,
-                    None => &RECORDED,
-                };
-                Op::Record { thread, span, field: plain(declared[field % declared.len()]), value }
-            }
+            Step::Record { thread, span, field, value } => return self.record(thread, span, field, value),
             Step::RecordCurrent { thread, field, value } => {
                 Op::RecordCurrent { thread, field: RECORDED[field % RECORDED.len()], value }
             }
@@ -352,11 +345,7 @@ impl Planner {
                 self.spans.push(PlannedSpan { site: None, subscriber, is_open: true });
                 Op::Capture { thread, subscriber }
             }
-            Step::Follows { thread, span, of } => {
-                let span = self.open_span(span)?;
-                // An id is nothing to another registry.
-                Op::Follows { thread, span, of: self.open_span_in(self.spans[span].subscriber, of)? }
-            }
+            Step::Follows { thread, span, of } => return self.follows(thread, span, of),
             Step::Close { thread, span } => {
                 let span = self.open_span(span)?;
                 self.spans[span].is_open = false;
@@ -402,6 +391,21 @@ impl Planner {
             }
             Step::Churn { thread, spans } => Op::Churn { thread, spans },
         })
+    }
+
+    fn record(&self, thread: usize, span: usize, field: usize, value: Val) -> Option<Op> {
+        let span = self.open_span(span)?;
+        let declared = match self.spans[span].site {
+            Some(site) => SPANS[site].fields.get(1..).filter(|declared| !declared.is_empty())?,
+            None => &RECORDED,
+        };
+        Some(Op::Record { thread, span, field: plain(declared[field % declared.len()]), value })
+    }
+
+    /// An id is nothing to another registry.
+    fn follows(&self, thread: usize, span: usize, of: usize) -> Option<Op> {
+        let span = self.open_span(span)?;
+        Some(Op::Follows { thread, span, of: self.open_span_in(self.spans[span].subscriber, of)? })
     }
 
     fn span(&mut self, thread: usize, site: usize, parent: usize, values: &[Val]) -> Option<Op> {

@@ -30,8 +30,8 @@ pub(crate) struct Stage {
     reloads: Vec<Reload>,
     /// Whether the workers must set the first subscriber as their default.
     is_scoped: bool,
-    /// Whether sessions are opened at all.
-    opens: bool,
+    /// Whether sessions are opened at all: not for what others are told with the routers alone.
+    pub(crate) opens: bool,
 }
 
 /// Changes what the other layer wants.
@@ -112,12 +112,6 @@ impl Stage {
     pub(crate) fn made_global(mut self) -> Self {
         dispatcher::set_global_default(self.dispatches[0].clone()).expect("this process is the test's own");
         self.is_scoped = false;
-        self
-    }
-
-    /// Opens no session: for what others are told with the routers alone.
-    pub(crate) fn without_sessions(mut self) -> Self {
-        self.opens = false;
         self
     }
 
