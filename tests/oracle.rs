@@ -6,6 +6,8 @@
 
 #![expect(clippy::unwrap_used, reason = "the modules are a test's; clippy takes only test functions for tests")]
 
+#[path = "oracle/arguments.rs"]
+mod arguments;
 #[path = "oracle/asked.rs"]
 mod asked;
 #[path = "oracle/callsites.rs"]
@@ -22,6 +24,8 @@ mod histories;
 mod history;
 #[path = "oracle/model.rs"]
 mod model;
+#[path = "oracle/planner.rs"]
+mod planner;
 #[path = "oracle/reach.rs"]
 mod reach;
 #[path = "oracle/recorder.rs"]
@@ -33,8 +37,9 @@ mod strategy;
 mod support;
 
 use asked::Limit;
-use history::{History, Op, Prints, Setting, Stack, plan};
+use history::{History, Op, Prints, Setting, Stack};
 use model::{Expected, Facts, Verdict, judge};
+use planner::plan;
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::{Config, FileFailurePersistence, RngAlgorithm, TestError, TestRng, TestRunner};
 use recorder::Line;

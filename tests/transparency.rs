@@ -6,6 +6,8 @@
 #![expect(clippy::unwrap_used, reason = "the modules are a test's; clippy takes only test functions for tests")]
 #![expect(dead_code, reason = "the oracle uses more of the shared modules")]
 
+#[path = "oracle/arguments.rs"]
+mod arguments;
 #[path = "oracle/asked.rs"]
 mod asked;
 #[path = "oracle/callsites.rs"]
@@ -20,6 +22,8 @@ mod history;
 mod model;
 #[path = "transparency/neighbours.rs"]
 mod neighbours;
+#[path = "oracle/planner.rs"]
+mod planner;
 #[path = "oracle/reach.rs"]
 mod reach;
 #[path = "oracle/recorder.rs"]
@@ -32,8 +36,9 @@ mod support;
 #[path = "transparency/witness.rs"]
 mod witness;
 
-use history::{History, Op, Prints, Setting, Stack, plan};
+use history::{History, Op, Prints, Setting, Stack};
 use neighbours::{Neighbours, Place};
+use planner::plan;
 use proptest::sample::select;
 use proptest::test_runner::{Config, FileFailurePersistence, TestError, TestRunner};
 use recorder::{Line, Log};

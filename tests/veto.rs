@@ -1,6 +1,8 @@
 //! The veto: what nobody needs is stopped before its arguments are evaluated, and nothing else ever is.
 #![expect(clippy::unwrap_used, reason = "a test may")]
 
+#[path = "veto/spans.rs"]
+mod spans;
 mod support;
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -13,7 +15,7 @@ use tracing::{Metadata, Span, Subscriber};
 use tracing_subscriber::layer::{Context, Filter, Layer};
 use tracing_subscriber::prelude::*;
 use tracing_subscriber::{EnvFilter, reload};
-use tracing_tap::{EventStream, Predicate, Session, TapRouter};
+use tracing_tap::{EventStream, Predicate, TapRouter};
 
 fn install() -> TapRouter {
     let router = TapRouter::new();
@@ -286,20 +288,6 @@ isolated! {
         }
     }
 
-    fn a_span_that_supplies_the_tested_field_or_name_itself_is_never_vetoed() {
-        let router = install();
-        let with_spans = |predicate| Session::new(predicate).spans(LevelFilter::TRACE);
-        let mut by_field = router.watch(with_spans(Predicate::eq("user", 42)));
-        let mut by_name = router.watch(with_spans(Predicate::span("request")));
-        for round in 0..1000 {
-            tracing::trace_span!("conn", user = 42).in_scope(|| tracing::trace!("in her span"));
-            tracing::trace_span!("request").in_scope(|| tracing::trace!("in a request"));
-            tracing::trace_span!("other", n = 1).in_scope(|| tracing::trace!("in another"));
-            assert_eq!(messages(&mut by_field), ["in her span"], "round {round}");
-            assert_eq!(messages(&mut by_name), ["in a request"], "round {round}");
-        }
-    }
-
     fn an_event_that_arrives_while_its_callsite_is_being_registered_is_let_through() {
         let (router, moody) = (TapRouter::new(), Moody::new("registering"));
         // Asked before us: when it stops we have not heard of the callsite.
@@ -395,71 +383,6 @@ isolated! {
         wait_for_the_veto(&evaluations, emit);
         bob.in_scope(|| tracing::debug!("his"));
         assert_eq!(messages(&mut his), ["his"]);
-    }
-
-    fn a_verbose_span_that_only_sessions_could_want_is_made_for_nobody_who_did_not_ask_for_spans() {
-        let router = install();
-        let alice = user(42);
-        let streams = [router.watch(Predicate::everything()), watch_42(&router), router.watch(Predicate::span("request"))];
-        let evaluations = Evaluations::default();
-        let made = || {
-            let spans = [
-                tracing::debug_span!("conn", user = 42, n = evaluations.count()),
-                tracing::trace_span!("request", n = evaluations.count()),
-                tracing::debug_span!(parent: &alice, "child", n = evaluations.count()),
-                tracing::debug_span!(parent: None, "root", n = evaluations.count()),
-            ];
-            assert!(spans.iter().all(Span::is_disabled));
-        };
-        assert_eq!(evaluations.during(|| (0..100).for_each(|_| made())), 0);
-        assert_eq!(evaluations.during(|| alice.in_scope(|| (0..100).for_each(|_| made()))), 0);
-        drop(streams);
-    }
-
-    fn a_verbose_span_is_made_for_no_session_but_the_one_that_asks_for_spans() {
-        let router = install();
-        let evaluations = Evaluations::default();
-        let work = || drop(tracing::debug_span!("work", n = evaluations.count()));
-        let (alice, bob) = (user(42), user(43));
-        let asks = router.watch(Session::new(Predicate::eq("user", 42)).spans(LevelFilter::DEBUG));
-        let does_not = router.watch(Predicate::eq("user", 43));
-        wait_for_the_veto(&evaluations, work);
-        assert_eq!(evaluations.during(|| alice.in_scope(work)), 1);
-        wait_for_the_veto(&evaluations, || bob.in_scope(work));
-        drop((asks, does_not));
-    }
-
-    fn a_session_for_info_events_that_asks_for_verbose_spans_gets_them() {
-        let router = install();
-        let info = Predicate::eq("user", 42) & Predicate::level(tracing::Level::INFO);
-        let mut stream = router.watch(Session::new(info).spans(LevelFilter::DEBUG));
-        let alice = user(42);
-        let evaluations = Evaluations::default();
-        wait_for_the_veto(&evaluations, || drop(tracing::debug_span!("elsewhere", n = evaluations.count())));
-        for round in 0..100 {
-            let work = || tracing::debug_span!("work", n = 1).in_scope(|| tracing::info!("worked"));
-            work();
-            alice.in_scope(work);
-            let seen = support::events(&mut stream);
-            let names: Vec<_> = seen.iter().flat_map(|event| event.spans()).map(|span| span.name()).collect();
-            assert_eq!((seen.len(), &names[..]), (1, &["conn", "work"][..]), "round {round}");
-        }
-    }
-
-    fn arguments_of_a_verbose_span_are_evaluated_for_the_watched_user_alone() {
-        let router = install();
-        let evaluations = Evaluations::default();
-        let work = || {
-            let span = tracing::trace_span!("FramedWrite::buffer", frame = evaluations.count());
-            span.in_scope(|| tracing::trace!("buffered"));
-        };
-        assert_eq!(evaluations.during(work), 0, "idle");
-        let (alice, bob) = (user(42), user(43));
-        let mut stream = router.watch(Session::new(Predicate::eq("user", 42)).spans(LevelFilter::TRACE));
-        wait_for_the_veto(&evaluations, work);
-        wait_for_the_veto(&evaluations, || bob.in_scope(work));
-        assert_eq!(evaluations.during(|| alice.in_scope(work)), 1);
-        assert_eq!(messages(&mut stream), ["buffered"]);
     }
 
     fn a_callsite_that_declares_only_the_second_test_is_not_vetoed_where_the_first_is_true() {
