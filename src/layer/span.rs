@@ -329,10 +329,18 @@ impl SpanCell {
         drop((decided, surroundings));
     }
 
+    /// From now on the span has a scope of its own. The caller holds the state locked, and moves the records of its tree
+    /// afterwards.
+    fn stop_sharing(&self) {
+        // Relaxed: the Release of those records makes it visible to whoever sees them. Fails otherwise:
+        // `loom_a_span_that_is_followed_shares_no_scope_for_good`.
+        self.absent_in.store(0, Ordering::Relaxed);
+    }
+
     /// Marks the span as followed by a session. Returns whether it was not before.
     pub(super) fn add_follower(&self, session: &Arc<OpenSession>) -> bool {
         let mut state = self.lock();
-        self.absent_in.store(0, Ordering::Relaxed);
+        self.stop_sharing();
         let followers = &mut state.watched().followers;
         followers.retain(|follower| follower.open().is_some());
         let is_new = !followers.iter().any(|follower| follower.is(session));
@@ -415,3 +423,7 @@ impl Default for SpanFields {
         Self::Own(Fields::default())
     }
 }
+
+#[cfg(test)]
+#[cfg(loom)]
+mod models;

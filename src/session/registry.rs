@@ -9,7 +9,7 @@ use super::open::OpenSession;
 use super::snapshot::{Bucket, Index, Names, Snapshot, index_hash};
 use crate::level::verbosity_of_filter;
 use crate::predicate::{Reach, Test};
-use rustc_hash::{FxHashMap, FxHashSet};
+use rustc_hash::FxHashMap;
 use std::collections::BTreeSet;
 use std::hash::Hash;
 use std::sync::Arc;
@@ -208,7 +208,7 @@ impl<T: Hash + Eq + Clone> Counted<T> {
         }
     }
 
-    fn set(&self) -> FxHashSet<T> {
+    fn set<S: FromIterator<T>>(&self) -> S {
         self.counts.keys().cloned().collect()
     }
 }

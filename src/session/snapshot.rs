@@ -40,6 +40,38 @@ pub(crate) struct Snapshot {
     outside: OnceLock<Arc<Scope>>,
 }
 
+/// A set of names, of which there are mostly a few: those are found without hashing.
+#[derive(Debug, Default)]
+pub(crate) struct NameSet {
+    few: Box<[Box<str>]>,
+    many: FxHashSet<Box<str>>,
+}
+
+/// How many names are compared rather than hashed.
+const FEW: usize = 8;
+
+impl NameSet {
+    #[inline]
+    pub(crate) fn contains(&self, name: &str) -> bool {
+        self.few.iter().any(|known| **known == *name) || !self.many.is_empty() && self.many.contains(name)
+    }
+
+    #[inline]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.few.is_empty() && self.many.is_empty()
+    }
+}
+
+impl FromIterator<Box<str>> for NameSet {
+    fn from_iter<I: IntoIterator<Item = Box<str>>>(names: I) -> Self {
+        let names: Vec<_> = names.into_iter().collect();
+        match names.len() {
+            0..=FEW => Self { few: names.into(), many: FxHashSet::default() },
+            _ => Self { few: Box::default(), many: names.into_iter().collect() },
+        }
+    }
+}
+
 /// What a callsite can change by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Judgement {
@@ -55,13 +87,13 @@ pub(crate) struct Names {
     /// Changes whenever what follows does, and names it in callsites' words; from 1, since a new word has 0.
     pub(crate) generation: u32,
     /// Keys of the index.
-    pub(crate) index: FxHashSet<Box<str>>,
+    pub(crate) index: NameSet,
     /// Keys tested by sessions that are not in the index.
-    pub(crate) linear: FxHashSet<Box<str>>,
+    pub(crate) linear: NameSet,
     /// Keys tested beside the index, by whichever session.
-    pub(crate) beside_index: FxHashSet<Box<str>>,
+    pub(crate) beside_index: NameSet,
     /// Span names tested by any session.
-    pub(crate) spans: FxHashSet<Box<str>>,
+    pub(crate) spans: NameSet,
 }
 
 impl Snapshot {
@@ -108,10 +140,10 @@ impl Default for Names {
     fn default() -> Self {
         Self {
             generation: 1,
-            index: FxHashSet::default(),
-            linear: FxHashSet::default(),
-            beside_index: FxHashSet::default(),
-            spans: FxHashSet::default(),
+            index: NameSet::default(),
+            linear: NameSet::default(),
+            beside_index: NameSet::default(),
+            spans: NameSet::default(),
         }
     }
 }
