@@ -5,6 +5,7 @@ pub(crate) mod admission;
 pub(crate) mod buffer;
 mod follow;
 pub(crate) mod holders;
+pub(crate) mod index;
 pub(crate) mod open;
 pub(crate) mod published;
 pub(crate) mod rate;
