@@ -1,7 +1,13 @@
 use super::*;
+use crate::predicate::Predicate;
+use crate::queue::budget::Budget;
+use crate::session::open::OpenSession;
+use crate::session::registry::Registry;
+use crate::session::snapshot::index_hash;
+use crate::session::{Session, SessionId};
+use crate::sync::atomic::{AtomicUsize, Ordering};
 use proptest::prelude::*;
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Counts how often values were cloned and dropped.
 #[derive(Debug)]
@@ -175,6 +181,31 @@ fn removing_an_absent_key_copies_nothing() {
     map.remove(&hash(100));
     assert_eq!(counts.clones(), 0);
     assert!(Arc::ptr_eq(old.root.as_ref().unwrap(), map.root.as_ref().unwrap()));
+}
+
+#[test]
+fn sessions_whose_values_share_a_hash_share_a_bucket() {
+    let texts = ["T©g0AaaT©g1Abb", "ùzᗡDUùzᖡGV"];
+    let hash = index_hash("user", texts[0]);
+    assert_eq!(hash, index_hash("user", texts[1]), "the two texts collide no longer: find others");
+    let ids = |registry: &mut Registry| {
+        let bucket = registry.snapshot().0.index.get(&hash).cloned();
+        let mut ids: Vec<_> = bucket.iter().flatten().map(|session| session.id.0).collect();
+        ids.sort_unstable();
+        ids
+    };
+    let mut registry = Registry::default();
+    for (number, text) in texts.into_iter().enumerate() {
+        let session = Session::new(Predicate::eq("user", text));
+        registry.open(&Arc::new(OpenSession::new(SessionId(number as u64), session, Arc::new(Budget::new(0)))));
+    }
+    let (before, _) = registry.snapshot();
+    assert_eq!(ids(&mut registry), [0, 1]);
+    registry.close(SessionId(0));
+    assert_eq!(ids(&mut registry), [1]);
+    registry.close(SessionId(1));
+    assert!(registry.snapshot().0.index.is_empty());
+    assert_eq!(before.index.get(&hash).into_iter().flatten().count(), 2, "an older snapshot stays as it was");
 }
 
 #[derive(Clone, Debug)]
