@@ -1,25 +1,24 @@
 //! What producers read: the open sessions, immutable, replaced whole.
 
 use super::changes::Changes;
+use super::index::PersistentMap;
 use super::open::OpenSession;
 use super::scope::Scope;
 use crate::level::{filter_of_verbosity, verbosity_of};
 use crate::predicate::plain_name;
 use crate::predicate::{Reach, reach_admits};
 use crate::value::ValueRef;
-use imbl::GenericHashMap;
-use imbl::shared_ptr::DefaultSharedPtr;
-use rustc_hash::{FxBuildHasher, FxHashSet, FxHasher};
+use rustc_hash::{FxHashSet, FxHasher};
 use std::hash::{Hash, Hasher};
 use std::sync::{Arc, OnceLock};
 use tracing_core::{Level, LevelFilter, Metadata};
 
 /// The sessions that require a key to have a value, by the hash of both: a persistent map, so that opening one
 /// session of 100,000 copies a few nodes.
-pub(crate) type Index = GenericHashMap<u64, Bucket, FxBuildHasher, DefaultSharedPtr>;
+pub(crate) type Index = PersistentMap<Bucket>;
 
-/// The sessions behind one hash; whether they test this very value is for their predicate to say.
-pub(crate) type Bucket = imbl::Vector<Arc<OpenSession>>;
+/// The sessions behind one hash, by their number; whether they test this very value is for their predicate to say.
+pub(crate) type Bucket = PersistentMap<Arc<OpenSession>>;
 
 /// The open sessions at one moment.
 #[derive(Debug, Default)]
