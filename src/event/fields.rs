@@ -124,6 +124,13 @@ impl Fields {
         self.entries().map(|(name, entry)| (name, entry.value())).chain(self.listed_alone().flat_map(Listed::iter))
     }
 
+    /// The fields of the names that are wanted: no other value is looked at.
+    #[inline]
+    pub(crate) fn named_by(&self, wanted: impl Fn(&str) -> bool + Copy) -> impl Iterator<Item = (&str, ValueRef<'_>)> {
+        let packed = self.entries().filter(move |(name, _)| wanted(name)).map(|(name, entry)| (name, entry.value()));
+        packed.chain(self.listed_alone().flat_map(Listed::iter).filter(move |(name, _)| wanted(name)))
+    }
+
     /// The names alone, in order.
     fn names(&self) -> impl Iterator<Item = &str> {
         let listed = self.listed_alone().flat_map(Listed::iter);

@@ -132,9 +132,8 @@ impl Scope {
     pub(crate) fn outlives(&self, change: &Change, fields: Option<&Fields>) -> bool {
         match &change.key {
             None => false,
-            Some(key) if change.opened => {
-                !fields.is_some_and(|fields| fields.iter().any(|(name, value)| key.names(name) && key.accepts(value)))
-            }
+            Some(key) if change.opened => !fields
+                .is_some_and(|fields| fields.named_by(|name| key.names(name)).any(|(_, value)| key.accepts(value))),
             Some(_) => !self.candidates.iter().any(|candidate| candidate.id == change.session),
         }
     }
@@ -250,7 +249,7 @@ fn add_satisfied(satisfied: &mut Bits, compiled: &Compiled, chain: &[Arc<Capture
 
 fn span_satisfies(span: &CapturedSpan, test: &Test) -> bool {
     match test {
-        Test::Field(test) => span.fields.iter().any(|(name, value)| test.names(name) && test.accepts(value)),
+        Test::Field(test) => span.fields.named_by(|name| test.names(name)).any(|(_, value)| test.accepts(value)),
         Test::Span(name) => span.name() == &**name,
         _ => false,
     }
@@ -262,10 +261,8 @@ pub(crate) fn indexed_sessions(snapshot: &Snapshot, fields: &Fields) -> Sessions
     if snapshot.names.index.is_empty() {
         return found;
     }
-    for (name, value) in fields.iter() {
-        if snapshot.names.index.contains(name) {
-            value.with_canonical(|text| extend_from_index(&mut found, snapshot, name, text));
-        }
+    for (name, value) in fields.named_by(|name| snapshot.names.index.contains(name)) {
+        value.with_canonical(|text| extend_from_index(&mut found, snapshot, name, text));
     }
     found
 }
