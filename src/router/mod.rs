@@ -79,8 +79,8 @@ impl TapRouter {
 
     /// Opens a session, whatever the caps: the application's own call.
     ///
-    /// It takes a [`Session`], a [`Predicate`] or a predicate's text, and returns an [`EventStream`]; for a text, which may
-    /// be wrong, a `Result` of one.
+    /// It takes a [`Session`](crate::Session), a [`Predicate`] or a predicate's text, and returns an [`EventStream`]; for a
+    /// text, which may be wrong, a `Result` of one.
     ///
     /// Returns once every matching event from here on reaches the stream. That can take as long as other layers
     /// need to be asked for their interest, at most a second; inside a callback of `tracing` it does not wait.

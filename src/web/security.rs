@@ -238,6 +238,7 @@ fn is_of(origin: &str, host: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use axum::http::Request;
 
     #[test]
     fn loopback_names_are_those_of_this_machine_alone() {
@@ -261,6 +262,24 @@ mod tests {
         for host in strangers {
             assert!(!is_loopback(host), "{host}");
         }
+    }
+
+    #[test]
+    fn every_host_that_a_request_names_must_be_loopback() {
+        let is_admitted = |uri: &str, hosts: &[&str]| {
+            let request = hosts.iter().fold(Request::builder().uri(uri), |request, host| request.header("host", *host));
+            check_host(&request.body(()).expect("it is a request").into_parts().0).is_ok()
+        };
+        assert!(is_admitted("/watch", &["localhost"]));
+        // Over HTTP/2 the request itself names it.
+        assert!(is_admitted("http://localhost/watch", &[]));
+        assert!(is_admitted("http://localhost/watch", &["127.0.0.1"]));
+        assert!(!is_admitted("/watch", &[]));
+        assert!(!is_admitted("/watch", &["evil.example"]));
+        assert!(!is_admitted("http://evil.example/watch", &[]));
+        assert!(!is_admitted("http://evil.example/watch", &["localhost"]));
+        assert!(!is_admitted("http://localhost/watch", &["evil.example"]));
+        assert!(!is_admitted("/watch", &["localhost", "localhost"]));
     }
 
     #[test]

@@ -56,7 +56,8 @@ struct Hall {
 }
 
 impl Door {
-    /// Serves the door until `shutdown` is done, which ends its sessions as [`EndReason::Shutdown`]; see [`serve`](super::serve).
+    /// Serves the door until `shutdown` is done, which ends its sessions as
+    /// [`EndReason::Shutdown`](crate::EndReason::Shutdown); see [`serve`](super::serve).
     ///
     /// # Errors
     /// Where the door is for this machine alone and the listener is not on a loopback address.

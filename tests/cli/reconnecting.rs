@@ -89,7 +89,8 @@ isolated! {
         // The second is so long that waits which only grow would be longer than a second.
         for away in [Duration::from_millis(500), Duration::from_secs(4)] {
             let is_soon = (0..ATTEMPTS).any(|attempt| {
-                if attempt % 2 == 0 { served.take().map(Served::kill) } else { served.take().map(Served::stop) };
+                let end = if attempt % 2 == 0 { Served::kill } else { Served::stop };
+                served.take().into_iter().for_each(end);
                 std::thread::sleep(away);
                 served = Some(Served::start(door(&service), &address));
                 let back = Instant::now();
@@ -111,7 +112,7 @@ isolated! {
         let mut served = Some(first);
         let is_soon = (1..=ATTEMPTS).any(|attempt| {
             let begun = Instant::now();
-            served.take().map(Served::stop);
+            served.take().into_iter().for_each(Served::stop);
             let took = begun.elapsed();
             served = Some(Served::start_graceful(door(&service), &address));
             wait_until("the gap to be reported", || program.stdout.text().matches("\"gap\"").count() == attempt);
