@@ -58,6 +58,16 @@ fn check(follow: Follow, expected: &[&str]) {
     assert_eq!(messages(&mut stream), expected);
 }
 
+/// A request whose span is DEBUG.
+fn failing_in_a_debug_span() {
+    tracing::debug_span!("request", path = "/a").in_scope(failing_then_after);
+}
+
+fn failing_then_after() {
+    tracing::info!(status = 500, "failed");
+    tracing::debug!("after");
+}
+
 /// The spans that the event inside a TRACE span shows, where a session with `spans` follows the root.
 #[track_caller]
 fn check_spans_in_what_is_followed(spans: LevelFilter, expected: &[&str]) {
@@ -205,6 +215,37 @@ isolated! {
             tracing::debug!("after");
         });
         assert_eq!(messages(&mut stream), ["failed", "after"]);
+    }
+
+    fn a_span_to_follow_by_name_that_does_not_exist_is_followed_by_no_request() {
+        let router = install();
+        let mut stream = router.watch(failing(named("request")));
+        for _ in 0..20 {
+            failing_in_a_debug_span();
+            assert_eq!(messages(&mut stream), ["failed"]);
+        }
+    }
+
+    fn with_spans_a_verbose_span_that_is_there_already_is_followed_by_every_session() {
+        let router = install();
+        let mut first = router.watch(failing(named("request")).spans(LevelFilter::DEBUG));
+        let mut second = router.watch(failing(named("request")));
+        let request = tracing::debug_span!(parent: None, "request", status = 200);
+        request.in_scope(failing_then_after);
+        assert_eq!(messages(&mut first), ["failed", "after"]);
+        assert_eq!(messages(&mut second), ["failed", "after"]);
+    }
+
+    fn the_innermost_span_that_exists_is_followed_whatever_is_known_of_callsites() {
+        let router = install();
+        let mut stream = router.watch(failing(Follow::Span));
+        for _ in 0..20 {
+            let conn = tracing::info_span!("conn", id = 1);
+            conn.in_scope(failing_in_a_debug_span);
+            conn.in_scope(|| tracing::debug!("of the connection"));
+            tracing::info_span!("conn", id = 2).in_scope(|| tracing::debug!("of another one"));
+            assert_eq!(messages(&mut stream), ["failed", "after", "of the connection"]);
+        }
     }
 
     fn a_verbose_span_in_what_is_followed_exists_if_the_session_asks_for_spans() {

@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 use support::{Output, bounded, events, info_printer, runtime, wait_for, wait_until};
 use tracing::Span;
+use tracing::level_filters::LevelFilter;
 use tracing_subscriber::prelude::*;
 use tracing_tap::{
     EndReason, EventStream, Format, Item, LossReason, Overflow, Predicate, Session, SessionStats, TapRouter,
@@ -220,11 +221,14 @@ isolated! {
                         let grandchild = child.in_scope(|| tracing::info_span!("grandchild", depth = 2));
                         grandchild.in_scope(|| tracing::info!("in a grandchild"));
                         request.in_scope(|| tracing::trace!("in itself"));
+                        // A span that only a session could want: not there, and no root of its own.
+                        let verbose = request.in_scope(|| tracing::debug_span!("verbose", depth = 1));
+                        request.in_scope(|| verbose.in_scope(|| tracing::debug!("in a verbose span")));
                     }
                 });
             }
         });
-        let shown = shown_whole(&mut stream, REQUESTS, 3 * 4);
+        let shown = shown_whole(&mut stream, REQUESTS, 3 * 5);
         assert!((20..=90).contains(&shown.len()), "about one in four of {REQUESTS}: {}", shown.len());
         assert!(shown.iter().any(|request| *request < REQUESTS / 2), "older ones than the session too");
 
@@ -235,6 +239,28 @@ isolated! {
         let later = events(&mut stream).into_iter().map(|event| event.find("request").unwrap().as_u64().unwrap());
         assert_eq!(later.collect::<Vec<_>>(), shown);
         assert_eq!(stream.stats().lost_sampling - before.lost_sampling, REQUESTS - shown.len() as u64);
+    }
+
+    fn with_spans_requests_of_verbose_roots_are_shown_whole_or_not_at_all() {
+        const REQUESTS: u64 = 200;
+        let router = install();
+        let mut stream = router.watch(Session::new(Predicate::exists("request")).sample(2).spans(LevelFilter::DEBUG));
+        std::thread::scope(|scope| {
+            for worker in 0..2 {
+                scope.spawn(move || {
+                    for request in (0..REQUESTS).filter(|request| request % 2 == worker) {
+                        tracing::debug_span!("request", request).in_scope(|| {
+                            tracing::info!("begun");
+                            tracing::debug_span!("step", n = 1).in_scope(|| tracing::debug!("in a step"));
+                            tracing::info_span!("store").in_scope(|| tracing::trace!("in the store"));
+                            tracing::info!("done");
+                        });
+                    }
+                });
+            }
+        });
+        let shown = shown_whole(&mut stream, REQUESTS, 4);
+        assert!((60..=140).contains(&shown.len()), "about one in two of {REQUESTS}: {}", shown.len());
     }
 
     fn descendants_of_a_root_that_is_not_tracked_agree_all_the_same() {

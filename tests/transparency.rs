@@ -1,7 +1,7 @@
 //! Every other layer is told the same with tracing-tap as without, session open or not.
 //!
-//! Random histories beside layers in every form, played with and without routers; all hooks of the others are compared,
-//! in order. `TRACING_TAP_TRANSPARENCY_CASES` sets how many histories are tried, 100 unless told.
+//! Random histories beside layers in every form, played with routers, with routers and no session, and without; all hooks
+//! of the others are compared, in order, and what the code itself finds out of the spans it is in. `TRACING_TAP_TRANSPARENCY_CASES` sets how many histories are tried, 100 unless told.
 
 #![expect(clippy::unwrap_used, reason = "the modules are a test's; clippy takes only test functions for tests")]
 #![expect(dead_code, reason = "the oracle uses more of the shared modules")]
@@ -98,9 +98,19 @@ fn planned(history: &History, neighbours: Neighbours) -> Vec<Op> {
 fn check(history: &History, neighbours: Neighbours, place: Place) {
     let history = one_subscriber(history);
     let ops = planned(&history, neighbours);
-    let with_routers = perform(&history, &ops, neighbours, place, true);
-    let without = perform(&history, &ops, neighbours, place, false);
+    let with_routers = perform(&history, &ops, neighbours, place, With::Sessions);
+    let without = perform(&history, &ops, neighbours, place, With::Nothing);
+    if !history.setting.asks_for_spans && neighbours.turn_callsites_off() {
+        let alone = perform(&history, &ops, neighbours, place, With::Routers);
+        assert_same(&spans_of(&ops, &alone.outcome), &spans_of(&ops, &with_routers.outcome));
+        let lines = |told: &Told| lines_of(told, &ops, &without.outcome, true);
+        assert_same(&lines(&alone), &lines(&with_routers));
+        assert_same(&alone.printed, &with_routers.printed);
+    }
     let are_spans_same = spans_are_the_same(&ops, &with_routers.outcome, &without.outcome);
+    if !are_spans_same && ops.iter().any(|op| matches!(op, Op::RecordCurrent { .. } | Op::Capture { .. })) {
+        return;
+    }
     let lines = |told: &Told| lines_of(told, &ops, &without.outcome, are_spans_same);
     assert_same(&lines(&without), &lines(&with_routers));
     if are_spans_same {
@@ -108,12 +118,23 @@ fn check(history: &History, neighbours: Neighbours, place: Place) {
     }
 }
 
-fn perform(history: &History, ops: &[Op], neighbours: Neighbours, place: Place, with_routers: bool) -> Told {
-    let routers = if with_routers { history.setting.routers() } else { 0 };
+/// What a history is played with.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum With {
+    Nothing,
+    /// Routers with no session open.
+    Routers,
+    Sessions,
+}
+
+fn perform(history: &History, ops: &[Op], neighbours: Neighbours, place: Place, with: With) -> Told {
+    let routers = if with == With::Nothing { 0 } else { history.setting.routers() };
     let routers: Vec<_> = std::iter::repeat_with(|| stage::router(&history.setting)).take(routers).collect();
     let (log, output) = (Log::default(), Output::default());
     let subscriber = neighbours::subscriber(neighbours, place, &routers, &log, &output);
-    let stage = Arc::new(Stage::of(vec![subscriber], routers, log));
+    let mut stage = Stage::of(vec![subscriber], routers, log);
+    stage.opens = with == With::Sessions;
+    let stage = Arc::new(stage);
     let outcome = stage.perform(ops);
     let dispatches: Vec<_> = stage.dispatches.iter().map(Dispatch::downgrade).collect();
     drop(stage);
@@ -134,7 +155,14 @@ fn lines_of(told: &Told, ops: &[Op], without: &Outcome, are_spans_same: bool) ->
     lines.map(|line| if are_spans_same { line } else { Line { scope: String::new(), ..line } }).collect()
 }
 
-/// Whether no span is there for sessions alone. `tracing` has no way to hide one from what is inside it, nor to close
+/// Which spans exist, and which the code finds itself in.
+fn spans_of(ops: &[Op], outcome: &Outcome) -> Vec<(String, bool, Option<String>)> {
+    let is_about_spans = |(op, _): &(&Op, _)| matches!(op, Op::Span { .. } | Op::Capture { .. });
+    let facts = ops.iter().zip(&outcome.facts).filter(is_about_spans);
+    facts.map(|(op, facts)| (format!("{op:?}"), facts.exists, facts.current.clone())).collect()
+}
+
+/// Whether no span is there for the routers or for sessions alone. `tracing` has no way to hide one from what is inside it, nor to close
 /// the one it is in before it.
 fn spans_are_the_same(ops: &[Op], with_routers: &Outcome, without: &Outcome) -> bool {
     let facts = with_routers.facts.iter().zip(&without.facts);

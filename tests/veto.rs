@@ -416,6 +416,36 @@ isolated! {
         drop(streams);
     }
 
+    fn a_verbose_span_is_made_for_no_session_but_the_one_that_asks_for_spans() {
+        let router = install();
+        let evaluations = Evaluations::default();
+        let work = || drop(tracing::debug_span!("work", n = evaluations.count()));
+        let (alice, bob) = (user(42), user(43));
+        let asks = router.watch(Session::new(Predicate::eq("user", 42)).spans(LevelFilter::DEBUG));
+        let does_not = router.watch(Predicate::eq("user", 43));
+        wait_for_the_veto(&evaluations, work);
+        assert_eq!(evaluations.during(|| alice.in_scope(work)), 1);
+        wait_for_the_veto(&evaluations, || bob.in_scope(work));
+        drop((asks, does_not));
+    }
+
+    fn a_session_for_info_events_that_asks_for_verbose_spans_gets_them() {
+        let router = install();
+        let info = Predicate::eq("user", 42) & Predicate::level(tracing::Level::INFO);
+        let mut stream = router.watch(Session::new(info).spans(LevelFilter::DEBUG));
+        let alice = user(42);
+        let evaluations = Evaluations::default();
+        wait_for_the_veto(&evaluations, || drop(tracing::debug_span!("elsewhere", n = evaluations.count())));
+        for round in 0..100 {
+            let work = || tracing::debug_span!("work", n = 1).in_scope(|| tracing::info!("worked"));
+            work();
+            alice.in_scope(work);
+            let seen = support::events(&mut stream);
+            let names: Vec<_> = seen.iter().flat_map(|event| event.spans()).map(|span| span.name()).collect();
+            assert_eq!((seen.len(), &names[..]), (1, &["conn", "work"][..]), "round {round}");
+        }
+    }
+
     fn arguments_of_a_verbose_span_are_evaluated_for_the_watched_user_alone() {
         let router = install();
         let evaluations = Evaluations::default();

@@ -1,6 +1,8 @@
 //! What a session asks for, and what belongs to it: the slow model, and the same in the crate's words.
 
-use super::evaluator::{Happened, Pred};
+use super::callsites::LEVELS;
+use super::evaluator::{Around, Happened, Pred};
+use tracing::level_filters::LevelFilter;
 use tracing_tap::{Follow, Predicate, Session};
 
 /// Everything that says which events a session gets.
@@ -11,6 +13,8 @@ pub(crate) struct Asked {
     pub(crate) scope: Option<Pred>,
     pub(crate) follow: Follow,
     pub(crate) limit: Limit,
+    /// The most verbose spans that it enables where it may match.
+    pub(crate) spans: LevelFilter,
     /// Which router it is opened with, of those that there are.
     pub(crate) router: usize,
     /// The predicates reach the router by way of their text.
@@ -32,7 +36,8 @@ pub(crate) enum Limit {
 impl Asked {
     /// A session that is nothing but its predicate.
     pub(crate) fn about(predicate: Pred) -> Self {
-        Self { predicate, scope: None, follow: Follow::Event, limit: Limit::None, router: 0, by_text: false }
+        let (follow, limit, spans) = (Follow::Event, Limit::None, LevelFilter::OFF);
+        Self { predicate, scope: None, follow, limit, spans, router: 0, by_text: false }
     }
 
     /// What an event must be that nothing was followed to.
@@ -54,8 +59,18 @@ impl Asked {
         by_predicate && self.scope.as_ref().is_none_or(|scope| scope.matches(event))
     }
 
+    /// Whether some event in these spans belongs to the session without a field of its own.
+    pub(crate) fn may_match_in(&self, spans: &[Around], is_followed: bool) -> bool {
+        LEVELS.into_iter().any(|level| {
+            ["app", "app::db", "apple", "elsewhere"].into_iter().any(|target| {
+                let event = Happened { level, target, fields: Vec::new(), spans: spans.to_vec() };
+                self.is_about(&event, is_followed)
+            })
+        })
+    }
+
     pub(crate) fn to_session(&self) -> Session {
-        let session = Session::new(self.worded(&self.predicate)).follow(self.follow.clone());
+        let session = Session::new(self.worded(&self.predicate)).follow(self.follow.clone()).spans(self.spans);
         let session = match self.limit {
             Limit::None => session,
             Limit::OneIn(roots) => session.sample(roots),

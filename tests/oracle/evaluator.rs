@@ -196,8 +196,12 @@ impl Relation {
 }
 
 impl Val {
-    fn is_nan(&self) -> bool {
+    pub(crate) fn is_nan(&self) -> bool {
         matches!(self, Self::F64(value) if value.is_nan())
+    }
+
+    pub(crate) fn is_finite_number(&self) -> bool {
+        matches!(self.number(), Some(Exact::Finite { .. }))
     }
 
     /// What `{}` prints; of a quoted string, its content.

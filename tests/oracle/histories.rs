@@ -6,6 +6,7 @@ use super::callsites::{EventSite, Parent, SpanSite};
 use super::evaluator::{Pred, Val};
 use super::history::{Argument, EVENTS, History, SPANS, Setting, Stack, Step};
 use tracing::Level;
+use tracing::level_filters::LevelFilter;
 use tracing_tap::Follow;
 
 crate::isolated! {
@@ -68,6 +69,46 @@ crate::isolated! {
         ]);
     }
 
+    fn what_is_recorded_on_the_current_span_reaches_the_one_that_exists() {
+        check(vec![
+            named_span(),
+            Step::Enter { thread: 0, span: YOUNGEST },
+            Step::Open { thread: 0, asked: about_user_42() },
+            verbose_span(Parent::Context),
+            Step::Enter { thread: 0, span: YOUNGEST },
+            Step::RecordCurrent { thread: 0, field: 0, value: Val::I64(42) },
+            event(),
+            Step::Capture { thread: 0 },
+            Step::Enter { thread: 1, span: YOUNGEST },
+            event_on(1),
+        ]);
+    }
+
+    fn a_child_of_a_verbose_span_by_name_is_a_root_where_that_span_does_not_exist() {
+        check(vec![
+            Step::Open { thread: 0, asked: Asked::about(Pred::Everything) },
+            verbose_span(Parent::None),
+            span(Parent::Explicit),
+            Step::Enter { thread: 0, span: YOUNGEST },
+            event(),
+            Step::Follows { thread: 0, span: YOUNGEST, of: NEXT_YOUNGEST },
+            Step::Close { thread: 0, span: NEXT_YOUNGEST },
+            event(),
+        ]);
+    }
+
+    fn a_verbose_span_of_another_layer_is_shown_if_a_session_was_open_when_it_was_made() {
+        let events_in_it = [Step::Enter { thread: 0, span: YOUNGEST }, event(), Step::Exit { thread: 0, nth: 0 }];
+        let mut steps = vec![Step::Reload { thread: 0, level: LevelFilter::DEBUG }, named_span_of(Val::I64(42))];
+        steps.extend([Step::Enter { thread: 0, span: YOUNGEST }, verbose_span(Parent::Context)]);
+        steps.push(Step::Open { thread: 0, asked: about_user_42() });
+        // Older than the session: not shown, and the chain goes on behind it.
+        steps.extend(events_in_it.clone());
+        steps.push(verbose_span(Parent::Context));
+        steps.extend(events_in_it);
+        check(steps);
+    }
+
     fn an_id_that_recurs_after_8191_spans_stands_for_the_new_span_alone() {
         let user = |user| Step::Open { thread: 0, asked: Asked::about(Pred::AnyOf(vec!["user"], vec![Val::I64(user)])) };
         for others in [8_189, 8_190, 8_191] {
@@ -105,6 +146,18 @@ fn span(parent: Parent) -> Step {
     let is_it = |site: &SpanSite| site.level == Level::INFO && site.fields.is_empty() && site.parent == parent;
     let site = SPANS.iter().position(is_it).expect("the family has it");
     Step::Span { thread: 0, site, parent: YOUNGEST, values: Vec::new() }
+}
+
+/// A session about one user that asks for no spans.
+fn about_user_42() -> Asked {
+    Asked::about(Pred::AnyOf(vec!["user"], vec![Val::I64(42)]))
+}
+
+/// A span at DEBUG with a field that nobody tests.
+fn verbose_span(parent: Parent) -> Step {
+    let is_it = |site: &SpanSite| site.level == Level::DEBUG && site.fields.contains(&"path") && site.parent == parent;
+    let site = SPANS.iter().position(is_it).expect("the family has it");
+    Step::Span { thread: 0, site, parent: YOUNGEST, values: vec![Val::Bool(true)] }
 }
 
 /// A root span `conn` of a user who is not known yet.

@@ -5,8 +5,7 @@
 
 use super::asked::{Asked, Limit};
 use super::callsites::{EventSite, Parent, SpanSite, event_sites, span_sites};
-use super::evaluator::{Fields, Val, plain, verbosity};
-use super::reach::verbosity_bounds;
+use super::evaluator::{Fields, Val, plain};
 use std::sync::LazyLock;
 use tracing::Level;
 use tracing::level_filters::LevelFilter;
@@ -22,7 +21,7 @@ pub(crate) const TWICE: &[usize] = &[0, 0];
 /// How the router stands beside the other layer, and what that wants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Stack {
-    /// Asked and told before the other layer, which is filtered at INFO to begin with.
+    /// Asked and told before the other layer, which has a filter.
     TapFirst,
     /// Asked and told after it.
     TapLast,
@@ -37,6 +36,10 @@ pub(crate) enum Stack {
 pub(crate) struct Setting {
     pub(crate) stack: Stack,
     pub(crate) span_level: Level,
+    /// What the other layer wants to begin with, unless it wants everything.
+    pub(crate) other: LevelFilter,
+    /// Whether sessions may ask for spans that nobody else wants.
+    pub(crate) asks_for_spans: bool,
     /// The target of which no session gets anything, if there is one.
     pub(crate) denied: Option<&'static str>,
     /// The field whose values nobody sees, if there is one.
@@ -48,7 +51,8 @@ pub(crate) struct Setting {
 impl Setting {
     /// One router in one subscriber.
     pub(crate) fn plain(stack: Stack) -> Self {
-        Self { stack, span_level: Level::INFO, denied: None, redacted: None, layers: &[&[0]] }
+        let (span_level, other) = (Level::INFO, LevelFilter::INFO);
+        Self { stack, span_level, other, asks_for_spans: true, denied: None, redacted: None, layers: &[&[0]] }
     }
 
     /// Whether it is mended wherever arguments that log disturb the bits of filters.
@@ -59,6 +63,14 @@ impl Setting {
         let has_all = |routers: &&[usize]| (0..self.routers()).all(|router| routers.contains(&router));
         let is_even = self.layers.len() == 1 || self.layers.iter().all(has_all);
         is_even && self.stack != Stack::TapLastOfReloaded
+    }
+
+    /// Whether the other layer's filter turns off what it does not want.
+    ///
+    /// Inside a `reload::Layer` it does not: without us the levels alone keep verbose spans from being made, and a
+    /// session widens those.
+    pub(crate) fn turns_callsites_off(&self) -> bool {
+        self.stack != Stack::TapLastOfReloaded
     }
 
     /// How many routers there are.
@@ -84,6 +96,9 @@ pub(crate) enum Step {
     Enter { thread: usize, span: usize },
     Exit { thread: usize, nth: usize },
     Record { thread: usize, span: usize, field: usize, value: Val },
+    RecordCurrent { thread: usize, field: usize, value: Val },
+    Capture { thread: usize },
+    Follows { thread: usize, span: usize, of: usize },
     Close { thread: usize, span: usize },
     Event { thread: usize, site: usize, parent: usize, values: Vec<Val>, argument: Argument },
     Open { thread: usize, asked: Asked },
@@ -159,6 +174,23 @@ pub(crate) enum Op {
         field: &'static str,
         value: Val,
     },
+    /// Records on whatever span is current.
+    RecordCurrent {
+        thread: usize,
+        field: &'static str,
+        value: Val,
+    },
+    /// Captures whatever span is current. It is numbered as one that is opened.
+    Capture {
+        thread: usize,
+        subscriber: usize,
+    },
+    /// Says that a span follows from another one.
+    Follows {
+        thread: usize,
+        span: usize,
+        of: usize,
+    },
     Close {
         thread: usize,
         span: usize,
@@ -213,6 +245,9 @@ pub(crate) struct Emission {
     pub(crate) fields: Fields,
     pub(crate) inner: Inner,
 }
+
+/// What is recorded on spans of whatever callsite: most declare some of it.
+const RECORDED: [&str; 5] = ["user", "tenant", "n", "path", "type"];
 
 /// What happens while an event is evaluated or formatted.
 #[derive(Clone, Debug)]
@@ -270,7 +305,8 @@ pub(crate) fn plan(history: &History, prints: Prints) -> Vec<Op> {
 }
 
 struct PlannedSpan {
-    site: usize,
+    /// Its callsite; nothing of a captured span, which could be any.
+    site: Option<usize>,
     subscriber: usize,
     is_open: bool,
 }
@@ -300,11 +336,16 @@ impl Planner {
                 let span = self.entered[thread].remove(nth);
                 Op::Exit { thread, nth, span }
             }
-            Step::Record { thread, span, field, value } => {
-                let span = self.open_span(span)?;
-                let declared = SPANS[self.spans[span].site].fields.get(1..).filter(|declared| !declared.is_empty())?;
-                Op::Record { thread, span, field: plain(declared[field % declared.len()]), value }
+            Step::Record { thread, span, field, value } => return self.record(thread, span, field, value),
+            Step::RecordCurrent { thread, field, value } => {
+                Op::RecordCurrent { thread, field: RECORDED[field % RECORDED.len()], value }
             }
+            Step::Capture { thread } => {
+                let subscriber = self.inside[thread];
+                self.spans.push(PlannedSpan { site: None, subscriber, is_open: true });
+                Op::Capture { thread, subscriber }
+            }
+            Step::Follows { thread, span, of } => return self.follows(thread, span, of),
             Step::Close { thread, span } => {
                 let span = self.open_span(span)?;
                 self.spans[span].is_open = false;
@@ -318,6 +359,9 @@ impl Planner {
             }
             Step::Open { thread, mut asked } => {
                 asked.router %= self.setting.routers();
+                if !self.setting.asks_for_spans {
+                    asked.spans = LevelFilter::OFF;
+                }
                 // Two layers of one router in one subscriber sample apart.
                 if matches!(asked.limit, Limit::OneIn(_)) && self.setting.layers.contains(&TWICE) {
                     asked.limit = Limit::None;
@@ -349,31 +393,44 @@ impl Planner {
         })
     }
 
+    fn record(&self, thread: usize, span: usize, field: usize, value: Val) -> Option<Op> {
+        let span = self.open_span(span)?;
+        let declared = match self.spans[span].site {
+            Some(site) => SPANS[site].fields.get(1..).filter(|declared| !declared.is_empty())?,
+            None => &RECORDED,
+        };
+        Some(Op::Record { thread, span, field: plain(declared[field % declared.len()]), value })
+    }
+
+    /// An id is nothing to another registry.
+    fn follows(&self, thread: usize, span: usize, of: usize) -> Option<Op> {
+        let span = self.open_span(span)?;
+        Some(Op::Follows { thread, span, of: self.open_span_in(self.spans[span].subscriber, of)? })
+    }
+
     fn span(&mut self, thread: usize, site: usize, parent: usize, values: &[Val]) -> Option<Op> {
         let site = site % SPANS.len();
         let of = &SPANS[site];
-        // Whether such a span is tracked depends on the most verbose level that a session can match at all, and
-        // there is more than one right answer to that: what cannot be told for certain is left out.
-        let is_unclear = (0..self.setting.routers()).any(|router| self.is_unclear(router, of.level));
+        // Such a span is shown if a session was open when it was made: what cannot be told for certain is left out.
+        let is_unclear = (0..self.setting.routers()).any(|router| self.is_unclear(router));
         if is_unclear && of.level > self.setting.span_level && !of.fields.is_empty() {
             return None;
         }
         let subscriber = self.inside[thread];
         let parent = if of.parent == Parent::Explicit { self.open_span_in(subscriber, parent) } else { None };
         let number = self.spans.len();
-        self.spans.push(PlannedSpan { site, subscriber, is_open: true });
+        self.spans.push(PlannedSpan { site: Some(site), subscriber, is_open: true });
         let sid = [Val::U64(1000 + number as u64)];
         let fields = of.fields.iter().copied().zip(sid.into_iter().chain(values.iter().cloned())).collect();
         Some(Op::Span { thread, subscriber, site, parent, fields })
     }
 
-    /// Whether spans of this level may be wanted for some session of the router, and may not. A session that ends with
-    /// an event may be over.
-    fn is_unclear(&self, router: usize, level: Level) -> bool {
-        let of_router = || self.sessions.iter().flatten().filter(move |asked| asked.router == router);
-        let lasting = of_router().filter(|asked| !matches!(asked.limit, Limit::Events(_)));
-        let (at_least, at_most) = (verbosity_bounds(lasting).0, verbosity_bounds(of_router()).1);
-        at_least < verbosity(level) && verbosity(level) <= at_most
+    /// Whether a session of the router may be open, and may not. One that ends with an event may be over; one that tests
+    /// for what no value is can be as good as closed.
+    fn is_unclear(&self, router: usize) -> bool {
+        let mut of_router = self.sessions.iter().flatten().filter(|asked| asked.router == router).peekable();
+        of_router.peek().is_some()
+            && of_router.all(|asked| matches!(asked.limit, Limit::Events(_)) || asked.confined().has_impossible_test())
     }
 
     fn emission(&mut self, thread: usize, site: usize, parent: usize, values: &[Val]) -> Emission {

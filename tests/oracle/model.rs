@@ -1,14 +1,15 @@
 //! What each session must get of a history: the slow evaluator, fed with everything that happened.
 //!
-//! Some things may or may not happen and both are right, such as whether a span that nobody was known to want was
-//! made. These are read from the run, as [`Facts`]; what must be true of them is asserted here too.
+//! Which spans exist the model says itself, from the router's span level, from what sessions ask for and from what there
+//! is without a router. Some things may or may not happen and both are right, such as whether a span was made for a
+//! session that asks for spans where it cannot match: what is known of a callsite decides that. These are read from the
+//! run, as [`Facts`]; what must be true of them is asserted here too.
 
 use super::asked::{Asked, Limit};
 use super::callsites::Parent;
 use super::described::described;
 use super::evaluator::{Around, Fields, Happened, Pred, Val, plain, verbosity};
 use super::history::{Closer, EVENTS, Emission, History, Inner, Logged, Op, SPANS, Stack, THREADS};
-use super::reach::verbosity_bounds;
 use tracing::Level;
 use tracing::level_filters::LevelFilter;
 use tracing_tap::Follow;
@@ -21,6 +22,8 @@ const SUBSCRIBERS: usize = 2;
 pub(crate) struct Facts {
     /// The span was made.
     pub(crate) exists: bool,
+    /// The name of the span that was captured as the current one.
+    pub(crate) current: Option<String>,
     /// The arguments of the event were evaluated.
     pub(crate) evaluated: bool,
     /// How often the other layer has formatted the argument that logs.
@@ -34,9 +37,12 @@ pub(crate) struct Facts {
 pub(crate) struct Verdict {
     /// What each session is to deliver, in order.
     pub(crate) expected: Vec<Expected>,
-    /// A span that only a session wanted is the parent of one that the other layer sees. Whose child that is, the
-    /// other layer is told differently than without us: `tracing` has no way to hide a span from the context.
+    /// A span that only the router or a session that asks for spans wanted is the parent of one that the other layer
+    /// sees. Whose child that is, the other layer is told differently than without us: `tracing` has no way to hide a
+    /// span from the context.
     pub(crate) scopes_may_differ: bool,
+    /// The code has asked for the current span inside such a span: what it did with the answer differs too.
+    pub(crate) code_may_differ: bool,
 }
 
 /// What is owed to one session, but for what its sampling leaves out.
@@ -53,13 +59,14 @@ pub(crate) struct Owed {
     pub(crate) root: Option<usize>,
 }
 
+/// A span that exists.
 struct Span {
     site: usize,
     subscriber: usize,
-    exists: bool,
     /// Whether each router's scopes show it.
     visible: Vec<bool>,
-    only_for_sessions: bool,
+    /// It would not be there without a router.
+    only_with_router: bool,
     parent: Option<usize>,
     fields: Fields,
 }
@@ -82,39 +89,51 @@ struct Model<'a> {
     history: &'a History,
     wanted_by_other: LevelFilter,
     spans: Vec<Span>,
+    /// The span of each number in the plan, if it exists.
+    numbered: Vec<Option<usize>>,
+    /// The subscriber that is each thread's default.
+    defaults: [usize; THREADS],
     /// One for each thread and subscriber.
     stacks: [[Vec<Entered>; SUBSCRIBERS]; THREADS],
     sessions: Vec<Session>,
     verdict: Verdict,
 }
 
-/// Judges a run with the router: `facts` has one entry for each step.
-pub(crate) fn judge(history: &History, ops: &[Op], facts: &[Facts]) -> Verdict {
+/// Judges a run with the router: `facts` has one entry for each step, and so has `without`, of the run without it.
+pub(crate) fn judge(history: &History, ops: &[Op], facts: &[Facts], without: &[Facts]) -> Verdict {
     let mut model = Model {
         history,
         wanted_by_other: if history.setting.stack == Stack::Unfiltered {
             LevelFilter::TRACE
         } else {
-            LevelFilter::INFO
+            history.setting.other
         },
         spans: Vec::new(),
+        numbered: Vec::new(),
+        defaults: Default::default(),
         stacks: Default::default(),
         sessions: Vec::new(),
         verdict: Verdict::default(),
     };
-    for (op, facts) in ops.iter().zip(facts) {
-        model.step(op, facts);
+    for ((op, facts), without) in ops.iter().zip(facts).zip(without) {
+        model.step(op, facts, without);
     }
     model.verdict
 }
 
 impl Model<'_> {
-    fn step(&mut self, op: &Op, facts: &Facts) {
+    fn step(&mut self, op: &Op, facts: &Facts, without: &Facts) {
         match op {
-            Op::Span { .. } => self.span(op, facts),
+            Op::Span { .. } => self.span(op, facts, without.exists),
             Op::Enter { thread, span } => self.enter(*thread, *span),
             Op::Exit { thread, span, .. } => self.exit(*thread, *span),
-            Op::Record { span, field, value, .. } => self.record(*span, field, value),
+            Op::Record { span, field, value, .. } => self.record(self.numbered[*span], field, value),
+            Op::RecordCurrent { thread, field, value } => {
+                let current = self.current(*thread, self.defaults[*thread]);
+                self.note_asking_for(current);
+                self.record(current, field, value);
+            }
+            Op::Capture { thread, subscriber } => self.capture(*thread, *subscriber, facts),
             Op::Event(emission) => self.event(emission, facts),
             Op::Open { asked, .. } => {
                 self.verdict.expected.push(Expected { limit: asked.limit, owed: Vec::new() });
@@ -122,13 +141,17 @@ impl Model<'_> {
                 self.sessions.push(Session { asked: asked.clone(), is_open, followed: Vec::new() });
             }
             Op::Shut { session, by: Closer::Router | Closer::Drop } => self.sessions[*session].is_open = false,
-            Op::Respawn { thread } => self.stacks[*thread].iter_mut().for_each(Vec::clear),
+            Op::Respawn { thread } => {
+                self.stacks[*thread].iter_mut().for_each(Vec::clear);
+                self.defaults[*thread] = 0;
+            }
             Op::Reload { level, .. } if self.history.setting.stack != Stack::Unfiltered => {
                 self.wanted_by_other = *level
             }
             Op::Hint { level, .. } => assert!(facts.hinted || !self.other_wants(*level), "a hint hides {level}"),
+            Op::Switch { thread, to } => self.defaults[*thread] = *to,
             Op::Reload { .. } | Op::Close { .. } | Op::Drain { .. } | Op::Rebuild { .. } | Op::Breathe => {}
-            Op::Switch { .. } | Op::Churn { .. } => {}
+            Op::Churn { .. } | Op::Follows { .. } => {}
         }
     }
 
@@ -140,63 +163,88 @@ impl Model<'_> {
         self.sessions.iter().filter(move |session| session.is_open && session.asked.router == router)
     }
 
-    fn span(&mut self, op: &Op, facts: &Facts) {
+    fn span(&mut self, op: &Op, facts: &Facts, exists_without: bool) {
         let Op::Span { thread, subscriber, site, parent, fields } = op else { return };
-        let (thread, subscriber, site, parent) = (*thread, *subscriber, *site, *parent);
+        let (thread, subscriber, site) = (*thread, *subscriber, *site);
         let of = &SPANS[site];
         let is_denied = self.history.setting.denies(of.target);
         let always_tracked = verbosity(of.level) <= verbosity(self.history.setting.span_level);
         let parent = match of.parent {
             Parent::Context => self.current(thread, subscriber),
-            Parent::Explicit => parent.filter(|parent| self.spans[*parent].exists),
+            Parent::Explicit => parent.and_then(|parent| self.numbered[parent]),
             Parent::None => None,
         };
-        let wanted_by = |router: &usize| {
-            always_tracked
-                || self.a_session_needs(*router, of.fields)
-                || self.a_session_follows(*router, parent, of.level)
-        };
-        let wanted_by_us = self.history.setting.layers[subscriber].iter().any(wanted_by);
-        let must_exist = self.other_wants(of.level) || wanted_by_us && !is_denied;
-        assert!(facts.exists || !must_exist, "a span is missing: {} {} {fields:?}", of.level, of.name);
-        let only_for_sessions = !self.other_wants(of.level);
-        if facts.exists && !only_for_sessions {
+        let exists_anyway = exists_without || always_tracked && !is_denied;
+        let described = || format!("{} {} {fields:?}", of.level, of.name);
+        if self.sessions.iter().any(|session| LevelFilter::from(of.level) <= session.asked.spans) {
+            let routers = self.history.setting.layers[subscriber];
+            let is_asked_for = !is_denied && routers.iter().any(|router| self.is_asked_for(*router, site, parent));
+            assert!(facts.exists || !(exists_anyway || is_asked_for), "a span is missing: {}", described());
+        } else if self.history.setting.turns_callsites_off() {
+            assert_eq!(facts.exists, exists_anyway, "whether a span exists: {}", described());
+        } else {
+            assert!(facts.exists || !exists_anyway, "a span is missing: {}", described());
+        }
+        self.numbered.push(facts.exists.then_some(self.spans.len()));
+        if !facts.exists {
+            return;
+        }
+        if self.other_wants(of.level) {
             self.note_parent_of_seen_span(parent);
         }
         let visible = |router| {
-            let mut asked = self.sessions_of(router).map(|session| &session.asked);
-            let wanted_by_session = verbosity(of.level) <= verbosity_bounds(&mut asked).0;
-            !is_denied && (always_tracked || wanted_by_session || of.fields.is_empty())
+            let is_watched = self.sessions_of(router).next().is_some();
+            !is_denied && (always_tracked || is_watched || of.fields.is_empty())
         };
         let visible = (0..self.history.setting.routers()).map(visible).collect();
         let given = fields.iter().filter(|(_, value)| !matches!(value, Val::Absent)).cloned().collect();
-        let exists = facts.exists;
-        self.spans.push(Span { site, subscriber, exists, visible, only_for_sessions, parent, fields: given });
+        let only_with_router = !exists_without;
+        self.spans.push(Span { site, subscriber, visible, only_with_router, parent, fields: given });
+    }
+
+    /// Whether a session of this router has asked for such a span here: where it may match, and everywhere if the span
+    /// bears the one field or name that it tests.
+    fn is_asked_for(&self, router: usize, site: usize, parent: Option<usize>) -> bool {
+        let of = &SPANS[site];
+        let around = self.around(parent);
+        let shown = self.shown_spans(router, &around);
+        self.sessions_of(router).any(|session| {
+            let asks = LevelFilter::from(of.level) <= session.asked.spans;
+            // Where a request is not sampled it may be left alone.
+            let is_whole = !matches!(session.asked.limit, Limit::OneIn(_));
+            let is_about_it = self.tests_alone(session, site);
+            asks && is_whole && (is_about_it || session.asked.may_match_in(&shown, session.is_followed(&around)))
+        })
+    }
+
+    fn capture(&mut self, thread: usize, subscriber: usize, facts: &Facts) {
+        let current = self.current(thread, subscriber);
+        let name = current.map(|span| SPANS[self.spans[span].site].name.to_owned());
+        assert_eq!(facts.current, name, "the current span");
+        self.note_asking_for(current);
+        self.numbered.push(current);
     }
 
     fn note_parent_of_seen_span(&mut self, parent: Option<usize>) {
-        self.verdict.scopes_may_differ |= parent.is_some_and(|parent| self.spans[parent].only_for_sessions);
+        self.verdict.scopes_may_differ |= parent.is_some_and(|parent| self.spans[parent].only_with_router);
     }
 
-    /// A span that bears the one field a session tests is never vetoed.
-    fn a_session_needs(&self, router: usize, fields: &[&str]) -> bool {
+    fn note_asking_for(&mut self, current: Option<usize>) {
+        self.verdict.code_may_differ |= current.is_some_and(|current| self.spans[current].only_with_router);
+    }
+
+    /// Whether the one field or name that a session tests is one that spans of this callsite bear.
+    fn tests_alone(&self, session: &Session, site: usize) -> bool {
+        let of = &SPANS[site];
         let is_shown = |key: &str| self.history.setting.redacted != Some(key);
         let declares =
-            |keys: &[&str]| keys.iter().any(|key| is_shown(key) && fields.iter().any(|field| plain(field) == *key));
-        self.sessions_of(router).any(|session| match &session.asked.confined() {
+            |keys: &[&str]| keys.iter().any(|key| is_shown(key) && of.fields.iter().any(|field| plain(field) == *key));
+        match &session.asked.confined() {
             Pred::AnyOf(keys, _) | Pred::Ne(keys, _) | Pred::Exists(keys) => declares(keys),
             Pred::Text(keys, ..) | Pred::Order(keys, ..) => declares(keys),
+            Pred::Span(name) => of.name == *name,
             _ => false,
-        })
-    }
-
-    /// Nor is one in what is followed, at a level that belongs to the session.
-    fn a_session_follows(&self, router: usize, parent: Option<usize>, level: Level) -> bool {
-        let around = self.around(parent);
-        self.sessions_of(router).any(|session| {
-            let is_wanted = verbosity(level) <= verbosity_bounds([&session.asked].into_iter()).0;
-            is_wanted && session.asked.scope.is_none() && session.is_followed(&around)
-        })
+        }
     }
 
     /// The innermost span the thread is in: the last in its stack that was not entered already when it was entered.
@@ -206,7 +254,7 @@ impl Model<'_> {
 
     fn enter(&mut self, thread: usize, span: usize) {
         // One that does not exist is nothing to the registry.
-        if self.spans[span].exists {
+        if let Some(span) = self.numbered[span] {
             let stack = &mut self.stacks[thread][self.spans[span].subscriber];
             let is_again = stack.iter().any(|entered| entered.span == span);
             stack.push(Entered { span, is_again });
@@ -215,6 +263,7 @@ impl Model<'_> {
 
     /// Nobody can tell which entry of a span entered twice is exited: the registry takes the later one.
     fn exit(&mut self, thread: usize, span: usize) {
+        let Some(span) = self.numbered[span] else { return };
         let stack = &mut self.stacks[thread][self.spans[span].subscriber];
         if let Some(latest) = stack.iter().rposition(|entered| entered.span == span) {
             stack.remove(latest);
@@ -226,14 +275,15 @@ impl Model<'_> {
         std::iter::successors(innermost, |span| self.spans[*span].parent).collect()
     }
 
-    fn record(&mut self, span: usize, field: &'static str, value: &Val) {
-        if matches!(value, Val::Absent) {
+    fn record(&mut self, span: Option<usize>, field: &'static str, value: &Val) {
+        let Some(span) = span.filter(|_| !matches!(value, Val::Absent)) else { return };
+        let Some(field) = SPANS[self.spans[span].site].fields.iter().find(|declared| plain(declared) == field) else {
             return;
-        }
+        };
         let fields = &mut self.spans[span].fields;
-        match fields.iter_mut().find(|(name, _)| plain(name) == field) {
+        match fields.iter_mut().find(|(name, _)| name == field) {
             Some((_, old)) => *old = value.clone(),
-            None => fields.push((field, value.clone())),
+            None => fields.push((*field, value.clone())),
         }
     }
 
@@ -275,7 +325,7 @@ impl Model<'_> {
         }
         let around = self.around(match of.parent {
             Parent::Context => self.current(emission.thread, emission.subscriber),
-            Parent::Explicit => emission.parent.filter(|parent| self.spans[*parent].exists),
+            Parent::Explicit => emission.parent.and_then(|parent| self.numbered[parent]),
             Parent::None => None,
         });
         for router in self.history.setting.layers[emission.subscriber] {
@@ -300,12 +350,18 @@ impl Model<'_> {
 
     fn happened(&self, router: usize, emission: &Emission, around: &[usize]) -> Happened {
         let of = &EVENTS[emission.site];
+        let spans = self.shown_spans(router, around);
+        Happened { level: of.level, target: of.target, fields: self.shown(&emission.fields), spans }
+    }
+
+    /// Those of the spans around something that this router's scopes show, root first.
+    fn shown_spans(&self, router: usize, around: &[usize]) -> Vec<Around> {
         let spans = around.iter().rev().map(|number| &self.spans[*number]).filter(|span| span.visible[router]);
-        let spans = spans.map(|span| {
+        let shown = |span: &Span| {
             let of = &SPANS[span.site];
             Around { name: of.name, level: of.level, target: of.target, fields: self.shown(&span.fields) }
-        });
-        Happened { level: of.level, target: of.target, fields: self.shown(&emission.fields), spans: spans.collect() }
+        };
+        spans.map(shown).collect()
     }
 
     /// The fields as sessions may see them.

@@ -1,26 +1,21 @@
-//! How verbose an event can be and match some session: what decides which spans are tracked.
+//! What an event's level and target alone say of a predicate: all that counts of it where a span is followed.
 
-use super::asked::Asked;
-use super::callsites::LEVELS;
-use super::evaluator::{Pred, verbosity};
+use super::evaluator::{Pred, Val, verbosity};
 use tracing::Level;
 
-/// The most verbose level that some event could have and match one of these: at least, and at most.
-pub(crate) fn verbosity_bounds<'a>(sessions: impl Iterator<Item = &'a Asked>) -> (u8, u8) {
-    let mut bounds = (0, 0);
-    for predicate in sessions.map(Asked::confined) {
-        for level in LEVELS {
-            let anywhere = ["app", "app::db", "apple", "elsewhere"];
-            if anywhere.iter().any(|target| predicate.by_metadata(level, target) != Some(false)) {
-                bounds.0 = bounds.0.max(verbosity(level));
-            }
-        }
-        bounds.1 = bounds.1.max(predicate.most_verbose_at_first_sight());
-    }
-    bounds
-}
-
 impl Pred {
+    /// Whether some test in it is true of no value at all.
+    pub(crate) fn has_impossible_test(&self) -> bool {
+        match self {
+            Self::AnyOf(_, wanted) => wanted.iter().all(Val::is_nan),
+            Self::Text(_, _, wanted) => wanted.is_nan(),
+            Self::Order(_, _, bound) => !bound.is_finite_number(),
+            Self::And(left, right) | Self::Or(left, right) => left.has_impossible_test() || right.has_impossible_test(),
+            Self::Not(operand) => operand.has_impossible_test(),
+            _ => false,
+        }
+    }
+
     /// Whether an event of this level and target could match, for all that these two tell; `None`: perhaps.
     pub(crate) fn by_metadata(&self, level: Level, target: &str) -> Option<bool> {
         match self {
@@ -39,16 +34,6 @@ impl Pred {
                 _ => None,
             },
             _ => None,
-        }
-    }
-
-    /// The most verbose level that a reader who takes every `not` and every target for anything thinks possible.
-    pub(crate) fn most_verbose_at_first_sight(&self) -> u8 {
-        match self {
-            Self::Level(least_severe) => verbosity(*least_severe),
-            Self::And(left, right) => left.most_verbose_at_first_sight().min(right.most_verbose_at_first_sight()),
-            Self::Or(left, right) => left.most_verbose_at_first_sight().max(right.most_verbose_at_first_sight()),
-            _ => 5,
         }
     }
 }

@@ -73,6 +73,10 @@ where
         span.extensions_mut().get_mut::<Kept>().unwrap().0.push_str(&fields);
     }
 
+    fn on_follows_from(&self, id: &Id, _: &Id, context: Context<'_, S>) {
+        self.note("follows".to_owned(), described(&context.span(id).unwrap()));
+    }
+
     fn on_enter(&self, id: &Id, context: Context<'_, S>) {
         self.note("enter".to_owned(), described(&context.span(id).unwrap()));
     }

@@ -30,6 +30,8 @@ pub(crate) struct Stage {
     reloads: Vec<Reload>,
     /// Whether the workers must set the first subscriber as their default.
     is_scoped: bool,
+    /// Whether sessions are opened at all: not for what others are told with the routers alone.
+    pub(crate) opens: bool,
 }
 
 /// Changes what the other layer wants.
@@ -84,7 +86,7 @@ impl Stage {
         let subscribers = setting.layers.iter().enumerate().map(|(subscriber, layers)| {
             let recorder = Recorder { log: Arc::clone(&log), subscriber };
             let layers: Vec<_> = layers.iter().filter_map(|router| routers.get(*router)).collect();
-            subscriber_of(setting.stack, recorder, &layers)
+            subscriber_of(&setting, recorder, &layers)
         });
         let subscribers = subscribers.collect();
         Self::of(subscribers, routers, log)
@@ -93,7 +95,7 @@ impl Stage {
     /// One of these subscribers, which the routers have layers in; what their other layers are told goes to the log.
     pub(crate) fn of(subscribers: Vec<(Dispatch, Reload)>, routers: Vec<TapRouter>, log: Log) -> Self {
         let (dispatches, reloads) = subscribers.into_iter().unzip();
-        Self { dispatches, routers, log, reloads, is_scoped: true }
+        Self { dispatches, routers, log, reloads, is_scoped: true, opens: true }
     }
 
     /// Changes what the other layer wants, while no router is rebuilding: of two rebuilds at once the router's
@@ -140,33 +142,33 @@ pub(crate) fn router(setting: &Setting) -> TapRouter {
 }
 
 /// A subscriber of the other layer and a layer of each of these routers, of which there are two at most.
-fn subscriber_of(stack: Stack, recorder: Recorder, routers: &[&TapRouter]) -> (Dispatch, Reload) {
-    let registry = Registry::default();
-    match (stack, routers) {
+fn subscriber_of(setting: &Setting, recorder: Recorder, routers: &[&TapRouter]) -> (Dispatch, Reload) {
+    let (registry, other) = (Registry::default(), setting.other);
+    match (setting.stack, routers) {
         (Stack::Unfiltered, _) => (with_layers(registry.with(recorder), routers), Box::new(|_| ())),
-        (Stack::TapFirst, []) => with_reloaded_filter(registry, recorder),
-        (Stack::TapFirst, [one]) => with_reloaded_filter(registry.with(one.layer()), recorder),
-        (Stack::TapFirst, [one, other, ..]) => {
-            with_reloaded_filter(registry.with(one.layer()).with(other.layer()), recorder)
+        (Stack::TapFirst, []) => with_reloaded_filter(registry, recorder, other),
+        (Stack::TapFirst, [one]) => with_reloaded_filter(registry.with(one.layer()), recorder, other),
+        (Stack::TapFirst, [one, second, ..]) => {
+            with_reloaded_filter(registry.with(one.layer()).with(second.layer()), recorder, other)
         }
         (Stack::TapLast, _) => {
-            let (filter, handle) = reload::Layer::new(LevelFilter::INFO);
+            let (filter, handle) = reload::Layer::new(other);
             let dispatch = with_layers(registry.with(recorder.with_filter(filter)), routers);
             (dispatch, Box::new(move |level| handle.reload(level).unwrap()))
         }
         (Stack::TapLastOfReloaded, _) => {
-            let (layer, handle) = reload::Layer::new(recorder.with_filter(LevelFilter::INFO));
+            let (layer, handle) = reload::Layer::new(recorder.with_filter(other));
             let reload = move |level| handle.modify(|layer| *layer.filter_mut() = level).unwrap();
             (with_layers(registry.with(layer), routers), Box::new(reload))
         }
     }
 }
 
-fn with_reloaded_filter<S>(subscriber: S, recorder: Recorder) -> (Dispatch, Reload)
+fn with_reloaded_filter<S>(subscriber: S, recorder: Recorder, other: LevelFilter) -> (Dispatch, Reload)
 where
     S: Subscriber + for<'lookup> LookupSpan<'lookup> + Send + Sync + 'static,
 {
-    let (filter, handle) = reload::Layer::new(LevelFilter::INFO);
+    let (filter, handle) = reload::Layer::new(other);
     let dispatch = subscriber.with(recorder.with_filter(filter)).into();
     (dispatch, Box::new(move |level| handle.reload(level).unwrap()))
 }
@@ -210,6 +212,16 @@ impl Play {
                     span.record(field, value.boxed());
                 })
             }
+            Op::RecordCurrent { thread, field, value } => self.on(thread, move |_, _| {
+                Span::current().record(field, value.boxed());
+            }),
+            Op::Capture { thread, .. } => self.capture(thread),
+            Op::Follows { thread, span, of } => {
+                let (span, of) = (self.span(Some(span)), self.span(Some(of)));
+                self.on(thread, move |_, _| {
+                    span.follows_from(&of);
+                })
+            }
             Op::Close { thread, span } => {
                 let span = self.spans[span].take();
                 self.on(thread, move |_, _| span.map_or((), drop_at_home))
@@ -219,7 +231,8 @@ impl Play {
                 self.on(emission.thread, move |_, facts| emit(&Arc::new(emission), &parent, facts))
             }
             Op::Open { thread, asked } => {
-                let Some(router) = stage.routers.get(asked.router).cloned() else { return Facts::default() };
+                let router = stage.routers.get(asked.router).filter(|_| stage.opens).cloned();
+                let Some(router) = router else { return Facts::default() };
                 let (sender, receiver) = channel();
                 let opened_at = Some(Instant::now());
                 self.routers.push(asked.router);
@@ -262,6 +275,17 @@ impl Play {
         let facts = self.on(thread, move |_, facts| {
             let span = (SPANS[site].open)(&Plain(fields), &parent);
             facts.lock().unwrap().exists = !span.is_disabled();
+            sender.send(span).unwrap();
+        });
+        self.spans.push(Some(receiver.recv().unwrap()));
+        facts
+    }
+
+    fn capture(&mut self, thread: usize) -> Facts {
+        let (sender, receiver) = channel();
+        let facts = self.on(thread, move |_, facts| {
+            let span = Span::current();
+            facts.lock().unwrap().current = span.metadata().map(|metadata| metadata.name().to_owned());
             sender.send(span).unwrap();
         });
         self.spans.push(Some(receiver.recv().unwrap()));
@@ -358,7 +382,7 @@ impl Worker {
         let stage = Arc::clone(stage);
         let body = move || {
             let _default = stage.is_scoped.then(|| dispatcher::set_default(&stage.dispatches[0]));
-            ROUTER.set(stage.routers.first().cloned());
+            ROUTER.set(stage.routers.first().filter(|_| stage.opens).cloned());
             let mut state = State::default();
             for job in inbox {
                 let facts = Arc::default();

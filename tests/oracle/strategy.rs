@@ -27,10 +27,13 @@ pub(crate) fn histories() -> impl Strategy<Value = History> {
     let layers = prop_oneof![2 => Just(LAYERS[0]), 3 => select(&LAYERS[..])];
     let span_level = prop_oneof![6 => Just(Level::INFO), 1 => Just(Level::DEBUG), 1 => Just(Level::WARN)];
     let denied = weighted(0.3, select(vec!["app::db", "app", "apple"]));
-    let setting = (stack, span_level, denied, redacted, layers);
-    let setting = setting.prop_map(|(stack, span_level, denied, redacted, layers)| Setting {
+    let other = prop_oneof![4 => Just(Level::INFO), 2 => Just(Level::DEBUG), 1 => levels()].prop_map(Into::into);
+    let setting = (stack, span_level, other, any::<bool>(), denied, redacted, layers);
+    let setting = setting.prop_map(|(stack, span_level, other, asks_for_spans, denied, redacted, layers)| Setting {
         stack,
         span_level,
+        other,
+        asks_for_spans,
         denied,
         redacted,
         layers,
@@ -49,6 +52,10 @@ fn steps() -> impl Strategy<Value = Step> {
         .prop_map(|(thread, site, parent, values, argument)| Step::Event { thread, site, parent, values, argument });
     let record = (thread.clone(), near.clone(), 0..3_usize, values())
         .prop_map(|(thread, span, field, value)| Step::Record { thread, span, field, value });
+    let record_current = (thread.clone(), 0..5_usize, values())
+        .prop_map(|(thread, field, value)| Step::RecordCurrent { thread, field, value });
+    let follows =
+        (thread.clone(), near.clone(), near.clone()).prop_map(|(thread, span, of)| Step::Follows { thread, span, of });
     let closer = prop_oneof![Just(Closer::Router), Just(Closer::Drop)];
     let filter =
         prop_oneof![3 => Just(LevelFilter::INFO), 1 => levels().prop_map(Into::into), 1 => Just(LevelFilter::OFF)];
@@ -57,6 +64,9 @@ fn steps() -> impl Strategy<Value = Step> {
         12 => (thread.clone(), near.clone()).prop_map(|(thread, span)| Step::Enter { thread, span }),
         6 => (thread.clone(), near.clone()).prop_map(|(thread, nth)| Step::Exit { thread, nth }),
         10 => record,
+        3 => record_current,
+        3 => thread.clone().prop_map(|thread| Step::Capture { thread }),
+        1 => follows,
         3 => (thread.clone(), near.clone()).prop_map(|(thread, span)| Step::Close { thread, span }),
         40 => event,
         8 => (thread.clone(), sessions(predicates().boxed())).prop_map(|(thread, asked)| Step::Open { thread, asked }),
@@ -135,12 +145,18 @@ fn sessions(predicates: BoxedStrategy<Pred>) -> impl Strategy<Value = Asked> {
         1 => (1..5_u64).prop_map(Limit::Events),
         1 => select(vec![0, 3, 1_000_000]).prop_map(Limit::Rate),
     ];
-    let asked = (predicates.clone(), weighted(0.2, predicates), follow, limit, any::<bool>(), 0..2_usize);
-    asked.prop_map(|(predicate, scope, follow, limit, by_text, router)| Asked {
+    let spans = prop_oneof![
+        2 => Just(LevelFilter::OFF),
+        1 => Just(LevelFilter::DEBUG),
+        1 => Just(LevelFilter::TRACE)
+    ];
+    let asked = (predicates.clone(), weighted(0.2, predicates), follow, limit, spans, any::<bool>(), 0..2_usize);
+    asked.prop_map(|(predicate, scope, follow, limit, spans, by_text, router)| Asked {
         predicate,
         scope,
         follow,
         limit,
+        spans,
         by_text,
         router,
     })
