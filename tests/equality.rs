@@ -203,6 +203,22 @@ isolated! {
         assert_eq!(seen[0].spans().next().unwrap().field("user").unwrap().to_string(), "<redacted>");
     }
 
+    fn values_with_one_hash_match_only_their_own_session() {
+        let router = TapRouter::new();
+        tracing_subscriber::registry().with(router.layer()).init();
+        // The index keeps both sessions in one bucket; a unit test of it checks that they collide.
+        let texts = ["T©g0AaaT©g1Abb", "ùzᗡDUùzᖡGV"];
+        let mut streams = texts.map(|text| router.watch(Predicate::eq("user", text)));
+        for text in texts {
+            tracing::info_span!("conn", user = text).in_scope(|| tracing::debug!("{text}"));
+            tracing::debug!(user = text, "{text}");
+        }
+        for (stream, text) in streams.iter_mut().zip(texts) {
+            let seen: Vec<_> = events(stream).iter().map(|event| event.message().to_owned()).collect();
+            assert_eq!(seen, [text, text]);
+        }
+    }
+
     fn a_span_without_captured_fields_is_still_known_by_its_name() {
         let router = TapRouter::builder().capture_fields(["user"]).build();
         tracing_subscriber::registry().with(router.layer()).init();

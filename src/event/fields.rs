@@ -36,6 +36,11 @@ impl Fields {
         Self { names: Some(names), ..Self::default() }
     }
 
+    /// Values that were packed before.
+    pub(super) fn of_packed(names: &'static FieldSet, packed: &[u8]) -> Self {
+        Self { names: Some(names), packed: PackedBytes::copied(packed), listed: OnceBox::new() }
+    }
+
     /// These values, as they were read back.
     pub(crate) fn listed(values: Vec<(Name, Value)>) -> Self {
         let fields = Self::default();
@@ -47,14 +52,6 @@ impl Fields {
     pub(crate) fn restart(&mut self, names: &'static FieldSet) {
         self.names = Some(names);
         self.packed.clear();
-        self.forget_values();
-    }
-
-    /// Takes over other packed values, in the same memory where they need no more.
-    #[inline]
-    pub(crate) fn take_from(&mut self, other: &mut Self) {
-        self.names = other.names;
-        self.packed.take_from(&mut other.packed);
         self.forget_values();
     }
 
@@ -124,6 +121,13 @@ impl Fields {
         self.entries().map(|(name, entry)| (name, entry.value())).chain(self.listed_alone().flat_map(Listed::iter))
     }
 
+    /// The fields of the names that are wanted: no other value is looked at.
+    #[inline]
+    pub(crate) fn named_by(&self, wanted: impl Fn(&str) -> bool + Copy) -> impl Iterator<Item = (&str, ValueRef<'_>)> {
+        let packed = self.entries().filter(move |(name, _)| wanted(name)).map(|(name, entry)| (name, entry.value()));
+        packed.chain(self.listed_alone().flat_map(Listed::iter).filter(move |(name, _)| wanted(name)))
+    }
+
     /// The names alone, in order.
     fn names(&self) -> impl Iterator<Item = &str> {
         let listed = self.listed_alone().flat_map(Listed::iter);
@@ -131,8 +135,12 @@ impl Fields {
     }
 
     fn entries(&self) -> impl Iterator<Item = (&'static str, Entry<'_>)> {
-        let mut names = self.names.map(Names::new);
-        Entries(self.packed.as_slice()).filter_map(move |entry| Some((names.as_mut()?.find(entry.index)?, entry)))
+        named_entries(self.names, self.packed.as_slice())
+    }
+
+    /// The packed values.
+    pub(super) fn packed(&self) -> &[u8] {
+        self.packed.as_slice()
     }
 
     /// The values that were never packed.
@@ -196,6 +204,16 @@ impl Fields {
     pub(crate) fn heap_bytes(&self) -> usize {
         self.packed.heap_bytes()
     }
+}
+
+/// Packed values with their names, where those are known.
+#[inline]
+pub(super) fn named_entries<'a>(
+    names: Option<&'static FieldSet>,
+    packed: &'a [u8],
+) -> impl Iterator<Item = (&'static str, Entry<'a>)> {
+    let mut names = names.map(Names::new);
+    Entries(packed).filter_map(move |entry| Some((names.as_mut()?.find(entry.index)?, entry)))
 }
 
 /// Finds names by their places, which mostly come in order.

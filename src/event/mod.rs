@@ -5,11 +5,13 @@
 //! [target](CapturedSpan::target), and their [level](CapturedSpan::level) is not known.
 
 mod fields;
+mod kept;
 mod origin;
 #[cfg(test)]
 pub(crate) mod testing;
 
 pub(crate) use fields::Fields;
+pub(crate) use kept::KeptFields;
 pub(crate) use origin::{Origin, Told};
 
 use crate::value::{Value, ValueRef};

@@ -1,6 +1,6 @@
 //! What was decided for a span, by what, and whether that still holds.
 
-use crate::event::Fields;
+use crate::predicate::FieldTest;
 use crate::session::open::OpenSession;
 use crate::session::scope::{Scope, Sessions};
 use crate::session::snapshot::Snapshot;
@@ -74,20 +74,20 @@ impl Decided {
         Self { stamp, parent: parent.serial(), scope }
     }
 
-    /// Whether the scope is the same now, for a span with these fields: the parent's is, nothing was recorded that
-    /// decides, and no session that came or went concerns it.
+    /// Whether the scope is the same now, for a span whose fields satisfy equalities as said: the parent's is, nothing
+    /// was recorded that decides, and no session that came or went concerns it.
     pub(super) fn still_holds(
         &self,
         parent: &ScopeRef,
         stamp: Stamp,
         snapshot: &Snapshot,
-        fields: Option<&Fields>,
+        satisfies: impl Fn(&FieldTest) -> bool,
     ) -> bool {
         let Some(changes) = snapshot.changes.since(self.stamp.version) else { return false };
         let scope = self.scope.get(snapshot);
         self.stamp.records == stamp.records
             && self.parent == parent.serial()
-            && changes.iter().all(|change| scope.outlives(change, fields))
+            && changes.iter().all(|change| scope.outlives(change, &satisfies))
     }
 }
 

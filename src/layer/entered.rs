@@ -165,6 +165,10 @@ impl Entered {
 }
 
 #[cfg(test)]
+#[cfg(loom)]
+mod models;
+
+#[cfg(test)]
 #[cfg(not(loom))]
 mod tests {
     use super::*;

@@ -188,14 +188,14 @@ impl Instance {
             if keeps_fields { capture::span_fields(attributes, config) } else { Fields::named(metadata.fields()) };
         drop(guard);
         self.mend(|| Facts::Callsite(metadata));
-        let place = if is_watched { self.place(attributes) } else { Place::UNKNOWN };
+        let place = if is_watched { self.place(attributes, id.into_u64()) } else { Place::UNKNOWN };
         // There is nothing to be kept of a span without fields, so it is never incomplete.
         let visible = is_tracked || !config.keeps_fields_of(metadata) && !config.denies(metadata.target());
         self.spans.insert_new(id.into_u64(), NewSpan { metadata, visible, fields, place });
     }
 
     /// Where a span hangs that is being created.
-    fn place(&self, attributes: &span::Attributes<'_>) -> Place {
+    fn place(&self, attributes: &span::Attributes<'_>, id: u64) -> Place {
         let absent_in = self.callsites.word(key_of(attributes.metadata())).map_or(0, |word| {
             Callsites::note_parent(word, attributes.is_contextual());
             Callsites::known_absent_in(word)
@@ -207,7 +207,7 @@ impl Instance {
             Some(_) => None,
         };
         let place = match parent {
-            Some(NO_SPAN) => Place::below(NO_SPAN, None),
+            Some(NO_SPAN) => Place::below(NO_SPAN, Some(Trees::of_root(id))),
             // What is not known may have been kept from this layer.
             Some(parent) => match self.spans.with(parent, SpanCell::tree) {
                 Some(tree) => Place::below(parent, tree),

@@ -6,10 +6,11 @@
 
 use super::decided::{Brought, Decided, Follower, ScopeRef, Stamp};
 use super::surroundings::Surroundings;
-use crate::event::{CapturedSpan, Fields, plain_name};
+use crate::event::{CapturedSpan, Fields, KeptFields, plain_name};
+use crate::predicate::FieldTest;
 use crate::session::open::OpenSession;
 use crate::session::sample::RootSerial;
-use crate::session::scope::{Scope, Sessions, indexed_sessions};
+use crate::session::scope::{Scope, Sessions, extend_from_index};
 use crate::session::snapshot::Snapshot;
 use crate::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use crate::sync::{Mutex, MutexGuard};
@@ -50,7 +51,10 @@ struct State {
     metadata: Option<&'static Metadata<'static>>,
     /// Whether scopes show it.
     visible: bool,
-    fields: SpanFields,
+    /// The fields, until an event captures them.
+    fields: KeptFields,
+    /// Shared with the events that captured it; a record replaces it.
+    captured: Option<Arc<CapturedSpan>>,
     decided: Option<Decided>,
     watched: Option<Box<Watched>>,
 }
@@ -62,14 +66,6 @@ struct Watched {
     /// Names it where it is a root and a session that samples needed that.
     serial: Option<RootSerial>,
     surroundings: Option<Arc<Surroundings>>,
-}
-
-#[derive(Debug)]
-enum SpanFields {
-    /// As they were recorded; no event has captured them yet.
-    Own(Fields),
-    /// Shared with the events that captured them; a record replaces them.
-    Captured(Arc<CapturedSpan>),
 }
 
 /// A span to keep.
@@ -135,14 +131,12 @@ impl SpanCell {
 
     #[inline]
     fn put(&self, state: &mut State, id: u64, span: NewSpan) {
-        let NewSpan { metadata, visible, mut fields, place } = span;
+        let NewSpan { metadata, visible, fields, place } = span;
         state.metadata = Some(metadata);
         state.visible = visible;
         // Written over what the last span left: a copy of what is used rather than of all there is room for.
-        match &mut state.fields {
-            SpanFields::Own(own) => own.take_from(&mut fields),
-            captured => *captured = SpanFields::Own(fields),
-        }
+        state.fields.set(&fields);
+        state.captured = None;
         state.decided = None;
         state.watched = None;
         // Relaxed: whoever asks for the span was told of it after this.
@@ -235,11 +229,10 @@ impl SpanCell {
     /// Sets recorded values and hands back those they replaced, to be dropped outside the lock.
     pub(super) fn record(&self, recorded: &Fields) -> Vec<Value> {
         let mut state = self.lock();
-        if let SpanFields::Captured(captured) = &state.fields {
-            state.fields = SpanFields::Own(captured.fields.clone());
-        }
-        let SpanFields::Own(own) = &mut state.fields else { return Vec::new() };
-        own.set_all(recorded)
+        let Some(mut fields) = state.take_fields() else { return Vec::new() };
+        let replaced = fields.set_all(recorded);
+        state.fields.set(&fields);
+        replaced
     }
 
     /// The span as events captured now show it, shared with those before it where nothing was recorded since; nothing
@@ -247,19 +240,18 @@ impl SpanCell {
     pub(super) fn captured(&self) -> Option<Arc<CapturedSpan>> {
         let mut state = self.lock();
         let metadata = state.metadata.filter(|_| state.visible)?;
-        let captured = match &mut state.fields {
-            SpanFields::Captured(captured) => return Some(Arc::clone(captured)),
-            SpanFields::Own(own) => {
-                own.keep_last();
-                Arc::new(CapturedSpan {
-                    name: Cow::Borrowed(plain_name(metadata.name())),
-                    level: *metadata.level(),
-                    target: Cow::Borrowed(metadata.target()),
-                    fields: std::mem::take(own),
-                })
-            }
-        };
-        state.fields = SpanFields::Captured(Arc::clone(&captured));
+        if let Some(captured) = &state.captured {
+            return Some(Arc::clone(captured));
+        }
+        let mut fields = state.fields.to_fields(metadata.fields());
+        fields.keep_last();
+        let captured = Arc::new(CapturedSpan {
+            name: Cow::Borrowed(plain_name(metadata.name())),
+            level: *metadata.level(),
+            target: Cow::Borrowed(metadata.target()),
+            fields,
+        });
+        state.captured = Some(Arc::clone(&captured));
         Some(captured)
     }
 
@@ -287,14 +279,13 @@ impl SpanCell {
             self.absent_in.store(snapshot.names.generation, Ordering::Relaxed);
             return Ok(state.keep(stamp, parent, parent.clone()));
         }
-        let fields = state.shown_fields();
         if let Some(decided) = &state.decided
-            && decided.still_holds(parent, stamp, snapshot, fields)
+            && decided.still_holds(parent, stamp, snapshot, |key| state.satisfies(key))
         {
             let scope = decided.scope.clone();
             return Ok(state.keep(stamp, parent, scope));
         }
-        let found = fields.map(|fields| indexed_sessions(snapshot, fields)).unwrap_or_default();
+        let found = state.indexed_sessions(snapshot);
         if may_share && found.is_empty() && followers.is_empty() && outer.candidates.is_empty() {
             return Ok(state.keep(stamp, parent, parent.clone()));
         }
@@ -329,10 +320,18 @@ impl SpanCell {
         drop((decided, surroundings));
     }
 
+    /// From now on the span has a scope of its own. The caller holds the state locked, and moves the records of its tree
+    /// afterwards.
+    fn stop_sharing(&self) {
+        // Relaxed: the Release of those records makes it visible to whoever sees them. Fails otherwise:
+        // `loom_a_span_that_is_followed_shares_no_scope_for_good`.
+        self.absent_in.store(0, Ordering::Relaxed);
+    }
+
     /// Marks the span as followed by a session. Returns whether it was not before.
     pub(super) fn add_follower(&self, session: &Arc<OpenSession>) -> bool {
         let mut state = self.lock();
-        self.absent_in.store(0, Ordering::Relaxed);
+        self.stop_sharing();
         let followers = &mut state.watched().followers;
         followers.retain(|follower| follower.open().is_some());
         let is_new = !followers.iter().any(|follower| follower.is(session));
@@ -365,17 +364,32 @@ impl State {
     #[inline]
     fn holds_nothing(&self) -> bool {
         let is_outside = self.decided.as_ref().is_none_or(|decided| decided.scope.is_outside());
-        let is_inline = matches!(&self.fields, SpanFields::Own(own) if own.heap_bytes() == 0);
-        is_outside && is_inline && self.watched.is_none()
+        is_outside && self.fields.is_inline() && self.captured.is_none() && self.watched.is_none()
     }
 
-    /// The fields, where scopes show them.
-    fn shown_fields(&self) -> Option<&Fields> {
-        let fields = match &self.fields {
-            SpanFields::Own(own) => own,
-            SpanFields::Captured(captured) => &captured.fields,
-        };
-        self.visible.then_some(fields)
+    /// The fields to change: what was captured stays as it is.
+    fn take_fields(&mut self) -> Option<Fields> {
+        let names = self.metadata?.fields();
+        let captured = self.captured.take();
+        Some(captured.map_or_else(|| self.fields.to_fields(names), |captured| captured.fields.clone()))
+    }
+
+    /// Whether a field satisfies an equality.
+    fn satisfies(&self, key: &FieldTest) -> bool {
+        let Some(metadata) = self.metadata.filter(|_| self.visible) else { return false };
+        self.fields.named_by(metadata.fields(), |name| key.names(name)).any(|(_, value)| key.accepts(value))
+    }
+
+    /// The sessions that the index keeps for the fields.
+    fn indexed_sessions(&self, snapshot: &Snapshot) -> Sessions {
+        let mut found = Sessions::new();
+        let names = &snapshot.names.index;
+        if let Some(metadata) = self.metadata.filter(|_| self.visible && !names.is_empty()) {
+            for (name, value) in self.fields.named_by(metadata.fields(), |name| names.contains(name)) {
+                value.with_canonical(|text| extend_from_index(&mut found, snapshot, name, text));
+            }
+        }
+        found
     }
 
     fn open_followers(&self) -> Sessions {
@@ -410,8 +424,17 @@ impl Place {
     }
 }
 
-impl Default for SpanFields {
-    fn default() -> Self {
-        Self::Own(Fields::default())
+#[cfg(test)]
+#[cfg(loom)]
+mod models;
+
+#[cfg(test)]
+#[cfg(not(loom))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_open_span_holds_little() {
+        assert!(size_of::<SpanCell>() <= 208, "{}", size_of::<SpanCell>());
     }
 }

@@ -6,10 +6,10 @@ use super::SessionId;
 use super::changes::Changes;
 use super::holders::Holders;
 use super::open::OpenSession;
-use super::snapshot::{Bucket, Index, Names, Snapshot, index_hash};
+use super::snapshot::{Index, Names, Snapshot, index_hash};
 use crate::level::verbosity_of_filter;
 use crate::predicate::{Reach, Test};
-use rustc_hash::{FxHashMap, FxHashSet};
+use rustc_hash::FxHashMap;
 use std::collections::BTreeSet;
 use std::hash::Hash;
 use std::sync::Arc;
@@ -169,8 +169,8 @@ impl Registry {
 fn apply_to_bucket(index: &mut Index, hash: u64, session: &Arc<OpenSession>, change: Change) {
     let mut bucket = index.get(&hash).cloned().unwrap_or_default();
     match change {
-        Change::Open => bucket.push_back(Arc::clone(session)),
-        Change::Close => bucket = bucket.into_iter().filter(|open| !Arc::ptr_eq(open, session)).collect::<Bucket>(),
+        Change::Open => bucket.insert(session.id.0, Arc::clone(session)),
+        Change::Close => bucket.remove(&session.id.0),
     }
     if bucket.is_empty() {
         index.remove(&hash);
@@ -208,7 +208,7 @@ impl<T: Hash + Eq + Clone> Counted<T> {
         }
     }
 
-    fn set(&self) -> FxHashSet<T> {
+    fn set<S: FromIterator<T>>(&self) -> S {
         self.counts.keys().cloned().collect()
     }
 }

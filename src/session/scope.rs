@@ -7,8 +7,8 @@ use super::open::OpenSession;
 use super::sample::{RootSerial, Sampled};
 use super::snapshot::{Snapshot, index_hash};
 use super::{SessionId, changes::Change};
-use crate::event::{CapturedSpan, Fields};
-use crate::predicate::{Bits, Compiled, Test};
+use crate::event::CapturedSpan;
+use crate::predicate::{Bits, Compiled, FieldTest, Test};
 use crate::sync::Numbers;
 use smallvec::SmallVec;
 use std::sync::{Arc, Weak};
@@ -128,13 +128,11 @@ impl Scope {
         self.candidates.iter().any(|candidate| candidate.is_of(session))
     }
 
-    /// Whether a change of sessions leaves this scope as it is, for a span with these fields.
-    pub(crate) fn outlives(&self, change: &Change, fields: Option<&Fields>) -> bool {
+    /// Whether a change of sessions leaves this scope as it is, for a span whose fields satisfy equalities as said.
+    pub(crate) fn outlives(&self, change: &Change, satisfies: impl Fn(&FieldTest) -> bool) -> bool {
         match &change.key {
             None => false,
-            Some(key) if change.opened => {
-                !fields.is_some_and(|fields| fields.iter().any(|(name, value)| key.names(name) && key.accepts(value)))
-            }
+            Some(key) if change.opened => !satisfies(key),
             Some(_) => !self.candidates.iter().any(|candidate| candidate.id == change.session),
         }
     }
@@ -250,24 +248,10 @@ fn add_satisfied(satisfied: &mut Bits, compiled: &Compiled, chain: &[Arc<Capture
 
 fn span_satisfies(span: &CapturedSpan, test: &Test) -> bool {
     match test {
-        Test::Field(test) => span.fields.iter().any(|(name, value)| test.names(name) && test.accepts(value)),
+        Test::Field(test) => span.fields.named_by(|name| test.names(name)).any(|(_, value)| test.accepts(value)),
         Test::Span(name) => span.name() == &**name,
         _ => false,
     }
-}
-
-/// The sessions that the index keeps for these fields, each once.
-pub(crate) fn indexed_sessions(snapshot: &Snapshot, fields: &Fields) -> Sessions {
-    let mut found = Sessions::new();
-    if snapshot.names.index.is_empty() {
-        return found;
-    }
-    for (name, value) in fields.iter() {
-        if snapshot.names.index.contains(name) {
-            value.with_canonical(|text| extend_from_index(&mut found, snapshot, name, text));
-        }
-    }
-    found
 }
 
 /// Adds the sessions that the index keeps for this key and value, each once.

@@ -1,25 +1,24 @@
 //! What producers read: the open sessions, immutable, replaced whole.
 
 use super::changes::Changes;
+use super::index::PersistentMap;
 use super::open::OpenSession;
 use super::scope::Scope;
 use crate::level::{filter_of_verbosity, verbosity_of};
 use crate::predicate::plain_name;
 use crate::predicate::{Reach, reach_admits};
 use crate::value::ValueRef;
-use imbl::GenericHashMap;
-use imbl::shared_ptr::DefaultSharedPtr;
-use rustc_hash::{FxBuildHasher, FxHashSet, FxHasher};
+use rustc_hash::{FxHashSet, FxHasher};
 use std::hash::{Hash, Hasher};
 use std::sync::{Arc, OnceLock};
 use tracing_core::{Level, LevelFilter, Metadata};
 
 /// The sessions that require a key to have a value, by the hash of both: a persistent map, so that opening one
 /// session of 100,000 copies a few nodes.
-pub(crate) type Index = GenericHashMap<u64, Bucket, FxBuildHasher, DefaultSharedPtr>;
+pub(crate) type Index = PersistentMap<Bucket>;
 
-/// The sessions behind one hash; whether they test this very value is for their predicate to say.
-pub(crate) type Bucket = imbl::Vector<Arc<OpenSession>>;
+/// The sessions behind one hash, by their number; whether they test this very value is for their predicate to say.
+pub(crate) type Bucket = PersistentMap<Arc<OpenSession>>;
 
 /// The open sessions at one moment.
 #[derive(Debug, Default)]
@@ -40,6 +39,38 @@ pub(crate) struct Snapshot {
     outside: OnceLock<Arc<Scope>>,
 }
 
+/// A set of names, of which there are mostly a few: those are found without hashing.
+#[derive(Debug, Default)]
+pub(crate) struct NameSet {
+    few: Box<[Box<str>]>,
+    many: FxHashSet<Box<str>>,
+}
+
+/// How many names are compared rather than hashed.
+const FEW: usize = 8;
+
+impl NameSet {
+    #[inline]
+    pub(crate) fn contains(&self, name: &str) -> bool {
+        self.few.iter().any(|known| **known == *name) || !self.many.is_empty() && self.many.contains(name)
+    }
+
+    #[inline]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.few.is_empty() && self.many.is_empty()
+    }
+}
+
+impl FromIterator<Box<str>> for NameSet {
+    fn from_iter<I: IntoIterator<Item = Box<str>>>(names: I) -> Self {
+        let names: Vec<_> = names.into_iter().collect();
+        match names.len() {
+            0..=FEW => Self { few: names.into(), many: FxHashSet::default() },
+            _ => Self { few: Box::default(), many: names.into_iter().collect() },
+        }
+    }
+}
+
 /// What a callsite can change by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Judgement {
@@ -55,13 +86,13 @@ pub(crate) struct Names {
     /// Changes whenever what follows does, and names it in callsites' words; from 1, since a new word has 0.
     pub(crate) generation: u32,
     /// Keys of the index.
-    pub(crate) index: FxHashSet<Box<str>>,
+    pub(crate) index: NameSet,
     /// Keys tested by sessions that are not in the index.
-    pub(crate) linear: FxHashSet<Box<str>>,
+    pub(crate) linear: NameSet,
     /// Keys tested beside the index, by whichever session.
-    pub(crate) beside_index: FxHashSet<Box<str>>,
+    pub(crate) beside_index: NameSet,
     /// Span names tested by any session.
-    pub(crate) spans: FxHashSet<Box<str>>,
+    pub(crate) spans: NameSet,
 }
 
 impl Snapshot {
@@ -108,10 +139,10 @@ impl Default for Names {
     fn default() -> Self {
         Self {
             generation: 1,
-            index: FxHashSet::default(),
-            linear: FxHashSet::default(),
-            beside_index: FxHashSet::default(),
-            spans: FxHashSet::default(),
+            index: NameSet::default(),
+            linear: NameSet::default(),
+            beside_index: NameSet::default(),
+            spans: NameSet::default(),
         }
     }
 }

@@ -41,17 +41,17 @@ impl PackedBytes {
         self.spilled.clear();
     }
 
-    /// Takes over other values.
-    #[inline]
-    pub(crate) fn take_from(&mut self, other: &mut Self) {
-        self.length = other.length;
-        if other.spilled.is_empty() {
-            let used = usize::from(other.length);
-            self.inline[..used].copy_from_slice(&other.inline[..used]);
-            self.spilled.clear();
-        } else {
-            self.spilled = std::mem::take(&mut other.spilled);
+    /// The same values as were packed before.
+    pub(crate) fn copied(packed: &[u8]) -> Self {
+        let mut copy = Self::default();
+        match copy.inline.get_mut(..packed.len()) {
+            Some(place) => {
+                place.copy_from_slice(packed);
+                copy.length = packed.len() as u8;
+            }
+            None => copy.spilled = packed.to_vec(),
         }
+        copy
     }
 
     /// Bytes allocated.
