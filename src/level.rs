@@ -31,3 +31,23 @@ pub(crate) fn filter_of_verbosity(verbosity: u8) -> LevelFilter {
     ];
     FILTERS[usize::from(verbosity).min(FILTERS.len() - 1)]
 }
+
+/// The level of this name, in whatever case. Numbers and nothing, which `LevelFilter` reads as well, are none.
+#[cfg(any(feature = "web", feature = "nats"))]
+pub(crate) fn level_named(name: &str) -> Option<LevelFilter> {
+    let mut levels = (1..=verbosity_of(Level::TRACE)).map(filter_of_verbosity);
+    levels.find(|level| name.eq_ignore_ascii_case(&level.to_string()))
+}
+
+#[cfg(all(test, any(feature = "web", feature = "nats")))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn levels_are_read_by_their_names_alone() {
+        let named = ["error", "Warn", "INFO", "debug", "trace"].map(level_named);
+        let levels = [LevelFilter::ERROR, LevelFilter::WARN, LevelFilter::INFO, LevelFilter::DEBUG, LevelFilter::TRACE];
+        assert_eq!(named, levels.map(Some));
+        assert_eq!(["", "3", "off", "loud", " info"].map(level_named), [None; 5]);
+    }
+}

@@ -48,7 +48,8 @@
 //! lies: exactly the matching events, every loss counted.
 //!
 //! # Features
-//! - `log`: records of the `log` crate, through `tracing-log`, count as what they are.
+//! - `log` (on by default): records of the `log` crate count as what they are, and those too verbose for the service's own
+//!   logs come while a session wants them. They come through `tracing-log`, which `tracing_subscriber`'s `init()` installs.
 //! - `signal`: sessions that a signal opens and the next one closes, on Unix.
 //! - `prometheus`: the router's own health as a Prometheus scrape.
 //! - `web`: the HTTP door, with `prometheus`.

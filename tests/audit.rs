@@ -74,7 +74,7 @@ isolated! {
         let (router, output) = install(TapRouter::builder());
         let session = user(42).scope(Predicate::eq("tenant", 7)).opened_by("ann").name("ticket 7")
             .capacity(2).capacity_bytes(10_000).expires_in(Duration::from_millis(600_500)).max_events(100).max_rate(1_000).sample(1)
-            .follow(Follow::Named("job\u{1B}".to_owned()));
+            .follow(Follow::Named("job\u{1B}".to_owned())).max_level(LevelFilter::DEBUG).spans(LevelFilter::DEBUG);
         let mut stream = router.watch(session);
         for n in 0..5 {
             tracing::debug!(user = 42, tenant = 7, n, "event");
@@ -86,7 +86,7 @@ isolated! {
             "message": "session opened", "opener": "ann", "session": 1, "name": "ticket 7", "capacity": 2,
             "predicate": PREDICATE_OF_42, "scope": SCOPE_OF_7,
             "capacity_bytes": 10_000, "overflow": "drop_oldest", "expires_in_ms": 600_500, "max_events": 100, "max_rate": 1_000,
-            "follow": "named:job\\x1B",
+            "max_level": "debug", "follow": "named:job\\x1B", "spans": "debug",
         });
         assert_eq!(told[0], opened);
 

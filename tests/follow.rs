@@ -27,6 +27,26 @@ fn named(name: &str) -> Follow {
     Follow::Named(name.to_owned())
 }
 
+fn errors(follow: Follow) -> Session {
+    Session::new("@level = error".parse().expect("the text is valid")).follow(follow)
+}
+
+/// Two requests, of which the first logs two errors.
+fn request_with_two_errors() {
+    tracing::debug!("outside before");
+    tracing::info_span!("request", path = "/a").in_scope(|| {
+        tracing::debug!("debug before");
+        tracing::error!("first error");
+        tracing::debug!("debug between");
+        tracing::trace!("trace between");
+        tracing::info_span!("handler").in_scope(|| tracing::info!("handler between"));
+        tracing::error!("second error");
+        tracing::debug!("debug after");
+    });
+    tracing::info_span!("request", path = "/b").in_scope(|| tracing::debug!("next request"));
+    tracing::debug!("outside after");
+}
+
 /// A connection with a request that fails in its handler, and what happens around it, before and after.
 fn failing_request() {
     let conn = tracing::info_span!("conn", conn_id = 7);
@@ -174,9 +194,73 @@ isolated! {
         assert_eq!(messages(&mut stream), ["failed", "in the root", "in another child"]);
     }
 
-    fn levels_and_targets_of_the_predicate_hold_for_what_is_followed() {
+    fn an_error_is_followed_by_debug_events_up_to_the_next_error() {
         let router = install();
-        let predicate = "status >= 500 and @level >= debug and not @target = noisy";
+        let mut stream = router.watch(errors(named("request")));
+        request_with_two_errors();
+        let followed = ["first error", "debug between", "trace between", "handler between", "second error", "debug after"];
+        assert_eq!(messages(&mut stream), followed);
+    }
+
+    fn the_maximum_level_bounds_what_matches_and_what_is_followed() {
+        let router = install();
+        let mut followed = router.watch(errors(named("request")).max_level(LevelFilter::INFO));
+        let mut plain = router.watch(Session::new(Predicate::span("request")).max_level(LevelFilter::DEBUG));
+        let mut indexed = router.watch(Session::new(Predicate::eq("path", "/a")).max_level(LevelFilter::WARN));
+        let mut nothing = router.watch(errors(Follow::Root).max_level(LevelFilter::OFF));
+        request_with_two_errors();
+        assert_eq!(messages(&mut followed), ["first error", "handler between", "second error"]);
+        let of_requests = ["debug before", "first error", "debug between", "handler between", "second error", "debug after", "next request"];
+        assert_eq!(messages(&mut plain), of_requests);
+        assert_eq!(messages(&mut indexed), ["first error", "second error"]);
+        assert!(messages(&mut nothing).is_empty());
+        assert_eq!(nothing.stats().matched, 0);
+    }
+
+    fn nobody_evaluates_what_is_beyond_the_maximum_level() {
+        let router = install();
+        let mut stream = router.watch(errors(Follow::Root).max_level(LevelFilter::INFO));
+        let evaluations = Evaluations::default();
+        tracing::info_span!("request", path = "/a").in_scope(|| {
+            tracing::error!("failed");
+            assert_eq!(evaluations.during(|| tracing::debug!(counted = evaluations.count(), "event")), 0);
+            assert_eq!(evaluations.during(|| tracing::info!(counted = evaluations.count(), "event")), 1);
+        });
+        assert_eq!(messages(&mut stream), ["failed", "event"]);
+    }
+
+    fn coverage_of_a_session_takes_the_maximum_level_into_account() {
+        let router = install();
+        tracing::info!("seen");
+        let everything = || Session::new(Predicate::everything());
+        let counted = |session: Session| {
+            let told = router.coverage_of(&session).notes().iter().find_map(|note| match note {
+                Note::Callsites { can_match, .. } => Some(*can_match),
+                _ => None,
+            });
+            let stream = router.watch(session);
+            let open = stream.coverage();
+            assert!(open.notes().iter().any(|note| matches!(note, Note::Callsites { can_match, .. } if Some(*can_match) == told)));
+            told
+        };
+        assert_eq!(counted(everything().max_level(LevelFilter::INFO)), Some(1));
+        assert_eq!(counted(everything().max_level(LevelFilter::WARN)), Some(0));
+        let never = router.watch(everything().max_level(LevelFilter::OFF));
+        assert!(never.coverage().findings().iter().any(|finding| matches!(finding, tracing_tap::Finding::NeverMatches)));
+    }
+
+    fn a_session_shows_its_maximum_level_and_its_spans() {
+        let router = install();
+        let _plain = router.watch(Predicate::everything());
+        let bounded = Session::new(Predicate::everything()).max_level(LevelFilter::WARN).spans(LevelFilter::DEBUG);
+        let _bounded = router.watch(bounded);
+        let shown: Vec<_> = router.sessions().iter().map(|session| (session.max_level, session.spans)).collect();
+        assert_eq!(shown, [(LevelFilter::TRACE, LevelFilter::OFF), (LevelFilter::WARN, LevelFilter::DEBUG)]);
+    }
+
+    fn targets_of_the_predicate_hold_for_what_is_followed_and_levels_do_not() {
+        let router = install();
+        let predicate = "status >= 500 and @level >= info and not @target = noisy";
         let mut stream =
             router.watch(Session::new(predicate.parse().expect("the text is valid")).follow(Follow::Span));
         tracing::info_span!("request", path = "/a").in_scope(|| {
@@ -185,7 +269,7 @@ isolated! {
             tracing::trace!("trace");
             tracing::info!(target: "noisy::part", "noise");
         });
-        assert_eq!(messages(&mut stream), ["failed", "debug"]);
+        assert_eq!(messages(&mut stream), ["failed", "debug", "trace"]);
     }
 
     fn the_openers_scope_holds_for_what_is_followed() {
@@ -274,6 +358,20 @@ isolated! {
         assert_eq!(messages(&mut stream), ["failed", "event"]);
     }
 
+    fn nobody_else_is_evaluated_while_errors_are_waited_for_and_one_is_followed() {
+        let router = install();
+        let mut stream = router.watch(errors(named("conn")));
+        let evaluations = Evaluations::default();
+        let (mine, theirs) = (tracing::info_span!("conn", id = 1), tracing::info_span!("conn", id = 2));
+        let event = || tracing::debug!(counted = evaluations.count(), "event");
+        mine.in_scope(|| tracing::error!("failed"));
+        // The first one tells where its callsite takes its parent from.
+        support::wait_until("the callsite is learned", || evaluations.during(|| theirs.in_scope(event)) == 0);
+        assert_eq!(evaluations.during(|| (0..100).for_each(|_| theirs.in_scope(event))), 0);
+        assert_eq!(evaluations.during(|| mine.in_scope(event)), 1);
+        assert_eq!(messages(&mut stream), ["failed", "event"]);
+    }
+
     fn each_session_follows_for_itself() {
         let router = install();
         let mut whole = router.watch(failing(Follow::Root));
@@ -346,6 +444,30 @@ isolated! {
         let _request = tracing::debug_span!("request", path = "/a");
         let findings: Vec<_> = stream.coverage().findings().iter().map(ToString::to_string).collect();
         assert!(findings[0].contains("spans `request`") && findings[0].contains("span_level(LevelFilter::DEBUG)"), "{findings:?}");
+        let asked = router.coverage_of(&failing(named("request")).spans(LevelFilter::DEBUG));
+        assert!(!asked.findings().iter().any(|finding| finding.to_string().contains("spans `request`")), "{asked}");
+    }
+}
+
+/// What README shows of following, as code.
+const IN_README: &str = r#"Session::new("@level = error".parse()?).follow(Follow::Named("request".into()))"#;
+
+isolated! {
+    fn the_example_of_following_in_the_readme_does_what_it_says() {
+        let readme = include_str!("../README.md").split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(readme.contains(IN_README), "README shows another example: hold that one");
+        assert_eq!(readme.matches("Follow::").count(), 1, "README shows more than one");
+        let of_the_readme = || -> Result<Session, tracing_tap::PredicateError> {
+            Ok(Session::new("@level = error".parse()?).follow(Follow::Named("request".into())))
+        };
+        let router = install();
+        let session = of_the_readme().expect("the text is valid");
+        let mut bounded = router.watch(session.clone().max_level(LevelFilter::INFO));
+        let mut stream = router.watch(session);
+        request_with_two_errors();
+        let rest = ["first error", "debug between", "trace between", "handler between", "second error", "debug after"];
+        assert_eq!(messages(&mut stream), rest);
+        assert_eq!(messages(&mut bounded), ["first error", "handler between", "second error"]);
     }
 }
 

@@ -1,10 +1,18 @@
 //! Records of the `log` crate are events like others: by their own target, level and place, never by `log.*` fields.
-#![cfg(feature = "log")]
+//! Without the feature `log` they are what the bridge makes of them.
 
 mod support;
 
-use support::{Output, events, info_printer, messages, wait_until};
+#[cfg(feature = "log")]
+use std::sync::{Arc, Mutex};
+#[cfg(feature = "log")]
+use support::wait_until;
+use support::{Output, events, info_printer, messages};
+#[cfg(feature = "log")]
+use tracing::level_filters::LevelFilter;
 use tracing_subscriber::prelude::*;
+#[cfg(feature = "log")]
+use tracing_tap::Session;
 use tracing_tap::{Predicate, TapRouter};
 
 fn install(output: &Output) -> TapRouter {
@@ -15,13 +23,79 @@ fn install(output: &Output) -> TapRouter {
     router
 }
 
+#[cfg(not(feature = "log"))]
 isolated! {
+    fn without_the_feature_records_come_as_the_bridge_tells_them_and_no_level_is_raised() {
+        let router = install(&Output::default());
+        let mut all = router.watch(Predicate::everything());
+        let mut by_target = router.watch(Predicate::target("store"));
+        let mut by_field = router.watch(Predicate::eq("log.target", "store"));
+        log::info!(target: "store", "a record");
+        log::debug!(target: "store", "below the level of the bridge");
+        assert_eq!(log::max_level(), log::LevelFilter::Info);
+        assert_eq!(events(&mut all).iter().map(|event| event.target()).collect::<Vec<_>>(), ["log"]);
+        assert!(messages(&mut by_target).is_empty());
+        assert_eq!(messages(&mut by_field), ["a record"]);
+    }
+}
+
+#[cfg(feature = "log")]
+isolated! {
+    fn a_service_that_calls_init_needs_nothing_else() {
+        let router = TapRouter::new();
+        let output = Output::default();
+        tracing_subscriber::registry().with(info_printer(&output)).with(router.layer()).init();
+        log::debug!(target: "store", "before");
+        let mut stream = router.watch(Predicate::target("store"));
+        log::trace!(target: "store", "detail");
+        log::info!(target: "store", "printed");
+        assert_eq!(messages(&mut stream), ["detail", "printed"]);
+        assert_eq!(output.lines(), [" INFO store: printed"]);
+        drop(stream);
+        wait_until("the level to be put back", || log::max_level() < log::LevelFilter::Trace);
+    }
+
+    fn a_logger_that_is_no_bridge_prints_no_more_for_a_session() {
+        /// As some are, it goes by the level of the process alone.
+        struct Syslog(Arc<Mutex<Vec<String>>>);
+        impl log::Log for Syslog {
+            fn enabled(&self, metadata: &log::Metadata<'_>) -> bool {
+                metadata.level() <= log::max_level()
+            }
+            fn log(&self, record: &log::Record<'_>) {
+                self.0.lock().expect("nobody panicked").push(record.args().to_string());
+            }
+            fn flush(&self) {}
+        }
+        let printed = Arc::<Mutex<Vec<String>>>::default();
+        log::set_boxed_logger(Box::new(Syslog(Arc::clone(&printed)))).expect("nobody set it before");
+        log::set_max_level(log::LevelFilter::Warn);
+        let router = TapRouter::new();
+        let subscriber = tracing_subscriber::registry().with(router.layer());
+        tracing::subscriber::set_global_default(subscriber).expect("nobody set it before");
+        let mut stream = router.watch(Predicate::everything());
+        log::debug!("detail");
+        log::warn!("slow");
+        assert_eq!(*printed.lock().expect("nobody panicked"), ["slow"]);
+        assert_eq!((log::max_level(), messages(&mut stream).len()), (log::LevelFilter::Warn, 0));
+    }
+
+    fn spans_that_a_session_enables_raise_no_level_of_records() {
+        let router = install(&Output::default());
+        let session = Session::new(Predicate::target("store")).max_level(LevelFilter::INFO).spans(LevelFilter::TRACE);
+        let mut stream = router.watch(session);
+        assert_eq!(log::max_level(), log::LevelFilter::Info);
+        log::debug!(target: "store", "too verbose");
+        log::info!(target: "store", "a record");
+        assert_eq!(messages(&mut stream), ["a record"]);
+    }
+
     fn the_maximum_level_goes_back_when_all_is_dropped_and_whoever_of_two_routers_goes_first() {
         let first = TapRouter::new();
         let second = TapRouter::new();
         let subscriber = tracing_subscriber::registry().with(first.layer()).with(second.layer());
         let guard = tracing::subscriber::set_default(subscriber);
-        log::set_max_level(log::LevelFilter::Info);
+        tracing_log::LogTracer::builder().with_max_level(log::LevelFilter::Info).init().expect("nobody set it before");
         let verbose = first.watch(Predicate::everything());
         let debug = second.watch(Predicate::level(tracing::Level::DEBUG));
         assert_eq!(log::max_level(), log::LevelFilter::Trace);

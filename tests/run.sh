@@ -51,6 +51,9 @@ step "lints, with every feature and with none"
 cargo clippy --quiet --all-targets --all-features -- --deny warnings
 cargo clippy --quiet --lib --no-default-features -- --deny warnings
 
+step "the core without records of log"
+cargo nextest run --no-default-features --status-level slow --final-status-level fail --test log_bridge
+
 step "tests, each in its own process, the fuzz corpus among them"
 cargo nextest run --all-features --no-fail-fast --status-level slow --final-status-level fail
 

@@ -23,7 +23,8 @@
 //!
 //! The fields of the session: `opener`, `session` (its number; a refused one has none), `name`, `predicate`, `scope`,
 //! and its limits `capacity`, `capacity_bytes`, `overflow`, `expires_in_ms`, `max_events`, `max_rate`, `sample`,
-//! and `follow`, which widens it, in its text form. What was not given is absent.
+//! `max_level`; `follow`, which widens it, in its text form; and `spans`, the most verbose spans that it enables. What was
+//! not given is absent.
 
 #[cfg(feature = "web")]
 mod door;
@@ -136,7 +137,9 @@ macro_rules! tell {
             max_events = $audit.session.max_events,
             max_rate = $audit.session.max_rate,
             sample = $audit.sample(),
+            max_level = $audit.max_level(),
             follow = $audit.follow(),
+            spans = $audit.spans(),
             $($field = $value,)*
             $message
         )
@@ -174,6 +177,16 @@ impl SessionAudit {
     /// One in how many, where it is not each.
     fn sample(&self) -> Option<u32> {
         Some(self.session.sample).filter(|sample| *sample > 1)
+    }
+
+    /// The most verbose events that it shows, where that is bounded.
+    fn max_level(&self) -> Option<String> {
+        self.session.level_limit().map(|level| level.to_string())
+    }
+
+    /// The most verbose spans that it enables, where it does.
+    fn spans(&self) -> Option<String> {
+        self.session.enabled_spans().map(|level| level.to_string())
     }
 
     /// What else belongs to it, where anything does.

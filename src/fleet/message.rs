@@ -4,6 +4,7 @@ use super::seal::{hex_digits, read_hex};
 use crate::session::EndReason;
 use crate::stream::{Item, LossReason};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use serde_json::{Map, Value};
 use std::fmt;
 
 /// How often a watcher renews its session where it does not say, in milliseconds. Part of the format: not to be changed.
@@ -79,9 +80,16 @@ pub(super) struct Announcement {
     pub(super) drop_newest: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) max_rate: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) max_level: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) spans: Option<String>,
     /// Whether instances ask before they send, since the fleet's events are bounded.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(super) is_limited: bool,
+    /// What a later watcher asks for besides. A session without it would be another, so it is refused.
+    #[serde(flatten)]
+    pub(super) unknown: Map<String, Value>,
 }
 
 /// Why a watcher closes its session.

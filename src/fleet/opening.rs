@@ -2,11 +2,15 @@
 
 use super::config::may_renew_every;
 use super::message::Announcement;
+use crate::level::level_named;
 use crate::predicate::{Predicate, PredicateError};
 use crate::queue::Overflow;
+use crate::render::shown::shown_name;
 use crate::session::{Follow, FollowError, Session};
+use serde_json::Map;
 use std::fmt;
 use std::time::Duration;
+use tracing_core::LevelFilter;
 
 /// Where the NATS client logs. It runs on tasks of its own, and tells there of each message: a session that took that
 /// would feed on itself.
@@ -14,6 +18,12 @@ const CLIENT_TARGET: &str = "async_nats";
 
 /// The longest name and opener that are announced, in bytes.
 const MAX_TEXT_BYTES: usize = 256;
+
+/// How much of what was found is shown.
+const MAX_SHOWN_BYTES: usize = 64;
+
+/// What shows nothing, or enables nothing.
+const OFF: &str = "off";
 
 /// Why a session cannot be announced, or an announcement not be taken at its word.
 #[derive(Clone, Debug)]
@@ -28,6 +38,15 @@ pub(super) enum OpeningError {
     },
     Renewals {
         every_ms: u64,
+    },
+    /// What is none of the levels there are, or bounds what it should not.
+    Level {
+        key: &'static str,
+        found: String,
+    },
+    /// What this version does not know.
+    Unknown {
+        key: String,
     },
 }
 
@@ -48,7 +67,10 @@ impl Announcement {
             capacity_bytes: differs(session.capacity_bytes != default.capacity_bytes).map(|()| session.capacity_bytes),
             drop_newest: session.overflow == Overflow::DropNewest,
             max_rate: session.max_rate,
+            max_level: session.level_limit().map(|level| level.to_string()),
+            spans: session.enabled_spans().map(|level| level.to_string()),
             is_limited: session.max_rate.is_some() || session.max_events.is_some(),
+            unknown: Map::new(),
         };
         announcement.check()?;
         Ok(announcement)
@@ -72,6 +94,8 @@ impl Announcement {
         if self.drop_newest {
             session = session.overflow(Overflow::DropNewest);
         }
+        session = level("max_level", &self.max_level)?.into_iter().fold(session, Session::max_level);
+        session = level("spans", &self.spans)?.into_iter().fold(session, Session::spans);
         if let Some(follow) = &self.follow {
             session = session.follow(follow.parse().map_err(OpeningError::Follow)?);
         }
@@ -79,6 +103,9 @@ impl Announcement {
     }
 
     fn check(&self) -> Result<(), OpeningError> {
+        if let Some(key) = self.unknown.keys().next() {
+            return Err(OpeningError::Unknown { key: key.clone() });
+        }
         let texts = [("name", &self.name), ("opener", &self.opened_by), ("span that is followed", &self.follow)];
         for (what, text) in texts {
             let bytes = text.as_ref().map_or(0, String::len);
@@ -88,6 +115,12 @@ impl Announcement {
         }
         may_renew_every(self.every()).then_some(()).ok_or(OpeningError::Renewals { every_ms: self.every_ms })
     }
+}
+
+fn level(key: &'static str, name: &Option<String>) -> Result<Option<LevelFilter>, OpeningError> {
+    let Some(name) = name else { return Ok(None) };
+    let level = if name == OFF { Some(LevelFilter::OFF) } else { level_named(name) };
+    level.map(Some).ok_or_else(|| OpeningError::Level { key, found: shown_name(name, MAX_SHOWN_BYTES) })
 }
 
 fn read(text: &str) -> Result<Predicate, OpeningError> {
@@ -107,6 +140,13 @@ impl fmt::Display for OpeningError {
             Self::NotText => f.write_str("write the predicate as text: what is read from that is another"),
             Self::TooLong { what, bytes } => {
                 write!(f, "announce the {what}: it has {bytes} bytes, more than the {MAX_TEXT_BYTES} allowed")
+            }
+            Self::Level { key, found } => {
+                write!(f, "read `{key}`: `{found}` is none of `error`, `warn`, `info`, `debug`, `trace` and `off`")
+            }
+            Self::Unknown { key } => {
+                let key = shown_name(key, MAX_SHOWN_BYTES);
+                write!(f, "open the session as it is asked for: `{key}` is not known to this version")
             }
             Self::Renewals { every_ms } => {
                 write!(f, "renew the session every {every_ms} ms: from 50 to 60000 are allowed")
@@ -133,6 +173,8 @@ mod tests {
             .capacity_bytes(8)
             .overflow(Overflow::DropNewest)
             .max_rate(9)
+            .max_level(LevelFilter::INFO)
+            .spans(LevelFilter::DEBUG)
     }
 
     #[test]
@@ -144,6 +186,13 @@ mod tests {
         let scope = !Predicate::target("async_nats") & Predicate::eq("tenant", 7);
         let expected = Session { scope: Some(scope), ..full() };
         assert_eq!(format!("{:?}", read.session().expect("it can be opened")), format!("{expected:?}"));
+    }
+
+    #[test]
+    fn a_session_that_shows_nothing_is_announced_as_that() {
+        let nothing = Session::from(Predicate::everything()).max_level(LevelFilter::OFF);
+        let announcement = Announcement::of(&nothing, RENEWAL).expect("it can be announced");
+        assert_eq!(announcement.session().expect("it can be opened").max_level, LevelFilter::OFF);
     }
 
     #[test]
@@ -172,6 +221,11 @@ mod tests {
         assert!(refused(r#"{"predicate":"user 42"}"#).starts_with("parse the predicate: line 1, column 6"));
         assert!(refused(r#"{"predicate":"a = 1","scope":"("}"#).starts_with("parse the predicate"));
         assert!(refused(r#"{"predicate":"a = 1","follow":"x"}"#).starts_with("follow `x`: expected"));
+        let later = refused(r#"{"predicate":"a = 1","look_back":"30s"}"#);
+        assert_eq!(later, "open the session as it is asked for: `look_back` is not known to this version");
+        let level = refused(r#"{"predicate":"a = 1","max_level":"loud"}"#);
+        assert_eq!(level, "read `max_level`: `loud` is none of `error`, `warn`, `info`, `debug`, `trace` and `off`");
+        assert!(refused(r#"{"predicate":"a = 1","spans":"3"}"#).starts_with("read `spans`: `3` is none of"));
         let refusal = "renew the session every 1 ms: from 50 to 60000 are allowed";
         assert_eq!(refused(r#"{"predicate":"a = 1","every_ms":1}"#), refusal);
     }

@@ -3,7 +3,7 @@
 use super::expression::{Expression, Node};
 use super::{Predicate, Test};
 
-/// What a part of a predicate comes to where only levels and targets are known.
+/// What a part of a predicate comes to where only targets are known.
 #[derive(Clone)]
 enum Known {
     True,
@@ -21,12 +21,12 @@ struct Bounds {
 
 impl Predicate {
     /// What holds for every event that is followed: the predicate, with all tests that could have picked out the
-    /// event it began with (fields, spans, names, files) unknown, is not false.
+    /// event it began with (fields, levels, spans, names, files) unknown, is not false.
     ///
-    /// For `user = 42 and @level >= debug and not @target = hyper` that is the part from `@level` on.
+    /// For `user = 42 and @level = error and not @target = hyper` that is `not @target = hyper`.
     pub(crate) fn relaxed(&self) -> Self {
         let bounds = self.fold(|node: Node<'_, Bounds>| match node {
-            Node::Test(test @ (Test::Level(_) | Test::Target(_))) => {
+            Node::Test(test @ Test::Target(_)) => {
                 let known = Known::Of(Expression::of_test(test.clone()));
                 Bounds { may: known.clone(), must: known }
             }
@@ -81,20 +81,23 @@ mod tests {
     }
 
     #[test]
-    fn levels_and_targets_at_the_top_hold_and_all_else_is_relaxed() {
+    fn targets_at_the_top_hold_and_all_else_is_relaxed() {
         check("status >= 500", "*");
-        check("user = 42 and @level >= debug", "@level >= debug");
-        check("@level >= debug and not @target = hyper and user = 42", "@level >= debug and not @target = hyper");
-        check("@span = request and @name = x and @file = a.rs and @level >= info", "@level >= info");
+        check("user = 42 and @level >= debug", "*");
+        check("@level = error", "*");
+        check("not @level >= info", "*");
+        check("@level >= debug and not @target = hyper and user = 42", "not @target = hyper");
+        check("@span = request and @name = x and @file = a.rs and @target = a", "@target = a");
         check("*", "*");
     }
 
     #[test]
     fn what_a_relaxed_test_may_still_decide_stays_open() {
-        check("user = 42 or @level >= info", "*");
-        check("not (user = 42 and @level >= info)", "*");
-        check("not (user = 42 or @level >= info)", "not @level >= info");
+        check("user = 42 or @target = a", "*");
+        check("not (user = 42 and @target = a)", "*");
+        check("not (user = 42 or @target = a)", "not @target = a");
         check("(user = 42 or not *) and @target = a", "@target = a");
+        check("(@level = error or @target = a) and @target = b", "@target = b");
         check("not *", "not *");
     }
 }

@@ -6,6 +6,8 @@ use crate::guard::run_user_code;
 use crate::inbox::Retired;
 use crate::layer::Instance;
 use crate::layer::thread::{Asker, asking};
+#[cfg(feature = "log")]
+use crate::level::filter_of_verbosity;
 use crate::session::{EndReason, SessionId};
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -139,6 +141,8 @@ impl Chores {
 fn rebuild(core: &Core) -> bool {
     let _rebuilding = REBUILDING.lock().unwrap_or_else(PoisonError::into_inner);
     let mut was_alone = true;
+    #[cfg(feature = "log")]
+    let mut hears_log = false;
     for instance in core.live_instances() {
         was_alone &= (0..REBUILD_ATTEMPTS).any(|_| {
             let before = instance.asked_by_others();
@@ -148,9 +152,14 @@ fn rebuild(core: &Core) -> bool {
             core.health.count_rebuild(start.elapsed());
             instance.asked_by_others() == before
         });
+        #[cfg(feature = "log")]
+        with_dispatch(&instance, |_| hears_log |= instance.hears_log() == Some(true));
     }
+    // A logger that hands nothing on may go by this level alone: raised for it, it would print for everybody.
     #[cfg(feature = "log")]
-    super::log_level::follow(core.shared.router, core.shared.snapshot.load().level());
+    let verbosity = if hears_log { core.shared.snapshot.load().verbosity } else { 0 };
+    #[cfg(feature = "log")]
+    super::log_level::follow(core.shared.router, filter_of_verbosity(verbosity));
     was_alone
 }
 

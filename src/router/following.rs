@@ -4,11 +4,11 @@ use super::core::Core;
 use crate::coverage::{Coverage, Finding, Note};
 use crate::layer::Instance;
 use crate::predicate::plain_name;
-use crate::session::Follow;
 use crate::session::open::OpenSession;
+use crate::session::{Follow, Session};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tracing_core::Metadata;
+use tracing_core::{LevelFilter, Metadata};
 
 /// A span that is followed for longer is hardly one request. How old it is altogether is not known: a clock read for
 /// each span would cost those that nobody follows.
@@ -17,17 +17,24 @@ const LONG: Duration = Duration::from_secs(10);
 impl Core {
     /// What a session that is open can see.
     pub(super) fn coverage_of_session(&self, session: &Arc<OpenSession>) -> Coverage {
-        let mut coverage = self.coverage_of(&session.predicate());
+        let mut coverage = self.coverage_of_asked(&session.limits);
         for instance in self.live_instances().iter().filter(|_| session.follows()) {
             coverage.notes.extend(long_followed(instance, session, Instant::now(), LONG));
-        }
-        if let Follow::Named(name) = session.follow() {
-            self.look_for_span(name, &mut coverage);
         }
         coverage
     }
 
-    fn look_for_span(&self, name: &str, coverage: &mut Coverage) {
+    /// What a session that is as it is asked for can see, within what bounds it.
+    pub(super) fn coverage_of_asked(&self, session: &Session) -> Coverage {
+        let mut coverage = self.coverage_of(&session.confined_predicate());
+        if let Follow::Named(name) = &session.follow {
+            self.look_for_span(name, session.spans, &mut coverage);
+        }
+        coverage
+    }
+
+    /// `enabled` are the spans that the session enables itself.
+    fn look_for_span(&self, name: &str, enabled: LevelFilter, coverage: &mut Coverage) {
         let config = &self.shared.config;
         let callsites: Vec<_> =
             self.installed().flat_map(|(instance, _)| instance.callsites().all()).filter(is_span(name)).collect();
@@ -37,6 +44,7 @@ impl Core {
         let untracked = callsites.iter().filter(|metadata| !config.denies(metadata.target()));
         let untracked =
             untracked.filter(|metadata| config.keeps_fields_of(metadata) && !config.always_tracks(metadata));
+        let untracked = untracked.filter(|metadata| *metadata.level() > enabled);
         coverage.findings.extend(untracked.map(|metadata| Finding::FollowedSpanTooVerbose {
             span: plain_name(metadata.name()).to_owned(),
             target: metadata.target().to_owned(),
@@ -60,7 +68,7 @@ fn long_followed(instance: &Instance, session: &Arc<OpenSession>, now: Instant, 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Predicate, Session, TapRouter};
+    use crate::{Predicate, TapRouter};
     use tracing_subscriber::prelude::*;
 
     #[test]

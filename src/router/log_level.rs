@@ -1,4 +1,5 @@
-//! `log::max_level`, which the bridge sets once: records above it never reach `tracing`, so a session raises it.
+//! `log::max_level`, which the bridge sets once: records above it never reach `tracing`, so a session raises it where
+//! the bridge is the logger.
 
 use log::LevelFilter;
 use std::sync::{Mutex, PoisonError};

@@ -23,7 +23,7 @@ use crate::config::Config;
 use crate::coverage::Coverage;
 use crate::layer::TapLayer;
 use crate::predicate::Predicate;
-use crate::session::{EndReason, SessionId, SessionInfo};
+use crate::session::{EndReason, Session, SessionId, SessionInfo};
 use crate::stream::EventStream;
 use core::Core;
 use std::any::Any;
@@ -137,6 +137,12 @@ impl TapRouter {
         self.0.coverage_of(predicate)
     }
 
+    /// As [`coverage`](Self::coverage), of a session that is not open: within its bounds, with what it would follow and
+    /// the spans that it would enable.
+    pub fn coverage_of(&self, session: &Session) -> Coverage {
+        self.0.coverage_of_asked(session)
+    }
+
     /// Every callsite that has been reached so far, by file and line.
     pub fn catalog(&self) -> Vec<CatalogEntry> {
         self.0.catalog()
@@ -177,7 +183,7 @@ impl TapRouter {
 #[cfg(test)]
 impl TapRouter {
     /// Its first layer.
-    fn instance(&self) -> Arc<crate::layer::Instance> {
+    pub(crate) fn instance(&self) -> Arc<crate::layer::Instance> {
         self.0.live_instances().remove(0)
     }
 }

@@ -7,19 +7,22 @@ use std::str::FromStr;
 /// What belongs to a session besides the events that match: once one does, everything later around it, on every
 /// thread.
 ///
-/// Only the tests that picked out that event are relaxed for what is followed: of fields, spans, names and files. What
-/// the predicate says of levels and targets still holds, and so does the opener's [scope](crate::Session::scope) in
-/// full; denied targets stay denied. Others pay nothing for it.
+/// The tests that picked out that event are relaxed for what is followed: of fields, levels, spans, names and files. What
+/// the predicate says of targets still holds, and so do the opener's [scope](crate::Session::scope) and the
+/// [maximum level](crate::Session::max_level) in full; denied targets stay denied. Others pay nothing for it.
 ///
 /// Its text form, for command lines and URLs, is `event`, `span`, `root` or `named:request`.
 ///
 /// ```
 /// use tracing_tap::{Follow, Predicate, Session};
 ///
-/// // A request that fails: the rest of it, from the failure on.
+/// // A request that fails: the rest of it, from the failure on, down to TRACE.
 /// let failing = Session::new(Predicate::ge("status", 500)).follow(Follow::Named("request".to_owned()));
+/// // The same where an error tells: its DEBUG events as well.
+/// let errors = Session::new("@level = error".parse()?).follow(Follow::Named("request".to_owned()));
 /// assert_eq!("named:request".parse(), Ok(Follow::Named("request".to_owned())));
-/// # let _ = failing;
+/// # let _ = (failing, errors);
+/// # Ok::<(), tracing_tap::PredicateError>(())
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]

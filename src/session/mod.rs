@@ -55,6 +55,8 @@ pub struct Session {
     pub(crate) follow: Follow,
     /// The most verbose spans that are enabled for it.
     pub(crate) spans: LevelFilter,
+    /// The most verbose events that it shows, whatever it follows.
+    pub(crate) max_level: LevelFilter,
 }
 
 /// Names a session of one router; never given twice by it.
@@ -76,6 +78,10 @@ pub struct SessionInfo {
     pub predicate: Predicate,
     /// What its opener may see at all, see [`Session::scope`].
     pub scope: Option<Predicate>,
+    /// The most verbose events that it shows, see [`Session::max_level`]; TRACE where it is not bounded.
+    pub max_level: LevelFilter,
+    /// The most verbose spans that it enables, see [`Session::spans`]; OFF where it enables none.
+    pub spans: LevelFilter,
     /// When it was opened, by the system's clock.
     pub opened_at: SystemTime,
     /// What it has counted so far.
@@ -108,6 +114,7 @@ impl Session {
             sample: 1,
             follow: Follow::Event,
             spans: LevelFilter::OFF,
+            max_level: LevelFilter::TRACE,
         }
     }
 
@@ -147,27 +154,68 @@ impl Session {
         self
     }
 
-    /// What an event must satisfy: the predicate, and the scope where there is one.
+    /// What an event must satisfy: the predicate, and what bounds the session.
     pub(crate) fn confined_predicate(&self) -> Predicate {
-        match &self.scope {
-            Some(scope) => self.predicate.clone().and(scope.clone()),
-            None => self.predicate.clone(),
-        }
+        self.confined(self.predicate.clone())
     }
 
     /// What an event must satisfy that is followed; nothing where none is.
     pub(crate) fn followed_predicate(&self) -> Option<Predicate> {
-        let relaxed = (self.follow != Follow::Event).then(|| self.predicate.relaxed())?;
-        Some(match &self.scope {
-            Some(scope) => relaxed.and(scope.clone()),
-            None => relaxed,
-        })
+        (self.follow != Follow::Event).then(|| self.confined(self.predicate.relaxed()))
+    }
+
+    /// The most verbose events that it shows, where that is bounded.
+    pub(crate) fn level_limit(&self) -> Option<LevelFilter> {
+        Some(self.max_level).filter(|level| *level != LevelFilter::TRACE)
+    }
+
+    /// The most verbose spans that it enables, where it enables any.
+    pub(crate) fn enabled_spans(&self) -> Option<LevelFilter> {
+        Some(self.spans).filter(|level| *level != LevelFilter::OFF)
+    }
+
+    /// The predicate within the scope and the maximum level, which nothing relaxes.
+    fn confined(&self, predicate: Predicate) -> Predicate {
+        let level = self.level_limit().map(|limit| match limit.into_level() {
+            Some(level) => Predicate::level(level),
+            None => !Predicate::everything(),
+        });
+        self.scope.iter().cloned().chain(level).fold(predicate, Predicate::and)
     }
 
     /// Says what else belongs to the session once an event has matched; default nothing.
     #[must_use]
     pub fn follow(mut self, follow: Follow) -> Self {
         self.follow = follow;
+        self
+    }
+
+    /// Shows no event more verbose than this, be it followed or not; default TRACE, which bounds nothing.
+    ///
+    /// A test of levels in the predicate says which events the session begins with, and [following](Self::follow) relaxes
+    /// it as it relaxes tests of fields. This bounds both: with `@level = error`, a root that is followed and a maximum of
+    /// INFO, a request that fails is shown from the error on, without its DEBUG and TRACE events.
+    ///
+    /// ```
+    /// use tracing_subscriber::{filter::LevelFilter, prelude::*};
+    /// use tracing_tap::{Follow, Item, Session, TapRouter};
+    ///
+    /// let router = TapRouter::new();
+    /// tracing_subscriber::registry().with(router.layer()).init();
+    /// let errors = Session::new("@level = error".parse()?).follow(Follow::Root);
+    /// let mut stream = router.watch(errors.max_level(LevelFilter::INFO));
+    /// tracing::info_span!("request").in_scope(|| {
+    ///     tracing::error!("failed");
+    ///     tracing::info!("answered");
+    ///     tracing::debug!("cleaned up");
+    /// });
+    /// let seen: Vec<_> = stream.drain().filter_map(Item::into_event).map(|event| event.message().to_owned()).collect();
+    /// assert_eq!(seen, ["failed", "answered"]);
+    /// # Ok::<(), tracing_tap::PredicateError>(())
+    /// ```
+    #[must_use]
+    pub fn max_level(mut self, level: LevelFilter) -> Self {
+        self.max_level = level;
         self
     }
 

@@ -7,7 +7,7 @@ use super::withheld::Withholder;
 use super::{EndReason, Follow, Session, SessionId, SessionInfo, SessionStats};
 use crate::guard::{Guard, run_user_code};
 use crate::level::verbosity_of_filter;
-use crate::predicate::{Compiled, Predicate, Reach};
+use crate::predicate::{Compiled, Reach};
 use crate::queue::budget::Budget;
 use crate::queue::ring::{Popped, Ring};
 use crate::queue::wait::ReaderWait;
@@ -76,11 +76,6 @@ impl OpenSession {
             read: CachePadded::default(),
             closed_unread: AtomicU64::new(0),
         }
-    }
-
-    /// What an event must satisfy, the opener's scope included.
-    pub(crate) fn predicate(&self) -> Predicate {
-        self.limits.confined_predicate()
     }
 
     /// What belongs to it once an event has matched.
@@ -278,6 +273,8 @@ impl OpenSession {
             opened_by: self.limits.opened_by.clone(),
             predicate: self.limits.predicate.clone(),
             scope: self.limits.scope.clone(),
+            max_level: self.limits.max_level,
+            spans: self.limits.spans,
             opened_at: self.opened_at,
             stats: self.stats(),
         }

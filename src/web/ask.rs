@@ -2,12 +2,13 @@
 
 use super::auth::Asker;
 use super::problem::{Kind, Problem};
+use crate::level::level_named;
 use crate::predicate::Predicate;
 use crate::session::{Follow, Session};
 use jiff::SignedDuration;
 use serde::Deserialize;
 use std::time::Duration;
-use tracing_core::Level;
+use tracing_core::LevelFilter;
 
 /// No session of others lasts longer.
 const MAX_DURATION: Duration = Duration::from_secs(24 * 60 * 60);
@@ -28,6 +29,7 @@ pub(super) struct Ask {
     pub(super) rate: Option<u64>,
     pub(super) sample: Option<u32>,
     pub(super) follow: Option<String>,
+    pub(super) spans: Option<String>,
     pub(super) name: Option<String>,
     pub(super) capacity: Option<usize>,
 }
@@ -35,7 +37,7 @@ pub(super) struct Ask {
 impl Ask {
     /// The session asked for, in the asker's name and scope. Reading a predicate may take milliseconds.
     pub(super) fn session(self, asker: &Asker) -> Result<Session, Problem> {
-        let mut session = Session::remote(self.predicate()?).opened_by(asker.name());
+        let mut session = Session::remote(predicate(&self.q)?).opened_by(asker.name());
         if let Some(text) = &self.duration {
             session = session.expires_in(duration(text)?);
         }
@@ -45,6 +47,12 @@ impl Ask {
         session = session.sample(at_least_one("sample", self.sample.unwrap_or(1))?);
         if let Some(text) = &self.follow {
             session = session.follow(follow(text)?);
+        }
+        if let Some(name) = &self.level {
+            session = session.max_level(level("level", name)?);
+        }
+        if let Some(name) = &self.spans {
+            session = session.spans(level("spans", name)?);
         }
         if let Some(events) = self.max {
             session = session.max_events(events);
@@ -60,15 +68,6 @@ impl Ask {
             session = session.name(name);
         }
         Ok(session)
-    }
-
-    fn predicate(&self) -> Result<Predicate, Problem> {
-        let predicate = predicate(&self.q)?;
-        let Some(level) = &self.level else { return Ok(predicate) };
-        let level: Level = level
-            .parse()
-            .map_err(|_| invalid("level", "`level` is none of `error`, `warn`, `info`, `debug` and `trace`"))?;
-        Ok(predicate.and(Predicate::level(level)))
     }
 }
 
@@ -97,6 +96,11 @@ fn duration(text: &str) -> Result<Duration, Problem> {
 fn follow(text: &str) -> Result<Follow, Problem> {
     let detail = "`follow` is none of `event`, `span`, `root` and `named:` with the name of a span";
     text.parse().map_err(|_| invalid("follow", detail))
+}
+
+fn level(parameter: &str, name: &str) -> Result<LevelFilter, Problem> {
+    let detail = || format!("`{parameter}` is none of `error`, `warn`, `info`, `debug` and `trace`");
+    level_named(name).ok_or_else(|| invalid(parameter, detail()))
 }
 
 fn at_least_one(parameter: &str, number: u32) -> Result<u32, Problem> {

@@ -72,11 +72,11 @@ async fn coverage(
     Extension(admitted): Extension<Admitted>,
     RawQuery(query): RawQuery,
 ) -> Answer {
-    let query = Query::read(query.as_deref(), &["q", "level"])?;
+    let query = Query::read(query.as_deref(), &["q", "level", "follow", "spans"])?;
     let (looking, ask) = (Arc::clone(&door), query.ask()?);
     let seen = door.off_executor(move || {
         let session = ask.session(&admitted.asker)?;
-        let coverage = looking.router.coverage(&session.confined_predicate());
+        let coverage = looking.router.coverage_of(&session);
         Ok(Sight::of(coverage, &session, &looking, &admitted))
     });
     Ok(json(StatusCode::OK, &seen.await?.to_json()))

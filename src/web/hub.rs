@@ -38,6 +38,10 @@ pub(super) struct About {
     pub(super) opened_at: SystemTime,
     pub(super) expires_in: Option<Duration>,
     pub(super) follow: String,
+    /// The most verbose events it shows; nothing where it is not bounded.
+    pub(super) level: Option<String>,
+    /// The most verbose spans it enables; nothing where it enables none.
+    pub(super) spans: Option<String>,
     /// Whether it outlives its connection.
     pub(super) is_kept: bool,
 }
@@ -117,7 +121,8 @@ impl Entry {
 
     /// The session as it is shown to its owner.
     pub(super) fn to_json(&self) -> Value {
-        let About { session, owner, name, predicate, scope, opened_at, expires_in, follow, is_kept } = &self.about;
+        let About { session, owner, name, predicate, scope, opened_at, expires_in, follow, level, spans, is_kept } =
+            &self.about;
         let feed = self.feed();
         json!({
             "id": self.id.to_string(),
@@ -127,6 +132,8 @@ impl Entry {
             "predicate": predicate,
             "scope": scope,
             "follow": follow,
+            "level": level,
+            "spans": spans,
             "opened_at": TimeText::new(*opened_at).as_str(),
             "expires_at": expires_in.and_then(|duration| opened_at.checked_add(duration)).map(|at| TimeText::new(at).as_str().to_owned()),
             "outlives_connection": is_kept,

@@ -100,6 +100,8 @@ pub(super) fn entry(id: PublicId, session: &Session, source: Source, life: Life)
         opened_at: SystemTime::now(),
         expires_in: session.expires_in,
         follow: session.follow.to_string(),
+        level: session.level_limit().map(|level| level.to_string()),
+        spans: session.enabled_spans().map(|level| level.to_string()),
         is_kept: life == Life::Kept,
     };
     let max_items = if about.is_kept { session.capacity.get() } else { 0 };

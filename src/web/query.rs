@@ -62,6 +62,7 @@ impl Query {
             rate: self.number("rate")?,
             sample: self.number("sample")?,
             follow: text("follow"),
+            spans: text("spans"),
             name: text("name"),
             capacity: self.number("capacity")?,
         })

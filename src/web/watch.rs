@@ -18,8 +18,8 @@ use serde_json::json;
 use std::sync::Arc;
 
 /// What may be asked of a session, and of the stream.
-pub(super) const PARAMETERS: [&str; 11] =
-    ["q", "level", "for", "max", "rate", "sample", "follow", "name", "capacity", "format", "coverage"];
+pub(super) const PARAMETERS: [&str; 12] =
+    ["q", "level", "for", "max", "rate", "sample", "follow", "spans", "name", "capacity", "format", "coverage"];
 
 pub(super) async fn watch(
     State(door): State<Arc<Inner>>,

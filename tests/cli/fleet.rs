@@ -9,6 +9,7 @@ use async_nats::ConnectOptions;
 use serde_json::{Value, json};
 use std::net::TcpStream;
 use tokio::runtime::Runtime;
+use tracing::level_filters::LevelFilter;
 use tracing_tap::fleet::{self, Config, Key};
 use tracing_tap::web::{Auth, Door};
 
@@ -131,11 +132,13 @@ isolated! {
     fn every_limit_reaches_the_instances() {
         let fleet = Fleet::start(&["chat-1"]);
         let program = fleet.watch(
-            &["user = 42", "--level", "info", "--rate", "77", "--follow", "named:conn", "--name", "ticket 7"],
+            &["user = 42", "--level", "info", "--rate", "77", "--follow", "named:conn", "--name", "ticket 7", "--spans", "debug"],
             1,
         );
         let session = &fleet.service.router.sessions()[0];
-        assert_eq!(session.predicate.to_string(), "user = 42 and @level >= info");
+        assert_eq!(session.predicate.to_string(), "user = 42");
+        assert_eq!((session.max_level, session.spans), (LevelFilter::INFO, LevelFilter::DEBUG));
+        assert!(program.stderr.text().contains("Watching user = 42, events up to info, spans up to debug at nats://"));
         assert_eq!(session.name.as_deref(), Some("ticket 7"));
         drop(program);
         fleet.run(&["user = 42", "--for", "25h"]).assert(2, &["more than the 24 hours"]);

@@ -79,6 +79,7 @@ fn what_is_asked_wrongly_is_said_before_anybody_is_asked() {
         ("--name", "", "a name has 1 to 256 bytes"),
         ("--format", "yaml", "possible values: human, json, compact, github"),
         ("--level", "loud", "possible values: error, warn, info, debug, trace"),
+        ("--spans", "loud", "possible values: error, warn, info, debug, trace"),
         ("--color", "blue", "possible values: auto, always, never"),
     ] {
         watch(&[&url, "*", &format!("{option}={value}")]).assert(2, &[problem, option]);

@@ -3,6 +3,7 @@
 use crate::fixture::Service;
 use crate::program::{Folder, Program, command, json_lines, messages, run};
 use crate::support::wait_until;
+use tracing::level_filters::LevelFilter;
 
 fn emit(user: u64, message: &str) {
     let conn = tracing::info_span!("conn", user);
@@ -64,19 +65,52 @@ isolated! {
     fn every_limit_reaches_the_session() {
         let service = Service::start();
         let door = service.serve();
-        let limits = ["--level", "info", "--for", "1h30m", "--rate", "77", "--sample", "3", "--follow", "named:conn"];
+        let limits = ["--level", "info", "--for", "1h30m", "--rate", "77", "--sample", "3", "--follow", "named:conn", "--spans", "debug"];
         let more = ["--name", "ticket 7", "--capacity", "16", "--max", "9"];
         let url = door.url();
         let program = Program::watch(&[&[&url, "user = 42"], &limits[..], &more].concat());
         let listed = &run(&["sessions", &url, "--format", "json"]).json()[0];
         assert_eq!(listed["name"], "ticket 7");
         assert_eq!(listed["follow"], "named:conn");
-        assert_eq!(listed["predicate"], "user = 42 and @level >= info");
+        assert_eq!((&listed["predicate"], &listed["level"], &listed["spans"]), (&"user = 42".into(), &"info".into(), &"debug".into()));
+        let row = run(&["sessions", &url]).stdout;
+        let columns = ["PREDICATE  LEVEL  SPANS", "user = 42  info   debug"];
+        assert!(columns.iter().all(|columns| row.contains(columns)), "{row}");
         let time = |key: &str| listed[key].as_str().and_then(|time| time.parse::<jiff::Timestamp>().ok());
         let (opened, expires) = (time("opened_at").expect("a time"), time("expires_at").expect("a time"));
         assert_eq!(expires.duration_since(opened).as_secs(), 5400);
         assert!(program.stderr.text().contains("for 1h 30m"));
-        assert_eq!(service.router.sessions().len(), 1);
+        assert!(program.stderr.text().contains("Watching user = 42, events up to info, spans up to debug at http://"));
+        let sessions = service.router.sessions();
+        assert_eq!((sessions.len(), sessions[0].max_level, sessions[0].spans), (1, LevelFilter::INFO, LevelFilter::DEBUG));
+    }
+
+    fn the_example_of_following_in_the_help_does_what_it_says() {
+        let help = run(&["watch", "--help"]).stdout;
+        let examples: Vec<_> = help.lines().filter(|line| line.contains("--follow ") && line.contains("'")).collect();
+        assert_eq!(examples, ["  tracing-tap watch http://localhost:8080/tap '@level = error' --follow named:request --max 1000"]);
+        let readme = include_str!("../../README.md");
+        let in_readme: Vec<_> = readme.lines().filter(|line| line.contains("--follow ")).collect();
+        assert_eq!(in_readme, ["$ tracing-tap watch http://localhost:8080/tap '@level = error' --follow named:request --level debug"]);
+
+        let service = Service::start();
+        let door = service.serve();
+        let (as_in_help, as_in_readme) = (["--max", "4"], ["--level", "debug"]);
+        let [followed, bounded] = [as_in_help, as_in_readme].map(|more| {
+            Program::watch(&[&[door.url().as_str(), "@level = error", "--follow", "named:request"], &more[..]].concat())
+        });
+        tracing::info_span!("request").in_scope(|| {
+            tracing::debug!("before");
+            tracing::error!("first error");
+            tracing::debug!("between");
+            tracing::trace!("detail");
+            tracing::error!("second error");
+        });
+        tracing::info_span!("request").in_scope(|| tracing::debug!("another request"));
+        assert_eq!(messages(&followed.end().json()), ["first error", "between", "detail", "second error"]);
+        bounded.stdout.wait_for("second error");
+        bounded.signal("INT");
+        assert_eq!(messages(&bounded.end().json()), ["first error", "between", "second error"]);
     }
 
     fn what_a_rate_withholds_is_told_in_place() {

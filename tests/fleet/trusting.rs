@@ -122,6 +122,21 @@ fn another_version_is_refused_with_an_answer() {
     });
 }
 
+fn a_session_of_a_later_watcher_is_refused_by_the_key_that_is_not_known() {
+    run(async {
+        let (_server, mut instance, client) = listening().await;
+        let mut answers = client.subscribe(format!("tap.chat.events.{SESSION}")).await.expect("the client is open");
+        let mut header = announcement(1, now_us());
+        header["look_back"] = "30s".into();
+        publish(&client, ANNOUNCE, sealed(KEY, 1, "watchers", ANNOUNCE, &header, "")).await;
+        let answer = soon("an answer", answers.next()).await.expect("the client is open");
+        assert_eq!(kind(&answer), "refused");
+        let text = String::from_utf8_lossy(&answer.payload);
+        assert!(text.contains("\"reason\":\"invalid_session\"") && text.contains("`look_back` is not known"), "{text}");
+        assert_eq!(instance.open_sessions(), 0);
+    });
+}
+
 fn a_watcher_whose_clock_is_off_is_told_so() {
     run(async {
         let (_server, _instance, client) = listening().await;

@@ -2,6 +2,7 @@
 
 use super::callsites::LEVELS;
 use super::evaluator::{Around, Happened, Pred};
+use tracing::Level;
 use tracing::level_filters::LevelFilter;
 use tracing_tap::{Follow, Predicate, Session};
 
@@ -12,6 +13,8 @@ pub(crate) struct Asked {
     /// What the opener is confined to.
     pub(crate) scope: Option<Pred>,
     pub(crate) follow: Follow,
+    /// The most verbose events that it shows, followed or not.
+    pub(crate) max_level: Level,
     pub(crate) limit: Limit,
     /// The most verbose spans that it enables where it may match.
     pub(crate) spans: LevelFilter,
@@ -36,27 +39,30 @@ pub(crate) enum Limit {
 impl Asked {
     /// A session that is nothing but its predicate.
     pub(crate) fn about(predicate: Pred) -> Self {
-        let (follow, limit, spans) = (Follow::Event, Limit::None, LevelFilter::OFF);
-        Self { predicate, scope: None, follow, limit, spans, router: 0, by_text: false }
+        let (follow, max_level, limit, spans) = (Follow::Event, Level::TRACE, Limit::None, LevelFilter::OFF);
+        Self { predicate, scope: None, follow, max_level, limit, spans, router: 0, by_text: false }
     }
 
     /// What an event must be that nothing was followed to.
     pub(crate) fn confined(&self) -> Pred {
-        match &self.scope {
-            Some(scope) => Pred::And(self.predicate.clone().into(), scope.clone().into()),
-            None => self.predicate.clone(),
-        }
+        let bounds = self.scope.clone().into_iter().chain(self.level_bound());
+        bounds.fold(self.predicate.clone(), |predicate, bound| Pred::And(predicate.into(), bound.into()))
     }
 
-    /// Whether the event belongs to the session. Where it is followed, only what the predicate says of its level and
-    /// its target counts: all else could be anything. The opener's scope holds all the same.
+    fn level_bound(&self) -> Option<Pred> {
+        (self.max_level != Level::TRACE).then_some(Pred::Level(self.max_level))
+    }
+
+    /// Whether the event belongs to the session. Where it is followed, only what the predicate says of its target counts:
+    /// all else could be anything. The opener's scope and the maximum level hold all the same.
     pub(crate) fn is_about(&self, event: &Happened, is_followed: bool) -> bool {
         let by_predicate = if is_followed {
-            self.predicate.by_metadata(event.level, event.target) != Some(false)
+            self.predicate.by_target(event.target) != Some(false)
         } else {
             self.predicate.matches(event)
         };
-        by_predicate && self.scope.as_ref().is_none_or(|scope| scope.matches(event))
+        let mut bounds = self.scope.clone().into_iter().chain(self.level_bound());
+        by_predicate && bounds.all(|bound| bound.matches(event))
     }
 
     /// Whether some event in these spans belongs to the session without a field of its own.
@@ -71,6 +77,7 @@ impl Asked {
 
     pub(crate) fn to_session(&self) -> Session {
         let session = Session::new(self.worded(&self.predicate)).follow(self.follow.clone()).spans(self.spans);
+        let session = session.max_level(self.max_level.into());
         let session = match self.limit {
             Limit::None => session,
             Limit::OneIn(roots) => session.sample(roots),

@@ -1,7 +1,6 @@
-//! What an event's level and target alone say of a predicate: all that counts of it where a span is followed.
+//! What an event's target alone says of a predicate: all that counts of it where a span is followed.
 
-use super::evaluator::{Pred, Val, verbosity};
-use tracing::Level;
+use super::evaluator::{Pred, Val};
 
 impl Pred {
     /// Whether some test in it is true of no value at all.
@@ -16,19 +15,18 @@ impl Pred {
         }
     }
 
-    /// Whether an event of this level and target could match, for all that these two tell; `None`: perhaps.
-    pub(crate) fn by_metadata(&self, level: Level, target: &str) -> Option<bool> {
+    /// Whether an event of this target could match, for all that this tells; `None`: perhaps.
+    pub(crate) fn by_target(&self, target: &str) -> Option<bool> {
         match self {
             Self::Everything => Some(true),
-            Self::Level(least_severe) => Some(verbosity(level) <= verbosity(*least_severe)),
             Self::Target(prefix) => Some(target == *prefix || target.starts_with(&format!("{prefix}::"))),
-            Self::Not(operand) => operand.by_metadata(level, target).map(|value| !value),
-            Self::And(left, right) => match (left.by_metadata(level, target), right.by_metadata(level, target)) {
+            Self::Not(operand) => operand.by_target(target).map(|value| !value),
+            Self::And(left, right) => match (left.by_target(target), right.by_target(target)) {
                 (Some(false), _) | (_, Some(false)) => Some(false),
                 (Some(true), Some(true)) => Some(true),
                 _ => None,
             },
-            Self::Or(left, right) => match (left.by_metadata(level, target), right.by_metadata(level, target)) {
+            Self::Or(left, right) => match (left.by_target(target), right.by_target(target)) {
                 (Some(true), _) | (_, Some(true)) => Some(true),
                 (Some(false), Some(false)) => Some(false),
                 _ => None,

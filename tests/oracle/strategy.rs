@@ -150,11 +150,14 @@ fn sessions(predicates: BoxedStrategy<Pred>) -> impl Strategy<Value = Asked> {
         1 => Just(LevelFilter::DEBUG),
         1 => Just(LevelFilter::TRACE)
     ];
-    let asked = (predicates.clone(), weighted(0.2, predicates), follow, limit, spans, any::<bool>(), 0..2_usize);
-    asked.prop_map(|(predicate, scope, follow, limit, spans, by_text, router)| Asked {
+    let max_level = prop_oneof![3 => Just(Level::TRACE), 1 => levels()];
+    let asked =
+        (predicates.clone(), weighted(0.2, predicates), follow, max_level, limit, spans, any::<bool>(), 0..2_usize);
+    asked.prop_map(|(predicate, scope, follow, max_level, limit, spans, by_text, router)| Asked {
         predicate,
         scope,
         follow,
+        max_level,
         limit,
         spans,
         by_text,

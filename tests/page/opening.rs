@@ -3,6 +3,7 @@
 use crate::browser::{BACKSPACE, DOWN, ENTER, ESCAPE, TAB};
 use crate::stage::{Stage, TOKEN, play, rows};
 use serde_json::json;
+use tracing::level_filters::LevelFilter;
 
 async fn the_page_asks_for_the_token_and_keeps_it_to_itself(stage: &mut Stage) {
     let browser = &stage.browser;
@@ -164,14 +165,17 @@ async fn limits_and_follow_are_asked_for_and_what_is_refused_is_shown(stage: &mu
     browser.retype("1").await;
     browser.click(".limits input[title='Ends after so many events']").await;
     browser.press("2").await;
+    let spans = "const spans = document.querySelector('.limits select'); spans.value = 'debug'; spans.dispatchEvent(new Event('change', { bubbles: true }));";
+    browser.run(spans, json!([])).await;
     let follow = "const follow = document.querySelectorAll('.form select')[1]; follow.value = 'root'; follow.dispatchEvent(new Event('change', { bubbles: true }));";
     browser.run(follow, json!([])).await;
     browser.click(".start").await;
     stage.wait_for_sessions(1).await;
     let open = &stage.router.sessions()[0];
     assert_eq!((open.name.as_deref(), open.predicate.to_string().as_str()), (Some("ticket 7"), "user = 42"));
+    assert_eq!((open.max_level, open.spans), (LevelFilter::TRACE, LevelFilter::DEBUG));
     browser.wait_for_text("[role=tab]", "ticket 7").await;
-    browser.wait("location.hash.includes('name=ticket+7') && location.hash.includes('max=2') && location.hash.includes('follow=root')").await;
+    browser.wait("location.hash.includes('name=ticket+7') && location.hash.includes('max=2') && location.hash.includes('follow=root') && location.hash.includes('spans=debug')").await;
     tracing::info!(user = 42, "one");
     tracing::info!(user = 42, "two");
     browser.wait_for_text(".row.bar.end", "The session has its number of events").await;
@@ -179,22 +183,24 @@ async fn limits_and_follow_are_asked_for_and_what_is_refused_is_shown(stage: &mu
 
 async fn a_link_opens_the_same_view_and_starts_nothing(stage: &mut Stage) {
     let browser = &stage.browser;
-    browser.open(&format!("{}#q=user+%3D+42&level=info&for=1h&find=needle&rate=100", stage.page())).await;
+    browser.open(&format!("{}#q=user+%3D+42&level=info&for=1h&find=needle&rate=100&spans=trace", stage.page())).await;
     stage.bring_token().await;
     assert_eq!(browser.value("document.querySelector('.predicate').value").await, "user = 42");
     assert_eq!(
         browser.value("[...document.querySelectorAll('.form select')].map((select) => select.value)").await,
-        json!(["info", "event", "1h"])
+        json!(["info", "event", "1h", "trace"])
     );
     browser.wait_for_text(".coverage", "can match").await;
     assert_eq!(stage.router.sessions().len(), 0);
     browser.press(ENTER).await;
     stage.wait_for_sessions(1).await;
+    let open = &stage.router.sessions()[0];
+    assert_eq!((open.max_level, open.spans), (LevelFilter::INFO, LevelFilter::TRACE));
     tracing::info!(user = 42, "hay");
     tracing::info!(user = 42, "a Needle");
     browser.wait_for_text(".search .count", "1").await;
     assert!(
-        browser.address().await.ends_with("/tap#q=user+%3D+42&level=info&for=1h&rate=100&find=needle"),
+        browser.address().await.ends_with("/tap#q=user+%3D+42&level=info&for=1h&spans=trace&rate=100&find=needle"),
         "{}",
         browser.address().await
     );

@@ -5,6 +5,7 @@ use crate::fixture::{Served, Service, TOKEN};
 use crate::support::wait_until;
 use std::net::SocketAddr;
 use std::time::Duration;
+use tracing::level_filters::LevelFilter;
 use tracing_tap::TapRouter;
 
 const EVENTS: &str = "Accept: text/event-stream";
@@ -263,13 +264,21 @@ isolated! {
         check(r#"{"q":"user = 42","capacity":0}"#, "invalid-parameter", "65536");
         check(r#"{"q":"user = 42","sample":0}"#, "invalid-parameter", "sample");
         check(r#"{"q":"user = 42","level":"loud"}"#, "invalid-parameter", "debug");
+        check(r#"{"q":"user = 42","level":"3"}"#, "invalid-parameter", "`level` is none of `error`, `warn`, `info`, `debug` and `trace`");
+        check(r#"{"q":"user = 42","spans":"loud"}"#, "invalid-parameter", "`spans` is none of `error`, `warn`, `info`, `debug` and `trace`");
+        check(r#"{"q":"user = 42","spans":"off"}"#, "invalid-parameter", "spans");
         check(r#"{"q":"user = 42","follow":"me"}"#, "invalid-parameter", "named:");
         check(&format!(r#"{{"q":"*","name":"{}"}}"#, "n".repeat(300)), "invalid-parameter", "256");
         assert_eq!(service.router.stats().opened_sessions, 0);
         let opened = post(served.address, "/sessions",
-            r#"{"q":"user = 42","level":"debug","for":"90s","max":3,"rate":9,"sample":2,"follow":"named:conn","capacity":8}"#);
+            r#"{"q":"user = 42","level":"debug","for":"90s","max":3,"rate":9,"sample":2,"follow":"named:conn","spans":"TRACE","capacity":8}"#);
         let opened = opened.json();
-        assert_eq!((&opened["predicate"], &opened["follow"]), (&"user = 42 and @level >= debug".into(), &"named:conn".into()));
+        assert_eq!((&opened["predicate"], &opened["follow"]), (&"user = 42".into(), &"named:conn".into()));
+        assert_eq!((&opened["level"], &opened["spans"]), (&"debug".into(), &"trace".into()));
+        let session = &service.router.sessions()[0];
+        assert_eq!((session.max_level, session.spans), (LevelFilter::DEBUG, LevelFilter::TRACE));
+        let plain = post(served.address, "/sessions", r#"{"q":"user = 42"}"#).json();
+        assert_eq!((&plain["level"], &plain["spans"]), (&serde_json::Value::Null, &serde_json::Value::Null));
         served.stop();
     }
 }

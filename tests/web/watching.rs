@@ -2,6 +2,7 @@
 
 use crate::client::{Curl, get, post, request};
 use crate::fixture::{Served, Service, TOKEN};
+use serde_json::json;
 use std::time::Duration;
 use tracing_tap::web::{Asker, Auth, Door};
 
@@ -63,6 +64,55 @@ isolated! {
         let seen = [curl.json(), curl.json()].map(|event| event["fields"]["message"].clone());
         assert_eq!(seen, ["fails", "after"]);
         service.router.shutdown();
+        served.stop();
+    }
+
+    fn a_level_bounds_what_is_followed_too() {
+        let service = Service::start();
+        let served = Served::start(service.door());
+        let mut curl = Curl::get(served.address, "/watch?q=@level+%3D+error&follow=named:request&level=info");
+        service.wait_for_sessions(1);
+        tracing::info_span!("request").in_scope(|| {
+            tracing::error!("fails");
+            tracing::debug!("too verbose");
+            tracing::info!("after");
+        });
+        let seen = [curl.json(), curl.json()].map(|event| event["fields"]["message"].clone());
+        assert_eq!(seen, ["fails", "after"]);
+        service.router.shutdown();
+        served.stop();
+    }
+
+    fn spans_that_nobody_else_wants_are_there_where_they_are_asked_for() {
+        let service = Service::start();
+        let served = Served::start(service.door());
+        let emit = || tracing::debug_span!("detail", n = 1).in_scope(|| tracing::info!(user = 42, "inside"));
+        for (query, expected) in [("", json!([])), ("&spans=debug", json!([{ "n": 1, "name": "detail" }]))] {
+            let mut curl = Curl::get(served.address, &format!("/watch?q=user+%3D+42{query}"));
+            service.wait_for_sessions(1);
+            emit();
+            let event = curl.json();
+            assert_eq!(event.get("spans").cloned().unwrap_or(json!([])), expected, "{query}: {event}");
+            drop(curl);
+            service.wait_for_sessions(0);
+        }
+        let refused = get(served.address, "/watch?q=user+%3D+42&spans=loud");
+        assert_eq!(refused.problem(), "invalid-parameter");
+        assert!(refused.body.contains("`spans` is none of `error`, `warn`, `info`, `debug` and `trace`"), "{refused:?}");
+        served.stop();
+    }
+
+    fn coverage_is_asked_for_what_would_be_followed_and_enabled() {
+        let service = Service::start();
+        let served = Served::start(service.door());
+        let _router_knows = service.router.watch(tracing_tap::Predicate::everything());
+        tracing::debug_span!("request", path = "/a").in_scope(|| tracing::info!(status = 500, "seen once"));
+        let asked = |query: &str| get(served.address, &format!("/coverage?q=status+%3E%3D+500&follow=named:{query}")).body;
+        assert!(asked("job").contains("unseen_span"), "{}", asked("job"));
+        assert!(asked("request").contains("followed_span_too_verbose"), "{}", asked("request"));
+        assert!(!asked("request&spans=debug").contains("followed_span_too_verbose"), "{}", asked("request&spans=debug"));
+        let warn = get(served.address, "/coverage?q=*&level=warn").json();
+        assert_eq!(warn["notes"][0]["can_match"], 0, "{warn}");
         served.stop();
     }
 

@@ -45,8 +45,21 @@ fn shown_as_table(sessions: &[Value]) -> Result<String, Error> {
     if sessions.is_empty() {
         return Ok("no sessions\n".to_owned());
     }
-    let headers = ["id", "name", "opened by", "predicate", "state", "left", "matched", "delivered", "lost", "waiting"];
-    Ok(table(&headers, &[6, 7, 8, 9], sessions.into_iter().map(row)))
+    let headers = [
+        "id",
+        "name",
+        "opened by",
+        "predicate",
+        "level",
+        "spans",
+        "state",
+        "left",
+        "matched",
+        "delivered",
+        "lost",
+        "waiting",
+    ];
+    Ok(table(&headers, &[8, 9, 10, 11], sessions.into_iter().map(row)))
 }
 
 /// A session as its door tells of it.
@@ -56,15 +69,15 @@ pub(crate) fn read(session: &Value) -> Result<Session, Error> {
 }
 
 fn row(session: Session) -> Vec<String> {
-    let Session { id, name, opened_by, predicate, is_read, has_ended, stats, expires_at, .. } = session;
+    let Session { id, name, opened_by, predicate, level, spans, is_read, has_ended, stats, expires_at, .. } = session;
     let state = match (has_ended, is_read) {
         (true, _) => "over",
         (false, true) => "read",
         (false, false) => "alone",
     };
     let numbers = [stats.matched, stats.delivered, stats.lost, stats.buffered].map(|number| number.to_string());
-    let texts =
-        [short(&id), name.unwrap_or_else(|| "-".to_owned()), opened_by, predicate, state.to_owned(), left(expires_at)];
+    let [name, level, spans] = [name, level, spans].map(|text| text.unwrap_or_else(|| "-".to_owned()));
+    let texts = [short(&id), name, opened_by, predicate, level, spans, state.to_owned(), left(expires_at)];
     texts.into_iter().chain(numbers).collect()
 }
 

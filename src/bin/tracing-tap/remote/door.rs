@@ -7,6 +7,7 @@ use hyper::StatusCode;
 use hyper::body::Incoming;
 use hyper::header;
 use jiff::Timestamp;
+use percent_encoding::{NON_ALPHANUMERIC, PercentEncode, utf8_percent_encode};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::time::Duration;
@@ -28,6 +29,8 @@ pub(crate) struct Ask {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) follow: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) spans: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) name: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) capacity: Option<usize>,
@@ -40,6 +43,8 @@ pub(crate) struct Session {
     pub(crate) name: Option<String>,
     pub(crate) opened_by: String,
     pub(crate) predicate: String,
+    pub(crate) level: Option<String>,
+    pub(crate) spans: Option<String>,
     pub(crate) opened_at: Timestamp,
     pub(crate) expires_at: Option<Timestamp>,
     pub(crate) is_read: bool,
@@ -153,16 +158,16 @@ impl Door {
     }
 
     pub(crate) async fn coverage(&self, ask: &Ask) -> Result<Coverage, Error> {
-        let mut path = format!(
-            "/coverage?q={}",
-            percent_encoding::utf8_percent_encode(&ask.q, percent_encoding::NON_ALPHANUMERIC)
-        );
-        if let Some(level) = &ask.level {
-            path.push_str("&level=");
-            path.push_str(level);
+        let mut path = format!("/coverage?q={}", encoded(&ask.q));
+        for (name, value) in [("level", &ask.level), ("follow", &ask.follow), ("spans", &ask.spans)] {
+            path.extend(value.iter().map(|value| format!("&{name}={}", encoded(value))));
         }
         self.client.json("ask for the coverage", Asking::get(&path)).await
     }
+}
+
+fn encoded(text: &str) -> PercentEncode<'_> {
+    utf8_percent_encode(text, NON_ALPHANUMERIC)
 }
 
 impl Session {

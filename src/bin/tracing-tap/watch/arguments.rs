@@ -24,7 +24,7 @@ use tracing_tap::{Follow, Predicate};
 #[command(after_help = "Examples:
   tracing-tap watch http://localhost:8080/tap 'user = 42'
   tracing-tap watch --profile prod 'user = 42 and @level >= debug' --for 1h --output ticket-7.json
-  tracing-tap watch http://localhost:8080/tap 'status >= 500' --follow named:request --max 1000
+  tracing-tap watch http://localhost:8080/tap '@level = error' --follow named:request --max 1000
   tracing-tap watch http://localhost:8080/tap 'job = \"nightly\"' --for 10m --expect
   tracing-tap watch nats://localhost/chat 'user = 42' --key-file fleet.key")]
 pub(crate) struct Arguments {
@@ -35,7 +35,7 @@ pub(crate) struct Arguments {
     /// What to watch, such as `user = 42`; `*` is everything
     #[arg(value_name = "PREDICATE")]
     predicate: String,
-    /// Only this level and more severe ones
+    /// Only events of this level and more severe ones, also of what is followed
     #[arg(long, help_heading = "Session")]
     level: Option<Level>,
     /// When the session ends: `90s`, `15m`, `1h30m`; without, after 15 minutes, and after 24 hours at the latest
@@ -53,6 +53,9 @@ pub(crate) struct Arguments {
     /// What else belongs to it once an event matched: `event`, `span`, `root`, or `named:` and the name of a span
     #[arg(long, value_name = "WHAT", help_heading = "Session", value_parser = follow)]
     follow: Option<String>,
+    /// Enable spans up to this level that nobody else wants, which changes the service's own spans meanwhile
+    #[arg(long, value_name = "LEVEL", help_heading = "Session")]
+    spans: Option<Level>,
     /// What to call the session
     #[arg(long, help_heading = "Session", value_parser = name)]
     name: Option<String>,
@@ -95,6 +98,12 @@ enum Level {
     Trace,
 }
 
+impl Level {
+    fn name(self) -> String {
+        self.to_possible_value().map_or_else(String::new, |level| level.get_name().to_owned())
+    }
+}
+
 impl Arguments {
     /// The session asked for.
     ///
@@ -112,12 +121,13 @@ impl Arguments {
         crate::check::predicate(&self.predicate)?;
         Ok(Ask {
             q: self.predicate.clone(),
-            level: self.level.and_then(|level| level.to_possible_value()).map(|level| level.get_name().to_owned()),
+            level: self.level.map(Level::name),
             duration: self.duration.clone(),
             max: self.max,
             rate: self.rate,
             sample: self.sample,
             follow: self.follow.clone(),
+            spans: self.spans.map(Level::name),
             name: self.name.clone(),
             capacity: self.capacity.and_then(|capacity| capacity.try_into().ok()),
         })

@@ -80,7 +80,7 @@ enum Next<'a> {
 pub(crate) async fn open(fleet: &Fleet, wanted: Wanted, patience: Duration) -> Result<(Source, Began), Error> {
     let (tell_event, events) = mpsc::channel(EVENTS);
     let client = fleet.connect(tell_event).await?;
-    let Wanted { session, predicate, lasts } = wanted;
+    let Wanted { session, predicate, level, spans, lasts } = wanted;
     let stream = fleet::watch(client.clone(), &fleet.config, session).await;
     let stream = stream.map_err(|error| Error::new(error.to_string()))?;
     let (over, is_over) = watch::channel(());
@@ -98,7 +98,8 @@ pub(crate) async fn open(fleet: &Fleet, wanted: Wanted, patience: Duration) -> R
         Reader { remote, client, stream, told, events, notices: Vec::new(), patience, lost: None, _over: over };
     let task = tokio::spawn(reader.read_to_end());
     let place = fleet.place.to_string();
-    let began = Began { predicate, place, session: None, lasts: Some(lasts), coverage: Coverage::default() };
+    let coverage = Coverage::default();
+    let began = Began { predicate, level, spans, place, session: None, lasts: Some(lasts), coverage };
     Ok((Source { told: receiver, handle, task }, began))
 }
 

@@ -78,6 +78,8 @@ pub(crate) async fn open(door: Door, ask: Ask, patience: Duration) -> Result<(So
     let last_event_id = Some(before_the_first(&opened.session));
     let began = Began {
         predicate: opened.session.predicate.clone(),
+        level: opened.session.level.clone(),
+        spans: opened.session.spans.clone(),
         place: door.base().to_string(),
         session: Some(opened.session.id.clone()),
         lasts: opened.session.lasts(),

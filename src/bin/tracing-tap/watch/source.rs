@@ -64,6 +64,8 @@ pub(crate) enum Handle {
 #[derive(Clone, Debug)]
 pub(crate) struct Began {
     pub(crate) predicate: String,
+    pub(crate) level: Option<String>,
+    pub(crate) spans: Option<String>,
     /// Where it is read from.
     pub(crate) place: String,
     /// What names it there; a fleet's has no name.

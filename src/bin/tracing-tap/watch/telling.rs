@@ -10,7 +10,13 @@ use tracing_tap::EndReason;
 
 /// What there is to know before the first event.
 pub(crate) fn opened(began: &Began) -> String {
-    let mut text = format!("Watching {} at {}", shown::line(&began.predicate), began.place);
+    let mut text = format!("Watching {}", shown::line(&began.predicate));
+    for (what, level) in [("events", &began.level), ("spans", &began.spans)] {
+        if let Some(level) = level {
+            push(&mut text, format_args!(", {what} up to {}", shown::line(level)));
+        }
+    }
+    push(&mut text, format_args!(" at {}", began.place));
     if let Some(session) = &began.session {
         push(&mut text, format_args!(", session {}", short(session)));
     }

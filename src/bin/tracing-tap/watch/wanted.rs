@@ -6,8 +6,8 @@ use crate::remote::Ask;
 use jiff::SignedDuration;
 use std::env;
 use std::time::Duration;
-use tracing::Level;
-use tracing_tap::{Follow, Predicate, Session};
+use tracing::level_filters::LevelFilter;
+use tracing_tap::{Follow, Session};
 
 /// No session lasts longer, as at a door.
 const MAX_DURATION: Duration = Duration::from_secs(24 * 60 * 60);
@@ -19,6 +19,8 @@ const MAX_OPENER_BYTES: usize = 256;
 pub(crate) struct Wanted {
     pub(crate) session: Session,
     pub(crate) predicate: String,
+    pub(crate) level: Option<String>,
+    pub(crate) spans: Option<String>,
     pub(crate) lasts: Duration,
 }
 
@@ -26,10 +28,7 @@ impl Wanted {
     /// # Errors
     /// Where something cannot be read, or is more than a session may have.
     pub(crate) fn of(ask: &Ask) -> Result<Self, Error> {
-        let predicate = match &ask.level {
-            Some(level) => check::predicate(&ask.q)?.and(Predicate::level(read::<Level>("level", level)?)),
-            None => check::predicate(&ask.q)?,
-        };
+        let predicate = check::predicate(&ask.q)?;
         let text = predicate.to_string();
         let mut session = Session::remote(predicate);
         let lasts = ask.duration.as_deref().map_or(Ok(Session::REMOTE_EXPIRES_IN), duration)?;
@@ -43,7 +42,13 @@ impl Wanted {
         if let Some(follow) = &ask.follow {
             session = session.follow(read::<Follow>("follow", follow)?);
         }
-        Ok(Self { session, predicate: text, lasts })
+        if let Some(level) = &ask.level {
+            session = session.max_level(read::<LevelFilter>("level", level)?);
+        }
+        if let Some(level) = &ask.spans {
+            session = session.spans(read::<LevelFilter>("spans", level)?);
+        }
+        Ok(Self { session, predicate: text, level: ask.level.clone(), spans: ask.spans.clone(), lasts })
     }
 }
 

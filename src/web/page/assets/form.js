@@ -6,6 +6,7 @@ import { known } from "./catalog.js";
 import { button, element, uniqueId } from "./dom.js";
 
 const LEVELS = [["", "every level"], ["error", "error"], ["warn", "warn +"], ["info", "info +"], ["debug", "debug +"], ["trace", "trace +"]];
+const SPANS = [["", "those there are"], ["error", "error too"], ["warn", "warn too"], ["info", "info too"], ["debug", "debug too"], ["trace", "trace too"]];
 const FOLLOWS = [["event", "only what matches"], ["span", "the rest of its span"], ["root", "the rest of its request"], ["named", "the rest of a span named…"]];
 const DURATIONS = [["1m", "1 min"], ["5m", "5 min"], ["", "15 min"], ["1h", "1 hour"], ["4h", "4 hours"], ["24h", "24 hours"]];
 
@@ -20,6 +21,7 @@ export class Form {
   #max = input("no limit", "Ends after so many events", { inputmode: "numeric" });
   #rate = input("5000", "Events a second at most", { inputmode: "numeric" });
   #sample = input("1", "Shows one request in so many, whole", { inputmode: "numeric" });
+  #spanLevel = select(SPANS, "Enables spans up to this level that nobody else wants, which changes the service's own spans meanwhile");
   #capacity = input("4096", "How many may wait to be read", { inputmode: "numeric" });
   #limits = /** @type {HTMLDetailsElement} */ (element("details", { class: "limits" }));
   #start = button("Start", ({ detail }) => this.#clicked(detail), { class: "start" });
@@ -36,7 +38,7 @@ export class Form {
   constructor() {
     this.#limits.append(element("summary", {}, "Limits"), element("div", { class: "panel" },
       labelled("Name", this.#name), labelled("Events in all", this.#max), labelled("Events a second", this.#rate),
-      labelled("One request in", this.#sample), labelled("Waiting at most", this.#capacity)));
+      labelled("One request in", this.#sample), labelled("Waiting at most", this.#capacity), labelled("Spans", this.#spanLevel)));
     this.element = element("form", { class: "form", "aria-label": "What to watch", onsubmit: (event) => event.preventDefault() },
       element("div", { class: "first" }, this.box.element, this.#start),
       element("div", { class: "second" }, labelled("Level", this.#level), labelled("Follow", this.#follow), this.#span, this.#spans, labelled("For", this.#duration), this.#limits));
@@ -44,7 +46,7 @@ export class Form {
     this.box.onenter = () => this.submit();
     this.box.oninput = () => this.onchange();
     this.box.onjudged = (isGood) => (isGood ? this.#askForCoverage() : this.oncoverage(null));
-    this.#level.addEventListener("change", () => this.#askForCoverage());
+    for (const control of [this.#level, this.#span, this.#spanLevel]) control.addEventListener("change", () => this.#askForCoverage());
     this.#follow.addEventListener("change", () => this.#followed());
     this.element.addEventListener("change", () => this.onchange());
     this.element.addEventListener("keydown", (event) => this.#pressed(event));
@@ -58,6 +60,7 @@ export class Form {
       level: this.#level.value || undefined,
       for: this.#duration.value || undefined,
       follow: follow === "event" ? undefined : follow,
+      spans: this.#spanLevel.value || undefined,
       name: this.#name.value.trim() || undefined,
       max: number(this.#max),
       rate: number(this.#rate),
@@ -70,11 +73,12 @@ export class Form {
     this.#level.value = ask.level ?? "";
     this.#chooseDuration(ask.for ?? "");
     this.#chooseFollow(ask.follow ?? "event");
+    this.#spanLevel.value = ask.spans ?? "";
     this.#name.value = ask.name ?? "";
     for (const [field, value] of [[this.#max, ask.max], [this.#rate, ask.rate], [this.#sample, ask.sample], [this.#capacity, ask.capacity]]) {
       field.value = value === undefined ? "" : String(value);
     }
-    const isLimited = [ask.name, ask.max, ask.rate, ask.sample, ask.capacity].some((value) => value !== undefined);
+    const isLimited = [ask.name, ask.max, ask.rate, ask.sample, ask.capacity, ask.spans].some((value) => value !== undefined);
     this.#limits.classList.toggle("set", isLimited);
     this.box.text = ask.q;
   }
@@ -92,7 +96,7 @@ export class Form {
 
   /** Shows where it belongs what the door says is wrong. */
   showProblem(problem) {
-    const fields = { level: this.#level, for: this.#duration, follow: this.#span, name: this.#name, max: this.#max, rate: this.#rate, sample: this.#sample, capacity: this.#capacity };
+    const fields = { level: this.#level, for: this.#duration, follow: this.#span, name: this.#name, max: this.#max, rate: this.#rate, sample: this.#sample, capacity: this.#capacity, spans: this.#spanLevel };
     const field = problem instanceof Problem ? fields[problem.document.parameter] : undefined;
     if (field !== undefined && this.#limits.contains(field)) this.#limits.open = true;
     this.box.showProblem(problem instanceof Problem ? problem : new Problem(0, { detail: "the door cannot be reached: is the service there?" }));
@@ -130,6 +134,7 @@ export class Form {
     this.#span.hidden = this.#follow.value !== "named";
     this.#spans.replaceChildren(...known().spans.map((name) => element("option", { value: name })));
     if (!this.#span.hidden) this.#span.focus();
+    this.#askForCoverage();
   }
 
   #askForCoverage() {
@@ -141,9 +146,10 @@ export class Form {
   async #readCoverage() {
     this.#asked += 1;
     const asked = this.#asked;
-    const { q, level } = this.ask;
+    const { q, level, follow, spans } = this.ask;
     if (q === "") return;
-    const parameters = new URLSearchParams(level === undefined ? { q } : { q, level });
+    const parameters = new URLSearchParams({ q });
+    for (const [name, value] of Object.entries({ level, follow, spans })) if (value !== undefined && value !== "named:") parameters.set(name, value);
     const coverage = await askForJson("GET", `coverage?${parameters}`).catch(() => null);
     if (asked === this.#asked) this.oncoverage(coverage);
   }

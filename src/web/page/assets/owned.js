@@ -26,7 +26,7 @@ export function prepare(tabs) {
     const read = () => {
       dialog.close();
       if (own !== undefined) tabs.show(own);
-      else tabs.fresh().watch(new Session({ q: about.predicate, follow: about.follow, name: about.name ?? undefined }, about, { isFound: true }));
+      else tabs.fresh().watch(new Session(askOf(about), about, { isFound: true }));
     };
     const words = element("div", {}, element("strong", {}, visible(about.name ?? about.predicate)), about.name === null ? null : element("code", {}, visible(about.predicate)), element("small", {}, told(about)));
     const show = about.outlives_connection ? button(own === undefined ? "Read here" : "Show", read) : null;
@@ -39,8 +39,14 @@ export function prepare(tabs) {
   };
 }
 
-function told({ opened_by, opened_at, is_read, has_ended, stats }) {
+/** What a session was asked for, as far as its door tells. */
+function askOf({ predicate, level, follow, spans, name }) {
+  return { q: predicate, level: level ?? undefined, follow, spans: spans ?? undefined, name: name ?? undefined };
+}
+
+function told({ opened_by, opened_at, level, spans, is_read, has_ended, stats }) {
+  const bounds = `${level ? ` · events up to ${level}` : ""}${spans ? ` · spans up to ${spans}` : ""}`;
   const lost = stats.lost > 0 ? `, ${grouped(stats.lost)} lost` : "";
   const state = has_ended ? "over" : is_read ? "being read" : "read by nobody";
-  return `${visible(opened_by)} · since ${opened_at.slice(11, 19)} UTC · ${state} · ${grouped(stats.matched)} matched${lost}`;
+  return `${visible(opened_by)} · since ${opened_at.slice(11, 19)} UTC${bounds} · ${state} · ${grouped(stats.matched)} matched${lost}`;
 }

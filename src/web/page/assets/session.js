@@ -46,7 +46,7 @@ const ENDED = {
 
 /**
  * @typedef {{ q: string, level?: string, for?: string, max?: number, rate?: number, sample?: number, follow?: string,
- *   name?: string, capacity?: number }} Ask what `POST /sessions` takes
+ *   spans?: string, name?: string, capacity?: number }} Ask what `POST /sessions` takes
  * @typedef {"opening" | "live" | "waiting" | "superseded" | "refused" | "ended"} State
  */
 
