@@ -24,8 +24,11 @@ impl Instance {
         let Some(leaf) = leaf else { return };
         let mut is_new = false;
         for session in &sessions {
-            if let Some(span) = self.followed_span(session.follow(), leaf, context) {
-                is_new |= span.add_follower(session);
+            if let Some(span) = self.followed_span(session.follow(), leaf, context)
+                && span.add_follower(session)
+            {
+                is_new = true;
+                self.note_left_out(&span, context);
             }
         }
         if is_new {

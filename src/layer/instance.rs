@@ -202,6 +202,7 @@ impl Instance {
         // later than this reads them.
         if decides(&self.shared.snapshot.load(), &recorded, &replaced) {
             self.trees.count_deciding(tree);
+            self.note_left_out(&span, context);
         }
         self.trees.count(tree);
     }

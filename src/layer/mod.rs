@@ -14,6 +14,7 @@ mod matching;
 mod probe;
 mod repair;
 mod route;
+mod seen;
 mod span;
 mod table;
 pub(crate) mod thread;
@@ -21,6 +22,7 @@ mod tree;
 mod veto;
 mod visit;
 
+pub(crate) use callsite::key_of;
 pub(crate) use instance::Instance;
 pub(crate) use probe::Visibility;
 
@@ -102,6 +104,10 @@ where
 
     fn on_record(&self, id: &Id, values: &Record<'_>, context: Context<'_, S>) {
         self.instance.on_record(id, values, &context);
+    }
+
+    fn on_follows_from(&self, span: &Id, follows: &Id, context: Context<'_, S>) {
+        self.instance.on_follows_from(span, follows, &context);
     }
 
     fn on_enter(&self, _: &Id, _: Context<'_, S>) {

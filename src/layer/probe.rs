@@ -1,8 +1,6 @@
 //! Asking the subscriber about events that do not exist: is anything in the way between them and this layer?
 
-use super::callsite::key_of;
 use super::instance::Instance;
-use super::thread;
 use tracing_core::callsite::{Callsite, Identifier};
 use tracing_core::field::FieldSet;
 use tracing_core::metadata::Kind;
@@ -22,7 +20,7 @@ pub(crate) enum Visibility {
 impl Instance {
     /// What this layer would see of events of this level and target.
     ///
-    /// Asks all layers on this thread, as `enabled!` does. While no session is open nothing is said to be withheld.
+    /// Asks all layers on this thread, as `enabled!` does.
     pub(crate) fn event_visibility(&self, dispatch: &Dispatch, level: Level, target: &str) -> Visibility {
         self.visibility(dispatch, &metadata(level, target, Kind::EVENT))
     }
@@ -34,15 +32,13 @@ impl Instance {
 
     /// What this layer would see of what is described so, which may be a callsite that exists.
     pub(crate) fn visibility(&self, dispatch: &Dispatch, metadata: &Metadata<'_>) -> Visibility {
-        let asked = |key| thread::with(|state| state.asked.replace(key));
-        asked(0);
-        let enabled = dispatch.enabled(metadata);
-        // Forgotten, so that an event whose arguments asked this is asked about once more.
-        let reached = asked(0) == key_of(metadata) || self.epoch() == 0;
-        match (enabled, reached) {
-            (false, _) => Visibility::Hidden,
-            (true, false) => Visibility::Withheld,
-            (true, true) => Visibility::Visible,
+        let mut enabled = false;
+        // Inside the guard this layer vetoes nothing, so what hides a callsite is somebody else.
+        match (self.is_asked_by(|| enabled = dispatch.enabled(metadata)), enabled) {
+            (None, _) => Visibility::Visible,
+            (_, false) => Visibility::Hidden,
+            (Some(false), true) => Visibility::Withheld,
+            (Some(true), true) => Visibility::Visible,
         }
     }
 }

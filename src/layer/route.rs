@@ -41,6 +41,7 @@ impl Instance {
         S: Subscriber + for<'lookup> LookupSpan<'lookup>,
     {
         let Some(word) = self.callsites.word(key_of(event.metadata())) else {
+            self.note_unregistered(event.metadata());
             return self.route_anywhere(event, None, epoch, context);
         };
         Callsites::note_parent(word, event.is_contextual());
@@ -51,6 +52,7 @@ impl Instance {
         if !Callsites::is_known_clear(word, decision.vetoable) {
             return self.route_anywhere(event, Some(word), epoch, context);
         }
+        self.note_outside(event.metadata(), decision);
         if verbosity_of(*event.metadata().level()) <= decision.verbosity {
             self.route_in_scope(event, epoch, decision, context);
         }
@@ -87,6 +89,9 @@ impl Instance {
         let clear =
             word.is_some_and(|word| Callsites::is_clear(word, names.generation, || names.are_clear_of(metadata)));
         let leaf = self.leaf(event, context);
+        if leaf.is_none() {
+            self.shared.seen.note_outside(key_of(metadata));
+        }
         let scope = self.scope(leaf.as_ref(), epoch, &snapshot, context);
         let chain = || leaf.as_ref().map_or_else(Chain::default, |leaf| self.chain(leaf, context));
         let facts = Facts::of(event);

@@ -4,6 +4,8 @@
 //! and a generation. So thread and place name a slot of their own here. Nothing but speed relies on that: a slot says
 //! whose it is, and what finds its slot taken goes to an ordinary map.
 
+mod survey;
+
 use super::span::Span;
 use crate::event::Fields;
 use crate::sync::atomic::{AtomicU64, AtomicUsize, Ordering};

@@ -7,7 +7,7 @@ use super::withheld::Withholder;
 use super::{EndReason, Follow, Session, SessionId, SessionInfo, SessionStats};
 use crate::guard::{Guard, run_user_code};
 use crate::level::verbosity_of_filter;
-use crate::predicate::{Compiled, Predicate};
+use crate::predicate::Compiled;
 use crate::queue::budget::Budget;
 use crate::queue::ring::{Popped, Ring};
 use crate::queue::wait::ReaderWait;
@@ -74,11 +74,6 @@ impl OpenSession {
             read: CachePadded::default(),
             closed_unread: AtomicU64::new(0),
         }
-    }
-
-    /// What an event must satisfy, the opener's scope included.
-    pub(crate) fn predicate(&self) -> Predicate {
-        self.limits.confined_predicate()
     }
 
     /// What belongs to it once an event has matched.

@@ -74,7 +74,7 @@ async fn coverage(
     let (router, ask) = (door.router.clone(), query.ask()?);
     let seen = door.off_executor(move || {
         let session = ask.session(&asker)?;
-        Ok(sight::confined(router.coverage(&session.confined_predicate()), &router, &asker))
+        Ok(sight::confined(router.coverage_of(&session), &router, &asker))
     });
     Ok(json(StatusCode::OK, &sight::coverage_json(&seen.await?, door.is_mounted)))
 }

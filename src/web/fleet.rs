@@ -33,7 +33,7 @@ impl Inner {
         let looked = self.off_executor(move || {
             let session = ask.session(&asker)?;
             let id = PublicId::random().map_err(|_| no_randomness())?;
-            let coverage = door.router.coverage(&session.confined_predicate());
+            let coverage = door.router.coverage_of(&session);
             Ok((session, id, sight::confined(coverage, &door.router, &asker)))
         });
         let (session, id, coverage) = looked.await?;

@@ -4,7 +4,7 @@ use super::auth::Asker;
 use super::form::Notice;
 use crate::catalog::{CallsiteKind, CatalogEntry};
 use crate::coverage::{Coverage, Finding, Note};
-use crate::predicate::{Compiled, reach_admits};
+use crate::predicate::{Compiled, reach_admits, target_within};
 use crate::router::TapRouter;
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -38,13 +38,16 @@ pub(super) fn confined(mut coverage: Coverage, router: &TapRouter, asker: &Asker
     let own = catalog(router, asker);
     let declared: HashSet<&str> = own.iter().flat_map(|entry| &entry.fields).map(|field| &**field).collect();
     coverage.findings.retain(|finding| match finding {
-        Finding::SpanTooVerbose { target, .. } => sees(target),
-        _ => true,
+        Finding::ValueShape { field, .. } => declared.contains(&**field),
+        finding => finding.target_of_callsite().is_none_or(sees),
     });
     for finding in std::mem::take(&mut coverage.findings) {
         match finding {
             Finding::MisspeltField { field, near } if !declared.contains(&*near) => {
                 coverage.notes.push(Note::UnseenField { field });
+            }
+            Finding::MisspeltMetadata { test, value, near } if !is_in(&own, &test, &near) => {
+                coverage.notes.push(Note::Unseen { test, value });
             }
             finding => coverage.findings.push(finding),
         }
@@ -57,14 +60,29 @@ pub(super) fn confined(mut coverage: Coverage, router: &TapRouter, asker: &Asker
     coverage
 }
 
-/// A coverage as JSON: its findings and notes, each with its text.
+/// Whether the asker's own catalog has what a test of metadata was taken for.
+fn is_in(catalog: &[CatalogEntry], test: &str, near: &str) -> bool {
+    catalog.iter().any(|entry| match test {
+        "@span" => entry.kind == CallsiteKind::Span && entry.name == near,
+        "@name" => entry.name == near,
+        "@file" => entry.file.as_deref().is_some_and(|file| file.ends_with(near)),
+        _ => target_within(&entry.target, near),
+    })
+}
+
+/// A coverage as JSON: its verdict, and its findings and notes, each with its text.
 pub(super) fn coverage_json(coverage: &Coverage, is_mounted: bool) -> Value {
     let mut notes: Vec<_> = coverage.notes().iter().map(with_text).collect();
     if is_mounted {
         notes.push(json!({ "note": "own_traffic", "text": OWN_TRAFFIC }));
     }
     let findings: Vec<_> = coverage.findings().iter().map(with_text).collect();
-    json!({ "is_clear": coverage.is_clear(), "findings": findings, "notes": notes })
+    json!({
+        "verdict": coverage.verdict(),
+        "is_clear": coverage.is_clear(),
+        "findings": findings,
+        "notes": notes,
+    })
 }
 
 /// A coverage as the first thing in a stream.

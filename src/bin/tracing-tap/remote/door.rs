@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::time::Duration;
+use tracing_tap::Verdict;
 
 /// A session as it is asked for.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -58,6 +59,9 @@ pub(crate) struct Stats {
 /// What a session can see, and why not more.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 pub(crate) struct Coverage {
+    /// None where nobody has judged, as of a fleet.
+    #[serde(default)]
+    pub(crate) verdict: Option<Verdict>,
     pub(crate) findings: Vec<Seen>,
     pub(crate) notes: Vec<Seen>,
 }
