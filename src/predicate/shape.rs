@@ -22,12 +22,16 @@ fn can_read(shape: Shape, text: &str) -> bool {
         // A field that was seen with a unit may say `unlimited` another time, but hardly a bare number.
         Shape::TextWithUnit => Number::parse(text).is_none(),
         Shape::Optional => Shape::of_text(text) == Shape::Optional,
-        // Other variants of an enum may have no fields.
-        Shape::Structure => Shape::of_text(text) == Shape::Structure || text.starts_with(char::is_uppercase),
+        Shape::Structure => Shape::of_text(text) == Shape::Structure || is_variant(text),
         Shape::Collection => Shape::of_text(text) == Shape::Collection,
         Shape::Bytes => text.starts_with('['),
         Shape::NumericText | Shape::Text => true,
     }
+}
+
+/// Other variants of an enum may have no fields.
+fn is_variant(text: &str) -> bool {
+    text.starts_with(char::is_uppercase) && text.chars().all(|c| c.is_alphanumeric() || c == '_')
 }
 
 #[cfg(test)]
