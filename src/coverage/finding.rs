@@ -134,7 +134,8 @@ pub enum Finding {
         /// The field the predicate tests.
         field: String,
     },
-    /// Events that could match inside a span arrived outside any span, where they cannot.
+    /// Events that could match inside a span arrived outside any span, where they cannot. Other events of their target have
+    /// matched inside one.
     OutsideSpans {
         /// Their target.
         target: String,

@@ -1,6 +1,6 @@
 //! What is worth knowing about what a session can see, and nothing to worry about.
 
-use super::words::Visible;
+use super::words::{Visible, counted};
 use serde::{Deserialize, Serialize};
 use std::fmt::{self, Write};
 
@@ -27,6 +27,14 @@ pub enum Note {
         test: String,
         /// What it asks for.
         value: String,
+    },
+    /// Events that could match inside a span arrived outside any span. None of their target has matched inside one yet, so
+    /// they may belong there: an accept loop, a periodic report.
+    OutsideSpans {
+        /// Their target.
+        target: String,
+        /// How many arrived while a session was open, at least; no more than 100 are counted of one callsite.
+        events: u64,
     },
     /// No span callsite seen so far has the name that is followed.
     UnseenSpan {
@@ -62,6 +70,11 @@ impl Note {
             Self::Unseen { test, value } => {
                 write!(f, "nothing seen so far has `{test} = {value}`; callsites are seen when they are first reached")
             }
+            Self::OutsideSpans { target, events } => write!(
+                f,
+                "at least {} of target `{target}` arrived outside any span, where no span can make them match",
+                counted(*events)
+            ),
             Self::UnseenSpan { span } => write!(
                 f,
                 "no span `{span}` was seen so far, so nothing is followed; callsites are seen when they are first reached"

@@ -12,6 +12,9 @@ pub(crate) const TOO_MANY_TO_COUNT: u64 = 100;
 /// How many links between spans, and how many spans that were left out, are remembered.
 const MAX_REMEMBERED: usize = 64;
 
+/// Beside a count of events: one has matched inside a span.
+const INSIDE: u64 = 1 << 63;
+
 /// Under `loom` as few as there can be: it makes them again for each history.
 const LEFT_OUT_SLOTS: usize = if cfg!(loom) { 2 } else { 64 };
 
@@ -26,8 +29,8 @@ const FIELD_SHIFT: u32 = 57;
 pub(crate) struct Seen {
     /// The shapes of the values that events brought, by callsite and field.
     shapes: Table,
-    /// How many events arrived outside any span, at least, by callsite.
-    outside: Table,
+    /// How many events arrived outside any span, at least, and whether one matched inside one, by callsite.
+    places: Table,
     links: Remembered<Link>,
     vetoed: Box<[VetoedSpan; LEFT_OUT_SLOTS]>,
     left_out: Remembered<usize>,
@@ -53,7 +56,7 @@ impl Default for Seen {
     fn default() -> Self {
         Self {
             shapes: Table::default(),
-            outside: Table::default(),
+            places: Table::default(),
             links: Remembered::default(),
             vetoed: Box::new(std::array::from_fn(|_| VetoedSpan::default())),
             left_out: Remembered::default(),
@@ -81,17 +84,32 @@ impl Seen {
 
     /// Counts an event that arrived outside any span.
     pub(crate) fn note_outside(&self, callsite: usize) {
-        if let Some(count) = self.outside.find(callsite as u64)
+        if let Some(place) = self.places.find(callsite as u64)
             // Relaxed: a number for people, a little too high where several threads reach the bound at once.
-            && count.load(Ordering::Relaxed) < TOO_MANY_TO_COUNT
+            && place.load(Ordering::Relaxed) & !INSIDE < TOO_MANY_TO_COUNT
         {
-            count.fetch_add(1, Ordering::Relaxed);
+            place.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Notes that an event has matched inside a span.
+    pub(crate) fn note_inside(&self, callsite: usize) {
+        if let Some(place) = self.places.find(callsite as u64)
+            // Relaxed: a bit that is never cleared.
+            && place.load(Ordering::Relaxed) & INSIDE == 0
+        {
+            place.fetch_or(INSIDE, Ordering::Relaxed);
         }
     }
 
     /// How many events of a callsite arrived outside any span, at least.
     pub(crate) fn outside(&self, callsite: usize) -> u64 {
-        self.outside.get(callsite as u64).min(TOO_MANY_TO_COUNT)
+        (self.places.get(callsite as u64) & !INSIDE).min(TOO_MANY_TO_COUNT)
+    }
+
+    /// Whether an event of a callsite has matched inside a span.
+    pub(crate) fn was_inside(&self, callsite: usize) -> bool {
+        self.places.get(callsite as u64) & INSIDE != 0
     }
 
     /// Remembers a link between spans.
@@ -194,7 +212,10 @@ mod tests {
     #[test]
     fn counting_outside_events_ends() {
         let seen = Seen::default();
+        seen.note_outside(16);
+        assert!(!seen.was_inside(16));
+        seen.note_inside(16);
         (0..TOO_MANY_TO_COUNT + 5).for_each(|_| seen.note_outside(16));
-        assert_eq!(seen.outside(16), TOO_MANY_TO_COUNT);
+        assert_eq!((seen.outside(16), seen.was_inside(16)), (TOO_MANY_TO_COUNT, true));
     }
 }

@@ -129,8 +129,9 @@ impl Finding {
             Self::OutsideSpans { target, events, spans } => {
                 write!(
                     f,
-                    "at least {events} events of target `{target}` arrived outside any span, where no span can make them \
-                     match: give spawned tasks their span with `.instrument(span)` or `.in_current_span()`"
+                    "at least {} of target `{target}` arrived outside any span, where no span can make them match: give \
+                     spawned tasks their span with `.instrument(span)` or `.in_current_span()`",
+                    counted(*events)
                 )?;
                 spans.as_ref().map_or(Ok(()), |level| {
                     write!(
@@ -142,8 +143,9 @@ impl Finding {
             }
             Self::OutsideRequests { target, events, spans } => write!(
                 f,
-                "at least {events} events of target `{target}` arrived outside any span, so each of them is sampled and \
-                 followed alone: open the session with `spans={}`, since such spans are not enabled",
+                "at least {} of target `{target}` arrived outside any span, so each is sampled and followed alone: open the \
+                 session with `spans={}`, since such spans are not enabled",
+                counted(*events),
                 spans.to_lowercase()
             ),
             Self::FollowsFrom { span, target, from } => write!(
@@ -184,6 +186,10 @@ impl Finding {
             _ => Ok(()),
         }
     }
+}
+
+pub(super) fn counted(events: u64) -> String {
+    if events == 1 { "1 event".to_owned() } else { format!("{events} events") }
 }
 
 fn write_what(f: &mut Visible<'_, '_>, what: &str, level: &str, target: Option<&str>) -> fmt::Result {

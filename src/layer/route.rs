@@ -68,6 +68,7 @@ impl Instance {
         let incoming = Incoming::new(event, &facts, true, &self.shared);
         let admitted = incoming.admitted_in_scope(&scope);
         if !admitted.is_empty() {
+            self.note_inside(event.metadata(), decision);
             let chain = || self.current_span(context).map_or_else(Chain::default, |leaf| self.chain(&leaf, context));
             self.deliver(&admitted, &incoming, scope.captured_spans(chain));
         }
@@ -106,6 +107,9 @@ impl Instance {
             }
         }
         if !admitted.is_empty() {
+            if leaf.is_some() {
+                self.shared.seen.note_inside(key_of(metadata));
+            }
             self.deliver(&admitted, &incoming, scope.captured_spans(chain));
         }
         if incoming.has_hits() {

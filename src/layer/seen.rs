@@ -33,6 +33,14 @@ impl Instance {
         }
     }
 
+    /// Notes that an event has matched inside a span.
+    #[inline]
+    pub(super) fn note_inside(&self, metadata: &Metadata<'_>, decision: Decision) {
+        if decision.tree != NO_TREE {
+            self.shared.seen.note_inside(key_of(metadata));
+        }
+    }
+
     /// Notes what arrived without being registered, as records of `log` do.
     #[cold]
     pub(super) fn note_unregistered(&self, metadata: &Metadata<'_>) {

@@ -52,6 +52,7 @@ pub(super) fn confined(mut coverage: Coverage, router: &TapRouter, asker: &Asker
             finding => coverage.findings.push(finding),
         }
     }
+    coverage.notes.retain(|note| !matches!(note, Note::OutsideSpans { target, .. } if !sees(target)));
     for note in &mut coverage.notes {
         if let Note::Callsites { seen, .. } = note {
             *seen = own.iter().filter(|entry| entry.kind == CallsiteKind::Event).count();

@@ -6,7 +6,7 @@ use tracing::level_filters::LevelFilter;
 use tracing_subscriber::prelude::*;
 use tracing_subscriber::registry;
 use tracing_tap::Verdict::{Everything, Nothing, Partly};
-use tracing_tap::{Finding, Follow, Predicate, Session, TapRouter};
+use tracing_tap::{Finding, Follow, Note, Predicate, Session, TapRouter};
 
 fn router() -> TapRouter {
     let router = TapRouter::new();
@@ -96,10 +96,22 @@ isolated! {
         let request = || tracing::debug_span!("request").in_scope(|| tracing::info!(status = 500, "failed"));
         request();
         for session in [sampled(), followed()] {
-            check_session(&router, &session, Partly, &["sampled and followed alone", "`spans=debug`"]);
+            check_session(&router, &session, Partly, &["is sampled and followed alone", "`spans=debug`"]);
         }
         check_session(&router, &Session::new(Predicate::everything()), Everything, &[]);
         check_session(&router, &sampled().spans(LevelFilter::DEBUG), Everything, &[]);
+    }
+
+    fn events_outside_spans_of_a_module_that_works_for_no_request_are_a_note() {
+        let router = router();
+        let stream = router.watch(user());
+        tracing::info_span!("conn", user = 42).in_scope(|| tracing::info!("inside"));
+        tracing::info!(target: "coverage::accepting", "accepted");
+        let note = Note::OutsideSpans { target: "coverage::accepting".to_owned(), events: 1 };
+        assert_eq!(stream.coverage().verdict(), Everything, "{}", stream.coverage());
+        assert!(stream.coverage().notes().contains(&note), "{}", stream.coverage());
+        tracing::info_span!("conn", user = 42).in_scope(|| tracing::info!(target: "coverage::accepting", "inside"));
+        assert_eq!(stream.coverage().verdict(), Partly, "{}", stream.coverage());
     }
 
     fn events_of_libraries_outside_spans_are_not_counted() {

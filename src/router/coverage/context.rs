@@ -2,7 +2,7 @@
 
 use super::Inquiry;
 use super::spans::declares;
-use crate::coverage::Finding;
+use crate::coverage::{Finding, Note};
 use crate::layer::key_of;
 use crate::predicate::{Test, plain_name};
 use crate::session::Follow;
@@ -43,12 +43,22 @@ impl Inquiry<'_> {
         }
         let spans = |target: &str| not_enabled.get(crate_of(target)).map(Level::to_string);
         for (target, events) in lost.into_iter().take(MAX_TARGETS) {
-            self.find(Finding::OutsideSpans { target: target.to_owned(), events, spans: spans(target) });
+            let (is_inside, spans, target) = (self.was_inside(target), spans(target), target.to_owned());
+            match is_inside {
+                true => self.find(Finding::OutsideSpans { target, events, spans }),
+                false => self.notes.push(Note::OutsideSpans { target, events }),
+            }
         }
         for (target, events) in alone.into_iter().take(MAX_TARGETS) {
             let spans = spans(target).unwrap_or_default();
             self.find(Finding::OutsideRequests { target: target.to_owned(), events, spans });
         }
+    }
+
+    /// Whether an event of a target has matched inside a span: then its module works for requests.
+    fn was_inside(&self, target: &str) -> bool {
+        let mut events = self.events.iter().filter(|metadata| metadata.target() == target);
+        events.any(|metadata| self.core.shared.seen.was_inside(key_of(metadata)))
     }
 
     /// The most severe level at which a crate has spans that do not exist, by crate.
