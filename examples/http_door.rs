@@ -4,6 +4,7 @@
 
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
 use tracing_subscriber::{filter::LevelFilter, fmt, prelude::*};
 use tracing_tap::{TapRouter, web};
 
@@ -14,11 +15,13 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     // Take it from the service's secrets. `Auth::check` asks the service's own accounts instead.
     let auth = web::Auth::token("S8uWXu0mEZzN1Fbs")?;
-    let application = axum::Router::new().nest("/tap", web::routes(router.clone(), auth));
+    // Both get the signal: the server does not end before its connections do, and the routes end those who watch.
+    let (stop, stopping) = watch::channel(false);
+    let tap = web::Door::new(router, auth).with_graceful_shutdown(stopped(stopping.clone())).routes();
+    let application = axum::Router::new().nest("/tap", tap);
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let address = listener.local_addr()?;
-    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
-    let serving = axum::serve(listener, application).with_graceful_shutdown(async { drop(stopped.await) });
+    let serving = axum::serve(listener, application).with_graceful_shutdown(stopped(stopping));
     let serving = tokio::spawn(async { serving.await });
 
     // curl -N -H 'Authorization: Bearer S8uWXu0mEZzN1Fbs' 'http://…/tap/watch?q=user%3D42&format=compact'
@@ -37,9 +40,16 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         }
     }
 
-    // First the router, which ends all streams; then the server, which waits for them.
-    router.shutdown();
-    drop(stop);
+    // The client still watches: its stream ends with the reason.
+    stop.send(true)?;
     serving.await??;
+    let last = lines.next_line().await?.ok_or("the stream ended without a word")?;
+    println!("{last}");
     Ok(())
+}
+
+/// In a service: `tokio::signal::ctrl_c()`, or what else ends it.
+async fn stopped(mut stopping: watch::Receiver<bool>) {
+    // Nobody will say so where the sender is gone, so that is an end too.
+    let _ = stopping.wait_for(|is_stopping| *is_stopping).await;
 }

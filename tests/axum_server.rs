@@ -15,7 +15,7 @@ use tower_http::trace::TraceLayer;
 use tracing::level_filters::LevelFilter;
 use tracing::{Level, Span};
 use tracing_subscriber::prelude::*;
-use tracing_tap::{CapturedEvent, EventStream, Finding, Predicate, TapRouter};
+use tracing_tap::{CapturedEvent, EventStream, Finding, Predicate, Session, TapRouter};
 
 isolated! {
     fn in_the_default_trace_layer_requests_in_flight_match_where_debug_spans_are_kept() {
@@ -51,12 +51,16 @@ isolated! {
         });
     }
 
-    fn in_the_default_trace_layer_no_request_in_flight_matches_by_default_since_its_debug_span_was_not_kept() {
-        with_default_settings(LevelFilter::INFO);
+    fn the_debug_span_of_the_default_trace_layer_exists_for_no_session_that_does_not_ask_for_it() {
+        check_with_default_settings(LevelFilter::INFO, LevelFilter::OFF, &[]);
     }
 
-    fn that_another_layer_prints_the_debug_span_of_a_request_in_flight_does_not_make_it_match_by_default() {
-        with_default_settings(LevelFilter::DEBUG);
+    fn a_session_with_spans_sees_requests_that_begin_after_it_was_opened() {
+        check_with_default_settings(LevelFilter::INFO, LevelFilter::DEBUG, &a_whole_request_of_alice());
+    }
+
+    fn a_debug_span_that_another_layer_prints_is_seen_where_it_begins_after_a_session_was_opened() {
+        check_with_default_settings(LevelFilter::DEBUG, LevelFilter::OFF, &a_whole_request_of_alice());
     }
 
     fn what_the_service_prints_is_the_same_with_a_session_as_without() {
@@ -85,18 +89,20 @@ isolated! {
     }
 }
 
-/// The set-up most services have, and a session that opens while they are at work.
-fn with_default_settings(printed: LevelFilter) {
+/// The set-up most services have, and a session with `spans` that opens while they are at work: what it shows of the
+/// requests that begin later.
+#[track_caller]
+fn check_with_default_settings(printed: LevelFilter, spans: LevelFilter, later: &[String]) {
     let router = TapRouter::new();
     install(&router, printed);
     runtime::run(async {
         let service = Service::start(TraceLayer::new_for_http()).await;
         let flight = Flight::take_off(service).await;
-        let mut stream = router.watch(Predicate::starts_with("uri", "/work/alice/"));
+        let mut stream = router.watch(Session::new(Predicate::starts_with("uri", "/work/alice/")).spans(spans));
         let mut service = flight.land().await;
         assert_eq!(told(&mut stream, uri), [""; 0]);
         service.ask_on_each_others_connections().await;
-        assert_eq!(told(&mut stream, uri), a_whole_request_of_alice());
+        assert_eq!(told(&mut stream, uri), later);
         assert_names_the_remedy(&stream);
     });
 }

@@ -28,6 +28,17 @@ tests/deep/miri.sh
 step "the sanitizer for threads, over the tests with several"
 tests/deep/threads.sh
 
+step "lints, feature by feature"
+for feature in log signal prometheus web nats cli; do
+    cargo clippy --quiet --all-targets --no-default-features --features "$feature" -- --deny warnings
+done
+
+step "tests as plain cargo test runs them, many to a process"
+cargo test --quiet --all-features
+
+step "the page for a minute at 1,000 events a second"
+TRACING_TAP_PAGE_SECONDS=60 cargo nextest run --all-features --test page pressing
+
 step "3,000 histories of each kind against the slow evaluator, and beside other layers"
 TRACING_TAP_ORACLE_CASES=3000 TRACING_TAP_TRANSPARENCY_CASES=3000 \
     cargo nextest run --all-features --no-fail-fast --test oracle --test transparency

@@ -118,6 +118,33 @@ fn the_services_own_log_stays_at_info() {
 }
 
 #[test]
+fn its_start_up_print_ends_with_the_page_and_stays_in_sight() {
+    let mut demo = Demo::start(&["--connections", "50", "--seconds", "2"]);
+    let stdout = read_to_end(demo.0.stdout.take());
+    let mut lines =
+        BufReader::new(demo.0.stderr.take().expect("it is a pipe")).lines().map(|line| line.expect("it is text"));
+    let line = lines.find(|line| line.contains("in a browser: ")).expect("it says where the page is");
+    let (_, page) = line.split_once("in a browser: ").expect("it was found by that");
+    let curl = |address: &str| {
+        let output =
+            Command::new("curl").args(["--silent", "--noproxy", "*", address]).output().expect("there is curl");
+        String::from_utf8(output.stdout).expect("it is text")
+    };
+    assert!(curl(page).to_lowercase().starts_with("<!doctype html>"), "{page}");
+    // The log has a session of another client, and none of the demo's own.
+    assert!(curl(&format!("{page}watch?q=user%3D42&max=1")).contains("max_events"));
+    let rest: Vec<_> = lines.collect();
+    assert!(demo.end().status.success());
+    assert!(stdout.join().expect("it was read").contains("Summary of"));
+    let is_audit = |line: &&String| line.contains("tracing_tap::audit");
+    let audits: Vec<_> = rest.iter().filter(is_audit).collect();
+    assert_eq!(audits.len(), 2, "{rest:#?}");
+    assert!(audits.iter().all(|line| line.contains("opener=\"loopback\"")), "{audits:#?}");
+    // Of the demo itself there is nothing more, and of the service what it logs every five seconds.
+    assert!(rest.iter().all(|line| line.starts_with("20") && line.contains(" INFO ")), "{rest:#?}");
+}
+
+#[test]
 fn a_slow_reader_gets_an_account_that_adds_up() {
     let mut demo = Demo::start(&["--connections", "1", "--user", "0", "--seconds", "1"]);
     let mut stdout = demo.0.stdout.take().expect("it is piped");

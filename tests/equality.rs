@@ -3,7 +3,7 @@
 mod support;
 
 use std::fmt;
-use support::events;
+use support::{events, messages};
 use tracing::field::Empty;
 use tracing_subscriber::prelude::*;
 use tracing_tap::{EventStream, Predicate, TapRouter};
@@ -69,7 +69,7 @@ isolated! {
             let router = TapRouter::builder().redact_fields([name]).capture_fields([name]).build();
             let subscriber = tracing_subscriber::registry().with(router.layer());
             tracing::subscriber::with_default(subscriber, || {
-                let span = tracing::debug_span!("conn", r#type = "secret", user = 42);
+                let span = tracing::info_span!("conn", r#type = "secret", user = 42);
                 let mut stream = router.watch(Predicate::everything());
                 span.in_scope(|| tracing::debug!(r#type = "secret", "event"));
                 let seen = events(&mut stream);
@@ -203,14 +203,40 @@ isolated! {
         assert_eq!(seen[0].spans().next().unwrap().field("user").unwrap().to_string(), "<redacted>");
     }
 
+    fn values_with_one_hash_match_only_their_own_session() {
+        let router = TapRouter::new();
+        tracing_subscriber::registry().with(router.layer()).init();
+        // The index keeps both sessions in one bucket; a unit test of it checks that they collide.
+        let texts = ["T©g0AaaT©g1Abb", "ùzᗡDUùzᖡGV"];
+        let mut streams = texts.map(|text| router.watch(Predicate::eq("user", text)));
+        for text in texts {
+            tracing::info_span!("conn", user = text).in_scope(|| tracing::debug!("{text}"));
+            tracing::debug!(user = text, "{text}");
+        }
+        for (stream, text) in streams.iter_mut().zip(texts) {
+            let seen: Vec<_> = events(stream).iter().map(|event| event.message().to_owned()).collect();
+            assert_eq!(seen, [text, text]);
+        }
+    }
+
     fn a_span_without_captured_fields_is_still_known_by_its_name() {
         let router = TapRouter::builder().capture_fields(["user"]).build();
         tracing_subscriber::registry().with(router.layer()).init();
         let mut by_name = router.watch(Predicate::span("request"));
-        tracing::trace_span!("request").in_scope(|| tracing::debug!("no fields"));
-        tracing::trace_span!("request", user = 42).in_scope(|| tracing::debug!("a captured field"));
-        tracing::trace_span!("request", n = 1).in_scope(|| tracing::debug!("another field"));
-        let texts: Vec<_> = events(&mut by_name).iter().map(|event| event.message().to_owned()).collect();
-        assert_eq!(texts, ["no fields", "a captured field", "another field"]);
+        tracing::info_span!("request").in_scope(|| tracing::debug!("no fields"));
+        tracing::info_span!("request", user = 42).in_scope(|| tracing::debug!("a captured field"));
+        tracing::info_span!("request", n = 1).in_scope(|| tracing::debug!("another field"));
+        assert_eq!(messages(&mut by_name), ["no fields", "a captured field", "another field"]);
+    }
+
+    fn to_capture_a_field_enables_no_span_that_declares_it() {
+        let router = TapRouter::builder().capture_fields(["user"]).build();
+        tracing_subscriber::registry().with(router.layer()).init();
+        let is_disabled = || tracing::debug_span!("conn", user = 42).is_disabled();
+        assert!(is_disabled());
+        let stream = router.watch(Predicate::eq("user", 42));
+        assert!(is_disabled());
+        drop(stream);
+        assert!(is_disabled());
     }
 }

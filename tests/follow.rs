@@ -58,6 +58,20 @@ fn check(follow: Follow, expected: &[&str]) {
     assert_eq!(messages(&mut stream), expected);
 }
 
+/// The spans that the event inside a TRACE span shows, where a session with `spans` follows the root.
+#[track_caller]
+fn check_spans_in_what_is_followed(spans: LevelFilter, expected: &[&str]) {
+    let router = install();
+    let mut stream = router.watch(failing(Follow::Root).spans(spans));
+    tracing::info_span!("request", path = "/a").in_scope(|| {
+        tracing::info!(status = 500, "failed");
+        tracing::trace_span!("detail", n = 1).in_scope(|| tracing::trace!("inside"));
+    });
+    let events = support::events(&mut stream);
+    assert_eq!(events[1].message(), "inside");
+    assert_eq!(events[1].spans().map(|span| span.name()).collect::<Vec<_>>(), expected);
+}
+
 isolated! {
     fn nothing_is_followed_unless_asked_for() {
         check(Follow::Event, &["failed"]);
@@ -193,16 +207,16 @@ isolated! {
         assert_eq!(messages(&mut stream), ["failed", "after"]);
     }
 
-    fn spans_made_in_what_is_followed_are_tracked_however_verbose() {
-        let router = install();
-        let mut stream = router.watch(failing(Follow::Root));
-        tracing::info_span!("request", path = "/a").in_scope(|| {
-            tracing::info!(status = 500, "failed");
-            tracing::trace_span!("detail", n = 1).in_scope(|| tracing::trace!("inside"));
-        });
-        let events = support::events(&mut stream);
-        let spans: Vec<_> = events[1].spans().map(|span| span.name().to_owned()).collect();
-        assert_eq!((events[1].message(), &spans[..]), ("inside", &["request".to_owned(), "detail".to_owned()][..]));
+    fn a_verbose_span_in_what_is_followed_exists_if_the_session_asks_for_spans() {
+        check_spans_in_what_is_followed(LevelFilter::TRACE, &["request", "detail"]);
+    }
+
+    fn a_verbose_span_in_what_is_followed_is_enabled_by_no_session_that_asks_for_none() {
+        check_spans_in_what_is_followed(LevelFilter::OFF, &["request"]);
+    }
+
+    fn a_verbose_span_in_what_is_followed_is_as_absent_as_it_is_more_verbose_than_asked_for() {
+        check_spans_in_what_is_followed(LevelFilter::DEBUG, &["request"]);
     }
 
     fn others_are_not_evaluated_while_one_is_followed() {

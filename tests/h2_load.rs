@@ -30,7 +30,7 @@ isolated! {
         runtime::run(async {
             let service = Service::start(USERS).await;
             // The connections are older than the sessions. One session reads as fast as it can, the other later.
-            let stream = router.watch(Predicate::eq("user", WATCHED));
+            let stream = router.watch(Session::new(Predicate::eq("user", WATCHED)).spans(LevelFilter::TRACE));
             let of_user = Predicate::eq("user", WATCHED);
             let mut served = router.watch(of_user & Predicate::target("h2_load") & Predicate::level(Level::INFO));
             let id = stream.id();
@@ -58,7 +58,7 @@ isolated! {
         install(&router);
         runtime::run(async {
             let service = Service::start(USERS).await;
-            let stream = router.watch(Predicate::eq("user", WATCHED));
+            let stream = router.watch(Session::new(Predicate::eq("user", WATCHED)).spans(LevelFilter::TRACE));
             let reader = tokio::spawn(tally(stream));
             // What the service's other layers want of a callsite is learned in the background, from when it is first
             // reached; until then its arguments are evaluated for everybody.
@@ -79,12 +79,30 @@ isolated! {
         });
     }
 
-    fn a_connection_made_while_a_session_is_open_has_h2s_polling_outside_its_scope_because_h2_then_makes_a_root_span() {
+    fn a_session_that_asks_for_no_spans_leaves_h2s_polling_in_the_scope_of_its_connection() {
+        let router = TapRouter::new();
+        install(&router);
+        runtime::run(async {
+            let mut user = router.watch(Session::new(Predicate::eq("user", WATCHED)).capacity(1 << 16));
+            let mut polling = router.watch(Predicate::span("Connection"));
+            let service = Service::start(USERS).await;
+            service.load(1, 10).await;
+            let (user, polling) = (events(&mut user), events(&mut polling));
+            assert_eq!(user.iter().filter(|event| event.message() == "served").count(), 1 + 10);
+            // What `h2` logs while it is polled, inside its own DEBUG and TRACE spans if those existed.
+            assert!(user.iter().any(|event| event.target().starts_with("h2::proto")));
+            assert!(user.iter().all(|event| event.spans().map(|span| span.name()).eq(["conn"])));
+            assert_eq!(polling.len(), 0);
+        });
+    }
+
+    fn with_spans_a_new_connection_has_h2s_polling_outside_its_scope_because_h2_then_makes_a_root_span() {
         let router = TapRouter::new();
         install(&router);
         runtime::run(async {
             let mut user = router.watch(Predicate::eq("user", WATCHED));
-            let mut polling = router.watch(Session::new(Predicate::span("Connection")).max_events(1000));
+            let polling = Session::new(Predicate::span("Connection")).max_events(1000);
+            let mut polling = router.watch(polling.spans(LevelFilter::TRACE));
             let service = Service::start(USERS).await;
             service.load(1, 10).await;
             let (user, polling) = (events(&mut user), events(&mut polling));

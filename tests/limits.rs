@@ -217,7 +217,7 @@ isolated! {
                         tracing::debug!(parent: request, "by its explicit parent");
                         let child = tracing::info_span!(parent: request, "child");
                         child.in_scope(|| tracing::debug!("in a child"));
-                        let grandchild = child.in_scope(|| tracing::debug_span!("grandchild", depth = 2));
+                        let grandchild = child.in_scope(|| tracing::info_span!("grandchild", depth = 2));
                         grandchild.in_scope(|| tracing::info!("in a grandchild"));
                         request.in_scope(|| tracing::trace!("in itself"));
                     }

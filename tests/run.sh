@@ -47,23 +47,15 @@ cargo fetch --quiet --locked
 step "formatting"
 cargo fmt --all --check
 
-step "lints, over the feature sets"
-for features in "" "--features log" "--features cli" "--features signal" "--features prometheus" "--features web" "--features nats" "--all-features"; do
-    # shellcheck disable=SC2086
-    cargo clippy --quiet --all-targets $features -- --deny warnings
-done
-
-step "the core builds alone"
-cargo build --quiet --no-default-features --lib
+step "lints, with every feature and with none"
+cargo clippy --quiet --all-targets --all-features -- --deny warnings
+cargo clippy --quiet --lib --no-default-features -- --deny warnings
 
 step "tests, each in its own process, the fuzz corpus among them"
 cargo nextest run --all-features --no-fail-fast --status-level slow --final-status-level fail
 
-step "the page for a minute at 1,000 events a second"
-TRACING_TAP_PAGE_SECONDS=60 cargo nextest run --all-features --test page pressing
-
-step "tests and doc tests, as plain cargo test runs them"
-cargo test --quiet --all-features
+step "doc tests"
+cargo test --quiet --doc --all-features
 
 step "every history of the protocols between threads, within the bounds that their models state"
 CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-target}/loom" RUSTFLAGS="--cfg loom" cargo test --quiet --release --lib loom_
@@ -81,6 +73,7 @@ done
 
 step "benches build, and one path runs"
 cargo bench --quiet --bench paths -- "idle: disabled event"
+cargo bench --quiet --bench service -- --pairs 1 --slice-ms 100 "1 session, 1 % of the traffic"
 cargo bench --quiet --bench memory
 cargo bench --quiet --features web --bench door -- "paced: 1 curl, lines"
 

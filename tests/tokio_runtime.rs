@@ -38,7 +38,8 @@ isolated! {
             for _ in 0..USERS * TASKS {
                 soon("a task to arrive", arrivals.recv()).await.expect("tasks wait at the gate");
             }
-            let mut streams: Vec<_> = (0..USERS).map(|user| router.watch(Predicate::eq("user", user))).collect();
+            let session = |user| Session::new(Predicate::eq("user", user)).spans(LevelFilter::DEBUG);
+            let mut streams: Vec<_> = (0..USERS).map(|user| router.watch(session(user))).collect();
             gate.open();
             soon("the tasks to end", tasks.join_all()).await;
             for (user, stream) in streams.iter_mut().enumerate() {

@@ -13,7 +13,7 @@ use tracing::{Metadata, Span, Subscriber};
 use tracing_subscriber::layer::{Context, Filter, Layer};
 use tracing_subscriber::prelude::*;
 use tracing_subscriber::{EnvFilter, reload};
-use tracing_tap::{EventStream, Predicate, TapRouter};
+use tracing_tap::{EventStream, Predicate, Session, TapRouter};
 
 fn install() -> TapRouter {
     let router = TapRouter::new();
@@ -288,8 +288,9 @@ isolated! {
 
     fn a_span_that_supplies_the_tested_field_or_name_itself_is_never_vetoed() {
         let router = install();
-        let mut by_field = watch_42(&router);
-        let mut by_name = router.watch(Predicate::span("request"));
+        let with_spans = |predicate| Session::new(predicate).spans(LevelFilter::TRACE);
+        let mut by_field = router.watch(with_spans(Predicate::eq("user", 42)));
+        let mut by_name = router.watch(with_spans(Predicate::span("request")));
         for round in 0..1000 {
             tracing::trace_span!("conn", user = 42).in_scope(|| tracing::trace!("in her span"));
             tracing::trace_span!("request").in_scope(|| tracing::trace!("in a request"));
@@ -396,6 +397,25 @@ isolated! {
         assert_eq!(messages(&mut his), ["his"]);
     }
 
+    fn a_verbose_span_that_only_sessions_could_want_is_made_for_nobody_who_did_not_ask_for_spans() {
+        let router = install();
+        let alice = user(42);
+        let streams = [router.watch(Predicate::everything()), watch_42(&router), router.watch(Predicate::span("request"))];
+        let evaluations = Evaluations::default();
+        let made = || {
+            let spans = [
+                tracing::debug_span!("conn", user = 42, n = evaluations.count()),
+                tracing::trace_span!("request", n = evaluations.count()),
+                tracing::debug_span!(parent: &alice, "child", n = evaluations.count()),
+                tracing::debug_span!(parent: None, "root", n = evaluations.count()),
+            ];
+            assert!(spans.iter().all(Span::is_disabled));
+        };
+        assert_eq!(evaluations.during(|| (0..100).for_each(|_| made())), 0);
+        assert_eq!(evaluations.during(|| alice.in_scope(|| (0..100).for_each(|_| made()))), 0);
+        drop(streams);
+    }
+
     fn arguments_of_a_verbose_span_are_evaluated_for_the_watched_user_alone() {
         let router = install();
         let evaluations = Evaluations::default();
@@ -405,7 +425,7 @@ isolated! {
         };
         assert_eq!(evaluations.during(work), 0, "idle");
         let (alice, bob) = (user(42), user(43));
-        let mut stream = watch_42(&router);
+        let mut stream = router.watch(Session::new(Predicate::eq("user", 42)).spans(LevelFilter::TRACE));
         wait_for_the_veto(&evaluations, work);
         wait_for_the_veto(&evaluations, || bob.in_scope(work));
         assert_eq!(evaluations.during(|| alice.in_scope(work)), 1);

@@ -19,6 +19,10 @@ mod mounting;
 mod refusing;
 #[path = "web/events.rs"]
 mod events;
+#[path = "web/half_closed.rs"]
+mod half_closed;
+#[path = "web/shutdown.rs"]
+mod shutdown;
 #[path = "web/page.rs"]
 mod page;
 #[path = "web/pressing.rs"]

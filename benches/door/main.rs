@@ -11,6 +11,7 @@ mod delivery;
 mod measure;
 mod processor;
 mod producer;
+mod schedstat;
 mod service;
 mod slow;
 mod start;

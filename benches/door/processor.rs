@@ -1,7 +1,9 @@
 //! Processor time, as Linux tells it; elsewhere not a number.
 
+use crate::schedstat::nanoseconds_of_threads;
 use crate::service::DOOR;
 use std::fs;
+use std::path::Path;
 
 /// What `/proc` counts the time of children that were waited for in.
 const TICKS_PER_SECOND: f64 = 100.0;
@@ -26,16 +28,8 @@ impl Used {
 }
 
 fn door() -> Option<f64> {
-    let threads = fs::read_dir("/proc/self/task").ok()?.filter_map(Result::ok).map(|thread| thread.path());
-    let of_door = threads.filter(|path| fs::read_to_string(path.join("comm")).is_ok_and(|name| name.trim() == DOOR));
-    of_door
-        .map(|path| nanoseconds(&fs::read_to_string(path.join("schedstat")).ok()?))
-        .sum::<Option<f64>>()
-        .map(|ns| ns / 1e3)
-}
-
-fn nanoseconds(schedstat: &str) -> Option<f64> {
-    schedstat.split_whitespace().next()?.parse().ok()
+    let is_of_door = |thread: &Path| fs::read_to_string(thread.join("comm")).is_ok_and(|name| name.trim() == DOOR);
+    nanoseconds_of_threads(Path::new("/proc/self"), is_of_door).map(|ns| ns / 1e3)
 }
 
 /// The fields behind the name, which is in parentheses and may hold spaces, begin with the third.

@@ -6,17 +6,14 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::{env, fs, process};
 
-/// Enough that growth of some table now and then does not show, and done in a fraction of a second.
-const CALLS_COUNTED: u64 = 2_000;
-
 /// Only what the measuring thread executes inside this function is counted: other threads, the start of the process
 /// and opening of sessions are not.
 const COUNTED: &str = "*measure::counted*";
 
 /// Instructions per call: from what 2 N calls cost, what N cost is taken away, so that nothing else is left.
-pub(crate) fn instructions_per_call(path: &Path, variant: Variant) -> f64 {
-    let [once, twice] = [1, 2].map(|times| instructions(path, variant, times * CALLS_COUNTED));
-    (twice - once) as f64 / CALLS_COUNTED as f64
+pub(crate) fn instructions_per_call(path: &Path, variant: Variant, calls: u64) -> f64 {
+    let [once, twice] = [1, 2].map(|times| instructions(path, variant, times * calls));
+    (twice - once) as f64 / calls as f64
 }
 
 fn instructions(path: &Path, variant: Variant, calls: u64) -> u64 {

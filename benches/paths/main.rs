@@ -1,7 +1,7 @@
 //! What a producer pays on every path, beside the same without the router and beside what others would take.
 //!
 //! `cargo bench --bench paths [-- PART OF A NAME]` prints times, `-- --quickly` those of three rounds. They depend on the machine and its mood; instructions
-//! do not: `cargo bench --bench paths -- --instructions` counts those under valgrind and fails past a bound, and
+//! do not: `cargo bench --bench paths -- --instructions [PART OF A NAME]` counts those under valgrind and fails past a bound, and
 //! `-- --record` takes today's counts for the bounds of tomorrow. PERFORMANCE.md tells the method.
 
 mod bounds;
@@ -9,6 +9,7 @@ mod busy;
 mod callgrind;
 mod callsites;
 mod forms;
+mod fresh;
 mod instructions;
 mod measure;
 mod operations;
@@ -36,7 +37,8 @@ fn main() -> ExitCode {
     let arguments: Vec<_> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["--child", name, variant] => table::measure(TABLES, name, variant),
-        ["--instructions"] => return instructions::check(),
+        ["--instructions"] => return instructions::check(""),
+        ["--instructions", part] => return instructions::check(part),
         ["--record"] => instructions::record(),
         ["--quickly"] => table::print(TABLES, "", FEW_ROUNDS),
         [] => table::print(TABLES, "", ROUNDS),

@@ -10,6 +10,10 @@ pub(crate) const CALLS: &str = "TRACING_TAP_CALLS";
 const BATCHES: usize = 101;
 const BATCH_TIME: Duration = Duration::from_millis(2);
 
+/// Of an operation that takes longer than a batch should, there are fewer batches.
+const FEWEST_BATCHES: usize = 3;
+const LONGEST: Duration = Duration::from_secs(2);
+
 /// Long enough for what is learned about callsites to be learned: reaching them once makes them known.
 const WARM_UP: Duration = Duration::from_millis(100);
 
@@ -21,7 +25,7 @@ const WARM_UP_CALLS: usize = 500;
 /// Nanoseconds per call of `operation`; under valgrind, nothing worth reading.
 pub(crate) fn nanoseconds(mut operation: impl FnMut()) -> f64 {
     if let Some(calls) = calls_to_count() {
-        warm_up_by_calls(&mut operation);
+        warm_up_by_calls(calls, &mut operation);
         counted(calls, &mut operation);
         return 0.0;
     }
@@ -30,7 +34,11 @@ pub(crate) fn nanoseconds(mut operation: impl FnMut()) -> f64 {
         operation();
     }
     let calls = calibrate(&mut operation);
-    median((0..BATCHES).map(|_| time(calls, &mut operation).as_nanos() as f64 / calls as f64).collect())
+    let (began, mut batches) = (Instant::now(), Vec::new());
+    while batches.len() < FEWEST_BATCHES || batches.len() < BATCHES && began.elapsed() < LONGEST {
+        batches.push(time(calls, &mut operation).as_nanos() as f64 / calls as f64);
+    }
+    median(batches)
 }
 
 /// Nanoseconds of something too slow or too rare for batches, which takes its own time.
@@ -47,9 +55,9 @@ fn calls_to_count() -> Option<usize> {
     std::env::var(CALLS).ok().map(|calls| calls.parse().expect("the parent sets a number"))
 }
 
-fn warm_up_by_calls(operation: &mut impl FnMut()) {
+fn warm_up_by_calls(counted: usize, operation: &mut impl FnMut()) {
     for _ in 0..WARM_UP_ROUNDS {
-        repeat(WARM_UP_CALLS, operation);
+        repeat(WARM_UP_CALLS.min(counted), operation);
         std::thread::sleep(Duration::from_millis(10));
     }
 }

@@ -3,6 +3,7 @@
 use crate::busy::{
     drained, follows_elsewhere, paced_for_a_looking_reader, paced_for_a_waiting_reader, records_elsewhere,
 };
+use crate::fresh::{chain, inside, nested, request};
 use crate::operations::{
     disabled_event, enter_event_exit, enter_exit, four_fields, four_fields_two_spans, line, not_matching, own_field,
     printed_event, span_with_fields, span_without_fields, trace_span,
@@ -10,6 +11,7 @@ use crate::operations::{
 use crate::service::{bare, elsewhere, followed, idle, json, limited, matching, sampled_in, silent};
 use crate::sessions::{open_all, rebuild, watch, watch_and_close};
 use crate::table::{Path, path};
+use tracing::level_filters::LevelFilter;
 use tracing_tap::{Format, Session, TapRouter};
 
 const WITHOUT: &str = "the same without the router";
@@ -34,6 +36,7 @@ pub(crate) const PATHS: &[Path] = &[
     path("open: enter and exit", || elsewhere(1, enter_exit), || bare(enter_exit), WITHOUT),
     path("open: event another layer prints", || elsewhere(1, printed_event), || bare(printed_event), WITHOUT),
     path("open: TRACE span nobody wants", || elsewhere(1, trace_span), || bare(trace_span), WITHOUT),
+    path("open, with spans: TRACE span of others", || limited(spans, trace_span), || bare(trace_span), WITHOUT),
     path("open: own field, 100,000 sessions", || elsewhere(100_000, own_field), four_fields_as_json, JSON),
     path(
         "open: tested span, 100,000 sessions",
@@ -41,6 +44,19 @@ pub(crate) const PATHS: &[Path] = &[
         || idle(span_with_fields),
         IDLE,
     ),
+    path("request: idle", || idle(request::<7>), || bare(request::<7>), WITHOUT),
+    path("request: not matching", || elsewhere(1, request::<7>), || idle(request::<7>), IDLE),
+    path("request: matching by its root's field", || matching(1, request::<42>), || idle(request::<42>), IDLE),
+    path("fresh span inside 1, an event in it", || elsewhere(1, inside::<1>), || idle(inside::<1>), IDLE),
+    path("fresh span inside 10, an event in it", || elsewhere(1, inside::<10>), || idle(inside::<10>), IDLE),
+    path("fresh span inside 100, an event in it", || elsewhere(1, inside::<100>), || idle(inside::<100>), IDLE),
+    path("fresh span inside 1,000, an event in it", || elsewhere(1, inside::<1_000>), || idle(inside::<1_000>), IDLE),
+    path("first event in a chain of 1", || elsewhere(1, chain::<1>), || idle(chain::<1>), IDLE),
+    path("first event in a chain of 10", || elsewhere(1, chain::<10>), || idle(chain::<10>), IDLE),
+    path("first event in a chain of 100", || elsewhere(1, chain::<100>), || idle(chain::<100>), IDLE),
+    path("first event in a chain of 1,000", || elsewhere(1, chain::<1_000>), || idle(chain::<1_000>), IDLE),
+    path("5 nested fresh spans, an event in each", || elsewhere(1, nested::<5>), || idle(nested::<5>), IDLE),
+    path("20 nested fresh spans, an event in each", || elsewhere(1, nested::<20>), || idle(nested::<20>), IDLE),
     path("open: 1,000,000 records/s elsewhere", records_elsewhere, || elsewhere(1, not_matching), "no records"),
     path("open: 1,000 follow hits/s elsewhere", follows_elsewhere, || elsewhere(1, not_matching), "no hits"),
     path("matching: 4 fields, 2 spans", || matching(1, four_fields_two_spans), four_fields_as_json, JSON),
@@ -74,6 +90,10 @@ pub(crate) const PATHS: &[Path] = &[
     path("one more of 100,000, open and close", || watch_and_close(5_000, 100_000), || 50_000.0, "the bound: 50 µs"),
     path("100,000 sessions, all opened", || open_all(100_000), || 2e9, "the bound: 2 s"),
 ];
+
+fn spans(session: Session) -> Session {
+    session.spans(LevelFilter::TRACE)
+}
 
 fn rate(session: Session) -> Session {
     session.max_rate(1_000_000_000)

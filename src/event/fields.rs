@@ -50,6 +50,14 @@ impl Fields {
         self.forget_values();
     }
 
+    /// Takes over other packed values, in the same memory where they need no more.
+    #[inline]
+    pub(crate) fn take_from(&mut self, other: &mut Self) {
+        self.names = other.names;
+        self.packed.take_from(&mut other.packed);
+        self.forget_values();
+    }
+
     /// Drops the values that were made for somebody who asked; the packed ones stay.
     pub(crate) fn forget_values(&mut self) {
         if self.names.is_some() && self.listed.get().is_some() {
@@ -114,6 +122,13 @@ impl Fields {
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, ValueRef<'_>)> {
         self.entries().map(|(name, entry)| (name, entry.value())).chain(self.listed_alone().flat_map(Listed::iter))
+    }
+
+    /// The fields of the names that are wanted: no other value is looked at.
+    #[inline]
+    pub(crate) fn named_by(&self, wanted: impl Fn(&str) -> bool + Copy) -> impl Iterator<Item = (&str, ValueRef<'_>)> {
+        let packed = self.entries().filter(move |(name, _)| wanted(name)).map(|(name, entry)| (name, entry.value()));
+        packed.chain(self.listed_alone().flat_map(Listed::iter).filter(move |(name, _)| wanted(name)))
     }
 
     /// The names alone, in order.

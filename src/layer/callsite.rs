@@ -3,6 +3,7 @@
 mod unarrived;
 
 use super::thread::{self, Asker};
+use crate::session::snapshot::Judgement;
 use crate::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use dashmap::DashMap;
 use rustc_hash::FxBuildHasher;
@@ -35,11 +36,19 @@ impl Word {
     const ASKING: u64 = 1 << 4;
     /// Under the generation in the high half: it can supply nothing that a session outside its scope needs.
     const CLEAR: u64 = 1 << 5;
+    /// Under the same generation: a span of it adds nothing to its parent's scope.
+    const ABSENT: u64 = 1 << 7;
     /// Never to be vetoed: a span that is kept whether or not a session is open.
     const KEPT: u64 = 1 << 6;
 
     const LEARNED: u64 = Self::UNWANTED | Self::WANTED | Self::ASKING;
     const FLAGS: u64 = u32::MAX as u64;
+
+    /// Whether this word is that of a callsite that may be vetoed, `vetoable` under the current generation.
+    #[inline]
+    pub(crate) fn is_vetoable(word: u64, vetoable: u64) -> bool {
+        word & !Self::ABSENT == vetoable
+    }
 
     /// The word of a callsite that may be vetoed under this key generation. Any other word may not.
     pub(crate) fn vetoable(generation: u32) -> u64 {
@@ -100,14 +109,14 @@ impl Callsites {
     /// generation.
     pub(crate) fn standing(&self, metadata: &Metadata<'_>, generation: u32) -> (Option<bool>, bool) {
         let word = self.word(key_of(metadata)).map_or(0, |word| word.load(Ordering::Relaxed));
-        (Word(word).wanted(), word == Word::vetoable(generation))
+        (Word(word).wanted(), Word::is_vetoable(word, Word::vetoable(generation)))
     }
 
     /// How many callsites are known, and how many of them may be vetoed under this key generation.
     pub(crate) fn count(&self, generation: u32) -> (usize, usize) {
         let vetoable = Word::vetoable(generation);
         // Relaxed: numbers for people.
-        let is_vetoable = |word: &&AtomicU64| word.load(Ordering::Relaxed) == vetoable;
+        let is_vetoable = |word: &&AtomicU64| Word::is_vetoable(word.load(Ordering::Relaxed), vetoable);
         (self.table.words().count(), self.table.words().filter(is_vetoable).count())
     }
 
@@ -124,7 +133,7 @@ impl Callsites {
     /// Whether the callsite is known to be clear, judged under the generation of this vetoable word.
     #[inline]
     pub(crate) fn is_known_clear(word: &AtomicU64, vetoable: u64) -> bool {
-        // Relaxed: as in `is_clear`.
+        // Relaxed: as in `judged`.
         let seen = word.load(Ordering::Relaxed);
         seen >> 32 == vetoable >> 32 && seen & Word::CLEAR != 0
     }
@@ -132,20 +141,39 @@ impl Callsites {
     /// Whether the callsite can supply nothing that a session outside its scope needs, judged anew by `judge`
     /// where the index keys have changed since.
     #[inline]
-    pub(crate) fn is_clear(word: &AtomicU64, generation: u32, judge: impl FnOnce() -> bool) -> bool {
+    pub(crate) fn is_clear(word: &AtomicU64, generation: u32, judge: impl FnOnce() -> Judgement) -> bool {
+        Self::judged(word, generation, judge).0 & Word::CLEAR != 0
+    }
+
+    /// Whether a span of the callsite adds nothing to the scope of its parent, judged as in `is_clear`.
+    #[inline]
+    pub(crate) fn is_absent(word: &AtomicU64, generation: u32, judge: impl FnOnce() -> Judgement) -> bool {
+        Self::judged(word, generation, judge).0 & Word::ABSENT != 0
+    }
+
+    /// The generation under which a span of this callsite is known to add nothing to the scope of its parent; 0: none.
+    #[inline]
+    pub(crate) fn known_absent_in(word: &AtomicU64) -> u32 {
+        // Relaxed: as in `judged`.
+        let seen = word.load(Ordering::Relaxed);
+        if seen & Word::ABSENT != 0 { (seen >> 32) as u32 } else { 0 }
+    }
+
+    #[inline]
+    fn judged(word: &AtomicU64, generation: u32, judge: impl FnOnce() -> Judgement) -> Word {
         // Relaxed: the judgement is a function of static metadata and of the generation in the same word.
         let seen = Word(word.load(Ordering::Relaxed));
-        let judged = if seen.is_judged(generation) { seen } else { Self::judge(word, seen, generation, judge()) };
-        judged.0 & Word::CLEAR != 0
+        if seen.is_judged(generation) { seen } else { Self::judge(word, seen, generation, judge()) }
     }
 
     #[cold]
-    fn judge(word: &AtomicU64, mut seen: Word, generation: u32, clear: bool) -> Word {
-        let flag = if clear { Word::CLEAR } else { 0 };
+    fn judge(word: &AtomicU64, mut seen: Word, generation: u32, judgement: Judgement) -> Word {
+        let clear = if judgement.clear { Word::CLEAR } else { 0 };
+        let absent = if judgement.absent { Word::ABSENT } else { 0 };
         loop {
-            let flags = seen.0 & Word::FLAGS & !Word::CLEAR | flag;
+            let flags = seen.0 & Word::FLAGS & !(Word::CLEAR | Word::ABSENT) | clear | absent;
             let judged = Word(u64::from(generation) << 32 | flags);
-            // Relaxed: as in `is_clear`; the loop keeps what others learn meanwhile.
+            // Relaxed: as in `judged`; the loop keeps what others learn meanwhile.
             match word.compare_exchange_weak(seen.0, judged.0, Ordering::Relaxed, Ordering::Relaxed) {
                 Ok(_) => return judged,
                 // Somebody judged under another generation: theirs may be newer. Ours holds for this call.

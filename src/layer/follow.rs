@@ -4,70 +4,52 @@
 //! The span is marked, and its tree's caches are made stale as by a record that decides: the scopes below it are decided
 //! anew, on every thread, and find the mark. Nobody else notices.
 
+use super::host::Host;
 use super::instance::Instance;
-use super::span::Span;
+use super::span::{NO_SPAN, SpanCell};
 use crate::event::plain_name;
 use crate::session::Follow;
 use crate::session::scope::Sessions;
-use std::sync::Arc;
-use tracing_core::Subscriber;
 use tracing_subscriber::layer::Context;
-use tracing_subscriber::registry::LookupSpan;
 
 impl Instance {
-    /// Marks what these sessions follow, after an event below `leaf` has matched them.
+    /// Marks what these sessions follow, after an event right inside `leaf` has matched them.
     #[cold]
-    pub(super) fn follow<S>(&self, sessions: Sessions, leaf: Option<&Arc<Span>>, context: &Context<'_, S>)
-    where
-        S: Subscriber + for<'lookup> LookupSpan<'lookup>,
-    {
-        let Some(leaf) = leaf else { return };
+    pub(super) fn follow<S: Host>(&self, sessions: Sessions, leaf: u64, context: &Context<'_, S>) {
+        if leaf == NO_SPAN {
+            return;
+        }
         let mut is_new = false;
         for session in &sessions {
-            if let Some(span) = self.followed_span(session.follow(), leaf, context)
-                && span.add_follower(session)
-            {
+            let followed = self.followed_span(session.follow(), leaf, context);
+            if self.spans.with(followed, |cell| cell.add_follower(session)) == Some(true) {
                 is_new = true;
-                self.note_left_out(&span, context);
+                self.note_left_out(followed, context);
             }
         }
         if is_new {
             // After the marks are in place, as after a record.
-            let tree = self.ancestry(leaf, context).tree;
+            let tree = self.tree(leaf, context);
             self.trees.count_deciding(tree);
             self.trees.count(tree);
         }
     }
 
-    fn followed_span<S>(&self, follow: &Follow, leaf: &Arc<Span>, context: &Context<'_, S>) -> Option<Arc<Span>>
-    where
-        S: Subscriber + for<'lookup> LookupSpan<'lookup>,
-    {
+    fn followed_span<S: Host>(&self, follow: &Follow, leaf: u64, context: &Context<'_, S>) -> u64 {
         match follow {
-            Follow::Event => None,
-            Follow::Root => Some(self.ancestry(leaf, context).root.unwrap_or_else(|| Arc::clone(leaf))),
-            Follow::Span => self.visible_ancestor(leaf, context, |_| true),
-            Follow::Named(name) => self.visible_ancestor(leaf, context, |span| span.name() == plain_name(name)),
+            Follow::Event => NO_SPAN,
+            Follow::Root => self.root(leaf, context),
+            Follow::Span => self.nearest(leaf, context, SpanCell::is_visible),
+            Follow::Named(name) => self.nearest(leaf, context, |cell| cell.is_shown_as(plain_name(name))),
         }
     }
 
-    /// The nearest visible span from `leaf` outwards that `is_wanted`.
-    fn visible_ancestor<S>(
-        &self,
-        leaf: &Arc<Span>,
-        context: &Context<'_, S>,
-        is_wanted: impl Fn(&Span) -> bool,
-    ) -> Option<Arc<Span>>
-    where
-        S: Subscriber + for<'lookup> LookupSpan<'lookup>,
-    {
-        let mut next = Some(Arc::clone(leaf));
-        while let Some(span) = next {
-            if span.is_visible() && is_wanted(&span) {
-                return Some(span);
-            }
-            next = self.ancestry(&span, context).parent;
+    /// The nearest span from `leaf` outwards that is wanted; [`NO_SPAN`] if there is none.
+    fn nearest<S: Host>(&self, leaf: u64, context: &Context<'_, S>, is_wanted: impl Fn(&SpanCell) -> bool) -> u64 {
+        let mut next = leaf;
+        while next != NO_SPAN && self.spans.with(next, &is_wanted) != Some(true) {
+            next = self.parent(next, context);
         }
-        None
+        next
     }
 }

@@ -2,19 +2,21 @@
 
 use super::callsite::{Callsites, key_of};
 use super::capture;
+use super::entered::Push;
 use super::facts::Facts;
-use super::span::{Ancestry, Span};
+use super::host::Host;
+use super::span::{NO_SPAN, NewSpan, Place, SpanCell};
 use super::table::Spans;
-use super::thread::{self, Asker, ThreadState};
-use super::tree::{NO_TREE, Trees};
+use super::thread::{self, Asker, SpanName, ThreadState};
+use super::tree::Trees;
 use crate::event::Fields;
 use crate::guard::Guard;
 use crate::level::verbosity_of;
 use crate::session::open::OpenSession;
 use crate::session::published::Epoch;
-use crate::session::sample::RootSerial;
 use crate::session::snapshot::Snapshot;
 use crate::shared::Shared;
+use crate::sync::Numbers;
 use crate::sync::atomic::{AtomicU64, Ordering};
 use crate::value::Value;
 use std::sync::{Arc, OnceLock};
@@ -22,17 +24,20 @@ use std::time::Instant;
 use tracing_core::dispatcher::WeakDispatch;
 use tracing_core::{Dispatch, Interest, LevelFilter, Metadata, span};
 use tracing_subscriber::layer::Context;
-use tracing_subscriber::registry::{LookupSpan, SpanRef};
 
 /// One layer in one subscriber. Nothing in it is shared with other instances, of this router or another.
 #[derive(Debug)]
 pub(crate) struct Instance {
+    /// Names it within the process.
+    pub(super) number: u64,
     pub(crate) shared: Arc<Shared>,
     /// Changes whenever a cached decision may have become wrong, and names this instance; 0: no session open.
     pub(crate) epoch: Epoch,
     pub(super) callsites: Callsites,
     pub(super) spans: Spans,
     pub(super) trees: Trees,
+    /// How often threads' stacks were synchronized inside a span.
+    pub(super) synchronized: Numbers,
     /// How often somebody else had a callsite asked; moves while anybody else rebuilds.
     asked_by_others: AtomicU64,
     /// The subscriber this layer is in. Weak: it owns us.
@@ -43,12 +48,15 @@ pub(crate) struct Instance {
 
 impl Instance {
     pub(crate) fn new(shared: Arc<Shared>) -> Self {
+        static INSTANCES: Numbers = Numbers::new();
         Self {
+            number: INSTANCES.next(),
             shared,
             epoch: Epoch::default(),
             callsites: Callsites::default(),
             spans: Spans::default(),
             trees: Trees::default(),
+            synchronized: Numbers::new(),
             asked_by_others: AtomicU64::new(0),
             dispatch: OnceLock::new(),
             withheld: OnceLock::new(),
@@ -113,15 +121,14 @@ impl Instance {
 
     /// The names of the spans that a session follows, and since when.
     pub(crate) fn followed_by(&self, session: &Arc<OpenSession>) -> Vec<(&'static str, Instant)> {
-        let known = self.spans.known();
-        known.iter().filter_map(|span| Some((span.name(), span.followed_since(session)?))).collect()
+        let mut followed = Vec::new();
+        self.spans.for_each(|cell| followed.extend(cell.followed_since(session)));
+        followed
     }
 
     /// Frees what spans remember of scopes that no session needs any more.
     pub(crate) fn clear_scopes(&self) {
-        for span in self.spans.known() {
-            span.clear_decided();
-        }
+        self.spans.for_each(SpanCell::clear_decided);
     }
 
     /// Whether this router has any use for a callsite at present.
@@ -165,152 +172,135 @@ impl Instance {
         self.shared.config.span_level.max(self.shared.snapshot.load().level())
     }
 
-    /// Keeps a new span's fields, if spans like it are tracked.
+    /// Keeps a new span's fields, if spans like it are tracked, and where it hangs.
     pub(super) fn on_new_span(&self, attributes: &span::Attributes<'_>, id: &span::Id) {
         let metadata = attributes.metadata();
         let config = &self.shared.config;
-        let epoch = self.epoch();
-        if epoch != 0
-            && let Some(word) = self.callsites.word(key_of(metadata))
-        {
-            Callsites::note_parent(word, attributes.is_contextual());
-        }
-        let is_tracked = || config.always_tracks(metadata) || epoch != 0 && self.tracks_while_watched(metadata);
-        if !config.keeps_fields_of(metadata) || !is_tracked() {
+        let is_watched = self.epoch() != 0;
+        let is_tracked = config.always_tracks(metadata) || is_watched && self.tracks_while_watched(metadata);
+        let keeps_fields = is_tracked && config.keeps_fields_of(metadata);
+        if !keeps_fields && !is_watched {
             return;
         }
         // A span made by code that formats a value for us is not kept: it may be the very value that is formatted.
         let Some(guard) = Guard::enter() else { return };
-        let fields = capture::span_fields(attributes, config);
+        let fields =
+            if keeps_fields { capture::span_fields(attributes, config) } else { Fields::named(metadata.fields()) };
         drop(guard);
         self.mend(|| Facts::Callsite(metadata));
-        self.spans.insert_new(id, metadata, fields);
+        let place = if is_watched { self.place(attributes, id.into_u64()) } else { Place::UNKNOWN };
+        // There is nothing to be kept of a span without fields, so it is never incomplete.
+        let visible = is_tracked || !config.keeps_fields_of(metadata) && !config.denies(metadata.target());
+        self.spans.insert_new(id.into_u64(), NewSpan { metadata, visible, fields, place });
+    }
+
+    /// Where a span hangs that is being created.
+    fn place(&self, attributes: &span::Attributes<'_>, id: u64) -> Place {
+        let absent_in = self.callsites.word(key_of(attributes.metadata())).map_or(0, |word| {
+            Callsites::note_parent(word, attributes.is_contextual());
+            Callsites::known_absent_in(word)
+        });
+        let parent = match attributes.parent() {
+            Some(parent) if !self.is_behind_filter() => Some(parent.into_u64()),
+            None if attributes.is_root() => Some(NO_SPAN),
+            None => thread::with(|state| state.entered.current(self.keeper())),
+            Some(_) => None,
+        };
+        let place = match parent {
+            Some(NO_SPAN) => Place::below(NO_SPAN, Some(Trees::of_root(id))),
+            // What is not known may have been kept from this layer.
+            Some(parent) => match self.spans.with(parent, SpanCell::tree) {
+                Some(tree) => Place::below(parent, tree),
+                None => Place::UNKNOWN,
+            },
+            None => Place::UNKNOWN,
+        };
+        place.while_watched(absent_in, self.synchronized.last())
     }
 
     /// Keeps what is recorded on a span, and tells the caches it concerns.
-    pub(super) fn on_record<S>(&self, id: &span::Id, record: &span::Record<'_>, context: &Context<'_, S>)
-    where
-        S: tracing_core::Subscriber + for<'lookup> LookupSpan<'lookup>,
-    {
-        let Some(span) = self.spans.get(id).filter(|span| span.is_visible()) else { return };
+    pub(super) fn on_record<S: Host>(&self, id: &span::Id, record: &span::Record<'_>, context: &Context<'_, S>) {
+        let id = id.into_u64();
+        let Some(Some(metadata)) = self.spans.with(id, SpanCell::shown_metadata) else { return };
         let Some(guard) = Guard::enter() else { return };
-        let recorded = capture::recorded_fields(record, span.metadata(), &self.shared.config);
+        let recorded = capture::recorded_fields(record, metadata, &self.shared.config);
         drop(guard);
-        let replaced = span.record(&recorded);
-        let tree = self.ancestry(&span, context).tree;
-        // The snapshot is loaded after the values are in place: whoever opens a session that they concern
-        // later than this reads them.
+        let Some(replaced) = self.spans.with(id, |cell| cell.record(&recorded)) else { return };
+        // Read after the values are in place: whoever opens a session later than this reads them.
+        if self.epoch() == 0 {
+            return;
+        }
+        let tree = self.tree(id, context);
         if decides(&self.shared.snapshot.load(), &recorded, &replaced) {
             self.trees.count_deciding(tree);
-            self.note_left_out(&span, context);
+            self.note_left_out(id, context);
         }
         self.trees.count(tree);
     }
 
     pub(super) fn on_close(&self, id: &span::Id) {
         thread::with(|state| state.closed.set(id.into_u64()));
-        self.spans.remove(id);
+        self.spans.remove(id.into_u64());
     }
 
-    /// Marks the thread's decision stale: the current span changes.
+    /// Follows the thread into a span, whose decision is mostly that of the span around or one made lately.
     #[inline]
-    pub(super) fn on_current_span_change(&self) {
-        if !self.epoch.has_decided_nothing() {
-            thread::with(ThreadState::forget_decision);
+    pub(super) fn on_enter(&self, id: &span::Id) {
+        let epoch = self.epoch();
+        if epoch != 0 {
+            thread::with(|state| {
+                if !self.follow_into(state, epoch, id.into_u64()) {
+                    state.forget_decision();
+                }
+            });
         }
     }
 
-    /// The span the thread is in, as far as this layer may see it.
-    pub(super) fn current_span<S>(&self, context: &Context<'_, S>) -> Option<Arc<Span>>
-    where
-        S: tracing_core::Subscriber + for<'lookup> LookupSpan<'lookup>,
-    {
-        let current = context.current_span();
-        let known = self.spans.get(current.id()?);
-        match known.filter(|span| current.metadata().is_some_and(|metadata| std::ptr::eq(metadata, span.metadata()))) {
-            Some(span) => Some(span),
-            None => self.visible_span(current.metadata()?, context.lookup_current()),
+    /// Returns whether the thread's decision is right for the span it is in then.
+    #[inline]
+    fn follow_into(&self, state: &ThreadState, epoch: u64, id: u64) -> bool {
+        let is_newer_than = |number| self.spans.with(id, |cell| cell.is_newer_than(number)) == Some(true);
+        let outer = match state.entered.push(self.keeper(), id, is_newer_than) {
+            Push::Again => return true,
+            Push::Unknown => return false,
+            Push::Inside(outer) => outer,
+        };
+        let is_decided = self.spans.with(id, |cell| {
+            let shares = outer != NO_SPAN && cell.is_absent_in(state.generation()) && cell.parent() == Some(outer);
+            if shares {
+                state.entered.share();
+            }
+            shares || state.recall(epoch, SpanName { id, uses: cell.uses() })
+        });
+        is_decided == Some(true)
+    }
+
+    /// Follows the thread out of a span.
+    #[inline]
+    pub(super) fn on_exit(&self, id: &span::Id) {
+        if self.epoch() != 0 {
+            thread::with(|state| {
+                if !state.entered.pop(self.keeper(), id.into_u64()) {
+                    state.forget_decision();
+                }
+            });
         }
     }
 
-    /// What stands for a current span not known yet: itself, or what is around it if a filter withholds it.
-    #[cold]
-    fn visible_span<'a, R>(
-        &self,
-        current: &'static Metadata<'static>,
-        visible: Option<SpanRef<'a, R>>,
-    ) -> Option<Arc<Span>>
-    where
-        R: LookupSpan<'a>,
-    {
-        if !visible.as_ref().is_some_and(|span| std::ptr::eq(span.metadata(), current)) {
-            let _ = self.withheld.set(current);
-        }
-        visible.map(|span| self.span_of(&span))
+    /// Notes a span that some thread is in and a filter around this layer keeps from it.
+    pub(super) fn note_withheld(&self, span: &'static Metadata<'static>) {
+        let _ = self.withheld.set(span);
+    }
+
+    /// Whether a filter around this layer was seen to keep a span from it.
+    #[inline]
+    pub(super) fn is_behind_filter(&self) -> bool {
+        self.withheld.get().is_some()
     }
 
     /// A span that some thread was in and a filter around this layer kept from it, if there was one.
     pub(crate) fn withheld_span(&self) -> Option<&'static Metadata<'static>> {
         self.withheld.get().copied()
-    }
-
-    /// What is known of a span in the registry, which may be older than its being known.
-    pub(super) fn span_of<'a, R>(&self, reference: &SpanRef<'a, R>) -> Arc<Span>
-    where
-        R: LookupSpan<'a>,
-    {
-        let id = reference.id();
-        let metadata = reference.metadata();
-        let known = self.spans.get(&id).filter(|span| std::ptr::eq(span.metadata(), metadata));
-        known.unwrap_or_else(|| {
-            let config = &self.shared.config;
-            // A span without fields to keep has lost nothing by not being known before.
-            let visible = config.always_tracks(metadata)
-                || !config.keeps_fields_of(metadata) && !config.denies(metadata.target());
-            let span = Arc::new(Span::new(id.into_u64(), metadata, Fields::default(), visible));
-            // Another layer logs about a span while it closes. An entry made now would never be removed, and would
-            // pass its parent on to the next span with this id.
-            if thread::with(|state| state.closed.get()) == id.into_u64() {
-                return span;
-            }
-            self.spans.insert_if_unknown(span)
-        })
-    }
-
-    /// The nearest visible ancestor of a span, its root and its tree.
-    pub(super) fn ancestry<S>(&self, span: &Span, context: &Context<'_, S>) -> Ancestry
-    where
-        S: tracing_core::Subscriber + for<'lookup> LookupSpan<'lookup>,
-    {
-        if let Some(ancestry) = span.ancestry() {
-            return ancestry.clone();
-        }
-        let (mut parent, mut root) = (None, None);
-        let mut next = context.span(&span::Id::from_u64(span.id())).and_then(|reference| reference.parent());
-        while let Some(reference) = next {
-            let ancestor = self.span_of(&reference);
-            next = reference.parent();
-            parent = parent.or_else(|| Some(&ancestor).filter(|span| span.is_visible()).cloned());
-            root = Some(ancestor);
-        }
-        let tree = Trees::of_root(root.as_ref().map_or(span.id(), |root| root.id()));
-        span.keep_ancestry(Ancestry { parent, root, tree }).clone()
-    }
-
-    /// The serial of the root above a span, the outermost one in the registry, whether scopes show it or not.
-    pub(super) fn root_serial<S>(&self, span: &Span, context: &Context<'_, S>) -> RootSerial
-    where
-        S: tracing_core::Subscriber + for<'lookup> LookupSpan<'lookup>,
-    {
-        self.ancestry(span, context).root.as_deref().unwrap_or(span).serial()
-    }
-
-    /// The tree whose records change what this scope says.
-    pub(super) fn tree_of<S>(&self, leaf: Option<&Arc<Span>>, context: &Context<'_, S>) -> usize
-    where
-        S: tracing_core::Subscriber + for<'lookup> LookupSpan<'lookup>,
-    {
-        leaf.map_or(NO_TREE, |leaf| self.ancestry(leaf, context).tree)
     }
 }
 

@@ -2,11 +2,12 @@
 
 use super::facts::Facts;
 use super::visit::{Named, Sink, Visitor};
+use crate::event::CapturedSpan;
 use crate::level::verbosity_of;
 use crate::predicate::{Bits, Compiled, Test};
 use crate::session::open::OpenSession;
 use crate::session::sample::Sampled;
-use crate::session::scope::{Candidate, Chain, Scope, Sessions, Standing, extend_from_index, satisfied_by_spans};
+use crate::session::scope::{Candidate, Scope, Sessions, Standing, extend_from_index, satisfied_by_spans};
 use crate::session::snapshot::Snapshot;
 use crate::shared::Shared;
 use crate::value::ValueRef;
@@ -24,6 +25,13 @@ pub(super) struct Incoming<'a> {
     pub(super) shared: &'a Shared,
     /// Sessions that follow what they match, and have just matched where they did not follow yet.
     hits: RefCell<Sessions>,
+}
+
+/// A session that an event matches, and what its limits make of that.
+pub(super) struct Matching {
+    pub(super) session: Arc<OpenSession>,
+    pub(super) sampled: Sampled,
+    pub(super) is_followed: bool,
 }
 
 /// The sessions that an event matches and that admit it: they are owed it. More than eight cost an allocation.
@@ -46,23 +54,27 @@ impl<'a> Incoming<'a> {
     /// The sessions that the scope has not ruled out and that the event matches, as far as they admit it: others it
     /// costs no look at its values.
     pub(super) fn admitted_in_scope(&self, scope: &Scope) -> Admitted {
+        self.matching_in_scope(scope).filter_map(|matching| self.admitted(matching)).collect()
+    }
+
+    /// The sessions that the scope has not ruled out and that the event matches.
+    pub(super) fn matching_in_scope<'s>(&'s self, scope: &'s Scope) -> impl Iterator<Item = Matching> + 's {
         let verbosity = verbosity_of(*self.event.metadata().level());
-        let mut admitted = Admitted::new();
-        if scope.candidates.is_empty() || self.is_denied() {
-            return admitted;
-        }
-        for candidate in scope.candidates.iter().filter(|candidate| candidate.verbosity >= verbosity) {
-            if let Some(session) = self.match_candidate(candidate)
-                && self.is_admitted(&session, candidate.sampled, candidate.is_followed)
-            {
-                admitted.push(session);
-            }
-        }
-        admitted
+        let candidates = if scope.candidates.is_empty() || self.is_denied() { &[] } else { &*scope.candidates };
+        candidates.iter().filter(move |candidate| candidate.verbosity >= verbosity).filter_map(|candidate| {
+            let session = self.match_candidate(candidate)?;
+            Some(Matching { session, sampled: candidate.sampled, is_followed: candidate.is_followed })
+        })
+    }
+
+    /// The session, if it admits the event that matches it.
+    pub(super) fn admitted(&self, matching: Matching) -> Option<Arc<OpenSession>> {
+        let Matching { session, sampled, is_followed } = matching;
+        self.is_admitted(&session, sampled, is_followed).then_some(session)
     }
 
     /// Whether a session that the event matches is owed it.
-    pub(super) fn is_admitted(&self, session: &Arc<OpenSession>, sampled: Sampled, is_followed: bool) -> bool {
+    fn is_admitted(&self, session: &Arc<OpenSession>, sampled: Sampled, is_followed: bool) -> bool {
         if session.follows() && !is_followed && session.ended().is_none() {
             self.hits.borrow_mut().push(Arc::clone(session));
         }
@@ -74,7 +86,12 @@ impl<'a> Incoming<'a> {
     }
 
     fn match_candidate(&self, candidate: &Candidate) -> Option<Arc<OpenSession>> {
-        if self.clear && candidate.standing == Standing::NeedsKey {
+        let is_possible = match candidate.standing {
+            Standing::Sure | Standing::Open => true,
+            Standing::NeedsKey => !self.clear,
+            Standing::NotHere => false,
+        };
+        if !is_possible {
             return None;
         }
         let session = candidate.session.upgrade()?;
@@ -82,25 +99,20 @@ impl<'a> Incoming<'a> {
         (candidate.standing == Standing::Sure || self.satisfies(compiled, &candidate.satisfied)).then_some(session)
     }
 
-    /// Sessions that the scope says nothing about, but a field of the event does, and that the event matches.
+    /// Sessions that the scope says nothing about, but the index keeps for a field of the event.
     #[cold]
-    pub(super) fn matching_by_own_fields(
-        &self,
-        scope: &Scope,
-        snapshot: &Snapshot,
-        chain: impl FnOnce() -> Chain,
-    ) -> Sessions {
+    pub(super) fn found_by_own_fields(&self, scope: &Scope, snapshot: &Snapshot) -> Sessions {
         let mut sink = IndexSink { snapshot, found: Sessions::new(), incoming: self };
         self.record(&mut sink);
         let mut found = sink.found;
         found.retain(|session| !scope.is_about(session));
-        if found.is_empty() || self.is_denied() {
-            return Sessions::new();
-        }
-        // The spans that the event will show, so that it matches by what it shows.
-        let spans = &scope.captured_spans(chain).spans;
-        found.retain(|session| self.satisfies(&session.compiled, &satisfied_by_spans(&session.compiled, spans)));
-        found
+        if self.is_denied() { Sessions::new() } else { found }
+    }
+
+    /// Whether the event matches a session by its own fields and by the spans that it will show: it must match by what
+    /// it shows.
+    pub(super) fn matches_with(&self, session: &OpenSession, spans: &[Arc<CapturedSpan>]) -> bool {
+        self.satisfies(&session.compiled, &satisfied_by_spans(&session.compiled, spans))
     }
 
     /// The exact predicate: tests that the scope satisfies stay satisfied, the event may satisfy more.

@@ -5,17 +5,23 @@
 
 mod callsite;
 mod capture;
+mod decided;
 mod deliver;
 mod downcast;
+mod entered;
 mod facts;
 mod follow;
+mod host;
 mod instance;
+mod lineage;
 mod matching;
 mod probe;
 mod repair;
 mod route;
+mod scope;
 mod seen;
 mod span;
+mod surroundings;
 mod table;
 pub(crate) mod thread;
 mod tree;
@@ -110,12 +116,12 @@ where
         self.instance.on_follows_from(span, follows, &context);
     }
 
-    fn on_enter(&self, _: &Id, _: Context<'_, S>) {
-        self.instance.on_current_span_change();
+    fn on_enter(&self, id: &Id, _: Context<'_, S>) {
+        self.instance.on_enter(id);
     }
 
-    fn on_exit(&self, _: &Id, _: Context<'_, S>) {
-        self.instance.on_current_span_change();
+    fn on_exit(&self, id: &Id, _: Context<'_, S>) {
+        self.instance.on_exit(id);
     }
 
     fn on_close(&self, id: Id, _: Context<'_, S>) {

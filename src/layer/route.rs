@@ -2,26 +2,25 @@
 
 use super::callsite::{Callsites, key_of};
 use super::facts::Facts;
+use super::host::Host;
 use super::instance::Instance;
-use super::matching::Incoming;
-use super::span::Span;
+use super::matching::{Admitted, Incoming, Matching};
+use super::span::NO_SPAN;
+use super::surroundings::Surroundings;
 use super::thread::{self, Decision};
 use crate::guard::Guard;
 use crate::level::verbosity_of;
-use crate::session::scope::{Chain, Scope};
+use crate::session::scope::Sessions;
 use crate::sync::atomic::AtomicU64;
+use smallvec::SmallVec;
 use std::sync::Arc;
-use tracing_core::{Event, Subscriber};
+use tracing_core::Event;
 use tracing_subscriber::layer::Context;
-use tracing_subscriber::registry::LookupSpan;
 
 impl Instance {
     /// Routes an event to the sessions it matches.
     #[inline]
-    pub(super) fn on_event<S>(&self, event: &Event<'_>, context: &Context<'_, S>)
-    where
-        S: Subscriber + for<'lookup> LookupSpan<'lookup>,
-    {
+    pub(super) fn on_event<S: Host>(&self, event: &Event<'_>, context: &Context<'_, S>) {
         let epoch = self.epoch();
         if epoch == 0 {
             return;
@@ -36,10 +35,7 @@ impl Instance {
         }
     }
 
-    fn route<S>(&self, event: &Event<'_>, epoch: u64, context: &Context<'_, S>)
-    where
-        S: Subscriber + for<'lookup> LookupSpan<'lookup>,
-    {
+    fn route<S: Host>(&self, event: &Event<'_>, epoch: u64, context: &Context<'_, S>) {
         let Some(word) = self.callsites.word(key_of(event.metadata())) else {
             self.note_unregistered(event.metadata());
             return self.route_anywhere(event, None, epoch, context);
@@ -59,88 +55,92 @@ impl Instance {
     }
 
     /// Routes an event whose callsite supplies nothing: only what the scope names can match it.
-    fn route_in_scope<S>(&self, event: &Event<'_>, epoch: u64, decision: Decision, context: &Context<'_, S>)
-    where
-        S: Subscriber + for<'lookup> LookupSpan<'lookup>,
-    {
-        let scope = self.current_scope(epoch, decision, context);
+    fn route_in_scope<S: Host>(&self, event: &Event<'_>, epoch: u64, decision: Decision, context: &Context<'_, S>) {
+        let leaf = self.current(epoch, context);
+        let surroundings = self.current_surroundings(leaf, decision, context);
         let facts = Facts::Callsite(event.metadata());
         let incoming = Incoming::new(event, &facts, true, &self.shared);
-        let admitted = incoming.admitted_in_scope(&scope);
+        let admitted = incoming.admitted_in_scope(&surroundings.scope);
         if !admitted.is_empty() {
             self.note_inside(event.metadata(), decision);
-            let chain = || self.current_span(context).map_or_else(Chain::default, |leaf| self.chain(&leaf, context));
-            self.deliver(&admitted, &incoming, scope.captured_spans(chain));
+            self.deliver(&admitted, &incoming, &surroundings.spans);
         }
         if incoming.has_hits() {
-            self.follow(incoming.hits(), self.current_span(context).as_ref(), context);
+            self.follow(incoming.hits(), leaf, context);
         }
-        thread::keep_scope(scope);
+        thread::keep_surroundings(surroundings);
     }
 
     /// Routes an event that may match by what it brings itself, or whose parent is not the current span.
     #[inline(never)]
-    fn route_anywhere<S>(&self, event: &Event<'_>, word: Option<&AtomicU64>, epoch: u64, context: &Context<'_, S>)
-    where
-        S: Subscriber + for<'lookup> LookupSpan<'lookup>,
-    {
+    fn route_anywhere<S: Host>(
+        &self,
+        event: &Event<'_>,
+        word: Option<&AtomicU64>,
+        epoch: u64,
+        context: &Context<'_, S>,
+    ) {
         let metadata = event.metadata();
         let snapshot = self.shared.snapshot.load();
         let names = &snapshot.names;
-        let clear =
-            word.is_some_and(|word| Callsites::is_clear(word, names.generation, || names.are_clear_of(metadata)));
-        let leaf = self.leaf(event, context);
-        if leaf.is_none() {
+        let clear = word.is_some_and(|word| Callsites::is_clear(word, names.generation, || names.judge(metadata)));
+        let leaf = self.leaf(event, epoch, context);
+        if leaf == NO_SPAN {
             self.shared.seen.note_outside(key_of(metadata));
         }
-        let scope = self.scope(leaf.as_ref(), epoch, &snapshot, context);
-        let chain = || leaf.as_ref().map_or_else(Chain::default, |leaf| self.chain(leaf, context));
+        let stamp = self.stamp(self.tree(leaf, context), &snapshot);
+        let scope = self.scope(leaf, stamp, &snapshot, context);
+        let scope = scope.get(&snapshot);
         let facts = Facts::of(event);
         let incoming = Incoming::new(event, &facts, clear, &self.shared);
-        let mut admitted = incoming.admitted_in_scope(&scope);
-        if !clear {
-            let root = || leaf.as_ref().map(|leaf| self.root_serial(leaf, context));
-            for session in incoming.matching_by_own_fields(&scope, &snapshot, chain) {
-                if incoming.is_admitted(&session, session.sampled(root), false) {
-                    admitted.push(session);
-                }
-            }
+        let in_scope: SmallVec<[Matching; 4]> = incoming.matching_in_scope(scope).collect();
+        let found = if clear { Sessions::new() } else { incoming.found_by_own_fields(scope, &snapshot) };
+        if in_scope.is_empty() && found.is_empty() {
+            return;
+        }
+        let surroundings = self.surroundings(leaf, &snapshot, context);
+        let mut admitted: Admitted = if Arc::ptr_eq(&surroundings.scope, scope) {
+            in_scope.into_iter().filter_map(|matching| incoming.admitted(matching)).collect()
+        } else {
+            incoming.admitted_in_scope(&surroundings.scope)
+        };
+        let root = || (leaf != NO_SPAN).then(|| self.root_serial(leaf, context));
+        for session in found.into_iter().filter(|session| incoming.matches_with(session, &surroundings.spans.spans)) {
+            let sampled = session.sampled(root);
+            admitted.extend(incoming.admitted(Matching { session, sampled, is_followed: false }));
         }
         if !admitted.is_empty() {
-            if leaf.is_some() {
+            if leaf != NO_SPAN {
                 self.shared.seen.note_inside(key_of(metadata));
             }
-            self.deliver(&admitted, &incoming, scope.captured_spans(chain));
+            self.deliver(&admitted, &incoming, &surroundings.spans);
         }
         if incoming.has_hits() {
-            self.follow(incoming.hits(), leaf.as_ref(), context);
+            self.follow(incoming.hits(), leaf, context);
         }
     }
 
-    /// The scope of the current span: the one kept, if the thread's decision was made by it and nothing has been
-    /// recorded since.
+    /// The surroundings of the current span: those kept, if the thread's decision was made by their scope and nothing
+    /// has been recorded since.
     #[inline]
-    fn current_scope<S>(&self, epoch: u64, decision: Decision, context: &Context<'_, S>) -> Arc<Scope>
-    where
-        S: Subscriber + for<'lookup> LookupSpan<'lookup>,
-    {
-        let is_current = |scope: &Arc<Scope>| {
-            Arc::as_ptr(scope).addr() == decision.scope && scope.stamp.all_records == self.trees.all(decision.tree)
-        };
-        thread::take_scope().filter(is_current).unwrap_or_else(|| {
-            let leaf = self.current_span(context);
-            self.scope(leaf.as_ref(), epoch, &self.shared.snapshot.load(), context)
+    fn current_surroundings<S: Host>(
+        &self,
+        leaf: u64,
+        decision: Decision,
+        context: &Context<'_, S>,
+    ) -> Arc<Surroundings> {
+        let of = self.identity(leaf, decision.tree);
+        thread::take_surroundings().filter(|kept| kept.are(decision.scope, of)).unwrap_or_else(|| {
+            self.look_for_withheld(leaf, context);
+            self.surroundings(leaf, &self.shared.snapshot.load(), context)
         })
     }
 
     /// The innermost span around an event: its explicit parent, or the current span, or none.
-    fn leaf<S>(&self, event: &Event<'_>, context: &Context<'_, S>) -> Option<Arc<Span>>
-    where
-        S: Subscriber + for<'lookup> LookupSpan<'lookup>,
-    {
+    fn leaf<S: Host>(&self, event: &Event<'_>, epoch: u64, context: &Context<'_, S>) -> u64 {
         if event.is_contextual() {
-            return self.current_span(context);
+            return self.current(epoch, context);
         }
-        event.parent().and_then(|id| context.span(id)).map(|span| self.span_of(&span))
+        event.parent().and_then(|id| context.span(id)).map_or(NO_SPAN, |span| span.id().into_u64())
     }
 }

@@ -2,18 +2,18 @@
 
 use super::callsite::key_of;
 use super::facts::is_log_bridge;
+use super::host::Host;
 use super::instance::Instance;
 use super::matching::Incoming;
-use super::span::Span;
+use super::span::NO_SPAN;
 use super::thread::{self, Decision};
 use super::tree::NO_TREE;
 use crate::coverage::Link;
 use crate::event::Fields;
 use crate::guard::{Guard, run_user_code};
 use crate::value::ValueRef;
-use tracing_core::{Metadata, Subscriber, span};
+use tracing_core::{Metadata, span};
 use tracing_subscriber::layer::Context;
-use tracing_subscriber::registry::LookupSpan;
 
 impl Incoming<'_> {
     /// Notes the shape of a value that a test looks at.
@@ -51,10 +51,7 @@ impl Instance {
 
     /// Notes a span that is vetoed, and vetoes: false.
     #[inline]
-    pub(super) fn note_veto<S>(&self, metadata: &Metadata<'_>, context: &Context<'_, S>) -> bool
-    where
-        S: Subscriber + for<'lookup> LookupSpan<'lookup>,
-    {
+    pub(super) fn note_veto<S: Host>(&self, metadata: &Metadata<'_>, context: &Context<'_, S>) -> bool {
         if metadata.is_span() {
             self.note_vetoed_span(metadata, context);
         }
@@ -63,39 +60,28 @@ impl Instance {
 
     /// Only spans that a session asks for with `spans` are ever vetoed.
     #[inline(never)]
-    fn note_vetoed_span<S>(&self, metadata: &Metadata<'_>, context: &Context<'_, S>)
-    where
-        S: Subscriber + for<'lookup> LookupSpan<'lookup>,
-    {
-        let current = context.current_span();
-        let place = current.id().and_then(|id| self.spans.look_at(id, |span| Some((span.ancestry()?.tree, span.id()))));
-        if let Some((tree, within)) = place {
-            self.shared.seen.note_vetoed_span(tree, within, key_of(metadata));
+    fn note_vetoed_span<S: Host>(&self, metadata: &Metadata<'_>, context: &Context<'_, S>) {
+        let within = self.current(self.epoch(), context);
+        if within != NO_SPAN {
+            self.shared.seen.note_vetoed_span(self.tree(within, context), within, key_of(metadata));
         }
     }
 
-    /// Notes the span that was vetoed inside `span` before that one, or what is recorded on it, was known to match.
+    /// Notes the span that was vetoed inside the span `id` before that one, or what is recorded on it, was known to match.
     #[cold]
-    pub(super) fn note_left_out<S>(&self, span: &Span, context: &Context<'_, S>)
-    where
-        S: Subscriber + for<'lookup> LookupSpan<'lookup>,
-    {
-        let tree = self.ancestry(span, context).tree;
-        let Some((within, callsite)) = self.shared.seen.vetoed_span(tree) else { return };
-        let mut next = self.spans.get(&span::Id::from_u64(within));
-        while let Some(inner) = next {
-            if inner.id() == span.id() {
+    pub(super) fn note_left_out<S: Host>(&self, id: u64, context: &Context<'_, S>) {
+        let Some((within, callsite)) = self.shared.seen.vetoed_span(self.tree(id, context)) else { return };
+        let mut next = within;
+        while next != NO_SPAN {
+            if next == id {
                 return self.shared.seen.note_left_out(callsite);
             }
-            next = self.ancestry(&inner, context).parent;
+            next = self.parent(next, context);
         }
     }
 
     /// Remembers that a root span follows from another one: that makes it no part of the other's scope.
-    pub(super) fn on_follows_from<S>(&self, span: &span::Id, follows: &span::Id, context: &Context<'_, S>)
-    where
-        S: Subscriber + for<'lookup> LookupSpan<'lookup>,
-    {
+    pub(super) fn on_follows_from<S: Host>(&self, span: &span::Id, follows: &span::Id, context: &Context<'_, S>) {
         let Some(root) = context.span(span).filter(|span| span.parent().is_none()) else { return };
         for from in context.span_scope(follows).into_iter().flatten() {
             self.shared.seen.note_link(Link { root: root.metadata(), from: from.metadata() });
@@ -117,13 +103,22 @@ impl Instance {
         ran.map(|()| is_asked)
     }
 
-    /// Shows the fields of open spans of the callsites that `wants` picks, see `Spans::survey`.
+    /// Shows the fields of at most `limit` open spans of the callsites that `wants` picks.
     pub(crate) fn survey_spans(
         &self,
         limit: usize,
         wants: impl Fn(&'static Metadata<'static>) -> bool,
-        look: impl FnMut(&'static Metadata<'static>, &Fields),
+        mut look: impl FnMut(&'static Metadata<'static>, &Fields),
     ) {
-        self.spans.survey(limit, wants, look);
+        let mut left = limit;
+        self.spans.for_each(|cell| {
+            if left > 0
+                && let Some(metadata) = cell.shown_metadata().filter(|metadata| wants(metadata))
+                && let Some(captured) = cell.captured()
+            {
+                left -= 1;
+                look(metadata, &captured.fields);
+            }
+        });
     }
 }

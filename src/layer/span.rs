@@ -1,58 +1,67 @@
-//! A span: its fields from creation on, and the scope that was decided for it.
+//! A span: its fields from creation on, where it hangs, and the scope that was decided for it.
 //!
-//! Spans live in a [table](super::table) of our own, not in the registry's extensions: other layers format their users' values
-//! while they hold a span's extensions locked, and an event of such a value, or of another thread in the same
+//! Spans live in a [table](super::table) of our own, not in the registry's extensions: other layers format their users'
+//! values while they hold a span's extensions locked, and an event of such a value, or of another thread in the same
 //! span, would wait there for code nobody knows.
 
-use crate::event::{CapturedSpan, Fields};
-use crate::predicate::plain_name;
+use super::decided::{Brought, Decided, Follower, ScopeRef, Stamp};
+use super::surroundings::Surroundings;
+use crate::event::{CapturedSpan, Fields, plain_name};
 use crate::session::open::OpenSession;
 use crate::session::sample::RootSerial;
-use crate::session::scope::{Scope, Sessions};
-use crate::sync::atomic::{AtomicU64, Ordering};
+use crate::session::scope::{Scope, Sessions, indexed_sessions};
+use crate::session::snapshot::Snapshot;
+use crate::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use crate::sync::{Mutex, MutexGuard};
 use crate::value::Value;
 use std::borrow::Cow;
-use std::sync::{Arc, OnceLock, PoisonError, Weak};
+use std::sync::{Arc, PoisonError};
 use std::time::Instant;
 use tracing_core::Metadata;
 
-/// One open span.
-#[derive(Debug)]
-pub(crate) struct Span {
-    id: u64,
-    metadata: &'static Metadata<'static>,
-    /// Whether scopes show it. A span that was not tracked when it was created is as good as vetoed.
-    visible: bool,
-    /// The nearest visible ancestor, the root and the tree, found when they are first needed; they never change.
-    ancestry: OnceLock<Ancestry>,
-    /// Names it where it is a root and a session that samples needed that; 0 before.
-    serial: AtomicU64,
-    /// Both locks are held for a few instructions, never while anything else is called.
-    fields: Mutex<SpanFields>,
-    decided: Mutex<Decided>,
-}
+/// The id that no span has.
+pub(super) const NO_SPAN: u64 = 0;
 
-/// What was decided for a span.
+/// The place of one span, used for one after the other.
 #[derive(Debug, Default)]
-struct Decided {
-    scope: Option<Arc<Scope>>,
+pub(super) struct SpanCell {
+    /// The span in here; [`NO_SPAN`]: none. Written while the state is locked.
+    id: AtomicU64,
+    /// Its parent's id, [`NO_SPAN`] for a root, [`UNKNOWN`] until somebody asks. A parent outlives its children.
+    parent: AtomicU64,
+    /// The tree whose records concern it; 0 until somebody asks.
+    tree: AtomicU32,
+    /// The key generation under which it is known to have its parent's scope; 0: none. Written while the state is locked.
+    absent_in: AtomicU32,
+    /// How many stacks had been synchronized when it was created with a session open: see `entered`.
+    created_at: AtomicU64,
+    /// How many spans have been in here: with the id it names one for good, since ids recur.
+    uses: AtomicU32,
+    /// Locked for a few instructions, never while anybody else is called.
+    state: Mutex<State>,
+}
+
+/// In place of a parent's id: not looked up yet.
+const UNKNOWN: u64 = u64::MAX;
+
+#[derive(Debug, Default)]
+struct State {
+    /// Nothing while the cell is vacant.
+    metadata: Option<&'static Metadata<'static>>,
+    /// Whether scopes show it.
+    visible: bool,
+    fields: SpanFields,
+    decided: Option<Decided>,
+    watched: Option<Box<Watched>>,
+}
+
+/// What few spans have: those that sessions follow, sample or have seen an event in.
+#[derive(Debug, Default)]
+struct Watched {
     followers: Vec<Follower>,
-}
-
-/// A session that follows a span. Weak: spans live for hours and must not keep a closed session.
-#[derive(Debug)]
-struct Follower {
-    session: Weak<OpenSession>,
-    since: Instant,
-}
-
-#[derive(Clone, Debug)]
-pub(crate) struct Ancestry {
-    pub(crate) parent: Option<Arc<Span>>,
-    /// The outermost span in the registry, visible or not; nothing if it is this one.
-    pub(crate) root: Option<Arc<Span>>,
-    pub(crate) tree: usize,
+    /// Names it where it is a root and a session that samples needed that.
+    serial: Option<RootSerial>,
+    surroundings: Option<Arc<Surroundings>>,
 }
 
 #[derive(Debug)]
@@ -63,157 +72,358 @@ enum SpanFields {
     Captured(Arc<CapturedSpan>),
 }
 
-impl Span {
-    pub(crate) fn new(id: u64, metadata: &'static Metadata<'static>, fields: Fields, visible: bool) -> Self {
-        Self {
-            id,
-            metadata,
-            visible,
-            ancestry: OnceLock::new(),
-            serial: AtomicU64::new(0),
-            fields: Mutex::new(SpanFields::Own(fields)),
-            decided: Mutex::default(),
+/// A span to keep.
+pub(super) struct NewSpan {
+    pub(super) metadata: &'static Metadata<'static>,
+    pub(super) visible: bool,
+    pub(super) fields: Fields,
+    pub(super) place: Place,
+}
+
+/// Where a new span hangs, as far as its creation tells.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Place {
+    parent: u64,
+    tree: u32,
+    absent_in: u32,
+    created_at: u64,
+}
+
+impl SpanCell {
+    /// A cell of its own for a span that has none in the table.
+    pub(super) fn of(id: u64, span: NewSpan) -> Self {
+        let cell = Self::default();
+        cell.put(&mut cell.lock(), id, span);
+        cell
+    }
+
+    #[inline]
+    pub(super) fn is_of(&self, id: u64) -> bool {
+        // Relaxed: what it guards is read under the lock, or by somebody who was told of the span after it was written.
+        self.id.load(Ordering::Relaxed) == id
+    }
+
+    /// How many spans have been in here.
+    #[inline]
+    pub(super) fn uses(&self) -> u32 {
+        // Relaxed: asked for a span that the caller was told of after it was put here.
+        self.uses.load(Ordering::Relaxed)
+    }
+
+    /// Puts a new span in here. Hands it back where another one is.
+    #[inline]
+    pub(super) fn fill(&self, id: u64, span: NewSpan) -> Result<(), NewSpan> {
+        let mut state = self.lock();
+        if state.metadata.is_some() && !self.is_of(id) {
+            return Err(span);
         }
+        // What a closed span left here is rare, and its memory all that is freed under the lock.
+        self.put(&mut state, id, span);
+        Ok(())
     }
 
-    pub(crate) fn id(&self) -> u64 {
-        self.id
+    /// Puts a span in here unless its like is here. Hands it back where another one is.
+    pub(super) fn fill_if_unknown(&self, id: u64, span: NewSpan) -> Result<(), NewSpan> {
+        let mut state = self.lock();
+        match state.metadata {
+            Some(_) if !self.is_of(id) => return Err(span),
+            Some(known) if std::ptr::eq(known, span.metadata) => {}
+            _ => self.put(&mut state, id, span),
+        }
+        Ok(())
     }
 
-    pub(crate) fn metadata(&self) -> &'static Metadata<'static> {
-        self.metadata
+    #[inline]
+    fn put(&self, state: &mut State, id: u64, span: NewSpan) {
+        let NewSpan { metadata, visible, mut fields, place } = span;
+        state.metadata = Some(metadata);
+        state.visible = visible;
+        // Written over what the last span left: a copy of what is used rather than of all there is room for.
+        match &mut state.fields {
+            SpanFields::Own(own) => own.take_from(&mut fields),
+            captured => *captured = SpanFields::Own(fields),
+        }
+        state.decided = None;
+        state.watched = None;
+        // Relaxed: whoever asks for the span was told of it after this.
+        self.parent.store(place.parent, Ordering::Relaxed);
+        self.tree.store(place.tree, Ordering::Relaxed);
+        self.absent_in.store(place.absent_in, Ordering::Relaxed);
+        self.created_at.store(place.created_at, Ordering::Relaxed);
+        self.uses.store(self.uses().wrapping_add(1), Ordering::Relaxed);
+        self.id.store(id, Ordering::Relaxed);
     }
 
-    /// Whether this is another's like: of the same callsite. Ids recur.
-    pub(crate) fn is_like(&self, other: &Self) -> bool {
-        std::ptr::eq(self.metadata, other.metadata)
+    /// Empties the cell, if this span is in it. What it held beside its own memory is freed outside the lock.
+    #[inline]
+    pub(super) fn vacate(&self, id: u64) {
+        let mut state = self.lock();
+        if !self.is_of(id) {
+            return;
+        }
+        self.id.store(NO_SPAN, Ordering::Relaxed);
+        state.metadata = None;
+        if state.holds_nothing() {
+            return;
+        }
+        let left = std::mem::take(&mut *state);
+        drop(state);
+        drop(left);
     }
 
-    pub(crate) fn is_visible(&self) -> bool {
-        self.visible
+    /// The span's metadata; nothing where the cell is vacant.
+    pub(super) fn metadata(&self) -> Option<&'static Metadata<'static>> {
+        self.lock().metadata
     }
 
-    pub(crate) fn name(&self) -> &'static str {
-        plain_name(self.metadata.name())
+    /// Its parent's id; `None` until that is known.
+    #[inline]
+    pub(super) fn parent(&self) -> Option<u64> {
+        // Relaxed, here and below: the answer is always the same, and orders nothing.
+        Some(self.parent.load(Ordering::Relaxed)).filter(|parent| *parent != UNKNOWN)
     }
 
-    /// The ancestry, if it was needed before.
-    pub(crate) fn ancestry(&self) -> Option<&Ancestry> {
-        self.ancestry.get()
+    /// The tree whose records concern it; `None` until that is known.
+    #[inline]
+    pub(super) fn tree(&self) -> Option<usize> {
+        Some(self.tree.load(Ordering::Relaxed) as usize).filter(|tree| *tree != 0)
     }
 
-    /// Keeps the ancestry. Two threads may have found it at once: it is the same.
-    pub(crate) fn keep_ancestry(&self, ancestry: Ancestry) -> &Ancestry {
-        self.ancestry.get_or_init(|| ancestry)
+    pub(super) fn set_parent(&self, parent: u64) {
+        self.parent.store(parent, Ordering::Relaxed);
+    }
+
+    pub(super) fn set_tree(&self, tree: usize) {
+        self.tree.store(tree as u32, Ordering::Relaxed);
+    }
+
+    /// Whether it was certainly created after a stack was synchronized that was given this number.
+    #[inline]
+    pub(super) fn is_newer_than(&self, synchronized: u64) -> bool {
+        self.created_at.load(Ordering::Relaxed) >= synchronized
+    }
+
+    /// Whether it is known to have its parent's scope under this key generation.
+    #[inline]
+    pub(super) fn is_absent_in(&self, generation: u32) -> bool {
+        // Relaxed: who adds a follower clears this, and then moves the records of the tree, which whoever relies on this
+        // compares as well.
+        self.absent_in.load(Ordering::Relaxed) == generation
+    }
+
+    /// The span's metadata, where scopes show it.
+    pub(super) fn shown_metadata(&self) -> Option<&'static Metadata<'static>> {
+        let state = self.lock();
+        state.metadata.filter(|_| state.visible)
+    }
+
+    pub(super) fn is_visible(&self) -> bool {
+        self.lock().visible
+    }
+
+    /// Whether it is a span of this name that scopes show.
+    pub(super) fn is_shown_as(&self, name: &str) -> bool {
+        let state = self.lock();
+        state.visible && state.metadata.is_some_and(|metadata| plain_name(metadata.name()) == name)
     }
 
     /// Its serial as a root, given when it is first needed.
-    pub(crate) fn serial(&self) -> RootSerial {
-        // Relaxed: one number that says nothing about anything else.
-        RootSerial::from_number(self.serial.load(Ordering::Relaxed)).unwrap_or_else(|| self.new_serial())
-    }
-
-    /// Of two threads that give it one at once, the first is right.
-    #[cold]
-    fn new_serial(&self) -> RootSerial {
-        let serial = RootSerial::next();
-        match self.serial.compare_exchange(0, serial.number(), Ordering::Relaxed, Ordering::Relaxed) {
-            Ok(_) => serial,
-            Err(given) => RootSerial::from_number(given).unwrap_or(serial),
-        }
+    pub(super) fn serial(&self) -> RootSerial {
+        *self.lock().watched().serial.get_or_insert_with(RootSerial::next)
     }
 
     /// Sets recorded values and hands back those they replaced, to be dropped outside the lock.
-    pub(crate) fn record(&self, recorded: &Fields) -> Vec<Value> {
-        let mut fields = lock(&self.fields);
-        if let SpanFields::Captured(captured) = &*fields {
-            *fields = SpanFields::Own(captured.fields.clone());
+    pub(super) fn record(&self, recorded: &Fields) -> Vec<Value> {
+        let mut state = self.lock();
+        if let SpanFields::Captured(captured) = &state.fields {
+            state.fields = SpanFields::Own(captured.fields.clone());
         }
-        let SpanFields::Own(own) = &mut *fields else { return Vec::new() };
+        let SpanFields::Own(own) = &mut state.fields else { return Vec::new() };
         own.set_all(recorded)
     }
 
-    /// The span as events captured now show it, shared with those before it where nothing was recorded since.
-    pub(crate) fn captured(&self) -> Arc<CapturedSpan> {
-        let mut fields = lock(&self.fields);
-        let captured = match &mut *fields {
-            SpanFields::Captured(captured) => return Arc::clone(captured),
+    /// The span as events captured now show it, shared with those before it where nothing was recorded since; nothing
+    /// where scopes do not show it.
+    pub(super) fn captured(&self) -> Option<Arc<CapturedSpan>> {
+        let mut state = self.lock();
+        let metadata = state.metadata.filter(|_| state.visible)?;
+        let captured = match &mut state.fields {
+            SpanFields::Captured(captured) => return Some(Arc::clone(captured)),
             SpanFields::Own(own) => {
                 own.keep_last();
                 Arc::new(CapturedSpan {
-                    name: Cow::Borrowed(self.name()),
-                    level: *self.metadata.level(),
-                    target: Cow::Borrowed(self.metadata.target()),
+                    name: Cow::Borrowed(plain_name(metadata.name())),
+                    level: *metadata.level(),
+                    target: Cow::Borrowed(metadata.target()),
                     fields: std::mem::take(own),
                 })
             }
         };
-        *fields = SpanFields::Captured(Arc::clone(&captured));
-        captured
+        state.fields = SpanFields::Captured(Arc::clone(&captured));
+        Some(captured)
     }
 
-    pub(crate) fn scope(&self) -> Option<Arc<Scope>> {
-        lock(&self.decided).scope.clone()
-    }
-
-    /// Looks at the scope decided for this span, if there is one. `look` must not call anybody else: a lock is held.
+    /// The scope decided under this very stamp.
     #[inline]
-    pub(crate) fn with_scope<R>(&self, look: impl FnOnce(&Arc<Scope>) -> Option<R>) -> Option<R> {
-        lock(&self.decided).scope.as_ref().and_then(look)
+    pub(super) fn decided(&self, stamp: Stamp) -> Option<ScopeRef> {
+        let state = self.lock();
+        state.decided.as_ref().filter(|decided| decided.stamp == stamp).map(|decided| decided.scope.clone())
+    }
+
+    /// Brings the scope up to date without making one, where that can be done: where the span adds nothing to its
+    /// parent's, or where no change since it was decided concerns it. Otherwise says what the span brings in.
+    pub(super) fn bring_up_to_date(
+        &self,
+        parent: &ScopeRef,
+        is_absent: bool,
+        stamp: Stamp,
+        snapshot: &Snapshot,
+    ) -> Result<ScopeRef, Brought> {
+        let mut state = self.lock();
+        let outer = parent.get(snapshot);
+        let may_share = self.parent() != Some(NO_SPAN) || !outer.samples();
+        let followers = state.open_followers();
+        if is_absent && may_share && followers.is_empty() {
+            self.absent_in.store(snapshot.names.generation, Ordering::Relaxed);
+            return Ok(state.keep(stamp, parent, parent.clone()));
+        }
+        let fields = state.shown_fields();
+        if let Some(decided) = &state.decided
+            && decided.still_holds(parent, stamp, snapshot, fields)
+        {
+            let scope = decided.scope.clone();
+            return Ok(state.keep(stamp, parent, scope));
+        }
+        let found = fields.map(|fields| indexed_sessions(snapshot, fields)).unwrap_or_default();
+        if may_share && found.is_empty() && followers.is_empty() && outer.candidates.is_empty() {
+            return Ok(state.keep(stamp, parent, parent.clone()));
+        }
+        Err(Brought { found, followers })
+    }
+
+    /// Keeps a scope that was made for it.
+    pub(super) fn keep(&self, stamp: Stamp, parent: &ScopeRef, scope: Scope) -> ScopeRef {
+        self.lock().keep(stamp, parent, ScopeRef::own(scope))
+    }
+
+    /// What events right inside it are captured with, as it was kept.
+    pub(super) fn surroundings(&self) -> Option<Arc<Surroundings>> {
+        self.lock().watched.as_ref()?.surroundings.clone()
+    }
+
+    pub(super) fn keep_surroundings(&self, surroundings: &Arc<Surroundings>) {
+        let replaced = self.lock().watched().surroundings.replace(Arc::clone(surroundings));
+        drop(replaced);
     }
 
     /// Forgets what was decided for this span, and who followed it and has ended. A session that was opened meanwhile
     /// may follow it already.
-    pub(crate) fn clear_decided(&self) {
-        let mut decided = lock(&self.decided);
-        let forgotten = decided.scope.take();
-        decided.followers.retain(Follower::is_open);
-        drop(decided);
-        drop(forgotten);
+    pub(super) fn clear_decided(&self) {
+        let mut state = self.lock();
+        let decided = state.decided.take();
+        let surroundings = state.watched.as_mut().and_then(|watched| {
+            watched.followers.retain(|follower| follower.open().is_some());
+            watched.surroundings.take()
+        });
+        drop(state);
+        drop((decided, surroundings));
     }
 
-    pub(crate) fn set_scope(&self, scope: &Arc<Scope>) {
-        let replaced = lock(&self.decided).scope.replace(Arc::clone(scope));
-        drop(replaced);
+    /// From now on the span has a scope of its own. The caller holds the state locked, and moves the records of its tree
+    /// afterwards.
+    fn stop_sharing(&self) {
+        // Relaxed: the Release of those records makes it visible to whoever sees them. Fails otherwise:
+        // `loom_a_span_that_is_followed_shares_no_scope_for_good`.
+        self.absent_in.store(0, Ordering::Relaxed);
     }
 
     /// Marks the span as followed by a session. Returns whether it was not before.
-    pub(crate) fn add_follower(&self, session: &Arc<OpenSession>) -> bool {
-        let mut decided = lock(&self.decided);
-        decided.followers.retain(Follower::is_open);
-        let is_new = !decided.followers.iter().any(|follower| follower.is(session));
+    pub(super) fn add_follower(&self, session: &Arc<OpenSession>) -> bool {
+        let mut state = self.lock();
+        self.stop_sharing();
+        let followers = &mut state.watched().followers;
+        followers.retain(|follower| follower.open().is_some());
+        let is_new = !followers.iter().any(|follower| follower.is(session));
         if is_new {
-            decided.followers.push(Follower { session: Arc::downgrade(session), since: Instant::now() });
+            followers.push(Follower::new(session));
         }
         is_new
     }
 
-    /// Adds the open sessions that follow this span, each once.
-    pub(crate) fn add_followers_to(&self, sessions: &mut Sessions) {
-        for follower in &lock(&self.decided).followers {
-            let open = follower.session.upgrade().filter(|session| session.ended().is_none());
-            sessions.extend(open.filter(|open| !sessions.iter().any(|known| Arc::ptr_eq(known, open))));
-        }
+    /// Its name and since when a session has followed it, if it does.
+    pub(super) fn followed_since(&self, session: &Arc<OpenSession>) -> Option<(&'static str, Instant)> {
+        let state = self.lock();
+        let follower = state.watched.as_ref()?.followers.iter().find(|follower| follower.is(session))?;
+        Some((plain_name(state.metadata?.name()), follower.since))
     }
 
-    /// Since when a session has followed this span, if it does.
-    pub(crate) fn followed_since(&self, session: &Arc<OpenSession>) -> Option<Instant> {
-        let decided = lock(&self.decided);
-        decided.followers.iter().find(|follower| follower.is(session)).map(|follower| follower.since)
-    }
-}
-
-impl Follower {
-    fn is_open(&self) -> bool {
-        self.session.upgrade().is_some_and(|session| session.ended().is_none())
-    }
-
-    fn is(&self, session: &Arc<OpenSession>) -> bool {
-        std::ptr::eq(self.session.as_ptr(), Arc::as_ptr(session))
+    /// Nothing panics while this lock is held, so poison cannot mean half-done work.
+    #[inline]
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Nothing panics while one of these locks is held, so poison cannot mean half-done work.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+impl State {
+    fn watched(&mut self) -> &mut Watched {
+        self.watched.get_or_insert_default()
+    }
+
+    /// Whether there is nothing to free.
+    #[inline]
+    fn holds_nothing(&self) -> bool {
+        let is_outside = self.decided.as_ref().is_none_or(|decided| decided.scope.is_outside());
+        let is_inline = matches!(&self.fields, SpanFields::Own(own) if own.heap_bytes() == 0);
+        is_outside && is_inline && self.watched.is_none()
+    }
+
+    /// The fields, where scopes show them.
+    fn shown_fields(&self) -> Option<&Fields> {
+        let fields = match &self.fields {
+            SpanFields::Own(own) => own,
+            SpanFields::Captured(captured) => &captured.fields,
+        };
+        self.visible.then_some(fields)
+    }
+
+    fn open_followers(&self) -> Sessions {
+        self.watched.iter().flat_map(|watched| &watched.followers).filter_map(Follower::open).collect()
+    }
+
+    /// What was kept before is a scope at most: freeing it runs nobody's code.
+    fn keep(&mut self, stamp: Stamp, parent: &ScopeRef, scope: ScopeRef) -> ScopeRef {
+        self.decided = Some(Decided::new(stamp, parent, scope.clone()));
+        scope
+    }
 }
+
+impl NewSpan {
+    /// A span that was found where nothing had been kept of it.
+    pub(super) fn found(metadata: &'static Metadata<'static>, visible: bool) -> Self {
+        Self { metadata, visible, fields: Fields::named(metadata.fields()), place: Place::UNKNOWN }
+    }
+}
+
+impl Place {
+    pub(super) const UNKNOWN: Self = Self { parent: UNKNOWN, tree: 0, absent_in: 0, created_at: 0 };
+
+    /// Below this parent, in this tree if that is known.
+    pub(super) fn below(parent: u64, tree: Option<usize>) -> Self {
+        Self { parent, tree: tree.unwrap_or_default() as u32, ..Self::UNKNOWN }
+    }
+
+    /// What else is known of a span that is created while a session is open.
+    pub(super) fn while_watched(self, absent_in: u32, synchronized: u64) -> Self {
+        Self { absent_in, created_at: synchronized, ..self }
+    }
+}
+
+impl Default for SpanFields {
+    fn default() -> Self {
+        Self::Own(Fields::default())
+    }
+}
+
+#[cfg(test)]
+#[cfg(loom)]
+mod models;

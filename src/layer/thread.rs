@@ -1,14 +1,15 @@
 //! What the layer keeps per thread: plain cells, so that they outlive every destructor of the thread.
 
+use super::entered::Entered;
+use super::surroundings::Surroundings;
 use super::tree::Trees;
-use crate::session::scope::Scope;
 use std::cell::Cell;
 use std::sync::Arc;
 
 thread_local! {
     static STATE: ThreadState = const { ThreadState::new() };
-    /// The scope of the last event that matched here. Taken while in use.
-    static SCOPE: Cell<Option<Arc<Scope>>> = const { Cell::new(None) };
+    /// The surroundings of the last event that matched here. Taken while in use.
+    static SURROUNDINGS: Cell<Option<Arc<Surroundings>>> = const { Cell::new(None) };
 }
 
 /// Nothing in here has a destructor: `tracing` may be used from the destructor of any other thread-local.
@@ -16,6 +17,10 @@ pub(crate) struct ThreadState {
     /// The epoch in which the decision was made, which also names the layer instance; 0: it is stale.
     decided_in: Cell<u64>,
     decision: Cell<Decision>,
+    /// What was decided for a few spans lately, by the lowest bits of their ids.
+    recent: [Cell<Recent>; RECENT],
+    /// The spans the thread is in.
+    pub(super) entered: Entered,
     /// The callsite `enabled` was asked for last and whose event has not arrived yet; 0: none.
     pub(super) asked: Cell<usize>,
     /// The span that closed here last. Other layers may still speak of it, but its id is free to recur.
@@ -26,14 +31,34 @@ pub(crate) struct ThreadState {
     pub(super) asker: Cell<Asker>,
 }
 
+/// How many spans' decisions a thread remembers: those that a task is polled in, one inside the other.
+const RECENT: usize = 4;
+
+/// What was decided for a span when the thread was last in it.
+#[derive(Clone, Copy)]
+struct Recent {
+    span: SpanName,
+    epoch: u64,
+    decision: Decision,
+}
+
+/// Names a span for good: its id, and how many had been in its cell, since ids recur.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct SpanName {
+    pub(super) id: u64,
+    pub(super) uses: u32,
+}
+
 /// What the thread knows about the scope it is in: enough to veto, and nothing that needs freeing.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Decision {
     /// The span tree whose deciding records would make this stale, and how many there had been.
     pub(super) tree: usize,
     pub(super) records: u64,
-    /// The verbosity up to which something may match in this scope; 0: nothing can.
+    /// The verbosity up to which some event may match in this scope; 0: none can.
     pub(super) verbosity: u8,
+    /// The verbosity up to which spans are asked for in this scope; 0: none are.
+    pub(super) span_verbosity: u8,
     /// Where the scope is that this was decided by; it may be gone.
     pub(super) scope: usize,
     /// The word of a callsite that may be vetoed under the current index keys.
@@ -56,6 +81,8 @@ impl ThreadState {
         Self {
             decided_in: Cell::new(0),
             decision: Cell::new(Decision::NONE),
+            recent: [const { Cell::new(Recent::NONE) }; RECENT],
+            entered: Entered::new(),
             asked: Cell::new(0),
             closed: Cell::new(0),
             disturbed: Cell::new(false),
@@ -70,10 +97,33 @@ impl ThreadState {
         (self.decided_in.get() == epoch && trees.deciding(decision.tree) == decision.records).then_some(decision)
     }
 
+    /// Goes back to what was decided under this epoch when the thread was last in this span, if it was lately.
+    #[inline]
+    pub(super) fn recall(&self, epoch: u64, span: SpanName) -> bool {
+        let recent = self.recent[place_of(span)].get();
+        let is_it = recent.epoch == epoch && recent.span == span;
+        if is_it {
+            self.keep_decision(epoch, recent.decision);
+        }
+        is_it
+    }
+
+    /// Keeps what is decided for the span that the thread is in.
+    pub(super) fn remember(&self, epoch: u64, span: SpanName, decision: Decision) {
+        self.recent[place_of(span)].set(Recent { span, epoch, decision });
+        self.keep_decision(epoch, decision);
+    }
+
     #[inline]
     pub(super) fn keep_decision(&self, epoch: u64, decision: Decision) {
         self.decided_in.set(epoch);
         self.decision.set(decision);
+    }
+
+    /// The key generation of the last decision, stale or not.
+    #[inline]
+    pub(super) fn generation(&self) -> u32 {
+        self.decision.get().generation()
     }
 
     /// Marks the decision stale.
@@ -83,8 +133,22 @@ impl ThreadState {
     }
 }
 
+fn place_of(span: SpanName) -> usize {
+    span.id as usize % RECENT
+}
+
+impl Recent {
+    const NONE: Self = Self { span: SpanName { id: 0, uses: 0 }, epoch: 0, decision: Decision::NONE };
+}
+
 impl Decision {
-    const NONE: Self = Self { tree: 0, records: 0, verbosity: 0, scope: 0, vetoable: 0 };
+    const NONE: Self = Self { tree: 0, records: 0, verbosity: 0, span_verbosity: 0, scope: 0, vetoable: 0 };
+
+    /// The key generation it was made under.
+    #[inline]
+    pub(super) fn generation(self) -> u32 {
+        (self.vetoable >> 32) as u32
+    }
 }
 
 /// The thread's state. It has no destructor, so it is there even while the thread ends.
@@ -93,16 +157,17 @@ pub(crate) fn with<R>(f: impl FnOnce(&ThreadState) -> R) -> R {
     STATE.with(f)
 }
 
-/// Takes the scope that was kept; none while the thread ends.
+/// Takes the surroundings that were kept; none while the thread ends.
 #[inline]
-pub(super) fn take_scope() -> Option<Arc<Scope>> {
-    SCOPE.try_with(Cell::take).ok().flatten()
+pub(super) fn take_surroundings() -> Option<Arc<Surroundings>> {
+    SURROUNDINGS.try_with(Cell::take).ok().flatten()
 }
 
-/// Keeps a scope for the next event that matches here. It holds no session, and runs nobody's code when it is dropped.
+/// Keeps surroundings for the next event that matches here. They hold no session, and run nobody's code when they are
+/// dropped.
 #[inline]
-pub(super) fn keep_scope(scope: Arc<Scope>) {
-    let _ = SCOPE.try_with(|kept| kept.set(Some(scope)));
+pub(super) fn keep_surroundings(surroundings: Arc<Surroundings>) {
+    let _ = SURROUNDINGS.try_with(|kept| kept.set(Some(surroundings)));
 }
 
 /// Runs `f` with the thread marked as asking for interest on behalf of `asker`, panics included.

@@ -7,6 +7,7 @@ mod core;
 mod coverage;
 mod following;
 mod health;
+mod into_session;
 #[cfg(feature = "log")]
 mod log_level;
 mod refusal;
@@ -14,6 +15,7 @@ mod tell;
 
 pub use builder::TapRouterBuilder;
 pub use health::{EndStats, RefusalStats, RouterStats};
+pub use into_session::IntoSession;
 pub use refusal::WatchError;
 
 use crate::catalog::CatalogEntry;
@@ -77,10 +79,24 @@ impl TapRouter {
 
     /// Opens a session, whatever the caps: the application's own call.
     ///
+    /// It takes a [`Session`](crate::Session), a [`Predicate`] or a predicate's text, and returns an [`EventStream`]; for a
+    /// text, which may be wrong, a `Result` of one.
+    ///
     /// Returns once every matching event from here on reaches the stream. That can take as long as other layers
     /// need to be asked for their interest, at most a second; inside a callback of `tracing` it does not wait.
-    pub fn watch(&self, session: impl Into<Session>) -> EventStream {
-        self.0.open(session.into())
+    ///
+    /// ```
+    /// use tracing_tap::{Predicate, TapRouter};
+    ///
+    /// let router = TapRouter::new();
+    /// let built = router.watch(Predicate::eq("user", 42));
+    /// let read = router.watch("user = 42")?;
+    /// assert_eq!(router.sessions().len(), 2);
+    /// # drop((built, read));
+    /// # Ok::<(), tracing_tap::PredicateError>(())
+    /// ```
+    pub fn watch<S: IntoSession>(&self, session: S) -> S::Watched {
+        session.watched_by(|session| self.0.open(session))
     }
 
     /// Opens a session on behalf of somebody else.
@@ -88,9 +104,10 @@ impl TapRouter {
     /// # Errors
     /// Refuses where as many sessions are open as `max_sessions`, `max_sessions_per_opener` or (without an equality that
     /// must hold) `max_unindexed_sessions` allow, those of [`watch`](Self::watch) included; and where the predicate or
-    /// the scope tests a redacted field. Of callers that come at once no more get in than there is room for.
-    pub fn try_watch(&self, session: impl Into<Session>) -> Result<EventStream, WatchError> {
-        self.0.try_open(session.into())
+    /// the scope tests a redacted field. Of callers that come at once no more get in than there is room for. Refuses a text
+    /// that is no predicate as well.
+    pub fn try_watch(&self, session: impl IntoSession) -> Result<EventStream, WatchError> {
+        self.0.try_open(session.try_into_session().map_err(WatchError::unreadable)?)
     }
 
     /// The open sessions, oldest first.

@@ -1,6 +1,7 @@
 //! Why a session was not opened on somebody's behalf: the caps, what they count, and who holds what.
 
 use crate::config::Config;
+use crate::predicate::PredicateError;
 use crate::render::shown::shown_name;
 use crate::session::Session;
 use crate::session::holders::{Holder, Holders};
@@ -35,7 +36,20 @@ pub struct WatchError(Refusal);
 enum Refusal {
     TooMany(Box<Crowd>),
     TestsRedactedField { field: String },
+    Unreadable(Unreadable),
 }
+
+/// A text that is no predicate. Two are the same if they say the same.
+#[derive(Clone, Debug)]
+struct Unreadable(PredicateError);
+
+impl PartialEq for Unreadable {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.to_string() == other.0.to_string()
+    }
+}
+
+impl Eq for Unreadable {}
 
 /// The sessions that fill a cap.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -65,6 +79,11 @@ pub(super) enum Reason {
 }
 
 impl WatchError {
+    /// Refuses a text that is no predicate.
+    pub(super) fn unreadable(error: PredicateError) -> Self {
+        Self(Refusal::Unreadable(Unreadable(error)))
+    }
+
     /// Refuses a session whose predicate or scope tests a field that nobody may.
     pub(super) fn check_fields(session: &Session, config: &Config) -> Result<(), Self> {
         let predicates = [Some(&session.predicate), session.scope.as_ref()];
@@ -95,37 +114,52 @@ impl WatchError {
         Err(Self(Refusal::TooMany(Box::new(Crowd { cap, limit, open, holders: holders() }))))
     }
 
-    pub(super) fn reason(&self) -> Reason {
-        match &self.0 {
+    /// Why a session was refused; `None` where there was no session to refuse.
+    pub(super) fn reason(&self) -> Option<Reason> {
+        Some(match &self.0 {
             Refusal::TestsRedactedField { .. } => Reason::RedactedField,
             Refusal::TooMany(crowd) => match crowd.cap {
                 Cap::All => Reason::MaxSessions,
                 Cap::OfOpener => Reason::MaxSessionsPerOpener,
                 Cap::Unindexed => Reason::MaxUnindexedSessions,
             },
-        }
+            Refusal::Unreadable(_) => return None,
+        })
     }
 }
 
 impl WatchError {
     /// Whether `max_sessions` are open.
     pub fn is_too_many_sessions(&self) -> bool {
-        self.reason() == Reason::MaxSessions
+        self.reason() == Some(Reason::MaxSessions)
     }
 
     /// Whether the opener has `max_sessions_per_opener` open.
     pub fn is_too_many_of_opener(&self) -> bool {
-        self.reason() == Reason::MaxSessionsPerOpener
+        self.reason() == Some(Reason::MaxSessionsPerOpener)
     }
 
     /// Whether the predicate requires no field to equal a value, and `max_unindexed_sessions` like it are open.
     pub fn is_too_many_unindexed(&self) -> bool {
-        self.reason() == Reason::MaxUnindexedSessions
+        self.reason() == Some(Reason::MaxUnindexedSessions)
     }
 
     /// Whether the predicate or the scope tests a redacted field.
     pub fn is_redacted_field(&self) -> bool {
-        self.reason() == Reason::RedactedField
+        self.reason() == Some(Reason::RedactedField)
+    }
+
+    /// Whether a text was given that is no predicate. It is neither counted nor audited: no session was asked for.
+    pub fn is_invalid_predicate(&self) -> bool {
+        self.predicate_error().is_some()
+    }
+
+    /// What is wrong with the text, and where, if it is no predicate.
+    pub fn predicate_error(&self) -> Option<&PredicateError> {
+        match &self.0 {
+            Refusal::Unreadable(Unreadable(error)) => Some(error),
+            _ => None,
+        }
     }
 
     /// The name of the limit that was reached, as the builder calls it; nothing where it was not a limit.
@@ -153,14 +187,14 @@ impl WatchError {
     pub fn field(&self) -> Option<&str> {
         match &self.0 {
             Refusal::TestsRedactedField { field } => Some(field),
-            Refusal::TooMany(_) => None,
+            _ => None,
         }
     }
 
     fn crowd(&self) -> Option<&Crowd> {
         match &self.0 {
             Refusal::TooMany(crowd) => Some(crowd),
-            Refusal::TestsRedactedField { .. } => None,
+            _ => None,
         }
     }
 }
@@ -196,11 +230,16 @@ impl fmt::Display for WatchError {
                 write!(f, "the field `{field}` is redacted and cannot be tested")
             }
             Refusal::TooMany(crowd) => crowd.fmt(f),
+            Refusal::Unreadable(Unreadable(error)) => error.fmt(f),
         }
     }
 }
 
-impl std::error::Error for WatchError {}
+impl std::error::Error for WatchError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.predicate_error().map(|error| error as _)
+    }
+}
 
 impl fmt::Display for Crowd {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

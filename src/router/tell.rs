@@ -20,7 +20,7 @@ const TELL_END_AFTER: Duration = Duration::from_secs(1);
 impl Core {
     /// Counts a refusal, and leaves it to be told unless too many were.
     pub(super) fn tell_refusal(self: &Arc<Self>, session: Arc<Session>, error: &WatchError) {
-        let reason = error.reason();
+        let Some(reason) = error.reason() else { return };
         self.health.count_refusal(reason);
         if let Some(suppressed) = self.refusals.admit(Instant::now()) {
             self.ensure_control_thread();

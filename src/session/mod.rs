@@ -3,8 +3,10 @@
 mod account;
 pub(crate) mod admission;
 pub(crate) mod buffer;
+pub(crate) mod changes;
 mod follow;
 pub(crate) mod holders;
+pub(crate) mod index;
 pub(crate) mod open;
 pub(crate) mod published;
 pub(crate) mod rate;

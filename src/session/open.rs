@@ -7,7 +7,7 @@ use super::withheld::Withholder;
 use super::{EndReason, Follow, Session, SessionId, SessionInfo, SessionStats};
 use crate::guard::{Guard, run_user_code};
 use crate::level::verbosity_of_filter;
-use crate::predicate::Compiled;
+use crate::predicate::{Compiled, Reach};
 use crate::queue::budget::Budget;
 use crate::queue::ring::{Popped, Ring};
 use crate::queue::wait::ReaderWait;
@@ -25,8 +25,9 @@ pub(crate) struct OpenSession {
     pub(crate) compiled: Compiled,
     /// What is left of the predicate for events that are followed, where any are.
     followed: Option<Compiled>,
-    /// The most verbose level the predicate can match, as a number; 0: none.
-    pub(crate) verbosity: u8,
+    /// The most verbose level that can match, as a number; 0: none. Of what is followed apart.
+    verbosity: u8,
+    followed_verbosity: u8,
     /// The most verbose spans that are enabled where it may match, as a number; 0: none.
     pub(crate) span_verbosity: u8,
     pub(crate) deadline: Option<Instant>,
@@ -55,12 +56,13 @@ struct Read {
 impl OpenSession {
     pub(crate) fn new(id: SessionId, session: Session, budget: Arc<Budget>) -> Self {
         let compiled = Compiled::new(&session.confined_predicate());
-        let verbosity = compiled.reach().iter().map(|reach| verbosity_of_filter(reach.level)).max().unwrap_or(0);
+        let followed = session.followed_predicate().map(|predicate| Compiled::new(&predicate));
         Self {
             id,
+            verbosity: verbosity_of_compiled(&compiled),
+            followed_verbosity: followed.as_ref().map_or(0, verbosity_of_compiled),
             compiled,
-            followed: session.followed_predicate().map(|predicate| Compiled::new(&predicate)),
-            verbosity,
+            followed,
             span_verbosity: verbosity_of_filter(session.spans),
             deadline: session.expires_in.and_then(|duration| Instant::now().checked_add(duration)),
             limiter: Limiter::new(id, &session).map(Box::new),
@@ -91,6 +93,16 @@ impl OpenSession {
     #[inline]
     pub(crate) fn compiled_for(&self, is_followed: bool) -> &Compiled {
         self.followed.as_ref().filter(|_| is_followed).unwrap_or(&self.compiled)
+    }
+
+    /// The most verbose level that can match, as a number; 0: none.
+    pub(crate) fn verbosity_for(&self, is_followed: bool) -> u8 {
+        if is_followed { self.followed_verbosity } else { self.verbosity }
+    }
+
+    /// The levels and targets outside of which nothing belongs to the session.
+    pub(crate) fn reach(&self) -> impl Iterator<Item = &Reach> {
+        self.compiled.reach().iter().chain(self.followed.iter().flat_map(Compiled::reach))
     }
 
     /// How long ago it was opened.
@@ -283,4 +295,8 @@ fn wake(reader: &ReaderWait) {
 fn run(waker: Waker) {
     let _guard = Guard::enter();
     run_user_code(|| waker.wake());
+}
+
+fn verbosity_of_compiled(compiled: &Compiled) -> u8 {
+    compiled.reach().iter().map(|reach| verbosity_of_filter(reach.level)).max().unwrap_or(0)
 }

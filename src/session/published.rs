@@ -21,7 +21,14 @@ pub(crate) struct Published<T>(ArcSwap<T>);
 
 /// Names what is published, and the layer instance that it belongs to; 0: nobody needs to look.
 #[derive(Debug, Default)]
-pub(crate) struct Epoch(CachePadded<AtomicU64>);
+pub(crate) struct Epoch(CachePadded<Moving>);
+
+#[derive(Debug, Default)]
+struct Moving {
+    current: AtomicU64,
+    /// The epoch that came after the last 0.
+    awake_since: AtomicU64,
+}
 
 impl<T> Published<T> {
     #[inline]
@@ -43,22 +50,25 @@ impl Epoch {
     pub(crate) fn current(&self) -> u64 {
         // Acquire pairs with the Release in `set`: who sees an epoch sees what was published before it. Fails otherwise:
         // `loom_who_sees_an_epoch_sees_what_was_published_before_it`.
-        self.0.load(Ordering::Acquire)
+        self.0.current.load(Ordering::Acquire)
     }
 
-    /// Whether the thread that asks has nothing to forget.
+    /// The first epoch since which there has been no 0.
     #[inline]
-    pub(crate) fn has_decided_nothing(&self) -> bool {
-        // Relaxed: what this thread has decided was decided under an epoch that this thread has read, so it reads that
-        // one here or one after it, and none is ever given twice. Fails where one is:
-        // `loom_what_was_decided_in_another_span_or_epoch_is_not_used`.
-        self.0.load(Ordering::Relaxed) == 0
+    pub(crate) fn awake_since(&self) -> u64 {
+        // Relaxed: whoever has read an epoch sees what was stored before it.
+        self.0.awake_since.load(Ordering::Relaxed)
     }
 
-    /// Moves to a number that no epoch of the process ever had.
+    /// Moves to a number that no epoch of the process ever had. Of those who move and rest it one goes at a time.
     pub(crate) fn move_on(&self) {
         static EPOCHS: Numbers = Numbers::new();
-        self.set(EPOCHS.next());
+        let next = EPOCHS.next();
+        // Relaxed: the callers exclude each other.
+        if self.0.current.load(Ordering::Relaxed) == 0 {
+            self.0.awake_since.store(next, Ordering::Relaxed);
+        }
+        self.set(next);
     }
 
     /// Lets nobody look any more, until it moves on.
@@ -68,7 +78,7 @@ impl Epoch {
 
     fn set(&self, epoch: u64) {
         // Release pairs with the Acquire in `current`.
-        self.0.store(epoch, Ordering::Release);
+        self.0.current.store(epoch, Ordering::Release);
     }
 }
 

@@ -3,12 +3,13 @@
 //! Whoever opens or closes holds one lock for as long as it takes to replace the snapshot. Producers never do.
 
 use super::SessionId;
+use super::changes::Changes;
 use super::holders::Holders;
 use super::open::OpenSession;
-use super::snapshot::{Bucket, Index, Names, Snapshot, index_hash};
+use super::snapshot::{Index, Names, Snapshot, index_hash};
 use crate::level::verbosity_of_filter;
 use crate::predicate::{Reach, Test};
-use rustc_hash::{FxHashMap, FxHashSet};
+use rustc_hash::FxHashMap;
 use std::collections::BTreeSet;
 use std::hash::Hash;
 use std::sync::Arc;
@@ -26,6 +27,7 @@ pub(crate) struct Registry {
     published_reach: Arc<[Reach]>,
     /// The most verbose spans that sessions enable, as numbers.
     spans: Counted<u8>,
+    changes: Changes,
     names: CountedNames,
     published_names: Arc<Names>,
 }
@@ -116,12 +118,15 @@ impl Registry {
             Arc::clone(&self.published_reach),
             verbosities.max().unwrap_or(0),
             self.spans.counts.keys().copied().max().unwrap_or(0),
+            self.changes.clone(),
         );
         (snapshot, reach_changed || spans_changed)
     }
 
     fn apply(&mut self, session: &Arc<OpenSession>, change: Change) {
-        for reach in session.compiled.reach() {
+        // The session is among them already, or not any more.
+        self.changes.note(session, change == Change::Open, self.sessions.len() == 1);
+        for reach in session.reach() {
             self.reach.count(reach.clone(), change);
         }
         if session.span_verbosity > 0 {
@@ -164,8 +169,8 @@ impl Registry {
 fn apply_to_bucket(index: &mut Index, hash: u64, session: &Arc<OpenSession>, change: Change) {
     let mut bucket = index.get(&hash).cloned().unwrap_or_default();
     match change {
-        Change::Open => bucket.push_back(Arc::clone(session)),
-        Change::Close => bucket = bucket.into_iter().filter(|open| !Arc::ptr_eq(open, session)).collect::<Bucket>(),
+        Change::Open => bucket.insert(session.id.0, Arc::clone(session)),
+        Change::Close => bucket.remove(&session.id.0),
     }
     if bucket.is_empty() {
         index.remove(&hash);
@@ -203,7 +208,7 @@ impl<T: Hash + Eq + Clone> Counted<T> {
         }
     }
 
-    fn set(&self) -> FxHashSet<T> {
+    fn set<S: FromIterator<T>>(&self) -> S {
         self.counts.keys().cloned().collect()
     }
 }

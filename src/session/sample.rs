@@ -38,6 +38,7 @@ impl RootSerial {
         Self(NonZeroU64::MIN.saturating_add(ROOTS.next() - 1))
     }
 
+    #[cfg(test)]
     pub(crate) fn from_number(number: u64) -> Option<Self> {
         NonZeroU64::new(number).map(Self)
     }

@@ -1,57 +1,40 @@
 //! What the spans around an event decide: the sessions that may match inside them, and how far each is decided.
+//!
+//! The scope of a span follows from the scope of its parent and from what the span itself adds: its fields, its name,
+//! and the sessions that follow it. A span that adds nothing has the scope of its parent.
 
 use super::open::OpenSession;
 use super::sample::{RootSerial, Sampled};
 use super::snapshot::{Snapshot, index_hash};
-use crate::event::CapturedSpan;
+use super::{SessionId, changes::Change};
+use crate::event::{CapturedSpan, Fields};
 use crate::predicate::{Bits, Compiled, Test};
-use crate::sync::OnceBox;
+use crate::sync::Numbers;
 use smallvec::SmallVec;
 use std::sync::{Arc, Weak};
-
-/// What is around an event now.
-#[derive(Debug, Default)]
-pub(crate) struct Chain {
-    /// The spans, innermost first.
-    pub(crate) spans: SmallVec<[Arc<CapturedSpan>; 8]>,
-    /// The sessions that follow one of them.
-    pub(crate) followers: Sessions,
-}
 
 /// Some sessions, each once.
 pub(crate) type Sessions = SmallVec<[Arc<OpenSession>; 4]>;
 
-/// What was decided for one span and all that contain it, in one epoch.
+/// Some spans as they were captured, innermost first.
+pub(crate) type CapturedChain = SmallVec<[Arc<CapturedSpan>; 8]>;
+
+/// What was decided for a span and all that contain it.
 #[derive(Debug)]
 pub(crate) struct Scope {
-    pub(crate) stamp: Stamp,
-    /// The key generation it was decided under.
-    pub(crate) key_generation: u32,
-    /// The verbosity up to which something may match here without help of the callsite; 0: nothing can.
+    /// Names it within the process; never given twice, which addresses are.
+    pub(crate) serial: u64,
+    /// The verbosity up to which some event may match here without help of its callsite; 0: none can.
     pub(crate) verbosity: u8,
+    /// The verbosity up to which sessions that may match here ask for spans; 0: none does.
+    pub(crate) span_verbosity: u8,
     pub(crate) candidates: Box<[Candidate]>,
-    spans: OnceBox<CapturedSpans>,
 }
 
-/// The spans around an event as it shows them, root first, and the bytes they hold in memory.
-#[derive(Debug)]
-pub(crate) struct CapturedSpans {
-    pub(crate) spans: Arc<[Arc<CapturedSpan>]>,
-    pub(crate) bytes: usize,
-}
-
-/// What a scope was decided from. It holds while the epoch and the counts of its tree's records do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Stamp {
-    pub(crate) epoch: u64,
-    pub(crate) tree: usize,
-    pub(crate) deciding_records: u64,
-    pub(crate) all_records: u64,
-}
-
-/// A session that the scope does not rule out.
+/// A session that the scope does not rule out, for itself or for spans inside.
 #[derive(Debug)]
 pub(crate) struct Candidate {
+    id: SessionId,
     /// Weak: spans live for hours and must not keep a closed session.
     pub(crate) session: Weak<OpenSession>,
     /// The tests that some span of the scope satisfies. So does, then, every event inside.
@@ -74,125 +57,164 @@ pub(crate) enum Standing {
     Open,
     /// Only an event that declares one of the session's keys could match.
     NeedsKey,
+    /// Nothing can match until a span inside bears a tested name.
+    NotHere,
+}
+
+/// What a span adds to the scope of its parent.
+pub(crate) struct Added<'a> {
+    /// The span, unless scopes do not show it.
+    pub(crate) span: Option<&'a Arc<CapturedSpan>>,
+    /// The sessions that the index keeps for its fields.
+    pub(crate) found: Sessions,
+    /// The sessions that follow it.
+    pub(crate) followers: Sessions,
+    /// The root, if this is it.
+    pub(crate) root: Option<RootSerial>,
 }
 
 impl Scope {
-    /// Decides the scope that `chain` is, from nothing but its spans' fields and, where a session samples, its root.
-    pub(crate) fn decide(
-        stamp: Stamp,
-        snapshot: &Snapshot,
-        chain: &Chain,
-        root: impl Fn() -> Option<RootSerial>,
+    /// The scope of events outside any span.
+    pub(crate) fn outside(snapshot: &Snapshot) -> Self {
+        let candidate = |session| Candidate::new(session, Bits::default(), session_sampled(session, None), false);
+        Self::new(snapshot.linear.iter().filter_map(candidate).collect())
+    }
+
+    /// The scope inside a span.
+    ///
+    /// `chain` is the visible spans from this one outwards, for sessions that nothing further out was decided about;
+    /// `root` is the serial of the span at its end.
+    pub(crate) fn inside(
+        &self,
+        added: &Added<'_>,
+        chain: impl Fn() -> CapturedChain,
+        root: impl Fn() -> RootSerial,
     ) -> Self {
-        let Chain { spans: chain, followers } = chain;
-        let is_other = |session: &&Arc<OpenSession>| !followers.iter().any(|follower| Arc::ptr_eq(follower, session));
-        let mut candidates: Vec<_> =
-            followers.iter().filter_map(|session| Candidate::followed(session, chain, &root)).collect();
-        for session in snapshot.linear.iter().filter(is_other) {
-            candidates.push(Candidate::linear(session, chain, &root));
+        let mut candidates: Vec<_> = self.candidates.iter().filter_map(|candidate| candidate.inside(added)).collect();
+        let is_new = |session: &&Arc<OpenSession>, known: &[Candidate]| !known.iter().any(|other| other.is_of(session));
+        for session in &added.followers {
+            if is_new(&session, &candidates) {
+                let satisfied = satisfied_by_spans(session.compiled_for(true), &chain());
+                let sampled = session.sampled(|| Some(root()));
+                candidates.extend(Candidate::new(session, satisfied, sampled, true));
+            }
         }
-        for session in indexed_sessions(snapshot, chain).iter().filter(is_other) {
-            candidates.extend(Candidate::indexed(session, chain, &root));
+        for session in &added.found {
+            if is_new(&session, &candidates) {
+                let satisfied = satisfied_by_spans(&session.compiled, &chain());
+                if session.compiled.index().is_some_and(|index| satisfied.contains(index)) {
+                    let sampled = session.sampled(|| Some(root()));
+                    candidates.extend(Candidate::new(session, satisfied, sampled, false));
+                }
+            }
         }
-        let counted = candidates.iter().filter(|candidate| candidate.standing != Standing::NeedsKey);
-        let spans = OnceBox::new();
-        if !candidates.is_empty() {
-            // From the very chain that was tested: an event must show what it matched by.
-            let _ = spans.set(Box::new(CapturedSpans::new(chain)));
-        }
+        Self::new(candidates)
+    }
+
+    fn new(candidates: Vec<Candidate>) -> Self {
+        static SCOPES: Numbers = Numbers::new();
+        let counted = || candidates.iter().filter(|candidate| candidate.counts());
+        let spans = counted().filter_map(|candidate| Some(candidate.session.upgrade()?.span_verbosity));
         Self {
-            stamp,
-            key_generation: snapshot.names.generation,
-            verbosity: counted.map(|candidate| candidate.verbosity).max().unwrap_or(0),
+            serial: SCOPES.next(),
+            verbosity: counted().map(|candidate| candidate.verbosity).max().unwrap_or(0),
+            span_verbosity: spans.max().unwrap_or(0),
             candidates: candidates.into(),
-            spans,
         }
     }
 
     /// Whether this session was decided here.
     pub(crate) fn is_about(&self, session: &Arc<OpenSession>) -> bool {
-        self.candidates.iter().any(|candidate| std::ptr::eq(candidate.session.as_ptr(), Arc::as_ptr(session)))
+        self.candidates.iter().any(|candidate| candidate.is_of(session))
     }
 
-    /// The spans as events in this scope show them, root first, made from `chain` when first needed.
-    pub(crate) fn captured_spans(&self, chain: impl FnOnce() -> Chain) -> &CapturedSpans {
-        self.spans.get_or_init(|| Box::new(CapturedSpans::new(&chain().spans)))
+    /// Whether a change of sessions leaves this scope as it is, for a span with these fields.
+    pub(crate) fn outlives(&self, change: &Change, fields: Option<&Fields>) -> bool {
+        match &change.key {
+            None => false,
+            Some(key) if change.opened => !fields
+                .is_some_and(|fields| fields.named_by(|name| key.names(name)).any(|(_, value)| key.accepts(value))),
+            Some(_) => !self.candidates.iter().any(|candidate| candidate.id == change.session),
+        }
     }
-}
 
-impl CapturedSpans {
-    fn new(chain: &[Arc<CapturedSpan>]) -> Self {
-        Self { spans: chain.iter().rev().cloned().collect(), bytes: chain.iter().map(|span| span.held_bytes()).sum() }
+    /// Whether what is decided here differs from root to root.
+    pub(crate) fn samples(&self) -> bool {
+        self.candidates.iter().any(|candidate| candidate.sampled == Sampled::EachByItself)
     }
-}
 
-impl Stamp {
-    /// Outside any span, which is tree 0, nothing is recorded; and a new snapshot brings a scope of its own.
-    pub(crate) const OUTSIDE: Self = Self { epoch: 0, tree: 0, deciding_records: 0, all_records: 0 };
+    /// Whether the spans satisfy what was decided of them, and nothing else.
+    pub(crate) fn agrees_with(&self, chain: &[Arc<CapturedSpan>]) -> bool {
+        self.candidates.iter().all(|candidate| candidate.agrees_with(chain))
+    }
 }
 
 impl Candidate {
-    /// A session that an event in here has matched; nothing where what is left of its predicate is ruled out.
-    fn followed(
-        session: &Arc<OpenSession>,
-        chain: &[Arc<CapturedSpan>],
-        root: impl Fn() -> Option<RootSerial>,
-    ) -> Option<Self> {
-        let compiled = session.compiled_for(true);
-        let satisfied = satisfied_by_spans(compiled, chain);
-        let standing = standing_of(decided(compiled, &satisfied))?;
-        Some(Self { is_followed: true, ..Self::new(session, satisfied, standing, root) })
+    /// Nothing where the session is ruled out, here and in all spans inside.
+    fn new(session: &Arc<OpenSession>, satisfied: Bits, sampled: Sampled, is_followed: bool) -> Option<Self> {
+        let standing = standing(session, &satisfied, is_followed)?;
+        let verbosity = session.verbosity_for(is_followed);
+        let (id, session) = (session.id, Arc::downgrade(session));
+        Some(Self { id, session, satisfied, standing, verbosity, sampled, is_followed })
     }
 
-    /// A session without index key. A test of a field that no span here satisfies is false unless the callsite
-    /// declares the field, and a callsite that does is never vetoed.
-    fn linear(session: &Arc<OpenSession>, chain: &[Arc<CapturedSpan>], root: impl Fn() -> Option<RootSerial>) -> Self {
-        let satisfied = satisfied_by_spans(&session.compiled, chain);
-        let without_help = session.compiled.evaluate(|test| match &session.compiled.tests()[test] {
-            Test::Field(_) | Test::Span(_) => Some(satisfied.contains(test)),
-            _ => None,
-        });
-        let standing = match without_help {
-            Some(false) => Standing::NeedsKey,
-            _ if is_sure(&session.compiled, &satisfied) => Standing::Sure,
-            _ => Standing::Open,
-        };
-        Self::new(session, satisfied, standing, root)
-    }
-
-    /// A session whose index key a span here supplies; nothing where the rest is ruled out already. What the
-    /// event could add to the rest is unknown: a callsite may declare it and be vetoed all the same.
-    fn indexed(
-        session: &Arc<OpenSession>,
-        chain: &[Arc<CapturedSpan>],
-        root: impl Fn() -> Option<RootSerial>,
-    ) -> Option<Self> {
-        let satisfied = satisfied_by_spans(&session.compiled, chain);
-        let index = session.compiled.index()?;
-        if !satisfied.contains(index) {
+    /// The same session inside a span.
+    fn inside(&self, added: &Added<'_>) -> Option<Self> {
+        let session = self.session.upgrade().filter(|session| session.ended().is_none())?;
+        let is_newly_followed =
+            !self.is_followed && added.followers.iter().any(|follower| Arc::ptr_eq(follower, &session));
+        if is_newly_followed {
             return None;
         }
-        let standing = standing_of(decided(&session.compiled, &satisfied))?;
-        Some(Self::new(session, satisfied, standing, root))
+        let mut satisfied = self.satisfied.clone();
+        let span = added.span.map(std::slice::from_ref).unwrap_or_default();
+        add_satisfied(&mut satisfied, session.compiled_for(self.is_followed), span);
+        let sampled = added.root.map_or(self.sampled, |root| session_sampled(&session, Some(root)));
+        Self::new(&session, satisfied, sampled, self.is_followed)
     }
 
-    fn new(
-        session: &Arc<OpenSession>,
-        satisfied: Bits,
-        standing: Standing,
-        root: impl FnOnce() -> Option<RootSerial>,
-    ) -> Self {
-        let (verbosity, sampled) = (session.verbosity, session.sampled(root));
-        Self { session: Arc::downgrade(session), satisfied, standing, verbosity, sampled, is_followed: false }
+    fn is_of(&self, session: &Arc<OpenSession>) -> bool {
+        self.id == session.id
+    }
+
+    /// Whether an event that declares no tested key may match here.
+    fn counts(&self) -> bool {
+        matches!(self.standing, Standing::Sure | Standing::Open)
+    }
+
+    fn agrees_with(&self, chain: &[Arc<CapturedSpan>]) -> bool {
+        let Some(session) = self.session.upgrade() else { return true };
+        satisfied_by_spans(session.compiled_for(self.is_followed), chain) == self.satisfied
     }
 }
 
-fn standing_of(decided: Option<bool>) -> Option<Standing> {
-    match decided {
-        Some(false) => None,
+fn session_sampled(session: &OpenSession, root: Option<RootSerial>) -> Sampled {
+    session.sampled(|| root)
+}
+
+/// How far spans that satisfy these tests decide; nothing where they rule the session out, with all spans inside them.
+fn standing(session: &OpenSession, satisfied: &Bits, is_followed: bool) -> Option<Standing> {
+    let compiled = session.compiled_for(is_followed);
+    match decided(compiled, satisfied) {
         Some(true) => Some(Standing::Sure),
-        None => Some(Standing::Open),
+        decided if is_followed => Some(decided.map_or(Standing::Open, |_| Standing::NotHere)),
+        // What the callsite could add to the rest of an indexed session is unknown: it may declare it and be vetoed.
+        None if compiled.index().is_some() => Some(Standing::Open),
+        Some(false) if compiled.index().is_some() => {
+            (decided_below(compiled, satisfied) != Some(false)).then_some(Standing::NotHere)
+        }
+        decided => Some(linear_standing(decided, compiled, satisfied)),
     }
+}
+
+/// Without an index key, a test of a field that no span satisfies is false unless the callsite declares the field, and
+/// a callsite that does is never vetoed.
+fn linear_standing(decided: Option<bool>, compiled: &Compiled, satisfied: &Bits) -> Standing {
+    let without_help = compiled.evaluate(|test| match &compiled.tests()[test] {
+        Test::Field(_) | Test::Span(_) => Some(satisfied.contains(test)),
+        _ => None,
+    });
+    if decided == Some(false) || without_help == Some(false) { Standing::NeedsKey } else { Standing::Open }
 }
 
 /// What follows for every event inside: what it may add by its fields, level or target is unknown.
@@ -203,13 +225,19 @@ fn decided(compiled: &Compiled, satisfied: &Bits) -> Option<bool> {
     })
 }
 
-fn is_sure(compiled: &Compiled, satisfied: &Bits) -> bool {
-    decided(compiled, satisfied) == Some(true)
+/// The same for every event in this span and in any span inside: those may bear any name.
+fn decided_below(compiled: &Compiled, satisfied: &Bits) -> Option<bool> {
+    compiled.evaluate(|test| satisfied.contains(test).then_some(true))
 }
 
 /// The tests that at least one span satisfies by its fields or its name.
 pub(crate) fn satisfied_by_spans(compiled: &Compiled, chain: &[Arc<CapturedSpan>]) -> Bits {
     let mut satisfied = Bits::default();
+    add_satisfied(&mut satisfied, compiled, chain);
+    satisfied
+}
+
+fn add_satisfied(satisfied: &mut Bits, compiled: &Compiled, chain: &[Arc<CapturedSpan>]) {
     for span in chain {
         for (number, test) in compiled.tests().iter().enumerate() {
             if !satisfied.contains(number) && span_satisfies(span, test) {
@@ -217,27 +245,24 @@ pub(crate) fn satisfied_by_spans(compiled: &Compiled, chain: &[Arc<CapturedSpan>
             }
         }
     }
-    satisfied
 }
 
 fn span_satisfies(span: &CapturedSpan, test: &Test) -> bool {
     match test {
-        Test::Field(test) => span.fields.iter().any(|(name, value)| test.names(name) && test.accepts(value)),
+        Test::Field(test) => span.fields.named_by(|name| test.names(name)).any(|(_, value)| test.accepts(value)),
         Test::Span(name) => span.name() == &**name,
         _ => false,
     }
 }
 
-/// The sessions whose index key some span supplies, each once.
-fn indexed_sessions(snapshot: &Snapshot, chain: &[Arc<CapturedSpan>]) -> Sessions {
+/// The sessions that the index keeps for these fields, each once.
+pub(crate) fn indexed_sessions(snapshot: &Snapshot, fields: &Fields) -> Sessions {
     let mut found = Sessions::new();
     if snapshot.names.index.is_empty() {
         return found;
     }
-    for (name, value) in chain.iter().flat_map(|span| span.fields.iter()) {
-        if snapshot.names.index.contains(name) {
-            value.with_canonical(|text| extend_from_index(&mut found, snapshot, name, text));
-        }
+    for (name, value) in fields.named_by(|name| snapshot.names.index.contains(name)) {
+        value.with_canonical(|text| extend_from_index(&mut found, snapshot, name, text));
     }
     found
 }
@@ -249,5 +274,18 @@ pub(crate) fn extend_from_index(found: &mut Sessions, snapshot: &Snapshot, key: 
         if !found.iter().any(|known| Arc::ptr_eq(known, session)) {
             found.push(Arc::clone(session));
         }
+    }
+}
+
+/// The spans around an event as it shows them, root first, and the bytes they hold in memory.
+#[derive(Debug)]
+pub(crate) struct CapturedSpans {
+    pub(crate) spans: Arc<[Arc<CapturedSpan>]>,
+    pub(crate) bytes: usize,
+}
+
+impl CapturedSpans {
+    pub(crate) fn new(chain: &[Arc<CapturedSpan>]) -> Self {
+        Self { spans: chain.iter().rev().cloned().collect(), bytes: chain.iter().map(|span| span.held_bytes()).sum() }
     }
 }

@@ -1,24 +1,24 @@
 //! What producers read: the open sessions, immutable, replaced whole.
 
+use super::changes::Changes;
+use super::index::PersistentMap;
 use super::open::OpenSession;
-use super::scope::{Chain, Scope, Stamp};
+use super::scope::Scope;
 use crate::level::{filter_of_verbosity, verbosity_of};
 use crate::predicate::plain_name;
 use crate::predicate::{Reach, reach_admits};
 use crate::value::ValueRef;
-use imbl::GenericHashMap;
-use imbl::shared_ptr::DefaultSharedPtr;
-use rustc_hash::{FxBuildHasher, FxHashSet, FxHasher};
+use rustc_hash::{FxHashSet, FxHasher};
 use std::hash::{Hash, Hasher};
 use std::sync::{Arc, OnceLock};
 use tracing_core::{Level, LevelFilter, Metadata};
 
 /// The sessions that require a key to have a value, by the hash of both: a persistent map, so that opening one
 /// session of 100,000 copies a few nodes.
-pub(crate) type Index = GenericHashMap<u64, Bucket, FxBuildHasher, DefaultSharedPtr>;
+pub(crate) type Index = PersistentMap<Bucket>;
 
-/// The sessions behind one hash; whether they test this very value is for their predicate to say.
-pub(crate) type Bucket = imbl::Vector<Arc<OpenSession>>;
+/// The sessions behind one hash, by their number; whether they test this very value is for their predicate to say.
+pub(crate) type Bucket = PersistentMap<Arc<OpenSession>>;
 
 /// The open sessions at one moment.
 #[derive(Debug, Default)]
@@ -33,8 +33,51 @@ pub(crate) struct Snapshot {
     pub(crate) verbosity: u8,
     /// The most verbose spans that any session enables, as a number; 0: none.
     pub(crate) span_verbosity: u8,
+    /// What was opened and closed lately; its version names this snapshot.
+    pub(crate) changes: Changes,
     /// The scope of events outside any span, decided by the first that asks.
     outside: OnceLock<Arc<Scope>>,
+}
+
+/// A set of names, of which there are mostly a few: those are found without hashing.
+#[derive(Debug, Default)]
+pub(crate) struct NameSet {
+    few: Box<[Box<str>]>,
+    many: FxHashSet<Box<str>>,
+}
+
+/// How many names are compared rather than hashed.
+const FEW: usize = 8;
+
+impl NameSet {
+    #[inline]
+    pub(crate) fn contains(&self, name: &str) -> bool {
+        self.few.iter().any(|known| **known == *name) || !self.many.is_empty() && self.many.contains(name)
+    }
+
+    #[inline]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.few.is_empty() && self.many.is_empty()
+    }
+}
+
+impl FromIterator<Box<str>> for NameSet {
+    fn from_iter<I: IntoIterator<Item = Box<str>>>(names: I) -> Self {
+        let names: Vec<_> = names.into_iter().collect();
+        match names.len() {
+            0..=FEW => Self { few: names.into(), many: FxHashSet::default() },
+            _ => Self { few: Box::default(), many: names.into_iter().collect() },
+        }
+    }
+}
+
+/// What a callsite can change by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Judgement {
+    /// Whatever it matches, its scope must supply.
+    pub(crate) clear: bool,
+    /// It bears no tested name and declares no tested field: a span of it adds nothing to the scope of its parent.
+    pub(crate) absent: bool,
 }
 
 /// The names that predicates of open sessions test, by what a callsite or a record that bears one may change.
@@ -43,13 +86,13 @@ pub(crate) struct Names {
     /// Changes whenever what follows does, and names it in callsites' words; from 1, since a new word has 0.
     pub(crate) generation: u32,
     /// Keys of the index.
-    pub(crate) index: FxHashSet<Box<str>>,
+    pub(crate) index: NameSet,
     /// Keys tested by sessions that are not in the index.
-    pub(crate) linear: FxHashSet<Box<str>>,
+    pub(crate) linear: NameSet,
     /// Keys tested beside the index, by whichever session.
-    pub(crate) beside_index: FxHashSet<Box<str>>,
+    pub(crate) beside_index: NameSet,
     /// Span names tested by any session.
-    pub(crate) spans: FxHashSet<Box<str>>,
+    pub(crate) spans: NameSet,
 }
 
 impl Snapshot {
@@ -60,8 +103,9 @@ impl Snapshot {
         reach: Arc<[Reach]>,
         verbosity: u8,
         span_verbosity: u8,
+        changes: Changes,
     ) -> Self {
-        Self { index, linear, names, reach, verbosity, span_verbosity, outside: OnceLock::new() }
+        Self { index, linear, names, reach, verbosity, span_verbosity, changes, outside: OnceLock::new() }
     }
 
     /// The most verbose level of events that any session can match, and of spans that any enables.
@@ -76,7 +120,7 @@ impl Snapshot {
 
     /// The scope of events outside any span.
     pub(crate) fn outside(&self) -> &Arc<Scope> {
-        self.outside.get_or_init(|| Arc::new(Scope::decide(Stamp::OUTSIDE, self, &Chain::default(), || None)))
+        self.outside.get_or_init(|| Arc::new(Scope::outside(self)))
     }
 
     /// Whether the index holds a session for this key and value (or, rarely, for another with the same hash).
@@ -95,20 +139,23 @@ impl Default for Names {
     fn default() -> Self {
         Self {
             generation: 1,
-            index: FxHashSet::default(),
-            linear: FxHashSet::default(),
-            beside_index: FxHashSet::default(),
-            spans: FxHashSet::default(),
+            index: NameSet::default(),
+            linear: NameSet::default(),
+            beside_index: NameSet::default(),
+            spans: NameSet::default(),
         }
     }
 }
 
 impl Names {
-    /// Whether this callsite can change nothing by itself: whatever it matches, its scope must supply.
-    pub(crate) fn are_clear_of(&self, metadata: &Metadata<'_>) -> bool {
-        let declares = |name: &str| self.index.contains(name) || self.linear.contains(name);
+    /// What a callsite can change by itself.
+    pub(crate) fn judge(&self, metadata: &Metadata<'_>) -> Judgement {
+        let declares = |is_tested: &dyn Fn(&str) -> bool| {
+            metadata.fields().iter().any(|field| is_tested(plain_name(field.name())))
+        };
         let is_tested_span = metadata.is_span() && self.spans.contains(plain_name(metadata.name()));
-        !is_tested_span && !metadata.fields().iter().any(|field| declares(plain_name(field.name())))
+        let clear = !is_tested_span && !declares(&|name| self.index.contains(name) || self.linear.contains(name));
+        Judgement { clear, absent: clear && !declares(&|name| self.beside_index.contains(name)) }
     }
 }
 

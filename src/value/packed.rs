@@ -41,6 +41,19 @@ impl PackedBytes {
         self.spilled.clear();
     }
 
+    /// Takes over other values.
+    #[inline]
+    pub(crate) fn take_from(&mut self, other: &mut Self) {
+        self.length = other.length;
+        if other.spilled.is_empty() {
+            let used = usize::from(other.length);
+            self.inline[..used].copy_from_slice(&other.inline[..used]);
+            self.spilled.clear();
+        } else {
+            self.spilled = std::mem::take(&mut other.spilled);
+        }
+    }
+
     /// Bytes allocated.
     pub(crate) fn heap_bytes(&self) -> usize {
         self.spilled.capacity()

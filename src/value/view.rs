@@ -45,8 +45,8 @@ impl<'a> ValueRef<'a> {
     /// Calls `f` with what `{}` prints of the value, up to where it was cut; a value that is not known has no text.
     pub(crate) fn with_text<R>(self, f: impl FnOnce(Option<&str>) -> R) -> R {
         match self {
-            Self::I64(value) => with_printed(value, f),
-            Self::U64(value) => with_printed(value, f),
+            Self::I64(value) => f(Some(itoa::Buffer::new().format(value))),
+            Self::U64(value) => f(Some(itoa::Buffer::new().format(value))),
             Self::I128(value) => with_printed(value, f),
             Self::U128(value) => with_printed(value, f),
             Self::F64(value) => with_printed(value, f),

@@ -11,6 +11,10 @@ use std::pin::Pin;
 use std::sync::Arc;
 use subtle::ConstantTimeEq;
 
+/// What a request is refused with whose peer address the application does not pass on.
+pub(super) const NO_PEER_ADDRESS: &str = "the address of the peer is not known: serve the application with \
+                                          `into_make_service_with_connect_info::<SocketAddr>()`";
+
 /// How the door finds out who is asking. There is no default: a door without one cannot be built.
 ///
 /// ```
@@ -28,17 +32,6 @@ use subtle::ConstantTimeEq;
 /// ```
 #[derive(Clone)]
 pub struct Auth(Gate);
-
-/// Lets in everybody who is on this machine: for [`serve`](super::serve) alone, which then refuses to listen on any but
-/// a loopback address and to answer to any but a loopback name; [`routes`](super::routes) does not take it.
-///
-/// Everybody counts as one opener, `loopback`, and as an admin. Got from [`Auth::loopback_only`].
-#[derive(Clone, Copy, Debug)]
-pub struct LoopbackOnly(());
-
-/// What [`serve`](super::serve) takes: an [`Auth`] or [`LoopbackOnly`].
-#[derive(Clone, Debug)]
-pub struct ServeAuth(pub(super) Auth);
 
 #[derive(Clone)]
 enum Gate {
@@ -151,15 +144,29 @@ impl Auth {
         Self(Gate::Hook(Arc::new(move |request| Box::pin(hook(request)))))
     }
 
-    /// Lets in whoever is on this machine; [`serve`](super::serve) alone takes it.
+    /// Admits every request made on this machine; all of them are one opener, `loopback`, who is an admin.
     ///
-    /// ```compile_fail
-    /// use tracing_tap::{TapRouter, web};
+    /// [`serve`](super::serve) then listens on loopback addresses alone. Where [`routes`](super::routes) are mounted, the
+    /// listener is the application's, so each request must come from a loopback address: serve the application with
+    /// `into_make_service_with_connect_info::<SocketAddr>()`, or every request is refused. In both cases the request must
+    /// name a loopback host, since a web page can point a name of its own at this machine.
     ///
-    /// web::routes(TapRouter::new(), web::Auth::loopback_only());
+    /// Behind a reverse proxy on the same machine every request comes from a loopback address. Mounted routes refuse
+    /// those that carry a proxy's header (`Forwarded`, `X-Forwarded-For`, `X-Real-IP`, `Via`), but a proxy need not add
+    /// any: use a [`token`](Self::token) there.
+    ///
     /// ```
-    pub fn loopback_only() -> LoopbackOnly {
-        LoopbackOnly(())
+    /// use tracing_tap::web::Auth;
+    ///
+    /// let auth = match std::env::var("TAP_TOKEN") {
+    ///     Ok(token) => Auth::token(token)?,
+    ///     Err(_) => Auth::loopback_only(),
+    /// };
+    /// # let _ = auth;
+    /// # Ok::<(), tracing_tap::web::AuthError>(())
+    /// ```
+    pub fn loopback_only() -> Self {
+        Self(Gate::Loopback)
     }
 
     pub(super) fn is_loopback_only(&self) -> bool {
@@ -195,18 +202,6 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
     let (value, None) = (values.next()?.to_str().ok()?, values.next()) else { return None };
     let (scheme, token) = value.split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
-}
-
-impl From<Auth> for ServeAuth {
-    fn from(auth: Auth) -> Self {
-        Self(auth)
-    }
-}
-
-impl From<LoopbackOnly> for ServeAuth {
-    fn from(_: LoopbackOnly) -> Self {
-        Self(Auth(Gate::Loopback))
-    }
 }
 
 impl AuthRequest {
@@ -247,18 +242,16 @@ impl AuthRequest {
     /// The address of whoever is connected: of a proxy, where there is one.
     ///
     /// Who lets addresses in must look at the header `Host` too: a page whose name was pointed at this machine is at the
-    /// address of the browser's owner, and of the same site. [`LoopbackOnly`] does.
+    /// address of the browser's owner, and of the same site. [`Auth::loopback_only`] does.
     ///
     /// # Errors
     /// Where the service does not tell: what it serves must be made by
     /// `into_make_service_with_connect_info::<SocketAddr>()`. To be returned from the hook with `?`.
     pub fn peer(&self) -> Result<SocketAddr, Denied> {
-        self.extensions.get::<ConnectInfo<SocketAddr>>().map(|info| info.0).ok_or_else(|| Denied {
-            kind: DeniedKind::NoPeerAddress,
-            detail: "the address of the peer is not known: serve the application with \
-                     `into_make_service_with_connect_info::<SocketAddr>()`"
-                .to_owned(),
-        })
+        self.extensions
+            .get::<ConnectInfo<SocketAddr>>()
+            .map(|info| info.0)
+            .ok_or_else(|| Denied { kind: DeniedKind::NoPeerAddress, detail: NO_PEER_ADDRESS.to_owned() })
     }
 }
 

@@ -7,7 +7,8 @@
 use super::door::Inner;
 use super::feed::{Attached, Farewell, Feed, Position};
 use super::form::{Form, Notice};
-use super::hub::Entry;
+use super::hub::{Entry, PublicId};
+use super::socket::{Line, Peer};
 use super::source::Told;
 use crate::guard::Guard;
 use axum::body::{Bytes, HttpBody};
@@ -30,6 +31,10 @@ const TICK: Duration = Duration::from_millis(5);
 /// What a first batch is made for; the next are made for what the one before had.
 const FIRST_BATCH_BYTES: usize = 1 << 10;
 
+/// How long after the first sign to a peer that sends no more come the next two; then it is sent heartbeats. A peer that is
+/// gone has answered one of them by the time of another, which fails.
+const NEXT_SIGNS: [Duration; 2] = [Duration::from_millis(100), Duration::from_secs(1)];
+
 /// One reader of a session.
 #[derive(Debug)]
 pub(super) struct StreamBody {
@@ -44,6 +49,10 @@ pub(super) struct StreamBody {
     last_sent: Instant,
     timer: Pin<Box<Sleep>>,
     is_over: bool,
+    /// Its connection, where it is the door's own.
+    line: Option<Line>,
+    /// How many signs of life were sent to a peer that sends no more itself.
+    signs: usize,
 }
 
 /// What is to be done once the session was looked at.
@@ -56,6 +65,7 @@ impl StreamBody {
     /// `notices` are sent at once.
     pub(super) fn new(door: Arc<Inner>, entry: Arc<Entry>, attached: Attached, form: Form, notices: &[Notice]) -> Self {
         let mut batch = Vec::with_capacity(FIRST_BATCH_BYTES);
+        form.write_beginning(&mut batch);
         notices.iter().for_each(|notice| form.write_notice(&mut batch, notice));
         let now = Instant::now();
         Self {
@@ -69,7 +79,27 @@ impl StreamBody {
             last_sent: now,
             timer: Box::pin(sleep_until(now)),
             is_over: false,
+            line: None,
+            signs: 0,
         }
+    }
+
+    /// Looks after the connection too, so that a peer that sends no more is not taken for one that is gone.
+    pub(super) fn over(mut self, line: Option<Line>) -> Self {
+        self.line = line;
+        self
+    }
+
+    pub(super) fn id(&self) -> PublicId {
+        self.entry.id
+    }
+
+    pub(super) fn form(&self) -> Form {
+        self.form
+    }
+
+    pub(super) fn door(&self) -> &Inner {
+        &self.door
     }
 
     /// Looks at the session until there is a batch to send, or nothing more to do at present.
@@ -78,6 +108,10 @@ impl StreamBody {
         let mut feed = entry.feed();
         if let Err(farewell) = feed.look(self.reader, context.waker()) {
             self.say_farewell(farewell);
+            return Next::Send;
+        }
+        if self.signs_to_peer(context) {
+            feed.hand_over();
             return Next::Send;
         }
         loop {
@@ -98,7 +132,7 @@ impl StreamBody {
                         self.is_over = true;
                         continue;
                     }
-                    Poll::Pending => self.last_sent + self.door.settings.heartbeat,
+                    Poll::Pending => self.last_sent + self.silence(),
                 },
             };
             if self.sleeps_until(wakes_at, context) {
@@ -119,9 +153,39 @@ impl StreamBody {
         }
     }
 
-    /// Whether the form has something to send where there has been nothing for long.
+    /// Whether there is something to be sent at once, since the peer has just been found to send no more: it is still
+    /// reading, or gone, and then what is sent to it is refused. Nothing is sent to one that is known to be gone.
+    fn signs_to_peer(&mut self, context: &mut Context<'_>) -> bool {
+        let Some(line) = self.line.as_ref().filter(|_| self.signs == 0) else { return false };
+        match line.peer(context) {
+            Peer::Sends => return false,
+            Peer::Gone => {
+                self.batch.clear();
+                self.is_over = true;
+            }
+            Peer::HasFinished => {
+                self.signs = 1;
+                self.form.write_sign(&mut self.batch);
+            }
+        }
+        true
+    }
+
+    /// How long nothing need be sent.
+    fn silence(&self) -> Duration {
+        let heartbeat = self.door.settings.heartbeat;
+        let next_sign = self.signs.checked_sub(1).and_then(|sent| NEXT_SIGNS.get(sent));
+        next_sign.map_or(heartbeat, |wait| heartbeat.min(*wait))
+    }
+
+    /// Whether there is something to send where there has been nothing for long.
     fn beats(&mut self) -> bool {
-        self.form.write_heartbeat(&mut self.batch);
+        if self.signs > 0 {
+            self.signs += 1;
+            self.form.write_sign(&mut self.batch);
+        } else {
+            self.form.write_heartbeat(&mut self.batch);
+        }
         self.last_sent = Instant::now();
         !self.batch.is_empty()
     }

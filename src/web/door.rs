@@ -1,14 +1,17 @@
 //! The door: a router, who may come in, and how long things may take.
 
-use super::auth::{Auth, ServeAuth};
+use super::auth::Auth;
 use super::endpoints::Endpoint;
 #[cfg(feature = "nats")]
 use super::fleet::Fleet;
 use super::hub::Hub;
+use super::shutdown::Shutdown;
 use super::{endpoints, page, security};
 use crate::audit::RefusalLimit;
 use crate::router::TapRouter;
+use crate::session::EndReason;
 use axum::middleware::from_fn_with_state;
+use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Semaphore;
@@ -34,9 +37,9 @@ const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 /// # let _ = application;
 /// ```
 #[derive(Clone, Debug)]
-pub struct Door<A = Auth> {
+pub struct Door {
     router: TapRouter,
-    auth: A,
+    auth: Auth,
     settings: Settings,
 }
 
@@ -49,6 +52,7 @@ pub(super) struct Settings {
     pub(super) request_timeout: Duration,
     pub(super) max_connections: usize,
     pub(super) allowed_origins: Vec<String>,
+    pub(super) shutdown: Option<Shutdown>,
     /// Where sessions are opened, if not here alone.
     #[cfg(feature = "nats")]
     pub(super) fleet: Option<Fleet>,
@@ -67,9 +71,9 @@ pub(super) struct Inner {
     pub(super) is_mounted: bool,
 }
 
-impl<A> Door<A> {
+impl Door {
     /// Creates a door to the router's sessions.
-    pub fn new(router: TapRouter, auth: A) -> Self {
+    pub fn new(router: TapRouter, auth: Auth) -> Self {
         Self { router, auth, settings: Settings::default() }
     }
 
@@ -124,6 +128,38 @@ impl<A> Door<A> {
         self
     }
 
+    /// Ends the sessions when `signal` is done, so that the server's own graceful shutdown does not wait for their readers.
+    ///
+    /// Named as in `axum`, and given the same signal: streams then end with
+    /// [`EndReason::Shutdown`](crate::EndReason::Shutdown), for which `tracing-tap watch` and the page wait for the service
+    /// to come back, and nothing more is opened. A connection is only held up by a reader that takes nothing at that
+    /// moment; that is the server's to bound.
+    ///
+    /// The signal is polled on a task of its own, from [`routes`](Self::routes) on where that is called inside a Tokio
+    /// runtime, else from the first request. Where this is called again, the last signal counts.
+    ///
+    /// ```no_run
+    /// use tracing_tap::{TapRouter, web};
+    ///
+    /// /// Waits for Ctrl-C, as in every example of `axum`.
+    /// async fn shutdown_signal() {
+    /// #   std::future::pending().await
+    ///     // tokio::signal::ctrl_c().await
+    /// }
+    ///
+    /// # async fn service(router: TapRouter, auth: web::Auth) -> std::io::Result<()> {
+    /// let tap = web::Door::new(router, auth).with_graceful_shutdown(shutdown_signal()).routes();
+    /// let application = axum::Router::new().nest("/tap", tap);
+    /// let listener = tokio::net::TcpListener::bind("127.0.0.1:8080").await?;
+    /// axum::serve(listener, application).with_graceful_shutdown(shutdown_signal()).await
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn with_graceful_shutdown(mut self, signal: impl Future<Output = ()> + Send + 'static) -> Self {
+        self.settings.shutdown = Some(Shutdown::new(signal));
+        self
+    }
+
     /// Opens the door's sessions on all instances of a [fleet](crate::fleet), rather than on its own router alone.
     ///
     /// Streams have the items of a [`FleetStream`](crate::fleet::FleetStream): lines with an `instance`, and besides
@@ -139,19 +175,22 @@ impl<A> Door<A> {
     pub(super) fn settings(&self) -> &Settings {
         &self.settings
     }
-}
 
-impl Door {
     /// The door as a part of the service's own application: [`nest`](axum::Router::nest) it.
     pub fn routes(self) -> axum::Router {
-        Arc::new(Inner::new(self.router, self.auth, self.settings, true)).application()
+        self.build(true).application()
     }
-}
 
-impl<A: Into<ServeAuth>> Door<A> {
     pub(super) fn into_inner(self) -> Arc<Inner> {
-        let ServeAuth(auth) = self.auth.into();
-        Arc::new(Inner::new(self.router, auth, self.settings, false))
+        self.build(false)
+    }
+
+    fn build(self, is_mounted: bool) -> Arc<Inner> {
+        let door = Arc::new(Inner::new(self.router, self.auth, self.settings, is_mounted));
+        if let Some(shutdown) = &door.settings.shutdown {
+            shutdown.close_in_the_end(&door);
+        }
+        door
     }
 }
 
@@ -166,6 +205,11 @@ impl Inner {
             openings: Arc::new(Semaphore::new(MAX_OPENINGS)),
             is_mounted,
         }
+    }
+
+    /// Opens nothing any more, and ends the sessions that are open: their readers get what is left, and the reason.
+    pub(super) fn close(&self) {
+        self.hub.close().iter().for_each(|entry| self.end(entry, EndReason::Shutdown));
     }
 
     /// The endpoints and nothing else, so that what is not there is the service's to answer.
@@ -203,6 +247,7 @@ impl Default for Settings {
             request_timeout: Duration::from_secs(10),
             max_connections: 256,
             allowed_origins: Vec::new(),
+            shutdown: None,
             #[cfg(feature = "nats")]
             fleet: None,
         }

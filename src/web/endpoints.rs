@@ -7,6 +7,8 @@ use super::door::Inner;
 use super::intake::body_of;
 use super::problem::{Kind, Problem};
 use super::query::Query;
+use super::security::Admitted;
+use super::sight::Sight;
 use super::{page, sessions, sight, watch};
 use crate::prometheus::PROMETHEUS_CONTENT_TYPE;
 use axum::Extension;
@@ -67,16 +69,16 @@ async fn catalog(
 
 async fn coverage(
     State(door): State<Arc<Inner>>,
-    Extension(asker): Extension<Asker>,
+    Extension(admitted): Extension<Admitted>,
     RawQuery(query): RawQuery,
 ) -> Answer {
     let query = Query::read(query.as_deref(), &["q", "level"])?;
-    let (router, ask) = (door.router.clone(), query.ask()?);
+    let (looking, ask) = (Arc::clone(&door), query.ask()?);
     let seen = door.off_executor(move || {
-        let session = ask.session(&asker)?;
-        Ok(sight::confined(router.coverage_of(&session), &router, &asker))
+        let session = ask.session(&admitted.asker)?;
+        Ok(Sight::of(looking.router.coverage_of(&session), &session, &looking, &admitted))
     });
-    Ok(json(StatusCode::OK, &sight::coverage_json(&seen.await?, door.is_mounted)))
+    Ok(json(StatusCode::OK, &seen.await?.to_json()))
 }
 
 async fn stats(State(door): State<Arc<Inner>>, RawQuery(query): RawQuery) -> Answer {

@@ -6,9 +6,8 @@ use super::hub::{Entry, PublicId};
 use super::opening::{Life, entry, no_randomness};
 use super::problem::{Kind, Problem};
 use super::security::Admitted;
-use super::sight;
+use super::sight::Sight;
 use super::source::Source;
-use crate::coverage::Coverage;
 use crate::fleet::{Config, watch};
 use async_nats::Client;
 use std::sync::Arc;
@@ -28,21 +27,21 @@ impl Inner {
         admitted: &Admitted,
         ask: Ask,
         life: Life,
-    ) -> Result<(Arc<Entry>, Coverage), Problem> {
-        let (door, asker) = (Arc::clone(self), admitted.asker.clone());
+    ) -> Result<(Arc<Entry>, Sight), Problem> {
+        let (door, asking) = (Arc::clone(self), admitted.clone());
         let looked = self.off_executor(move || {
-            let session = ask.session(&asker)?;
+            let session = ask.session(&asking.asker)?;
             let id = PublicId::random().map_err(|_| no_randomness())?;
-            let coverage = door.router.coverage_of(&session);
-            Ok((session, id, sight::confined(coverage, &door.router, &asker)))
+            let sight = Sight::of(door.router.coverage_of(&session), &session, &door, &asking);
+            Ok((session, id, sight))
         });
-        let (session, id, coverage) = looked.await?;
+        let (session, id, sight) = looked.await?;
         self.hub.check_room(&admitted.asker, self.router.max_sessions_per_opener())?;
         let watched = watch(fleet.client.clone(), &fleet.config, session.clone()).await;
         let stream = watched.map_err(|error| Problem::new(Kind::Unavailable, format!("failed to {error}")))?;
         if self.router.shutdowns() != admitted.shutdowns {
             return Err(Problem::shutting_down());
         }
-        Ok((entry(id, &session, Source::Fleet(Box::new(stream)), life), coverage))
+        Ok((entry(id, &session, Source::Fleet(Box::new(stream)), life), sight))
     }
 }

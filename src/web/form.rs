@@ -14,6 +14,9 @@ use std::io::Write;
 /// How much of a line of the door's own is shown as text.
 const MAX_NOTICE_BYTES: usize = 4096;
 
+/// How long a browser waits before it connects again, in milliseconds: a service that is back is read within a second.
+const RETRY_MS: u32 = 750;
+
 /// The form of a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Form {
@@ -84,6 +87,13 @@ impl Form {
         }
     }
 
+    /// Appends what a stream begins with.
+    pub(super) fn write_beginning(self, out: &mut Vec<u8>) {
+        if self == Self::Events {
+            writeln!(out, "retry: {RETRY_MS}\n").expect("memory takes what is written to it");
+        }
+    }
+
     /// Appends an item, and where it is in its session.
     pub(super) fn write(self, out: &mut Vec<u8>, id: &PublicId, position: Position, told: &Told) {
         let Self::Lines(format) = self else {
@@ -123,6 +133,11 @@ impl Form {
         if self == Self::Events {
             out.extend_from_slice(b":\n\n");
         }
+    }
+
+    /// Appends the least that means nothing, for a peer of which only sending shows whether it is there.
+    pub(super) fn write_sign(self, out: &mut Vec<u8>) {
+        out.extend_from_slice(if self == Self::Events { b":\n\n" } else { b"\n" });
     }
 }
 

@@ -212,6 +212,11 @@ impl Hub {
         sessions.open.values().map(Arc::clone).collect()
     }
 
+    #[cfg(test)]
+    pub(super) fn is_closed(&self) -> bool {
+        self.sessions().is_closed
+    }
+
     fn sessions(&self) -> MutexGuard<'_, Sessions> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -14,12 +14,17 @@
 //!     .with(router.layer())
 //!     .init();
 //! let auth = web::Auth::token(std::env::var("TAP_TOKEN")?)?;
-//! let application = axum::Router::new().nest("/tap", web::routes(router, auth));
+//! let tap = web::Door::new(router, auth).with_graceful_shutdown(shutdown_signal()).routes();
+//! let application = axum::Router::new().nest("/tap", tap);
 //! # let listener = tokio::net::TcpListener::bind("127.0.0.1:8080").await?;
-//! axum::serve(listener, application).await?;
+//! axum::serve(listener, application).with_graceful_shutdown(shutdown_signal()).await?;
 //! # Ok(())
 //! # }
+//! # async fn shutdown_signal() {}
 //! ```
+//!
+//! The server and the routes get the same signal: a graceful shutdown waits for open connections, and without it a stream
+//! stays open as long as its session. A service without graceful shutdown needs [`routes`] alone.
 //!
 //! ```console
 //! $ curl -N -H "Authorization: Bearer $TAP_TOKEN" 'http://localhost:8080/tap/watch?q=user%3D42'
@@ -48,13 +53,13 @@
 //! - Every refusal is a problem document (RFC 9457) that says what to change, and an event of the target
 //!   `tracing_tap::audit`, of which ten a second are told.
 //! - Under [`serve`], what the door and its HTTP stack log reaches no session. Where the service mounts [`routes`] it is
-//!   the service's own stack that logs, a few events for each batch, and the coverage says how to leave them out.
+//!   the service's own stack that logs. Where a session can see that, its coverage says so, and what to do about it.
 //!
 //! # Under other layers
 //! Answers say `Cache-Control: no-transform`, but `tower-http`'s `CompressionLayer` does not look at it: it leaves
 //! `text/event-stream` alone, and holds lines of JSON back until its encoder has enough. Let it leave the door out, or read
 //! events. `TimeoutLayer` bounds the time until a stream begins, which is at most a second or so, and not the stream.
-//! Streams end with [`TapRouter::shutdown`]: call it where a graceful shutdown begins, or that waits for them.
+//! Streams end by the signal of [`Door::with_graceful_shutdown`], and with [`TapRouter::shutdown`].
 
 mod answer;
 mod ask;
@@ -70,20 +75,23 @@ mod hub;
 mod intake;
 mod keeper;
 mod opening;
+mod own_traffic;
 mod page;
 mod problem;
 mod query;
 mod security;
 mod serving;
 mod sessions;
+mod shutdown;
 mod sight;
+mod socket;
 mod source;
 mod watch;
 
 #[cfg(test)]
 mod tests;
 
-pub use auth::{Asker, Auth, AuthError, AuthRequest, Denied, LoopbackOnly, ServeAuth};
+pub use auth::{Asker, Auth, AuthError, AuthRequest, Denied};
 pub use door::Door;
 pub use serving::ServeError;
 
@@ -93,8 +101,9 @@ use tokio::net::TcpListener;
 
 /// The door as a part of the service's own application: [`nest`](axum::Router::nest) it under a path.
 ///
-/// Where the hook of [`Auth::check`] asks for the peer's address, the application must be served by
-/// `into_make_service_with_connect_info::<SocketAddr>()`. The routes answer nothing but their own paths.
+/// Where the hook of [`Auth::check`] asks for the peer's address, and with [`Auth::loopback_only`], the application must be
+/// served by `into_make_service_with_connect_info::<SocketAddr>()`. The routes answer nothing but their own paths. Where the
+/// server is shut down gracefully, use [`Door::with_graceful_shutdown`].
 ///
 /// ```
 /// use tracing_tap::{TapRouter, web};
@@ -129,11 +138,11 @@ pub fn routes(router: TapRouter, auth: Auth) -> axum::Router {
 /// ```
 ///
 /// # Errors
-/// Where `auth` is [`LoopbackOnly`] and the listener is not on a loopback address.
+/// Where `auth` is [`Auth::loopback_only`] and the listener is not on a loopback address.
 pub async fn serve(
     listener: TcpListener,
     router: TapRouter,
-    auth: impl Into<ServeAuth>,
+    auth: Auth,
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), ServeError> {
     Door::new(router, auth).serve(listener, shutdown).await

@@ -8,9 +8,8 @@ use super::hub::{About, Entry, PublicId};
 use super::keeper;
 use super::problem::{Kind, Problem};
 use super::security::Admitted;
-use super::sight;
+use super::sight::Sight;
 use super::source::Source;
-use crate::coverage::Coverage;
 use crate::session::Session;
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -35,7 +34,7 @@ impl Inner {
         admitted: &Admitted,
         ask: Ask,
         life: Life,
-    ) -> Result<(Arc<Entry>, Coverage), Problem> {
+    ) -> Result<(Arc<Entry>, Sight), Problem> {
         let opened = self.open_somewhere(admitted, ask, life).await?;
         self.hub.add(&opened.0, self.router.max_sessions_per_opener())?;
         keeper::keep(self, &opened.0, admitted.shutdowns);
@@ -47,23 +46,23 @@ impl Inner {
         admitted: &Admitted,
         ask: Ask,
         life: Life,
-    ) -> Result<(Arc<Entry>, Coverage), Problem> {
+    ) -> Result<(Arc<Entry>, Sight), Problem> {
         #[cfg(feature = "nats")]
         if let Some(fleet) = &self.settings.fleet {
             return self.open_on(fleet, admitted, ask, life).await;
         }
-        let (door, Admitted { asker, shutdowns }) = (Arc::clone(self), admitted.clone());
+        let (door, admitted) = (Arc::clone(self), admitted.clone());
         let opened = self.off_executor(move || {
-            let session = ask.session(&asker)?;
-            door.check_room(&asker)?;
+            let session = ask.session(&admitted.asker)?;
+            door.check_room(&admitted.asker)?;
             let id = PublicId::random().map_err(|_| no_randomness())?;
             let stream = door.router.try_watch(session.clone()).map_err(|error| Problem::from(&error))?;
             // A shutdown that came between could not end what was not open yet, and whoever shuts down waits for streams.
-            if door.router.shutdowns() != shutdowns {
+            if door.router.shutdowns() != admitted.shutdowns {
                 return Err(Problem::shutting_down());
             }
-            let coverage = sight::confined(stream.coverage(), &door.router, &asker);
-            Ok((entry(id, &session, Source::Own(stream), life), coverage))
+            let sight = Sight::of(stream.coverage(), &session, &door, &admitted);
+            Ok((entry(id, &session, Source::Own(stream), life), sight))
         });
         opened.await
     }

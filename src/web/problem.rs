@@ -88,6 +88,9 @@ impl From<&PredicateError> for Problem {
 
 impl From<&WatchError> for Problem {
     fn from(error: &WatchError) -> Self {
+        if let Some(error) = error.predicate_error() {
+            return Self::from(error);
+        }
         let kind = if error.is_redacted_field() { Kind::RedactedField } else { Kind::TooManySessions };
         // Who the others are is for the application to know, and for admins.
         let detail = match (error.limit_name(), error.open_sessions()) {

@@ -1,11 +1,12 @@
 //! Before anything is answered: limits, where a request comes from, and who is asking.
 
-use super::auth::Asker;
+use super::auth::{Asker, NO_PEER_ADDRESS};
 use super::door::Inner;
 use super::problem::{Kind, Problem, Refused};
+use super::socket::Line;
 use crate::audit::DoorAudit;
 use axum::extract::{ConnectInfo, Request, State};
-use axum::http::{HeaderMap, HeaderValue, header, request::Parts, uri::Authority};
+use axum::http::{HeaderMap, HeaderValue, Version, header, request::Parts, uri::Authority};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use std::net::{IpAddr, SocketAddr};
@@ -15,11 +16,17 @@ use std::time::Instant;
 pub(super) const MAX_QUERY_BYTES: usize = 8 << 10;
 pub(super) const MAX_HEADER_BYTES: usize = 16 << 10;
 
+/// Headers by which proxies say that they have passed a request on.
+const FORWARDED: [&str; 4] = ["forwarded", "x-forwarded-for", "x-real-ip", "via"];
+
 /// Who was let in, and how often the router had been shut down when they came.
 #[derive(Clone, Debug)]
 pub(super) struct Admitted {
     pub(super) asker: Asker,
     pub(super) shutdowns: u64,
+    pub(super) version: Version,
+    /// Their connection, where it is the door's own.
+    pub(super) line: Option<Line>,
 }
 
 /// What is told of a request that is refused.
@@ -33,13 +40,17 @@ struct Seen {
 pub(super) async fn admit(State(door): State<Arc<Inner>>, request: Request, next: Next) -> Response {
     let (mut parts, body) = request.into_parts();
     let seen = Seen::of(&parts);
+    if let Some(shutdown) = &door.settings.shutdown {
+        shutdown.begin();
+    }
     // Before the hook, which may take its time: a request that waits there while the router is shut down was there before.
     let shutdowns = door.router.shutdowns();
     let asker = door.check(&parts).await;
     let name = asker.as_ref().ok().map(|asker| asker.name().to_owned());
     let response = match asker {
         Ok(asker) => {
-            parts.extensions.insert(Admitted { asker: asker.clone(), shutdowns });
+            let line = parts.extensions.get().cloned();
+            parts.extensions.insert(Admitted { asker: asker.clone(), shutdowns, version: parts.version, line });
             parts.extensions.insert(asker);
             next.run(Request::from_parts(parts, body)).await
         }
@@ -85,7 +96,14 @@ impl Inner {
 
     fn check_place(&self, parts: &Parts) -> Result<(), Problem> {
         check_sizes(parts)?;
-        if self.auth.is_loopback_only() { check_host(parts) } else { Ok(()) }
+        if !self.auth.is_loopback_only() {
+            return Ok(());
+        }
+        // What `serve` listens on was checked when it began.
+        if self.is_mounted {
+            check_peer(parts)?;
+        }
+        check_host(parts)
     }
 
     fn send_off(&self, mut response: Response, seen: Seen, opener: Option<String>) -> Response {
@@ -121,13 +139,31 @@ fn check_sizes(parts: &Parts) -> Result<(), Problem> {
     Ok(())
 }
 
+/// The listener is the application's: it may be open to other machines, and a proxy of this one may stand before it.
+fn check_peer(parts: &Parts) -> Result<(), Problem> {
+    let Some(ConnectInfo(peer)) = parts.extensions.get::<ConnectInfo<SocketAddr>>() else {
+        return Err(Problem::new(Kind::MissingPeerAddress, NO_PEER_ADDRESS));
+    };
+    if !peer.ip().to_canonical().is_loopback() {
+        return Err(Problem::new(Kind::Forbidden, "only requests made on the service's own machine are admitted"));
+    }
+    match FORWARDED.iter().find(|name| parts.headers.contains_key(**name)) {
+        None => Ok(()),
+        Some(name) => {
+            let detail = format!("the header `{name}` shows that a proxy has passed this on: use a token there");
+            Err(Problem::new(Kind::Forbidden, detail).with("header", *name))
+        }
+    }
+}
+
 /// A page of another site whose name its owner has pointed at this machine says that name here. Where the request's first
-/// line names a host as well, it is that one which counts for others.
+/// line names a host as well, it is that one which counts for others; over HTTP/2 there may be no other.
 fn check_host(parts: &Parts) -> Result<(), Problem> {
-    let mut hosts = parts.headers.get_all(header::HOST).iter();
-    let host = hosts.next().and_then(|host| host.to_str().ok());
-    let is_asked_as_loopback = parts.uri.authority().is_none_or(|authority| is_loopback(authority.as_str()));
-    if host.is_some_and(is_loopback) && hosts.next().is_none() && is_asked_as_loopback {
+    let authority = parts.uri.authority().map(Authority::as_str);
+    let mut headers = parts.headers.get_all(header::HOST).iter();
+    let host = headers.next().map(|host| host.to_str().unwrap_or_default());
+    let mut named = authority.into_iter().chain(host).peekable();
+    if named.peek().is_some() && named.all(is_loopback) && headers.next().is_none() {
         return Ok(());
     }
     let detail = "the host asked for is no loopback name: ask for `localhost`, `127.0.0.1` or `[::1]`";
@@ -202,6 +238,7 @@ fn is_of(origin: &str, host: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use axum::http::Request;
 
     #[test]
     fn loopback_names_are_those_of_this_machine_alone() {
@@ -225,6 +262,24 @@ mod tests {
         for host in strangers {
             assert!(!is_loopback(host), "{host}");
         }
+    }
+
+    #[test]
+    fn every_host_that_a_request_names_must_be_loopback() {
+        let is_admitted = |uri: &str, hosts: &[&str]| {
+            let request = hosts.iter().fold(Request::builder().uri(uri), |request, host| request.header("host", *host));
+            check_host(&request.body(()).expect("it is a request").into_parts().0).is_ok()
+        };
+        assert!(is_admitted("/watch", &["localhost"]));
+        // Over HTTP/2 the request itself names it.
+        assert!(is_admitted("http://localhost/watch", &[]));
+        assert!(is_admitted("http://localhost/watch", &["127.0.0.1"]));
+        assert!(!is_admitted("/watch", &[]));
+        assert!(!is_admitted("/watch", &["evil.example"]));
+        assert!(!is_admitted("http://evil.example/watch", &[]));
+        assert!(!is_admitted("http://evil.example/watch", &["localhost"]));
+        assert!(!is_admitted("http://localhost/watch", &["evil.example"]));
+        assert!(!is_admitted("/watch", &["localhost", "localhost"]));
     }
 
     #[test]

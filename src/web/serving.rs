@@ -1,11 +1,10 @@
 //! Serving the door to those who have no HTTP of their own.
 
-use super::auth::ServeAuth;
 use super::door::{Door, Inner};
 use super::problem::{Kind, Problem};
 use super::security::MAX_HEADER_BYTES;
+use super::socket::Socket;
 use crate::quiet::Quiet;
-use crate::session::EndReason;
 use axum::body::Body;
 use axum::extract::ConnectInfo;
 use axum::http::Request;
@@ -14,7 +13,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use socket2::{SockRef, TcpKeepalive};
 use std::fmt;
-use std::future::Future;
+use std::future::{Future, pending};
 use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
@@ -56,8 +55,9 @@ struct Hall {
     leave: watch::Receiver<bool>,
 }
 
-impl<A: Into<ServeAuth>> Door<A> {
-    /// Serves the door until `shutdown` is done, which ends its sessions as [`EndReason::Shutdown`]; see [`serve`](super::serve).
+impl Door {
+    /// Serves the door until `shutdown` is done, which ends its sessions as
+    /// [`EndReason::Shutdown`](crate::EndReason::Shutdown); see [`serve`](super::serve).
     ///
     /// # Errors
     /// Where the door is for this machine alone and the listener is not on a loopback address.
@@ -76,6 +76,7 @@ impl<A: Into<ServeAuth>> Door<A> {
         tokio::select! {
             () = Quiet::new(accepting) => {}
             () = shutdown => {}
+            () = signalled(&door) => {}
         }
         drop(listener);
         door.close();
@@ -88,11 +89,11 @@ impl<A: Into<ServeAuth>> Door<A> {
     }
 }
 
-impl Inner {
-    /// Lets nobody in any more, and ends the sessions that are open; readers get what is left of them, and are told why,
-    /// so that they may come back for what is there then.
-    fn close(&self) {
-        self.hub.close().iter().for_each(|entry| self.end(entry, EndReason::Shutdown));
+/// Waits for the signal of [`Door::with_graceful_shutdown`], if there is one.
+async fn signalled(door: &Inner) {
+    match &door.settings.shutdown {
+        Some(shutdown) => shutdown.come().await,
+        None => pending().await,
     }
 }
 
@@ -145,16 +146,21 @@ impl Hall {
         let _ = stream.set_nodelay(true);
         bound(&stream);
         let settings = &self.door.settings;
-        let mut stream = TimeoutStream::new(stream);
+        let socket = Socket::new(stream);
+        let line = socket.line();
+        let mut stream = TimeoutStream::new(socket);
         // Past the time at which its session is told, so that it can be.
         stream.set_write_timeout(Some(settings.stall_timeout * 2));
         let service = service_fn(|mut request: Request<hyper::body::Incoming>| {
             request.extensions_mut().insert(ConnectInfo(peer));
+            request.extensions_mut().insert(line.clone());
             self.application.clone().call(request.map(Body::new))
         });
         let mut builder = http1::Builder::new();
         builder.timer(TokioTimer::new()).header_read_timeout(settings.request_timeout);
         builder.max_buf_size(4 * MAX_HEADER_BYTES);
+        // Who sends no more may still read, as `nc -N` does: the stream finds out.
+        builder.half_close(true);
         let mut connection = pin!(builder.serve_connection(TokioIo::new(Box::pin(stream)), service));
         let mut leave = self.leave.clone();
         // How it ends is for the peer alone to know.

@@ -3,6 +3,7 @@
 use super::answer::json;
 use super::ask::Ask;
 use super::auth::Asker;
+use super::body::StreamBody;
 use super::door::Inner;
 use super::form::Form;
 use super::hub::{Entry, Found, PublicId};
@@ -11,7 +12,6 @@ use super::opening::Life;
 use super::problem::{Kind, Problem};
 use super::query::Query;
 use super::security::Admitted;
-use super::sight;
 use super::watch::{last_event_id, nothing_more, respond};
 use crate::session::EndReason;
 use axum::Extension;
@@ -44,10 +44,10 @@ pub(super) async fn open(
 ) -> Answer {
     Query::read(request.uri().query(), &[])?;
     let ask: Ask = body_of(&door, request).await?;
-    let (entry, coverage) = door.open(&admitted, ask, Life::Kept).await?;
+    let (entry, sight) = door.open(&admitted, ask, Life::Kept).await?;
     let mut shown = entry.to_json();
     if let Value::Object(members) = &mut shown {
-        members.insert("coverage".to_owned(), sight::coverage_json(&coverage, door.is_mounted));
+        members.insert("coverage".to_owned(), sight.to_json());
     }
     let mut response = json(StatusCode::CREATED, &shown);
     let location = format!("{}/{}", uri.path().trim_end_matches('/'), entry.id);
@@ -94,7 +94,7 @@ pub(super) async fn close(
 
 pub(super) async fn stream(
     State(door): State<Arc<Inner>>,
-    Extension(asker): Extension<Asker>,
+    Extension(admitted): Extension<Admitted>,
     Named(id): Named,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
@@ -102,7 +102,7 @@ pub(super) async fn stream(
     let query = Query::read(query.as_deref(), &["format"])?;
     let form = Form::choose(query.get("format"), &headers)?;
     let last = last_event_id(&headers)?;
-    let Found::Open(entry) = door.found(id, &asker)? else { return Ok(nothing_more()) };
+    let Found::Open(entry) = door.found(id, &admitted.asker)? else { return Ok(nothing_more()) };
     if !entry.about.is_kept {
         let detail = "this session belongs to its connection: open one with `POST /sessions` to read it from another";
         return Err(Problem::new(Kind::NotFound, detail));
@@ -112,7 +112,8 @@ pub(super) async fn stream(
         return Err(Problem::new(Kind::BadRequest, detail).with("header", "Last-Event-ID"));
     }
     let attached = entry.attach(last.map(|last| last.position));
-    Ok(attached.map_or_else(nothing_more, |attached| respond(door, entry, attached, form, &[])))
+    let stream = attached.map(|attached| StreamBody::new(door, entry, attached, form, &[]).over(admitted.line));
+    Ok(stream.map_or_else(nothing_more, respond))
 }
 
 impl Inner {

@@ -1,20 +1,28 @@
 //! What an asker may see of the service's code: catalog and coverage within their scope.
 
 use super::auth::Asker;
+use super::door::Inner;
 use super::form::Notice;
+use super::own_traffic;
+use super::security::Admitted;
 use crate::catalog::{CallsiteKind, CatalogEntry};
 use crate::coverage::{Coverage, Finding, Note};
 use crate::predicate::{Compiled, reach_admits, target_within};
 use crate::router::TapRouter;
+use crate::session::Session;
 use serde::Serialize;
 use serde_json::{Value, json};
 use std::collections::HashSet;
 use std::fmt::Display;
 use tracing_core::Level;
 
-/// What a mounted door says with every coverage.
-const OWN_TRAFFIC: &str = "the service's HTTP stack carries this stream too: what it logs of that matches as anything \
-     else does, a few events for each batch; leave it out with `not (@target in (hyper, h2, tower_http, axum))`";
+/// What a session can see, and what there is to say of it.
+#[derive(Debug)]
+pub(super) struct Sight {
+    coverage: Coverage,
+    /// A note for a session that can see how its own stream is carried.
+    own_traffic: Option<Value>,
+}
 
 /// The callsites that can emit something the asker may see; spans by their target alone.
 pub(super) fn catalog(router: &TapRouter, asker: &Asker) -> Vec<CatalogEntry> {
@@ -31,7 +39,7 @@ pub(super) fn catalog(router: &TapRouter, asker: &Asker) -> Vec<CatalogEntry> {
 }
 
 /// A coverage without what is outside of the asker's scope.
-pub(super) fn confined(mut coverage: Coverage, router: &TapRouter, asker: &Asker) -> Coverage {
+fn confined(mut coverage: Coverage, router: &TapRouter, asker: &Asker) -> Coverage {
     let Some(scope) = asker.confinement() else { return coverage };
     let reach = Compiled::new(scope);
     let sees = |target: &str| reach_admits(reach.reach(), Level::ERROR, target);
@@ -61,6 +69,31 @@ pub(super) fn confined(mut coverage: Coverage, router: &TapRouter, asker: &Asker
     coverage
 }
 
+impl Sight {
+    /// What `coverage` says within the asker's scope.
+    pub(super) fn of(coverage: Coverage, session: &Session, door: &Inner, admitted: &Admitted) -> Self {
+        // Where the door is served alone, its stack logs into no session.
+        let note = |catalog: &[_]| own_traffic::note(&session.confined_predicate(), catalog, admitted.version);
+        let own_traffic = door.is_mounted.then(|| note(&door.router.catalog())).flatten();
+        Self { coverage: confined(coverage, &door.router, &admitted.asker), own_traffic }
+    }
+
+    /// Its verdict, and its findings and notes, each with its text.
+    pub(super) fn to_json(&self) -> Value {
+        let mut notes: Vec<_> = self.coverage.notes().iter().map(with_text).collect();
+        notes.extend(self.own_traffic.clone());
+        let findings: Vec<_> = self.coverage.findings().iter().map(with_text).collect();
+        let Self { coverage, .. } = self;
+        let (verdict, is_clear) = (coverage.verdict(), coverage.is_clear());
+        json!({ "verdict": verdict, "is_clear": is_clear, "findings": findings, "notes": notes })
+    }
+
+    /// The first thing in a stream.
+    pub(super) fn notice(&self) -> Notice {
+        Notice { name: "coverage", members: self.to_json(), words: self.coverage.to_string() }
+    }
+}
+
 /// Whether the asker's own catalog has what a test of metadata was taken for.
 fn is_in(catalog: &[CatalogEntry], test: &str, near: &str) -> bool {
     catalog.iter().any(|entry| match test {
@@ -69,26 +102,6 @@ fn is_in(catalog: &[CatalogEntry], test: &str, near: &str) -> bool {
         "@file" => entry.file.as_deref().is_some_and(|file| file.ends_with(near)),
         _ => target_within(&entry.target, near),
     })
-}
-
-/// A coverage as JSON: its verdict, and its findings and notes, each with its text.
-pub(super) fn coverage_json(coverage: &Coverage, is_mounted: bool) -> Value {
-    let mut notes: Vec<_> = coverage.notes().iter().map(with_text).collect();
-    if is_mounted {
-        notes.push(json!({ "note": "own_traffic", "text": OWN_TRAFFIC }));
-    }
-    let findings: Vec<_> = coverage.findings().iter().map(with_text).collect();
-    json!({
-        "verdict": coverage.verdict(),
-        "is_clear": coverage.is_clear(),
-        "findings": findings,
-        "notes": notes,
-    })
-}
-
-/// A coverage as the first thing in a stream.
-pub(super) fn coverage_notice(coverage: &Coverage, is_mounted: bool) -> Notice {
-    Notice { name: "coverage", members: coverage_json(coverage, is_mounted), words: coverage.to_string() }
 }
 
 fn with_text(told: &(impl Serialize + Display)) -> Value {

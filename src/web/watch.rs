@@ -2,14 +2,12 @@
 
 use super::body::StreamBody;
 use super::door::Inner;
-use super::feed::Attached;
 use super::form::{Form, Notice};
-use super::hub::{Entry, Found, LastEventId};
+use super::hub::{Found, LastEventId};
 use super::opening::Life;
 use super::problem::{Kind, Problem};
 use super::query::Query;
 use super::security::Admitted;
-use super::sight;
 use crate::render::Format;
 use axum::Extension;
 use axum::body::Body;
@@ -36,12 +34,12 @@ pub(super) async fn watch(
     if let Some(Found::Over) = last.and_then(|last| door.hub.find(last.session, &admitted.asker)) {
         return Ok(nothing_more());
     }
-    let (entry, coverage) = door.open(&admitted, query.ask()?, Life::OfConnection).await?;
+    let (entry, sight) = door.open(&admitted, query.ask()?, Life::OfConnection).await?;
     let mut notices = Vec::new();
     notices.extend(last.map(gap));
-    notices.extend(tells_coverage.then(|| sight::coverage_notice(&coverage, door.is_mounted)));
+    notices.extend(tells_coverage.then(|| sight.notice()));
     let attached = entry.attach(None).ok_or_else(Problem::no_such_session)?;
-    Ok(respond(door, entry, attached, form, &notices))
+    Ok(respond(StreamBody::new(door, entry, attached, form, &notices).over(admitted.line)))
 }
 
 /// Where a browser that comes back was.
@@ -67,22 +65,17 @@ pub(super) fn nothing_more() -> Response {
 }
 
 /// A stream that no cache keeps, no proxy changes or holds back.
-pub(super) fn respond(
-    door: Arc<Inner>,
-    entry: Arc<Entry>,
-    attached: Attached,
-    form: Form,
-    notices: &[Notice],
-) -> Response {
-    let id = HeaderValue::try_from(entry.id.to_string()).expect("an id is hexadecimal digits");
+pub(super) fn respond(stream: StreamBody) -> Response {
+    let id = HeaderValue::try_from(stream.id().to_string()).expect("an id is hexadecimal digits");
+    let form = stream.form();
     let headers = [
         (header::CONTENT_TYPE, HeaderValue::from_static(form.content_type())),
         (header::CACHE_CONTROL, HeaderValue::from_static("no-store, no-transform")),
         (HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no")),
         (HeaderName::from_static("tap-session"), id),
     ];
-    let beat = (form == Form::Events).then(|| [(HeaderName::from_static("tap-heartbeat"), heartbeat(&door))]);
-    (headers, beat, Body::new(StreamBody::new(door, entry, attached, form, notices))).into_response()
+    let beat = (form == Form::Events).then(|| [(HeaderName::from_static("tap-heartbeat"), heartbeat(stream.door()))]);
+    (headers, beat, Body::new(stream)).into_response()
 }
 
 /// How long a stream may be silent, in milliseconds: whoever reads it can tell from that when its line is dead.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 use tokio::net::TcpListener;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use tracing_subscriber::prelude::*;
 use tracing_tap::TapRouter;
 use tracing_tap::web::{Auth, Door};
@@ -51,10 +51,33 @@ impl Service {
 }
 
 impl Served {
-    pub(crate) fn start<A>(door: Door<A>, address: &str) -> Self
-    where
-        A: Into<tracing_tap::web::ServeAuth> + Send + 'static,
-    {
+    pub(crate) fn start(door: Door, address: &str) -> Self {
+        Self::run(address, |listener, stopped| async move {
+            let stopped = async move { stopped.notified().await };
+            door.serve(listener, stopped).await.expect("the door can be served");
+        })
+    }
+
+    /// Mounts a door under `/tap`, and ends it and its server by one signal, as the usual recipe has it.
+    pub(crate) fn start_graceful(door: Door, address: &str) -> Self {
+        Self::run(address, |listener, stopped| async move {
+            let (ends, ending) = watch::channel(());
+            let signal = |mut ending: watch::Receiver<()>| async move { while ending.changed().await.is_ok() {} };
+            let tap = door.with_graceful_shutdown(signal(ending.clone())).routes();
+            let application = axum::Router::new().nest("/tap", tap).into_make_service_with_connect_info::<SocketAddr>();
+            let serving = axum::serve(listener, application).with_graceful_shutdown(signal(ending));
+            let ended = async move {
+                stopped.notified().await;
+                drop(ends);
+            };
+            tokio::join!(ended, async { serving.await.expect("axum serves") });
+        })
+    }
+
+    fn run<F: Future<Output = ()>>(
+        address: &str,
+        serve: impl FnOnce(TcpListener, Arc<Notify>) -> F + Send + 'static,
+    ) -> Self {
         let runtime = crate::support::runtime::multi_thread();
         // Its port may be that of a door which has just gone.
         let listener = runtime.block_on(TcpListener::bind(address)).expect("the port is free");
@@ -63,10 +86,9 @@ impl Served {
         let kill = Arc::new(Notify::new());
         let (stopped, killed) = (Arc::clone(&stop), Arc::clone(&kill));
         let thread = std::thread::spawn(move || {
-            let stopped = async move { stopped.notified().await };
             runtime.block_on(async {
                 tokio::select! {
-                    served = door.serve(listener, stopped) => served.expect("the door can be served"),
+                    () = serve(listener, stopped) => {}
                     () = killed.notified() => {}
                 }
             });

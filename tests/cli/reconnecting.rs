@@ -4,13 +4,17 @@ use crate::fixture::{Served, Service, TOKEN};
 use crate::program::{Program, command, json_lines, messages};
 use crate::strangers::{OPENED, Stranger, Way, begin_stream, respond, wait_for_the_other_end};
 use crate::support::wait_until;
+use std::time::{Duration, Instant};
 use tracing_tap::web::{Auth, Door};
+
+/// How often a machine that is busy with other tests may be too slow.
+const ATTEMPTS: usize = 3;
 
 fn emit(message: &str) {
     tracing::info!(user = 42, "{message}");
 }
 
-fn door(service: &Service) -> Door<tracing_tap::web::LoopbackOnly> {
+fn door(service: &Service) -> Door {
     Door::new(service.router.clone(), Auth::loopback_only())
 }
 
@@ -73,6 +77,50 @@ isolated! {
         let types: Vec<_> = ended.json().iter().map(|line| line["type"].clone()).collect();
         assert_eq!(types, ["event", "gap", "event", "ended"], "the end of the service is not that of the reading");
         drop(again);
+    }
+
+    fn a_service_that_is_back_is_watched_again_within_a_second() {
+        let service = Service::start();
+        let served = service.serve();
+        let address = served.address.to_string();
+        let program = Program::watch(&[&served.url(), "user = 42"]);
+        let mut served = Some(served);
+        let mut restarts = 0;
+        // The second is so long that waits which only grow would be longer than a second.
+        for away in [Duration::from_millis(500), Duration::from_secs(4)] {
+            let is_soon = (0..ATTEMPTS).any(|attempt| {
+                let end = if attempt % 2 == 0 { Served::kill } else { Served::stop };
+                served.take().into_iter().for_each(end);
+                std::thread::sleep(away);
+                served = Some(Served::start(door(&service), &address));
+                let back = Instant::now();
+                restarts += 1;
+                wait_until("the gap to be reported", || program.stdout.text().matches("\"gap\"").count() == restarts);
+                back.elapsed() < Duration::from_secs(1)
+            });
+            assert!(is_soon, "more than a second after {away:?}");
+        }
+        program.signal("INT");
+        program.end();
+    }
+
+    fn a_graceful_shutdown_waits_for_no_watch_which_then_resumes() {
+        let service = Service::start();
+        let first = Served::start_graceful(door(&service), "127.0.0.1:0");
+        let address = first.address.to_string();
+        let program = Program::watch(&[&format!("{}/tap", first.url()), "user = 42", "--max", "1"]);
+        let mut served = Some(first);
+        let is_soon = (1..=ATTEMPTS).any(|attempt| {
+            let begun = Instant::now();
+            served.take().into_iter().for_each(Served::stop);
+            let took = begun.elapsed();
+            served = Some(Served::start_graceful(door(&service), &address));
+            wait_until("the gap to be reported", || program.stdout.text().matches("\"gap\"").count() == attempt);
+            took < Duration::from_secs(1)
+        });
+        assert!(is_soon);
+        emit("after");
+        program.end().assert(0, &["the service ends", "1 event delivered, 0 lost"]);
     }
 
     fn what_is_no_longer_allowed_after_a_cut_is_refused() {

@@ -83,7 +83,7 @@ fn next(curl: &mut Curl) -> Option<Sent> {
             Some(("event", text)) => sent.name = text.to_owned(),
             Some(("data", text)) => sent.data = serde_json::from_str(text).expect("data is JSON"),
             _ if line.is_empty() && !sent.data.is_null() => return Some(sent),
-            _ => assert!(line.is_empty() || line == ":", "{line}"),
+            _ => assert!(line.is_empty() || line == ":" || line.starts_with("retry: "), "{line}"),
         }
     }
 }

@@ -5,9 +5,10 @@ use super::described::{delivered, described};
 use super::evaluator::{Around, Fields, Happened, Part, Pred, Relation, Val};
 use arbitrary::{Arbitrary, Result, Unstructured};
 use std::sync::{LazyLock, Mutex, PoisonError};
+use tracing::level_filters::LevelFilter;
 use tracing::{Level, Span};
 use tracing_subscriber::prelude::*;
-use tracing_tap::{CapturedEvent, EventStream, Item, Predicate, TapRouter};
+use tracing_tap::{CapturedEvent, EventStream, Item, Predicate, Session, TapRouter};
 
 static EVENTS: LazyLock<Vec<EventSite>> = LazyLock::new(event_sites);
 static SPANS: LazyLock<Vec<SpanSite>> = LazyLock::new(span_sites);
@@ -23,8 +24,7 @@ const MAX_DEPTH: usize = 6;
 /// A predicate, and an event inside some spans.
 #[derive(Debug)]
 pub(crate) struct Case {
-    /// Whether a session that wants everything is open too. Without it only spans up to INFO are made, the others
-    /// being nobody's.
+    /// Whether a session that wants everything, spans included, is open too. Without it only spans up to INFO exist.
     pub(crate) with_witness: bool,
     pub(crate) predicate: Pred,
     /// Each is entered before the next is made. An explicit parent is the first of them.
@@ -55,7 +55,7 @@ pub(crate) fn check(bytes: &[u8]) {
 pub(crate) fn items(bytes: &[u8]) -> Vec<Item> {
     let Ok(case) = Case::arbitrary(&mut Unstructured::new(bytes)) else { return Vec::new() };
     let place = PLACE.lock().unwrap_or_else(PoisonError::into_inner);
-    let mut stream = place.router.watch(Predicate::everything());
+    let mut stream = place.router.watch(everything_and_all_spans());
     case.happen();
     stream.drain().collect()
 }
@@ -64,7 +64,8 @@ impl Case {
     pub(crate) fn check(&self) {
         let mut place = PLACE.lock().unwrap_or_else(PoisonError::into_inner);
         let Place { router, witness } = &mut *place;
-        *witness = self.with_witness.then(|| witness.take().unwrap_or_else(|| router.watch(Predicate::everything())));
+        *witness =
+            self.with_witness.then(|| witness.take().unwrap_or_else(|| router.watch(everything_and_all_spans())));
         let predicate = self.predicate.to_predicate();
         let mut stream = router.watch(predicate.clone());
         let happened = self.happen();
@@ -111,6 +112,10 @@ impl Case {
         }
         Happened { level: event.level, target: event.target, fields, spans: scope }
     }
+}
+
+fn everything_and_all_spans() -> Session {
+    Session::new(Predicate::everything()).spans(LevelFilter::TRACE)
 }
 
 fn parent_among(spans: &[(Span, Option<usize>, Around)], parent: Parent) -> Option<usize> {

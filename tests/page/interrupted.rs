@@ -2,10 +2,11 @@
 
 use crate::browser::ENTER;
 use crate::line::Line;
-use crate::stage::{Stage, TOKEN, play, rows};
+use crate::stage::{Graceful, Stage, TOKEN, play, rows};
 use crate::support::runtime::until;
 use serde_json::json;
-use std::time::Duration;
+use std::time::{Duration, Instant};
+use tracing_tap::web::{Asker, Auth, Door};
 
 async fn after_a_lost_connection_it_reads_on_exactly(stage: &mut Stage) {
     let mut line = Line::lay(stage.address);
@@ -72,6 +73,83 @@ async fn after_a_restart_of_the_service_the_session_is_opened_anew_and_the_gap_i
     stage.router.shutdown();
     stage.wait_for_sessions(1).await;
     stage.browser.wait("document.querySelectorAll('.row.bar.gap:not([hidden])').length === 2").await;
+}
+
+/// How often a machine that is busy with other tests may be too slow.
+const ATTEMPTS: usize = 3;
+
+fn within_a_second(times: &[Duration]) -> bool {
+    times.iter().any(|time| *time < Duration::from_secs(1))
+}
+
+/// Serves the page, and a door that wants no token, since `EventSource` can bring none.
+fn serve(stage: &mut Stage) -> Graceful {
+    let everybody = Auth::check(|_| Ok(Asker::new("anybody")));
+    let (tap, open) = (stage.door(), Door::new(stage.router.clone(), everybody));
+    stage.serve_gracefully(|ending| {
+        let [tap, open] = [tap, open].map(|door| door.with_graceful_shutdown(ending.signal()).routes());
+        let plain = axum::routing::get(|| async { "plain" });
+        axum::Router::new().nest("/tap", tap).nest("/open", open).route("/plain", plain)
+    })
+}
+
+async fn a_page_ends_with_its_service_and_is_soon_back(stage: &mut Stage) {
+    let mut service = serve(stage);
+    stage.watch("user = 42").await;
+    let (mut ends, mut returns) = (Vec::new(), Vec::new());
+    for attempt in 1..=ATTEMPTS {
+        ends.push(service.stop().await);
+        // Long enough that waits which only grow would be longer than a second.
+        tokio::time::sleep(Duration::from_secs(4)).await;
+        let begun = Instant::now();
+        service = serve(stage);
+        stage
+            .browser
+            .wait(&format!("document.querySelectorAll('.row.bar.gap:not([hidden])').length === {attempt}"))
+            .await;
+        stage.browser.wait("document.querySelector('.state').dataset.state === 'live'").await;
+        returns.push(begun.elapsed());
+        if within_a_second(&ends) && within_a_second(&returns) {
+            break;
+        }
+    }
+    assert!(within_a_second(&ends) && within_a_second(&returns), "{ends:?} {returns:?}");
+    leave(stage).await;
+}
+
+async fn an_event_source_ends_with_its_service_and_is_soon_back(stage: &mut Stage) {
+    let mut service = serve(stage);
+    stage.browser.open(&format!("http://{}/plain", stage.address)).await;
+    let listen = "globalThis.received = []; globalThis.opened = 0;
+        const source = globalThis.source = new EventSource('/open/watch?q=user%3D42');
+        source.onopen = () => (globalThis.opened += 1);
+        for (const name of ['message', 'ended', 'gap']) source.addEventListener(name, ({ data }) => globalThis.received.push(JSON.parse(data)));";
+    stage.browser.run(listen, json!([])).await;
+    stage.browser.wait("globalThis.opened === 1").await;
+    let (mut ends, mut returns) = (Vec::new(), Vec::new());
+    for attempt in 1..=ATTEMPTS {
+        ends.push(service.stop().await);
+        stage.browser.wait("globalThis.received.at(-1)?.reason === 'shutdown'").await;
+        let begun = Instant::now();
+        service = serve(stage);
+        stage.browser.wait(&format!("globalThis.opened === {}", attempt + 1)).await;
+        returns.push(begun.elapsed());
+        stage.browser.wait("globalThis.received.at(-1)?.type === 'gap'").await;
+        if within_a_second(&ends) && within_a_second(&returns) {
+            break;
+        }
+    }
+    assert!(within_a_second(&ends) && within_a_second(&returns), "{ends:?} {returns:?}");
+    // A page that one may go back to keeps what it has open.
+    stage.browser.run("globalThis.source.close()", json!([])).await;
+    leave(stage).await;
+}
+
+/// Leaves the page, and serves as before.
+async fn leave(stage: &mut Stage) {
+    stage.browser.goto("about:blank").await;
+    stage.wait_for_sessions(0).await;
+    stage.serve();
 }
 
 async fn several_sessions_are_side_by_side_and_those_one_owns_are_listed_and_closed(stage: &mut Stage) {
@@ -255,6 +333,8 @@ isolated! {
             after_a_lost_connection_it_reads_on_exactly,
             what_a_first_connection_did_not_bring_comes_with_the_next,
             after_a_restart_of_the_service_the_session_is_opened_anew_and_the_gap_is_told,
+            a_page_ends_with_its_service_and_is_soon_back,
+            an_event_source_ends_with_its_service_and_is_soon_back,
             several_sessions_are_side_by_side_and_those_one_owns_are_listed_and_closed,
             a_session_that_is_read_elsewhere_is_told_and_read_here_again,
             stopping_closes_the_session_with_what_is_left_of_it,

@@ -69,6 +69,27 @@ async fn what_is_there_is_offered_and_taken_by_key(stage: &mut Stage) {
     stage.wait_for_sessions(1).await;
 }
 
+async fn the_services_own_targets_are_offered_before_its_dependencies(stage: &mut Stage) {
+    let layer = tower_http::trace::TraceLayer::new_for_http();
+    stage.serve_application(axum::Router::new().nest("/tap", stage.door().routes()).layer(layer));
+    let open = stage.router.watch(tracing_tap::Predicate::everything());
+    tracing::debug!(target: "rarely_reached", "once");
+    // Several callsites of a dependency: more frequent than that one.
+    stage.go_in().await;
+    let browser = &stage.browser;
+    browser.press("@target = ").await;
+    let offered = "[...document.querySelectorAll('.choices li .choice')].map((choice) => choice.textContent)";
+    browser.wait(&format!("{offered}.includes('tower_http')")).await;
+    let offered = browser.value(offered).await;
+    let offered: Vec<_> = offered.as_array().expect("a list").iter().filter_map(|target| target.as_str()).collect();
+    let first_foreign = offered.iter().position(|target| *target == "tower_http").expect("it is there");
+    let (own, foreign) = offered.split_at(first_foreign);
+    assert!(own.contains(&"rarely_reached"), "{offered:?}");
+    assert!(!foreign.iter().any(|target| target.starts_with("page") || *target == "rarely_reached"), "{offered:?}");
+    drop(open);
+    stage.serve();
+}
+
 async fn a_mistake_is_shown_where_it_is_as_one_types(stage: &mut Stage) {
     stage.go_in().await;
     let browser = &stage.browser;
@@ -214,6 +235,7 @@ isolated! {
             the_page_asks_for_the_token_and_keeps_it_to_itself,
             a_predicate_is_typed_and_its_rows_come_live,
             what_is_there_is_offered_and_taken_by_key,
+            the_services_own_targets_are_offered_before_its_dependencies,
             a_mistake_is_shown_where_it_is_as_one_types,
             the_box_is_as_high_as_what_is_in_it_up_to_a_bound,
             what_can_match_is_shown_before_anything_is_started,

@@ -1,10 +1,12 @@
 //! A service with a door, and a browser in front of it.
 
 use crate::browser::{Browser, ENTER};
-use crate::support::{Output, PATIENCE, info_printer, runtime};
+use crate::support::{Output, PATIENCE, info_printer, runtime, wait_for};
 use std::net::{Ipv4Addr, SocketAddr};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::runtime::Runtime;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
 use tracing_subscriber::prelude::*;
 use tracing_tap::TapRouter;
 use tracing_tap::web::{Auth, Door};
@@ -26,6 +28,31 @@ const WHOLE_TEST: Duration = PATIENCE.saturating_mul(14);
 pub(crate) fn run(test: impl Future<Output = ()>) {
     let bounded = async { tokio::time::timeout(WHOLE_TEST, test).await.expect("the test ends in time") };
     runtime::multi_thread().block_on(bounded);
+}
+
+/// A service that ends when it is asked to.
+pub(crate) struct Graceful {
+    ends: watch::Sender<()>,
+    serving: JoinHandle<()>,
+}
+
+pub(crate) struct Ending(watch::Receiver<()>);
+
+impl Ending {
+    pub(crate) fn signal(&self) -> impl Future<Output = ()> + Send + 'static {
+        let mut ending = self.0.clone();
+        async move { while ending.changed().await.is_ok() {} }
+    }
+}
+
+impl Graceful {
+    /// Ends it; how long that took.
+    pub(crate) async fn stop(self) -> Duration {
+        let begun = Instant::now();
+        drop(self.ends);
+        runtime::soon("the service to end", self.serving).await.expect("it does not panic");
+        begun.elapsed()
+    }
 }
 
 /// Says which scenario it was where one fails.
@@ -79,14 +106,37 @@ impl Stage {
 
     pub(crate) fn serve_application(&mut self, application: axum::Router) {
         let served = runtime::multi_thread();
-        let listener = std::net::TcpListener::bind(self.address).expect("the address is free");
-        listener.set_nonblocking(true).expect("a socket can be set so");
-        self.address = listener.local_addr().expect("a listener has an address");
+        let listener = self.listen();
         served.spawn(async move {
             let listener = tokio::net::TcpListener::from_std(listener).expect("it is a listener");
             axum::serve(listener, application).await
         });
         self.served = Some(served);
+    }
+
+    /// Serves an application that ends by a signal, as the usual recipe has it; the application's routes are given the
+    /// same one.
+    pub(crate) fn serve_gracefully(&mut self, application: impl FnOnce(&Ending) -> axum::Router) -> Graceful {
+        let (ends, ending) = watch::channel(());
+        let ending = Ending(ending);
+        let application = application(&ending);
+        let served = runtime::multi_thread();
+        let listener = self.listen();
+        let serving = served.spawn(async move {
+            let listener = tokio::net::TcpListener::from_std(listener).expect("it is a listener");
+            axum::serve(listener, application).with_graceful_shutdown(ending.signal()).await.expect("axum serves");
+        });
+        self.served = Some(served);
+        Graceful { ends, serving }
+    }
+
+    /// Listens where the service did before, in its place.
+    fn listen(&mut self) -> std::net::TcpListener {
+        self.kill();
+        let listener = wait_for("the address to be free", || std::net::TcpListener::bind(self.address).ok());
+        listener.set_nonblocking(true).expect("a socket can be set so");
+        self.address = listener.local_addr().expect("a listener has an address");
+        listener
     }
 
     /// Ends the service as if its process had been killed: nothing is said to anybody.

@@ -1,7 +1,7 @@
 //! Clients: `curl` as it is installed, and plain sockets.
 
 use crate::fixture::TOKEN;
-use crate::support::PATIENCE;
+use crate::support::{PATIENCE, wait_until};
 use serde_json::Value;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -141,4 +141,12 @@ pub(crate) fn get(address: SocketAddr, path: &str) -> Answer {
 
 pub(crate) fn post(address: SocketAddr, path: &str, body: &str) -> Answer {
     request(address, TOKEN, "POST", path, Some(body))
+}
+
+/// Waits until so many of the asker's sessions below `mount` are read.
+pub(crate) fn wait_for_readers(address: SocketAddr, mount: &str, count: usize) {
+    wait_until("the sessions to be read", || {
+        let sessions = get(address, &format!("{mount}/sessions")).json()["sessions"].take();
+        sessions.as_array().is_some_and(|all| all.iter().filter(|session| session["is_read"] == true).count() == count)
+    });
 }

@@ -71,10 +71,7 @@ fn who(request: &AuthRequest) -> Result<Asker, Denied> {
 
 impl Served {
     /// Serves a door on a runtime of its own.
-    pub(crate) fn start<A>(door: Door<A>) -> Self
-    where
-        A: Into<tracing_tap::web::ServeAuth> + Send + 'static,
-    {
+    pub(crate) fn start(door: Door) -> Self {
         Self::run(move |listener, stop| async move {
             door.serve(listener, async move { stop.notified().await }).await.expect("the door can be served");
         })
@@ -85,6 +82,31 @@ impl Served {
         Self::run(move |listener, stop| async move {
             let stopped = async move { stop.notified().await };
             axum::serve(listener, application).with_graceful_shutdown(stopped).await.expect("axum serves");
+        })
+    }
+
+    /// The same, and the application knows the addresses of its peers.
+    pub(crate) fn start_with_peers(application: axum::Router) -> Self {
+        Self::run(move |listener, stop| async move {
+            let stopped = async move { stop.notified().await };
+            let application = application.into_make_service_with_connect_info::<SocketAddr>();
+            axum::serve(listener, application).with_graceful_shutdown(stopped).await.expect("axum serves");
+        })
+    }
+
+    /// Serves a door as the usual recipe has it: the server and the door end by one signal.
+    pub(crate) fn start_graceful(door: Door) -> Self {
+        Self::run(move |listener, stop| async move {
+            let (ends, ending) = tokio::sync::watch::channel(());
+            let signal =
+                |mut ending: tokio::sync::watch::Receiver<()>| async move { while ending.changed().await.is_ok() {} };
+            let tap = door.with_graceful_shutdown(signal(ending.clone())).routes();
+            tokio::spawn(async move {
+                stop.notified().await;
+                drop(ends);
+            });
+            let application = axum::Router::new().nest("/tap", tap);
+            axum::serve(listener, application).with_graceful_shutdown(signal(ending)).await.expect("axum serves");
         })
     }
 
@@ -108,8 +130,13 @@ impl Served {
     }
 
     /// Stops serving, and waits until all connections are gone.
-    pub(crate) fn stop(mut self) {
+    pub(crate) fn stop(self) {
         self.stop.notify_one();
+        self.wait();
+    }
+
+    /// Waits until it has stopped by itself.
+    pub(crate) fn wait(mut self) {
         let thread = self.thread.take().expect("it is stopped once");
         wait_until("the door to close", || thread.is_finished());
         thread.join().expect("the door did not panic");

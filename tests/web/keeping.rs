@@ -37,7 +37,7 @@ fn next(curl: &mut Curl) -> Option<(String, String)> {
             Some(("event", text)) => name = text.to_owned(),
             Some(("data", text)) => data = text.to_owned(),
             _ if line.is_empty() && !data.is_empty() => break,
-            _ => assert!(line.is_empty() || line == ":", "{line}"),
+            _ => assert!(line.is_empty() || line == ":" || line.starts_with("retry: "), "{line}"),
         }
     }
     let data: serde_json::Value = serde_json::from_str(&data).expect("data is JSON");

@@ -1,9 +1,10 @@
 //! Doors that a service mounts in an application of its own.
 
-use crate::client::{Curl, exchange, get, post, request};
+use crate::client::{Curl, exchange, get, post, request, wait_for_readers};
 use crate::fixture::{Served, Service, TOKEN};
 use crate::support::runtime::Gate;
 use crate::support::{PATIENCE, wait_until};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -75,8 +76,7 @@ isolated! {
         let session = post(served.address, "/sessions", r#"{"q":"user = 42"}"#);
         let path = session.header("location").expect("it says where it is").to_owned();
         let mut reading = Curl::get(served.address, &format!("{path}/stream"));
-        service.wait_for_sessions(2);
-        wait_until("it to be read", || get(served.address, &path).json()["is_read"] == true);
+        wait_for_readers(served.address, "", 2);
         service.router.shutdown();
         for curl in [&mut watching, &mut reading] {
             assert_eq!(curl.json(), serde_json::json!({"type": "ended", "reason": "shutdown"}));
@@ -118,6 +118,7 @@ isolated! {
         for line in ["cache-control: no-store, no-transform\r", "x-accel-buffering: no\r", "content-type: text/event-stream\r"] {
             assert!(head.iter().any(|known| known == line), "{line:?} is not in {head:?}");
         }
+        assert_eq!([curl.line(), curl.line()], [Some("retry: 750".into()), Some(String::new())]);
         assert_eq!(curl.line().as_deref(), Some("event: coverage"));
         tracing::info!(user = 42, "at once");
         let seen = std::iter::from_fn(|| curl.line()).any(|line| line.contains("at once"));
@@ -132,10 +133,9 @@ isolated! {
             tracing::trace!(target: "stack", "a chunk");
         });
         let served = Served::start_mounted(service.door().routes().layer(trace));
+        // Its coverage is the first batch, which logs the first event.
         let mut curl = Curl::get(served.address, "/watch?q=@target+%3D+stack&coverage=1");
-        let coverage = curl.json();
-        let advice = coverage["notes"].as_array().expect("a list").iter().find(|note| note["note"] == "own_traffic");
-        assert!(advice.is_some_and(|note| note["text"].as_str().is_some_and(|text| text.contains("@target in"))));
+        assert_eq!(curl.json()["type"], "coverage");
         // Each batch logs one event, which makes the next batch: never two for one.
         for sequence in 0..5 {
             assert_eq!(curl.json()["sequence"], sequence);
@@ -147,9 +147,67 @@ isolated! {
         served.stop();
     }
 
-    fn the_advice_about_own_traffic_is_a_predicate() {
-        let advice = "not (@target in (hyper, h2, tower_http, axum))";
-        assert!(advice.parse::<tracing_tap::Predicate>().is_ok());
+    fn the_http_stack_is_named_to_sessions_that_can_see_it() {
+        let service = Service::start();
+        let mounted = Served::start_mounted(service.door().routes().layer(TraceLayer::new_for_http()));
+        let alone = Served::start(service.door());
+        let own = |served: &Served, predicate: &str| {
+            let coverage = get(served.address, &format!("/coverage?q={predicate}")).json();
+            let notes = coverage["notes"].as_array().expect("a list").clone();
+            notes.into_iter().find(|note| note["note"] == "own_traffic")
+        };
+        // Its events are seen from the first session on that could match them.
+        let _open = service.router.watch(tracing_tap::Predicate::everything());
+        get(mounted.address, "/sessions");
+        for predicate in ["*", "@target+%3D+tower_http", "@level+%3E%3D+debug", "not+user+%3D+42"] {
+            let note = own(&mounted, predicate).unwrap_or_else(|| panic!("{predicate} can match"));
+            assert_eq!(note["crates"], serde_json::json!(["tower_http"]));
+            let text = note["text"].as_str().expect("a text");
+            assert!(text.contains("`user exists`") && text.contains("`web::serve`"), "{text}");
+        }
+        for predicate in ["user+%3D+42", "@level+%3E%3D+info", "@target+%3D+web", "*+and+user+exists"] {
+            assert_eq!(own(&mounted, predicate), None, "{predicate} cannot");
+        }
+        assert_eq!(own(&alone, "*"), None, "what it logs reaches no session");
+        let opened = post(mounted.address, "/sessions", r#"{"q":"@target = tower_http"}"#).json();
+        assert!(opened["coverage"]["notes"].to_string().contains("own_traffic"), "{opened}");
+        [mounted, alone].into_iter().for_each(Served::stop);
+    }
+
+    fn mounted_loopback_only_needs_the_address_of_the_peer() {
+        let service = Service::start();
+        let door = || Door::new(service.router.clone(), Auth::loopback_only());
+        let ignorant = Served::start_mounted(door().routes());
+        assert_eq!(get(ignorant.address, "/sessions").problem(), "missing-peer-address");
+        assert_eq!(get(ignorant.address, "/").problem(), "missing-peer-address");
+        let served = Served::start_with_peers(door().routes());
+        assert_eq!(get(served.address, "/sessions").status, 200);
+        assert_eq!(get(served.address, "/").status, 200);
+        let asked = |headers: &str| {
+            let head = format!("GET /sessions HTTP/1.1\r\n{headers}connection: close\r\n\r\n");
+            let answer = exchange(served.address, &head);
+            if answer.status == 200 { "admitted".to_owned() } else { answer.problem() }
+        };
+        assert_eq!(asked("host: localhost\r\n"), "admitted");
+        assert_eq!(asked("host: evil.example\r\n"), "wrong-host");
+        for header in ["forwarded: for=10.0.0.7", "x-forwarded-for: 10.0.0.7", "x-real-ip: 10.0.0.7", "via: 1.1 proxy"] {
+            assert_eq!(asked(&format!("host: localhost\r\n{header}\r\n")), "forbidden", "{header}");
+        }
+        [ignorant, served].into_iter().for_each(Served::stop);
+    }
+
+    fn mounted_loopback_only_admits_no_other_machine() {
+        let service = Service::start();
+        let stranger = axum::extract::ConnectInfo(SocketAddr::from(([10, 0, 0, 7], 4711)));
+        let application = Door::new(service.router.clone(), Auth::loopback_only()).routes().layer(axum::Extension(stranger));
+        let served = Served::start_mounted(application);
+        assert_eq!(get(served.address, "/sessions").problem(), "forbidden");
+        assert_eq!(post(served.address, "/sessions", r#"{"q":"user = 42"}"#).problem(), "forbidden");
+        let mapped = axum::extract::ConnectInfo(SocketAddr::from((std::net::Ipv4Addr::LOCALHOST.to_ipv6_mapped(), 4711)));
+        let application = Door::new(service.router.clone(), Auth::loopback_only()).routes().layer(axum::Extension(mapped));
+        let own = Served::start_mounted(application);
+        assert_eq!(get(own.address, "/sessions").status, 200);
+        [served, own].into_iter().for_each(Served::stop);
     }
 
     fn routes_are_those_of_a_door_with_the_defaults() {

@@ -7,6 +7,8 @@ use std::sync::Arc;
 use tracing_core::Callsite;
 
 const ROUTER: u64 = 1;
+const JUDGEMENT: Judgement = Judgement { clear: true, absent: false };
+
 const GENERATION: u32 = 1;
 
 fn metadata() -> &'static Metadata<'static> {
@@ -71,7 +73,7 @@ fn loom_whoever_was_told_that_a_filter_changed_vetoes_no_more() {
     try_all(|| {
         let stack = Stack::new();
         Callsites::note_parent(stack.word(), true);
-        Callsites::is_clear(stack.word(), GENERATION, || true);
+        Callsites::is_clear(stack.word(), GENERATION, || JUDGEMENT);
         stack.learn();
         assert_eq!(stack.standing(), (Some(false), true));
         let told = Arc::new(AtomicBool::new(false));
@@ -97,7 +99,7 @@ fn loom_what_is_judged_noted_learned_and_forgotten_at_once_is_neither_lost_nor_b
         let stack = Stack::new();
         stack.learn();
         let judging = spawn(&stack, |stack| {
-            assert!(Callsites::is_clear(stack.word(), GENERATION, || true));
+            assert!(Callsites::is_clear(stack.word(), GENERATION, || JUDGEMENT));
         });
         let noting = spawn(&stack, |stack| Callsites::note_parent(stack.word(), true));
         stack.change_filter();

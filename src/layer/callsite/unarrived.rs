@@ -12,9 +12,9 @@ impl Word {
     const ARRIVED: u64 = Self::CONTEXTUAL | Self::EXPLICIT;
     /// How often it was enabled before any event arrived; gone with the first that does.
     const ENABLED: u64 = 0b111 * Self::ENABLED_ONCE;
-    const ENABLED_ONCE: u64 = 1 << 7;
+    const ENABLED_ONCE: u64 = 1 << 8;
     /// Set by the fourth time. One or two may be on their way, on as many threads.
-    const ENABLED_OFTEN: u64 = 1 << 9;
+    const ENABLED_OFTEN: u64 = 1 << 10;
 }
 
 impl Callsites {

@@ -28,7 +28,7 @@ impl Producer {
 
     fn enter(&mut self, span: u8, epoch: &Epoch) {
         self.span = span;
-        if !epoch.has_decided_nothing() {
+        if epoch.current() != 0 {
             self.state.forget_decision();
         }
     }

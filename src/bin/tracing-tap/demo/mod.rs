@@ -1,7 +1,8 @@
 //! `tracing-tap demo`: a busy chat service, and one of its users watched.
 //!
 //! `chat` is the service and knows nothing of sessions; `clients` keep it busy; `watch` opens the session and
-//! measures; `door` lets others watch over HTTP; `print` shows what comes of it; `summary` is the last word. `fleet` is
+//! measures; `door` lets others watch over HTTP; `log` is what the service
+//! itself logs; `print` shows what comes of it; `summary` is the last word. `fleet` is
 //! the same with several services, each a process, and a watcher of them all.
 
 mod chat;
@@ -10,6 +11,7 @@ mod count;
 mod descriptors;
 mod door;
 mod fleet;
+mod log;
 mod plan;
 mod print;
 mod summary;
@@ -22,13 +24,10 @@ use chat::Service;
 use clients::Clients;
 use plan::Plan;
 use print::Printed;
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
 use std::net::SocketAddr;
 use summary::{Summary, grouped};
 use tokio::runtime::Runtime;
-use tracing_subscriber::filter::LevelFilter;
-use tracing_subscriber::fmt;
-use tracing_subscriber::prelude::*;
 use tracing_tap::TapRouter;
 
 /// Runs the demo to its end; the end of whoever reads its output is a quiet one.
@@ -39,7 +38,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Error> {
     let plan = Plan::new(arguments)?;
     descriptors::allow_for(plan.connections)?;
     let router = TapRouter::new();
-    install_subscriber(&router);
+    log::install(&router);
 
     let runtime = Runtime::new().map_err(|cause| Error::caused_by(cause, "start the service's threads"))?;
     say(format_args!("Starting a chat service and {} clients, all in this process.", grouped(plan.connections)));
@@ -56,16 +55,6 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Error> {
         Printed::All(account) => print::last_word(&Summary { plan: &plan, measured, account }),
         Printed::ReaderGone => Ok(()),
     }
-}
-
-/// What a service does at its start: its own log at INFO as usual, and the router's layer beside it.
-fn install_subscriber(router: &TapRouter) {
-    let log = fmt::layer()
-        .with_writer(io::stderr)
-        .with_ansi(io::stderr().is_terminal())
-        // It would complain on the very stream it failed to write to, and panic.
-        .log_internal_errors(false);
-    tracing_subscriber::registry().with(log.with_filter(LevelFilter::INFO)).with(router.layer()).init();
 }
 
 /// Starts the service, connects all its clients, and only then sets them to work.
@@ -101,6 +90,7 @@ fn invite(door: SocketAddr, user: u64) {
     say(format_args!("Watch it from elsewhere on this machine, at the same time:"));
     say(format_args!("  tracing-tap watch http://{door} 'user = {user}'"));
     say(format_args!("  curl -N 'http://{door}/watch?q=user%3D{user}&format=compact'"));
+    say(format_args!("or in a browser: http://{door}/"));
 }
 
 /// Tells whoever started the demo, if anybody still listens.

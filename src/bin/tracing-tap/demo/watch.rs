@@ -1,13 +1,14 @@
 //! Opens and closes the session in turn, and measures the service meanwhile.
 
 use super::count::Counts;
+use super::log::OPENER;
 use super::plan::Plan;
 use super::print::{Printed, Printer};
 use crate::error::Error;
 use std::io;
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::time::{Duration, Instant};
-use tracing_tap::{Predicate, TapRouter};
+use tracing_tap::{Predicate, Session, TapRouter};
 
 /// How long after the end events that wait may still be printed.
 const GRACE: Duration = Duration::from_millis(500);
@@ -71,7 +72,7 @@ fn alternate(router: &TapRouter, plan: &Plan, printer: &Printer, stopped: &Recei
         }
 
         let start = Start::now();
-        let stream = router.watch(Predicate::eq("user", plan.user));
+        let stream = router.watch(Session::new(Predicate::eq("user", plan.user)).opened_by(OPENER));
         let session = stream.id();
         printer.print(stream);
         let stop = stopped.recv_timeout(plan.slice()).ok();

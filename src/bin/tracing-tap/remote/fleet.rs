@@ -1,5 +1,6 @@
 //! A fleet as `watch` sees it: where its server is, and what to bring.
 
+use super::pause::pause_after;
 use super::target::without_query;
 use super::tls;
 use super::token::warn_if_others_can_read;
@@ -10,6 +11,7 @@ use percent_encoding::percent_decode_str;
 use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 use tokio::sync::mpsc::Sender;
 use tracing_tap::fleet::{Config, Key};
 
@@ -175,6 +177,7 @@ impl Fleet {
     pub(crate) async fn connect(&self, events: Sender<Event>) -> Result<Client, Error> {
         let options = self.with_credentials(ConnectOptions::new())?.name("tracing-tap");
         let options = options.subscription_capacity(MAX_MESSAGES);
+        let options = options.reconnect_delay_callback(pause_before);
         let options = options.event_callback(move |event| {
             let events = events.clone();
             // Nobody listens once the session is over.
@@ -230,9 +233,24 @@ impl Fleet {
     }
 }
 
+/// How long to wait before that try; the first two are made at once, of which one is the first of all.
+fn pause_before(attempt: usize) -> Duration {
+    let tries = attempt.checked_sub(2).map(|tries| u32::try_from(tries).unwrap_or(u32::MAX));
+    tries.map_or(Duration::ZERO, pause_after)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_server_that_is_back_is_tried_within_a_second() {
+        assert_eq!([pause_before(0), pause_before(1)], [Duration::ZERO; 2]);
+        for attempt in [2, 13, usize::MAX] {
+            let pause = pause_before(attempt);
+            assert!(!pause.is_zero() && pause < Duration::from_secs(1), "{pause:?} before {attempt}");
+        }
+    }
 
     #[test]
     fn a_url_is_a_server_and_a_service() {

@@ -1,9 +1,7 @@
 //! How long to wait before the next try, and when to give up.
 
+use crate::remote::pause_after;
 use std::time::{Duration, Instant};
-
-const FIRST: Duration = Duration::from_millis(200);
-const LONGEST: Duration = Duration::from_secs(10);
 
 /// The tries since a connection was lost.
 #[derive(Debug)]
@@ -23,13 +21,12 @@ impl Backoff {
         self.since.elapsed()
     }
 
-    /// How long to wait; nothing where it was tried for long enough. Between half and all of a time that doubles, so that
-    /// clients which lost the same server do not come back as one.
+    /// How long to wait; nothing where it was tried for long enough.
     pub(crate) fn next(&mut self) -> Option<Duration> {
         let left = self.patience.checked_sub(self.elapsed()).filter(|left| !left.is_zero())?;
-        let whole = FIRST.saturating_mul(1 << self.tries.min(10)).min(LONGEST);
-        self.tries += 1;
-        Some(whole.mul_f64(0.5 + fastrand::f64() / 2.0).min(left))
+        let pause = pause_after(self.tries);
+        self.tries = self.tries.saturating_add(1);
+        Some(pause.min(left))
     }
 }
 
@@ -38,12 +35,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_waits_grow_to_a_bound_and_end_with_the_patience() {
+    fn the_pauses_grow_and_end_with_the_patience() {
         let mut backoff = Backoff::new(Duration::from_secs(3600));
         let waits: Vec<_> = (0..20).map(|_| backoff.next().unwrap()).collect();
-        assert!(waits[0] <= FIRST && waits[0] >= FIRST / 2);
-        assert!(waits[4] > waits[1] && waits[19] >= LONGEST / 2);
-        assert!(waits.iter().all(|wait| *wait <= LONGEST));
+        assert!(waits[2] > waits[0] && waits.iter().all(|wait| *wait < Duration::from_secs(1)), "{waits:?}");
         assert_eq!(Backoff::new(Duration::ZERO).next(), None);
         assert!(Backoff::new(Duration::from_millis(50)).next().is_none_or(|wait| wait <= Duration::from_millis(50)));
     }

@@ -31,20 +31,37 @@ async function readCatalog() {
   readAt = performance.now();
 }
 
-/** @returns {Catalog} the most frequent first, so that what is everywhere is at hand */
+/** @returns {Catalog} the service's own before those of its dependencies; of each, the most frequent first */
 function sorted(callsites) {
+  const [own, foreign] = bySource(callsites);
+  const [first, then] = [names(own), names(foreign)];
+  const all = (/** @type {"fields" | "targets" | "spans" | "files" | "names"} */ kind) => [...new Set([...first[kind], ...then[kind]])];
+  return { fields: all("fields"), targets: all("targets"), spans: all("spans"), files: all("files"), names: all("names"), isKnown: true };
+}
+
+function names(callsites) {
   const spans = callsites.filter(({ kind }) => kind === "span");
   const events = callsites.filter(({ kind }) => kind === "event");
-  // A field of a span is what tells one user's events from another's; those go before the fields of events.
-  const fields = new Map([...byCount(spans.flatMap(({ fields }) => fields)), ...byCount(events.flatMap(({ fields }) => fields))].map((name) => [name, true]));
   return {
-    fields: [...fields.keys()],
+    // A field of a span is what tells one user's events from another's; those go before the fields of events.
+    fields: [...byCount(spans.flatMap(({ fields }) => fields)), ...byCount(events.flatMap(({ fields }) => fields))],
     targets: byCount(events.flatMap(({ target }) => withParents(target))),
     spans: byCount(spans.map(({ name }) => name)),
     files: byCount(events.flatMap(({ file }) => (file === null ? [] : [file]))),
     names: byCount(events.map(({ name }) => name)),
-    isKnown: true,
   };
+}
+
+/** Where sources are that are not the service's: of registries, of repositories, vendored, of Bazel, of Rust itself. */
+const FOREIGN = /(^|[\\/])(registry[\\/]src|git[\\/]checkouts|vendor|external|rustc)[\\/]|^[\w-]+-\d+\.\d+\.\d+[^\\/]*[\\/]/;
+
+/** The service's own callsites, and those of its dependencies. One without a file is what its crate is. */
+function bySource(callsites) {
+  const crateOf = ({ target }) => target.split("::", 1)[0];
+  const isOwnFile = ({ file }) => file !== null && !FOREIGN.test(file);
+  const ownCrates = new Set(callsites.filter(isOwnFile).map(crateOf));
+  const isOwn = (callsite) => isOwnFile(callsite) || (callsite.file === null && ownCrates.has(crateOf(callsite)));
+  return [callsites.filter(isOwn), callsites.filter((callsite) => !isOwn(callsite))];
 }
 
 /** `@target = app` is true of all that is below it. */

@@ -6,8 +6,10 @@ import { Rates } from "./rates.js";
 import { MessageReader } from "./sse.js";
 import { Store } from "./store.js";
 
-/** How long to wait before the next attempt to reach the door, in milliseconds: longer each time. */
-const WAITS = [250, 500, 1000, 2000, 4000, 8000];
+/** How long to wait at most before the next attempt, in milliseconds: a service that is back is read within a second. */
+const WAITS = [250, 500, 750];
+/** After so many attempts it is said that there is no connection. */
+const MANY_ATTEMPTS = 4;
 /** How long a session that was closed may take to send what is left. */
 const LAST_WORDS_MS = 5000;
 /** A line on which nothing comes for so long is dead, though nobody says so; the door says how often it sends something. */
@@ -268,13 +270,20 @@ export class Session {
   }
 
   async #wait(attempt) {
-    const pause = WAITS[Math.min(attempt, WAITS.length - 1)];
-    this.#become("waiting", pause < 1000 ? "Reconnecting" : `No connection: trying again every ${pause / 1000} s`);
+    // Pages that lost the same service do not come back as one.
+    const pause = WAITS[Math.min(attempt, WAITS.length - 1)] * (0.5 + Math.random() / 2);
+    this.#become("waiting", attempt < MANY_ATTEMPTS ? "Reconnecting" : "No connection: trying again");
+    const over = new AbortController();
+    const { signal } = over;
     await new Promise((resolve) => {
       const timer = setTimeout(resolve, pause);
-      this.#stop.signal.addEventListener("abort", () => (clearTimeout(timer), resolve(undefined)), { once: true });
-      globalThis.addEventListener("online", resolve, { once: true });
+      signal.addEventListener("abort", () => clearTimeout(timer));
+      this.#stop.signal.addEventListener("abort", resolve, { signal });
+      globalThis.addEventListener("online", resolve, { signal });
+      // Browsers hold back the timers of a page that nobody sees.
+      document.addEventListener("visibilitychange", resolve, { signal });
     });
+    over.abort();
   }
 
   /** @param {Extract<import("./store.js").Row, { kind: "bar" }>["tone"]} tone */

@@ -9,7 +9,7 @@ use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, BufWriter, Lines};
 use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::mpsc;
-use tracing::debug_span;
+use tracing::info_span;
 
 /// How far a client may fall behind its room.
 const OUTBOX_CAPACITY: usize = 64;
@@ -80,7 +80,7 @@ impl Connection {
                 return format!("refused {error}");
             }
         };
-        let _message = debug_span!("message", kind = request.kind()).entered();
+        let _message = info_span!("message", kind = request.kind()).entered();
         let reply = match request {
             Request::Subscribe { room } => self.subscribe(room),
             Request::Publish { text } => self.publish(text),

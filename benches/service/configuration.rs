@@ -1,0 +1,73 @@
+//! The rows: what stands beside the service's log, or in place of it.
+
+use std::ops::Range;
+
+pub(crate) struct Configuration {
+    pub(crate) name: &'static str,
+    pub(crate) subscriber: Subscriber,
+}
+
+/// What the service process installs.
+#[derive(Clone)]
+pub(crate) enum Subscriber {
+    /// The log at INFO alone.
+    NoRouter,
+    /// The log at INFO, the router, and these sessions.
+    Router(Sessions),
+    /// The log behind an `EnvFilter` that was reloaded to add a directive for one user's spans.
+    EnvFilter,
+    /// Everything from TRACE on, through `tracing-appender`.
+    Trace,
+}
+
+#[derive(Clone)]
+pub(crate) enum Sessions {
+    None,
+    /// So many, each on a user without traffic.
+    Elsewhere(u64),
+    /// One on each of these users, with a reader.
+    Users(Range<u64>),
+    /// One on this user, with a reader, opened and closed twice a second.
+    Recurring(u64),
+}
+
+/// Users are the numbers below this, with the same share of the traffic each.
+pub(crate) const USERS: u64 = 100;
+
+/// The user that is watched where one is.
+pub(crate) const WATCHED: u64 = 42;
+
+pub(crate) const CONFIGURATIONS: &[Configuration] = &[
+    row("no router", Subscriber::NoRouter),
+    row("idle router", Subscriber::Router(Sessions::None)),
+    row("1 session nobody matches", Subscriber::Router(Sessions::Elsewhere(1))),
+    row("1 session, 1 % of the traffic", Subscriber::Router(Sessions::Users(WATCHED..WATCHED + 1))),
+    row("100 sessions nobody matches", Subscriber::Router(Sessions::Elsewhere(100))),
+    row("100,000 sessions nobody matches", Subscriber::Router(Sessions::Elsewhere(100_000))),
+    row("100 users watched, all traffic", Subscriber::Router(Sessions::Users(0..USERS))),
+    row("1 session, opened and closed 2/s", Subscriber::Router(Sessions::Recurring(WATCHED))),
+    row("EnvFilter, 1 reloaded directive", Subscriber::EnvFilter),
+    row("all at TRACE, tracing-appender", Subscriber::Trace),
+];
+
+const fn row(name: &'static str, subscriber: Subscriber) -> Configuration {
+    Configuration { name, subscriber }
+}
+
+pub(crate) fn find(name: &str) -> &'static Configuration {
+    let found = CONFIGURATIONS.iter().find(|configuration| configuration.name == name);
+    found.unwrap_or_else(|| panic!("no row is called {name:?}"))
+}
+
+impl Subscriber {
+    /// The part of the users whose events go beyond the log at INFO: to a session, or into the log.
+    pub(crate) fn watched_share(&self) -> f64 {
+        let users = match self {
+            Self::NoRouter | Self::Router(Sessions::None | Sessions::Elsewhere(_)) => 0,
+            Self::Router(Sessions::Users(users)) => users.end - users.start,
+            Self::Router(Sessions::Recurring(_)) | Self::EnvFilter => 1,
+            Self::Trace => USERS,
+        };
+        users as f64 / USERS as f64
+    }
+}

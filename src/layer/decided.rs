@@ -1,0 +1,107 @@
+//! What was decided for a span, by what, and whether that still holds.
+
+use crate::event::Fields;
+use crate::session::open::OpenSession;
+use crate::session::scope::{Scope, Sessions};
+use crate::session::snapshot::Snapshot;
+use std::sync::{Arc, Weak};
+use std::time::Instant;
+
+/// The scope of a span: its own, or that of events outside any span.
+#[derive(Clone, Debug)]
+pub(super) struct ScopeRef(Option<Arc<Scope>>);
+
+/// What a scope was decided by: the sessions, and the records that concern them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Stamp {
+    /// The version of the sessions.
+    pub(super) version: u64,
+    /// The deciding records of the span's tree.
+    pub(super) records: u64,
+}
+
+/// The scope of one span, with what it was decided by.
+#[derive(Debug)]
+pub(super) struct Decided {
+    pub(super) stamp: Stamp,
+    /// The serial of the parent's scope.
+    parent: u64,
+    pub(super) scope: ScopeRef,
+}
+
+/// What a span brings into its scope from elsewhere.
+#[derive(Debug, Default)]
+pub(super) struct Brought {
+    /// The sessions that the index keeps for its fields.
+    pub(super) found: Sessions,
+    /// The sessions that follow it.
+    pub(super) followers: Sessions,
+}
+
+/// A session that follows a span. Weak: spans live for hours and must not keep a closed session.
+#[derive(Debug)]
+pub(super) struct Follower {
+    session: Weak<OpenSession>,
+    pub(super) since: Instant,
+}
+
+impl ScopeRef {
+    /// The scope of events outside any span, and of spans that add nothing to it.
+    pub(super) const OUTSIDE: Self = Self(None);
+
+    pub(super) fn own(scope: Scope) -> Self {
+        Self(Some(Arc::new(scope)))
+    }
+
+    /// The scope itself, where it is looked at together with this snapshot.
+    pub(super) fn get<'a>(&'a self, snapshot: &'a Snapshot) -> &'a Arc<Scope> {
+        self.0.as_ref().unwrap_or_else(|| snapshot.outside())
+    }
+
+    #[inline]
+    pub(super) fn is_outside(&self) -> bool {
+        self.0.is_none()
+    }
+
+    /// Names the scope; 0 names that of events outside any span.
+    fn serial(&self) -> u64 {
+        self.0.as_ref().map_or(0, |scope| scope.serial)
+    }
+}
+
+impl Decided {
+    pub(super) fn new(stamp: Stamp, parent: &ScopeRef, scope: ScopeRef) -> Self {
+        Self { stamp, parent: parent.serial(), scope }
+    }
+
+    /// Whether the scope is the same now, for a span with these fields: the parent's is, nothing was recorded that
+    /// decides, and no session that came or went concerns it.
+    pub(super) fn still_holds(
+        &self,
+        parent: &ScopeRef,
+        stamp: Stamp,
+        snapshot: &Snapshot,
+        fields: Option<&Fields>,
+    ) -> bool {
+        let Some(changes) = snapshot.changes.since(self.stamp.version) else { return false };
+        let scope = self.scope.get(snapshot);
+        self.stamp.records == stamp.records
+            && self.parent == parent.serial()
+            && changes.iter().all(|change| scope.outlives(change, fields))
+    }
+}
+
+impl Follower {
+    pub(super) fn new(session: &Arc<OpenSession>) -> Self {
+        Self { session: Arc::downgrade(session), since: Instant::now() }
+    }
+
+    /// The session, unless it has ended.
+    pub(super) fn open(&self) -> Option<Arc<OpenSession>> {
+        self.session.upgrade().filter(|session| session.ended().is_none())
+    }
+
+    pub(super) fn is(&self, session: &Arc<OpenSession>) -> bool {
+        std::ptr::eq(self.session.as_ptr(), Arc::as_ptr(session))
+    }
+}

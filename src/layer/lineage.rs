@@ -1,0 +1,173 @@
+//! Where a thread is, and what is around a span: the current span, parents, trees, roots.
+
+use super::entered::Keeper;
+use super::host::Host;
+use super::instance::Instance;
+use super::span::{NO_SPAN, NewSpan, SpanCell};
+use super::thread;
+use super::tree::{NO_TREE, Trees};
+use crate::session::sample::RootSerial;
+use crate::session::scope::CapturedChain;
+use smallvec::SmallVec;
+use tracing_core::{Metadata, span};
+use tracing_subscriber::layer::Context;
+use tracing_subscriber::registry::{LookupSpan, SpanRef};
+
+impl Instance {
+    /// For whom the thread's stack is kept.
+    #[inline]
+    pub(super) fn keeper(&self) -> Keeper {
+        Keeper { owner: self.number, awake_since: self.epoch.awake_since() }
+    }
+
+    /// The innermost span this thread is in, as far as this layer may see it.
+    #[inline]
+    pub(super) fn current<S: Host>(&self, epoch: u64, context: &Context<'_, S>) -> u64 {
+        let known = thread::with(|state| state.entered.current(self.keeper()));
+        known.unwrap_or_else(|| self.look_up_current(epoch, context))
+    }
+
+    /// Asks the registry for the current span, and follows the thread from there.
+    #[inline(never)]
+    fn look_up_current<S: Host>(&self, epoch: u64, context: &Context<'_, S>) -> u64 {
+        let current = context.current_span();
+        let (Some(id), Some(metadata)) = (current.id(), current.metadata()) else {
+            thread::with(|state| state.entered.synchronize(self.keeper(), epoch, NO_SPAN, 0));
+            return NO_SPAN;
+        };
+        let is_known = self.spans.with(id.into_u64(), SpanCell::metadata).flatten();
+        let seen = match is_known.filter(|known| std::ptr::eq(*known, metadata)) {
+            Some(_) => id.into_u64(),
+            None => self.visible_span(metadata, context.lookup_current()),
+        };
+        // Behind a filter that keeps spans from this layer the thread enters and leaves some unseen.
+        if !self.is_behind_filter() {
+            let number = self.synchronized.next();
+            thread::with(|state| state.entered.synchronize(self.keeper(), epoch, seen, number));
+        }
+        seen
+    }
+
+    /// What stands for a current span not known yet: itself, or what is around it if a filter withholds it.
+    #[cold]
+    fn visible_span<'a, R>(&self, current: &'static Metadata<'static>, visible: Option<SpanRef<'a, R>>) -> u64
+    where
+        R: LookupSpan<'a>,
+    {
+        if !visible.as_ref().is_some_and(|span| std::ptr::eq(span.metadata(), current)) {
+            self.note_withheld(current);
+        }
+        let Some(visible) = visible else { return NO_SPAN };
+        self.make_known(&visible);
+        visible.id().into_u64()
+    }
+
+    /// Notices that a filter around this layer keeps the current span from it, where a stack that follows the thread
+    /// does not.
+    #[cold]
+    pub(super) fn look_for_withheld<S: Host>(&self, leaf: u64, context: &Context<'_, S>) {
+        let current = context.current_span();
+        if let Some(metadata) = current.metadata().filter(|_| current.id().is_some_and(|id| id.into_u64() != leaf)) {
+            self.note_withheld(metadata);
+            thread::with(|state| {
+                state.entered.lose();
+                state.forget_decision();
+            });
+        }
+    }
+
+    /// Keeps what can be known of a span in the registry that this layer knows nothing of.
+    fn make_known<'a, R: LookupSpan<'a>>(&self, reference: &SpanRef<'a, R>) {
+        let (id, metadata) = (reference.id().into_u64(), reference.metadata());
+        let config = &self.shared.config;
+        // A span without fields to keep has lost nothing by not being known before.
+        let visible =
+            config.always_tracks(metadata) || !config.keeps_fields_of(metadata) && !config.denies(metadata.target());
+        // Another layer logs about a span while it closes. An entry made now would never be removed, and would pass its
+        // parent on to the next span with this id.
+        if thread::with(|state| state.closed.get()) != id {
+            self.spans.insert_if_unknown(id, NewSpan::found(metadata, visible));
+        }
+    }
+
+    /// The parent of a span, [`NO_SPAN`] for a root.
+    pub(super) fn parent<S: Host>(&self, id: u64, context: &Context<'_, S>) -> u64 {
+        let known = self.spans.with(id, SpanCell::parent).flatten();
+        known.unwrap_or_else(|| self.look_up_parent(id, context))
+    }
+
+    /// Asks the registry for a span's parent.
+    #[inline(never)]
+    fn look_up_parent<S: Host>(&self, id: u64, context: &Context<'_, S>) -> u64 {
+        let Some(reference) = registered(id, context) else { return NO_SPAN };
+        self.make_known(&reference);
+        let parent = reference.parent();
+        if let Some(parent) = &parent {
+            self.make_known(parent);
+        }
+        let parent = parent.map_or(NO_SPAN, |parent| parent.id().into_u64());
+        self.spans.with(id, |cell| cell.set_parent(parent));
+        parent
+    }
+
+    /// The tree whose records concern what is inside this span.
+    #[inline]
+    pub(super) fn tree<S: Host>(&self, id: u64, context: &Context<'_, S>) -> usize {
+        if id == NO_SPAN {
+            return NO_TREE;
+        }
+        let known = self.spans.with(id, SpanCell::tree).flatten();
+        known.unwrap_or_else(|| self.find_tree(id, context))
+    }
+
+    #[inline(never)]
+    fn find_tree<S: Host>(&self, id: u64, context: &Context<'_, S>) -> usize {
+        let mut path = SmallVec::<[u64; 16]>::new();
+        let mut next = id;
+        let tree = loop {
+            if let Some(tree) = self.spans.with(next, SpanCell::tree).flatten() {
+                break tree;
+            }
+            path.push(next);
+            match self.parent(next, context) {
+                NO_SPAN => break Trees::of_root(next),
+                parent => next = parent,
+            }
+        };
+        for id in path {
+            self.spans.with(id, |cell| cell.set_tree(tree));
+        }
+        tree
+    }
+
+    /// The outermost span around a span in the registry, whether scopes show it or not.
+    pub(super) fn root<S: Host>(&self, id: u64, context: &Context<'_, S>) -> u64 {
+        let mut root = id;
+        loop {
+            match self.parent(root, context) {
+                NO_SPAN => return root,
+                parent => root = parent,
+            }
+        }
+    }
+
+    /// The serial of the root around a span.
+    pub(super) fn root_serial<S: Host>(&self, id: u64, context: &Context<'_, S>) -> RootSerial {
+        self.spans.with(self.root(id, context), SpanCell::serial).unwrap_or_else(RootSerial::next)
+    }
+
+    /// The visible spans from `leaf` to the root, as they are now.
+    pub(super) fn chain<S: Host>(&self, leaf: u64, context: &Context<'_, S>) -> CapturedChain {
+        let mut chain = CapturedChain::new();
+        let mut next = leaf;
+        while next != NO_SPAN {
+            chain.extend(self.spans.with(next, SpanCell::captured).flatten());
+            next = self.parent(next, context);
+        }
+        chain
+    }
+}
+
+fn registered<'a, S: Host>(id: u64, context: &'a Context<'_, S>) -> Option<SpanRef<'a, S>> {
+    context.span(&span::Id::from_u64(id))
+}

@@ -1,0 +1,183 @@
+//! What was decided about the place a thread or an event is in.
+//!
+//! A decision is found in the first of these that has it: the thread, the span, the span's parent with what the span adds.
+//! So a span inside a decided one costs no more for what is around that, and a span that adds nothing costs nothing.
+
+use super::callsite::{Callsites, Word, key_of};
+use super::decided::{ScopeRef, Stamp};
+use super::host::Host;
+use super::instance::Instance;
+use super::span::{NO_SPAN, SpanCell};
+use super::surroundings::{Identity, Surroundings};
+use super::thread::{self, Decision, SpanName};
+use crate::session::scope::{Added, Scope};
+use crate::session::snapshot::Snapshot;
+use smallvec::SmallVec;
+use std::sync::Arc;
+use tracing_core::Metadata;
+use tracing_subscriber::layer::Context;
+
+/// How often the surroundings of a span are made before what is recorded on it meanwhile is left for the next event.
+const ATTEMPTS: usize = 4;
+
+impl Instance {
+    /// What the thread knows of the scope it is in, looked up where that may be stale.
+    #[inline]
+    pub(super) fn decision<S: Host>(&self, epoch: u64, context: &Context<'_, S>) -> Decision {
+        let known = thread::with(|state| state.decided_in(epoch, &self.trees));
+        known.unwrap_or_else(|| self.decide(epoch, context))
+    }
+
+    #[inline(never)]
+    fn decide<S: Host>(&self, epoch: u64, context: &Context<'_, S>) -> Decision {
+        let leaf = self.current(epoch, context);
+        let span = self.name_of(leaf);
+        let recalled =
+            thread::with(|state| if state.recall(epoch, span) { state.decided_in(epoch, &self.trees) } else { None });
+        if let Some(decision) = recalled {
+            return decision;
+        }
+        let snapshot = self.shared.snapshot.load();
+        let tree = self.tree(leaf, context);
+        let stamp = self.stamp(tree, &snapshot);
+        let scope = self.scope(leaf, stamp, &snapshot, context);
+        let generation = snapshot.names.generation;
+        let decision = decision_of(scope.get(&snapshot), tree, stamp, generation);
+        thread::with(|state| {
+            state.remember(epoch, span, decision);
+            // A span that shared a scope when it was entered may be followed by now, or declare what is tested by now.
+            let shares = |id| self.spans.with(id, |cell| cell.is_absent_in(generation)) == Some(true);
+            state.entered.check_sharing(shares);
+        });
+        decision
+    }
+
+    /// What decides now about the spans of a tree. It is read before the fields: a record in between makes the stamp
+    /// stale, not the scope wrong.
+    pub(super) fn stamp(&self, tree: usize, snapshot: &Snapshot) -> Stamp {
+        Stamp { version: snapshot.changes.version(), records: self.trees.deciding(tree) }
+    }
+
+    /// The scope inside a span. Linear in the number of spans around it that nothing was decided about.
+    pub(super) fn scope<S: Host>(
+        &self,
+        leaf: u64,
+        stamp: Stamp,
+        snapshot: &Snapshot,
+        context: &Context<'_, S>,
+    ) -> ScopeRef {
+        let mut undecided = SmallVec::<[u64; 16]>::new();
+        let mut next = leaf;
+        let mut scope = loop {
+            if next == NO_SPAN {
+                break ScopeRef::OUTSIDE;
+            }
+            if let Some(decided) = self.spans.with(next, |cell| cell.decided(stamp)).flatten() {
+                break decided;
+            }
+            undecided.push(next);
+            next = self.parent(next, context);
+        };
+        for id in undecided.into_iter().rev() {
+            scope = self.scope_inside(id, scope, stamp, snapshot, context);
+        }
+        scope
+    }
+
+    /// The scope inside a span, by that of its parent.
+    fn scope_inside<S: Host>(
+        &self,
+        id: u64,
+        parent: ScopeRef,
+        stamp: Stamp,
+        snapshot: &Snapshot,
+        context: &Context<'_, S>,
+    ) -> ScopeRef {
+        let is_root = self.parent(id, context) == NO_SPAN;
+        let current = self.spans.with(id, |cell| {
+            let is_absent = self.is_absent(cell, snapshot);
+            cell.bring_up_to_date(&parent, is_absent, stamp, snapshot)
+        });
+        let brought = match current {
+            // A span that closes: nothing is known of it any more.
+            None => return parent,
+            Some(Ok(scope)) => return scope,
+            Some(Err(brought)) => brought,
+        };
+        let span = self.spans.with(id, SpanCell::captured).flatten();
+        let root = || self.root_serial(id, context);
+        let added =
+            Added { span: span.as_ref(), found: brought.found, followers: brought.followers, root: is_root.then(root) };
+        let scope = parent.get(snapshot).inside(&added, || self.chain(id, context), root);
+        self.spans.with(id, |cell| cell.keep(stamp, &parent, scope)).unwrap_or(parent)
+    }
+
+    /// Whether a span adds nothing to the scope of its parent by its callsite.
+    fn is_absent(&self, cell: &SpanCell, snapshot: &Snapshot) -> bool {
+        let generation = snapshot.names.generation;
+        cell.is_absent_in(generation)
+            || !cell.is_visible()
+            || cell.metadata().is_none_or(|metadata| self.judges_absent(metadata, snapshot))
+    }
+
+    fn judges_absent(&self, metadata: &'static Metadata<'static>, snapshot: &Snapshot) -> bool {
+        let names = &snapshot.names;
+        match self.callsites.word(key_of(metadata)) {
+            Some(word) => Callsites::is_absent(word, names.generation, || names.judge(metadata)),
+            None => names.judge(metadata).absent,
+        }
+    }
+
+    /// The scope and the spans around an event whose innermost span is `leaf`, kept from the last event there.
+    pub(super) fn surroundings<S: Host>(
+        &self,
+        leaf: u64,
+        snapshot: &Snapshot,
+        context: &Context<'_, S>,
+    ) -> Arc<Surroundings> {
+        let tree = self.tree(leaf, context);
+        let mut attempts = 0;
+        loop {
+            attempts += 1;
+            let of = self.identity(leaf, tree);
+            let stamp = self.stamp(tree, snapshot);
+            let scope = self.scope(leaf, stamp, snapshot, context);
+            let scope = scope.get(snapshot);
+            let kept = self.spans.with(leaf, SpanCell::surroundings).flatten();
+            if let Some(kept) = kept.filter(|kept| kept.are(Arc::as_ptr(scope).addr(), of)) {
+                return kept;
+            }
+            let chain = self.chain(leaf, context);
+            // A record between the decision and the capture would show what was not tested.
+            if attempts < ATTEMPTS && !scope.agrees_with(&chain) {
+                self.trees.count_deciding(tree);
+                continue;
+            }
+            let made = Arc::new(Surroundings::new(scope, &chain, of));
+            self.spans.with(leaf, |cell| cell.keep_surroundings(&made));
+            return made;
+        }
+    }
+
+    /// The span `leaf`, and how much has been recorded around it.
+    pub(super) fn identity(&self, leaf: u64, tree: usize) -> Identity {
+        Identity { leaf: self.name_of(leaf), records: self.trees.all(tree) }
+    }
+
+    #[inline]
+    fn name_of(&self, id: u64) -> SpanName {
+        SpanName { id, uses: self.spans.with(id, SpanCell::uses).unwrap_or_default() }
+    }
+}
+
+/// What a thread needs to know of the scope it is in.
+fn decision_of(scope: &Arc<Scope>, tree: usize, stamp: Stamp, generation: u32) -> Decision {
+    Decision {
+        tree,
+        records: stamp.records,
+        verbosity: scope.verbosity,
+        span_verbosity: scope.span_verbosity,
+        scope: Arc::as_ptr(scope).addr(),
+        vetoable: Word::vetoable(generation),
+    }
+}

@@ -1,0 +1,32 @@
+//! What an event in a watched span is matched by and captured with: made at the first such event, kept for the next.
+
+use super::thread::SpanName;
+use crate::session::scope::{CapturedChain, CapturedSpans, Scope};
+use std::sync::Arc;
+
+/// The scope of one span and the spans around its events, as they are while nothing is recorded on them.
+#[derive(Debug)]
+pub(super) struct Surroundings {
+    pub(super) scope: Arc<Scope>,
+    pub(super) spans: CapturedSpans,
+    pub(super) of: Identity,
+}
+
+/// The innermost span, and how often anything has been recorded in its tree.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Identity {
+    pub(super) leaf: SpanName,
+    pub(super) records: u64,
+}
+
+impl Surroundings {
+    /// `chain` is what the scope was decided by: an event must show what it matched by.
+    pub(super) fn new(scope: &Arc<Scope>, chain: &CapturedChain, of: Identity) -> Self {
+        Self { scope: Arc::clone(scope), spans: CapturedSpans::new(chain), of }
+    }
+
+    /// Whether these are the surroundings of this span, with this scope.
+    pub(super) fn are(&self, scope: usize, of: Identity) -> bool {
+        Arc::as_ptr(&self.scope).addr() == scope && self.of == of
+    }
+}

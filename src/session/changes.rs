@@ -1,0 +1,58 @@
+//! What was opened and closed lately.
+//!
+//! A span's decision says which sessions may match inside it. Opening one session more changes that for the spans that
+//! supply its key, and for no other: these changes tell which, so that all others keep what was decided for them.
+
+use super::SessionId;
+use super::open::OpenSession;
+use crate::predicate::FieldTest;
+use std::sync::Arc;
+
+/// How many changes are remembered. What was decided before the oldest of them is decided again from scratch.
+const REMEMBERED: usize = 16;
+
+/// A session that was opened or closed.
+#[derive(Debug)]
+pub(crate) struct Change {
+    pub(crate) session: SessionId,
+    /// Whether it was opened.
+    pub(crate) opened: bool,
+    /// The equality that a span must satisfy for the session to match inside; `None` concerns every scope.
+    pub(crate) key: Option<FieldTest>,
+}
+
+/// The latest changes, and how many there have been.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Changes {
+    version: u64,
+    /// The first version since which there has been a session at every moment. While there is none, records are not
+    /// counted, so nothing that was decided before can be brought up to date.
+    unbroken_since: u64,
+    recent: Arc<[Arc<Change>]>,
+}
+
+impl Changes {
+    /// How many changes there have been: it names the set of sessions. 0 before the first.
+    pub(crate) fn version(&self) -> u64 {
+        self.version
+    }
+
+    /// Notes that a session is opened where there was none or some, or closed.
+    pub(crate) fn note(&mut self, session: &OpenSession, opened: bool, is_first: bool) {
+        self.version += 1;
+        if opened && is_first {
+            self.unbroken_since = self.version;
+        }
+        let key = session.compiled.index().and_then(|index| session.compiled.tests()[index].field()).cloned();
+        let change = Arc::new(Change { session: session.id, opened, key });
+        let kept = self.recent.len().saturating_sub(REMEMBERED - 1);
+        self.recent = self.recent[kept..].iter().cloned().chain([change]).collect();
+    }
+
+    /// What changed after a version; `None` if that is not known any more, or no session was open in between.
+    pub(crate) fn since(&self, version: u64) -> Option<&[Arc<Change>]> {
+        let missed = usize::try_from(self.version.checked_sub(version)?).ok()?;
+        let is_known = version >= self.unbroken_since && missed <= self.recent.len();
+        is_known.then(|| &self.recent[self.recent.len() - missed..])
+    }
+}
