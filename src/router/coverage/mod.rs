@@ -124,7 +124,7 @@ impl<'a> Inquiry<'a> {
         }
     }
 
-    /// Each layer is told of its subscriber, so two that were told of the same are both in it.
+    /// Each layer learns which subscriber it is in, so two that name the same one are both in it.
     fn is_installed_twice(&self) -> bool {
         self.installed
             .iter()

@@ -59,7 +59,7 @@ pub(crate) struct Stats {
 /// What a session can see, and why not more.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 pub(crate) struct Coverage {
-    /// None where nobody has judged, as of a fleet.
+    /// `None` if the source gives no verdict, as a fleet.
     #[serde(default)]
     pub(crate) verdict: Option<Verdict>,
     pub(crate) findings: Vec<Seen>,
