@@ -89,7 +89,7 @@ pub mod fleet;
 pub mod web;
 
 pub use catalog::{CallsiteKind, CatalogEntry};
-pub use coverage::{Coverage, Finding, Note};
+pub use coverage::{Coverage, Finding, Note, Verdict};
 pub use event::{CapturedEvent, CapturedSpan};
 pub use forward::{Forwarder, Forwarding};
 pub use layer::TapLayer;
@@ -104,7 +104,7 @@ pub use stream::{EventStream, Item, LossReason, Lost, TryRecvError};
 pub use switch::WatchEnvError;
 #[cfg(all(unix, feature = "signal"))]
 pub use switch::{Signal, SignalSwitch};
-pub use value::{Text, Value};
+pub use value::{Shape, Text, Value};
 
 /// Compiles what the README shows.
 #[cfg(doctest)]

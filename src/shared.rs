@@ -1,6 +1,7 @@
 //! What a router and its layers share: what producers read, and where they leave word.
 
 use crate::config::Config;
+use crate::coverage::Seen;
 use crate::inbox::Inbox;
 use crate::session::EndReason;
 use crate::session::admission::Admission;
@@ -19,6 +20,8 @@ pub(crate) struct Shared {
     pub(crate) config: Config,
     pub(crate) snapshot: Published<Snapshot>,
     pub(crate) inbox: Inbox,
+    /// What producers leave for coverage.
+    pub(crate) seen: Seen,
     suppressed: AtomicU64,
 }
 
@@ -30,6 +33,7 @@ impl Shared {
             config,
             snapshot: Published::default(),
             inbox: Inbox::default(),
+            seen: Seen::default(),
             suppressed: AtomicU64::new(0),
         }
     }

@@ -114,6 +114,7 @@ isolated! {
 
     fn no_session_gets_the_audit_and_no_coverage_or_catalog_speaks_of_it() {
         let (router, output) = install(TapRouter::builder().max_sessions(3));
+        tracing::info!("reached, so that something can match");
         let mut all = router.watch(Predicate::everything());
         let mut asked = router.watch(Predicate::target(AUDIT));
         drop(router.watch(Predicate::everything()));

@@ -1,6 +1,17 @@
 //! Why a session sees nothing: each finding and each note on a real stack, and its remedy tried.
 
+#[macro_use]
+#[path = "support/mod.rs"]
 mod support;
+
+#[path = "coverage/context.rs"]
+mod context;
+#[path = "coverage/names.rs"]
+mod names;
+#[path = "coverage/neighbours.rs"]
+mod neighbours;
+#[path = "coverage/values.rs"]
+mod values;
 
 use std::sync::{Arc, Mutex, mpsc};
 use support::{Output, info_printer, messages};
@@ -8,17 +19,58 @@ use tracing::Subscriber;
 use tracing_subscriber::filter::{EnvFilter, LevelFilter, Targets, filter_fn};
 use tracing_subscriber::prelude::*;
 use tracing_subscriber::{Layer, Registry, fmt, registry};
-use tracing_tap::{Finding, Follow, Note, Predicate, Session, TapRouter};
+use tracing_tap::{Coverage, Finding, Follow, Note, Predicate, Session, TapRouter, Verdict};
 
 fn user() -> Predicate {
     Predicate::eq("user", 42)
+}
+
+/// What a new session on a predicate can see.
+fn coverage_of(router: &TapRouter, predicate: &str) -> Coverage {
+    router.watch(predicate.parse::<Predicate>().expect("a test asks for what can be read")).coverage()
+}
+
+#[track_caller]
+fn check(router: &TapRouter, predicate: &str, verdict: Verdict, words: &[&str]) {
+    check_coverage(&coverage_of(router, predicate), verdict, words);
+}
+
+#[track_caller]
+fn check_session(router: &TapRouter, session: &Session, verdict: Verdict, words: &[&str]) {
+    check_coverage(&router.coverage_of(session), verdict, words);
+    check_coverage(&router.watch(session.clone()).coverage(), verdict, words);
+}
+
+/// The verdict is said first, everything is clear without findings alone, and the rest says these words.
+#[track_caller]
+fn check_coverage(coverage: &Coverage, verdict: Verdict, words: &[&str]) {
+    let text = coverage.to_string();
+    assert_eq!(coverage.verdict(), verdict, "{text}");
+    assert_eq!(text.lines().next(), Some(verdict.to_string().as_str()));
+    assert_eq!(coverage.is_clear(), verdict == Verdict::Everything);
+    assert_eq!(coverage.findings().is_empty(), verdict == Verdict::Everything, "{text}");
+    for word in words {
+        assert!(text.contains(word), "`{word}` is missing in: {text}");
+    }
+    let json = serde_json::to_value(coverage).expect("a coverage is plain data");
+    assert_eq!(serde_json::from_value::<Coverage>(json).expect("it reads back"), *coverage);
+}
+
+/// Hands records of `log` to `tracing`, as `init` does: scoped subscribers do not.
+fn bridge_log() {
+    tracing_log::LogTracer::init().expect("nobody else has set a logger");
+}
+
+/// Reaches an event that some user's session can match.
+fn reach() {
+    tracing::info!(user = 1, "reached, so that something can match");
 }
 
 /// The findings on a predicate, and their words.
 fn findings(router: &TapRouter, predicate: Predicate) -> (Vec<Finding>, String) {
     let stream = router.watch(predicate);
     let coverage = stream.coverage();
-    assert_eq!(coverage.is_clear(), coverage.findings().is_empty());
+    assert_eq!(coverage.is_clear(), coverage.findings().is_empty(), "{coverage}");
     (coverage.findings().to_vec(), coverage.to_string())
 }
 
@@ -33,13 +85,15 @@ isolated! {
         let router = TapRouter::builder().capture_fields(["user"]).deny_targets(["secret"]).build();
         registry().with(router.layer()).init();
         let _span = tracing::info_span!("conn", user = 1, tenant = 7).entered();
+        tracing::info!("reached");
         let _denied = tracing::debug_span!(target: "secret", "conn", shard = 7);
         let found = Finding::FieldNotCaptured { field: "tenant".to_owned() };
         let (findings, words) = findings(&router, Predicate::eq("tenant", 7));
         assert_eq!(findings, [found], "{words}");
         assert!(words.contains("`capture_fields`"), "{words}");
         check_clear(&router, Predicate::eq("user", 1));
-        check_clear(&router, Predicate::eq("shard", 7));
+        let nothing = [Finding::NothingMatches { seen: 1 }];
+        assert_eq!(self::findings(&router, Predicate::eq("shard", 7)).0, nothing, "there is no remedy to name");
     }
 
     fn what_a_predicate_names_reaches_no_terminal_raw() {
@@ -63,10 +117,12 @@ isolated! {
         assert!(words.contains("`.with(router.layer())`"), "{words}");
 
         registry().with(router.layer()).init();
+        reach();
         check_clear(&router, user());
     }
 
     fn a_global_env_filter_hides_events_and_as_the_filter_of_a_layer_it_does_not() {
+        bridge_log();
         let global = TapRouter::new();
         let hidden = registry().with(EnvFilter::new("info")).with(fmt::layer().with_writer(std::io::sink)).with(global.layer());
         tracing::subscriber::with_default(hidden, || {
@@ -76,6 +132,7 @@ isolated! {
             let mut stream = global.watch(user());
             tracing::debug!(user = 42, "hidden");
             assert!(messages(&mut stream).is_empty(), "the finding is true");
+            reach();
             check_clear(&global, user().and(Predicate::level(tracing::Level::INFO)));
         });
 
@@ -105,6 +162,7 @@ isolated! {
     }
 
     fn a_global_level_filter_outside_and_inside_of_the_layer_is_found() {
+        bridge_log();
         for outside in [true, false] {
             let router = TapRouter::new();
             let stack: Box<dyn Subscriber + Send + Sync> = if outside {
@@ -138,6 +196,7 @@ isolated! {
             tracing::info!(target: "server", "hers");
             messages(&mut stream)
         }
+        bridge_log();
         let output = Output::default();
         let router = TapRouter::new();
         let filter = filter_fn(|metadata| metadata.target() != "withheld");
@@ -179,6 +238,7 @@ isolated! {
         let mut stream = router.watch(user());
         tracing::debug!(user = 42, "hidden");
         assert!(messages(&mut stream).is_empty(), "the finding is true");
+        reach();
         check_clear(&router, user().and(Predicate::level(tracing::Level::INFO)));
 
         let remedied = TapRouter::new();
@@ -198,21 +258,25 @@ isolated! {
         assert_eq!(coverage.findings(), [Finding::LevelHidden { level: "INFO".to_owned() }], "{coverage}");
     }
 
-    fn a_span_that_declares_the_field_but_is_not_tracked_is_named_and_tracking_it_is_the_remedy() {
+    fn an_older_span_that_another_layer_wants_is_named_and_tracking_it_is_the_remedy() {
         fn request() -> tracing::Span {
             tracing::debug_span!("request", user = 42)
         }
+        bridge_log();
         let all = || fmt::layer().with_writer(std::io::sink);
         let router = TapRouter::new();
         tracing::subscriber::with_default(registry().with(all()).with(router.layer()), || {
             let span = request();
             let (found, words) = findings(&router, user());
             let Some(Finding::SpanTooVerbose { span: name, level, field, .. }) = found.first() else { panic!("{words}") };
-            assert_eq!((&**name, &**level, &**field), ("request", "DEBUG", "user"));
+            assert_eq!((&**name, &**level, field.as_deref()), ("request", "DEBUG", Some("user")));
             assert!(words.contains("span_level(LevelFilter::DEBUG)"), "{words}");
             let mut stream = router.watch(user());
             span.in_scope(|| tracing::info!("in flight"));
             assert!(messages(&mut stream).is_empty(), "the finding is true");
+            request().in_scope(|| tracing::info!("new"));
+            assert_eq!(messages(&mut stream), ["new"], "not everything is hidden");
+            assert_eq!(stream.coverage().verdict(), Verdict::Partly, "{}", stream.coverage());
         });
 
         let router = TapRouter::builder().span_level(LevelFilter::DEBUG).build();
@@ -237,7 +301,7 @@ isolated! {
         let lock = Arc::new(Mutex::new(()));
         let router = TapRouter::new();
         registry().with(Locks(Arc::clone(&lock))).with(router.layer()).init();
-        tracing::debug!("reached, so that there is a callsite to ask");
+        tracing::debug!(user = 1, "reached, so that there is a callsite to ask");
 
         let held = lock.lock().expect("nobody panics with this lock");
         let (sender, receiver) = mpsc::channel();
@@ -255,13 +319,14 @@ isolated! {
         let router = TapRouter::new();
         registry().with(router.layer()).init();
         let _span = tracing::info_span!("conn", user = 42, tenant = 7);
+        tracing::info!("reached");
 
         let stream = router.watch(Predicate::eq("usr", 42));
         assert_eq!(stream.coverage().findings(), [Finding::MisspeltField { field: "usr".to_owned(), near: "user".to_owned() }]);
         assert!(stream.coverage().to_string().contains("did you mean `user`?"));
 
         let stream = router.watch(Predicate::eq("shard", 1));
-        assert!(stream.coverage().is_clear());
+        assert_eq!(stream.coverage().findings(), [Finding::NothingMatches { seen: 1 }]);
         assert!(stream.coverage().notes().contains(&Note::UnseenField { field: "shard".to_owned() }));
         assert!(stream.coverage().to_string().contains("when they are first reached"));
 

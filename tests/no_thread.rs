@@ -36,6 +36,7 @@ isolated! {
         let router = TapRouter::new();
         registry().with(router.layer()).init();
         let service = || tracing::debug!(user = 42, "an event");
+        tracing::info!(user = 1, "reached, so that something can match");
 
         let mut stream = without_threads(|| router.watch(Predicate::eq("user", 42)));
         let coverage = stream.coverage();

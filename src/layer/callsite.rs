@@ -1,5 +1,7 @@
 //! What one layer instance knows about each callsite, as one atomic word, and the table that finds it.
 
+mod unarrived;
+
 use super::thread::{self, Asker};
 use crate::session::snapshot::Judgement;
 use crate::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -124,7 +126,7 @@ impl Callsites {
         let flag = if contextual { Word::CONTEXTUAL } else { Word::EXPLICIT };
         // Relaxed: the fact is part of the code's text and orders nothing.
         if word.load(Ordering::Relaxed) & flag == 0 {
-            word.fetch_or(flag, Ordering::Relaxed);
+            Self::note_arrival(word, flag);
         }
     }
 

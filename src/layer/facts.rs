@@ -1,13 +1,7 @@
 //! An event's own metadata, with records of the `log` bridge told as what they are.
 
 use crate::event::{Name, Origin, Told};
-#[cfg(feature = "log")]
-use std::sync::OnceLock;
 use tracing_core::{Event, Metadata};
-
-/// Whether a record of `log` has come to any layer while a session was open. The process's, as its logger is.
-#[cfg(feature = "log")]
-static HAS_SEEN_RECORD: OnceLock<()> = OnceLock::new();
 
 /// Where an event's level, target and place in the source come from.
 #[derive(Debug)]
@@ -29,8 +23,6 @@ impl<'a> Facts<'a> {
     #[cold]
     fn of_record(event: &'a Event<'a>) -> Self {
         use tracing_log::NormalizeEvent;
-        // Written once, so that threads need not share its line.
-        let _ = HAS_SEEN_RECORD.set(());
         event.normalized_metadata().map_or(Self::Callsite(event.metadata()), Self::LogRecord)
     }
 
@@ -73,12 +65,6 @@ fn told(metadata: &Metadata<'_>) -> Told {
         line: metadata.line(),
         module_path: metadata.module_path().map(owned),
     }
-}
-
-/// Whether a record of `log` has come to any layer while a session was open.
-#[cfg(feature = "log")]
-pub(super) fn has_seen_log_record() -> bool {
-    HAS_SEEN_RECORD.get().is_some()
 }
 
 /// Whether this is one of the static callsites of `tracing-log`, which are never registered.

@@ -233,6 +233,7 @@ impl Instance {
         let tree = self.tree(id, context);
         if decides(&self.shared.snapshot.load(), &recorded, &replaced) {
             self.trees.count_deciding(tree);
+            self.note_left_out(id, context);
         }
         self.trees.count(tree);
     }

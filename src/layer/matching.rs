@@ -156,7 +156,8 @@ impl Sink for IndexSink<'_> {
         self.snapshot.names.index.contains(name) && self.incoming.shows(name)
     }
 
-    fn take(&mut self, Named { name, .. }: Named, value: ValueRef<'_>) {
+    fn take(&mut self, Named { name, index }: Named, value: ValueRef<'_>) {
+        self.incoming.note_value(index, value);
         value.with_canonical(|text| extend_from_index(&mut self.found, self.snapshot, name, text));
     }
 }
@@ -173,7 +174,8 @@ impl Sink for TestSink<'_> {
         self.tests.iter().any(|test| test.field().is_some_and(|test| test.names(name))) && self.incoming.shows(name)
     }
 
-    fn take(&mut self, Named { name, .. }: Named, value: ValueRef<'_>) {
+    fn take(&mut self, Named { name, index }: Named, value: ValueRef<'_>) {
+        self.incoming.note_value(index, value);
         for (number, test) in self.tests.iter().enumerate() {
             if test.field().is_some_and(|test| test.names(name) && test.accepts(value)) {
                 self.satisfied.insert(number);

@@ -19,6 +19,7 @@ mod probe;
 mod repair;
 mod route;
 mod scope;
+mod seen;
 mod span;
 mod surroundings;
 mod table;
@@ -27,6 +28,7 @@ mod tree;
 mod veto;
 mod visit;
 
+pub(crate) use callsite::key_of;
 pub(crate) use instance::Instance;
 pub(crate) use probe::Visibility;
 
@@ -108,6 +110,10 @@ where
 
     fn on_record(&self, id: &Id, values: &Record<'_>, context: Context<'_, S>) {
         self.instance.on_record(id, values, &context);
+    }
+
+    fn on_follows_from(&self, span: &Id, follows: &Id, context: Context<'_, S>) {
+        self.instance.on_follows_from(span, follows, &context);
     }
 
     fn on_enter(&self, id: &Id, _: Context<'_, S>) {

@@ -1,18 +1,12 @@
 //! Asking the subscriber about events that do not exist: is anything in the way between them and this layer?
 
-use super::callsite::key_of;
-#[cfg(feature = "log")]
-use super::facts::has_seen_log_record;
 use super::instance::Instance;
-use super::thread;
 #[cfg(feature = "log")]
 use crate::guard::run_user_code;
 use tracing_core::callsite::{Callsite, Identifier};
 use tracing_core::field::FieldSet;
 use tracing_core::metadata::Kind;
 use tracing_core::{Dispatch, Interest, Level, Metadata};
-#[cfg(feature = "log")]
-use tracing_log::AsTrace;
 
 /// What the layer would see of an event or span.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,7 +22,7 @@ pub(crate) enum Visibility {
 impl Instance {
     /// What this layer would see of events of this level and target.
     ///
-    /// Asks all layers on this thread, as `enabled!` does. While no session is open nothing is said to be withheld.
+    /// Asks all layers on this thread, as `enabled!` does.
     pub(crate) fn event_visibility(&self, dispatch: &Dispatch, level: Level, target: &str) -> Visibility {
         self.visibility(dispatch, &metadata(level, target, Kind::EVENT))
     }
@@ -40,15 +34,13 @@ impl Instance {
 
     /// What this layer would see of what is described so, which may be a callsite that exists.
     pub(crate) fn visibility(&self, dispatch: &Dispatch, metadata: &Metadata<'_>) -> Visibility {
-        let asked = |key| thread::with(|state| state.asked.replace(key));
-        asked(0);
-        let enabled = dispatch.enabled(metadata);
-        // Forgotten, so that an event whose arguments asked this is asked about once more.
-        let reached = asked(0) == key_of(metadata) || self.epoch() == 0;
-        match (enabled, reached) {
-            (false, _) => Visibility::Hidden,
-            (true, false) => Visibility::Withheld,
-            (true, true) => Visibility::Visible,
+        let mut enabled = false;
+        // Inside the guard this layer vetoes nothing, so what hides a callsite is somebody else.
+        match (self.is_asked_by(|| enabled = dispatch.enabled(metadata)), enabled) {
+            (None, _) => Visibility::Visible,
+            (_, false) => Visibility::Hidden,
+            (Some(false), true) => Visibility::Withheld,
+            (Some(true), true) => Visibility::Visible,
         }
     }
 }
@@ -56,13 +48,6 @@ impl Instance {
 /// What a session should know of records of the `log` crate, which come only through a logger that hands them on.
 #[cfg(feature = "log")]
 impl Instance {
-    /// Whether any has come while a session was open. What came before that is not known: it would cost each event.
-    #[cfg_attr(not(test), expect(dead_code, reason = "the verdict of coverage is to ask it"))]
-    #[expect(clippy::unused_self, reason = "asked of a layer, though the logger is the process's")]
-    pub(crate) fn has_seen_log_record(&self) -> bool {
-        has_seen_log_record()
-    }
-
     /// Whether they come: whether the logger asks the subscriber of this layer, which must be this thread's default, as
     /// `tracing_log::LogTracer` does. Nothing while no session is open. Runs the logger's `enabled`, so no lock may be held.
     pub(crate) fn hears_log(&self) -> Option<bool> {
@@ -70,10 +55,9 @@ impl Instance {
             return None;
         }
         let record = log::Metadata::builder().level(log::Level::Error).target(env!("CARGO_CRATE_NAME")).build();
-        let asked = |key| thread::with(|state| state.asked.replace(key));
-        asked(0);
-        run_user_code(|| log::logger().enabled(&record));
-        Some(asked(0) == key_of(&record.as_trace()))
+        self.is_asked_by(|| {
+            run_user_code(|| log::logger().enabled(&record));
+        })
     }
 }
 
@@ -106,7 +90,7 @@ mod tests {
     use tracing_subscriber::prelude::*;
 
     #[test]
-    fn it_is_known_whether_records_of_log_come_and_whether_any_came() {
+    fn whether_the_bridge_asks_this_layer_is_known() {
         let router = TapRouter::new();
         // Sets the logger as well, as another test of this process may have done.
         let _default = tracing_subscriber::registry().with(router.layer()).set_default();
@@ -116,7 +100,6 @@ mod tests {
         let elsewhere = || tracing_core::dispatcher::with_default(&Dispatch::none(), || instance.hears_log());
         assert_eq!((instance.hears_log(), elsewhere()), (Some(true), Some(false)));
         log::debug!(target: "store", "by the bridge");
-        assert!(instance.has_seen_log_record());
         assert_eq!(stream.drain().count(), 1, "what was asked made up nothing");
     }
 }

@@ -37,6 +37,7 @@ impl Instance {
 
     fn route<S: Host>(&self, event: &Event<'_>, epoch: u64, context: &Context<'_, S>) {
         let Some(word) = self.callsites.word(key_of(event.metadata())) else {
+            self.note_unregistered(event.metadata());
             return self.route_anywhere(event, None, epoch, context);
         };
         Callsites::note_parent(word, event.is_contextual());
@@ -47,6 +48,7 @@ impl Instance {
         if !Callsites::is_known_clear(word, decision.vetoable) {
             return self.route_anywhere(event, Some(word), epoch, context);
         }
+        self.note_outside(event.metadata(), decision);
         if verbosity_of(*event.metadata().level()) <= decision.verbosity {
             self.route_in_scope(event, epoch, decision, context);
         }
@@ -60,6 +62,7 @@ impl Instance {
         let incoming = Incoming::new(event, &facts, true, &self.shared);
         let admitted = incoming.admitted_in_scope(&surroundings.scope);
         if !admitted.is_empty() {
+            self.note_inside(event.metadata(), decision);
             self.deliver(&admitted, &incoming, &surroundings.spans);
         }
         if incoming.has_hits() {
@@ -82,6 +85,9 @@ impl Instance {
         let names = &snapshot.names;
         let clear = word.is_some_and(|word| Callsites::is_clear(word, names.generation, || names.judge(metadata)));
         let leaf = self.leaf(event, epoch, context);
+        if leaf == NO_SPAN {
+            self.shared.seen.note_outside(key_of(metadata));
+        }
         let stamp = self.stamp(self.tree(leaf, context), &snapshot);
         let scope = self.scope(leaf, stamp, &snapshot, context);
         let scope = scope.get(&snapshot);
@@ -104,6 +110,9 @@ impl Instance {
             admitted.extend(incoming.admitted(Matching { session, sampled, is_followed: false }));
         }
         if !admitted.is_empty() {
+            if leaf != NO_SPAN {
+                self.shared.seen.note_inside(key_of(metadata));
+            }
             self.deliver(&admitted, &incoming, &surroundings.spans);
         }
         if incoming.has_hits() {

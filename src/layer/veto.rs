@@ -25,7 +25,7 @@ impl Instance {
                 return true;
             }
             if let Some(answer) = self.known_answer(metadata, epoch) {
-                return answer;
+                return answer || self.note_veto(metadata, context);
             }
         }
         self.enabled_after_a_look(metadata, epoch, context)
@@ -37,7 +37,8 @@ impl Instance {
         let key = key_of(metadata);
         // Acquire pairs with the forgetting in `Callsites::register`: a filter that was changed and has made
         // `tracing` ask anew is obeyed from that moment.
-        let word = self.callsites.word(key)?.load(Ordering::Acquire);
+        let slot = self.callsites.word(key)?;
+        let word = slot.load(Ordering::Acquire);
         let verbosity = verbosity_of(*metadata.level());
         thread::with(|state| {
             let decision = state.decided_in(epoch, &self.trees)?;
@@ -49,6 +50,9 @@ impl Instance {
             // A word that was judged under other keys may become vetoable.
             let is_judged = word >> 32 == u64::from(decision.generation());
             is_judged.then(|| {
+                if Callsites::is_unarrived(word) {
+                    Callsites::count_enabled(slot);
+                }
                 state.asked.set(key);
                 true
             })
@@ -72,7 +76,8 @@ impl Instance {
                 self.judge(word, decision, metadata);
             }
             if self.known_answer(metadata, epoch) == Some(false) {
-                return false;
+                self.note_outside(metadata, decision);
+                return self.note_veto(metadata, context);
             }
         }
         thread::with(|state| state.asked.set(key));

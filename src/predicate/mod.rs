@@ -8,7 +8,9 @@ mod expression;
 mod field;
 mod keys;
 mod reach;
+mod polarity;
 mod relaxed;
+mod shape;
 #[doc = include_str!("syntax.md")]
 pub mod syntax {}
 mod test;

@@ -1,14 +1,13 @@
 //! What a session that follows should know: what it follows grows with it.
 
 use super::core::Core;
-use crate::coverage::{Coverage, Finding, Note};
+use super::coverage::Matched;
+use crate::coverage::{Coverage, Note};
 use crate::layer::Instance;
-use crate::predicate::plain_name;
 use crate::session::open::OpenSession;
-use crate::session::{Follow, Session};
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tracing_core::{LevelFilter, Metadata};
 
 /// A span that is followed for longer is hardly one request. How old it is altogether is not known: a clock read for
 /// each span would cost those that nobody follows.
@@ -17,44 +16,13 @@ const LONG: Duration = Duration::from_secs(10);
 impl Core {
     /// What a session that is open can see.
     pub(super) fn coverage_of_session(&self, session: &Arc<OpenSession>) -> Coverage {
-        let mut coverage = self.coverage_of_asked(&session.limits);
+        let matched = if session.stats().matched > 0 { Matched::Something } else { Matched::Nothing };
+        let mut coverage = self.coverage_of(&session.limits, matched);
         for instance in self.live_instances().iter().filter(|_| session.follows()) {
             coverage.notes.extend(long_followed(instance, session, Instant::now(), LONG));
         }
         coverage
     }
-
-    /// What a session that is as it is asked for can see, within what bounds it.
-    pub(super) fn coverage_of_asked(&self, session: &Session) -> Coverage {
-        let mut coverage = self.coverage_of(&session.confined_predicate());
-        if let Follow::Named(name) = &session.follow {
-            self.look_for_span(name, session.spans, &mut coverage);
-        }
-        coverage
-    }
-
-    /// `enabled` are the spans that the session enables itself.
-    fn look_for_span(&self, name: &str, enabled: LevelFilter, coverage: &mut Coverage) {
-        let config = &self.shared.config;
-        let callsites: Vec<_> =
-            self.installed().flat_map(|(instance, _)| instance.callsites().all()).filter(is_span(name)).collect();
-        if callsites.is_empty() {
-            coverage.notes.push(Note::UnseenSpan { span: name.to_owned() });
-        }
-        let untracked = callsites.iter().filter(|metadata| !config.denies(metadata.target()));
-        let untracked =
-            untracked.filter(|metadata| config.keeps_fields_of(metadata) && !config.always_tracks(metadata));
-        let untracked = untracked.filter(|metadata| *metadata.level() > enabled);
-        coverage.findings.extend(untracked.map(|metadata| Finding::FollowedSpanTooVerbose {
-            span: plain_name(metadata.name()).to_owned(),
-            target: metadata.target().to_owned(),
-            level: metadata.level().to_string(),
-        }));
-    }
-}
-
-fn is_span(name: &str) -> impl Fn(&&'static Metadata<'static>) -> bool {
-    move |metadata| metadata.is_span() && plain_name(metadata.name()) == plain_name(name)
 }
 
 /// The spans that a session has followed for at least this long.
@@ -68,7 +36,7 @@ fn long_followed(instance: &Instance, session: &Arc<OpenSession>, now: Instant, 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Predicate, TapRouter};
+    use crate::{Follow, Predicate, Session, TapRouter};
     use tracing_subscriber::prelude::*;
 
     #[test]

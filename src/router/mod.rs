@@ -130,17 +130,28 @@ impl TapRouter {
 
     /// What a session on this predicate can see now, and what keeps it from seeing more.
     ///
-    /// Asks every layer a few questions, as `enabled!` does: not for a hot path. Whether a filter around the router's
-    /// own layer withholds something is only known while a session is open. Where levels seem to be hidden it has all
-    /// callsites asked once more and waits for that, at most a second: it may have been another rebuild's doing.
+    /// Asks every layer a few questions, as `enabled!` does, and looks at the open spans: not for a hot path. Where levels
+    /// seem to be hidden it has all callsites asked once more and waits for that, at most a second: it may have been
+    /// another rebuild's doing.
     pub fn coverage(&self, predicate: &Predicate) -> Coverage {
-        self.0.coverage_of(predicate)
+        self.coverage_of(&predicate.clone().into())
     }
 
-    /// As [`coverage`](Self::coverage), of a session that is not open: within its bounds, with what it would follow and
-    /// the spans that it would enable.
+    /// What a session with these options could see if it were opened now; see [`coverage`](Self::coverage).
+    ///
+    /// ```
+    /// use tracing_subscriber::filter::LevelFilter;
+    /// use tracing_subscriber::prelude::*;
+    /// use tracing_tap::{Predicate, Session, TapRouter, Verdict};
+    ///
+    /// let router = TapRouter::new();
+    /// tracing_subscriber::registry().with(router.layer()).init();
+    /// tracing::info!(user = 42, "hello");
+    /// let session = Session::new(Predicate::eq("user", 42)).spans(LevelFilter::DEBUG);
+    /// assert_eq!(router.coverage_of(&session).verdict(), Verdict::Everything);
+    /// ```
     pub fn coverage_of(&self, session: &Session) -> Coverage {
-        self.0.coverage_of_asked(session)
+        self.0.coverage_of(session, coverage::Matched::Nothing)
     }
 
     /// Every callsite that has been reached so far, by file and line.

@@ -28,7 +28,7 @@ mod tests;
 
 pub use item::{Item, LossReason, Lost};
 
-use crate::coverage::{Coverage, Finding};
+use crate::coverage::{Coverage, Finding, Verdict};
 use crate::event::CapturedEvent;
 use crate::queue::ring::Popped;
 use crate::queue::wait::block_on_ready;
@@ -159,7 +159,7 @@ impl EventStream {
     ///
     /// [`TapRouter::coverage`]: crate::TapRouter::coverage
     pub fn coverage(&self) -> Coverage {
-        let gone = || Coverage { findings: vec![Finding::NotInstalled], notes: Vec::new() };
+        let gone = || Coverage::new(Verdict::Nothing, vec![Finding::NotInstalled], Vec::new());
         self.home.coverage(self.session()).unwrap_or_else(gone)
     }
 

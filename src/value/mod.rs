@@ -3,6 +3,7 @@
 mod number;
 mod packed;
 mod quoted;
+mod shape;
 #[cfg(test)]
 #[cfg(not(loom))]
 mod tests;
@@ -10,6 +11,7 @@ mod view;
 
 pub(crate) use number::Number;
 pub(crate) use packed::{Entries, Entry, PackedBytes};
+pub use shape::Shape;
 pub(crate) use view::{TextRef, ValueRef};
 
 use compact_str::CompactString;

@@ -76,8 +76,7 @@ async fn coverage(
     let (looking, ask) = (Arc::clone(&door), query.ask()?);
     let seen = door.off_executor(move || {
         let session = ask.session(&admitted.asker)?;
-        let coverage = looking.router.coverage_of(&session);
-        Ok(Sight::of(coverage, &session, &looking, &admitted))
+        Ok(Sight::of(looking.router.coverage_of(&session), &session, &looking, &admitted))
     });
     Ok(json(StatusCode::OK, &seen.await?.to_json()))
 }

@@ -32,8 +32,7 @@ impl Inner {
         let looked = self.off_executor(move || {
             let session = ask.session(&asking.asker)?;
             let id = PublicId::random().map_err(|_| no_randomness())?;
-            let coverage = door.router.coverage_of(&session);
-            let sight = Sight::of(coverage, &session, &door, &asking);
+            let sight = Sight::of(door.router.coverage_of(&session), &session, &door, &asking);
             Ok((session, id, sight))
         });
         let (session, id, sight) = looked.await?;

@@ -7,7 +7,7 @@ use super::own_traffic;
 use super::security::Admitted;
 use crate::catalog::{CallsiteKind, CatalogEntry};
 use crate::coverage::{Coverage, Finding, Note};
-use crate::predicate::{Compiled, reach_admits};
+use crate::predicate::{Compiled, reach_admits, target_within};
 use crate::router::TapRouter;
 use crate::session::Session;
 use serde::Serialize;
@@ -46,17 +46,21 @@ fn confined(mut coverage: Coverage, router: &TapRouter, asker: &Asker) -> Covera
     let own = catalog(router, asker);
     let declared: HashSet<&str> = own.iter().flat_map(|entry| &entry.fields).map(|field| &**field).collect();
     coverage.findings.retain(|finding| match finding {
-        Finding::SpanTooVerbose { target, .. } => sees(target),
-        _ => true,
+        Finding::ValueShape { field, .. } => declared.contains(&**field),
+        finding => finding.target_of_callsite().is_none_or(sees),
     });
     for finding in std::mem::take(&mut coverage.findings) {
         match finding {
             Finding::MisspeltField { field, near } if !declared.contains(&*near) => {
                 coverage.notes.push(Note::UnseenField { field });
             }
+            Finding::MisspeltMetadata { test, value, near } if !is_in(&own, &test, &near) => {
+                coverage.notes.push(Note::Unseen { test, value });
+            }
             finding => coverage.findings.push(finding),
         }
     }
+    coverage.notes.retain(|note| !matches!(note, Note::OutsideSpans { target, .. } if !sees(target)));
     for note in &mut coverage.notes {
         if let Note::Callsites { seen, .. } = note {
             *seen = own.iter().filter(|entry| entry.kind == CallsiteKind::Event).count();
@@ -74,18 +78,30 @@ impl Sight {
         Self { coverage: confined(coverage, &door.router, &admitted.asker), own_traffic }
     }
 
-    /// Its findings and notes, each with its text.
+    /// Its verdict, and its findings and notes, each with its text.
     pub(super) fn to_json(&self) -> Value {
         let mut notes: Vec<_> = self.coverage.notes().iter().map(with_text).collect();
         notes.extend(self.own_traffic.clone());
         let findings: Vec<_> = self.coverage.findings().iter().map(with_text).collect();
-        json!({ "is_clear": self.coverage.is_clear(), "findings": findings, "notes": notes })
+        let Self { coverage, .. } = self;
+        let (verdict, is_clear) = (coverage.verdict(), coverage.is_clear());
+        json!({ "verdict": verdict, "is_clear": is_clear, "findings": findings, "notes": notes })
     }
 
     /// The first thing in a stream.
     pub(super) fn notice(&self) -> Notice {
         Notice { name: "coverage", members: self.to_json(), words: self.coverage.to_string() }
     }
+}
+
+/// Whether the asker's own catalog has what a test of metadata was taken for.
+fn is_in(catalog: &[CatalogEntry], test: &str, near: &str) -> bool {
+    catalog.iter().any(|entry| match test {
+        "@span" => entry.kind == CallsiteKind::Span && entry.name == near,
+        "@name" => entry.name == near,
+        "@file" => entry.file.as_deref().is_some_and(|file| file.ends_with(near)),
+        _ => target_within(&entry.target, near),
+    })
 }
 
 fn with_text(told: &(impl Serialize + Display)) -> Value {

@@ -19,7 +19,7 @@ isolated! {
         emit(7, "somebody else's");
         emit(42, "second");
         let ended = program.end();
-        ended.assert(0, &["Watching user = 42 at http://127.0.0.1:", "for 15m; Ctrl-C ends it.", "can match by level"]);
+        ended.assert(0, &["Watching user = 42 at http://127.0.0.1:", "for 15m; Ctrl-C ends it.", "can match"]);
         ended.assert(0, &["Session over: reached its number of events. 2 events delivered, 0 lost."]);
         let lines = ended.json();
         assert_eq!(messages(&lines), ["first", "second"]);
@@ -132,7 +132,8 @@ isolated! {
         let program = Program::watch(&[&door.url(), "usr = 42"]);
         let finding = "  ! no callsite seen so far declares a field `usr`: did you mean `user`?";
         program.stderr.wait_for(finding);
-        assert!(program.stderr.text().contains("  - 1 of 1 event callsites seen so far can match by level and target"));
+        assert!(program.stderr.text().contains("\n  nothing can match\n  ! "), "the verdict comes first");
+        assert!(program.stderr.text().contains("\n  - 0 of 1 event callsites seen so far can match\n"));
         program.stderr.wait_for("s; as of now:\n");
         assert!(program.stderr.text().contains("\nNothing has matched for "));
         wait_until("the finding to be told again", || program.stderr.text().matches(finding).count() == 2);

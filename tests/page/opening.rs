@@ -143,10 +143,13 @@ async fn what_can_match_is_shown_before_anything_is_started(stage: &mut Stage) {
     stage.browser.press("usr = 42").await;
     stage
         .browser
-        .wait_for_text(".coverage .finding", "no callsite seen so far declares a field `usr`: did you mean `user`?")
+        .wait_for_text(
+            ".coverage.nothing .finding",
+            "no callsite seen so far declares a field `usr`: did you mean `user`?",
+        )
         .await;
     stage.browser.retype("user = 42").await;
-    stage.browser.wait_for_text(".coverage.clear", "Everything that matches will be seen").await;
+    stage.browser.wait_for_text(".coverage.everything", "Everything that matches will be seen").await;
     assert_eq!(stage.router.sessions().len(), 0, "nothing was started for that");
 }
 

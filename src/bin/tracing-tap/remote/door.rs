@@ -11,6 +11,7 @@ use percent_encoding::{NON_ALPHANUMERIC, PercentEncode, utf8_percent_encode};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::time::Duration;
+use tracing_tap::Verdict;
 
 /// A session as it is asked for.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -63,6 +64,9 @@ pub(crate) struct Stats {
 /// What a session can see, and why not more.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 pub(crate) struct Coverage {
+    /// `None` if the source gives no verdict, as a fleet.
+    #[serde(default)]
+    pub(crate) verdict: Option<Verdict>,
     pub(crate) findings: Vec<Seen>,
     pub(crate) notes: Vec<Seen>,
 }

@@ -272,7 +272,7 @@ mod tests {
     use super::*;
 
     fn told(heard: &Heard, seconds: u64) -> (Vec<String>, Vec<String>) {
-        let Coverage { findings, notes } = heard.coverage(Duration::from_secs(seconds));
+        let Coverage { findings, notes, .. } = heard.coverage(Duration::from_secs(seconds));
         let texts = |told: Vec<Seen>| told.into_iter().map(|told| told.text).collect();
         (texts(findings), texts(notes))
     }

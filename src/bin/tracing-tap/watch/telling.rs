@@ -57,6 +57,9 @@ pub(crate) fn ended(reason: Option<EndReason>, counts: &Counts, coverage: Option
 }
 
 fn tell_coverage(text: &mut String, coverage: &Coverage) {
+    if let Some(verdict) = coverage.verdict {
+        push(text, format_args!("\n  {verdict}"));
+    }
     for finding in &coverage.findings {
         push(text, format_args!("\n  ! {}", shown::line(&finding.text)));
     }

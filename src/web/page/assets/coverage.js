@@ -2,24 +2,28 @@
 
 import { element, visible } from "./dom.js";
 
+/** The verdicts in words; the name of each is its class, and its colour is in `layout.css`. */
+const VERDICTS = {
+  nothing: "Nothing can match",
+  partly: "Not everything can match",
+  everything: "Everything that matches will be seen",
+};
+
 /**
- * @param {{ is_clear: boolean, findings: { text: string }[], notes: { text: string, note: string }[] }} coverage
+ * @param {{ verdict: string, findings: { text: string }[], notes: { text: string, note: string }[] }} coverage
  * @returns {HTMLElement}
  */
-export function coverageList(coverage) {
-  const { findings, notes } = coverage;
-  const head = findings.length > 0 ? "Not everything can match" : "Everything that matches will be seen";
-  return element("section", { class: `coverage ${findings.length > 0 ? "found" : "clear"}`, "aria-label": "What can match" },
-    element("h3", {}, head),
+export function coverageList({ verdict, findings, notes }) {
+  return element("section", { class: `coverage ${verdict}`, "aria-label": "What can match" },
+    element("h3", {}, VERDICTS[verdict]),
     element("ul", {},
       ...findings.map(({ text }) => element("li", { class: "finding" }, visible(text))),
       ...notes.map(({ text }) => element("li", { class: "note" }, visible(text)))));
 }
 
-/** In a few words: how much of the service's code can match at all. */
-export function coverageWords({ findings, notes }) {
+/** In a few words: the verdict where it is bad, and how much of the service's code can match. */
+export function coverageWords({ verdict, notes }) {
   const callsites = notes.find(({ note }) => note === "callsites");
   const many = callsites === undefined ? "" : `${callsites.can_match} of ${callsites.seen} callsites can match`;
-  const problems = findings.length === 1 ? "1 problem" : `${findings.length} problems`;
-  return findings.length > 0 ? `${problems} · ${many}` : many;
+  return verdict === "everything" ? many : [VERDICTS[verdict], many].filter((words) => words !== "").join(" · ");
 }

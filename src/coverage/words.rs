@@ -1,0 +1,229 @@
+//! Findings in words, each with what to do about it.
+
+use super::Finding;
+use crate::predicate::visible;
+use crate::value::Shape;
+use std::fmt::{self, Write};
+
+/// Names that a predicate has made up are shown like those of callsites, without what a terminal obeys.
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.write(&mut Visible(f))
+    }
+}
+
+/// Escapes what is hidden of all that is written to it.
+pub(super) struct Visible<'a, 'f>(pub(super) &'a mut fmt::Formatter<'f>);
+
+impl fmt::Write for Visible<'_, '_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.0.write_str(&visible(text))
+    }
+}
+
+impl Finding {
+    fn write(&self, f: &mut Visible<'_, '_>) -> fmt::Result {
+        match self {
+            Self::NotInstalled => f.write_str(
+                "the router's layer is in no subscriber: add `.with(router.layer())` to the registry",
+            ),
+            Self::NoControlThread => f.write_str(
+                "the system refused to start a thread, so callsites may not learn of the session; the next session tries \
+                 again",
+            ),
+            Self::NeverMatches => f.write_str("the predicate is true of no event"),
+            Self::NothingMatches { seen: 0 } => f.write_str(
+                "no event callsite has been reached yet; callsites are seen when they are first reached",
+            ),
+            Self::NothingMatches { seen } => write!(
+                f,
+                "none of the {seen} event callsites seen so far can match; callsites are seen when they are first reached"
+            ),
+            Self::RebuildPending => {
+                f.write_str("callsites are still being asked, and another layer holds them up: ask again in a moment")
+            }
+            Self::InstalledTwice => f.write_str(
+                "the router's layer is in one subscriber more than once, so each event is seen as often: add \
+                 `.with(router.layer())` once",
+            ),
+            Self::NoLogRecords => f.write_str(
+                "records of the `log` crate do not arrive: no bridge hands them to `tracing`; call \
+                 `tracing_log::LogTracer::init()` at start, as `.init()` of `tracing-subscriber` does by default",
+            ),
+            Self::CompiledOut { .. }
+            | Self::HiddenByGlobalFilter { .. }
+            | Self::WithheldFromLayer { .. }
+            | Self::LevelHidden { .. }
+            | Self::RefusedByLayer { .. } => self.write_hidden(f),
+            Self::SpanNotEnabled { .. }
+            | Self::SpanTooVerbose { .. }
+            | Self::SpanLeftOut { .. }
+            | Self::OutsideSpans { .. }
+            | Self::OutsideRequests { .. }
+            | Self::FollowsFrom { .. } => self.write_of_spans(f),
+            _ => self.write_of_tests(f),
+        }
+    }
+
+    /// What the service or another layer hides.
+    fn write_hidden(&self, f: &mut Visible<'_, '_>) -> fmt::Result {
+        match self {
+            Self::CompiledOut { max_level } => write!(
+                f,
+                "events more verbose than {max_level} were compiled out: build without the `max_level_*` features of `tracing`"
+            ),
+            Self::HiddenByGlobalFilter { level, target } => {
+                write_what(f, "events", level, target.as_deref())?;
+                f.write_str(
+                    " are hidden by a global filter: a filter that is a layer of its own disables them for everyone; \
+                     make it the filter of the layer it is for, `fmt::layer().with_filter(filter)`",
+                )
+            }
+            Self::WithheldFromLayer { level, what, target } => write_withheld(f, level, what, target.as_deref()),
+            Self::LevelHidden { level } => write!(
+                f,
+                "events at {level} are hidden by another layer's most verbose level: where layers are joined by \
+                 `.and_then(..)` only the last is asked for its own; add each to the registry with `.with(..)`"
+            ),
+            Self::RefusedByLayer { level, target, callsites } => {
+                write_what(f, "events", level, Some(target))?;
+                write!(
+                    f,
+                    " were enabled and never arrived ({callsites} {}): the `event_enabled` of another layer refuses them for \
+                     everyone; let it refuse in `on_event`, or make it a filter with `with_filter`",
+                    if *callsites == 1 { "callsite" } else { "callsites" }
+                )
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Spans that cannot supply what they should.
+    fn write_of_spans(&self, f: &mut Visible<'_, '_>) -> fmt::Result {
+        match self {
+            Self::SpanNotEnabled { span, target, level, field } => {
+                write_span(f, [span, target, level], field.as_deref())?;
+                write!(
+                    f,
+                    ", and nobody enables them: open the session with `spans={}` (`Session::spans`), or build the router \
+                     with `span_level(LevelFilter::{level})`",
+                    level.to_lowercase()
+                )?;
+                write_trace_layer(f, target)
+            }
+            Self::SpanTooVerbose { span, target, level, field } => {
+                write_span(f, [span, target, level], field.as_deref())?;
+                write!(
+                    f,
+                    ", and those that were created while no session was open are invisible: build the router with \
+                     `span_level(LevelFilter::{level})`"
+                )?;
+                write_trace_layer(f, target)
+            }
+            Self::SpanLeftOut { span, target, level } => write!(
+                f,
+                "spans `{span}` of target `{target}` were left out before their request matched, so its events are shown \
+                 without them: record the tested field before they are created, give them `parent: &span`, fall back with \
+                 `.or_current()`, or build the router with `span_level(LevelFilter::{level})`"
+            ),
+            Self::OutsideSpans { target, events, spans } => {
+                write!(
+                    f,
+                    "at least {} of target `{target}` arrived outside any span, where no span can make them match: give \
+                     spawned tasks their span with `.instrument(span)` or `.in_current_span()`",
+                    counted(*events)
+                )?;
+                spans.as_ref().map_or(Ok(()), |level| {
+                    write!(
+                        f,
+                        "; or open the session with `spans={}`, since such spans are not enabled",
+                        level.to_lowercase()
+                    )
+                })
+            }
+            Self::OutsideRequests { target, events, spans } => write!(
+                f,
+                "at least {} of target `{target}` arrived outside any span, so each is sampled and followed alone: open the \
+                 session with `spans={}`, since such spans are not enabled",
+                counted(*events),
+                spans.to_lowercase()
+            ),
+            Self::FollowsFrom { span, target, from } => write!(
+                f,
+                "spans `{span}` of target `{target}` only follow from `{from}`, so what happens in them is not inside it: \
+                 create them with `parent: &span`, or give them the tested field"
+            ),
+            _ => Ok(()),
+        }
+    }
+
+    /// Tests that cannot be true as they are written.
+    fn write_of_tests(&self, f: &mut Visible<'_, '_>) -> fmt::Result {
+        match self {
+            Self::MetadataAsField { field, near } => write!(
+                f,
+                "no callsite seen so far declares a field `{field}`: did you mean `{near}`, which tests the event itself?"
+            ),
+            Self::MisspeltField { field, near } => {
+                write!(f, "no callsite seen so far declares a field `{field}`: did you mean `{near}`?")
+            }
+            Self::MisspeltMetadata { test, value, near } => {
+                write!(f, "nothing seen so far has `{test} = {value}`: did you mean `{near}`?")
+            }
+            Self::ValueShape { field, shapes } => {
+                write!(f, "the test of `{field}` is true of no value like those seen so far, seen as ")?;
+                write_shapes(f, shapes)?;
+                write!(f, ": search their text with `{field} *= ..`, or have the service record the bare value")
+            }
+            Self::FieldNotCaptured { field } => write!(
+                f,
+                "the field `{field}` of spans is not kept: name it in `capture_fields` where the router is built"
+            ),
+            Self::RedactedField { field } => write!(f, "the field `{field}` is redacted: no test is ever true of it"),
+            Self::DeniedTarget { target } => {
+                write!(f, "events of target `{target}` are denied by the service: no session captures them")
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+pub(super) fn counted(events: u64) -> String {
+    if events == 1 { "1 event".to_owned() } else { format!("{events} events") }
+}
+
+fn write_what(f: &mut Visible<'_, '_>, what: &str, level: &str, target: Option<&str>) -> fmt::Result {
+    write!(f, "{what} at {level}")?;
+    target.map_or(Ok(()), |target| write!(f, " of target `{target}`"))
+}
+
+fn write_withheld(f: &mut Visible<'_, '_>, level: &str, what: &str, target: Option<&str>) -> fmt::Result {
+    write_what(f, what, level, target)?;
+    f.write_str(" are kept from the router's layer by a filter around it")?;
+    if what == "spans" {
+        f.write_str(", and events in them may be taken for events of the span around, perhaps somebody else's")?;
+    }
+    f.write_str(": install `router.layer()` without `with_filter`")
+}
+
+fn write_span(f: &mut Visible<'_, '_>, [span, target, level]: [&str; 3], field: Option<&str>) -> fmt::Result {
+    write!(f, "spans `{span}` of target `{target}` ")?;
+    match field {
+        Some(field) => write!(f, "declare `{field}` but are {level}"),
+        None => write!(f, "are {level}"),
+    }
+}
+
+fn write_trace_layer(f: &mut Visible<'_, '_>, target: &str) -> fmt::Result {
+    if !target.starts_with("tower_http") {
+        return Ok(());
+    }
+    f.write_str(", or give the spans of `TraceLayer` another level with `make_span_with`")
+}
+
+fn write_shapes(f: &mut Visible<'_, '_>, shapes: &[Shape]) -> fmt::Result {
+    for (index, shape) in shapes.iter().enumerate() {
+        write!(f, "{}{shape}", if index == 0 { "" } else { " and " })?;
+    }
+    Ok(())
+}

@@ -1,0 +1,124 @@
+//! What the hooks leave for coverage. Nothing here decides about an event.
+
+use super::callsite::key_of;
+use super::facts::is_log_bridge;
+use super::host::Host;
+use super::instance::Instance;
+use super::matching::Incoming;
+use super::span::NO_SPAN;
+use super::thread::{self, Decision};
+use super::tree::NO_TREE;
+use crate::coverage::Link;
+use crate::event::Fields;
+use crate::guard::{Guard, run_user_code};
+use crate::value::ValueRef;
+use tracing_core::{Metadata, span};
+use tracing_subscriber::layer::Context;
+
+impl Incoming<'_> {
+    /// Notes the shape of a value that a test looks at.
+    #[inline]
+    pub(super) fn note_value(&self, field: usize, value: ValueRef<'_>) {
+        self.shared.seen.note_value(key_of(self.event.metadata()), field, value);
+    }
+}
+
+impl Instance {
+    /// Counts an event around which there is no span. Of those that are vetoed, only where the thread's decision was
+    /// stale: a veto costs no more for being counted.
+    #[inline]
+    pub(super) fn note_outside(&self, metadata: &Metadata<'_>, decision: Decision) {
+        if decision.tree == NO_TREE && metadata.is_event() {
+            self.shared.seen.note_outside(key_of(metadata));
+        }
+    }
+
+    /// Notes that an event has matched inside a span.
+    #[inline]
+    pub(super) fn note_inside(&self, metadata: &Metadata<'_>, decision: Decision) {
+        if decision.tree != NO_TREE {
+            self.shared.seen.note_inside(key_of(metadata));
+        }
+    }
+
+    /// Notes what arrived without being registered, as records of `log` do.
+    #[cold]
+    pub(super) fn note_unregistered(&self, metadata: &Metadata<'_>) {
+        if is_log_bridge(metadata) {
+            self.shared.seen.note_log_record();
+        }
+    }
+
+    /// Notes a span that is vetoed, and vetoes: false.
+    #[inline]
+    pub(super) fn note_veto<S: Host>(&self, metadata: &Metadata<'_>, context: &Context<'_, S>) -> bool {
+        if metadata.is_span() {
+            self.note_vetoed_span(metadata, context);
+        }
+        false
+    }
+
+    /// Only spans that a session asks for with `spans` are ever vetoed.
+    #[inline(never)]
+    fn note_vetoed_span<S: Host>(&self, metadata: &Metadata<'_>, context: &Context<'_, S>) {
+        let within = self.current(self.epoch(), context);
+        if within != NO_SPAN {
+            self.shared.seen.note_vetoed_span(self.tree(within, context), within, key_of(metadata));
+        }
+    }
+
+    /// Notes the span that was vetoed inside the span `id` before that one, or what is recorded on it, was known to match.
+    #[cold]
+    pub(super) fn note_left_out<S: Host>(&self, id: u64, context: &Context<'_, S>) {
+        let Some((within, callsite)) = self.shared.seen.vetoed_span(self.tree(id, context)) else { return };
+        let mut next = within;
+        while next != NO_SPAN {
+            if next == id {
+                return self.shared.seen.note_left_out(callsite);
+            }
+            next = self.parent(next, context);
+        }
+    }
+
+    /// Remembers that a root span follows from another one: that makes it no part of the other's scope.
+    pub(super) fn on_follows_from<S: Host>(&self, span: &span::Id, follows: &span::Id, context: &Context<'_, S>) {
+        let Some(root) = context.span(span).filter(|span| span.parent().is_none()) else { return };
+        for from in context.span_scope(follows).into_iter().flatten() {
+            self.shared.seen.note_link(Link { root: root.metadata(), from: from.metadata() });
+        }
+    }
+
+    /// Whether `ask` asks this layer, or that of another router, about some callsite; `None` if that cannot be found out
+    /// here. It is no question that an event follows.
+    pub(crate) fn is_asked_by(&self, ask: impl FnOnce()) -> Option<bool> {
+        let guard = Guard::enter()?;
+        let before = thread::with(|state| state.disturbed.replace(false));
+        let ran = run_user_code(ask);
+        let is_asked = thread::with(|state| {
+            // Forgotten, so that an event whose arguments asked this is asked about once more.
+            state.asked.set(0);
+            state.disturbed.replace(before)
+        });
+        drop(guard);
+        ran.map(|()| is_asked)
+    }
+
+    /// Shows the fields of at most `limit` open spans of the callsites that `wants` picks.
+    pub(crate) fn survey_spans(
+        &self,
+        limit: usize,
+        wants: impl Fn(&'static Metadata<'static>) -> bool,
+        mut look: impl FnMut(&'static Metadata<'static>, &Fields),
+    ) {
+        let mut left = limit;
+        self.spans.for_each(|cell| {
+            if left > 0
+                && let Some(metadata) = cell.shown_metadata().filter(|metadata| wants(metadata))
+                && let Some(captured) = cell.captured()
+            {
+                left -= 1;
+                look(metadata, &captured.fields);
+            }
+        });
+    }
+}

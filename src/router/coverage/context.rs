@@ -1,0 +1,110 @@
+//! Events and spans that are outside of the spans they should be in.
+
+use super::Inquiry;
+use super::spans::declares;
+use crate::coverage::{Finding, Note};
+use crate::layer::key_of;
+use crate::predicate::{Test, plain_name};
+use crate::session::Follow;
+use std::collections::{BTreeMap, BTreeSet};
+use tracing_core::{Level, Metadata};
+
+/// How many targets are named whose events arrive outside any span.
+const MAX_TARGETS: usize = 8;
+
+/// How many events arrived outside any span, by target.
+type Events = BTreeMap<&'static str, u64>;
+
+impl Inquiry<'_> {
+    pub(super) fn look_at_context(&mut self) {
+        self.look_at_events_outside_spans();
+        self.look_at_links();
+    }
+
+    /// Events that arrived outside any span, where a span could make them match, or should make them one request.
+    ///
+    /// Only of crates that have such spans themselves: a library's events belong to no request, and nobody can change it.
+    fn look_at_events_outside_spans(&mut self) {
+        let supplying: BTreeSet<&str> = self.supplying_spans().map(|metadata| crate_of(metadata.target())).collect();
+        let not_enabled = self.not_enabled_spans();
+        let goes_by_request = self.session.sample > 1 || self.session.follow != Follow::Event;
+        let (mut lost, mut alone) = (Events::new(), Events::new());
+        for metadata in &self.events {
+            let count = self.core.shared.seen.outside(key_of(metadata));
+            if count == 0 || !self.can_match(metadata) {
+                continue;
+            }
+            let its_crate = crate_of(metadata.target());
+            if supplying.contains(its_crate) && !self.can_match_outside_spans(metadata) {
+                *lost.entry(metadata.target()).or_default() += count;
+            } else if goes_by_request && not_enabled.contains_key(its_crate) {
+                *alone.entry(metadata.target()).or_default() += count;
+            }
+        }
+        let spans = |target: &str| not_enabled.get(crate_of(target)).map(Level::to_string);
+        for (target, events) in lost.into_iter().take(MAX_TARGETS) {
+            let (is_inside, spans, target) = (self.was_inside(target), spans(target), target.to_owned());
+            match is_inside {
+                true => self.find(Finding::OutsideSpans { target, events, spans }),
+                false => self.notes.push(Note::OutsideSpans { target, events }),
+            }
+        }
+        for (target, events) in alone.into_iter().take(MAX_TARGETS) {
+            let spans = spans(target).unwrap_or_default();
+            self.find(Finding::OutsideRequests { target: target.to_owned(), events, spans });
+        }
+    }
+
+    /// Whether an event of a target has matched inside a span: then its module works for requests.
+    fn was_inside(&self, target: &str) -> bool {
+        let mut events = self.events.iter().filter(|metadata| metadata.target() == target);
+        events.any(|metadata| self.core.shared.seen.was_inside(key_of(metadata)))
+    }
+
+    /// The most severe level at which a crate has spans that do not exist, by crate.
+    fn not_enabled_spans(&self) -> BTreeMap<&'static str, Level> {
+        let mut levels = BTreeMap::new();
+        for metadata in self.spans.iter().filter(|site| !site.exists()).map(|site| site.metadata) {
+            let level = levels.entry(crate_of(metadata.target())).or_insert(*metadata.level());
+            *level = (*level).min(*metadata.level());
+        }
+        levels
+    }
+
+    /// Root spans that follow from one that could match, and lack what that one has.
+    fn look_at_links(&mut self) {
+        let config = &self.core.shared.config;
+        let mut found = Vec::new();
+        for link in self.core.shared.seen.links() {
+            let is_lost = |test: &&Test| self.is_supplied_by(link.from, test) && !self.is_supplied_by(link.root, test);
+            if !config.denies(link.root.target()) && self.predicate.wanted_tests().iter().any(is_lost) {
+                found.push(Finding::FollowsFrom {
+                    span: plain_name(link.root.name()).to_owned(),
+                    target: link.root.target().to_owned(),
+                    from: plain_name(link.from.name()).to_owned(),
+                });
+            }
+        }
+        found.into_iter().for_each(|finding| self.find(finding));
+    }
+
+    /// The span callsites that have what the predicate asks of spans.
+    fn supplying_spans(&self) -> impl Iterator<Item = &'static Metadata<'static>> {
+        let wanted = self.predicate.wanted_tests();
+        let supplies =
+            move |metadata: &&'static Metadata<'static>| wanted.iter().any(|test| self.is_supplied_by(metadata, test));
+        self.spans.iter().map(|site| site.metadata).filter(supplies)
+    }
+
+    fn is_supplied_by(&self, metadata: &Metadata<'_>, test: &Test) -> bool {
+        match test {
+            Test::Field(test) => test.keys().iter().any(|key| declares(metadata, key)),
+            _ => test.is_of_span(metadata.name()),
+        }
+    }
+}
+
+/// The first part of a target's path.
+fn crate_of(target: &str) -> &str {
+    target.split("::").next().unwrap_or(target)
+}
