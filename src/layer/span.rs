@@ -108,25 +108,25 @@ impl SpanCell {
 
     /// Puts a new span in here. Hands it back where another one is.
     #[inline]
-    pub(super) fn fill(&self, id: u64, span: NewSpan) -> Result<(), NewSpan> {
+    pub(super) fn fill(&self, id: u64, span: NewSpan) -> Option<NewSpan> {
         let mut state = self.lock();
         if state.metadata.is_some() && !self.is_of(id) {
-            return Err(span);
+            return Some(span);
         }
         // What a closed span left here is rare, and its memory all that is freed under the lock.
         self.put(&mut state, id, span);
-        Ok(())
+        None
     }
 
     /// Puts a span in here unless its like is here. Hands it back where another one is.
-    pub(super) fn fill_if_unknown(&self, id: u64, span: NewSpan) -> Result<(), NewSpan> {
+    pub(super) fn fill_if_unknown(&self, id: u64, span: NewSpan) -> Option<NewSpan> {
         let mut state = self.lock();
         match state.metadata {
-            Some(_) if !self.is_of(id) => return Err(span),
+            Some(_) if !self.is_of(id) => return Some(span),
             Some(known) if std::ptr::eq(known, span.metadata) => {}
             _ => self.put(&mut state, id, span),
         }
-        Ok(())
+        None
     }
 
     #[inline]

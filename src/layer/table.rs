@@ -41,9 +41,9 @@ impl Spans {
     pub(super) fn insert_new(&self, id: u64, span: NewSpan) {
         let left = match self.cell_to_fill(id) {
             Some(cell) => cell.fill(id, span),
-            None => Err(span),
+            None => Some(span),
         };
-        if let Err(span) = left {
+        if let Some(span) = left {
             self.insert_other(id, span);
         }
     }
@@ -52,9 +52,9 @@ impl Spans {
     pub(super) fn insert_if_unknown(&self, id: u64, span: NewSpan) {
         let left = match self.cell_to_fill(id) {
             Some(cell) => cell.fill_if_unknown(id, span),
-            None => Err(span),
+            None => Some(span),
         };
-        if let Err(span) = left {
+        if let Some(span) = left {
             self.insert_other_if_unknown(id, span);
         }
     }
