@@ -5,11 +5,13 @@
 //! [target](CapturedSpan::target), and their [level](CapturedSpan::level) is not known.
 
 mod fields;
+mod keys;
 mod origin;
 #[cfg(test)]
 pub(crate) mod testing;
 
 pub(crate) use fields::Fields;
+pub(crate) use keys::{Key, name_of_key};
 pub(crate) use origin::{Origin, Told};
 
 use crate::value::{Value, ValueRef};
@@ -148,6 +150,9 @@ impl CapturedEvent {
 }
 
 impl CapturedSpan {
+    /// The key of a span's name among its fields.
+    pub(crate) const NAME: &'static str = "name";
+
     /// The span's name.
     pub fn name(&self) -> &str {
         &self.name

@@ -3,14 +3,13 @@
 use super::body::StreamBody;
 use super::door::Inner;
 use super::feed::Attached;
-use super::form::{Form, Notice};
+use super::form::{self, Form, Notice};
 use super::hub::{Entry, Found, LastEventId};
 use super::opening::Life;
 use super::problem::{Kind, Problem};
 use super::query::Query;
 use super::security::Admitted;
 use super::sight;
-use crate::render::Format;
 use axum::Extension;
 use axum::body::Body;
 use axum::extract::{RawQuery, State};
@@ -20,8 +19,8 @@ use serde_json::json;
 use std::sync::Arc;
 
 /// What may be asked of a session, and of the stream.
-pub(super) const PARAMETERS: [&str; 11] =
-    ["q", "level", "for", "max", "rate", "sample", "follow", "name", "capacity", "format", "coverage"];
+pub(super) const PARAMETERS: [&str; 10] =
+    ["q", "level", "for", "max", "rate", "sample", "follow", "name", "capacity", "coverage"];
 
 pub(super) async fn watch(
     State(door): State<Arc<Inner>>,
@@ -29,9 +28,9 @@ pub(super) async fn watch(
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let query = Query::read(query.as_deref(), &PARAMETERS)?;
-    let form = Form::choose(query.get("format"), &headers)?;
-    let tells_coverage = query.flag("coverage")? || form != Form::Lines(Format::Json);
+    let query = Query::read(query.as_deref(), &[&PARAMETERS[..], &form::PARAMETERS].concat())?;
+    let form = Form::of(&query, &headers)?;
+    let tells_coverage = query.flag("coverage")? || !form.is_lines_of_json();
     let last = last_event_id(&headers)?;
     if let Some(Found::Over) = last.and_then(|last| door.hub.find(last.session, &admitted.asker)) {
         return Ok(nothing_more());
@@ -81,7 +80,7 @@ pub(super) fn respond(
         (HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no")),
         (HeaderName::from_static("tap-session"), id),
     ];
-    let beat = (form == Form::Events).then(|| [(HeaderName::from_static("tap-heartbeat"), heartbeat(&door))]);
+    let beat = form.is_events().then(|| [(HeaderName::from_static("tap-heartbeat"), heartbeat(&door))]);
     (headers, beat, Body::new(StreamBody::new(door, entry, attached, form, notices))).into_response()
 }
 
