@@ -259,6 +259,9 @@ isolated! {
         check(r#"{"q":"user = 42","for":"soon"}"#, "invalid-parameter", "15m");
         check(r#"{"q":"user = 42","for":"25h"}"#, "invalid-parameter", "24 hours");
         check(r#"{"q":"user = 42","for":"-3s"}"#, "invalid-parameter", "15m");
+        check(r#"{"q":"user = 42","for":900}"#, "invalid-body", "`for` is a text with a unit: did you mean `\\\"900s\\\"`?");
+        check(r#"{"q":"user = 42","for":"900"}"#, "invalid-parameter", "did you mean `900s`?");
+        check(r#"{"q":"user = 42","for":true}"#, "invalid-body", "expected a time as text in `for`");
         check(r#"{"q":"user = 42","max":-1}"#, "invalid-body", "invalid value");
         check(r#"{"q":"user = 42","capacity":0}"#, "invalid-parameter", "65536");
         check(r#"{"q":"user = 42","sample":0}"#, "invalid-parameter", "sample");
@@ -269,6 +272,9 @@ isolated! {
         let opened = post(served.address, "/sessions",
             r#"{"q":"user = 42","level":"debug","for":"90s","max":3,"rate":9,"sample":2,"follow":"named:conn","capacity":8}"#);
         let opened = opened.json();
+        for followed in [r#"{"q":"user = 42","for":"900s"}"#, r#"{"q":"user = 42","for":null}"#] {
+            assert_eq!(post(served.address, "/sessions", followed).status, 201, "{followed}");
+        }
         assert_eq!((&opened["predicate"], &opened["follow"]), (&"user = 42 and @level >= debug".into(), &"named:conn".into()));
         served.stop();
     }
