@@ -36,21 +36,29 @@ impl Fields {
         self.iter().try_for_each(|(name, value)| write(Key { name, number: None }, value))
     }
 
-    /// Whether not every key is its field's name; yes where that takes long to say.
+    /// Whether some key is not its field's name. Mostly a look at the ends of each name says that none is.
+    #[inline]
     fn needs_numbers(&self, own: Option<&str>) -> bool {
+        let mut marks = own.map_or(0, mark);
+        // `all`, since a chain of iterators asks at each step which of them it is in.
+        let differ = self.names().all(|name| {
+            let mark = mark(name);
+            let is_new = marks & mark == 0;
+            marks |= mark;
+            is_new && !name.as_bytes().last().is_some_and(u8::is_ascii_digit)
+        });
+        !differ && self.has_repeated_or_numbered_name(own)
+    }
+
+    #[inline(never)]
+    fn has_repeated_or_numbered_name(&self, own: Option<&str>) -> bool {
         let mut earlier = SmallVec::<[&str; 16]>::new();
         earlier.extend(own);
-        let mut marks = own.map_or(0, mark);
-        for name in self.names() {
-            let mark = mark(name);
-            let is_repeated = marks & mark != 0 && earlier.contains(&name);
-            if is_repeated || earlier.len() > FEW || without_number(name).is_some() {
-                return true;
-            }
-            marks |= mark;
+        self.names().any(|name| {
+            let is_repeated = earlier.len() > FEW || earlier.contains(&name);
             earlier.push(name);
-        }
-        false
+            is_repeated || without_number(name).is_some()
+        })
     }
 
     #[cold]
@@ -90,6 +98,7 @@ fn without_number(key: &str) -> Option<&str> {
 }
 
 /// One bit of 64: most names that differ have another.
+#[inline]
 fn mark(name: &str) -> u64 {
     let bytes = name.as_bytes();
     let ends = bytes.first().zip(bytes.last()).map_or(0, |(first, last)| first.wrapping_mul(5) ^ last);
