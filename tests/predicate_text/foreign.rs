@@ -69,7 +69,9 @@ fn functions_are_operators_here() {
     for text in ["exists(user)", "has(user)", "EXISTS (user)", "is_set(user)", "_exists_:user", "has(`user`)"] {
         check_test(text, there.clone());
     }
+    check_test("user present", there.clone());
     check_test("missing(user)", !there);
+    check_part("user has x", Predicate::contains("user", "x"));
     check_test("contains(path, \"/admin\")", Predicate::contains("path", "/admin"));
     check_test("starts_with(path, \"/admin\")", Predicate::starts_with("path", "/admin"));
     check_test("endsWith(path, .html)", Predicate::ends_with("path", ".html"));

@@ -52,6 +52,7 @@ pub(super) fn behind_names(names: &[String], rest: &[Token<'_>]) -> Option<Predi
             like(names, &pattern).or_else(contained)?
         }
         "ilike" => ilike(names, &value(kind(rest, 1))?)?,
+        _ if value(kind(rest, 1)).is_some() => return None,
         word if THERE.contains(&word) => Predicate::exists(names.to_vec()),
         word if NOT_THERE.contains(&word) => Predicate::exists(names.to_vec()).not(),
         _ => return None,

@@ -110,7 +110,7 @@ pub(super) fn instead_of_name(word: &str) -> Option<String> {
 }
 
 /// What other languages have in an operator's place.
-const FOREIGN: [(&str, &str); 13] = [
+const FOREIGN: [(&str, &str); 15] = [
     ("is", "="),
     ("eq", "="),
     ("equals", "="),
@@ -121,6 +121,8 @@ const FOREIGN: [(&str, &str); 13] = [
     ("le", "<="),
     ("like", "*="),
     ("contains", "*="),
+    ("includes", "*="),
+    ("has", "*="),
     ("startswith", "^="),
     ("endswith", "$="),
     ("matches", "~"),
