@@ -24,7 +24,6 @@ const FEW: usize = 64;
 
 impl Fields {
     /// Calls `write` with each value and its key, in order, in an object that has the key `own` for itself.
-    #[inline]
     pub(crate) fn try_for_each_key<E>(
         &self,
         own: Option<&str>,
@@ -36,22 +35,9 @@ impl Fields {
         self.iter().try_for_each(|(name, value)| write(Key { name, number: None }, value))
     }
 
-    /// Whether some key is not its field's name. Mostly a look at the ends of each name says that none is.
-    #[inline]
-    fn needs_numbers(&self, own: Option<&str>) -> bool {
-        let mut marks = own.map_or(0, mark);
-        // `all`, since a chain of iterators asks at each step which of them it is in.
-        let differ = self.names().all(|name| {
-            let mark = mark(name);
-            let is_new = marks & mark == 0;
-            marks |= mark;
-            is_new && !name.as_bytes().last().is_some_and(u8::is_ascii_digit)
-        });
-        !differ && self.has_repeated_or_numbered_name(own)
-    }
-
+    /// Whether some key is not its field's name.
     #[inline(never)]
-    fn has_repeated_or_numbered_name(&self, own: Option<&str>) -> bool {
+    pub(crate) fn needs_numbers(&self, own: Option<&str>) -> bool {
         let mut earlier = SmallVec::<[&str; 16]>::new();
         earlier.extend(own);
         self.names().any(|name| {
@@ -95,6 +81,31 @@ pub(crate) fn name_of_key(key: &str) -> &str {
 fn without_number(key: &str) -> Option<&str> {
     let digits = key.bytes().rev().take_while(u8::is_ascii_digit).count();
     if digits == 0 { None } else { key[..key.len() - digits].strip_suffix('#') }
+}
+
+/// What the names of one object look like at their ends, which mostly says that all have themselves as keys.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ends {
+    marks: u64,
+    are_plain: bool,
+}
+
+impl Ends {
+    pub(crate) fn new(own: Option<&str>) -> Self {
+        Self { marks: own.map_or(0, mark), are_plain: true }
+    }
+
+    #[inline]
+    pub(crate) fn add(&mut self, name: &str) {
+        let mark = mark(name);
+        self.are_plain &= self.marks & mark == 0 && !name.as_bytes().last().is_some_and(u8::is_ascii_digit);
+        self.marks |= mark;
+    }
+
+    /// Whether no name is there twice or looks numbered; where not, one may.
+    pub(crate) fn are_plain(self) -> bool {
+        self.are_plain
+    }
 }
 
 /// One bit of 64: most names that differ have another.

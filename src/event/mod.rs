@@ -11,7 +11,7 @@ mod origin;
 pub(crate) mod testing;
 
 pub(crate) use fields::Fields;
-pub(crate) use keys::{Key, name_of_key};
+pub(crate) use keys::{Ends, Key, name_of_key};
 pub(crate) use origin::{Origin, Told};
 
 use crate::value::{Value, ValueRef};

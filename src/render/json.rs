@@ -9,7 +9,7 @@ use super::json_text::write_text;
 use super::options::Integers;
 use super::sink::MEMORY;
 use super::time::TimeText;
-use crate::event::{CapturedEvent, CapturedSpan, Fields, Key};
+use crate::event::{CapturedEvent, CapturedSpan, Ends, Fields, Key};
 use crate::stream::Item;
 use crate::value::{CUT_MARK, ValueRef};
 use serde::Serialize;
@@ -83,20 +83,36 @@ fn write_event(out: &mut Vec<u8>, event: &CapturedEvent, integers: Integers) {
 
 fn write_own_fields(out: &mut Vec<u8>, event: &CapturedEvent, integers: Integers) {
     let start = out.len();
-    for_each_key(&event.own, None, |key, value| {
-        if out.len() > start {
-            out.push(b',');
-        }
-        write_key(out, key);
-        write_value(out, value, Place::Event, integers);
-    });
+    write_fields(out, &event.own, None, Place::Event, integers);
+    if out.len() > start {
+        out.pop();
+    }
 }
 
-/// Not a loop over an iterator: a chain of them asks at each step which of them it is in.
-#[inline]
-fn for_each_key(fields: &Fields, own: Option<&str>, mut write: impl FnMut(Key<'_>, ValueRef<'_>)) {
+/// Writes each field, and a comma behind it. Keys are taken to be names, and written anew where one is not.
+fn write_fields(out: &mut Vec<u8>, fields: &Fields, own: Option<&str>, place: Place, integers: Integers) {
+    let start = out.len();
+    let mut ends = Ends::new(own);
+    // `for_each`, since a chain of iterators asks at each step which of them it is in.
+    fields.iter().for_each(|(name, value)| {
+        ends.add(name);
+        write_text(out, name);
+        out.push(b':');
+        write_value(out, value, place, integers);
+        out.push(b',');
+    });
+    if !ends.are_plain() && fields.needs_numbers(own) {
+        out.truncate(start);
+        write_numbered(out, fields, own, place, integers);
+    }
+}
+
+#[cold]
+fn write_numbered(out: &mut Vec<u8>, fields: &Fields, own: Option<&str>, place: Place, integers: Integers) {
     let Ok(()) = fields.try_for_each_key(own, |key, value| -> Result<(), Infallible> {
-        write(key, value);
+        write_key(out, key);
+        write_value(out, value, place, integers);
+        out.push(b',');
         Ok(())
     });
 }
@@ -131,11 +147,7 @@ fn write_spans(out: &mut Vec<u8>, event: &CapturedEvent, integers: Integers) {
 
 pub(super) fn write_span(out: &mut Vec<u8>, span: &CapturedSpan, integers: Integers) {
     out.push(b'{');
-    for_each_key(&span.fields, Some(CapturedSpan::NAME), |key, value| {
-        write_key(out, key);
-        write_value(out, value, Place::Span, integers);
-        out.push(b',');
-    });
+    write_fields(out, &span.fields, Some(CapturedSpan::NAME), Place::Span, integers);
     out.extend_from_slice(br#""name":"#);
     write_text(out, &span.name);
     out.push(b'}');
