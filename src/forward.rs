@@ -1,7 +1,7 @@
 //! Forwarding a session to a writer or a function, on a thread of its own, in batches.
 
 use crate::guard::{Guard, run_user_code};
-use crate::render::{Format, write_item};
+use crate::render::{FormatOptions, write_item};
 use crate::session::{EndReason, SessionId};
 use crate::stream::{EventStream, Item};
 use std::io::{self, Write};
@@ -28,7 +28,7 @@ use std::time::{Duration, Instant};
 #[must_use = "nothing is forwarded until `to` or `with`"]
 pub struct Forwarder {
     stream: EventStream,
-    format: Format,
+    form: FormatOptions,
     batch_bytes: usize,
     batch_delay: Duration,
 }
@@ -45,10 +45,16 @@ pub struct Forwarding {
 impl EventStream {
     /// Forwards every item to `writer`, in batches of 64 KiB or 250 ms, on a thread of its own.
     ///
+    /// To a container's standard output, see [`FormatOptions::max_line_bytes`].
+    ///
     /// # Errors
     /// The system's, where it refuses a thread; the session is closed then.
-    pub fn forward_to(self, writer: impl Write + Send + 'static, format: Format) -> io::Result<Forwarding> {
-        self.forwarder(format).to(writer)
+    pub fn forward_to(
+        self,
+        writer: impl Write + Send + 'static,
+        form: impl Into<FormatOptions>,
+    ) -> io::Result<Forwarding> {
+        self.forwarder(form).to(writer)
     }
 
     /// Hands every item to `publish`, in batches of 64 KiB or 250 ms, on a thread of its own: for services with a
@@ -58,15 +64,15 @@ impl EventStream {
     /// The system's, where it refuses a thread; the session is closed then.
     pub fn forward_with(
         self,
-        format: Format,
+        form: impl Into<FormatOptions>,
         publish: impl FnMut(&[u8]) -> io::Result<()> + Send + 'static,
     ) -> io::Result<Forwarding> {
-        self.forwarder(format).with(publish)
+        self.forwarder(form).with(publish)
     }
 
     /// Sets up forwarding with other batches.
-    pub fn forwarder(self, format: Format) -> Forwarder {
-        Forwarder { stream: self, format, batch_bytes: 64 << 10, batch_delay: Duration::from_millis(250) }
+    pub fn forwarder(self, form: impl Into<FormatOptions>) -> Forwarder {
+        Forwarder { stream: self, form: form.into(), batch_bytes: 64 << 10, batch_delay: Duration::from_millis(250) }
     }
 }
 
@@ -126,7 +132,7 @@ impl Forwarder {
         let Some(mut item) = self.stream.blocking_recv() else { return self.stream.end_reason() };
         let deadline = Instant::now().checked_add(self.batch_delay);
         loop {
-            write_item(batch, &item, self.format);
+            write_item(batch, &item, self.form);
             if let Item::Ended(reason) = item {
                 return Some(reason);
             }

@@ -97,7 +97,7 @@ pub use predicate::{Keys, Predicate, PredicateError};
 #[cfg(feature = "prometheus")]
 pub use prometheus::PROMETHEUS_CONTENT_TYPE;
 pub use queue::Overflow;
-pub use render::{Format, FormatError, write_item, write_item_coloured};
+pub use render::{Format, FormatError, FormatOptions, write_item, write_item_coloured};
 pub use router::{EndStats, IntoSession, RefusalStats, RouterStats, TapRouter, TapRouterBuilder, WatchError};
 pub use session::{EndReason, Follow, FollowError, Holder, Session, SessionId, SessionInfo, SessionStats};
 pub use stream::{EventStream, Item, LossReason, Lost, TryRecvError};

@@ -7,7 +7,7 @@ use std::sync::mpsc::{self, Receiver};
 use std::time::Duration;
 use support::{Output, PATIENCE, wait_until};
 use tracing_subscriber::prelude::*;
-use tracing_tap::{EndReason, EventStream, Format, Predicate, Session, TapRouter};
+use tracing_tap::{EndReason, EventStream, Format, FormatOptions, Item, Predicate, Session, TapRouter};
 
 const NEVER: Duration = Duration::from_secs(3600);
 
@@ -106,6 +106,31 @@ isolated! {
         let sizes: Vec<_> = batches.iter().collect();
         assert!(alone < 1000 && sizes.iter().sum::<usize>() > 800_000, "{alone} {sizes:?}");
         assert!(sizes.iter().all(|size| *size < BATCH_BYTES + 9000), "{sizes:?}");
+    }
+
+    fn no_line_of_default_limits_is_split_by_a_container() {
+        const CONTAINER: usize = 16 << 10;
+        let (router, stream) = watch();
+        let whole = router.watch(Predicate::everything());
+        let [output, long] = [Output::default(), Output::default()];
+        let options = FormatOptions::new(Format::Json).max_line_bytes(CONTAINER);
+        let forwarding = stream.forward_to(output.clone(), options).expect("the system gives a thread");
+        let unbounded = whole.forward_to(long.clone(), Format::Json).expect("the system gives a thread");
+        let text = "\u{1}".repeat(9_000);
+        let span = || tracing::info_span!("deep", a = text, b = text, c = text, d = text).entered();
+        let spans: Vec<_> = (0..20).map(|_| span()).collect();
+        tracing::info!(a = text, b = text, c = text, d = text, n = 7, "the worst");
+        drop(spans);
+        router.shutdown();
+        forwarding.join().expect("the writer does not fail");
+        unbounded.join().expect("the writer does not fail");
+        let (lines, long) = (output.lines(), long.lines());
+        assert_eq!((lines.len(), long.len()), (2, 2));
+        assert!(lines[0].len() < CONTAINER && long[0].len() > 4_000_000, "{} and {}", lines[0].len(), long[0].len());
+        let read: Item = serde_json::from_str(&lines[0]).expect("it is an item");
+        let event = read.into_event().expect("it is an event");
+        assert_eq!((event.message(), event.spans().len()), ("the worst", 20));
+        assert!(event.fields().chain(event.spans().flat_map(|span| span.fields())).filter(|(_, value)| value.is_cut()).count() == 84);
     }
 
     fn an_error_of_the_writer_ends_the_session_and_is_reported() {

@@ -1,5 +1,8 @@
 //! The JSON form, held against what `tracing_subscriber::fmt().json()` writes of the same events.
 
+#[path = "../src/wire/tests/unique.rs"]
+mod unique;
+
 mod support;
 
 use proptest::prelude::*;
@@ -107,7 +110,7 @@ fn lines(stream: &mut EventStream) -> Vec<Value> {
     let mut out = Vec::new();
     stream.drain().for_each(|item| write_item(&mut out, &item, Format::Json));
     let text = String::from_utf8(out).expect("what is written is text");
-    text.lines().map(|line| serde_json::from_str(line).expect("a line is JSON")).collect()
+    text.lines().map(|line| unique::parse(line).expect("a line is JSON in which no key is twice")).collect()
 }
 
 /// Takes the keys out that are the item's own, and checks them.
@@ -116,6 +119,18 @@ fn take_own_keys(line: &mut Value, sequence: u64, session: &Value) {
     assert_eq!(line.remove("type"), Some("event".into()));
     assert_eq!(line.remove("sequence"), Some(sequence.into()));
     assert_eq!(line.remove("session").as_ref(), Some(session));
+}
+
+/// Takes out what `fmt` has under one key with something else, of which a reader of JSON keeps the last.
+fn take_numbered(value: &mut Value) {
+    match value {
+        Value::Object(members) => {
+            members.retain(|key, _| !key.ends_with("#1"));
+            members.values_mut().for_each(take_numbered);
+        }
+        Value::Array(elements) => elements.iter_mut().for_each(take_numbered),
+        _ => {}
+    }
 }
 
 /// The two times were taken one after the other, in the same form.
@@ -161,6 +176,7 @@ impl Both {
         let first = self.read;
         for (index, (mut ours, mut theirs)) in self.lines().into_iter().enumerate() {
             take_own_keys(&mut ours, (first + index) as u64, &session);
+            take_numbered(&mut ours);
             let (our_time, their_time) = (take_timestamp(&mut ours), take_timestamp(&mut theirs));
             let apart = our_time.duration_since(their_time).unwrap_or_else(|error| error.duration());
             assert!(apart < Duration::from_secs(5), "{our_time:?} {their_time:?}");
@@ -216,6 +232,28 @@ isolated! {
         let (ours, theirs) = &both.lines()[0];
         assert_eq!(ours["fields"], serde_json::json!({"type": 1, "match": 2}));
         assert_eq!(theirs["fields"], serde_json::json!({"r#type": 1, "match": 2}), "`fmt` leaves it");
+    }
+
+    fn no_key_is_twice_where_fmt_has_two_of_one() {
+        let mut both = Both::install();
+        let span = tracing::info_span!("conn", name = "alice", r#type = 1);
+        span.in_scope(|| tracing::info!(name = 1, user = 1, "r#type" = 2, "type" = 3, user = 4, message = "own", "text"));
+        let line = &both.output.lines()[0];
+        assert!(unique::parse(line).is_err(), "they have one key twice: {line}");
+        let mut out = Vec::new();
+        let item = both.stream.drain().next().expect("it was captured");
+        write_item(&mut out, &item, Format::Json);
+        let line = String::from_utf8(out).expect("a line is text");
+        let ours = unique::parse(&line).expect("no key is twice");
+        assert_eq!(ours["span"], serde_json::json!({"name": "conn", "name#1": "alice", "type": 1}));
+        let fields = &ours["fields"];
+        assert_eq!((&fields["type#1"], &fields["type"], &fields["user#1"], &fields["user"]), (&2.into(), &3.into(), &1.into(), &4.into()));
+        assert_eq!(fields["name"], 1, "an event has no name among its fields");
+        let read: Item = serde_json::from_str(&line).expect("it is read back");
+        let (read, captured) = (read.into_event().expect("it is an event"), item.into_event().expect("it is an event"));
+        let printed = |event: &CapturedEvent| event.fields().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>();
+        assert_eq!(printed(&read), printed(&captured));
+        assert_eq!(read.spans().next().and_then(|span| span.field("name")), Some(&"alice".into()));
     }
 
     fn an_event_read_from_fmts_own_line_is_the_one_that_was_captured() {

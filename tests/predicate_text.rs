@@ -3,6 +3,8 @@
 
 #[path = "predicate_text/errors.rs"]
 mod errors;
+#[path = "predicate_text/foreign.rs"]
+mod foreign;
 #[path = "predicate_text/round_trip.rs"]
 mod round_trip;
 

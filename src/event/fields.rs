@@ -129,7 +129,7 @@ impl Fields {
     }
 
     /// The names alone, in order.
-    fn names(&self) -> impl Iterator<Item = &str> {
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
         let listed = self.listed_alone().flat_map(Listed::iter);
         self.entries().map(|(name, _)| name).chain(listed.map(|(name, _)| name))
     }

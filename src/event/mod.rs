@@ -6,12 +6,14 @@
 
 mod fields;
 mod kept;
+mod keys;
 mod origin;
 #[cfg(test)]
 pub(crate) mod testing;
 
 pub(crate) use fields::Fields;
 pub(crate) use kept::KeptFields;
+pub(crate) use keys::{Ends, Key, name_of_key};
 pub(crate) use origin::{Origin, Told};
 
 use crate::value::{Value, ValueRef};
@@ -150,6 +152,9 @@ impl CapturedEvent {
 }
 
 impl CapturedSpan {
+    /// The key of a span's name among its fields.
+    pub(crate) const NAME: &'static str = "name";
+
     /// The span's name.
     pub fn name(&self) -> &str {
         &self.name

@@ -135,10 +135,13 @@ impl FleetEvent {
         Ok(Item::Event { session, sequence, event: Arc::new(self.read()?) })
     }
 
-    /// What is behind the type.
-    pub(super) fn behind_type(&self) -> &str {
+    /// A line that ends with its type.
+    pub(super) const NOTHING_BEHIND_TYPE: &str = BEGINNING;
+
+    /// What is behind the type in the line of an event.
+    pub(super) fn behind_type(line: &str) -> &str {
         // The comma is part of it.
-        &self.line[BEGINNING.len() - 1..]
+        &line[BEGINNING.len() - 1..]
     }
 
     /// What keeping it holds on the heap.

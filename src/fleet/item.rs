@@ -3,7 +3,7 @@
 use super::event::FleetEvent;
 use super::message::LeaveReason;
 use crate::render::shown::shown_name;
-use crate::render::{Format, write_item};
+use crate::render::{Format, FormatOptions, write_item};
 use crate::session::EndReason;
 use crate::stream::{Item, Lost};
 use serde::ser::{Serialize, SerializeMap, Serializer};
@@ -121,7 +121,7 @@ impl FleetItem {
         }
     }
 
-    /// Appends the item in the given form.
+    /// Appends the item in the given form: a [`Format`], or [`FormatOptions`] with what is set beside one.
     ///
     /// A line of JSON has the key `instance` behind its `type`; an event's is otherwise what
     /// [`write_item`] writes. In other forms an item begins with the instance's name in brackets.
@@ -134,10 +134,13 @@ impl FleetItem {
     /// FleetItem::Ended(tracing_tap::EndReason::Closed).write(&mut out, Format::Json);
     /// assert_eq!(out, b"{\"type\":\"ended\",\"reason\":\"closed\"}\n");
     /// ```
-    pub fn write(&self, out: &mut Vec<u8>, format: Format) {
+    pub fn write(&self, out: &mut Vec<u8>, form: impl Into<FormatOptions>) {
+        let options = form.into();
+        let format = options.format();
         match (self, format) {
             (Self::Ended(reason), _) => write_item(out, &Item::Ended(*reason), format),
-            (Self::Event(event), Format::Json) => write_line(out, event),
+            (Self::Event(event), Format::Json) if options.changes_lines() => write_line_with(out, event, options),
+            (Self::Event(event), Format::Json) => write_line(out, event, event.line()),
             (_, Format::Json) => self.write_json(out),
             (Self::Event(event), _) => match event.item() {
                 Ok(item) => write_of_instance(out, event.instance(), &item, format),
@@ -164,11 +167,24 @@ impl FleetItem {
 }
 
 /// Puts the instance behind the type, which every line begins with.
-fn write_line(out: &mut Vec<u8>, event: &FleetEvent) {
+fn write_line(out: &mut Vec<u8>, event: &FleetEvent, line: &str) {
     out.extend_from_slice(br#"{"type":"event","instance":"#);
     serde_json::to_writer(&mut *out, &shown(event.instance())).expect("text is written to memory without errors");
-    out.extend_from_slice(event.behind_type().as_bytes());
+    out.extend_from_slice(FleetEvent::behind_type(line).as_bytes());
     out.push(b'\n');
+}
+
+/// Writes the line anew; one that cannot be read is passed on as it was signed.
+fn write_line_with(out: &mut Vec<u8>, event: &FleetEvent, options: FormatOptions) {
+    let Ok(item) = event.item() else { return write_line(out, event, event.line()) };
+    let mut named = Vec::new();
+    write_line(&mut named, event, FleetEvent::NOTHING_BEHIND_TYPE);
+    let mut line = Vec::new();
+    // What is named replaces a beginning, and has a line break of its own.
+    let added = named.len() - FleetEvent::NOTHING_BEHIND_TYPE.len() - 1;
+    write_item(&mut line, &item, options.with_room_for(added));
+    let line = String::from_utf8_lossy(&line);
+    write_line(out, event, line.trim_end());
 }
 
 fn write_of_instance(out: &mut Vec<u8>, instance: &str, item: &Item, format: Format) {
@@ -317,6 +333,22 @@ mod tests {
         let lost = FleetItem::Lost { instance: "chat-1".into(), lost };
         let line = "{\"type\":\"lost\",\"instance\":\"chat-1\",\"count\":3,\"reason\":\"overflow\"}\n";
         assert_eq!(written(&lost, Format::Json), line);
+    }
+
+    #[test]
+    fn a_line_that_is_bounded_has_room_for_the_instance() {
+        let long = "b".repeat(9_000);
+        let line = EVENT.replace(r#"{"message":"rejected"}"#, &format!(r#"{{"n":9007199254740993,"body":"{long}"}}"#));
+        for instance in ["chat-1", &"\"".repeat(400)] {
+            let event = FleetItem::Event(FleetEvent::of(instance, &line));
+            let mut out = Vec::new();
+            event.write(&mut out, FormatOptions::new(Format::Json).max_line_bytes(2048).large_integers_as_strings());
+            let text = String::from_utf8(out).expect("it is text");
+            assert!((2040..=2048).contains(&text.len()), "{} bytes: {text}", text.len());
+            let read: serde_json::Value = serde_json::from_str(&text).expect("it is JSON");
+            assert_eq!((&read["instance"], &read["fields"]["n"]), (&instance.into(), &"9007199254740993".into()));
+            assert!(read["fields"]["body"].as_str().is_some_and(|body| body.ends_with("b…[cut]")), "{text}");
+        }
     }
 
     #[test]

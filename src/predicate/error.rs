@@ -48,6 +48,13 @@ enum Kind {
 #[derive(Clone, Debug)]
 struct Reason(String);
 
+impl Reason {
+    /// What is said behind the excerpt.
+    fn last_line(&self) -> &str {
+        self.0.lines().last().unwrap_or_default().trim_start_matches("error: ")
+    }
+}
+
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
@@ -71,7 +78,10 @@ impl PredicateError {
         let is_too_large = matches!(source, regex::Error::CompiledTooBig(_));
         let problem = if is_too_large { "takes too much memory" } else { "is not valid" };
         let reason = Reason(source.to_string().split('\n').map(visible).collect::<Vec<_>>().join("\n"));
-        let message = format!("the regular expression `{}` {problem}", shown(pattern));
+        let mut message = format!("the regular expression `{}` {problem}", shown(pattern));
+        if !is_too_large {
+            message += &format!(": {}", reason.last_line());
+        }
         Self::new(Kind::Regex { is_too_large, reason }, message)
     }
 
@@ -96,7 +106,7 @@ impl PredicateError {
         matches!(self.0.kind, Kind::Syntax)
     }
 
-    /// Whether it is about a regular expression; [`source`](Error::source) says what is wrong with it.
+    /// Whether it is about a regular expression; [`source`](Error::source) shows where in it something is wrong.
     pub fn is_regex(&self) -> bool {
         matches!(self.0.kind, Kind::Regex { .. })
     }
@@ -127,12 +137,9 @@ impl PredicateError {
         self.0.hint.as_deref()
     }
 
-    /// The first line of `Display`, and what its source says at last.
+    /// The first line of `Display`.
     pub(super) fn in_one_line(&self) -> String {
-        let source = self.source().map(ToString::to_string);
-        let last = source.as_deref().and_then(|source| source.lines().last());
-        let reason = last.map(|line| format!(": {}", line.trim_start_matches("error: ")));
-        format!("{}{}", Headline(&self.0), reason.unwrap_or_default())
+        Headline(&self.0).to_string()
     }
 }
 

@@ -6,16 +6,32 @@
 //! same event, where this takes 0.09.
 
 use super::json_text::write_text;
+use super::options::Integers;
 use super::sink::MEMORY;
 use super::time::TimeText;
-use crate::event::{CapturedEvent, CapturedSpan};
+use crate::event::{CapturedEvent, CapturedSpan, Ends, Fields, Key};
 use crate::stream::Item;
 use crate::value::{CUT_MARK, ValueRef};
 use serde::Serialize;
+use std::convert::Infallible;
 use std::io::Write;
 
-/// Writes an item as a line of JSON.
-pub(super) fn write_line(out: &mut Vec<u8>, item: &Item) {
+/// What a value is one of: bytes are text in an event and numbers in a span, as `fmt` has them.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Place {
+    Event,
+    Span,
+}
+
+/// How many bytes are written.
+pub(super) fn bytes_of(write: impl FnOnce(&mut Vec<u8>)) -> usize {
+    let mut written = Vec::new();
+    write(&mut written);
+    written.len()
+}
+
+/// Writes an item as a line of JSON, however long that is.
+pub(super) fn write_line(out: &mut Vec<u8>, item: &Item, integers: Integers) {
     match item {
         Item::Event { session, sequence, event } => {
             out.extend_from_slice(br#"{"type":"event","session":"#);
@@ -23,7 +39,7 @@ pub(super) fn write_line(out: &mut Vec<u8>, item: &Item) {
             out.extend_from_slice(br#","sequence":"#);
             write_plain(out, sequence);
             out.extend_from_slice(b",");
-            write_event(out, event);
+            write_event(out, event, integers);
         }
         Item::Lost(_) | Item::Ended(_) => write_plain(out, item),
     }
@@ -36,13 +52,13 @@ fn write_plain(out: &mut Vec<u8>, value: &impl Serialize) {
 }
 
 /// Writes the keys that are `fmt`'s, and the closing brace.
-fn write_event(out: &mut Vec<u8>, event: &CapturedEvent) {
+fn write_event(out: &mut Vec<u8>, event: &CapturedEvent, integers: Integers) {
     out.extend_from_slice(br#""timestamp":""#);
     out.extend_from_slice(TimeText::new(event.time).as_str().as_bytes());
     out.extend_from_slice(br#"","level":""#);
     out.extend_from_slice(event.level().as_str().as_bytes());
     out.extend_from_slice(br#"","fields":{"#);
-    write_own_fields(out, event);
+    write_own_fields(out, event, integers);
     out.extend_from_slice(br#"},"target":"#);
     write_text(out, event.target());
     if let Some(file) = event.file() {
@@ -53,7 +69,7 @@ fn write_event(out: &mut Vec<u8>, event: &CapturedEvent) {
         out.extend_from_slice(br#","line_number":"#);
         write_plain(out, &number);
     }
-    write_spans(out, event);
+    write_spans(out, event, integers);
     if let Some(thread) = &event.thread {
         out.extend_from_slice(br#","threadName":"#);
         write_text(out, thread);
@@ -65,48 +81,73 @@ fn write_event(out: &mut Vec<u8>, event: &CapturedEvent) {
     out.push(b'}');
 }
 
-fn write_own_fields(out: &mut Vec<u8>, event: &CapturedEvent) {
+fn write_own_fields(out: &mut Vec<u8>, event: &CapturedEvent, integers: Integers) {
     let start = out.len();
+    write_fields(out, &event.own, None, Place::Event, integers);
+    if out.len() > start {
+        out.pop();
+    }
+}
+
+/// Writes each field, and a comma behind it. Keys are taken to be names, and written anew where one is not.
+fn write_fields(out: &mut Vec<u8>, fields: &Fields, own: Option<&str>, place: Place, integers: Integers) {
+    let start = out.len();
+    let mut ends = Ends::new(own);
     // `for_each`, since a chain of iterators asks at each step which of them it is in.
-    event.own.iter().for_each(|(name, value)| {
-        if out.len() > start {
-            out.push(b',');
-        }
+    fields.iter().for_each(|(name, value)| {
+        ends.add(name);
         write_text(out, name);
         out.push(b':');
-        write_value(out, value);
+        write_value(out, value, place, integers);
+        out.push(b',');
+    });
+    if !ends.are_plain() && fields.needs_numbers(own) {
+        out.truncate(start);
+        write_numbered(out, fields, own, place, integers);
+    }
+}
+
+#[cold]
+fn write_numbered(out: &mut Vec<u8>, fields: &Fields, own: Option<&str>, place: Place, integers: Integers) {
+    let Ok(()) = fields.try_for_each_key(own, |key, value| -> Result<(), Infallible> {
+        write_key(out, key);
+        write_value(out, value, place, integers);
+        out.push(b',');
+        Ok(())
     });
 }
 
+fn write_key(out: &mut Vec<u8>, key: Key<'_>) {
+    write_text(out, key.name);
+    if let Some(number) = key.number {
+        // Before the quote.
+        out.pop();
+        write!(out, "#{number}\"").expect(MEMORY);
+    }
+    out.push(b':');
+}
+
 /// Writes the innermost span, and all from the root; the innermost one's text is copied.
-fn write_spans(out: &mut Vec<u8>, event: &CapturedEvent) {
+fn write_spans(out: &mut Vec<u8>, event: &CapturedEvent, integers: Integers) {
     let Some((innermost, outer)) = event.spans.split_last() else {
         return;
     };
     out.extend_from_slice(br#","span":"#);
     let start = out.len();
-    write_span(out, innermost);
+    write_span(out, innermost, integers);
     let end = out.len();
     out.extend_from_slice(br#","spans":["#);
     for span in outer {
-        write_span(out, span);
+        write_span(out, span, integers);
         out.push(b',');
     }
     out.extend_from_within(start..end);
     out.push(b']');
 }
 
-fn write_span(out: &mut Vec<u8>, span: &CapturedSpan) {
+pub(super) fn write_span(out: &mut Vec<u8>, span: &CapturedSpan, integers: Integers) {
     out.push(b'{');
-    span.fields.iter().for_each(|(name, value)| {
-        write_text(out, name);
-        out.push(b':');
-        match value {
-            ValueRef::Bytes { bytes, cut } => write_numbers(out, bytes, cut),
-            _ => write_value(out, value),
-        }
-        out.push(b',');
-    });
+    write_fields(out, &span.fields, Some(CapturedSpan::NAME), Place::Span, integers);
     out.extend_from_slice(br#""name":"#);
     write_text(out, &span.name);
     out.push(b'}');
@@ -124,15 +165,22 @@ fn write_numbers(out: &mut Vec<u8>, bytes: &[u8], cut: bool) {
     out.push(b']');
 }
 
-fn write_value(out: &mut Vec<u8>, value: ValueRef<'_>) {
+#[inline]
+pub(super) fn write_value(out: &mut Vec<u8>, value: ValueRef<'_>, place: Place, integers: Integers) {
     match value {
         ValueRef::Str(text) | ValueRef::Debug(text) | ValueRef::Error(text) if !text.cut => write_text(out, text.text),
         ValueRef::Str(_) | ValueRef::Debug(_) | ValueRef::Error(_) => write_text(out, &value.to_string()),
-        ValueRef::Bytes { .. } | ValueRef::I128(_) | ValueRef::U128(_) | ValueRef::Redacted => {
-            write!(out, "\"{value}\"").expect(MEMORY);
-        }
+        ValueRef::Bytes { bytes, cut } if matches!(place, Place::Span) => write_numbers(out, bytes, cut),
+        ValueRef::I64(number) if integers.quotes(number.unsigned_abs()) => write_digits(out, value),
+        ValueRef::U64(number) if integers.quotes(number) => write_digits(out, value),
+        ValueRef::Bytes { .. } | ValueRef::I128(_) | ValueRef::U128(_) | ValueRef::Redacted => write_digits(out, value),
         ValueRef::I64(_) | ValueRef::U64(_) | ValueRef::F64(_) | ValueRef::Bool(_) | ValueRef::Null => {
             write_plain(out, &value);
         }
     }
+}
+
+/// Writes what is printed of a value in which nothing needs an escape.
+fn write_digits(out: &mut Vec<u8>, value: ValueRef<'_>) {
+    write!(out, "\"{value}\"").expect(MEMORY);
 }

@@ -3,6 +3,7 @@
 use super::ascii::is_plain;
 use super::escape::is_hidden;
 use super::sink::MEMORY;
+use crate::value::kept_part;
 use std::io::Write;
 
 /// Writes a string and its quotes. Most hold nothing to escape, and are found so eight bytes at a time.
@@ -25,6 +26,27 @@ fn write_escaped(out: &mut Vec<u8>, text: &str) {
         rest = &rest[index + character.len_utf8()..];
     }
     out.extend_from_slice(rest.as_bytes());
+}
+
+/// As much of the beginning of a text as takes at most so many bytes between its quotes.
+pub(super) fn escaped_part(text: &str, max_bytes: usize) -> &str {
+    if is_plain(text) {
+        return kept_part(text, max_bytes);
+    }
+    let mut length = 0;
+    let past = text.char_indices().find(|(_, character)| {
+        length += escaped_length(*character);
+        length > max_bytes
+    });
+    past.map_or(text, |(end, _)| &text[..end])
+}
+
+fn escaped_length(character: char) -> usize {
+    match character {
+        '"' | '\\' | '\n' | '\r' | '\t' | '\u{8}' | '\u{C}' => 2,
+        _ if is_hidden(character) => 6 * character.len_utf16(),
+        _ => character.len_utf8(),
+    }
 }
 
 fn needs_escape(character: char) -> bool {
@@ -59,6 +81,9 @@ mod tests {
             let written = String::from_utf8(out).unwrap();
             assert!(!written.contains(is_hidden), "{written:?}");
             assert_eq!(serde_json::from_str::<String>(&written).unwrap(), format!("a{character}"));
+            let text = format!("a{character}");
+            assert_eq!(escaped_part(&text, written.len() - 2), text);
+            assert_eq!(escaped_part(&text, written.len() - 3), "a");
         }
     }
 }

@@ -1,7 +1,9 @@
 //! How items are written, one file per form; nothing here knows of sockets.
 
 mod format;
+mod options;
 mod json;
+mod bounded;
 mod human;
 mod compact;
 mod github;
@@ -25,11 +27,14 @@ pub(crate) mod testing;
 mod tests;
 
 pub use format::{Format, FormatError};
+pub use options::FormatOptions;
 
 use crate::stream::Item;
 use palette::Palette;
 
 /// Appends one item in the given form, with its terminator: a line break, and an empty line behind the human form.
+///
+/// A form is a [`Format`], or [`FormatOptions`] with what is set beside one.
 ///
 /// What a terminal would obey or not show is written as an escape in every form, so the output may be sent anywhere.
 /// Nothing is allocated but what `out` needs to grow, unless a value was cut: reuse it. A JSON line of a common event
@@ -47,9 +52,10 @@ use palette::Palette;
 /// assert_eq!(str::from_utf8(&out)?, "08:15:02.123Z DEBUG chat::hub: rejected attempt=3\n");
 /// # Ok::<_, Box<dyn std::error::Error>>(())
 /// ```
-pub fn write_item(out: &mut Vec<u8>, item: &Item, format: Format) {
-    match format {
-        Format::Json => json::write_line(out, item),
+pub fn write_item(out: &mut Vec<u8>, item: &Item, form: impl Into<FormatOptions>) {
+    let options = form.into();
+    match options.format() {
+        Format::Json => bounded::write_line(out, item, &options),
         Format::Human => human::write_block(out, item),
         Format::Compact => compact::write_line(out, item, &Palette::PLAIN),
         Format::GithubActions => github::write_line(out, item),

@@ -24,6 +24,32 @@ const YAML_PHRASES: [&str; 16] = [
     "", " ", "- a", "--- a", "? a", ": a", "a: b", "a #b", "# a", "!!str a", "{a: b}", ", a", "a ", " a", "a\n", "\ta",
 ];
 
+/// Names of fields that are keys of some object of a line, of raw identifiers, and what looks like a numbered key.
+const KEYS: [&str; 22] = [
+    "name",
+    "name#1",
+    "name#0",
+    "name#1#0",
+    "r#name",
+    "message",
+    "message#1",
+    "type",
+    "session",
+    "sequence",
+    "timestamp",
+    "level",
+    "fields",
+    "target",
+    "filename",
+    "line_number",
+    "span",
+    "spans",
+    "threadName",
+    "omittedFields",
+    "#1",
+    "a#",
+];
+
 /// What looks like something that was cut or redacted.
 const MARKED: [&str; 9] = [
     "…[cut]",
@@ -162,7 +188,7 @@ pub(super) fn any_parts() -> impl Strategy<Value = Parts> {
 }
 
 fn any_fields() -> impl Strategy<Value = Vec<(Name, Value)>> {
-    let name = prop_oneof![9 => any_text(), 1 => Just("name".to_owned())];
+    let name = prop_oneof![6 => any_text(), 4 => select(KEYS.to_vec()).prop_map(str::to_owned)];
     vec((name.prop_map(Cow::from), any_value()), 0..4)
 }
 

@@ -2,7 +2,7 @@
 
 use crate::forward::Forwarding;
 use crate::predicate::{Predicate, PredicateError};
-use crate::render::Format;
+use crate::render::FormatOptions;
 use crate::render::shown::{shown_expression, shown_name};
 use crate::router::{TapRouter, WatchError};
 use crate::session::Session;
@@ -54,7 +54,7 @@ impl TapRouter {
         &self,
         variable: impl AsRef<OsStr>,
         writer: impl Write + Send + 'static,
-        format: Format,
+        form: impl Into<FormatOptions>,
     ) -> Result<Option<Forwarding>, WatchEnvError> {
         let variable = variable.as_ref();
         let name = shown_name(&variable.to_string_lossy(), MAX_SHOWN_BYTES);
@@ -62,7 +62,7 @@ impl TapRouter {
             let Some(predicate) = predicate_of(variable)? else { return Ok(None) };
             let session = Session::new(predicate).opened_by(format!("environment variable {name}"));
             let stream = self.try_watch(session).map_err(Problem::Refused)?;
-            stream.forward_to(writer, format).map(Some).map_err(Problem::Forward)
+            stream.forward_to(writer, form).map(Some).map_err(Problem::Forward)
         };
         open().map_err(|problem| WatchEnvError { variable: name.clone(), problem })
     }

@@ -1,7 +1,7 @@
 //! A session that one signal opens and the next one closes.
 
 use crate::forward::Forwarding;
-use crate::render::Format;
+use crate::render::FormatOptions;
 use crate::router::TapRouter;
 use crate::session::{Session, SessionId};
 use signal_hook::consts::{FORBIDDEN, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2};
@@ -53,7 +53,7 @@ struct Listener<W> {
     router: TapRouter,
     session: Session,
     writer: Arc<Mutex<W>>,
-    format: Format,
+    form: FormatOptions,
     state: Arc<Mutex<State>>,
     forwarding: Option<Forwarding>,
 }
@@ -109,7 +109,7 @@ impl TapRouter {
         signals: impl IntoIterator<Item = Signal>,
         session: impl Into<Session>,
         writer: impl Write + Send + 'static,
-        format: Format,
+        form: impl Into<FormatOptions>,
     ) -> io::Result<SignalSwitch> {
         let mut signals = listen_for(&signals.into_iter().collect::<Vec<_>>())?;
         let handle = signals.handle();
@@ -118,7 +118,7 @@ impl TapRouter {
             router: self.clone(),
             session: session.into(),
             writer: Arc::new(Mutex::new(writer)),
-            format,
+            form: form.into(),
             state: Arc::clone(&state),
             forwarding: None,
         };
@@ -180,7 +180,7 @@ impl<W: Write + Send + 'static> Listener<W> {
         let stream = self.router.watch(session);
         let id = stream.id();
         let writer = Arc::clone(&self.writer);
-        let forwarding = stream.forward_with(self.format, move |batch| write(&writer, batch))?;
+        let forwarding = stream.forward_with(self.form, move |batch| write(&writer, batch))?;
         self.forwarding = Some(forwarding);
         let is_stopped = {
             let mut state = lock(&self.state);

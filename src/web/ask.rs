@@ -7,6 +7,8 @@ use crate::predicate::Predicate;
 use crate::session::{Follow, Session};
 use jiff::SignedDuration;
 use serde::Deserialize;
+use serde::de::{Deserializer, Error, Visitor};
+use std::fmt;
 use std::time::Duration;
 use tracing_core::LevelFilter;
 
@@ -23,7 +25,7 @@ pub(super) struct Ask {
     /// The predicate's text.
     pub(super) q: String,
     pub(super) level: Option<String>,
-    #[serde(rename = "for")]
+    #[serde(rename = "for", default, deserialize_with = "text_of_duration")]
     pub(super) duration: Option<String>,
     pub(super) max: Option<u64>,
     pub(super) rate: Option<u64>,
@@ -86,11 +88,49 @@ pub(super) fn invalid(parameter: &str, detail: impl Into<String>) -> Problem {
 fn duration(text: &str) -> Result<Duration, Problem> {
     let read: Option<SignedDuration> = text.parse().ok();
     let duration = read.and_then(|duration| Duration::try_from(duration).ok()).filter(|duration| !duration.is_zero());
-    let duration = duration.ok_or_else(|| invalid("for", "`for` is no time: write `90s`, `15m` or `1h30m`"))?;
+    let duration = duration.ok_or_else(|| invalid("for", no_time(text)))?;
     if duration > MAX_DURATION {
         return Err(invalid("for", "`for` is more than the 24 hours that a session may last").with("limit", "24h"));
     }
     Ok(duration)
+}
+
+fn no_time(text: &str) -> String {
+    if is_number(text) {
+        return format!("`for` has no unit: did you mean `{text}s`?");
+    }
+    "`for` is no time: write `90s`, `15m` or `1h30m`".to_owned()
+}
+
+fn is_number(text: &str) -> bool {
+    (1..=9).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// Reads `for` in JSON, where a number is a mistake that others' interfaces lead to.
+fn text_of_duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    deserializer.deserialize_any(DurationText)
+}
+
+struct DurationText;
+
+impl Visitor<'_> for DurationText {
+    type Value = Option<String>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a time as text in `for`, such as `\"15m\"`")
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<Self::Value, E> {
+        Ok(Some(text.to_owned()))
+    }
+
+    fn visit_unit<E: Error>(self) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+
+    fn visit_u64<E: Error>(self, seconds: u64) -> Result<Self::Value, E> {
+        Err(E::custom(format_args!("`for` is a text with a unit: did you mean `\"{seconds}s\"`?")))
+    }
 }
 
 fn follow(text: &str) -> Result<Follow, Problem> {

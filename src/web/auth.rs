@@ -1,6 +1,7 @@
 //! Who may come in: a token, a hook of the service, or whoever is on this machine.
 
 use super::problem::{Kind, Problem};
+use super::query::{TOKEN_ADVICE, has_token};
 use crate::predicate::Predicate;
 use axum::extract::ConnectInfo;
 use axum::http::{Extensions, HeaderMap, Method, Uri, header, request::Parts};
@@ -176,7 +177,7 @@ impl Auth {
     /// Who is asking.
     pub(super) async fn ask(&self, parts: &Parts) -> Result<Asker, Problem> {
         let answer = match &self.0 {
-            Gate::Token(token) => return check_token(token, &parts.headers),
+            Gate::Token(token) => return check_token(token, parts),
             Gate::Loopback => return Ok(Asker::new("loopback").admin()),
             Gate::Hook(hook) => hook(AuthRequest::of(parts)),
         };
@@ -184,9 +185,14 @@ impl Auth {
     }
 }
 
-fn check_token(token: &str, headers: &HeaderMap) -> Result<Asker, Problem> {
-    let brought = bearer(headers).ok_or_else(|| {
-        Problem::new(Kind::NotAuthenticated, "bring the door's token: `Authorization: Bearer TOKEN`, exactly once")
+fn check_token(token: &str, parts: &Parts) -> Result<Asker, Problem> {
+    let brought = bearer(&parts.headers).ok_or_else(|| {
+        let detail = if has_token(parts.uri.query()) {
+            TOKEN_ADVICE
+        } else {
+            "bring the door's token: `Authorization: Bearer TOKEN`, exactly once"
+        };
+        Problem::new(Kind::NotAuthenticated, detail)
     })?;
     // The time this takes depends on the length of what was brought, and on no character of the token.
     if bool::from(brought.as_bytes().ct_eq(token.as_bytes())) {

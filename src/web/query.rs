@@ -9,6 +9,9 @@ use std::str::FromStr;
 /// How much of a parameter's name a refusal shows.
 const MAX_SHOWN_BYTES: usize = 64;
 
+/// What is said to those who put a token into an address, as other tools take it.
+pub(super) const TOKEN_ADVICE: &str = "a token in an address ends up in logs: programs send the header `Authorization: Bearer TOKEN`, the page asks for it";
+
 /// Parameters of which each is known.
 #[derive(Debug)]
 pub(super) struct Query(Vec<(&'static str, String)>);
@@ -37,7 +40,7 @@ impl Query {
         self.0.iter().find(|(known, _)| *known == name).map(|(_, value)| value.as_str())
     }
 
-    fn number<N: FromStr>(&self, name: &str) -> Result<Option<N>, Problem> {
+    pub(super) fn number<N: FromStr>(&self, name: &str) -> Result<Option<N>, Problem> {
         let read = |text: &str| text.parse().map_err(|_| invalid(name, format!("`{name}` is no number it can be")));
         self.get(name).map(read).transpose()
     }
@@ -69,6 +72,16 @@ impl Query {
     }
 }
 
+/// Whether a query has a token in it.
+pub(super) fn has_token(query: Option<&str>) -> bool {
+    query.unwrap_or_default().split('&').any(|pair| is_of_token(pair.split('=').next().unwrap_or_default()))
+}
+
+fn is_of_token(name: &str) -> bool {
+    let plain = name.replace(['_', '-'], "").to_ascii_lowercase();
+    matches!(&*plain, "token" | "accesstoken" | "authtoken" | "bearer" | "authorization" | "auth" | "apikey" | "key")
+}
+
 /// As a browser's `URLSearchParams` writes it: a plus is a space.
 fn decode(text: &str) -> Result<String, Problem> {
     let spaced = text.replace('+', " ");
@@ -79,7 +92,9 @@ fn decode(text: &str) -> Result<String, Problem> {
 fn unknown(name: &str, known: &[&str]) -> Problem {
     let shown = shown_name(name, MAX_SHOWN_BYTES);
     let known_names = known.join("`, `");
-    let detail = if known.is_empty() {
+    let detail = if is_of_token(name) {
+        format!("there is no parameter `{shown}` here: {TOKEN_ADVICE}")
+    } else if known.is_empty() {
         format!("there is no parameter `{shown}` here: leave the query out")
     } else {
         format!("there is no parameter `{shown}` here: known are `{known_names}`")

@@ -5,7 +5,7 @@ use super::ask::Ask;
 use super::auth::Asker;
 use super::body::StreamBody;
 use super::door::Inner;
-use super::form::Form;
+use super::form::{self, Form};
 use super::hub::{Entry, Found, PublicId};
 use super::intake::body_of;
 use super::opening::Life;
@@ -99,8 +99,8 @@ pub(super) async fn stream(
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Answer {
-    let query = Query::read(query.as_deref(), &["format"])?;
-    let form = Form::choose(query.get("format"), &headers)?;
+    let query = Query::read(query.as_deref(), &form::PARAMETERS)?;
+    let form = Form::of(&query, &headers)?;
     let last = last_event_id(&headers)?;
     let Found::Open(entry) = door.found(id, &admitted.asker)? else { return Ok(nothing_more()) };
     if !entry.about.is_kept {

@@ -2,7 +2,7 @@
 
 #[cfg(feature = "nats")]
 use crate::fleet::{FleetItem, FleetStats, FleetStream};
-use crate::render::{Format, write_item};
+use crate::render::{FormatOptions, write_item};
 use crate::session::{EndReason, SessionId, SessionStats};
 use crate::stream::{EventStream, Item, LossReason, Lost, TryRecvError};
 use futures_core::Stream;
@@ -121,11 +121,11 @@ impl Told {
         }
     }
 
-    pub(super) fn write(&self, out: &mut Vec<u8>, format: Format) {
+    pub(super) fn write(&self, out: &mut Vec<u8>, options: FormatOptions) {
         match self {
-            Self::Own(item) => write_item(out, item, format),
+            Self::Own(item) => write_item(out, item, options),
             #[cfg(feature = "nats")]
-            Self::Fleet(item) => item.write(out, format),
+            Self::Fleet(item) => item.write(out, options),
         }
     }
 

@@ -2,13 +2,12 @@
 
 use super::body::StreamBody;
 use super::door::Inner;
-use super::form::{Form, Notice};
+use super::form::{self, Form, Notice};
 use super::hub::{Found, LastEventId};
 use super::opening::Life;
 use super::problem::{Kind, Problem};
 use super::query::Query;
 use super::security::Admitted;
-use crate::render::Format;
 use axum::Extension;
 use axum::body::Body;
 use axum::extract::{RawQuery, State};
@@ -18,8 +17,8 @@ use serde_json::json;
 use std::sync::Arc;
 
 /// What may be asked of a session, and of the stream.
-pub(super) const PARAMETERS: [&str; 12] =
-    ["q", "level", "for", "max", "rate", "sample", "follow", "spans", "name", "capacity", "format", "coverage"];
+pub(super) const PARAMETERS: [&str; 11] =
+    ["q", "level", "for", "max", "rate", "sample", "follow", "spans", "name", "capacity", "coverage"];
 
 pub(super) async fn watch(
     State(door): State<Arc<Inner>>,
@@ -27,9 +26,9 @@ pub(super) async fn watch(
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let query = Query::read(query.as_deref(), &PARAMETERS)?;
-    let form = Form::choose(query.get("format"), &headers)?;
-    let tells_coverage = query.flag("coverage")? || form != Form::Lines(Format::Json);
+    let query = Query::read(query.as_deref(), &[&PARAMETERS[..], &form::PARAMETERS].concat())?;
+    let form = Form::of(&query, &headers)?;
+    let tells_coverage = query.flag("coverage")? || !form.is_lines_of_json();
     let last = last_event_id(&headers)?;
     if let Some(Found::Over) = last.and_then(|last| door.hub.find(last.session, &admitted.asker)) {
         return Ok(nothing_more());
@@ -74,7 +73,7 @@ pub(super) fn respond(stream: StreamBody) -> Response {
         (HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no")),
         (HeaderName::from_static("tap-session"), id),
     ];
-    let beat = (form == Form::Events).then(|| [(HeaderName::from_static("tap-heartbeat"), heartbeat(stream.door()))]);
+    let beat = form.is_events().then(|| [(HeaderName::from_static("tap-heartbeat"), heartbeat(stream.door()))]);
     (headers, beat, Body::new(stream)).into_response()
 }
 

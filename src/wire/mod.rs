@@ -18,7 +18,7 @@
 //! | `span` | object | in spans | the innermost [span](#spans), once more |
 //! | `spans` | array | in spans | all [spans](#spans) of the event's scope, root first |
 //! | `threadName` | string | if known | the thread's name, or `ThreadId(7)` of one without |
-//! | `omittedFields` | integer | if any | how many fields past `max_event_fields` were not kept |
+//! | `omittedFields` | integer | if any | how many of the event's own fields are missing: those past `max_event_fields`, and those for which [the line](#the-length-of-a-line) had no room |
 //!
 //! The keys from `timestamp` to `threadName` are exactly those of `tracing_subscriber::fmt().json()` with everything switched on
 //! (0.3.23), and [`CapturedEvent`](crate::CapturedEvent) on its own has just these, so what reads the one reads the
@@ -27,7 +27,7 @@
 //! # Values
 //! | recorded | in `fields` | in a span |
 //! |---|---|---|
-//! | integer of at most 64 bits | number | number |
+//! | integer of at most 64 bits | number; a string of its digits past 2^53, either way, where [that is asked for](crate::FormatOptions::large_integers_as_strings) | the same |
 //! | integer of 128 bits | string of its digits | the same |
 //! | float | number; `null` for NaN and infinities | the same |
 //! | boolean | `true`, `false` | the same |
@@ -37,12 +37,34 @@
 //! | bytes cut at `max_value_bytes` | `"[de ad…[cut]]"` | `[222,173,"…[cut]"]` |
 //! | a redacted field | `"<redacted>"` | the same |
 //!
-//! A name that an event recorded twice is there twice; what makes a map of it keeps the last, as people are shown.
+//! # Keys of fields
+//! No object has one key twice. In `fields`, and in a [span](#spans):
+//!
+//! - The last field of a name has the name as its key: it is the one that people are shown, and that
+//!   [`CapturedEvent::field`](crate::CapturedEvent::field) gives.
+//! - One before it has `#` and its place among them behind the name: of three fields `a` the keys are `a#1`, `a#2`, `a`. So
+//!   has a span's field called `name`, since the last `name` there is the span's: its key is `name#1`.
+//! - A name that itself ends with `#` and digits is followed by `#0`: `a#1#0` is the only or last field `a#1`.
+//!
+//! So a key that ends with `#` and digits is that of the field named by what is before them, and any other key is the name
+//! of its field. Names are compared as they are recorded, in which `r#type` is `type`; `user` and `User` are two names, which
+//! some databases take for one.
 //!
 //! # Spans
 //! A span is an object of its fields as they were when the event happened, in the order they were first recorded, and
-//! behind them its `name`, a string. A field that is itself called `name` comes before that: the last `name` is the
-//! span's.
+//! behind them its `name`, a string. A field that is itself called `name` has [another key](#keys-of-fields).
+//!
+//! # The length of a line
+//! A line is as long as its event makes it: with the default limits an event may have 64 values of 8 KiB, each span around it
+//! as many as it declares, the innermost is there twice, and one byte of text may become six. Lines that must be short, as
+//! container runtimes split those of more than 16 KiB, are written with
+//! [`FormatOptions::max_line_bytes`](crate::FormatOptions::max_line_bytes): then an event whose line would be longer
+//!
+//! - has its longest values cut, evenly, to what there is room for, as `max_value_bytes` would have cut them; and its target,
+//!   file and thread to an eighth of the line each;
+//! - if that is not enough, lacks spans from the root on, for which a span called `…[cut]` stands, whose field
+//!   `omitted_spans` counts them;
+//! - if that is not enough, lacks fields from the last on, which `omittedFields` counts.
 //!
 //! # `"type": "lost"`
 //! | key | shape | what |
@@ -65,6 +87,8 @@
 //! # Where it differs from `fmt`
 //! - An event with `parent: None` is in no span. `fmt` prints the current one.
 //! - An event with `parent: &span` has that span's ancestors in `spans`. `fmt` lists those of the current span.
+//! - A field whose name was recorded before, and a span's field `name`, have [keys of their own](#keys-of-fields). `fmt` has
+//!   one key twice.
 //! - A field whose name begins with `r#`, as older macros of `tracing` leave it, is without. `fmt` has it so for some
 //!   values in spans.
 //! - A span's fields are in order, not sorted.
@@ -75,11 +99,14 @@
 //! An item read back renders the same in every [`Format`](crate::Format), but for what JSON does not carry:
 //!
 //! - `null` is read as [`Value::Null`](crate::Value::Null): which float it was is not known.
-//! - Strings, `Debug`, errors, 128-bit integers and an event's own bytes are all read as
+//! - Strings, `Debug`, errors, integers that are written as strings and an event's own bytes are all read as
 //!   [`Value::Str`](crate::Value::Str).
 //! - A string that ends with `…[cut]` is read as one that was cut there, and `<redacted>` as
 //!   [`Value::Redacted`](crate::Value::Redacted), whoever wrote it: all forms show the one like the other.
 //! - An event's name and module path, and the level and target of its spans, are not in it.
+//!
+//! One key twice in an object of fields, as `fmt` writes it, is read as two fields of a name; of a span the last `name` is the
+//! span's.
 //!
 //! Keys that are not known are passed over, for there may be more in later versions; an unknown `type`, level or
 //! reason, and any value of a shape that is not in the tables, is an error that says what was expected. How deep input

@@ -1,7 +1,7 @@
 //! Reading the wire form, from whoever wrote it: every mistake is an error that says what was expected.
 
 use super::value::Scalar;
-use crate::event::{CapturedEvent, CapturedSpan, Fields, Name, Origin, Told};
+use crate::event::{CapturedEvent, CapturedSpan, Fields, Name, Origin, Told, name_of_key};
 use crate::render::time::read_time;
 use crate::session::{EndReason, SessionId};
 use crate::stream::{Item, Lost};
@@ -98,23 +98,25 @@ fn level<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Level, D::Error> 
     found.ok_or_else(|| D::Error::unknown_variant(&text, &["ERROR", "WARN", "INFO", "DEBUG", "TRACE"]))
 }
 
-/// Keeps repeated names, in order.
+/// Keeps fields of one name, in order, whether their [keys](crate::wire#keys-of-fields) have numbers or are there twice.
 impl<'de> Deserialize<'de> for Fields {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let scalars = deserializer.deserialize_map(Scalars)?;
-        Ok(Self::listed(scalars.into_iter().map(|(name, scalar)| (name, scalar.into_own_value())).collect()))
+        let value = |(key, scalar): (String, Scalar)| (field_name(key), scalar.into_own_value());
+        Ok(Self::listed(scalars.into_iter().map(value).collect()))
     }
 }
 
-/// Reads an [element of `spans`](crate::wire): the last `name` is the span's, others are fields.
+/// Reads an [element of `spans`](crate::wire): the last `name` is the span's, others are fields, as `fmt` writes them.
 impl<'de> Deserialize<'de> for CapturedSpan {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let mut scalars = deserializer.deserialize_map(Scalars)?;
-        let place = scalars.iter().rposition(|(name, _)| name == "name").ok_or(D::Error::missing_field("name"))?;
+        let is_name = |(key, _): &(String, Scalar)| key == CapturedSpan::NAME;
+        let place = scalars.iter().rposition(is_name).ok_or(D::Error::missing_field(CapturedSpan::NAME))?;
         let (_, Scalar::Text(name)) = scalars.remove(place) else {
             return Err(D::Error::custom("the `name` of a span is not a string"));
         };
-        let fields = scalars.into_iter().map(|(name, scalar)| (name, scalar.into_span_value())).collect();
+        let fields = scalars.into_iter().map(|(key, scalar)| (field_name(key), scalar.into_span_value())).collect();
         Ok(Self {
             name: Cow::Owned(name),
             level: Level::TRACE,
@@ -124,10 +126,15 @@ impl<'de> Deserialize<'de> for CapturedSpan {
     }
 }
 
+fn field_name(mut key: String) -> Name {
+    key.truncate(name_of_key(&key).len());
+    Cow::Owned(key)
+}
+
 struct Scalars;
 
 impl<'de> Visitor<'de> for Scalars {
-    type Value = Vec<(Name, Scalar)>;
+    type Value = Vec<(String, Scalar)>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("an object of named values")
@@ -135,8 +142,8 @@ impl<'de> Visitor<'de> for Scalars {
 
     fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Self::Value, M::Error> {
         let mut scalars = Vec::new();
-        while let Some((name, scalar)) = map.next_entry::<String, Scalar>()? {
-            scalars.push((Cow::Owned(name), scalar));
+        while let Some(entry) = map.next_entry()? {
+            scalars.push(entry);
         }
         Ok(scalars)
     }

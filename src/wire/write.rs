@@ -65,10 +65,12 @@ fn write_event<M: SerializeMap>(line: &mut M, event: &CapturedEvent) -> Result<(
     Ok(())
 }
 
-/// A repeated name is written as often as it was recorded, as `fmt` does.
+/// A repeated name is written as often as it was recorded, each time with a [key](crate::wire#keys-of-fields) of its own.
 impl Serialize for Fields {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_map(self.iter())
+        let mut fields = serializer.serialize_map(None)?;
+        self.try_for_each_key(None, |key, value| fields.serialize_entry(&key, &value))?;
+        fields.end()
     }
 }
 
@@ -84,13 +86,11 @@ impl Serialize for Spans<'_> {
 impl Serialize for CapturedSpan {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut span = serializer.serialize_map(None)?;
-        for (name, value) in self.fields.iter() {
-            match value {
-                ValueRef::Bytes { bytes, cut } => span.serialize_entry(name, &ByteNumbers { bytes, cut })?,
-                _ => span.serialize_entry(name, &value)?,
-            }
-        }
-        span.serialize_entry("name", &self.name)?;
+        self.fields.try_for_each_key(Some(CapturedSpan::NAME), |key, value| match value {
+            ValueRef::Bytes { bytes, cut } => span.serialize_entry(&key, &ByteNumbers { bytes, cut }),
+            _ => span.serialize_entry(&key, &value),
+        })?;
+        span.serialize_entry(CapturedSpan::NAME, &self.name)?;
         span.end()
     }
 }

@@ -65,11 +65,13 @@ fn what_is_asked_wrongly_is_said_before_anybody_is_asked() {
         .assert(2, &["does not say `http://` or `https://`\n  write `http://localhost:1`"]);
     watch(&["http://ann:secret@a", "*"]).assert(2, &["there is a password in it"]);
     let with_token = watch(&["http://127.0.0.1:1/tap?token=secret", "*"]);
-    with_token.assert(2, &["failed to read the URL `http://127.0.0.1:1/tap?…`: it has a query"]);
+    with_token.assert(2, &["failed to read the URL `http://127.0.0.1:1/tap?…`: it has a query\n  use --token-file"]);
     assert!(!with_token.stderr.contains("secret"), "{}", with_token.stderr);
     watch(&[&url, "*", "--profile", "prod"]).assert(2, &["there is a URL and a profile\n  give one"]);
     for (option, value, problem) in [
         ("--for", "soon", "write `90s`, `15m` or `1h30m`"),
+        ("--for", "900", "it has no unit: did you mean `900s`?"),
+        ("--max-line-bytes", "100", "100 is not in 4096.."),
         ("--for", "0s", "a session of no time shows nothing"),
         ("--reconnect-for", "-1s", "write `90s`"),
         ("--max", "0", "0 is not in 1.."),

@@ -47,6 +47,21 @@ isolated! {
         }
     }
 
+    fn lines_fit_and_keep_integers_where_that_is_asked_for() {
+        let service = Service::start();
+        let door = service.serve();
+        let url = door.url();
+        let options = ["--max", "1", "--max-line-bytes", "4096", "--large-integers-as-strings"];
+        let program = Program::watch(&[&[&*url, "user = 42"], &options[..]].concat());
+        tracing::info!(user = 42, n = i64::MAX, body = "b".repeat(8_000), "long");
+        let ended = program.end();
+        ended.assert(0, &[]);
+        assert!(ended.stdout.lines().all(|line| line.len() < 4_096), "{}", ended.stdout);
+        let fields = &ended.json()[0]["fields"];
+        assert_eq!((&fields["n"], &fields["message"]), (&i64::MAX.to_string().into(), &"long".into()));
+        assert!(fields["body"].as_str().is_some_and(|body| body.len() > 3_000 && body.ends_with("b…[cut]")), "{fields}");
+    }
+
     fn colours_can_be_demanded_and_are_for_standard_output_alone() {
         let service = Service::start();
         let door = service.serve();

@@ -6,6 +6,9 @@
 #[path = "../../src/render/human/tests/expected.rs"]
 mod expected;
 
+#[path = "../../src/wire/tests/unique.rs"]
+mod unique;
+
 use super::fuzzed;
 use expected::{converted, expected_block, fits};
 use regex::Regex;
@@ -57,7 +60,7 @@ fn check_item(item: &Item) -> Item {
     let coloured = String::from_utf8(coloured).expect("it is text");
     assert_eq!(COLOUR.replace_all(&coloured, ""), written(item, Format::Compact));
     let line = written(item, Format::Json);
-    let object: Json = serde_json::from_str(&line).expect("it is JSON");
+    let object = unique::parse(&line).expect("it is JSON in which no key is twice");
     assert_eq!(object, serde_json::to_value(item).expect("an item can be serialized"), "{line}");
     if let Item::Event { event, .. } = item {
         check_yaml(event, &object);

@@ -34,6 +34,10 @@ async fn a_click_on_a_value_asks_for_exactly_that_value(stage: &mut Stage) {
             "odd name`s" = "two words \"quoted\"",
             text = "a\tb\u{200b}",
             "in" = "not",
+            nothing = "null",
+            "n#1" = 1,
+            repeated = 1,
+            repeated = 2,
             "over"
         );
     });
@@ -54,6 +58,10 @@ async fn a_click_on_a_value_asks_for_exactly_that_value(stage: &mut Stage) {
         "`odd name\\`s` = \"two words \\\"quoted\\\"\"",
         "text = \"a\\tb\\u200b\"",
         "`in` = \"not\"",
+        "nothing = \"null\"",
+        "`n#1` = 1",
+        "repeated = 1",
+        "repeated = 2",
         "@span = request",
         "user = 42",
         "name = \"a field of that name\"",

@@ -50,7 +50,8 @@ fn a_missing_operator_is_named() {
     check_operator("user 42", "`42`", "did you mean `user = 42`?");
     check_operator("user \"a b\"", "`\"a b\"`", "did you mean `user = \"a b\"`?");
     check_operator("user and b = 1", "`and`", "did you mean `user exists`?");
-    check_operator("user not in (1)", "`not`", "`not` goes before the name: `not user in (..)`");
+    check_operator("user not in (1)", "`not`", "did you mean `user != 1`?");
+    check_operator("user not > 1", "`not`", "`not` goes before the name: `not user ..`");
     check("user", (1, 5), "expected an operator after `user`, found the end", Some("did you mean `user exists`?"));
     let hint = "did you mean `user = 42`? otherwise it goes into backticks";
     check("user:42", (1, 1), "expected the name of a field, found `user:42`", Some(hint));
@@ -90,7 +91,7 @@ fn a_missing_value_is_named() {
         "expected a value after `=`, found `and`",
         Some("as a value it goes into double quotes: `\"and\"`"),
     );
-    check("user = *", (1, 8), "expected a value after `=`, found `*`", Some("`exists` tests that the field is there"));
+    check("user = *", (1, 8), "expected a value after `=`, found `*`", Some("did you mean `user exists`?"));
     check("user = `x`", (1, 8), "expected a value after `=`, found ``x``", Some("a value goes into double quotes"));
     check("user = (1, 2)", (1, 8), "expected a value after `=`, found `(`", Some("one of several values is `in (..)`"));
 }
@@ -115,8 +116,8 @@ fn what_comes_first_is_told_first() {
 #[test]
 fn characters_that_belong_nowhere_are_named_with_what_does() {
     let quotes = Some("values with odd characters go into double quotes, `\"`");
-    check("user = 'x'", (1, 8), "unexpected character `'`", quotes);
-    check("user = “x”", (1, 8), "unexpected character `“`", quotes);
+    check("user = 'x", (1, 8), "unexpected character `'`", quotes);
+    check("'user' = x", (1, 1), "unexpected character `'`", quotes);
     check("user in [1]", (1, 9), "unexpected character `[`", Some("groups and lists are in parentheses: `(` and `)`"));
     check("a = 1; b = 2", (1, 6), "unexpected character `;`", Some("did you mean `and`?"));
     let like = Some("`*=` tests what a value contains, `^=` how it starts, `$=` how it ends");
@@ -139,7 +140,7 @@ fn single_ands_and_bars_are_near_misses() {
         &format!("{end}, found `corp`"),
         Some("a value with spaces goes into double quotes"),
     );
-    check("a = b*", (1, 6), &format!("{end}, found `*`"), Some("`^=` tests how a value starts, `*=` what it contains"));
+    check("a = b*", (1, 6), &format!("{end}, found `*`"), Some("did you mean `a ^= b`?"));
 }
 
 #[test]
@@ -167,8 +168,8 @@ fn escapes_are_those_of_json() {
 #[test]
 fn orderings_want_numbers() {
     let after = |sign: &str, found: &str| format!("expected a number after `{sign}`, found `{found}`");
-    check("level >= debug", (1, 10), &after(">=", "debug"), Some("did you mean `@level`?"));
-    check("lvl|Level < info", (1, 13), &after("<", "info"), Some("did you mean `@level`?"));
+    check("level >= debug", (1, 10), &after(">=", "debug"), Some("did you mean `@level >= debug`?"));
+    check("lvl|Level < info", (1, 13), &after("<", "info"), Some("did you mean `@level < info`?"));
     check("latency > 250ms", (1, 11), &after(">", "250ms"), Some("a number has no unit: did you mean `250`?"));
     check("latency > nan", (1, 11), &after(">", "nan"), None);
     check("latency <= \"\"", (1, 12), &after("<=", ""), None);
@@ -209,7 +210,7 @@ fn levels_that_are_none_are_named() {
 fn a_regex_that_is_none_is_pointed_at_and_keeps_its_cause() {
     let error = refused("a = 1 and path ~ \"(\u{202e}\"");
     assert_eq!((error.line(), error.column()), (Some(1), Some(18)));
-    assert_eq!(error.message(), "the regular expression `(\\u{202e}` is not valid");
+    assert_eq!(error.message(), "the regular expression `(\\u{202e}` is not valid: unclosed group");
     assert!(error.is_regex() && !error.is_too_large() && !error.is_syntax());
     let cause = error.source().expect("it has a cause").to_string();
     assert!(cause.contains("unclosed group") && !cause.contains('\u{202e}'), "{cause}");

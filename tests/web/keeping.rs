@@ -260,6 +260,9 @@ isolated! {
         check(r#"{"q":"user = 42","for":"soon"}"#, "invalid-parameter", "15m");
         check(r#"{"q":"user = 42","for":"25h"}"#, "invalid-parameter", "24 hours");
         check(r#"{"q":"user = 42","for":"-3s"}"#, "invalid-parameter", "15m");
+        check(r#"{"q":"user = 42","for":900}"#, "invalid-body", "`for` is a text with a unit: did you mean `\\\"900s\\\"`?");
+        check(r#"{"q":"user = 42","for":"900"}"#, "invalid-parameter", "did you mean `900s`?");
+        check(r#"{"q":"user = 42","for":true}"#, "invalid-body", "expected a time as text in `for`");
         check(r#"{"q":"user = 42","max":-1}"#, "invalid-body", "invalid value");
         check(r#"{"q":"user = 42","capacity":0}"#, "invalid-parameter", "65536");
         check(r#"{"q":"user = 42","sample":0}"#, "invalid-parameter", "sample");
@@ -279,6 +282,9 @@ isolated! {
         assert_eq!((session.max_level, session.spans), (LevelFilter::DEBUG, LevelFilter::TRACE));
         let plain = post(served.address, "/sessions", r#"{"q":"user = 42"}"#).json();
         assert_eq!((&plain["level"], &plain["spans"]), (&serde_json::Value::Null, &serde_json::Value::Null));
+        for followed in [r#"{"q":"user = 42","for":"900s"}"#, r#"{"q":"user = 42","for":null}"#] {
+            assert_eq!(post(served.address, "/sessions", followed).status, 201, "{followed}");
+        }
         served.stop();
     }
 }

@@ -34,6 +34,12 @@ isolated! {
         ] {
             assert_eq!(ask(served.address, request, &[]).problem(), problem, "{request}");
         }
+        for request in ["GET /?token=1", "GET /watch?q=*&access_token=1", "GET /catalog?api-key=1"] {
+            let body = ask(served.address, request, &[]).body;
+            assert!(body.contains("programs send the header `Authorization: Bearer TOKEN`, the page asks for it"), "{request}: {body}");
+        }
+        let brought = ask(served.address, "GET /catalog?token=1", &["Authorization: Bearer 0123456789abcdef"]);
+        assert_eq!(brought.problem(), "not-authenticated", "a wrong one in the header is another mistake");
         assert_eq!(service.router.sessions().len(), 0);
         served.stop();
     }

@@ -37,6 +37,30 @@ isolated! {
         assert_eq!(get(served.address, "/watch").problem(), "invalid-parameter");
     }
 
+    fn lines_fit_and_keep_integers_where_that_is_asked_for() {
+        let service = Service::start();
+        let served = Served::start(service.door());
+        let options = "max_line_bytes=4096&large_integers_as_strings=1";
+        let mut lines = Curl::get(served.address, &format!("/watch?q=user%3D42&{options}"));
+        let mut events = Curl::get(served.address, &format!("/watch?q=user%3D42&format=sse&{options}"));
+        let mut whole = Curl::get(served.address, "/watch?q=user%3D42");
+        service.wait_for_sessions(3);
+        tracing::info!(user = 42, n = i64::MAX, body = "b".repeat(8_000), "long");
+        let line = lines.line().expect("an event comes");
+        assert!((4_000..4_096).contains(&line.len()), "{} bytes", line.len());
+        let event: serde_json::Value = serde_json::from_str(&line).expect("it is JSON");
+        let fields = &event["fields"];
+        assert_eq!((&fields["n"], &fields["message"], &fields["user"]), (&i64::MAX.to_string().into(), &"long".into(), &42.into()));
+        assert!(fields["body"].as_str().is_some_and(|body| body.ends_with("b…[cut]")), "{event}");
+        let data = std::iter::from_fn(|| events.line()).find(|line| line.starts_with("data: {\"type\":\"event\""));
+        assert_eq!(data.map(|data| data.len() - "data: ".len()), Some(line.len()));
+        assert_eq!(whole.json()["fields"]["n"], i64::MAX, "other readers get all of it");
+        for (query, problem) in [("max_line_bytes=2047", "invalid-parameter"), ("large_integers_as_strings=yes", "invalid-parameter")] {
+            assert_eq!(get(served.address, &format!("/watch?q=*&{query}")).problem(), problem, "{query}");
+        }
+        served.stop();
+    }
+
     fn text_forms_are_for_people_and_show_the_coverage_first() {
         let service = Service::start();
         let served = Served::start(service.door());

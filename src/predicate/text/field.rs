@@ -1,11 +1,12 @@
 //! Tests of fields.
 
+use super::foreign;
 use super::hint;
 use super::parse::{Parser, Result};
-use super::quote::unescape;
+use super::quote::{is_null, unescape};
 use super::token::{Kind, Operator, is_bare_name};
 use crate::predicate::excerpt::shown;
-use crate::predicate::{Keys, Predicate};
+use crate::predicate::{Keys, Predicate, PredicateError};
 use crate::value::Number;
 use std::ops::Range;
 
@@ -38,8 +39,11 @@ impl<'a> Parser<'a> {
             }
             Kind::In => {
                 self.count_tests(1, &span)?;
-                let values = self.list()?.into_iter().map(|value| value.text);
-                Ok(Predicate::any_of(names, values))
+                let values = self.list()?;
+                if let Some(null) = values.iter().find(|value| self.is_bare_null(value)) {
+                    return Err(self.null_in_list(names, &values, null));
+                }
+                Ok(Predicate::any_of(names, values.into_iter().map(|value| value.text)))
             }
             Kind::Exists => {
                 self.count_tests(1, &span)?;
@@ -48,17 +52,21 @@ impl<'a> Parser<'a> {
             }
             _ if names.is_empty() => Err(self.error(span, "expected a test, found nothing in parentheses")),
             kind => {
+                let meant = self.did_you_mean(foreign::behind_names(&names, self.rest()), span.start);
                 let names = &self.text()[span];
-                Err(self.expected(
-                    &format!("an operator after `{}`", shown(names)),
-                    hint::instead_of_operator(names, kind, self.written()),
-                ))
+                let hint = meant.or_else(|| hint::instead_of_operator(names, kind, self.written()));
+                Err(self.expected(&format!("an operator after `{}`", shown(names)), hint))
             }
         }
     }
 
     fn comparison(&mut self, names: Vec<String>, operator: Operator, sign: &str) -> Result<Predicate> {
         let value = self.value(sign)?;
+        if matches!(operator, Operator::Equal | Operator::NotEqual) && self.is_bare_null(&value) {
+            let exists = Predicate::exists(names);
+            let meant = if operator == Operator::Equal { exists.not() } else { exists };
+            return Err(self.null(meant, value.span));
+        }
         Ok(match operator {
             Operator::Equal => Predicate::eq(names, value.text),
             Operator::NotEqual => Predicate::ne(names, value.text),
@@ -74,9 +82,32 @@ impl<'a> Parser<'a> {
         })
     }
 
+    /// A field that says `null` is rare, and a field that is not there is what is meant elsewhere.
+    fn is_bare_null(&self, value: &Written) -> bool {
+        is_null(&self.text()[value.span.clone()])
+    }
+
+    fn null_in_list(&self, names: Vec<String>, values: &[Written], null: &Written) -> PredicateError {
+        let others: Vec<_> = values.iter().filter(|value| !self.is_bare_null(value)).map(|value| &value.text).collect();
+        let absent = Predicate::exists(names.clone()).not();
+        let meant = if others.is_empty() { absent } else { absent.or(Predicate::any_of(names, others)) };
+        self.null(meant, null.span.clone())
+    }
+
+    fn null(&self, meant: Predicate, span: Range<usize>) -> PredicateError {
+        let quoted = "the text goes into double quotes: `\"null\"`";
+        let meant = hint::did_you_mean_test(&meant, false);
+        let hint = meant.map_or_else(|| quoted.to_owned(), |meant| format!("{meant} {quoted}"));
+        self.error(span, "expected a value, found `null`").with_hint(Some(hint))
+    }
+
     fn regex(&mut self, names: Vec<String>, pattern: Written) -> Result<Predicate> {
         self.count_regex(&pattern.span)?;
-        Predicate::regex(names, pattern.text).map_err(|error| error.at(self.text(), pattern.span))
+        let glob = names.first().and_then(|name| foreign::glob(name, true, &pattern.text));
+        Predicate::regex(names, pattern.text).map_err(|error| {
+            let meant = self.did_you_mean(glob, pattern.span.start);
+            error.at(self.text(), pattern.span).with_hint(meant)
+        })
     }
 
     /// An ordering with what is not a number would be true of nothing, which nobody asks for.
@@ -85,7 +116,7 @@ impl<'a> Parser<'a> {
             return Ok(names.into());
         }
         let message = format!("expected a number after `{sign}`, found `{}`", shown(&bound.text));
-        let hint = hint::instead_of_number(&names, &bound.text);
+        let hint = hint::instead_of_number(&names, sign, &bound.text);
         Err(self.error(bound.span.clone(), message).with_hint(hint))
     }
 
@@ -102,7 +133,8 @@ impl<'a> Parser<'a> {
             }
             Kind::Word(word) => {
                 let message = format!("expected the name of a field, found `{}`", shown(written));
-                Err(self.error(self.span(), message).with_hint(hint::instead_of_name(word)))
+                let hint = self.instead_of_name().or_else(|| hint::instead_of_name(word));
+                Err(self.error(self.span(), message).with_hint(hint))
             }
             _ => Err(self.expected("the name of a field", hint::instead_of_test(kind, Kind::End))),
         }

@@ -2,6 +2,7 @@
 
 use super::quote::write_value;
 use super::token::{Broken, Kind};
+use crate::predicate::Predicate;
 use crate::predicate::excerpt::shown;
 
 /// A hint from the token before what was not expected, and from that itself.
@@ -9,6 +10,18 @@ pub(super) type Hint = fn(Kind<'_>, Kind<'_>) -> Option<String>;
 
 pub(super) fn did_you_mean(meant: &str) -> String {
     format!("did you mean `{meant}`?")
+}
+
+/// Longer tests are not suggested: they would not be read.
+const MAX_SUGGESTED_BYTES: usize = 200;
+
+/// What was meant, as it is written here.
+pub(super) fn did_you_mean_test(meant: &Predicate, is_negated: bool) -> Option<String> {
+    let printed = meant.to_string();
+    // `not` before it would be of its first part alone.
+    let parts = is_negated && (printed.contains(" and ") || printed.contains(" or "));
+    let printed = if parts { format!("({printed})") } else { printed };
+    (printed.len() <= MAX_SUGGESTED_BYTES).then(|| did_you_mean(&printed))
 }
 
 /// The known word that another is most likely a slip of: at most one letter in three is another.
@@ -97,7 +110,7 @@ pub(super) fn instead_of_name(word: &str) -> Option<String> {
 }
 
 /// What other languages have in an operator's place.
-const FOREIGN: [(&str, &str); 13] = [
+const FOREIGN: [(&str, &str); 15] = [
     ("is", "="),
     ("eq", "="),
     ("equals", "="),
@@ -108,6 +121,8 @@ const FOREIGN: [(&str, &str); 13] = [
     ("le", "<="),
     ("like", "*="),
     ("contains", "*="),
+    ("includes", "*="),
+    ("has", "*="),
     ("startswith", "^="),
     ("endswith", "$="),
     ("matches", "~"),
@@ -123,7 +138,7 @@ pub(super) fn instead_of_operator(names: &str, kind: Kind<'_>, written: &str) ->
             Some(own.unwrap_or_else(|| did_you_mean(&format!("{names} = {}", shown(written)))))
         }
         Kind::Quoted(_) => Some(did_you_mean(&format!("{names} = {}", shown(written)))),
-        Kind::Not => Some(format!("`not` goes before the name: `not {names} in (..)`")),
+        Kind::Not => Some(format!("`not` goes before the name: `not {names} ..`")),
         Kind::End | Kind::And | Kind::Or | Kind::Close if !names.starts_with('@') => {
             Some(format!("did you mean `{names} exists`?"))
         }
@@ -135,7 +150,6 @@ pub(super) fn instead_of_operator(names: &str, kind: Kind<'_>, written: &str) ->
 /// Where a value is expected.
 pub(super) fn instead_of_value(kind: Kind<'_>, written: &str) -> Option<String> {
     match kind {
-        Kind::Star => Some("`exists` tests that the field is there".to_owned()),
         Kind::Backticked(_) => Some("a value goes into double quotes".to_owned()),
         Kind::Open => Some("one of several values is `in (..)`".to_owned()),
         Kind::And | Kind::Or | Kind::Not | Kind::In | Kind::Exists if is_word(written) => {
@@ -151,9 +165,10 @@ pub(super) fn instead_of_list(kind: Kind<'_>, written: &str) -> Option<String> {
 }
 
 /// Where an ordering's bound is not a number.
-pub(super) fn instead_of_number(names: &[String], bound: &str) -> Option<String> {
+pub(super) fn instead_of_number(names: &[String], sign: &str, bound: &str) -> Option<String> {
     if names.iter().any(|name| name.eq_ignore_ascii_case("level")) {
-        return Some(did_you_mean("@level"));
+        let test = format!("@level {sign} {bound}");
+        return Some(did_you_mean(if test.parse::<Predicate>().is_ok() { &test } else { "@level" }));
     }
     let digits = bound.trim_end_matches(|character: char| character.is_alphabetic() || character == '%');
     let is_with_unit = digits.len() < bound.len() && digits.parse::<f64>().is_ok();

@@ -90,6 +90,7 @@ impl Parser<'_> {
     fn wrong_operator(&self, name: &str, allowed: &str, kind: Kind<'_>) -> PredicateError {
         let hint = match kind {
             Kind::Bar => Some("`|` joins names of fields".to_owned()),
+            Kind::Operator(Operator::StartsWith) if name == "@target" => self.target_below(),
             _ => hint::instead_of_operator(name, kind, self.written()),
         };
         self.expected(&format!("{allowed} after `{name}`"), hint)

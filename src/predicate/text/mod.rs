@@ -1,8 +1,10 @@
 //! Predicates as text: read, printed, and sent as a string. The form is told in `syntax.md`.
 
 mod field;
+mod foreign;
 mod hint;
 mod lexer;
+mod meant;
 mod metadata;
 mod parse;
 mod print;

@@ -1,5 +1,6 @@
 //! From tokens to a predicate: `or`, `and`, `not`, parentheses.
 
+use super::foreign;
 use super::hint::{self, Hint};
 use super::lexer::tokens;
 use super::token::{Kind, Token};
@@ -74,6 +75,10 @@ impl<'a> Parser<'a> {
             Kind::Word(word) if word.starts_with('@') => self.metadata_test(word),
             Kind::Word(_) | Kind::Backticked(_) => self.field_test(),
             Kind::End if self.position == 0 => Err(self.expected("a test", Some("`*` is true of everything"))),
+            Kind::Exists if self.following() == Kind::Open => {
+                let meant = foreign::call(self.written(), &self.rest()[1..]);
+                Err(self.expected("a test", self.did_you_mean(meant, self.span().start)))
+            }
             kind => Err(self.expected("a test", hint::instead_of_test(kind, self.following()))),
         }
     }
@@ -149,6 +154,16 @@ impl<'a> Parser<'a> {
         &self.text[self.span()]
     }
 
+    /// The tokens from the current one on.
+    pub(super) fn rest(&self) -> &[Token<'a>] {
+        &self.tokens[self.position..]
+    }
+
+    /// The tokens before the current one.
+    pub(super) fn read(&self) -> &[Token<'a>] {
+        &self.tokens[..self.position]
+    }
+
     /// The text, for an error's place.
     pub(super) fn text(&self) -> &'a str {
         self.text
@@ -181,13 +196,17 @@ impl<'a> Parser<'a> {
     pub(super) fn expected(&self, what: &str, hint: Option<impl Into<String>>) -> PredicateError {
         if let Kind::Broken(broken) = self.kind() {
             let (message, hint) = hint::of_broken(broken, self.written());
-            return self.error(self.span(), message).with_hint(hint);
+            let (span, hint) = match self.broken_run(broken) {
+                Some((span, meant)) => (span, Some(meant)),
+                None => (self.span(), hint),
+            };
+            return self.error(span, message).with_hint(hint);
         }
         let message = match self.kind() {
             Kind::End => format!("expected {what}, found the end"),
             _ => format!("expected {what}, found `{}`", shown(self.written())),
         };
-        let hint = hint::of_sign(self.kind()).or(hint.map(Into::into));
+        let hint = self.value_run().or_else(|| hint::of_sign(self.kind())).or(hint.map(Into::into));
         self.error(self.span(), message).with_hint(hint)
     }
 }

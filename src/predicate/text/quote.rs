@@ -11,7 +11,7 @@ pub(super) fn unescape(body: &str) -> Option<String> {
 
 /// A value as it is read back.
 pub(super) fn write_value(out: &mut impl Write, text: &str) -> fmt::Result {
-    if is_bare_value(text) { out.write_str(text) } else { write_quoted(out, text) }
+    if is_bare_value(text) && !is_null(text) { out.write_str(text) } else { write_quoted(out, text) }
 }
 
 /// A field name as it is read back. What a name begins with is dropped where it is the mark of a raw identifier.
@@ -31,7 +31,12 @@ pub(super) fn with_raw_mark(name: &str) -> String {
     if name.starts_with("r#") { format!("r#{name}") } else { name.to_owned() }
 }
 
-fn write_quoted(out: &mut impl Write, text: &str) -> fmt::Result {
+/// What stands for no value in other languages: without quotes it is refused where a field is compared.
+pub(super) fn is_null(text: &str) -> bool {
+    text.eq_ignore_ascii_case("null")
+}
+
+pub(super) fn write_quoted(out: &mut impl Write, text: &str) -> fmt::Result {
     write_visible(out, &to_string(text))
 }
 

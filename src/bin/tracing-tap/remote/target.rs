@@ -170,7 +170,12 @@ impl Base {
             return Err(fail("it has no host"));
         }
         if uri.query().is_some() {
-            return Err(fail("it has a query").advise("give the URL where the door is mounted, and nothing else"));
+            let advice = if uri.query().is_some_and(|query| query.to_ascii_lowercase().contains("token=")) {
+                "use --token-file or TRACING_TAP_TOKEN: a token in an address is for everybody on this machine to see"
+            } else {
+                "give the URL where the door is mounted, and nothing else"
+            };
+            return Err(fail("it has a query").advise(advice));
         }
         Ok(Self {
             scheme: scheme.to_owned(),

@@ -7,7 +7,7 @@ use crate::terminal::Colour;
 use clap::{ValueEnum, value_parser};
 use std::path::PathBuf;
 use std::time::Duration;
-use tracing_tap::{Follow, Predicate};
+use tracing_tap::{Follow, Format, FormatOptions, Predicate};
 
 /// Watches what matches in a running service
 ///
@@ -65,6 +65,13 @@ pub(crate) struct Arguments {
     /// The form of the events; without, `compact` on a terminal and `json` otherwise
     #[arg(long, help_heading = "Output")]
     pub(crate) format: Option<Form>,
+    /// Have no line of JSON be longer: the longest values are cut, and say so; `16384` keeps container runtimes from
+    /// splitting lines
+    #[arg(long, value_name = "BYTES", help_heading = "Output", value_parser = value_parser!(u32).range(4096..))]
+    max_line_bytes: Option<u32>,
+    /// Have lines of JSON say integers past 2^53 as strings, for `jq` 1.6 and JavaScript, which round them
+    #[arg(long, help_heading = "Output")]
+    large_integers_as_strings: bool,
     /// Write to this file, whole lines at a time; it must not be there yet
     #[arg(long, value_name = "FILE", help_heading = "Output")]
     pub(crate) output: Option<PathBuf>,
@@ -105,6 +112,14 @@ impl Level {
 }
 
 impl Arguments {
+    /// How lines of JSON are written.
+    pub(crate) fn json(&self) -> FormatOptions {
+        let options = FormatOptions::new(Format::Json);
+        let max_line_bytes = self.max_line_bytes.and_then(|bytes| bytes.try_into().ok());
+        let options = max_line_bytes.into_iter().fold(options, FormatOptions::max_line_bytes);
+        if self.large_integers_as_strings { options.large_integers_as_strings() } else { options }
+    }
+
     /// The session asked for.
     ///
     /// # Errors
@@ -144,7 +159,16 @@ fn time(text: &str) -> Result<String, String> {
 
 fn patience(text: &str) -> Result<Duration, String> {
     let read: Option<jiff::SignedDuration> = text.parse().ok();
-    read.and_then(|time| Duration::try_from(time).ok()).ok_or_else(|| "write `90s`, `15m` or `1h30m`".to_owned())
+    read.and_then(|time| Duration::try_from(time).ok()).ok_or_else(|| no_time(text))
+}
+
+fn no_time(text: &str) -> String {
+    let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    if is_number {
+        format!("it has no unit: did you mean `{text}s`?")
+    } else {
+        "write `90s`, `15m` or `1h30m`".to_owned()
+    }
 }
 
 fn follow(text: &str) -> Result<String, String> {

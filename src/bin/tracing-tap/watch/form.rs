@@ -11,7 +11,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::time::Duration;
 use tracing_tap::fleet::FleetItem;
-use tracing_tap::{Format, Item, write_item, write_item_coloured};
+use tracing_tap::{Format, FormatOptions, Item, write_item, write_item_coloured};
 
 /// A form of the output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -31,6 +31,8 @@ pub(crate) enum Form {
 pub(crate) struct Writer {
     pub(crate) form: Form,
     pub(crate) is_coloured: bool,
+    /// How lines of JSON are written.
+    pub(crate) json: FormatOptions,
 }
 
 /// What something that was told counts as.
@@ -80,7 +82,7 @@ impl Writer {
     /// A line of JSON is passed on as it came, if it is one and nothing in it is hidden: to read it into an item and write
     /// that takes twenty times as long.
     fn write_event(&self, out: &mut Vec<u8>, line: &[u8]) -> serde_json::Result<()> {
-        if self.form == Form::Json && is_plain(line) {
+        if self.form == Form::Json && self.passes_on() && is_plain(line) {
             check_event(line)?;
             out.extend_from_slice(line);
             out.push(b'\n');
@@ -92,11 +94,31 @@ impl Writer {
         }
         match instance_of(line) {
             // The instance is no part of the item.
-            Some(_) if self.form == Form::Json => self.pass_on(out, line)?,
+            Some(_) if self.form == Form::Json && self.passes_on() => self.pass_on(out, line)?,
+            Some(instance) if self.form == Form::Json => self.write_named(out, &instance, &item),
             Some(instance) => self.write_fleet_event(out, &instance, &item),
             None => self.write_item(out, &item),
         }
         Ok(())
+    }
+
+    /// Whether a line is already what it is to be.
+    fn passes_on(&self) -> bool {
+        self.json == FormatOptions::new(Format::Json)
+    }
+
+    /// Writes a line anew, with the instance behind its type.
+    fn write_named(&self, out: &mut Vec<u8>, instance: &str, item: &Item) {
+        let named = format!(r#"{{"type":"event","instance":{},"#, shown::json(&instance.into()).trim_end());
+        let beginning = br#"{"type":"event","#;
+        let mut line = Vec::new();
+        write_item(&mut line, item, self.json_with_room_for(named.len() - beginning.len()));
+        out.extend_from_slice(named.as_bytes());
+        out.extend_from_slice(&line[beginning.len()..]);
+    }
+
+    fn json_with_room_for(&self, bytes: usize) -> FormatOptions {
+        self.json.line_bytes().map_or(self.json, |max| self.json.max_line_bytes(max.saturating_sub(bytes)))
     }
 
     fn write_fleet_item(&self, out: &mut Vec<u8>, item: &FleetItem) {
@@ -104,10 +126,10 @@ impl Writer {
             FleetItem::Event(event) if self.is_coloured && self.form == Form::Compact => {
                 match serde_json::from_str(event.line()) {
                     Ok(event_item) => self.write_fleet_event(out, event.instance(), &event_item),
-                    Err(_) => item.write(out, self.format()),
+                    Err(_) => item.write(out, self.options()),
                 }
             }
-            item => item.write(out, self.format()),
+            item => item.write(out, self.options()),
         }
     }
 
@@ -140,9 +162,9 @@ impl Writer {
     }
 
     fn write_item(&self, out: &mut Vec<u8>, item: &Item) {
-        match self.format() {
-            Format::Compact if self.is_coloured => write_item_coloured(out, item),
-            format => write_item(out, item, format),
+        match self.form {
+            Form::Compact if self.is_coloured => write_item_coloured(out, item),
+            _ => write_item(out, item, self.options()),
         }
     }
 
@@ -159,12 +181,12 @@ impl Writer {
         out.extend_from_slice(text.as_bytes());
     }
 
-    fn format(&self) -> Format {
+    fn options(&self) -> FormatOptions {
         match self.form {
-            Form::Human => Format::Human,
-            Form::Json => Format::Json,
-            Form::Compact => Format::Compact,
-            Form::Github => Format::GithubActions,
+            Form::Human => Format::Human.into(),
+            Form::Json => self.json,
+            Form::Compact => Format::Compact.into(),
+            Form::Github => Format::GithubActions.into(),
         }
     }
 }

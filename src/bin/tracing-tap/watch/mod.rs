@@ -153,7 +153,7 @@ fn output(arguments: &Arguments) -> Result<Output, Error> {
 fn writer(arguments: &Arguments, output: &Output) -> Writer {
     let usual = if output.is_terminal() { Form::Compact } else { Form::Json };
     let is_coloured = matches!(output, Output::Standard) && arguments.color.for_stdout();
-    Writer { form: arguments.format.unwrap_or(usual), is_coloured }
+    Writer { form: arguments.format.unwrap_or(usual), is_coloured, json: arguments.json() }
 }
 
 fn observer(

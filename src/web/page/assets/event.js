@@ -57,8 +57,9 @@ function span({ members }) {
   return { name, fields: members.slice(0, -1).map(field) };
 }
 
-function field([name, value]) {
-  return { name, text: textOf(value), kind: value.kind };
+/** A key that ends with `#` and digits is of a field of which that is not the name, see the wire form. */
+function field([key, value]) {
+  return { name: key.replace(/#[0-9]+$/, ""), text: textOf(value), kind: value.kind };
 }
 
 /** Bytes come as an array of numbers. */

@@ -26,7 +26,7 @@ export function nameText(name) {
 
 /** A value as it is written in a predicate: an odd one as a string of JSON. */
 export function valueText(value) {
-  return BARE_VALUE.test(value) && !isWord(value) ? value : escaped(value);
+  return BARE_VALUE.test(value) && !isWord(value) && value.toLowerCase() !== "null" ? value : escaped(value);
 }
 
 /**
