@@ -10,7 +10,7 @@ mod support;
 #[path = "neighbours/tokio_tracing.rs"]
 mod tokio_tracing;
 
-use layers::{Forest, bunyan, forest, opentelemetry, printed, tree};
+use layers::{Forest, forest, opentelemetry, printed, tree};
 use support::Output;
 use tracing::Dispatch;
 use tracing::level_filters::LevelFilter;
@@ -27,10 +27,6 @@ isolated! {
 
     fn fmt_as_json_prints_the_same_lines_at_the_same_time() {
         check(|output| printed(output).json().without_time(), &[r#""user_id":1042"#, r#""message":"in the child""#]);
-    }
-
-    fn bunyan_prints_the_same_lines_at_the_same_time() {
-        check(bunyan, &[r#""user_id":1042"#, "[CHILD - START]", "[CHILD - END]"]);
     }
 
     fn tracing_tree_prints_the_same_lines_at_the_same_time() {

@@ -9,7 +9,6 @@ use std::convert::Infallible;
 use std::io::Write;
 use std::sync::Mutex;
 use std::time::Duration;
-use tracing_bunyan_formatter::{BunyanFormattingLayer, JsonStorageLayer};
 use tracing_forest::ForestLayer;
 use tracing_forest::printer::{PrettyPrinter, Printer};
 use tracing_forest::tag::NoTag;
@@ -22,10 +21,6 @@ use tracing_tree::HierarchicalLayer;
 pub(crate) fn printed(output: &Output) -> fmt::Layer<Registry, DefaultFields, Format<Full, ()>, Output> {
     let layer = fmt::layer().with_writer(output.clone()).with_ansi(false).without_time();
     layer.with_span_events(FmtSpan::NEW | FmtSpan::ACTIVE | FmtSpan::CLOSE)
-}
-
-pub(crate) fn bunyan(output: &Output) -> impl Layer<Registry> + use<> {
-    JsonStorageLayer.and_then(BunyanFormattingLayer::new("service".to_owned(), output.clone()))
 }
 
 pub(crate) fn tree(output: &Output) -> HierarchicalLayer<Output> {

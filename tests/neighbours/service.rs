@@ -2,7 +2,6 @@
 
 use crate::support::Output;
 use opentelemetry::trace::TraceContextExt;
-use std::collections::BTreeMap;
 use std::sync::LazyLock;
 use tracing::Span;
 use tracing::field::Empty;
@@ -98,13 +97,9 @@ fn names_of(trace: &SpanTrace) -> String {
     format!("span trace [{}]", names.join(" "))
 }
 
-/// A line without the times that are in it, and with the keys of JSON in order: some write them in any.
+/// A line without the times that are in it.
 fn without_times(line: &str) -> String {
     static TIMES: LazyLock<regex::Regex> =
         LazyLock::new(|| regex::Regex::new(r"\b\d+(ns|us|μs|ms|s|m|h)\b").expect("it is a regular expression"));
-    let json = serde_json::from_str(line).map(|mut json: BTreeMap<String, serde_json::Value>| {
-        json.retain(|key, _| key != "time" && key != "elapsed_milliseconds");
-        format!("{}", serde_json::json!(json))
-    });
-    json.unwrap_or_else(|_| TIMES.replace_all(line, "").into_owned())
+    TIMES.replace_all(line, "").into_owned()
 }
