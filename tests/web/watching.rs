@@ -135,8 +135,8 @@ isolated! {
         tracing::debug_span!("request", path = "/a").in_scope(|| tracing::info!(status = 500, "seen once"));
         let asked = |query: &str| get(served.address, &format!("/coverage?q=status+%3E%3D+500&follow=named:{query}")).body;
         assert!(asked("job").contains("unseen_span"), "{}", asked("job"));
-        assert!(asked("request").contains("followed_span_too_verbose"), "{}", asked("request"));
-        assert!(!asked("request&spans=debug").contains("followed_span_too_verbose"), "{}", asked("request&spans=debug"));
+        assert!(asked("request").contains("span_not_enabled"), "{}", asked("request"));
+        assert!(!asked("request&spans=debug").contains("span_not_enabled"), "{}", asked("request&spans=debug"));
         let warn = get(served.address, "/coverage?q=*&level=warn").json();
         assert_eq!(warn["notes"][0]["can_match"], 0, "{warn}");
         served.stop();
