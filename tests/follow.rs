@@ -320,6 +320,29 @@ isolated! {
         assert_eq!(messages(&mut second), ["failed", "after"]);
     }
 
+    // OPEN: the DEBUG span is vetoed outside the scopes that match already, so from some request on nothing of this
+    // name exists to be followed, and coverage does not say so.
+    fn with_spans_every_request_is_followed_by_the_name_of_its_verbose_span() {
+        let router = install();
+        let mut stream = router.watch(failing(named("request")).spans(LevelFilter::DEBUG));
+        for round in 0..20 {
+            failing_in_a_debug_span();
+            assert_eq!(messages(&mut stream), ["failed", "after"], "round {round}");
+        }
+    }
+
+    // OPEN: for the same reason the connection is followed instead.
+    fn with_spans_a_verbose_span_is_followed_and_not_the_connection_around_it() {
+        let router = install();
+        let mut stream = router.watch(failing(Follow::Span).spans(LevelFilter::DEBUG));
+        for round in 0..20 {
+            let conn = tracing::info_span!("conn", id = 1);
+            conn.in_scope(failing_in_a_debug_span);
+            conn.in_scope(|| tracing::debug!("of the connection"));
+            assert_eq!(messages(&mut stream), ["failed", "after"], "round {round}");
+        }
+    }
+
     fn the_innermost_span_that_exists_is_followed_whatever_is_known_of_callsites() {
         let router = install();
         let mut stream = router.watch(failing(Follow::Span));

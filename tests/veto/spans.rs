@@ -1,10 +1,11 @@
 //! The veto of spans: without a session that asks for spans nothing is made that nobody else wants.
 
 use super::{install, user, wait_for_the_veto, watch_42};
-use crate::support::{Evaluations, events, messages};
+use crate::support::{Evaluations, Output, events, info_printer, messages};
 use tracing::Span;
 use tracing::level_filters::LevelFilter;
-use tracing_tap::{Predicate, Session};
+use tracing_subscriber::prelude::*;
+use tracing_tap::{Predicate, Session, TapRouter};
 
 crate::isolated! {
     fn a_span_that_supplies_the_tested_field_or_name_itself_is_never_vetoed() {
@@ -85,4 +86,32 @@ crate::isolated! {
         assert_eq!(evaluations.during(|| alice.in_scope(work)), 1);
         assert_eq!(messages(&mut stream), ["buffered"]);
     }
+
+    // OPEN: neither turns a callsite off: without a session the levels alone keep the span from being made, and a
+    // session widens those. Vetoing spans more verbose than `LevelFilter::current()` was before would do.
+    fn beside_a_layer_that_is_not_there_a_session_enables_no_span() {
+        let router = TapRouter::new();
+        let absent = None::<tracing_subscriber::fmt::Layer<_>>;
+        let others = tracing_subscriber::registry().with(absent).with(info_printer(&Output::default()));
+        others.with(router.layer()).init();
+        check_no_verbose_span_is_made(&router);
+    }
+
+    fn beside_a_whole_layer_that_can_be_reloaded_a_session_enables_no_span() {
+        let router = TapRouter::new();
+        let (layer, _handle) = tracing_subscriber::reload::Layer::new(info_printer(&Output::default()));
+        tracing_subscriber::registry().with(layer).with(router.layer()).init();
+        check_no_verbose_span_is_made(&router);
+    }
+}
+
+/// While nobody asks for spans, whatever sessions are open.
+#[track_caller]
+fn check_no_verbose_span_is_made(router: &TapRouter) {
+    let request = tracing::info_span!("request");
+    let is_made = || request.in_scope(|| !tracing::debug_span!("work").is_disabled());
+    assert!(!is_made(), "without a session");
+    let stream = watch_42(router);
+    assert!(!is_made(), "with a session");
+    drop(stream);
 }
