@@ -77,6 +77,7 @@ pub mod wire;
 mod forward;
 mod audit;
 mod inbox;
+mod span_limit;
 mod shared;
 mod layer;
 mod router;

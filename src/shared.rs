@@ -9,6 +9,7 @@ use crate::session::open::OpenSession;
 use crate::session::published::Published;
 use crate::session::sample::Sampled;
 use crate::session::snapshot::Snapshot;
+use crate::span_limit::SpanLimit;
 use crate::sync::Numbers;
 use crate::sync::atomic::{AtomicU64, Ordering};
 
@@ -20,6 +21,7 @@ pub(crate) struct Shared {
     pub(crate) config: Config,
     pub(crate) snapshot: Published<Snapshot>,
     pub(crate) inbox: Inbox,
+    pub(crate) span_limit: SpanLimit,
     /// What producers leave for coverage.
     pub(crate) seen: Seen,
     suppressed: AtomicU64,
@@ -33,6 +35,7 @@ impl Shared {
             config,
             snapshot: Published::default(),
             inbox: Inbox::default(),
+            span_limit: SpanLimit::default(),
             seen: Seen::default(),
             suppressed: AtomicU64::new(0),
         }

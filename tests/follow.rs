@@ -320,8 +320,6 @@ isolated! {
         assert_eq!(messages(&mut second), ["failed", "after"]);
     }
 
-    // OPEN: the DEBUG span is vetoed outside the scopes that match already, so from some request on nothing of this
-    // name exists to be followed, and coverage does not say so.
     fn with_spans_every_request_is_followed_by_the_name_of_its_verbose_span() {
         let router = install();
         let mut stream = router.watch(failing(named("request")).spans(LevelFilter::DEBUG));
@@ -331,7 +329,6 @@ isolated! {
         }
     }
 
-    // OPEN: for the same reason the connection is followed instead.
     fn with_spans_a_verbose_span_is_followed_and_not_the_connection_around_it() {
         let router = install();
         let mut stream = router.watch(failing(Follow::Span).spans(LevelFilter::DEBUG));
@@ -466,9 +463,10 @@ isolated! {
         let stream: EventStream = router.watch(failing(named("request")));
         let _request = tracing::debug_span!("request", path = "/a");
         let findings: Vec<_> = stream.coverage().findings().iter().map(ToString::to_string).collect();
-        assert!(findings[0].contains("spans `request`") && findings[0].contains("span_level(LevelFilter::DEBUG)"), "{findings:?}");
+        let remedies = ["spans `request`", "spans=debug", "span_level(LevelFilter::DEBUG)"];
+        assert!(findings.iter().any(|finding| remedies.iter().all(|part| finding.contains(part))), "{findings:?}");
         let asked = router.coverage_of(&failing(named("request")).spans(LevelFilter::DEBUG));
-        assert!(!asked.findings().iter().any(|finding| finding.to_string().contains("spans `request`")), "{asked}");
+        assert!(!asked.to_string().contains("nobody enables them"), "{asked}");
     }
 }
 

@@ -65,6 +65,17 @@ impl Word {
     }
 }
 
+/// Why a callsite is registered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Registered {
+    /// This router has it asked: nobody else has changed their mind.
+    Ours,
+    /// It was reached for the first time.
+    New,
+    /// Somebody else has it asked again, as where a filter was changed.
+    Again,
+}
+
 /// Everything one layer instance knows about callsites.
 #[derive(Debug, Default)]
 pub(crate) struct Callsites {
@@ -76,12 +87,10 @@ pub(crate) struct Callsites {
 impl Callsites {
     /// Notes a callsite that `tracing` registers, and forgets what was learned about it, unless it was this
     /// router that made `tracing` register it anew: then nobody else has changed their mind.
-    ///
-    /// Returns whether something is to be learned.
-    pub(crate) fn register(&self, metadata: &'static Metadata<'static>, kept: bool, router: u64) -> bool {
+    pub(crate) fn register(&self, metadata: &'static Metadata<'static>, kept: bool, router: u64) -> Registered {
         let key = key_of(metadata);
-        let Some(word) = self.table.insert(key) else { return false };
-        self.known.entry(key).or_insert(metadata);
+        let Some(word) = self.table.insert(key) else { return Registered::Ours };
+        let is_new = self.known.insert(key, metadata).is_none();
         if kept {
             // Relaxed: a flag that is never cleared; a reader that misses it reads `LEARNED` as missing too.
             word.fetch_or(Word::KEPT, Ordering::Relaxed);
@@ -96,7 +105,11 @@ impl Callsites {
             // `loom_an_answer_from_before_a_filter_changed_is_not_kept`.
             word.fetch_and(!Word::LEARNED, Ordering::Release);
         }
-        changed_by_others
+        match (changed_by_others, is_new) {
+            (false, _) => Registered::Ours,
+            (true, true) => Registered::New,
+            (true, false) => Registered::Again,
+        }
     }
 
     /// The word of a callsite; nothing if it is not registered (yet), as the callsites of `log` never are.

@@ -1,6 +1,6 @@
 //! One layer instance: what it has learned and cached, and what it does at each hook of `tracing`.
 
-use super::callsite::{Callsites, key_of};
+use super::callsite::{Callsites, Registered, key_of};
 use super::capture;
 use super::entered::Push;
 use super::facts::Facts;
@@ -147,7 +147,7 @@ impl Instance {
     /// Whether a span that another layer wants is kept because a session is open.
     #[cold]
     fn tracks_while_watched(&self, metadata: &Metadata<'_>) -> bool {
-        self.shared.snapshot.load().has_sessions() && !self.shared.config.denies(metadata.target())
+        self.shared.snapshot.load().has_sessions && !self.shared.config.denies(metadata.target())
     }
 
     /// Answers for a callsite: never `always`, so that `enabled` is asked before every event and span.
@@ -157,7 +157,11 @@ impl Instance {
             return Interest::never();
         }
         let kept = metadata.is_span() && self.shared.config.always_tracks(metadata);
-        if self.callsites.register(metadata, kept, self.shared.router) {
+        let registered = self.callsites.register(metadata, kept, self.shared.router);
+        if registered == Registered::Again {
+            self.shared.span_limit.lift();
+        }
+        if registered != Registered::Ours {
             // Release pairs with the Acquire in `asked_by_others`; it is counted before the answer is put anywhere.
             self.asked_by_others.fetch_add(1, Ordering::Release);
             if self.epoch() != 0 {

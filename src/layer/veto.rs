@@ -24,11 +24,30 @@ impl Instance {
             if epoch == 0 {
                 return true;
             }
+            if metadata.is_span() && self.keeps_away(metadata) {
+                return false;
+            }
             if let Some(answer) = self.known_answer(metadata, epoch) {
                 return answer || self.note_veto(metadata, context);
             }
         }
         self.enabled_after_a_look(metadata, epoch, context)
+    }
+
+    /// Whether a span would not be made without a session, and no session asks for it.
+    #[inline]
+    fn keeps_away(&self, metadata: &Metadata<'_>) -> bool {
+        let verbosity = verbosity_of(*metadata.level());
+        self.shared.span_limit.excludes(verbosity) && self.is_unasked_for(verbosity)
+    }
+
+    #[cold]
+    fn is_unasked_for(&self, verbosity: u8) -> bool {
+        let is_unasked_for = verbosity > self.shared.snapshot.load().span_verbosity;
+        if is_unasked_for {
+            thread::with(|state| state.asked.set(0));
+        }
+        is_unasked_for
     }
 
     /// The answer, where what the thread and the callsite's word say is enough for one: most events end here.

@@ -10,6 +10,7 @@ use crate::coverage::Coverage;
 use crate::guard::Guard;
 use crate::inbox::Retired;
 use crate::layer::Instance;
+use crate::level::verbosity_of_filter;
 use crate::queue::budget::Budget;
 use crate::session::open::OpenSession;
 use crate::session::registry::Registry;
@@ -19,7 +20,7 @@ use crate::stream::{EventStream, Home};
 use crate::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Instant;
-use tracing_core::dispatcher;
+use tracing_core::{LevelFilter, dispatcher};
 
 /// Where more audits than this are left to be told, opening another session waits, for a bounded time.
 const MAX_UNTOLD_AUDITS: usize = 1024;
@@ -119,9 +120,28 @@ impl Core {
 
     fn add(&self, state: &mut State, session: &Arc<OpenSession>) {
         state.opened += 1;
+        if state.registry.sessions().len() == 0 {
+            self.note_span_limit(state);
+        }
         self.publish(state, |registry| registry.open(session));
         // Before anybody can end it, so that its end is told after it.
         self.shared.inbox.audit(Audit::opened(session));
+    }
+
+    /// Notes how verbose spans are without a session, before the first one is opened.
+    ///
+    /// Where the last one's levels are not taken back yet, what was noted before it still holds.
+    fn note_span_limit(&self, state: &mut State) {
+        let instances = state.live_instances();
+        if instances.iter().any(|instance| instance.epoch() != 0) {
+            return;
+        }
+        let level = LevelFilter::current();
+        let is_told = level >= self.shared.config.span_level && instances.iter().all(|one| one.dispatch().is_some());
+        match is_told {
+            true => self.shared.span_limit.set(verbosity_of_filter(level)),
+            false => self.shared.span_limit.lift(),
+        }
     }
 
     /// Hands out a session that has just been opened.

@@ -8,7 +8,8 @@ use super::holders::Holders;
 use super::open::OpenSession;
 use super::snapshot::{Index, Names, Snapshot, index_hash};
 use crate::level::verbosity_of_filter;
-use crate::predicate::{Reach, Test};
+use crate::predicate::{Reach, Test, plain_name};
+use crate::session::Follow;
 use rustc_hash::FxHashMap;
 use std::collections::BTreeSet;
 use std::hash::Hash;
@@ -119,6 +120,7 @@ impl Registry {
             verbosities.max().unwrap_or(0),
             self.spans.counts.keys().copied().max().unwrap_or(0),
             self.changes.clone(),
+            !self.sessions.is_empty(),
         );
         (snapshot, reach_changed || spans_changed)
     }
@@ -140,6 +142,12 @@ impl Registry {
             if let Test::Span(name) = test {
                 self.names.spans.count(name.clone(), change);
             }
+        }
+        // A span to follow must be there before the event that is followed.
+        if let Follow::Named(name) = session.follow()
+            && session.span_verbosity > 0
+        {
+            self.names.spans.count(plain_name(name).into(), change);
         }
     }
 

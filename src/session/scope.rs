@@ -114,7 +114,7 @@ impl Scope {
     fn new(candidates: Vec<Candidate>) -> Self {
         static SCOPES: Numbers = Numbers::new();
         let counted = || candidates.iter().filter(|candidate| candidate.counts());
-        let spans = counted().filter_map(|candidate| Some(candidate.session.upgrade()?.span_verbosity));
+        let spans = candidates.iter().filter_map(Candidate::span_verbosity);
         Self {
             serial: SCOPES.next(),
             verbosity: counted().map(|candidate| candidate.verbosity).max().unwrap_or(0),
@@ -179,6 +179,14 @@ impl Candidate {
     /// Whether an event that declares no tested key may match here.
     fn counts(&self) -> bool {
         matches!(self.standing, Standing::Sure | Standing::Open)
+    }
+
+    /// The verbosity up to which the session asks for spans here. One that follows asks for those around an event that
+    /// brings its own key as well: a span that was not made cannot be followed.
+    fn span_verbosity(&self) -> Option<u8> {
+        let session = self.session.upgrade()?;
+        let may_follow = self.standing == Standing::NeedsKey && session.follows();
+        (self.counts() || may_follow).then_some(session.span_verbosity)
     }
 
     fn agrees_with(&self, chain: &[Arc<CapturedSpan>]) -> bool {

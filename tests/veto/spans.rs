@@ -87,8 +87,7 @@ crate::isolated! {
         assert_eq!(messages(&mut stream), ["buffered"]);
     }
 
-    // OPEN: neither turns a callsite off: without a session the levels alone keep the span from being made, and a
-    // session widens those. Vetoing spans more verbose than `LevelFilter::current()` was before would do.
+    // Neither turns a callsite off: without a session the levels alone keep the span from being made.
     fn beside_a_layer_that_is_not_there_a_session_enables_no_span() {
         let router = TapRouter::new();
         let absent = None::<tracing_subscriber::fmt::Layer<_>>;
