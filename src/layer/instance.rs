@@ -147,7 +147,7 @@ impl Instance {
     /// Whether a span that another layer wants is kept because a session is open.
     #[cold]
     fn tracks_while_watched(&self, metadata: &Metadata<'_>) -> bool {
-        self.shared.snapshot.load().has_sessions && !self.shared.config.denies(metadata.target())
+        self.shared.snapshot.load().changes.has_sessions() && !self.shared.config.denies(metadata.target())
     }
 
     /// Answers for a callsite: never `always`, so that `enabled` is asked before every event and span.

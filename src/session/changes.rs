@@ -25,6 +25,8 @@ pub(crate) struct Change {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Changes {
     version: u64,
+    /// How many sessions are open.
+    open: usize,
     /// The first version since which there has been a session at every moment. While there is none, records are not
     /// counted, so nothing that was decided before can be brought up to date.
     unbroken_since: u64,
@@ -37,10 +39,16 @@ impl Changes {
         self.version
     }
 
-    /// Notes that a session is opened where there was none or some, or closed.
-    pub(crate) fn note(&mut self, session: &OpenSession, opened: bool, is_first: bool) {
+    /// Whether any session is open, be it one that nothing can match.
+    pub(crate) fn has_sessions(&self) -> bool {
+        self.open > 0
+    }
+
+    /// Notes that a session is opened or closed, and that so many are open now.
+    pub(crate) fn note(&mut self, session: &OpenSession, opened: bool, open: usize) {
         self.version += 1;
-        if opened && is_first {
+        self.open = open;
+        if opened && open == 1 {
             self.unbroken_since = self.version;
         }
         let key = session.compiled.index().and_then(|index| session.compiled.tests()[index].field()).cloned();

@@ -120,14 +120,13 @@ impl Registry {
             verbosities.max().unwrap_or(0),
             self.spans.counts.keys().copied().max().unwrap_or(0),
             self.changes.clone(),
-            !self.sessions.is_empty(),
         );
         (snapshot, reach_changed || spans_changed)
     }
 
     fn apply(&mut self, session: &Arc<OpenSession>, change: Change) {
         // The session is among them already, or not any more.
-        self.changes.note(session, change == Change::Open, self.sessions.len() == 1);
+        self.changes.note(session, change == Change::Open, self.sessions.len());
         for reach in session.reach() {
             self.reach.count(reach.clone(), change);
         }

@@ -35,8 +35,6 @@ pub(crate) struct Snapshot {
     pub(crate) span_verbosity: u8,
     /// What was opened and closed lately; its version names this snapshot.
     pub(crate) changes: Changes,
-    /// Whether any session is open, be it one that nothing can match.
-    pub(crate) has_sessions: bool,
     /// The scope of events outside any span, decided by the first that asks.
     outside: OnceLock<Arc<Scope>>,
 }
@@ -106,9 +104,8 @@ impl Snapshot {
         verbosity: u8,
         span_verbosity: u8,
         changes: Changes,
-        has_sessions: bool,
     ) -> Self {
-        Self { index, linear, names, reach, verbosity, span_verbosity, changes, has_sessions, outside: OnceLock::new() }
+        Self { index, linear, names, reach, verbosity, span_verbosity, changes, outside: OnceLock::new() }
     }
 
     /// The most verbose level of events that any session can match, and of spans that any enables.
