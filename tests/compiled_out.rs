@@ -25,7 +25,7 @@ fn manifest() -> String {
         [dependencies]
         tracing = {{ version = "0.1", default-features = false, features = ["std", "max_level_info"] }}
         tracing-subscriber = {{ version = "0.3", default-features = false, features = ["registry", "std"] }}
-        tracing-tap = {{ path = '{ROOT}' }}
+        tracing-tap = {{ path = '{ROOT}', default-features = false }}
 
         [profile.dev]
         debug = false

@@ -164,6 +164,8 @@ pub enum Finding {
         /// The span it follows from.
         from: String,
     },
+    /// No event callsite seen so far can match. Records of the `log` crate may: they have none.
+    LogRecordsAlone,
     /// No record of the `log` crate can arrive: no bridge hands them to `tracing`.
     NoLogRecords,
     /// The router's layer is in a subscriber more than once, so each event is seen as often.
@@ -194,6 +196,7 @@ impl Finding {
             Self::OutsideSpans { .. }
             | Self::OutsideRequests { .. }
             | Self::FollowsFrom { .. }
+            | Self::LogRecordsAlone
             | Self::NoLogRecords
             | Self::InstalledTwice => 4,
         }

@@ -46,6 +46,9 @@ impl Finding {
                 "the router's layer is in one subscriber more than once, so each event is seen as often: add \
                  `.with(router.layer())` once",
             ),
+            Self::LogRecordsAlone => f.write_str(
+                "none of the event callsites seen so far can match; records of the `log` crate may, which have none",
+            ),
             Self::NoLogRecords => f.write_str(
                 "records of the `log` crate do not arrive: no bridge hands them to `tracing`; call \
                  `tracing_log::LogTracer::init()` at start, as `.init()` of `tracing-subscriber` does by default",

@@ -37,15 +37,15 @@ impl KeptFields {
         self.spilled.is_none()
     }
 
-    /// The fields of the names that are wanted: no other value is looked at.
+    /// The fields of the names that are wanted, with their places among the callsite's: no other value is looked at.
     #[inline]
     pub(crate) fn named_by<'a>(
         &'a self,
         names: &'static FieldSet,
         wanted: impl Fn(&str) -> bool + Copy + 'a,
-    ) -> impl Iterator<Item = (&'static str, ValueRef<'a>)> + 'a {
+    ) -> impl Iterator<Item = (&'static str, usize, ValueRef<'a>)> + 'a {
         let entries = named_entries(Some(names), self.as_slice());
-        entries.filter(move |(name, _)| wanted(name)).map(|(name, entry)| (name, entry.value()))
+        entries.filter(move |(name, _)| wanted(name)).map(|(name, entry)| (name, entry.index.into(), entry.value()))
     }
 
     /// The same values as fields that can be changed and captured.
@@ -89,7 +89,7 @@ mod tests {
             assert_eq!(format!("{:?}", kept.to_fields(names())), format!("{fields:?}"), "{length}");
             assert_eq!(kept.is_inline(), fields.packed().len() <= INLINE_BYTES);
             let paths: Vec<_> = kept.named_by(names(), |name| name == "path").collect();
-            assert!(matches!(&paths[..], [("path", ValueRef::Str(text))] if text.text == path));
+            assert!(matches!(&paths[..], [("path", 1, ValueRef::Str(text))] if text.text == path));
         }
     }
 }

@@ -10,15 +10,16 @@ use super::instance::Instance;
 use super::span::{NO_SPAN, SpanCell};
 use super::surroundings::{Identity, Surroundings};
 use super::thread::{self, Decision, SpanName};
-use crate::session::scope::{Added, Scope};
+use crate::event::CapturedSpan;
+use crate::session::scope::{Added, CapturedChain, Scope, indexed_sessions};
 use crate::session::snapshot::Snapshot;
 use smallvec::SmallVec;
 use std::sync::Arc;
 use tracing_core::Metadata;
 use tracing_subscriber::layer::Context;
 
-/// How often the surroundings of a span are made before what is recorded on it meanwhile is left for the next event.
-const ATTEMPTS: usize = 4;
+/// Spans, innermost first, each as it was captured if scopes show it.
+type CapturedPath = SmallVec<[(u64, Option<Arc<CapturedSpan>>); 8]>;
 
 impl Instance {
     /// What the thread knows of the scope it is in, looked up where that may be stale.
@@ -96,7 +97,7 @@ impl Instance {
         let is_root = self.parent(id, context) == NO_SPAN;
         let current = self.spans.with(id, |cell| {
             let is_absent = self.is_absent(cell, snapshot);
-            cell.bring_up_to_date(&parent, is_absent, stamp, snapshot)
+            cell.bring_up_to_date(&parent, is_absent, stamp, snapshot, &self.shared.seen)
         });
         let brought = match current {
             // A span that closes: nothing is known of it any more.
@@ -136,27 +137,51 @@ impl Instance {
         context: &Context<'_, S>,
     ) -> Arc<Surroundings> {
         let tree = self.tree(leaf, context);
-        let mut attempts = 0;
-        loop {
-            attempts += 1;
-            let of = self.identity(leaf, tree);
-            let stamp = self.stamp(tree, snapshot);
-            let scope = self.scope(leaf, stamp, snapshot, context);
-            let scope = scope.get(snapshot);
-            let kept = self.spans.with(leaf, SpanCell::surroundings).flatten();
-            if let Some(kept) = kept.filter(|kept| kept.are(Arc::as_ptr(scope).addr(), of)) {
-                return kept;
-            }
-            let chain = self.chain(leaf, context);
-            // A record between the decision and the capture would show what was not tested.
-            if attempts < ATTEMPTS && !scope.agrees_with(&chain) {
-                self.trees.count_deciding(tree);
-                continue;
-            }
-            let made = Arc::new(Surroundings::new(scope, &chain, of));
-            self.spans.with(leaf, |cell| cell.keep_surroundings(&made));
-            return made;
+        let of = self.identity(leaf, tree);
+        let decided = self.scope(leaf, self.stamp(tree, snapshot), snapshot, context);
+        let mut scope = Arc::clone(decided.get(snapshot));
+        let kept = self.spans.with(leaf, SpanCell::surroundings).flatten();
+        if let Some(kept) = kept.filter(|kept| kept.are(Arc::as_ptr(&scope).addr(), of)) {
+            return kept;
         }
+        let path = self.captured_path(leaf, context);
+        let chain: CapturedChain = path.iter().filter_map(|(_, span)| span.clone()).collect();
+        // A record between the decision and the capture: an event must show what it matched by.
+        if !scope.agrees_with(&chain) {
+            scope = self.scope_of(&path, snapshot, context);
+        }
+        let made = Arc::new(Surroundings::new(&scope, &chain, of));
+        self.spans.with(leaf, |cell| cell.keep_surroundings(&made));
+        made
+    }
+
+    /// The scope of spans as they were captured, innermost first, whatever was decided about them.
+    #[cold]
+    fn scope_of<S: Host>(&self, path: &CapturedPath, snapshot: &Snapshot, context: &Context<'_, S>) -> Arc<Scope> {
+        let mut scope = Arc::clone(snapshot.outside());
+        for (place, (id, span)) in path.iter().enumerate().rev() {
+            let root = || self.root_serial(*id, context);
+            let added = Added {
+                span: span.as_ref(),
+                found: span.as_ref().map(|span| indexed_sessions(snapshot, &span.fields)).unwrap_or_default(),
+                followers: self.spans.with(*id, SpanCell::followers).unwrap_or_default(),
+                root: (place + 1 == path.len()).then(root),
+            };
+            let chain = || path[place..].iter().filter_map(|(_, span)| span.clone()).collect();
+            scope = Arc::new(scope.inside(&added, chain, root));
+        }
+        scope
+    }
+
+    /// The spans from `leaf` to the root, those that are visible as they are now.
+    fn captured_path<S: Host>(&self, leaf: u64, context: &Context<'_, S>) -> CapturedPath {
+        let mut path = CapturedPath::new();
+        let mut next = leaf;
+        while next != NO_SPAN {
+            path.push((next, self.spans.with(next, SpanCell::captured).flatten()));
+            next = self.parent(next, context);
+        }
+        path
     }
 
     /// The span `leaf`, and how much has been recorded around it.

@@ -4,8 +4,10 @@
 //! values while they hold a span's extensions locked, and an event of such a value, or of another thread in the same
 //! span, would wait there for code nobody knows.
 
+use super::callsite::key_of;
 use super::decided::{Brought, Decided, Follower, ScopeRef, Stamp};
 use super::surroundings::Surroundings;
+use crate::coverage::Seen;
 use crate::event::{CapturedSpan, Fields, KeptFields, plain_name};
 use crate::predicate::FieldTest;
 use crate::session::open::OpenSession;
@@ -270,6 +272,7 @@ impl SpanCell {
         is_absent: bool,
         stamp: Stamp,
         snapshot: &Snapshot,
+        seen: &Seen,
     ) -> Result<ScopeRef, Brought> {
         let mut state = self.lock();
         let outer = parent.get(snapshot);
@@ -285,7 +288,7 @@ impl SpanCell {
             let scope = decided.scope.clone();
             return Ok(state.keep(stamp, parent, scope));
         }
-        let found = state.indexed_sessions(snapshot);
+        let found = state.indexed_sessions(snapshot, seen);
         if may_share && found.is_empty() && followers.is_empty() && outer.candidates.is_empty() {
             return Ok(state.keep(stamp, parent, parent.clone()));
         }
@@ -326,6 +329,11 @@ impl SpanCell {
         // Relaxed: the Release of those records makes it visible to whoever sees them. Fails otherwise:
         // `loom_a_span_that_is_followed_shares_no_scope_for_good`.
         self.absent_in.store(0, Ordering::Relaxed);
+    }
+
+    /// The open sessions that follow it.
+    pub(super) fn followers(&self) -> Sessions {
+        self.lock().open_followers()
     }
 
     /// Marks the span as followed by a session. Returns whether it was not before.
@@ -377,15 +385,16 @@ impl State {
     /// Whether a field satisfies an equality.
     fn satisfies(&self, key: &FieldTest) -> bool {
         let Some(metadata) = self.metadata.filter(|_| self.visible) else { return false };
-        self.fields.named_by(metadata.fields(), |name| key.names(name)).any(|(_, value)| key.accepts(value))
+        self.fields.named_by(metadata.fields(), |name| key.names(name)).any(|(.., value)| key.accepts(value))
     }
 
-    /// The sessions that the index keeps for the fields.
-    fn indexed_sessions(&self, snapshot: &Snapshot) -> Sessions {
+    /// The sessions that the index keeps for the fields. The shapes of all tested values are noted for coverage.
+    fn indexed_sessions(&self, snapshot: &Snapshot, seen: &Seen) -> Sessions {
         let mut found = Sessions::new();
-        let names = &snapshot.names.index;
-        if let Some(metadata) = self.metadata.filter(|_| self.visible && !names.is_empty()) {
-            for (name, value) in self.fields.named_by(metadata.fields(), |name| names.contains(name)) {
+        let Some(metadata) = self.metadata.filter(|_| self.visible) else { return found };
+        for (name, field, value) in self.fields.named_by(metadata.fields(), |name| snapshot.names.test(name)) {
+            seen.note_value(key_of(metadata), field, value);
+            if snapshot.names.index.contains(name) {
                 value.with_canonical(|text| extend_from_index(&mut found, snapshot, name, text));
             }
         }

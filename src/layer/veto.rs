@@ -24,11 +24,12 @@ impl Instance {
             if epoch == 0 {
                 return true;
             }
-            if metadata.is_span() && self.keeps_away(metadata) {
+            let is_span = metadata.is_span();
+            if is_span && self.keeps_away(metadata) {
                 return false;
             }
-            if let Some(answer) = self.known_answer(metadata, epoch) {
-                return answer || self.note_veto(metadata, context);
+            if let Some(answer) = self.known_answer(metadata, is_span, epoch) {
+                return answer || is_span && self.note_veto(metadata, context);
             }
         }
         self.enabled_after_a_look(metadata, epoch, context)
@@ -52,7 +53,7 @@ impl Instance {
 
     /// The answer, where what the thread and the callsite's word say is enough for one: most events end here.
     #[inline]
-    fn known_answer(&self, metadata: &Metadata<'_>, epoch: u64) -> Option<bool> {
+    fn known_answer(&self, metadata: &Metadata<'_>, is_span: bool, epoch: u64) -> Option<bool> {
         let key = key_of(metadata);
         // Acquire pairs with the forgetting in `Callsites::register`: a filter that was changed and has made
         // `tracing` ask anew is obeyed from that moment.
@@ -61,7 +62,7 @@ impl Instance {
         let verbosity = verbosity_of(*metadata.level());
         thread::with(|state| {
             let decision = state.decided_in(epoch, &self.trees)?;
-            let limit = if metadata.is_span() { decision.span_verbosity } else { decision.verbosity };
+            let limit = if is_span { decision.span_verbosity } else { decision.verbosity };
             if Word::is_vetoable(word, decision.vetoable) && verbosity > limit {
                 state.asked.set(0);
                 return Some(false);
@@ -94,7 +95,7 @@ impl Instance {
             if word.load(Ordering::Relaxed) >> 32 != u64::from(decision.generation()) {
                 self.judge(word, decision, metadata);
             }
-            if self.known_answer(metadata, epoch) == Some(false) {
+            if self.known_answer(metadata, metadata.is_span(), epoch) == Some(false) {
                 self.note_outside(metadata, decision);
                 return self.note_veto(metadata, context);
             }

@@ -186,6 +186,9 @@ impl TapRouter {
     }
 
     /// Ends every open session; their streams give what they still hold and then `Ended(Shutdown)`.
+    ///
+    /// Call it before the process exits: it waits, at most a second, until the [audit](crate#audit) of what has ended is
+    /// logged. A router in the global subscriber is never dropped, so nothing else waits for that.
     pub fn shutdown(&self) {
         self.0.shutdown();
     }

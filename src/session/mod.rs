@@ -227,7 +227,9 @@ impl Session {
     ///
     /// This changes the host while the session is open. In the requests it may match, and for every callsite that
     /// declares a tested field, such a span becomes `Span::current()`, the parent of spans inside it, and part of
-    /// traces and of `SpanTrace`: `Span::current().record(..)` then records on it and not on the span around it.
+    /// traces and of `SpanTrace`: `Span::current().record(..)` then records on it and not on the span around it. The first
+    /// span of each callsite is made wherever it is reached, since nothing is known of the callsite before. A root span
+    /// that is made before the tested field is known, as one around the span that names the user, is not made.
     /// Widen `span_level` instead where spans should always be there.
     ///
     /// ```

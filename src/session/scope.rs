@@ -7,7 +7,7 @@ use super::open::OpenSession;
 use super::sample::{RootSerial, Sampled};
 use super::snapshot::{Snapshot, index_hash};
 use super::{SessionId, changes::Change};
-use crate::event::CapturedSpan;
+use crate::event::{CapturedSpan, Fields};
 use crate::predicate::{Bits, Compiled, FieldTest, Test};
 use crate::sync::Numbers;
 use smallvec::SmallVec;
@@ -260,6 +260,15 @@ fn span_satisfies(span: &CapturedSpan, test: &Test) -> bool {
         Test::Span(name) => span.name() == &**name,
         _ => false,
     }
+}
+
+/// The sessions that the index keeps for these fields, each once.
+pub(crate) fn indexed_sessions(snapshot: &Snapshot, fields: &Fields) -> Sessions {
+    let mut found = Sessions::new();
+    for (name, value) in fields.named_by(|name| snapshot.names.index.contains(name)) {
+        value.with_canonical(|text| extend_from_index(&mut found, snapshot, name, text));
+    }
+    found
 }
 
 /// Adds the sessions that the index keeps for this key and value, each once.

@@ -54,11 +54,6 @@ impl NameSet {
     pub(crate) fn contains(&self, name: &str) -> bool {
         self.few.iter().any(|known| **known == *name) || !self.many.is_empty() && self.many.contains(name)
     }
-
-    #[inline]
-    pub(crate) fn is_empty(&self) -> bool {
-        self.few.is_empty() && self.many.is_empty()
-    }
 }
 
 impl FromIterator<Box<str>> for NameSet {
@@ -143,6 +138,12 @@ impl Default for Names {
 }
 
 impl Names {
+    /// Whether some predicate tests a field of this name.
+    #[inline]
+    pub(crate) fn test(&self, name: &str) -> bool {
+        self.index.contains(name) || self.linear.contains(name) || self.beside_index.contains(name)
+    }
+
     /// What a callsite can change by itself.
     pub(crate) fn judge(&self, metadata: &Metadata<'_>) -> Judgement {
         let declares = |is_tested: &dyn Fn(&str) -> bool| {

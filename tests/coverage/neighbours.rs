@@ -108,6 +108,16 @@ isolated! {
         check(&router, "user = 42", Everything, &[]);
     }
 
+    fn a_misspelt_target_is_found_after_a_log_record_too() {
+        let router = TapRouter::new();
+        registry().with(router.layer()).init();
+        let _stream = router.watch(tracing_tap::Predicate::everything());
+        tracing::info!(target: "shop::stock", "reached");
+        log::info!(target: "dep", "a record");
+        check(&router, "@target = shop::stok", Partly, &["did you mean `shop::stock`?"]);
+        check(&router, "@target = shop", Everything, &[]);
+    }
+
     fn a_target_that_only_log_records_have_may_match_once_one_has_arrived() {
         let router = TapRouter::new();
         registry().with(router.layer()).init();
@@ -115,6 +125,7 @@ isolated! {
         let stream = router.watch("@target = sqlx".parse::<tracing_tap::Predicate>().unwrap());
         log::info!(target: "sqlx::query", "select");
         assert_eq!((stream.stats().matched, stream.coverage().verdict()), (1, Everything), "{}", stream.coverage());
-        check(&router, "@target = sqlx", Everything, &[]);
+        // Which targets records have had is not kept.
+        check(&router, "@target = sqlx", Partly, &["nothing seen so far has `@target = sqlx`"]);
     }
 }

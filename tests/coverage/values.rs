@@ -33,6 +33,17 @@ isolated! {
         check(&router, "user *= 42", Everything, &[]);
     }
 
+    fn an_option_in_spans_that_have_closed_is_seen_as_some() {
+        let router = router();
+        let stream = router.watch("coupon = 42".parse::<tracing_tap::Predicate>().unwrap());
+        for coupon in [Some(7), Some(42)] {
+            tracing::info_span!("order", ?coupon).in_scope(|| tracing::info!("placed"));
+        }
+        let coverage = stream.coverage();
+        assert_eq!((coverage.verdict(), stream.stats().matched), (Nothing, 0), "{coverage}");
+        assert_eq!(coverage.findings(), [shape("coupon", Shape::Optional)]);
+    }
+
     fn a_struct_in_an_open_span_is_seen_as_one() {
         let router = router();
         let _conn = tracing::info_span!("conn", user = ?UserId(42)).entered();

@@ -112,13 +112,18 @@ isolated! {
     fn spans_that_nobody_else_wants_are_there_where_they_are_asked_for() {
         let service = Service::start();
         let served = Served::start(service.door());
-        let emit = || tracing::debug_span!("detail", n = 1).in_scope(|| tracing::info!(user = 42, "inside"));
-        for (query, expected) in [("", json!([])), ("&spans=debug", json!([{ "n": 1, "name": "detail" }]))] {
+        let emit = || {
+            let conn = tracing::info_span!("conn", user = 42).entered();
+            tracing::debug_span!("detail", n = 1).in_scope(|| tracing::info!("inside"));
+            drop(conn);
+        };
+        let (conn, detail) = (json!({ "name": "conn", "user": 42 }), json!({ "n": 1, "name": "detail" }));
+        for (query, expected) in [("", json!([conn])), ("&spans=debug", json!([conn, detail]))] {
             let mut curl = Curl::get(served.address, &format!("/watch?q=user+%3D+42{query}"));
             service.wait_for_sessions(1);
             emit();
             let event = curl.json();
-            assert_eq!(event.get("spans").cloned().unwrap_or(json!([])), expected, "{query}: {event}");
+            assert_eq!(event["spans"], expected, "{query}: {event}");
             drop(curl);
             service.wait_for_sessions(0);
         }

@@ -148,12 +148,16 @@ impl<'a> Inquiry<'a> {
         let visible = can_match.into_iter().filter(|metadata| self.arrives(metadata)).count();
         let note = Note::Callsites { can_match: visible, seen: self.events.len() };
         self.notes.insert(0, note);
-        let something = visible > 0 || self.log_records_can_match() || self.matched == Matched::Something;
-        let verdict = match something && !self.installed.is_empty() {
+        let is_known = visible > 0 || self.matched == Matched::Something;
+        let may_be_of_log = !is_known && self.log_records_can_match();
+        let verdict = match (is_known || may_be_of_log) && !self.installed.is_empty() {
             false => Verdict::Nothing,
-            true if self.findings.is_empty() => Verdict::Everything,
+            true if self.findings.is_empty() && is_known => Verdict::Everything,
             true => Verdict::Partly,
         };
+        if verdict == Verdict::Partly && may_be_of_log {
+            self.find(Finding::LogRecordsAlone);
+        }
         if verdict == Verdict::Nothing && !self.findings.iter().any(Finding::is_reason_for_nothing) {
             self.find(Finding::NothingMatches { seen: self.events.len() });
         }
@@ -169,7 +173,7 @@ fn may_happen(metadata: &Metadata<'_>) -> bool {
 /// The name among `declared` that a name is most likely a slip of: at most one letter in three is another, in the whole or
 /// in one of its words.
 fn nearest<'n>(name: &str, declared: &BTreeSet<&'n str>) -> Option<&'n str> {
-    let limit = name.chars().count().div_ceil(3);
+    let limit = (name.chars().count() / 3).max(1);
     let whole = |known: &str| (strsim::osa_distance(name, known), 0, known.len());
     let word = |known: &str| {
         let words = known.split(['_', '.', '-', ':']).filter(|word| *word != known && word.len().min(name.len()) >= 3);

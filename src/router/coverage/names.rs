@@ -67,8 +67,6 @@ impl Inquiry<'_> {
     fn has_what_is_asked_for(&self, test: &Test) -> bool {
         match test {
             Test::Span(name) => self.spans.iter().any(|site| site.is_named(name)),
-            // Records of `log` have targets and files of their own.
-            Test::Target(_) | Test::File(_) if self.core.shared.seen.has_log_record() => true,
             _ => self.events.iter().any(|metadata| {
                 test.of_event(*metadata.level(), metadata.target(), metadata.name(), metadata.file()) == Some(true)
             }),

@@ -46,11 +46,9 @@ impl Inquiry<'_> {
     }
 
     fn shapes_at(&self, metadata: &Metadata<'_>, key: &str) -> u64 {
-        if metadata.is_span() {
-            return self.span_shapes.0.get(&(key_of(metadata), key.to_owned())).copied().unwrap_or(0);
-        }
+        let open = self.span_shapes.0.get(&(key_of(metadata), key.to_owned())).copied().unwrap_or(0);
         let field = metadata.fields().iter().find(|field| plain_name(field.name()) == key);
-        field.map_or(0, |field| self.core.shared.seen.shapes_of(key_of(metadata), field.index()))
+        open | field.map_or(0, |field| self.core.shared.seen.shapes_of(key_of(metadata), field.index()))
     }
 
     /// Looks at the values of the spans that are open now.
