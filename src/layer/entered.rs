@@ -94,9 +94,11 @@ impl Entered {
         if !self.is_kept_for(keeper) {
             return Push::Unknown;
         }
-        let again = self.is_in(id, depth);
+        let again = self.spans[..depth].iter().any(|entered| entered.get() == id);
         let number = self.synchronized_as.get();
-        if depth == ROOM || !again && number != 0 && !is_newer_than(number) {
+        // The base entered again may also be entered for the first time: a layer has asked between the registry and us.
+        let is_base = id == self.base.get();
+        if depth == ROOM || is_base || !again && number != 0 && !is_newer_than(number) {
             self.lose();
             return Push::Unknown;
         }
@@ -150,11 +152,6 @@ impl Entered {
     #[inline]
     fn is_kept_for(&self, keeper: Keeper) -> bool {
         self.owner.get() == keeper.owner && self.synchronized_in.get() >= keeper.awake_since
-    }
-
-    #[inline]
-    fn is_in(&self, id: u64, depth: usize) -> bool {
-        self.base.get() == id || self.spans[..depth].iter().any(|entered| entered.get() == id)
     }
 
     #[inline]

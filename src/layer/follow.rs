@@ -22,7 +22,7 @@ impl Instance {
         let mut is_new = false;
         for session in &sessions {
             let followed = self.followed_span(session.follow(), leaf, context);
-            if self.spans.with(followed, |cell| cell.add_follower(session)) == Some(true) {
+            if self.spans.with(followed, |cell| cell.add_follower(followed, session)) == Some(true) {
                 is_new = true;
                 self.note_left_out(followed, context);
             }

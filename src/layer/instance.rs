@@ -178,6 +178,7 @@ impl Instance {
 
     /// Keeps a new span's fields, if spans like it are tracked, and where it hangs.
     pub(super) fn on_new_span(&self, attributes: &span::Attributes<'_>, id: &span::Id) {
+        thread::with(|state| state.closing.set((0, 0)));
         let metadata = attributes.metadata();
         let config = &self.shared.config;
         let is_watched = self.epoch() != 0;
@@ -207,8 +208,8 @@ impl Instance {
         let parent = match attributes.parent() {
             Some(parent) if !self.is_behind_filter() => Some(parent.into_u64()),
             None if attributes.is_root() => Some(NO_SPAN),
-            None => thread::with(|state| state.entered.current(self.keeper())),
-            Some(_) => None,
+            None if !self.is_behind_filter() => thread::with(|state| state.entered.current(self.keeper())),
+            _ => None,
         };
         let place = match parent {
             Some(NO_SPAN) => Place::below(NO_SPAN, Some(Trees::of_root(id))),
@@ -230,12 +231,14 @@ impl Instance {
         let recorded = capture::recorded_fields(record, metadata, &self.shared.config);
         drop(guard);
         let Some(replaced) = self.spans.with(id, |cell| cell.record(&recorded)) else { return };
-        // Read after the values are in place: whoever opens a session later than this reads them.
-        if self.epoch() == 0 {
+        // Loaded after the values are in place: whoever opens a session later than this reads them. A thread that comes
+        // late may decide by a snapshot whose epoch has not come yet.
+        let snapshot = self.shared.snapshot.load();
+        if self.epoch() == 0 && !snapshot.changes.has_sessions() {
             return;
         }
         let tree = self.tree(id, context);
-        if decides(&self.shared.snapshot.load(), &recorded, &replaced) {
+        if decides(&snapshot, &recorded, &replaced) {
             self.trees.count_deciding(tree);
             self.note_left_out(id, context);
         }
@@ -243,7 +246,7 @@ impl Instance {
     }
 
     pub(super) fn on_close(&self, id: &span::Id) {
-        thread::with(|state| state.closed.set(id.into_u64()));
+        thread::with(|state| state.closing.set((self.number, id.into_u64())));
         self.spans.remove(id.into_u64());
     }
 
@@ -263,6 +266,7 @@ impl Instance {
     /// Returns whether the thread's decision is right for the span it is in then.
     #[inline]
     fn follow_into(&self, state: &ThreadState, epoch: u64, id: u64) -> bool {
+        state.closing.set((0, 0));
         let is_newer_than = |number| self.spans.with(id, |cell| cell.is_newer_than(number)) == Some(true);
         let outer = match state.entered.push(self.keeper(), id, is_newer_than) {
             Push::Again => return true,
@@ -270,7 +274,8 @@ impl Instance {
             Push::Inside(outer) => outer,
         };
         let is_decided = self.spans.with(id, |cell| {
-            let shares = outer != NO_SPAN && cell.is_absent_in(state.generation()) && cell.parent() == Some(outer);
+            let is_absent = || state.generation(epoch).is_some_and(|generation| cell.is_absent_in(generation));
+            let shares = outer != NO_SPAN && is_absent() && cell.parent() == Some(outer);
             if shares {
                 state.entered.share();
             }

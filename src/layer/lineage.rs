@@ -24,7 +24,7 @@ impl Instance {
     #[inline]
     pub(super) fn current<S: Host>(&self, epoch: u64, context: &Context<'_, S>) -> u64 {
         let known = thread::with(|state| state.entered.current(self.keeper()));
-        known.unwrap_or_else(|| self.look_up_current(epoch, context))
+        known.filter(|_| !self.is_behind_filter()).unwrap_or_else(|| self.look_up_current(epoch, context))
     }
 
     /// Asks the registry for the current span, and follows the thread from there.
@@ -62,18 +62,29 @@ impl Instance {
         visible.id().into_u64()
     }
 
-    /// Notices that a filter around this layer keeps the current span from it, where a stack that follows the thread
-    /// does not.
-    #[cold]
-    pub(super) fn look_for_withheld<S: Host>(&self, leaf: u64, context: &Context<'_, S>) {
+    /// Whether the thread is in this span by the registry's account. If not, the stack is lost, and the next look asks the
+    /// registry: another layer's hook runs between the registry's account and ours, and may log or panic.
+    ///
+    /// Asked before an event is shown, so that it is never shown to a session of another span.
+    #[inline]
+    pub(super) fn is_really_in<S: Host>(&self, leaf: u64, context: &Context<'_, S>) -> bool {
         let current = context.current_span();
-        if let Some(metadata) = current.metadata().filter(|_| current.id().is_some_and(|id| id.into_u64() != leaf)) {
-            self.note_withheld(metadata);
-            thread::with(|state| {
-                state.entered.lose();
-                state.forget_decision();
-            });
+        current.id().map_or(NO_SPAN, span::Id::into_u64) == leaf || self.is_lost(current.metadata(), context)
+    }
+
+    #[cold]
+    fn is_lost<S: Host>(&self, current: Option<&'static Metadata<'static>>, context: &Context<'_, S>) -> bool {
+        let visible = context.lookup_current().map(|span| span.metadata());
+        if let Some(withheld) = current.filter(|current| !visible.is_some_and(|seen| std::ptr::eq(seen, *current))) {
+            self.note_withheld(withheld);
         }
+        let was_behind_filter = self.is_behind_filter();
+        thread::with(|state| {
+            state.entered.lose();
+            state.forget_decision();
+        });
+        // Behind a filter it is not the registry's current span that counts, and the stack is not asked.
+        was_behind_filter
     }
 
     /// Keeps what can be known of a span in the registry that this layer knows nothing of.
@@ -85,7 +96,7 @@ impl Instance {
             config.always_tracks(metadata) || !config.keeps_fields_of(metadata) && !config.denies(metadata.target());
         // Another layer logs about a span while it closes. An entry made now would never be removed, and would pass its
         // parent on to the next span with this id.
-        if thread::with(|state| state.closed.get()) != id {
+        if thread::with(|state| state.closing.get()) != (self.number, id) {
             self.spans.insert_if_unknown(id, NewSpan::found(metadata, visible));
         }
     }

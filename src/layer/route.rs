@@ -49,14 +49,19 @@ impl Instance {
             return self.route_anywhere(event, Some(word), epoch, context);
         }
         self.note_outside(event.metadata(), decision);
-        if verbosity_of(*event.metadata().level()) <= decision.verbosity {
-            self.route_in_scope(event, epoch, decision, context);
+        if verbosity_of(*event.metadata().level()) > decision.verbosity {
+            return;
+        }
+        let leaf = self.current(epoch, context);
+        if self.is_really_in(leaf, context) {
+            self.route_in_scope(event, leaf, decision, context);
+        } else {
+            self.route_anywhere(event, Some(word), epoch, context);
         }
     }
 
     /// Routes an event whose callsite supplies nothing: only what the scope names can match it.
-    fn route_in_scope<S: Host>(&self, event: &Event<'_>, epoch: u64, decision: Decision, context: &Context<'_, S>) {
-        let leaf = self.current(epoch, context);
+    fn route_in_scope<S: Host>(&self, event: &Event<'_>, leaf: u64, decision: Decision, context: &Context<'_, S>) {
         let surroundings = self.current_surroundings(leaf, decision, context);
         let facts = Facts::Callsite(event.metadata());
         let incoming = Incoming::new(event, &facts, true, &self.shared);
@@ -98,6 +103,10 @@ impl Instance {
         if in_scope.is_empty() && found.is_empty() {
             return;
         }
+        if event.is_contextual() && !self.is_really_in(leaf, context) {
+            // Once: now the registry is asked.
+            return self.route_anywhere(event, word, epoch, context);
+        }
         let surroundings = self.surroundings(leaf, &snapshot, context);
         let mut admitted: Admitted = if Arc::ptr_eq(&surroundings.scope, scope) {
             in_scope.into_iter().filter_map(|matching| incoming.admitted(matching)).collect()
@@ -130,10 +139,9 @@ impl Instance {
         context: &Context<'_, S>,
     ) -> Arc<Surroundings> {
         let of = self.identity(leaf, decision.tree);
-        thread::take_surroundings().filter(|kept| kept.are(decision.scope, of)).unwrap_or_else(|| {
-            self.look_for_withheld(leaf, context);
-            self.surroundings(leaf, &self.shared.snapshot.load(), context)
-        })
+        thread::take_surroundings()
+            .filter(|kept| kept.are(decision.scope, of))
+            .unwrap_or_else(|| self.surroundings(leaf, &self.shared.snapshot.load(), context))
     }
 
     /// The innermost span around an event: its explicit parent, or the current span, or none.

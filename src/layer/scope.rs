@@ -9,7 +9,7 @@ use super::host::Host;
 use super::instance::Instance;
 use super::span::{NO_SPAN, SpanCell};
 use super::surroundings::{Identity, Surroundings};
-use super::thread::{self, Decision, SpanName};
+use super::thread::{self, Decision, SpanName, ThreadState};
 use crate::event::CapturedSpan;
 use crate::session::scope::{Added, CapturedChain, Scope, indexed_sessions};
 use crate::session::snapshot::Snapshot;
@@ -33,8 +33,11 @@ impl Instance {
     fn decide<S: Host>(&self, epoch: u64, context: &Context<'_, S>) -> Decision {
         let leaf = self.current(epoch, context);
         let span = self.name_of(leaf);
-        let recalled =
-            thread::with(|state| if state.recall(epoch, span) { state.decided_in(epoch, &self.trees) } else { None });
+        let recalled = thread::with(|state| {
+            let decision = state.recall(epoch, span).then(|| state.decided_in(epoch, &self.trees)).flatten()?;
+            self.check_sharing(state, decision.generation());
+            Some(decision)
+        });
         if let Some(decision) = recalled {
             return decision;
         }
@@ -46,11 +49,15 @@ impl Instance {
         let decision = decision_of(scope.get(&snapshot), tree, stamp, generation);
         thread::with(|state| {
             state.remember(epoch, span, decision);
-            // A span that shared a scope when it was entered may be followed by now, or declare what is tested by now.
-            let shares = |id| self.spans.with(id, |cell| cell.is_absent_in(generation)) == Some(true);
-            state.entered.check_sharing(shares);
+            self.check_sharing(state, generation);
         });
         decision
+    }
+
+    /// A span that shared a scope when it was entered may be followed by now, or declare what is tested by now.
+    fn check_sharing(&self, state: &ThreadState, generation: u32) {
+        let shares = |id| self.spans.with(id, |cell| cell.is_absent_in(generation)) == Some(true);
+        state.entered.check_sharing(shares);
     }
 
     /// What decides now about the spans of a tree. It is read before the fields: a record in between makes the stamp
@@ -141,7 +148,7 @@ impl Instance {
         let decided = self.scope(leaf, self.stamp(tree, snapshot), snapshot, context);
         let mut scope = Arc::clone(decided.get(snapshot));
         let kept = self.spans.with(leaf, SpanCell::surroundings).flatten();
-        if let Some(kept) = kept.filter(|kept| kept.are(Arc::as_ptr(&scope).addr(), of)) {
+        if let Some(kept) = kept.filter(|kept| kept.are(scope.serial, of)) {
             return kept;
         }
         let path = self.captured_path(leaf, context);
@@ -202,7 +209,7 @@ fn decision_of(scope: &Arc<Scope>, tree: usize, stamp: Stamp, generation: u32) -
         records: stamp.records,
         verbosity: scope.verbosity,
         span_verbosity: scope.span_verbosity,
-        scope: Arc::as_ptr(scope).addr(),
+        scope: scope.serial,
         vetoable: Word::vetoable(generation),
     }
 }

@@ -15,7 +15,7 @@ use crate::session::sample::RootSerial;
 use crate::session::scope::{Scope, Sessions, extend_from_index};
 use crate::session::snapshot::Snapshot;
 use crate::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-use crate::sync::{Mutex, MutexGuard};
+use crate::sync::{Mutex, MutexGuard, Numbers};
 use crate::value::Value;
 use std::borrow::Cow;
 use std::sync::{Arc, PoisonError};
@@ -38,11 +38,14 @@ pub(super) struct SpanCell {
     absent_in: AtomicU32,
     /// How many stacks had been synchronized when it was created with a session open: see `entered`.
     created_at: AtomicU64,
-    /// How many spans have been in here: with the id it names one for good, since ids recur.
-    uses: AtomicU32,
+    /// Tells the span from all others with its id, since ids recur: how many have been in here, or a number of its own.
+    uses: AtomicU64,
     /// Locked for a few instructions, never while anybody else is called.
     state: Mutex<State>,
 }
+
+/// Set in the number of a span that has a cell of its own.
+const ALONE_BIT: u64 = 1 << 63;
 
 /// In place of a parent's id: not looked up yet.
 const UNKNOWN: u64 = u64::MAX;
@@ -90,8 +93,10 @@ pub(super) struct Place {
 impl SpanCell {
     /// A cell of its own for a span that has none in the table.
     pub(super) fn of(id: u64, span: NewSpan) -> Self {
+        static ALONE: Numbers = Numbers::new();
         let cell = Self::default();
         cell.put(&mut cell.lock(), id, span);
+        cell.uses.store(ALONE.next() | ALONE_BIT, Ordering::Relaxed);
         cell
     }
 
@@ -101,9 +106,9 @@ impl SpanCell {
         self.id.load(Ordering::Relaxed) == id
     }
 
-    /// How many spans have been in here.
+    /// What tells the span from all others with its id.
     #[inline]
-    pub(super) fn uses(&self) -> u32 {
+    pub(super) fn uses(&self) -> u64 {
         // Relaxed: asked for a span that the caller was told of after it was put here.
         self.uses.load(Ordering::Relaxed)
     }
@@ -337,8 +342,12 @@ impl SpanCell {
     }
 
     /// Marks the span as followed by a session. Returns whether it was not before.
-    pub(super) fn add_follower(&self, session: &Arc<OpenSession>) -> bool {
+    pub(super) fn add_follower(&self, id: u64, session: &Arc<OpenSession>) -> bool {
         let mut state = self.lock();
+        // It may have closed on another thread, and another be in here.
+        if !self.is_of(id) {
+            return false;
+        }
         self.stop_sharing();
         let followers = &mut state.watched().followers;
         followers.retain(|follower| follower.open().is_some());

@@ -26,7 +26,7 @@ impl Surroundings {
     }
 
     /// Whether these are the surroundings of this span, with this scope.
-    pub(super) fn are(&self, scope: usize, of: Identity) -> bool {
-        Arc::as_ptr(&self.scope).addr() == scope && self.of == of
+    pub(super) fn are(&self, scope: u64, of: Identity) -> bool {
+        self.scope.serial == scope && self.of == of
     }
 }

@@ -28,7 +28,8 @@ struct Shards([OnceBox<Shard>; SHARDS]);
 
 struct Chunk([SpanCell; CHUNK_CELLS]);
 
-const SHARDS: usize = 128;
+/// More than most services have threads that make spans: two that share one take each other's cells.
+const SHARDS: usize = 1024;
 const CHUNKS: usize = 2048;
 const CHUNK_CELLS: usize = 64;
 
@@ -50,6 +51,9 @@ impl Spans {
 
     /// Keeps a span unless its like is there.
     pub(super) fn insert_if_unknown(&self, id: u64, span: NewSpan) {
+        if self.other(id).and_then(|cell| cell.metadata()).is_some_and(|known| std::ptr::eq(known, span.metadata)) {
+            return;
+        }
         let left = match self.cell_to_fill(id) {
             Some(cell) => cell.fill_if_unknown(id, span),
             None => Some(span),
@@ -62,10 +66,11 @@ impl Spans {
     /// Looks at a span; nothing where it is not known. `look` must not use this table.
     #[inline]
     pub(super) fn with<R>(&self, id: u64, look: impl FnOnce(&SpanCell) -> R) -> Option<R> {
-        match self.cell(id).filter(|cell| cell.is_of(id)) {
-            Some(cell) => Some(look(cell)),
-            None => self.other(id).map(|cell| look(&cell)),
+        // The others first: of a span among them the cell may hold a double, made while it was vacant.
+        if let Some(cell) = self.other(id) {
+            return Some(look(&cell));
         }
+        self.cell(id).filter(|cell| cell.is_of(id)).map(look)
     }
 
     #[inline]

@@ -23,8 +23,9 @@ pub(crate) struct ThreadState {
     pub(super) entered: Entered,
     /// The callsite `enabled` was asked for last and whose event has not arrived yet; 0: none.
     pub(super) asked: Cell<usize>,
-    /// The span that closed here last. Other layers may still speak of it, but its id is free to recur.
-    pub(super) closed: Cell<u64>,
+    /// The span that is closing here, with the number of the layer instance. Other layers may still speak of it, but its
+    /// id is free to recur.
+    pub(super) closing: Cell<(u64, u64)>,
     /// Set where somebody asked for a callsite while this crate was running code of its users.
     pub(super) disturbed: Cell<bool>,
     /// Who is asking for callsites' interest on this thread.
@@ -46,7 +47,7 @@ struct Recent {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct SpanName {
     pub(super) id: u64,
-    pub(super) uses: u32,
+    pub(super) uses: u64,
 }
 
 /// What the thread knows about the scope it is in: enough to veto, and nothing that needs freeing.
@@ -59,8 +60,8 @@ pub(crate) struct Decision {
     pub(super) verbosity: u8,
     /// The verbosity up to which spans are asked for in this scope; 0: none are.
     pub(super) span_verbosity: u8,
-    /// Where the scope is that this was decided by; it may be gone.
-    pub(super) scope: usize,
+    /// The serial of the scope that this was decided by; it may be gone.
+    pub(super) scope: u64,
     /// The word of a callsite that may be vetoed under the current index keys.
     pub(super) vetoable: u64,
 }
@@ -84,7 +85,7 @@ impl ThreadState {
             recent: [const { Cell::new(Recent::NONE) }; RECENT],
             entered: Entered::new(),
             asked: Cell::new(0),
-            closed: Cell::new(0),
+            closing: Cell::new((0, 0)),
             disturbed: Cell::new(false),
             asker: Cell::new(Asker::Others),
         }
@@ -120,10 +121,10 @@ impl ThreadState {
         self.decision.set(decision);
     }
 
-    /// The key generation of the last decision, stale or not.
+    /// The key generation of the decision that was made in this epoch; `None` if there is none.
     #[inline]
-    pub(super) fn generation(&self) -> u32 {
-        self.decision.get().generation()
+    pub(super) fn generation(&self, epoch: u64) -> Option<u32> {
+        (self.decided_in.get() == epoch).then(|| self.decision.get().generation())
     }
 
     /// Marks the decision stale.

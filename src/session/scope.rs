@@ -57,7 +57,7 @@ pub(crate) enum Standing {
     Open,
     /// Only an event that declares one of the session's keys could match.
     NeedsKey,
-    /// Nothing can match until a span inside bears a tested name.
+    /// Nothing can match, unless a span inside bears a tested name.
     NotHere,
 }
 
@@ -77,7 +77,7 @@ impl Scope {
     /// The scope of events outside any span.
     pub(crate) fn outside(snapshot: &Snapshot) -> Self {
         let candidate = |session| Candidate::new(session, Bits::default(), session_sampled(session, None), false);
-        Self::new(snapshot.linear.iter().filter_map(candidate).collect())
+        Self::new(snapshot.linear.iter().map(candidate).collect())
     }
 
     /// The scope inside a span.
@@ -96,15 +96,17 @@ impl Scope {
             if is_new(&session, &candidates) {
                 let satisfied = satisfied_by_spans(session.compiled_for(true), &chain());
                 let sampled = session.sampled(|| Some(root()));
-                candidates.extend(Candidate::new(session, satisfied, sampled, true));
+                candidates.push(Candidate::new(session, satisfied, sampled, true));
             }
         }
+        // Each is found once.
+        let known = candidates.len();
         for session in &added.found {
-            if is_new(&session, &candidates) {
+            if is_new(&session, &candidates[..known]) {
                 let satisfied = satisfied_by_spans(&session.compiled, &chain());
                 if session.compiled.index().is_some_and(|index| satisfied.contains(index)) {
                     let sampled = session.sampled(|| Some(root()));
-                    candidates.extend(Candidate::new(session, satisfied, sampled, false));
+                    candidates.push(Candidate::new(session, satisfied, sampled, false));
                 }
             }
         }
@@ -149,12 +151,11 @@ impl Scope {
 }
 
 impl Candidate {
-    /// Nothing where the session is ruled out, here and in all spans inside.
-    fn new(session: &Arc<OpenSession>, satisfied: Bits, sampled: Sampled, is_followed: bool) -> Option<Self> {
-        let standing = standing(session, &satisfied, is_followed)?;
+    fn new(session: &Arc<OpenSession>, satisfied: Bits, sampled: Sampled, is_followed: bool) -> Self {
+        let standing = standing(session, &satisfied, is_followed);
         let verbosity = session.verbosity_for(is_followed);
         let (id, session) = (session.id, Arc::downgrade(session));
-        Some(Self { id, session, satisfied, standing, verbosity, sampled, is_followed })
+        Self { id, session, satisfied, standing, verbosity, sampled, is_followed }
     }
 
     /// The same session inside a span.
@@ -169,7 +170,7 @@ impl Candidate {
         let span = added.span.map(std::slice::from_ref).unwrap_or_default();
         add_satisfied(&mut satisfied, session.compiled_for(self.is_followed), span);
         let sampled = added.root.map_or(self.sampled, |root| session_sampled(&session, Some(root)));
-        Self::new(&session, satisfied, sampled, self.is_followed)
+        Some(Self::new(&session, satisfied, sampled, self.is_followed))
     }
 
     fn is_of(&self, session: &Arc<OpenSession>) -> bool {
@@ -199,18 +200,16 @@ fn session_sampled(session: &OpenSession, root: Option<RootSerial>) -> Sampled {
     session.sampled(|| root)
 }
 
-/// How far spans that satisfy these tests decide; nothing where they rule the session out, with all spans inside them.
-fn standing(session: &OpenSession, satisfied: &Bits, is_followed: bool) -> Option<Standing> {
+/// How far spans that satisfy these tests decide. A session that they rule out stays among the candidates: a span inside
+/// that bears a tested name may bring it back, and one that supplies its key need not look at all spans again.
+fn standing(session: &OpenSession, satisfied: &Bits, is_followed: bool) -> Standing {
     let compiled = session.compiled_for(is_followed);
     match decided(compiled, satisfied) {
-        Some(true) => Some(Standing::Sure),
-        decided if is_followed => Some(decided.map_or(Standing::Open, |_| Standing::NotHere)),
+        Some(true) => Standing::Sure,
+        decided if !is_followed && compiled.index().is_none() => linear_standing(decided, compiled, satisfied),
         // What the callsite could add to the rest of an indexed session is unknown: it may declare it and be vetoed.
-        None if compiled.index().is_some() => Some(Standing::Open),
-        Some(false) if compiled.index().is_some() => {
-            (decided_below(compiled, satisfied) != Some(false)).then_some(Standing::NotHere)
-        }
-        decided => Some(linear_standing(decided, compiled, satisfied)),
+        None => Standing::Open,
+        Some(false) => Standing::NotHere,
     }
 }
 
@@ -230,11 +229,6 @@ fn decided(compiled: &Compiled, satisfied: &Bits) -> Option<bool> {
         Test::Span(_) => Some(satisfied.contains(test)),
         _ => satisfied.contains(test).then_some(true),
     })
-}
-
-/// The same for every event in this span and in any span inside: those may bear any name.
-fn decided_below(compiled: &Compiled, satisfied: &Bits) -> Option<bool> {
-    compiled.evaluate(|test| satisfied.contains(test).then_some(true))
 }
 
 /// The tests that at least one span satisfies by its fields or its name.
@@ -274,8 +268,10 @@ pub(crate) fn indexed_sessions(snapshot: &Snapshot, fields: &Fields) -> Sessions
 /// Adds the sessions that the index keeps for this key and value, each once.
 pub(crate) fn extend_from_index(found: &mut Sessions, snapshot: &Snapshot, key: &str, text: Option<&str>) {
     let bucket = text.and_then(|text| snapshot.index.get(&index_hash(key, text)));
+    // A bucket has each session once.
+    let before = found.len();
     for session in bucket.into_iter().flatten() {
-        if !found.iter().any(|known| Arc::ptr_eq(known, session)) {
+        if !found[..before].iter().any(|known| Arc::ptr_eq(known, session)) {
             found.push(Arc::clone(session));
         }
     }
