@@ -178,7 +178,6 @@ impl Instance {
 
     /// Keeps a new span's fields, if spans like it are tracked, and where it hangs.
     pub(super) fn on_new_span(&self, attributes: &span::Attributes<'_>, id: &span::Id) {
-        thread::with(|state| state.closing.set((0, 0)));
         let metadata = attributes.metadata();
         let config = &self.shared.config;
         let is_watched = self.epoch() != 0;
@@ -187,6 +186,7 @@ impl Instance {
         if !keeps_fields && !is_watched {
             return;
         }
+        thread::with(|state| state.closing.set((0, 0)));
         // A span made by code that formats a value for us is not kept: it may be the very value that is formatted.
         let Some(guard) = Guard::enter() else { return };
         let fields =

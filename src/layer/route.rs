@@ -22,9 +22,14 @@ impl Instance {
     #[inline]
     pub(super) fn on_event<S: Host>(&self, event: &Event<'_>, context: &Context<'_, S>) {
         let epoch = self.epoch();
-        if epoch == 0 {
-            return;
+        if epoch != 0 {
+            self.on_watched_event(event, epoch, context);
         }
+    }
+
+    /// Apart, so that it costs nothing to get past while no session is open.
+    #[inline(never)]
+    fn on_watched_event<S: Host>(&self, event: &Event<'_>, epoch: u64, context: &Context<'_, S>) {
         match Guard::enter() {
             Some(guard) => {
                 self.route(event, epoch, context);

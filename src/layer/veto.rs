@@ -20,10 +20,13 @@ impl Instance {
     #[inline]
     pub(super) fn enabled<S: Host>(&self, metadata: &Metadata<'_>, context: &Context<'_, S>) -> bool {
         let epoch = self.epoch();
+        epoch == 0 && guard::is_plain() || self.enabled_while_watched(metadata, epoch, context)
+    }
+
+    /// Apart, so that it costs nothing to get past while no session is open.
+    #[inline(never)]
+    fn enabled_while_watched<S: Host>(&self, metadata: &Metadata<'_>, epoch: u64, context: &Context<'_, S>) -> bool {
         if guard::is_plain() {
-            if epoch == 0 {
-                return true;
-            }
             let is_span = metadata.is_span();
             if is_span && self.keeps_away(metadata) {
                 return false;
