@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "the modules are a test's; clippy takes only test functions for tests")]
 
+#[path = "neighbours/bunyan.rs"]
+mod bunyan;
 #[path = "neighbours/layers.rs"]
 mod layers;
 #[path = "neighbours/service.rs"]
