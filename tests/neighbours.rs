@@ -6,6 +6,8 @@
 mod bunyan;
 #[path = "neighbours/layers.rs"]
 mod layers;
+#[path = "support/package.rs"]
+mod package;
 #[path = "neighbours/service.rs"]
 mod service;
 mod support;
