@@ -6,7 +6,7 @@ use super::form::Notice;
 use super::own_traffic;
 use super::security::Admitted;
 use crate::catalog::{CallsiteKind, CatalogEntry};
-use crate::coverage::{Coverage, Finding, Note};
+use crate::coverage::{Coverage, Finding, Note, Verdict};
 use crate::predicate::{Compiled, reach_admits, target_within};
 use crate::router::TapRouter;
 use crate::session::Session;
@@ -74,7 +74,8 @@ impl Sight {
     pub(super) fn of(coverage: Coverage, session: &Session, door: &Inner, admitted: &Admitted) -> Self {
         // Where the door is served alone, its stack logs into no session.
         let note = |catalog: &[_]| own_traffic::note(&session.confined_predicate(), catalog, admitted.version);
-        let own_traffic = door.is_mounted.then(|| note(&door.router.catalog())).flatten();
+        let may_see_it = door.is_mounted && coverage.verdict() != Verdict::Nothing;
+        let own_traffic = may_see_it.then(|| note(&door.router.catalog())).flatten();
         Self { coverage: confined(coverage, &door.router, &admitted.asker), own_traffic }
     }
 
