@@ -4,6 +4,7 @@ use crate::support::runtime::multi_thread;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, copy};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
@@ -36,7 +37,7 @@ impl Line {
 
     pub(crate) fn mend(&mut self) {
         let (carrier, door) = (multi_thread(), self.door);
-        let listener = std::net::TcpListener::bind(self.address).expect("the address is free");
+        let listener = bind(self.address);
         listener.set_nonblocking(true).expect("a socket can be set so");
         self.address = listener.local_addr().expect("a listener has an address");
         self.swallows.store(false, Ordering::SeqCst);
@@ -57,6 +58,18 @@ impl Line {
             }
         });
         self.carrier = Some(carrier);
+    }
+}
+
+/// Listens where a line was cut: the end of its runtime, which frees the address, is not waited for.
+fn bind(address: SocketAddr) -> std::net::TcpListener {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    loop {
+        match std::net::TcpListener::bind(address) {
+            Ok(listener) => return listener,
+            Err(error) => assert!(Instant::now() < deadline, "{address} is not free: {error}"),
+        }
+        std::thread::yield_now();
     }
 }
 

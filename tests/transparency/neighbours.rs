@@ -67,6 +67,14 @@ impl Neighbours {
     pub(crate) fn are_simple(self) -> bool {
         matches!(self, Self::Unfiltered | Self::Joined)
     }
+
+    /// Whether what no filter wants is turned off.
+    ///
+    /// A layer that is not there, and one that is whole in a `reload::Layer`, let `tracing` make every span: without us
+    /// the levels alone keep verbose ones from being made, and a session widens those.
+    pub(crate) fn turn_callsites_off(self) -> bool {
+        !matches!(self, Self::BesideNone | Self::ReloadedLayer)
+    }
 }
 
 /// A subscriber of layers, and of those of the routers at their place.
