@@ -17,6 +17,10 @@ use tracing_core::{Event, Metadata};
 /// event may log while its arguments are evaluated and still be mended. No callsite has so low an address.
 const ASKED_AGAIN_AT_REST: usize = 8;
 
+/// In place of the callsite asked for last, once its event has arrived or was vetoed: it may have been logged by the
+/// arguments of another event, which arrives later, perhaps when no session is open any more.
+pub(super) const PERHAPS_INSIDE_ANOTHER: usize = ASKED_AGAIN_AT_REST + 1;
+
 impl Instance {
     /// The layer's `event_enabled`: true, unless the repair finds that the event must not happen.
     #[inline]
@@ -25,7 +29,8 @@ impl Instance {
         if self.epoch() == 0 {
             return thread::with(|state| state.asked.get() == 0) || self.ask_again_at_rest(event);
         }
-        let undisturbed = AskingAgain::is_held() || thread::with(|state| state.asked.replace(0) == key);
+        let undisturbed =
+            AskingAgain::is_held() || thread::with(|state| state.asked.replace(PERHAPS_INSIDE_ANOTHER) == key);
         undisturbed || self.ask_again(event)
     }
 
@@ -37,7 +42,7 @@ impl Instance {
         if AskingAgain::is_held() {
             return true;
         }
-        thread::with(|state| state.asked.set(state.asked.get().min(ASKED_AGAIN_AT_REST + 1) - 1));
+        thread::with(|state| state.asked.set(state.asked.get().min(PERHAPS_INSIDE_ANOTHER) - 1));
         self.ask_again(event)
     }
 

@@ -5,6 +5,7 @@ use super::facts::is_log_bridge;
 use super::host::Host;
 use super::instance::Instance;
 use super::matching::Incoming;
+use super::repair::PERHAPS_INSIDE_ANOTHER;
 use super::span::NO_SPAN;
 use super::thread::{self, Decision};
 use super::tree::NO_TREE;
@@ -96,7 +97,7 @@ impl Instance {
         let ran = run_user_code(ask);
         let is_asked = thread::with(|state| {
             // Forgotten, so that an event whose arguments asked this is asked about once more.
-            state.asked.set(0);
+            state.asked.set(PERHAPS_INSIDE_ANOTHER);
             state.disturbed.replace(before)
         });
         drop(guard);

@@ -7,6 +7,7 @@
 use super::callsite::{Callsites, Word, key_of};
 use super::host::Host;
 use super::instance::Instance;
+use super::repair::PERHAPS_INSIDE_ANOTHER;
 use super::thread::{self, Decision};
 use crate::guard::{self, AskingAgain, Guard};
 use crate::level::verbosity_of;
@@ -49,7 +50,7 @@ impl Instance {
     fn is_unasked_for(&self, verbosity: u8) -> bool {
         let is_unasked_for = verbosity > self.shared.snapshot.load().span_verbosity;
         if is_unasked_for {
-            thread::with(|state| state.asked.set(0));
+            thread::with(|state| state.asked.set(PERHAPS_INSIDE_ANOTHER));
         }
         is_unasked_for
     }
@@ -67,7 +68,7 @@ impl Instance {
             let decision = state.decided_in(epoch, &self.trees)?;
             let limit = if is_span { decision.span_verbosity } else { decision.verbosity };
             if Word::is_vetoable(word, decision.vetoable) && verbosity > limit {
-                state.asked.set(0);
+                state.asked.set(PERHAPS_INSIDE_ANOTHER);
                 return Some(false);
             }
             // A word that was judged under other keys may become vetoable.
