@@ -13,7 +13,7 @@ struct Producer {
 
 impl Producer {
     /// The epoch of an event, and the snapshot and the span by which it was decided.
-    fn event(&self, published: &Published<usize>, epoch: &Epoch) -> Option<(u64, usize, u8)> {
+    fn event(&self, published: &Published<u64>, epoch: &Epoch) -> Option<(u64, u64, u8)> {
         let epoch = epoch.current();
         if epoch == 0 {
             return None;
@@ -37,7 +37,7 @@ impl Producer {
 #[test]
 fn loom_what_was_decided_in_another_span_or_epoch_is_not_used() {
     try_all(|| {
-        let (published, epoch) = (Arc::new(Published::<usize>::default()), Arc::new(Epoch::default()));
+        let (published, epoch) = (Arc::new(Published::<u64>::default()), Arc::new(Epoch::default()));
         published.replace(1, std::iter::once(&*epoch));
         let first = epoch.current();
         let changing = {
@@ -53,7 +53,7 @@ fn loom_what_was_decided_in_another_span_or_epoch_is_not_used() {
         producer.enter(2, &epoch);
         let in_second_span = [(); 2].map(|()| producer.event(&published, &epoch));
         let second = changing.join().unwrap();
-        let stands_for = |epoch: u64| if epoch == second { 2 } else { usize::from(epoch == first) };
+        let stands_for = |epoch: u64| if epoch == second { 2 } else { u64::from(epoch == first) };
         let events = [(in_first_span, 1), (in_second_span[0], 2), (in_second_span[1], 2)];
         for (event, span) in events {
             let Some((epoch, version, decided_in)) = event else { continue };
