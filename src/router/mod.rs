@@ -79,7 +79,7 @@ impl TapRouter {
 
     /// Opens a session, whatever the caps: the application's own call.
     ///
-    /// It takes a [`Session`](crate::Session), a [`Predicate`] or a predicate's text, and returns an [`EventStream`]; for a
+    /// It takes a [`Session`], a [`Predicate`] or a predicate's text, and returns an [`EventStream`]; for a
     /// text, which may be wrong, a `Result` of one.
     ///
     /// Returns once every matching event from here on reaches the stream. That can take as long as other layers

@@ -131,7 +131,7 @@ impl Door {
     /// Ends the sessions when `signal` is done, so that the server's own graceful shutdown does not wait for their readers.
     ///
     /// Named as in `axum`, and given the same signal: streams then end with
-    /// [`EndReason::Shutdown`](crate::EndReason::Shutdown), for which `tracing-tap watch` and the page wait for the service
+    /// [`EndReason::Shutdown`], for which `tracing-tap watch` and the page wait for the service
     /// to come back, and nothing more is opened. A connection is only held up by a reader that takes nothing at that
     /// moment; that is the server's to bound.
     ///
