@@ -4,7 +4,7 @@
 
 use std::error::Error;
 use tracing_subscriber::prelude::*;
-use tracing_tap::fleet::{self, Config, FleetItem, Key};
+use tracing_tap_nats::{self as fleet, Config, FleetItem, Key};
 use tracing_tap::{Format, Predicate, Session, TapRouter};
 
 #[tokio::main]

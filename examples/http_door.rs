@@ -6,7 +6,8 @@ use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tracing_subscriber::{filter::LevelFilter, fmt, prelude::*};
-use tracing_tap::{TapRouter, web};
+use tracing_tap::TapRouter;
+use tracing_tap_web as web;
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {

@@ -4,7 +4,8 @@
 
 use std::time::Duration;
 use tracing_subscriber::prelude::*;
-use tracing_tap::{EndReason, EventStream, Item, Overflow, Predicate, Session, TapRouter};
+use tracing_tap::{EndReason, EventStream, Item, Predicate, Session, TapRouter};
+use tracing_tap::session::Overflow;
 
 fn main() {
     let router = TapRouter::new();

@@ -32,14 +32,14 @@ pub(crate) fn filter_of_verbosity(verbosity: u8) -> LevelFilter {
     FILTERS[usize::from(verbosity).min(FILTERS.len() - 1)]
 }
 
-/// The level of this name, in whatever case. Numbers and nothing, which `LevelFilter` reads as well, are none.
-#[cfg(any(feature = "web", feature = "nats"))]
-pub(crate) fn level_named(name: &str) -> Option<LevelFilter> {
+/// The level of this name, in any case: `debug`. `None` for `off`, numbers and an empty text, which
+/// `LevelFilter: FromStr` accepts.
+pub fn level_named(name: &str) -> Option<LevelFilter> {
     let mut levels = (1..=verbosity_of(Level::TRACE)).map(filter_of_verbosity);
     levels.find(|level| name.eq_ignore_ascii_case(&level.to_string()))
 }
 
-#[cfg(all(test, any(feature = "web", feature = "nats")))]
+#[cfg(test)]
 mod tests {
     use super::*;
 

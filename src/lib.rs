@@ -59,53 +59,41 @@
 // In the order of dependence: each uses only those above it.
 mod sync;
 mod guard;
-#[cfg(any(feature = "nats", feature = "web"))]
-mod quiet;
-mod hidden;
+pub mod escape;
 mod level;
+mod time;
 pub mod value;
 pub mod event;
 pub mod predicate;
 mod config;
 mod queue;
-mod coverage;
-mod catalog;
-mod session;
-mod stream;
-mod render;
+pub mod coverage;
+pub mod catalog;
+pub mod session;
+pub mod stream;
+pub mod render;
 pub mod wire;
-mod forward;
-mod audit;
+pub mod forward;
+pub mod audit;
 mod inbox;
 mod span_limit;
 mod shared;
 mod layer;
-mod router;
+pub mod router;
 #[cfg(feature = "prometheus")]
-mod prometheus;
-mod switch;
-#[cfg(feature = "nats")]
-pub mod fleet;
-#[cfg(feature = "web")]
-pub mod web;
+pub mod prometheus;
+pub mod switch;
+pub mod endpoint;
 
-pub use catalog::{CallsiteKind, CatalogEntry};
-pub use coverage::{Coverage, Finding, Note, Verdict};
+pub use coverage::{Coverage, Verdict};
 pub use event::{CapturedEvent, CapturedSpan};
-pub use forward::{Forwarder, Forwarding};
 pub use layer::TapLayer;
-pub use predicate::{Keys, Predicate, PredicateError};
-#[cfg(feature = "prometheus")]
-pub use prometheus::PROMETHEUS_CONTENT_TYPE;
-pub use queue::Overflow;
-pub use render::{Format, FormatError, FormatOptions, write_item, write_item_coloured};
-pub use router::{EndStats, IntoSession, RefusalStats, RouterStats, TapRouter, TapRouterBuilder, WatchError};
-pub use session::{EndReason, Follow, FollowError, Holder, Session, SessionId, SessionInfo, SessionStats};
-pub use stream::{EventStream, Item, LossReason, Lost, TryRecvError};
-pub use switch::WatchEnvError;
-#[cfg(all(unix, feature = "signal"))]
-pub use switch::{Signal, SignalSwitch};
-pub use value::{Shape, Text, Value};
+pub use predicate::{Predicate, PredicateError};
+pub use render::{Format, write_item};
+pub use router::{TapRouter, TapRouterBuilder, WatchError};
+pub use session::{EndReason, Follow, Session, SessionId, SessionInfo, SessionStats};
+pub use stream::{EventStream, Item, LossReason, Lost};
+pub use value::Value;
 
 /// Compiles what the README shows.
 #[cfg(doctest)]

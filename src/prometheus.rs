@@ -26,10 +26,10 @@ use prometheus_client::registry::Registry;
 use std::fmt;
 
 /// The `Content-Type` of what [`RouterStats::to_prometheus`] returns: Prometheus takes it for what it is by this.
-pub const PROMETHEUS_CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 impl RouterStats {
-    /// Writes these numbers as a complete answer to a scrape, to be served as [`PROMETHEUS_CONTENT_TYPE`].
+    /// Writes these numbers as a complete answer to a scrape, to be served as [`CONTENT_TYPE`].
     ///
     /// ```
     /// let text = tracing_tap::TapRouter::new().stats().to_prometheus();

@@ -8,9 +8,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use support::{Output, bounded, events, info_printer, messages, wait_until};
 use tracing_subscriber::prelude::*;
-use tracing_tap::{
-    EndReason, EventStream, Item, LossReason, Overflow, Predicate, Session, SessionStats, TapRouter, TryRecvError,
-};
+use tracing_tap::{EndReason, EventStream, Item, LossReason, Predicate, Session, SessionStats, TapRouter};
+use tracing_tap::session::Overflow;
+use tracing_tap::stream::TryRecvError;
 
 fn install() -> TapRouter {
     let router = TapRouter::new();

@@ -15,7 +15,8 @@ use tower_http::trace::TraceLayer;
 use tracing::level_filters::LevelFilter;
 use tracing::{Level, Span};
 use tracing_subscriber::prelude::*;
-use tracing_tap::{CapturedEvent, EventStream, Finding, Predicate, Session, TapRouter};
+use tracing_tap::{CapturedEvent, EventStream, Predicate, Session, TapRouter};
+use tracing_tap::coverage::Finding;
 
 isolated! {
     fn in_the_default_trace_layer_requests_in_flight_match_where_debug_spans_are_kept() {

@@ -6,7 +6,8 @@ use support::wait_until;
 use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::prelude::*;
 use tracing_subscriber::{fmt, registry};
-use tracing_tap::{CallsiteKind, CatalogEntry, Predicate, TapRouter};
+use tracing_tap::{Predicate, TapRouter};
+use tracing_tap::catalog::{CallsiteKind, CatalogEntry};
 
 fn reach_all() {
     tracing::info!(target: "service", n = 1, r#type = "x", "printed");

@@ -19,7 +19,8 @@ use tracing::Subscriber;
 use tracing_subscriber::filter::{EnvFilter, LevelFilter, Targets, filter_fn};
 use tracing_subscriber::prelude::*;
 use tracing_subscriber::{Layer, Registry, fmt, registry};
-use tracing_tap::{Coverage, Finding, Follow, Note, Predicate, Session, TapRouter, Verdict};
+use tracing_tap::{Coverage, Follow, Predicate, Session, TapRouter, Verdict};
+use tracing_tap::coverage::{Finding, Note};
 
 fn user() -> Predicate {
     Predicate::eq("user", 42)

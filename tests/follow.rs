@@ -7,7 +7,8 @@ use support::{Evaluations, PATIENCE, messages};
 use tracing::Span;
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::prelude::*;
-use tracing_tap::{EventStream, Follow, Note, Predicate, Session, TapRouter};
+use tracing_tap::{EventStream, Follow, Predicate, Session, TapRouter};
+use tracing_tap::coverage::Note;
 
 fn install() -> TapRouter {
     install_with(TapRouter::new())
@@ -246,7 +247,7 @@ isolated! {
         assert_eq!(counted(everything().max_level(LevelFilter::INFO)), Some(1));
         assert_eq!(counted(everything().max_level(LevelFilter::WARN)), Some(0));
         let never = router.watch(everything().max_level(LevelFilter::OFF));
-        assert!(never.coverage().findings().iter().any(|finding| matches!(finding, tracing_tap::Finding::NeverMatches)));
+        assert!(never.coverage().findings().iter().any(|finding| matches!(finding, tracing_tap::coverage::Finding::NeverMatches)));
     }
 
     fn a_session_shows_its_maximum_level_and_its_spans() {

@@ -7,7 +7,8 @@ use std::sync::mpsc::{self, Receiver};
 use std::time::Duration;
 use support::{Output, PATIENCE, wait_until};
 use tracing_subscriber::prelude::*;
-use tracing_tap::{EndReason, EventStream, Format, FormatOptions, Item, Predicate, Session, TapRouter};
+use tracing_tap::{EndReason, EventStream, Format, Item, Predicate, Session, TapRouter};
+use tracing_tap::render::FormatOptions;
 
 const NEVER: Duration = Duration::from_secs(3600);
 

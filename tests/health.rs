@@ -22,7 +22,7 @@ fn of_42() -> Session {
 isolated! {
     fn stats_tell_how_the_router_is() {
         let router = install();
-        assert_eq!(router.stats(), tracing_tap::RouterStats::default(), "nothing has happened");
+        assert_eq!(router.stats(), tracing_tap::router::RouterStats::default(), "nothing has happened");
         let mut stream = router.watch(of_42().capacity(4));
         let rebuilt = router.stats();
         assert!(rebuilt.rebuilds > 0 && rebuilt.rebuild_time > Duration::ZERO, "{rebuilt:?}");
@@ -94,7 +94,9 @@ mod prometheus {
     use prometheus_client::encoding::text::encode;
     use prometheus_client::registry::Registry;
     use std::collections::BTreeMap;
-    use tracing_tap::{PROMETHEUS_CONTENT_TYPE, Predicate, RouterStats};
+    use tracing_tap::Predicate;
+    use tracing_tap::router::RouterStats;
+    use tracing_tap::prometheus::CONTENT_TYPE;
 
     /// What a scraper reads: each sample with its labels as they are written.
     type Samples = BTreeMap<String, f64>;

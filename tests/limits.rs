@@ -14,9 +14,8 @@ use support::{Output, bounded, events, info_printer, runtime, wait_for, wait_unt
 use tracing::Span;
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::prelude::*;
-use tracing_tap::{
-    EndReason, EventStream, Format, Item, LossReason, Overflow, Predicate, Session, SessionStats, TapRouter,
-};
+use tracing_tap::{EndReason, EventStream, Format, Item, LossReason, Predicate, Session, SessionStats, TapRouter};
+use tracing_tap::session::Overflow;
 
 fn install() -> TapRouter {
     let router = TapRouter::new();

@@ -7,7 +7,8 @@ use rlimit::Resource;
 use support::messages;
 use tracing_subscriber::prelude::*;
 use tracing_subscriber::registry;
-use tracing_tap::{EndReason, Finding, Item, LossReason, Predicate, Session, TapRouter};
+use tracing_tap::{EndReason, Item, LossReason, Predicate, Session, TapRouter};
+use tracing_tap::coverage::Finding;
 
 /// Less than any thread's stack, and more than what a test allocates.
 const ROOM_BYTES: u64 = 1 << 20;

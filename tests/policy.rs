@@ -6,7 +6,8 @@ use std::sync::{Arc, Barrier};
 use support::{events, messages};
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::prelude::*;
-use tracing_tap::{EventStream, Finding, Predicate, Session, TapRouter, TapRouterBuilder, WatchError};
+use tracing_tap::{EventStream, Predicate, Session, TapRouter, TapRouterBuilder, WatchError};
+use tracing_tap::coverage::Finding;
 
 fn install(builder: TapRouterBuilder) -> TapRouter {
     let router = builder.build();

@@ -10,7 +10,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use support::{Output, info_printer, messages, wait_until};
 use tracing_subscriber::prelude::*;
-use tracing_tap::{Format, Predicate, Session, Signal, SignalSwitch, TapRouter};
+use tracing_tap::{Format, Predicate, Session, TapRouter};
+use tracing_tap::switch::{Signal, SignalSwitch};
 
 fn install() -> (TapRouter, Output) {
     let (router, logs) = (TapRouter::new(), Output::default());

@@ -13,7 +13,8 @@ use tokio::task::{JoinSet, spawn_blocking, yield_now};
 use tracing::level_filters::LevelFilter;
 use tracing::{Instrument, Span, field, info_span};
 use tracing_subscriber::prelude::*;
-use tracing_tap::{CapturedEvent, EndReason, EventStream, Item, Overflow, Predicate, Session, TapRouter};
+use tracing_tap::{CapturedEvent, EndReason, EventStream, Item, Predicate, Session, TapRouter};
+use tracing_tap::session::Overflow;
 
 isolated! {
     fn every_event_of_a_users_tasks_arrives_over_thousands_of_polls_on_many_threads_and_nobody_elses() {

@@ -8,7 +8,7 @@ use tokio::runtime::{Builder, Runtime};
 use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::prelude::*;
 use tracing_tap::TapRouter;
-use tracing_tap::web::{Auth, Door};
+use tracing_tap_web::{Auth, Door};
 
 /// What the threads are called that the door runs on.
 pub(crate) const DOOR: &str = "door";

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::Semaphore;
 use tracing_subscriber::{filter::LevelFilter, fmt, prelude::*};
-use tracing_tap::fleet::{self, Config, FleetItem, FleetStream, Key};
+use tracing_tap_nats::{self as fleet, Config, FleetItem, FleetStream, Key};
 use tracing_tap::{Format, Predicate, Session, TapRouter, write_item};
 
 const TURNS: usize = 7;

@@ -10,7 +10,7 @@ use tokio::runtime::Runtime;
 use tokio::sync::Notify;
 use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::prelude::*;
-use tracing_tap::web::{Auth, Door};
+use tracing_tap_web::{Auth, Door};
 use tracing_tap::{Item, Predicate, Session, TapRouter};
 
 /// Who is watched from the first event to the last.

@@ -1,47 +1,41 @@
-//! The audit: who watched what, told to the service's own logs and to no session.
+//! The audit: who watched what, logged by the service itself and never captured by a session.
 //!
 //! Every session that is opened, refused or ended is an INFO event of the target `tracing_tap::audit`:
 //!
 //! | message | fields besides those of the session |
 //! |---|---|
 //! | `session opened` | |
-//! | `session refused` | `reason`: a limit's name or `redacted_field`; `error`: the refusal in words; `suppressed`: refusals before this one that were not told |
+//! | `session refused` | `reason`: a limit's name or `redacted_field`; `error`: the refusal in words; `suppressed`: refusals not logged since the last that was |
 //! | `session ended` | `reason`: `closed`, `expired`, `max_events` or `shutdown`; `duration_ms`, `matched`, `delivered`, `lost`, `buffered` |
 //!
-//! The HTTP door (feature `web`) tells of two more things:
+//! Endpoints add [events of their own](AuditEvent) through [`TapRouter::audit`](crate::TapRouter::audit). The HTTP endpoint logs:
 //!
 //! | message | fields |
 //! |---|---|
 //! | `request refused` | `opener` and `peer`, where known; `method`, `path`, `status`, `reason`: the last word of the problem's type; `error`, `suppressed` |
 //! | `reader closed` | `opener`, `session`, `reason`: `stalled` |
 //!
-//! An instance of a fleet (feature `nats`) tells of messages it does not heed:
+//! An instance of a fleet logs messages that it does not accept:
 //!
 //! | message | fields |
 //! |---|---|
 //! | `message ignored` | `subject`; `reason`: `forged`, `stale`, `replayed`, `malformed`, `too_large` or `version`; `suppressed` |
 //!
-//! The fields of the session: `opener`, `session` (its number; a refused one has none), `name`, `predicate`, `scope`,
+//! The fields of the session: `opener`, `session` (its number; a refused one has none), `name`, `predicate`, `confinement`,
 //! and its limits `capacity`, `capacity_bytes`, `overflow`, `expires_in_ms`, `max_events`, `max_rate`, `sample`,
-//! `max_level`; `follow`, which widens it, in its text form; and `spans`, the most verbose spans that it enables. What was
-//! not given is absent.
+//! `max_level`; `follow`, which widens it, in its text form; and `spans`, the most verbose spans that it enables. Fields
+//! that were not set are absent.
 
-#[cfg(feature = "web")]
-mod door;
-#[cfg(feature = "nats")]
-mod fleet;
+mod endpoint;
 mod refusals;
 
-#[cfg(feature = "web")]
-pub(crate) use door::DoorAudit;
-#[cfg(feature = "nats")]
-pub(crate) use fleet::FleetAudit;
-pub(crate) use refusals::RefusalLimit;
+pub use endpoint::{AuditEvent, RefusedRequest};
+pub use refusals::AuditLimit;
 
 use crate::config::AUDIT_TARGET;
 use crate::guard::run_user_code;
 use crate::queue::Overflow;
-use crate::render::shown::{shown_expression, shown_name};
+use crate::escape::{escaped_expression, escaped};
 use crate::session::open::OpenSession;
 use crate::session::{EndReason, Follow, Session, SessionStats};
 use std::sync::Arc;
@@ -54,10 +48,7 @@ const MAX_TEXT_BYTES: usize = 512;
 #[derive(Debug)]
 pub(crate) enum Audit {
     Session(SessionAudit),
-    #[cfg(feature = "web")]
-    Door(DoorAudit),
-    #[cfg(feature = "nats")]
-    Fleet(FleetAudit),
+    Endpoint(AuditEvent),
 }
 
 /// Something that happened to a session. It holds what its session was opened with, and never the session.
@@ -112,10 +103,7 @@ impl Audit {
     fn log(&self) {
         match self {
             Self::Session(audit) => audit.log(),
-            #[cfg(feature = "web")]
-            Self::Door(audit) => audit.log(),
-            #[cfg(feature = "nats")]
-            Self::Fleet(audit) => audit.log(),
+            Self::Endpoint(event) => event.log(),
         }
     }
 }
@@ -129,7 +117,7 @@ macro_rules! tell {
             session = $audit.id,
             name = $audit.name(),
             predicate = $audit.predicate(),
-            scope = $audit.scope(),
+            confinement = $audit.confinement(),
             capacity = $audit.session.capacity.get(),
             capacity_bytes = $audit.session.capacity_bytes,
             overflow = $audit.overflow(),
@@ -192,23 +180,23 @@ impl SessionAudit {
     /// What else belongs to it, where anything does.
     fn follow(&self) -> Option<String> {
         let follow = Some(&self.session.follow).filter(|follow| **follow != Follow::Event)?;
-        Some(shown_name(&follow.to_string(), MAX_TEXT_BYTES))
+        Some(escaped(&follow.to_string(), MAX_TEXT_BYTES))
     }
 
     fn opener(&self) -> Option<String> {
-        self.session.opened_by.as_deref().map(|opener| shown_name(opener, MAX_TEXT_BYTES))
+        self.session.opened_by.as_deref().map(|opener| escaped(opener, MAX_TEXT_BYTES))
     }
 
     fn name(&self) -> Option<String> {
-        self.session.name.as_deref().map(|name| shown_name(name, MAX_TEXT_BYTES))
+        self.session.name.as_deref().map(|name| escaped(name, MAX_TEXT_BYTES))
     }
 
     fn predicate(&self) -> String {
-        shown_expression(&self.session.predicate, MAX_TEXT_BYTES)
+        escaped_expression(&self.session.predicate, MAX_TEXT_BYTES)
     }
 
-    fn scope(&self) -> Option<String> {
-        self.session.scope.as_ref().map(|scope| shown_expression(scope, MAX_TEXT_BYTES))
+    fn confinement(&self) -> Option<String> {
+        self.session.confinement.as_ref().map(|confinement| escaped_expression(confinement, MAX_TEXT_BYTES))
     }
 }
 

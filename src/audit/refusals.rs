@@ -1,4 +1,4 @@
-//! How many refusals are told: whoever hammers at a door must not fill the service's logs.
+//! How many refusals are logged: a client that keeps trying must not fill the service's logs.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -9,9 +9,9 @@ const INTERVAL: Duration = Duration::from_millis(100);
 /// What was not told for this long is told at once.
 const BURST: Duration = Duration::from_secs(1);
 
-/// Lets ten refusals a second be told, and counts the others.
+/// Admits ten events a second to the audit, ten at once at most, and counts the others.
 #[derive(Debug, Default)]
-pub(crate) struct RefusalLimit(Mutex<Told>);
+pub struct AuditLimit(Mutex<Told>);
 
 #[derive(Debug, Default)]
 struct Told {
@@ -20,9 +20,9 @@ struct Told {
     suppressed: u64,
 }
 
-impl RefusalLimit {
-    /// Whether a refusal may be told now, and how many were not told since the last that was.
-    pub(crate) fn admit(&self, now: Instant) -> Option<u64> {
+impl AuditLimit {
+    /// How many events were not admitted since the last that was, if this one is.
+    pub fn admit(&self, now: Instant) -> Option<u64> {
         let mut told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let until = told.until.map_or(now, |until| until.max(now)) + INTERVAL;
         if until.saturating_duration_since(now) > BURST {
@@ -40,7 +40,7 @@ mod tests {
 
     #[test]
     fn ten_are_told_at_once_then_ten_a_second_and_none_is_forgotten() {
-        let limit = RefusalLimit::default();
+        let limit = AuditLimit::default();
         let start = Instant::now();
         let told_at = |milliseconds| limit.admit(start + Duration::from_millis(milliseconds));
         assert!((0..10).all(|_| told_at(0) == Some(0)));

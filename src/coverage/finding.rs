@@ -208,7 +208,6 @@ impl Finding {
     }
 
     /// The target of the callsites it names, if it names some that the predicate does not.
-    #[cfg(feature = "web")]
     pub(crate) fn target_of_callsite(&self) -> Option<&str> {
         match self {
             Self::RefusedByLayer { target, .. }

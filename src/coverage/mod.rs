@@ -23,7 +23,8 @@ use std::fmt;
 /// and [`TapRouter::coverage_of`](crate::TapRouter::coverage_of); `Display` is for people.
 ///
 /// ```
-/// use tracing_tap::{Finding, Predicate, TapRouter, Verdict};
+/// use tracing_tap::coverage::Finding;
+/// use tracing_tap::{Predicate, TapRouter, Verdict};
 ///
 /// // Nobody has put the router's layer into a subscriber.
 /// let coverage = TapRouter::new().coverage(&Predicate::eq("user", 42));

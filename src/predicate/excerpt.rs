@@ -1,6 +1,6 @@
 //! The line of a text that an error is about, with a caret under it.
 
-use crate::hidden::is_hidden;
+use crate::escape::is_hidden;
 use std::fmt;
 use std::ops::Range;
 

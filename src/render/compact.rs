@@ -1,29 +1,18 @@
 //! The compact form: one line for terminals.
 
-use super::escape::{is_hidden, write_escaped};
+use crate::escape::{is_hidden, write_escaped};
 use super::message::{message_text, write_message_text};
 use super::palette::{Palette, write_styled};
 use super::sink::{MEMORY, Sink};
-use super::time::TimeText;
+use crate::time::TimeText;
 use crate::event::{CapturedEvent, CapturedSpan, Fields};
-use crate::stream::Item;
 use crate::value::ValueRef;
 use std::fmt;
 
-/// Writes an item as one line. A notice begins with two dashes, where an event has the time.
-pub(super) fn write_line(out: &mut Vec<u8>, item: &Item, palette: &Palette) {
-    let mut sink = Sink(out);
-    let written = match item {
-        Item::Event { event, .. } => write_event(&mut sink, event, palette),
-        Item::Lost(lost) => write_notice(&mut sink, palette, format_args!("{lost}")),
-        Item::Ended(reason) => write_notice(&mut sink, palette, format_args!("session over: {reason}")),
-    };
-    written.expect(MEMORY);
+/// Writes an event as one line. A notice begins with two dashes, where an event has the time.
+pub(super) fn write_line(out: &mut Vec<u8>, event: &CapturedEvent, palette: &Palette) {
+    write_event(&mut Sink(out), event, palette).expect(MEMORY);
     out.push(b'\n');
-}
-
-fn write_notice(out: &mut impl fmt::Write, palette: &Palette, notice: fmt::Arguments<'_>) -> fmt::Result {
-    write_styled(out, palette.notice, |out| write!(out, "-- {notice}"))
 }
 
 fn write_event(out: &mut impl fmt::Write, event: &CapturedEvent, palette: &Palette) -> fmt::Result {

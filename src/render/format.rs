@@ -12,7 +12,7 @@ use std::str::FromStr;
 /// assert_eq!(Format::GithubActions.to_string(), "github");
 /// let error = "yaml".parse::<Format>().unwrap_err();
 /// assert_eq!(error.to_string(), "unknown format `yaml`, expected `json`, `human`, `compact` or `github`");
-/// # Ok::<_, tracing_tap::FormatError>(())
+/// # Ok::<_, tracing_tap::render::FormatError>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]

@@ -6,30 +6,29 @@
 //! unescaped, so that no message can begin a command of its own.
 
 use super::compact::{write_fields, write_path};
-use super::escape::{is_hidden, write_escape};
+use crate::escape::{is_hidden, write_escape};
+use super::notice::{self, Severity};
 use super::message::{NO_MESSAGE, message_text};
 use super::palette::Palette;
 use super::sink::{MEMORY, Sink};
 use crate::event::CapturedEvent;
-use crate::stream::{Item, LossReason};
 use std::fmt::{self, Write};
 use tracing_core::Level;
 
-/// Writes an item as one workflow command.
-pub(super) fn write_line(out: &mut Vec<u8>, item: &Item) {
-    let mut sink = Sink(out);
-    let written = match item {
-        Item::Event { event, .. } => write_event(&mut sink, event),
-        Item::Lost(lost) => write!(sink, "::{} title=tracing-tap::{lost}", command_of(lost.reason)),
-        Item::Ended(reason) => write!(sink, "::notice title=tracing-tap::session over: {reason}"),
-    };
-    written.expect(MEMORY);
+/// Writes an event as one workflow command.
+pub(super) fn write_line(out: &mut Vec<u8>, event: &CapturedEvent) {
+    write_event(&mut Sink(out), event).expect(MEMORY);
     out.push(b'\n');
 }
 
-/// What sampling leaves out was not asked for.
-fn command_of(reason: LossReason) -> &'static str {
-    if reason == LossReason::Sampling { "notice" } else { "warning" }
+/// Writes a line of the tool's own.
+pub(super) fn write_notice(out: &mut impl Write, severity: Severity, line: &str) -> fmt::Result {
+    let command = match severity {
+        Severity::Notice => "notice",
+        Severity::Warning => "warning",
+    };
+    write!(out, "::{command} title=tracing-tap::")?;
+    notice::write_shown(&mut Escaping::data(out), line)
 }
 
 fn write_event(out: &mut impl Write, event: &CapturedEvent) -> fmt::Result {

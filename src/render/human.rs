@@ -2,12 +2,11 @@
 
 use super::message::write_message;
 use super::sink::{MEMORY, Sink};
-use super::time::TimeText;
+use crate::time::TimeText;
 use super::yaml;
 use crate::event::{CapturedEvent, CapturedSpan, Fields};
-use crate::stream::Item;
 use crate::value::ValueRef;
-use std::fmt::{self, Write};
+use std::fmt;
 
 /// Where the event's own fields begin.
 const FIELD_LINE: &str = "\n    ";
@@ -16,15 +15,9 @@ const SPAN_LINE: &str = "\n      ";
 /// Where a span's fields begin.
 const SPAN_FIELD_LINE: &str = "\n        ";
 
-/// Writes an item and an empty line. A notice is indented, which a message never is.
-pub(super) fn write_block(out: &mut Vec<u8>, item: &Item) {
-    let mut sink = Sink(out);
-    let written = match item {
-        Item::Event { event, .. } => write_event(&mut sink, event),
-        Item::Lost(lost) => write!(sink, "  -- {lost}"),
-        Item::Ended(reason) => write!(sink, "  -- session over: {reason}"),
-    };
-    written.expect(MEMORY);
+/// Writes an event and an empty line. A notice is indented, which a message never is.
+pub(super) fn write_block(out: &mut Vec<u8>, event: &CapturedEvent) {
+    write_event(&mut Sink(out), event).expect(MEMORY);
     out.extend_from_slice(b"\n\n");
 }
 

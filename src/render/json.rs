@@ -8,7 +8,7 @@
 use super::json_text::write_text;
 use super::options::Integers;
 use super::sink::MEMORY;
-use super::time::TimeText;
+use crate::time::TimeText;
 use crate::event::{CapturedEvent, CapturedSpan, Ends, Fields, Key};
 use crate::stream::Item;
 use crate::value::{CUT_MARK, ValueRef};

@@ -1,7 +1,7 @@
 //! Strings in JSON, with every hidden character as an escape.
 
 use super::ascii::is_plain;
-use super::escape::is_hidden;
+use crate::escape::is_hidden;
 use super::sink::MEMORY;
 use crate::value::kept_part;
 use std::io::Write;

@@ -1,7 +1,7 @@
 //! The message as a line of its own, from which the message can be told for sure.
 
 use super::ascii::is_plain;
-use super::escape::{is_hidden, write_escape};
+use crate::escape::{is_hidden, write_escape};
 use crate::event::{CapturedEvent, Fields};
 use crate::value::{REDACTED, ValueRef};
 use std::fmt;

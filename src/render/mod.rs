@@ -7,17 +7,15 @@ mod bounded;
 mod human;
 mod compact;
 mod github;
+mod notice;
 
 mod message;
 mod palette;
-pub(crate) mod time;
 mod yaml;
 
 mod ascii;
-mod escape;
 mod json_text;
 mod sink;
-pub(crate) mod shown;
 
 #[cfg(test)]
 #[cfg(not(loom))]
@@ -27,9 +25,10 @@ pub(crate) mod testing;
 mod tests;
 
 pub use format::{Format, FormatError};
+pub use notice::{Severity, write_notice};
 pub use options::FormatOptions;
 
-use crate::stream::Item;
+use crate::stream::{Item, LossReason};
 use palette::Palette;
 
 /// Appends one item in the given form, with its terminator: a line break, and an empty line behind the human form.
@@ -54,11 +53,27 @@ use palette::Palette;
 /// ```
 pub fn write_item(out: &mut Vec<u8>, item: &Item, form: impl Into<FormatOptions>) {
     let options = form.into();
-    match options.format() {
-        Format::Json => bounded::write_line(out, item, &options),
-        Format::Human => human::write_block(out, item),
-        Format::Compact => compact::write_line(out, item, &Palette::PLAIN),
-        Format::GithubActions => github::write_line(out, item),
+    match (item, options.format()) {
+        (_, Format::Json) => bounded::write_line(out, item, &options),
+        (Item::Event { event, .. }, Format::Human) => human::write_block(out, event),
+        (Item::Event { event, .. }, Format::Compact) => compact::write_line(out, event, &Palette::PLAIN),
+        (Item::Event { event, .. }, Format::GithubActions) => github::write_line(out, event),
+        (_, format) => write_own(out, item, format, &Palette::PLAIN),
+    }
+}
+
+/// Appends an item that is no event.
+fn write_own(out: &mut Vec<u8>, item: &Item, format: Format, palette: &Palette) {
+    match item {
+        Item::Event { .. } => {}
+        // What sampling leaves out was not asked for.
+        Item::Lost(lost) if lost.reason == LossReason::Sampling => {
+            notice::write(out, Severity::Notice, lost, format, palette);
+        }
+        Item::Lost(lost) => notice::write(out, Severity::Warning, lost, format, palette),
+        Item::Ended(reason) => {
+            notice::write(out, Severity::Notice, &format_args!("session over: {reason}"), format, palette);
+        }
     }
 }
 
@@ -68,7 +83,8 @@ pub fn write_item(out: &mut Vec<u8>, item: &Item, form: impl Into<FormatOptions>
 /// find out. The item's own escape sequences are shown, not obeyed, as in every form.
 ///
 /// ```
-/// use tracing_tap::{Item, write_item_coloured};
+/// use tracing_tap::Item;
+/// use tracing_tap::render::write_item_coloured;
 ///
 /// let item: Item = serde_json::from_str(r#"{"type":"ended","reason":"closed"}"#)?;
 /// let mut out = Vec::new();
@@ -77,5 +93,8 @@ pub fn write_item(out: &mut Vec<u8>, item: &Item, form: impl Into<FormatOptions>
 /// # Ok::<_, Box<dyn std::error::Error>>(())
 /// ```
 pub fn write_item_coloured(out: &mut Vec<u8>, item: &Item) {
-    compact::write_line(out, item, &Palette::COLOURED);
+    match item {
+        Item::Event { event, .. } => compact::write_line(out, event, &Palette::COLOURED),
+        _ => write_own(out, item, Format::Compact, &Palette::COLOURED),
+    }
 }

@@ -7,7 +7,8 @@ use super::Format;
 /// Whatever takes these takes a `Format` alone as well.
 ///
 /// ```
-/// use tracing_tap::{Format, FormatOptions, Predicate, TapRouter};
+/// use tracing_tap::{Format, Predicate, TapRouter};
+/// use tracing_tap::render::FormatOptions;
 ///
 /// let router = TapRouter::new();
 /// let options = FormatOptions::new(Format::Json).max_line_bytes(16 << 10).large_integers_as_strings();
@@ -79,15 +80,10 @@ impl FormatOptions {
         self.max_line_bytes
     }
 
-    /// Whether a line of JSON may be other than without options.
-    #[cfg(feature = "nats")]
-    pub(crate) fn changes_lines(&self) -> bool {
-        *self != Self::new(self.format)
-    }
-
-    /// Leaves room for what is put into a line of JSON beside the item.
-    #[cfg(feature = "nats")]
-    pub(crate) fn with_room_for(mut self, bytes: usize) -> Self {
+    /// The same for lines that get `bytes` more from their writer, as an instance's name: they are bounded to that much
+    /// less.
+    #[must_use]
+    pub fn with_room_for(mut self, bytes: usize) -> Self {
         self.max_line_bytes = self.max_line_bytes.map(|max| max.saturating_sub(bytes));
         self
     }

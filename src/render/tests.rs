@@ -1,4 +1,4 @@
-use super::escape::is_hidden;
+use crate::escape::is_hidden;
 use super::testing::{any_item, bare, bare_event, example_event, fields, span};
 use super::{Format, write_item, write_item_coloured};
 use crate::event::testing::Parts;

@@ -7,8 +7,8 @@
 //! unneeded quote costs two characters, a missing one changes a value.
 
 use super::ascii::is_plain_word;
-use super::escape::{is_hidden, write_escaped};
-use super::time::TimeText;
+use crate::escape::{is_hidden, write_escaped};
+use crate::time::TimeText;
 use crate::value::{TextRef, ValueRef};
 use std::fmt;
 

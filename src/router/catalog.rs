@@ -3,12 +3,24 @@
 use super::core::Core;
 use crate::catalog::{CallsiteKind, CatalogEntry};
 use crate::config::is_audit;
-use crate::predicate::plain_name;
+use crate::predicate::{Compiled, Predicate, plain_name, reach_admits};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use tracing_core::Metadata;
+use tracing_core::{Level, Metadata};
 
 impl Core {
+    /// The callsites that can emit something within `confinement`.
+    pub(super) fn catalog_within(&self, confinement: &Predicate) -> Vec<CatalogEntry> {
+        let compiled = Compiled::new(confinement);
+        let mut catalog = self.catalog();
+        catalog.retain(|entry| {
+            // A span may be more verbose than the events in it that the opener may see.
+            let level = if entry.kind == CallsiteKind::Span { Ok(Level::ERROR) } else { entry.level.parse() };
+            level.is_ok_and(|level| reach_admits(compiled.reach(), level, &entry.target))
+        });
+        catalog
+    }
+
     /// Every callsite that has been reached, by file and line. A callsite in several subscribers is there once, as
     /// the least free of them sees it.
     pub(super) fn catalog(&self) -> Vec<CatalogEntry> {

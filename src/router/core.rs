@@ -4,7 +4,7 @@ use super::control;
 use super::health::{Health, RouterStats};
 use super::refusal::WatchError;
 use super::tell::tell_rest;
-use crate::audit::{Audit, End, RefusalLimit};
+use crate::audit::{Audit, End, AuditLimit};
 use crate::config::Config;
 use crate::coverage::Coverage;
 use crate::guard::Guard;
@@ -36,7 +36,7 @@ pub(crate) struct Core {
     budget: Arc<Budget>,
     last_session: AtomicU64,
     pub(super) health: Health,
-    pub(super) refusals: RefusalLimit,
+    pub(super) refusals: AuditLimit,
 }
 
 #[derive(Debug, Default)]
@@ -62,7 +62,7 @@ impl Core {
             starting: Mutex::default(),
             last_session: AtomicU64::new(0),
             health: Health::default(),
-            refusals: RefusalLimit::default(),
+            refusals: AuditLimit::default(),
         }
     }
 
@@ -276,7 +276,6 @@ impl Core {
     /// How often all sessions have been ended so far.
     ///
     /// Where it is the same after an opening as at a moment before, every shutdown since that moment ends that session.
-    #[cfg(feature = "web")]
     pub(super) fn shutdowns(&self) -> u64 {
         self.state().shutdowns
     }

@@ -18,6 +18,7 @@ pub use health::{EndStats, RefusalStats, RouterStats};
 pub use into_session::IntoSession;
 pub use refusal::WatchError;
 
+use crate::audit::{Audit, AuditEvent};
 use crate::catalog::CatalogEntry;
 use crate::config::Config;
 use crate::coverage::Coverage;
@@ -122,9 +123,8 @@ impl TapRouter {
         self.0.close(id, EndReason::Closed)
     }
 
-    /// The same for a reason of the door's.
-    #[cfg(feature = "web")]
-    pub(crate) fn end(&self, id: SessionId, reason: EndReason) -> bool {
+    /// Ends a session as [`close`](Self::close) does, with another reason: `Ended(reason)` is its stream's last item.
+    pub fn close_with(&self, id: SessionId, reason: EndReason) -> bool {
         self.0.close(id, reason)
     }
 
@@ -154,6 +154,12 @@ impl TapRouter {
         self.0.coverage_of(session, coverage::Matched::Nothing)
     }
 
+    /// The callsites of the [catalog](Self::catalog) that can emit something within `confinement`; spans by their target
+    /// alone, since a span may be more verbose than the events in it.
+    pub fn catalog_within(&self, confinement: &Predicate) -> Vec<CatalogEntry> {
+        self.0.catalog_within(confinement)
+    }
+
     /// Every callsite that has been reached so far, by file and line.
     pub fn catalog(&self) -> Vec<CatalogEntry> {
         self.0.catalog()
@@ -164,30 +170,27 @@ impl TapRouter {
         self.0.stats()
     }
 
-    #[cfg(feature = "web")]
-    pub(crate) fn max_sessions_per_opener(&self) -> usize {
+    /// How many sessions one opener may have, as the builder was told.
+    pub fn max_sessions_per_opener(&self) -> usize {
         self.0.shared.config.max_sessions_per_opener
     }
 
-    /// How often it was shut down so far.
-    #[cfg(feature = "web")]
-    pub(crate) fn shutdowns(&self) -> u64 {
+    /// How often [`shutdown`](Self::shutdown) was called so far.
+    ///
+    /// An endpoint that opens a session in several steps reads this first and again at the end: if the number moved, the
+    /// shutdown may not have ended the new session, and the endpoint must.
+    pub fn shutdowns(&self) -> u64 {
         self.0.shutdowns()
     }
 
-    #[cfg(feature = "web")]
-    pub(crate) fn audit(&self, audit: crate::audit::DoorAudit) {
-        self.0.tell_other(crate::audit::Audit::Door(audit));
-    }
-
-    #[cfg(feature = "nats")]
-    pub(crate) fn audit_fleet(&self, audit: crate::audit::FleetAudit) {
-        self.0.tell_other(crate::audit::Audit::Fleet(audit));
+    /// Adds an endpoint's event to the [audit](crate::audit). Logged by the router's own thread, in order; never blocks.
+    pub fn audit(&self, event: AuditEvent) {
+        self.0.tell_other(Audit::Endpoint(event));
     }
 
     /// Ends every open session; their streams give what they still hold and then `Ended(Shutdown)`.
     ///
-    /// Call it before the process exits: it waits, at most a second, until the [audit](crate#audit) of what has ended is
+    /// Call it before the process exits: it waits, at most a second, until the [audit](crate::audit) of what has ended is
     /// logged. A router in the global subscriber is never dropped, so nothing else waits for that.
     pub fn shutdown(&self) {
         self.0.shutdown();

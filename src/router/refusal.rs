@@ -2,7 +2,7 @@
 
 use crate::config::Config;
 use crate::predicate::PredicateError;
-use crate::render::shown::shown_name;
+use crate::escape::escaped;
 use crate::session::Session;
 use crate::session::holders::{Holder, Holders};
 use crate::session::open::OpenSession;
@@ -86,7 +86,7 @@ impl WatchError {
 
     /// Refuses a session whose predicate or scope tests a field that nobody may.
     pub(super) fn check_fields(session: &Session, config: &Config) -> Result<(), Self> {
-        let predicates = [Some(&session.predicate), session.scope.as_ref()];
+        let predicates = [Some(&session.predicate), session.confinement.as_ref()];
         let mut tested = predicates.into_iter().flatten().flat_map(|predicate| predicate.field_names());
         match tested.find(|name| config.redacts(name)) {
             Some(field) => Err(Self(Refusal::TestsRedactedField { field: field.to_owned() })),
@@ -226,7 +226,7 @@ impl fmt::Display for WatchError {
         f.write_str("open a session: ")?;
         match &self.0 {
             Refusal::TestsRedactedField { field } => {
-                let field = shown_name(field, MAX_NAME_BYTES);
+                let field = escaped(field, MAX_NAME_BYTES);
                 write!(f, "the field `{field}` is redacted and cannot be tested")
             }
             Refusal::TooMany(crowd) => crowd.fmt(f),
@@ -248,7 +248,7 @@ impl fmt::Display for Crowd {
         match (cap, holders.first().and_then(|holder| holder.opener.as_deref())) {
             (Cap::All, _) => {}
             (Cap::Unindexed, _) => f.write_str(" that require no field to equal a value")?,
-            (Cap::OfOpener, Some(opener)) => write!(f, " of `{}`", shown_name(opener, MAX_NAME_BYTES))?,
+            (Cap::OfOpener, Some(opener)) => write!(f, " of `{}`", escaped(opener, MAX_NAME_BYTES))?,
             (Cap::OfOpener, None) => f.write_str(" without a name")?,
         }
         if open == limit {
@@ -267,7 +267,7 @@ impl Crowd {
         for Holder { opener, sessions } in &self.holders {
             match opener {
                 Some(opener) => {
-                    let opener = shown_name(opener, MAX_NAME_BYTES);
+                    let opener = escaped(opener, MAX_NAME_BYTES);
                     write!(f, "{separator}`{opener}`{} {sessions}", std::mem::take(&mut holds))?;
                 }
                 None => write!(f, "{separator}{sessions} without a name")?,

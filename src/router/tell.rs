@@ -29,7 +29,6 @@ impl Core {
     }
 
     /// Leaves what happened at a door to be told.
-    #[cfg(any(feature = "web", feature = "nats"))]
     pub(super) fn tell_other(self: &Arc<Self>, audit: Audit) {
         self.ensure_control_thread();
         self.shared.inbox.audit(audit);

@@ -78,7 +78,7 @@ impl EndReason {
     }
 
     /// The reason as one word, for machines: as it is serialized.
-    pub(crate) fn word(self) -> &'static str {
+    pub fn word(self) -> &'static str {
         match self {
             Self::Closed => "closed",
             Self::Expired => "expired",

@@ -19,9 +19,9 @@ pub(crate) mod withheld;
 pub use account::{EndReason, SessionStats};
 pub use follow::{Follow, FollowError};
 pub use holders::Holder;
+pub use crate::queue::Overflow;
 
 use crate::predicate::Predicate;
-use crate::queue::Overflow;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::num::NonZeroUsize;
@@ -38,25 +38,36 @@ use tracing_core::LevelFilter;
 /// # let _ = session;
 /// ```
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Session {
-    pub(crate) predicate: Predicate,
-    /// What the opener may see at all.
-    pub(crate) scope: Option<Predicate>,
-    pub(crate) name: Option<String>,
-    pub(crate) opened_by: Option<String>,
-    pub(crate) capacity: NonZeroUsize,
-    pub(crate) capacity_bytes: usize,
-    pub(crate) overflow: Overflow,
-    pub(crate) expires_in: Option<Duration>,
-    pub(crate) max_events: Option<u64>,
-    pub(crate) max_rate: Option<u64>,
-    /// One root in so many; 0 and 1: all.
-    pub(crate) sample: u32,
-    pub(crate) follow: Follow,
-    /// The most verbose spans that are enabled for it.
-    pub(crate) spans: LevelFilter,
-    /// The most verbose events that it shows, whatever it follows.
-    pub(crate) max_level: LevelFilter,
+    /// Which events the session matches.
+    pub predicate: Predicate,
+    /// What its opener may see at all, see [`confined_to`](Self::confined_to).
+    pub confinement: Option<Predicate>,
+    /// What its opener calls it.
+    pub name: Option<String>,
+    /// Who opens it.
+    pub opened_by: Option<String>,
+    /// How many events may wait to be read.
+    pub capacity: NonZeroUsize,
+    /// How many bytes the events that wait may hold.
+    pub capacity_bytes: usize,
+    /// Which event is lost when the buffer is full.
+    pub overflow: Overflow,
+    /// How long it stays open, if that is bounded.
+    pub expires_in: Option<Duration>,
+    /// After how many admitted events it ends, if that is bounded.
+    pub max_events: Option<u64>,
+    /// How many events a second it admits, if that is bounded.
+    pub max_rate: Option<u64>,
+    /// It shows one request in so many; 0 and 1: all.
+    pub sample: u32,
+    /// What else belongs to it once an event has matched.
+    pub follow: Follow,
+    /// The most verbose spans that it enables; OFF if it enables none.
+    pub spans: LevelFilter,
+    /// The most verbose events that it shows, whatever it follows; TRACE if that is not bounded.
+    pub max_level: LevelFilter,
 }
 
 /// Names a session of one router; never given twice by it.
@@ -76,8 +87,8 @@ pub struct SessionInfo {
     pub opened_by: Option<String>,
     /// What it watches.
     pub predicate: Predicate,
-    /// What its opener may see at all, see [`Session::scope`].
-    pub scope: Option<Predicate>,
+    /// What its opener may see at all, see [`Session::confined_to`].
+    pub confinement: Option<Predicate>,
     /// The most verbose events that it shows, see [`Session::max_level`]; TRACE where it is not bounded.
     pub max_level: LevelFilter,
     /// The most verbose spans that it enables, see [`Session::spans`]; OFF where it enables none.
@@ -102,7 +113,7 @@ impl Session {
     pub fn new(predicate: Predicate) -> Self {
         Self {
             predicate,
-            scope: None,
+            confinement: None,
             name: None,
             opened_by: None,
             capacity: Self::DEFAULT_CAPACITY,
@@ -125,10 +136,10 @@ impl Session {
         Self::new(predicate).expires_in(Self::REMOTE_EXPIRES_IN).max_rate(Self::REMOTE_MAX_RATE)
     }
 
-    /// Confines the session to what its opener may see: an event must satisfy `scope` as well, and nothing relaxes
-    /// that. Where it is called again, all scopes must be satisfied.
+    /// Confines the session to what its opener may see: an event must satisfy `confinement` as well, and nothing relaxes
+    /// that. If it is called again, all of them must be satisfied. Coverage then names nothing outside of it.
     ///
-    /// It is for whoever opens sessions on behalf of others, and is shown and audited apart from their predicate.
+    /// For endpoints that open sessions on behalf of others: it is listed and audited apart from the predicate.
     ///
     /// Say what may be seen, not what may not: a test of a field is false where the field is not known, as of a span that
     /// was not [tracked](crate::TapRouterBuilder::span_level) when it was created, and `tenant != 8` is then true of
@@ -141,7 +152,7 @@ impl Session {
     ///
     /// let router = TapRouter::new();
     /// tracing_subscriber::registry().with(router.layer()).init();
-    /// let mut stream = router.watch(Session::new(Predicate::everything()).scope(Predicate::eq("tenant", 7)));
+    /// let mut stream = router.watch(Session::new(Predicate::everything()).confined_to(Predicate::eq("tenant", 7)));
     /// tracing::info!(tenant = 7, "ours");
     /// tracing::info!(tenant = 8, "theirs");
     /// let seen: Vec<_> = stream.drain().filter_map(Item::into_event).collect();
@@ -149,13 +160,13 @@ impl Session {
     /// assert_eq!(seen[0].message(), "ours");
     /// ```
     #[must_use]
-    pub fn scope(mut self, scope: Predicate) -> Self {
-        self.scope = Some(scope.within(self.scope.take()));
+    pub fn confined_to(mut self, confinement: Predicate) -> Self {
+        self.confinement = Some(confinement.within(self.confinement.take()));
         self
     }
 
-    /// What an event must satisfy: the predicate, and what bounds the session.
-    pub(crate) fn confined_predicate(&self) -> Predicate {
+    /// What an event must satisfy: the predicate, the confinement and the maximum level.
+    pub fn confined_predicate(&self) -> Predicate {
         self.confined(self.predicate.clone())
     }
 
@@ -165,12 +176,12 @@ impl Session {
     }
 
     /// The most verbose events that it shows, where that is bounded.
-    pub(crate) fn level_limit(&self) -> Option<LevelFilter> {
+    pub fn level_limit(&self) -> Option<LevelFilter> {
         Some(self.max_level).filter(|level| *level != LevelFilter::TRACE)
     }
 
     /// The most verbose spans that it enables, where it enables any.
-    pub(crate) fn enabled_spans(&self) -> Option<LevelFilter> {
+    pub fn enabled_spans(&self) -> Option<LevelFilter> {
         Some(self.spans).filter(|level| *level != LevelFilter::OFF)
     }
 
@@ -180,7 +191,7 @@ impl Session {
             Some(level) => Predicate::level(level),
             None => !Predicate::everything(),
         });
-        self.scope.iter().cloned().chain(level).fold(predicate, Predicate::and)
+        self.confinement.iter().cloned().chain(level).fold(predicate, Predicate::and)
     }
 
     /// Says what else belongs to the session once an event has matched; default nothing.

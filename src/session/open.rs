@@ -272,7 +272,7 @@ impl OpenSession {
             name: self.limits.name.clone(),
             opened_by: self.limits.opened_by.clone(),
             predicate: self.limits.predicate.clone(),
-            scope: self.limits.scope.clone(),
+            confinement: self.limits.confinement.clone(),
             max_level: self.limits.max_level,
             spans: self.limits.spans,
             opened_at: self.opened_at,

@@ -9,7 +9,7 @@ use std::time::Duration;
 /// have been earned, rounded down, beside the `rate` it began with. What is earned while the bucket is full is lost:
 /// that is the one thing to remember, and it is remembered as if it had been spent.
 #[derive(Debug)]
-pub(crate) struct TokenBucket {
+pub struct TokenBucket {
     per_second: u64,
     /// Tokens of those ever earned that are spent, or lost because the bucket was full.
     spent: AtomicU64,
@@ -18,9 +18,10 @@ pub(crate) struct TokenBucket {
 impl TokenBucket {
     /// Ten in a nanosecond: more than any clock tells apart. Larger rates count as this one, which keeps
     /// a second's nanoseconds times the rate within 64 bits.
-    pub(crate) const MAX_PER_SECOND: u64 = 10_000_000_000;
+    pub const MAX_PER_SECOND: u64 = 10_000_000_000;
 
-    pub(crate) fn new(per_second: u64) -> Self {
+    /// A full bucket of `per_second` tokens; more than [`MAX_PER_SECOND`](Self::MAX_PER_SECOND) count as that many.
+    pub fn new(per_second: u64) -> Self {
         Self { per_second: per_second.min(Self::MAX_PER_SECOND), spent: AtomicU64::new(0) }
     }
 
@@ -29,7 +30,7 @@ impl TokenBucket {
     /// A thread that read its clock earlier than another one that was here first finds fewer tokens, never more: by any
     /// `now`, at most what was earned until then and one second's more were ever taken.
     #[inline]
-    pub(crate) fn take(&self, now: Duration) -> bool {
+    pub fn take(&self, now: Duration) -> bool {
         let earned = self.earned(now);
         let available = earned + self.per_second;
         // Relaxed throughout: one number, compared with the clock alone. Fails with a load and a store instead:

@@ -53,12 +53,24 @@ pub enum LossReason {
 }
 
 impl Item {
+    /// An event of a session, as a reader at the other end of a wire makes it.
+    pub fn event(session: SessionId, sequence: u64, event: Arc<CapturedEvent>) -> Self {
+        Self::Event { session, sequence, event }
+    }
+
     /// The event, if this is one.
     pub fn into_event(self) -> Option<Arc<CapturedEvent>> {
         match self {
             Self::Event { event, .. } => Some(event),
             _ => None,
         }
+    }
+}
+
+impl Lost {
+    /// So many events, for that reason.
+    pub fn new(count: u64, reason: LossReason) -> Self {
+        Self { count, reason }
     }
 }
 

@@ -3,7 +3,7 @@
 use crate::forward::Forwarding;
 use crate::predicate::{Predicate, PredicateError};
 use crate::render::FormatOptions;
-use crate::render::shown::{shown_expression, shown_name};
+use crate::escape::{escaped_expression, escaped};
 use crate::router::{TapRouter, WatchError};
 use crate::session::Session;
 use std::error::Error;
@@ -48,7 +48,7 @@ impl TapRouter {
     /// // `TRACING_TAP='user = 42' my-service`; this one was started without it.
     /// let forwarding = TapRouter::new().watch_env("TRACING_TAP", std::io::stderr(), Format::Compact)?;
     /// assert!(forwarding.is_none());
-    /// # Ok::<(), tracing_tap::WatchEnvError>(())
+    /// # Ok::<(), tracing_tap::switch::WatchEnvError>(())
     /// ```
     pub fn watch_env(
         &self,
@@ -57,7 +57,7 @@ impl TapRouter {
         form: impl Into<FormatOptions>,
     ) -> Result<Option<Forwarding>, WatchEnvError> {
         let variable = variable.as_ref();
-        let name = shown_name(&variable.to_string_lossy(), MAX_SHOWN_BYTES);
+        let name = escaped(&variable.to_string_lossy(), MAX_SHOWN_BYTES);
         let open = || {
             let Some(predicate) = predicate_of(variable)? else { return Ok(None) };
             let session = Session::new(predicate).opened_by(format!("environment variable {name}"));
@@ -75,7 +75,7 @@ fn predicate_of(variable: &OsStr) -> Result<Option<Predicate>, Problem> {
         return Err(Problem::Name);
     }
     let Some(text) = std::env::var_os(variable) else { return Ok(None) };
-    let unicode = || Problem::Unicode { text: shown_expression(format_args!("{text:?}"), MAX_SHOWN_BYTES) };
+    let unicode = || Problem::Unicode { text: escaped_expression(format_args!("{text:?}"), MAX_SHOWN_BYTES) };
     let text = text.to_str().ok_or_else(unicode)?;
     if text.trim().is_empty() {
         return Ok(None);

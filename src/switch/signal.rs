@@ -21,7 +21,7 @@ const SIGNALS_END: i32 = 128;
 /// A signal that a process may be sent. `Display` is its name.
 ///
 /// ```
-/// use tracing_tap::Signal;
+/// use tracing_tap::switch::Signal;
 ///
 /// assert_eq!(Signal::USR1.to_string(), "SIGUSR1");
 /// assert_eq!(Signal::from_number(Signal::QUIT.number()), Signal::QUIT);
@@ -96,7 +96,8 @@ impl TapRouter {
     /// `SIGFPE` and `SIGSEGV` cannot; where the system refuses a thread. Nothing has changed then.
     ///
     /// ```no_run
-    /// use tracing_tap::{Format, Predicate, Signal, TapRouter};
+    /// use tracing_tap::{Format, Predicate, TapRouter};
+    /// use tracing_tap::switch::Signal;
     ///
     /// let router = TapRouter::new();
     /// let slow = Predicate::gt("latency_ms", 250);

@@ -18,7 +18,7 @@ use compact_str::CompactString;
 use std::fmt;
 
 /// The mark that follows a text whose end was cut off at `max_value_bytes`.
-pub(crate) const CUT_MARK: &str = "…[cut]";
+pub(crate) use crate::escape::CUT_MARK;
 
 /// What is printed in place of a redacted value.
 pub(crate) const REDACTED: &str = "<redacted>";

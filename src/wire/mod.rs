@@ -27,7 +27,7 @@
 //! # Values
 //! | recorded | in `fields` | in a span |
 //! |---|---|---|
-//! | integer of at most 64 bits | number; a string of its digits past 2^53, either way, where [that is asked for](crate::FormatOptions::large_integers_as_strings) | the same |
+//! | integer of at most 64 bits | number; a string of its digits past 2^53, either way, where [that is asked for](crate::render::FormatOptions::large_integers_as_strings) | the same |
 //! | integer of 128 bits | string of its digits | the same |
 //! | float | number; `null` for NaN and infinities | the same |
 //! | boolean | `true`, `false` | the same |
@@ -58,7 +58,7 @@
 //! A line is as long as its event makes it: with the default limits an event may have 64 values of 8 KiB, each span around it
 //! as many as it declares, the innermost is there twice, and one byte of text may become six. Lines that must be short, as
 //! container runtimes split those of more than 16 KiB, are written with
-//! [`FormatOptions::max_line_bytes`](crate::FormatOptions::max_line_bytes): then an event whose line would be longer
+//! [`FormatOptions::max_line_bytes`](crate::render::FormatOptions::max_line_bytes): then an event whose line would be longer
 //!
 //! - has its longest values cut, evenly, to what there is room for, as `max_value_bytes` would have cut them; and its target,
 //!   file and thread to an eighth of the line each;
@@ -131,6 +131,8 @@
 //! assert!(error.to_string().starts_with("unknown variant `found`, expected one of `event`, `lost`, `ended`"));
 //! # Ok::<_, Box<dyn std::error::Error>>(())
 //! ```
+
+pub use crate::time::{TimeText, read_time};
 
 mod read;
 mod value;

@@ -2,7 +2,7 @@
 
 use super::value::Scalar;
 use crate::event::{CapturedEvent, CapturedSpan, Fields, Name, Origin, Told, name_of_key};
-use crate::render::time::read_time;
+use crate::time::read_time;
 use crate::session::{EndReason, SessionId};
 use crate::stream::{Item, Lost};
 use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, MapAccess, Visitor};

@@ -1,7 +1,7 @@
 //! Writing the wire form, for any serializer.
 
 use crate::event::{CapturedEvent, CapturedSpan, Fields};
-use crate::render::time::TimeText;
+use crate::time::TimeText;
 use crate::stream::Item;
 use crate::value::{CUT_MARK, Value, ValueRef};
 use serde::ser::{Serialize, SerializeMap, SerializeSeq, Serializer};

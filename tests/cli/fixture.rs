@@ -9,7 +9,7 @@ use tokio::net::TcpListener;
 use tokio::sync::{Notify, watch};
 use tracing_subscriber::prelude::*;
 use tracing_tap::TapRouter;
-use tracing_tap::web::{Auth, Door};
+use tracing_tap_web::{Auth, Door};
 
 pub(crate) const TOKEN: &str = "S8uWXu0mEZzN1Fbs";
 

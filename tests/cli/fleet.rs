@@ -10,8 +10,8 @@ use serde_json::{Value, json};
 use std::net::TcpStream;
 use tokio::runtime::Runtime;
 use tracing::level_filters::LevelFilter;
-use tracing_tap::fleet::{self, Config, Key};
-use tracing_tap::web::{Auth, Door};
+use tracing_tap_nats::{self as fleet, Config, Key};
+use tracing_tap_web::{Auth, Door};
 
 const KEY: &str = "a key of thirty-two bytes, or more";
 const KEY_VARIABLE: &str = "TRACING_TAP_FLEET_KEY";

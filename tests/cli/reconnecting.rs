@@ -5,7 +5,7 @@ use crate::program::{Program, command, json_lines, messages};
 use crate::strangers::{OPENED, Stranger, Way, begin_stream, respond, wait_for_the_other_end};
 use crate::support::wait_until;
 use std::time::{Duration, Instant};
-use tracing_tap::web::{Auth, Door};
+use tracing_tap_web::{Auth, Door};
 
 /// How often a machine that is busy with other tests may be too slow.
 const ATTEMPTS: usize = 3;

@@ -2,7 +2,8 @@
 
 use tracing::Level;
 use tracing_subscriber::prelude::*;
-use tracing_tap::{Finding, Item, Predicate, TapRouter};
+use tracing_tap::{Item, Predicate, TapRouter};
+use tracing_tap::coverage::Finding;
 
 fn main() {
     let router = TapRouter::new();

@@ -6,7 +6,8 @@ use tracing::level_filters::LevelFilter;
 use tracing_subscriber::prelude::*;
 use tracing_subscriber::registry;
 use tracing_tap::Verdict::{Everything, Nothing, Partly};
-use tracing_tap::{Finding, Follow, Note, Predicate, Session, TapRouter};
+use tracing_tap::{Follow, Predicate, Session, TapRouter};
+use tracing_tap::coverage::{Finding, Note};
 
 fn router() -> TapRouter {
     let router = TapRouter::new();

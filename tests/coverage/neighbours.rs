@@ -7,7 +7,8 @@ use tracing_subscriber::layer::Context;
 use tracing_subscriber::prelude::*;
 use tracing_subscriber::{Layer, registry};
 use tracing_tap::Verdict::{Everything, Nothing, Partly};
-use tracing_tap::{Finding, TapRouter};
+use tracing_tap::TapRouter;
+use tracing_tap::coverage::Finding;
 
 /// Refuses events for everyone, once they are there.
 struct Refuses(fn(&Metadata<'_>) -> bool);

@@ -4,7 +4,9 @@ use crate::{check, coverage_of};
 use tracing_subscriber::prelude::*;
 use tracing_subscriber::registry;
 use tracing_tap::Verdict::{Everything, Nothing, Partly};
-use tracing_tap::{Finding, Shape, TapRouter};
+use tracing_tap::TapRouter;
+use tracing_tap::coverage::Finding;
+use tracing_tap::value::Shape;
 
 #[derive(Debug)]
 #[expect(dead_code, reason = "it is only printed")]

@@ -2,7 +2,7 @@
 
 use crate::client::{Curl, request};
 use crate::fixture::{Served, Service};
-use tracing_tap::web::{Asker, Auth, AuthRequest, Denied, Door};
+use tracing_tap_web::{Asker, Auth, AuthRequest, Denied, Door};
 
 const MAX_CONNECTIONS: usize = 4;
 

@@ -7,7 +7,7 @@ use crate::support::runtime::{run, soon, until};
 use crate::watching::{check_account, instances, joined, numbers, read_all, read_events, read_until, user};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
-use tracing_tap::fleet::{self, FleetItem, FleetStream, Gap, GapPlace, LeaveReason};
+use tracing_tap_nats::{self as fleet, FleetItem, FleetStream, Gap, GapPlace, LeaveReason};
 
 async fn watch(client: &async_nats::Client) -> FleetStream {
     fleet::watch(client.clone(), &often(), user(42)).await.expect("the session is announced")

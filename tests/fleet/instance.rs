@@ -5,7 +5,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
-use tracing_tap::fleet::{Config, Key};
+use tracing_tap_nats::{Config, Key};
 
 pub(crate) const KEY: &str = "a key of thirty-two bytes, or more";
 

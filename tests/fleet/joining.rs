@@ -9,7 +9,7 @@ use futures_util::StreamExt;
 use serde_json::json;
 use std::time::Duration;
 use tracing_tap::EndReason;
-use tracing_tap::fleet::{self, FleetItem, LeaveReason};
+use tracing_tap_nats::{self as fleet, FleetItem, LeaveReason};
 
 isolated! {
 

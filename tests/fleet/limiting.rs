@@ -9,7 +9,7 @@ use crate::watching::{instances, is_event, joined, read_all, read_events, read_u
 use futures_util::StreamExt;
 use std::time::{Duration, Instant};
 use tracing_tap::EndReason;
-use tracing_tap::fleet::{FleetItem, LeaveReason};
+use tracing_tap_nats::{FleetItem, LeaveReason};
 
 isolated! {
 

@@ -8,7 +8,7 @@ use crate::watching::{
     Sequences, check_account, instances, is_event, joined, read_all, read_events, read_until, settle, user,
 };
 use std::sync::atomic::Ordering;
-use tracing_tap::fleet::{self, FleetItem, LeaveReason};
+use tracing_tap_nats::{self as fleet, FleetItem, LeaveReason};
 
 isolated! {
 

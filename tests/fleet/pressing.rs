@@ -9,7 +9,7 @@ use crate::watching::{Sequences, check_account, joined, next, read_all, settle, 
 use async_nats::ConnectOptions;
 use serde_json::Value;
 use std::time::{Duration, Instant};
-use tracing_tap::fleet::{self, FleetItem, FleetStream};
+use tracing_tap_nats::{self as fleet, FleetItem, FleetStream};
 
 async fn watch(client: &async_nats::Client, session: tracing_tap::Session) -> FleetStream {
     fleet::watch(client.clone(), &seldom(), session).await.expect("the session is announced")

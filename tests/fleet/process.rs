@@ -13,7 +13,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tracing_subscriber::prelude::*;
 use tracing_tap::TapRouter;
-use tracing_tap::fleet::{self, FleetStream, IgnoredMessages};
+use tracing_tap_nats::{self as fleet, FleetStream, IgnoredMessages};
 
 /// What it brings to the server, by its environment: a CA's file to trust, the seed of an NKey, the text of a `.creds`.
 pub(crate) const CA: &str = "TRACING_TAP_FLEET_CA";

@@ -10,7 +10,7 @@ use crate::watching::{is_event, joined, next, numbers, read_all, read_events, re
 use async_nats::{Client, ConnectOptions, Event};
 use futures_util::StreamExt;
 use serde_json::{Value, json};
-use tracing_tap::fleet::{self, FleetItem};
+use tracing_tap_nats::{self as fleet, FleetItem};
 use tracing_tap::{Predicate, Session};
 
 const ANNOUNCE: &str = "tap.chat.announce";

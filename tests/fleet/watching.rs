@@ -11,7 +11,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
-use tracing_tap::fleet::{self, FleetItem, FleetStats, FleetStream, GapPlace};
+use tracing_tap_nats::{self as fleet, FleetItem, FleetStats, FleetStream, GapPlace};
 use tracing_tap::{LossReason, Predicate, Session};
 
 pub(crate) async fn watch(client: &Client, session: impl Into<Session>) -> FleetStream {

@@ -3,7 +3,7 @@
 //!
 //! Each request is a text as it is on the wire; 0x1E separates them, `{id}` stands for the session that was opened
 //! last, `{stale}` for one that is over. Each is made twice: as far as it can be understood, to the router in-process;
-//! and as it is, over a connection that hyper serves as [`tracing_tap::web::serve`] has it do.
+//! and as it is, over a connection that hyper serves as [`tracing_tap_web::serve`] has it do.
 
 use axum::body::Body;
 use axum::extract::ConnectInfo;
@@ -22,7 +22,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 use tokio::runtime::{Builder, Runtime};
 use tower_service::Service;
 use tracing_subscriber::prelude::*;
-use tracing_tap::web::{Asker, Auth, AuthRequest, Denied, Door};
+use tracing_tap_web::{Asker, Auth, AuthRequest, Denied, Door};
 use tracing_tap::{Predicate, TapRouter};
 
 const MAX_REQUESTS: usize = 4;

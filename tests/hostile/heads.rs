@@ -7,7 +7,7 @@ use crate::fixture::{Served, Service, TOKEN};
 use std::io::{Read, Write};
 use std::net::SocketAddr;
 use std::time::Duration;
-use tracing_tap::web::{Auth, Door};
+use tracing_tap_web::{Auth, Door};
 
 /// Sends bytes as they are, and reads what comes until the door closes; the first status, or 0, and all of it.
 fn exchange(address: SocketAddr, bytes: &[u8]) -> (u16, String) {

@@ -3,7 +3,7 @@
 use crate::client::{Answer, Curl, request};
 use crate::fixture::{Served, Service};
 use std::net::SocketAddr;
-use tracing_tap::web::{Asker, Auth, Door};
+use tracing_tap_web::{Asker, Auth, Door};
 
 /// Clears a terminal, sets its title, goes back over a line, turns text around; ends a page's script; forges what a door
 /// would say itself.

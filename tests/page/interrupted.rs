@@ -6,7 +6,7 @@ use crate::stage::{Graceful, Stage, TOKEN, play, rows};
 use crate::support::runtime::until;
 use serde_json::json;
 use std::time::{Duration, Instant};
-use tracing_tap::web::{Asker, Auth, Door};
+use tracing_tap_web::{Asker, Auth, Door};
 
 async fn after_a_lost_connection_it_reads_on_exactly(stage: &mut Stage) {
     let mut line = Line::lay(stage.address);

@@ -9,7 +9,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tracing_subscriber::prelude::*;
 use tracing_tap::TapRouter;
-use tracing_tap::web::{Auth, Door};
+use tracing_tap_web::{Auth, Door};
 
 pub(crate) const TOKEN: &str = "S8uWXu0mEZzN1Fbs";
 

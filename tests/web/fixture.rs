@@ -7,7 +7,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 use tokio::sync::Notify;
 use tracing_subscriber::prelude::*;
-use tracing_tap::web::{Asker, Auth, AuthRequest, Denied, Door};
+use tracing_tap_web::{Asker, Auth, AuthRequest, Denied, Door};
 use tracing_tap::{Predicate, TapRouter};
 
 pub(crate) const TOKEN: &str = "S8uWXu0mEZzN1Fbs";

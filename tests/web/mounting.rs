@@ -11,7 +11,7 @@ use std::time::Duration;
 use tower_http::compression::CompressionLayer;
 use tower_http::timeout::TimeoutLayer;
 use tower_http::trace::TraceLayer;
-use tracing_tap::web::{Asker, Auth, Door, routes};
+use tracing_tap_web::{Asker, Auth, Door, routes};
 
 /// Lets everybody in whom it has counted, once the gate is open.
 fn counts_and_waits(arrived: &Arc<AtomicUsize>, gate: &Gate) -> Auth {
@@ -212,7 +212,7 @@ isolated! {
 
     fn routes_are_those_of_a_door_with_the_defaults() {
         let service = Service::start();
-        let auth = tracing_tap::web::Auth::token(TOKEN).expect("it is long enough");
+        let auth = tracing_tap_web::Auth::token(TOKEN).expect("it is long enough");
         let served = Served::start_mounted(routes(service.router.clone(), auth));
         assert_eq!(get(served.address, "/sessions").json(), serde_json::json!({"sessions": []}));
         let head = format!("GET /sessions HTTP/1.1\r\nhost: {}\r\nconnection: close\r\n\r\n", served.address);

@@ -3,7 +3,7 @@
 use crate::client::{Answer, exchange};
 use crate::fixture::{Served, Service};
 use std::net::SocketAddr;
-use tracing_tap::web::{Auth, Door};
+use tracing_tap_web::{Auth, Door};
 
 /// What a browser says of a page that somebody has followed a link to.
 const NAVIGATION: [&str; 3] = ["sec-fetch-site: cross-site", "sec-fetch-mode: navigate", "sec-fetch-dest: document"];

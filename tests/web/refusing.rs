@@ -7,7 +7,7 @@ use std::io::{Read, Write};
 use std::net::SocketAddr;
 use std::time::Duration;
 use tracing_tap::TapRouter;
-use tracing_tap::web::{Auth, Door};
+use tracing_tap_web::{Auth, Door};
 
 /// A request with the token of the tests and these headers.
 fn with_headers(address: SocketAddr, line: &str, headers: &[&str]) -> Answer {

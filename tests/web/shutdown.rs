@@ -5,7 +5,7 @@ use crate::fixture::{Served, Service, TOKEN};
 use serde_json::json;
 use std::io::{Read, Write};
 use std::time::{Duration, Instant};
-use tracing_tap::web::{Auth, Door};
+use tracing_tap_web::{Auth, Door};
 
 /// How often a machine that is busy with other tests may be too slow.
 const ATTEMPTS: usize = 3;

@@ -4,7 +4,7 @@ use crate::client::{Curl, get, post, request};
 use crate::fixture::{Served, Service, TOKEN};
 use serde_json::json;
 use std::time::Duration;
-use tracing_tap::web::{Asker, Auth, Door};
+use tracing_tap_web::{Asker, Auth, Door};
 
 isolated! {
     fn curl_sees_exactly_the_matching_events_as_they_happen_and_closes_the_session_with_its_connection() {
@@ -160,7 +160,7 @@ isolated! {
         assert!(coverage["findings"][0]["text"].as_str().is_some_and(|text| text.contains("did you mean `user`?")));
         assert_eq!(get(served.address, "/coverage?q=usr+%3D%3E+1").problem(), "invalid-predicate");
         let stats = get(served.address, "/stats");
-        assert_eq!(stats.header("content-type"), Some(tracing_tap::PROMETHEUS_CONTENT_TYPE));
+        assert_eq!(stats.header("content-type"), Some(tracing_tap::prometheus::CONTENT_TYPE));
         assert!(stats.body.contains("tracing_tap_open_sessions 0\n"));
         let parsed = post(served.address, "/parse", r#"{"q":"user==42 && !(n<1)"}"#).json();
         assert_eq!(parsed, serde_json::json!({"predicate": "user = 42 and not n < 1", "fields": ["n", "user"]}));

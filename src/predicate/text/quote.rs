@@ -1,7 +1,7 @@
 //! Values in double quotes and names in backticks: what JSON escapes.
 
 use super::token::{is_bare_name, is_bare_value};
-use crate::hidden::is_hidden;
+use crate::escape::is_hidden;
 use std::fmt::{self, Write};
 
 /// What is written between two marks; none if half of a surrogate pair is.

@@ -1,6 +1,6 @@
 //! The words and signs that the text of a predicate consists of.
 
-use crate::hidden::is_hidden;
+use crate::escape::is_hidden;
 use std::ops::Range;
 
 /// A word or sign, and which bytes of the text it is.

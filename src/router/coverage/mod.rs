@@ -1,5 +1,6 @@
 //! Finding out what a session can and cannot see, from what the router knows and by asking the subscriber.
 
+mod confined;
 mod context;
 mod filters;
 mod log;
@@ -57,7 +58,11 @@ impl Core {
         inquiry.look_at_spans();
         inquiry.look_at_context();
         inquiry.look_at_log_records();
-        inquiry.finish()
+        let coverage = inquiry.finish();
+        match &session.confinement {
+            Some(confinement) => self.confined(coverage, confinement),
+            None => coverage,
+        }
     }
 
     /// The layers that are in a subscriber, with it.

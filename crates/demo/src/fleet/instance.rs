@@ -1,0 +1,46 @@
+//! One of the demo's instances: the chat service with its clients, in a process of its own, that takes part in the fleet.
+
+use super::processes::{READY, Told};
+use super::{config, connect};
+use crate::{descriptors, plan::Plan, start};
+use crate::error::Error;
+use std::io::{self, Read};
+use std::time::Duration;
+use tokio::runtime::Runtime;
+use tokio::sync::oneshot;
+use tokio::time::timeout;
+use tracing_subscriber::prelude::*;
+use tracing_tap::TapRouter;
+use tracing_tap_nats as fleet;
+
+/// How long it may take to leave.
+const LEAVING: Duration = Duration::from_secs(1);
+
+/// Goes on until nobody holds its standard input any more.
+pub(super) fn run(plan: &Plan, told: &Told) -> Result<(), Error> {
+    descriptors::allow_for(plan.connections)?;
+    let router = TapRouter::new();
+    tracing_subscriber::registry().with(router.layer()).init();
+    let runtime = Runtime::new().map_err(|cause| Error::caused_by(cause, "start the service's threads"))?;
+    let served = runtime.block_on(serve(plan, told, router));
+    runtime.shutdown_background();
+    served
+}
+
+async fn serve(plan: &Plan, told: &Told, router: TapRouter) -> Result<(), Error> {
+    let name = format!("chat-{}", told.number);
+    let config = config(&told.key)?.instance(name).map_err(|error| Error::new(error.to_string()))?;
+    let client = connect(&told.url).await?;
+    let (_, mut clients) = start(plan).await?;
+    let (stop, stopped) = oneshot::channel::<()>();
+    let membership = tokio::spawn(fleet::join(router, client, config, async { drop(stopped.await) }));
+    println!("{READY}");
+    let abandoned = tokio::task::spawn_blocking(|| io::stdin().read_to_end(&mut Vec::new()));
+    let _ = abandoned.await;
+    drop(stop);
+    let _ = timeout(LEAVING, membership).await;
+    match clients.first_failure() {
+        Some(cause) => Err(Error::caused_by(cause, "keep all clients connected")),
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,287 @@
+//! A fleet as `watch` sees it: where its server is, and what to bring.
+
+use super::pause::pause_after;
+use super::target::without_query;
+use super::tls;
+use super::token::warn_if_others_can_read;
+use crate::error::Error;
+use async_nats::{Client, ConnectError, ConnectErrorKind, ConnectOptions, Event};
+use hyper::Uri;
+use percent_encoding::percent_decode_str;
+use std::fmt;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use tokio::sync::mpsc::Sender;
+use tracing_tap_nats::{Config, Key};
+
+/// How many messages may wait to be heard, of 64 KiB: more are lost, and said to be.
+const MAX_MESSAGES: usize = 2_048;
+
+const KEY_VARIABLE: &str = "TRACING_TAP_FLEET_KEY";
+
+/// How to get to a fleet
+#[derive(Clone, Debug, Default, clap::Args)]
+#[command(next_help_heading = "Fleet")]
+pub(crate) struct FleetAccess {
+    /// The fleet's key is in this file; without, in that of the profile, or in the variable TRACING_TAP_FLEET_KEY
+    #[arg(long, value_name = "FILE")]
+    pub(super) key_file: Option<PathBuf>,
+    /// Bring these credentials of NATS: a file `.creds`, or one with `user:password`; without, that of the profile
+    #[arg(long, value_name = "FILE")]
+    pub(super) credentials_file: Option<PathBuf>,
+    /// Under which subject the fleet's messages are; without, that of the profile, or `tap`
+    #[arg(long, value_name = "SUBJECT")]
+    pub(super) subject_prefix: Option<String>,
+}
+
+/// A fleet, and what to bring.
+#[derive(Clone, Debug)]
+pub(crate) struct Fleet {
+    pub(crate) place: FleetPlace,
+    pub(crate) config: Config,
+    credentials_file: Option<PathBuf>,
+    ca_file: Option<PathBuf>,
+}
+
+/// The URL of a fleet: a server of NATS, and a service behind it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct FleetPlace {
+    server: String,
+    service: String,
+    is_tls: bool,
+}
+
+/// Whether this is the URL of a fleet, and not of a door.
+pub(crate) fn is_of_fleet(url: &str) -> bool {
+    let scheme = url.split_once("://").map(|(scheme, _)| scheme);
+    scheme.is_some_and(|scheme| ["nats", "tls"].iter().any(|known| scheme.eq_ignore_ascii_case(known)))
+}
+
+impl FleetAccess {
+    /// What is said here, and by the profile where nothing is.
+    pub(super) fn or(&self, profile: Self) -> Self {
+        let said = self.clone();
+        Self {
+            key_file: said.key_file.or(profile.key_file),
+            credentials_file: said.credentials_file.or(profile.credentials_file),
+            subject_prefix: said.subject_prefix.or(profile.subject_prefix),
+        }
+    }
+
+    /// What is said here that means nothing to a door.
+    pub(super) fn first_said(&self) -> Option<&'static str> {
+        let Self { key_file, credentials_file, subject_prefix } = self;
+        let said = [
+            (key_file.is_some(), "--key-file"),
+            (credentials_file.is_some(), "--credentials-file"),
+            (subject_prefix.is_some(), "--subject-prefix"),
+        ];
+        said.into_iter().find_map(|(is_said, name)| is_said.then_some(name))
+    }
+
+    /// The fleet at this URL.
+    pub(super) fn at(self, url: &str, ca_file: Option<PathBuf>) -> Result<Fleet, Error> {
+        let place = FleetPlace::read(url)?;
+        let key = key(self.key_file.as_deref())?;
+        let config = Config::new(&place.service, key).map_err(unusable)?;
+        let config = match &self.subject_prefix {
+            Some(prefix) => config.subject_prefix(prefix).map_err(unusable)?,
+            None => config,
+        };
+        Ok(Fleet { place, config, credentials_file: self.credentials_file, ca_file })
+    }
+}
+
+/// A name or a prefix that no fleet has.
+fn unusable(error: tracing_tap_nats::ConfigError) -> Error {
+    let text = error.to_string();
+    match std::error::Error::source(&error) {
+        Some(source) => Error::usage(format!("{text}: {source}")),
+        None => Error::usage(text),
+    }
+}
+
+/// The key, which is never an argument: those are for everybody on the machine to see.
+fn key(file: Option<&Path>) -> Result<Key, Error> {
+    let (mut secret, place) = match file {
+        Some(file) => (bytes_of("key", file)?, format!("the key file `{}`", file.display())),
+        None => match std::env::var_os(KEY_VARIABLE) {
+            Some(value) => (value.into_encoded_bytes(), KEY_VARIABLE.to_owned()),
+            None => {
+                let advice = format!("set {KEY_VARIABLE}, or give `--key-file`: it is the one that the instances have");
+                return Err(Error::usage("find the fleet's key: nothing says what it is").advise(advice));
+            }
+        },
+    };
+    while matches!(secret.last(), Some(b'\r' | b'\n')) {
+        secret.pop();
+    }
+    Key::new(secret).map_err(|error| Error::caused_by(error, format!("read {place}")).into_usage())
+}
+
+/// A file of secrets; warns where others can read it.
+fn bytes_of(what: &str, path: &Path) -> Result<Vec<u8>, Error> {
+    let attempt = || format!("read the {what} file `{}`", path.display());
+    let bytes = fs::read(path).map_err(|cause| Error::caused_by(cause, attempt()).into_usage())?;
+    warn_if_others_can_read(what, path);
+    Ok(bytes)
+}
+
+impl FleetPlace {
+    pub(crate) fn read(url: &str) -> Result<Self, Error> {
+        if url.contains('@') {
+            return Err(Error::usage("read the URL: there is a name or a password in it, for everybody to see")
+                .advise("give `--credentials-file`"));
+        }
+        let said = without_query(url);
+        let fail = |problem: &str| Error::usage(format!("read the URL `{said}`: {problem}"));
+        if url.ends_with("://") {
+            return Err(fail("it has no host"));
+        }
+        if url.contains(['#', '?']) {
+            return Err(fail("a fleet has a server and a service, and nothing else").advise(EXAMPLE));
+        }
+        let uri: Uri = url.parse().map_err(|cause| fail(&format!("{cause}")))?;
+        let (Some(scheme), Some(authority)) = (uri.scheme_str(), uri.authority().filter(|at| !at.host().is_empty()))
+        else {
+            return Err(fail("it has no host"));
+        };
+        let service = uri.path().trim_matches('/');
+        if service.is_empty() {
+            return Err(fail("it has no service behind the host").advise(EXAMPLE));
+        }
+        if service.contains('/') {
+            return Err(fail("the service is one name: write `%2F` for a slash in it").advise(EXAMPLE));
+        }
+        let service = percent_decode_str(service).decode_utf8().map_err(|_| fail("the service is no text"))?;
+        let is_tls = scheme.eq_ignore_ascii_case("tls");
+        let scheme = if is_tls { "tls" } else { "nats" };
+        Ok(Self { server: format!("{scheme}://{authority}"), service: service.into_owned(), is_tls })
+    }
+}
+
+const EXAMPLE: &str = "write `nats://host:4222/service`";
+
+impl fmt::Display for FleetPlace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.server, self.service)
+    }
+}
+
+impl Fleet {
+    /// Connects to the server; what becomes of the connection is told from then on.
+    ///
+    /// # Errors
+    /// Where the server is not there, does not let us in, or a file is not what it must be.
+    pub(crate) async fn connect(&self, events: Sender<Event>) -> Result<Client, Error> {
+        let options = self.with_credentials(ConnectOptions::new())?.name("tracing-tap");
+        let options = options.subscription_capacity(MAX_MESSAGES);
+        let options = options.reconnect_delay_callback(pause_before);
+        let options = options.event_callback(move |event| {
+            let events = events.clone();
+            // Nobody listens once the session is over.
+            async move { drop(events.send(event).await) }
+        });
+        let options = match (self.place.is_tls, &self.ca_file) {
+            // A server may ask for TLS at `nats://` too: the client then trusts those that the system does.
+            (false, None) => options,
+            (_, file) => options.tls_client_config(tls::config(file.as_deref())?),
+        };
+        options.connect(&*self.place.server).await.map_err(|error| self.not_connected(error))
+    }
+
+    fn with_credentials(&self, options: ConnectOptions) -> Result<ConnectOptions, Error> {
+        let Some(file) = &self.credentials_file else { return Ok(options) };
+        let problem = |problem: String| {
+            let error = Error::usage(format!("read the credentials file `{}`: {problem}", file.display()));
+            error.advise("it must be a `.creds` of NATS, or a line `user:password`")
+        };
+        let text =
+            String::from_utf8(bytes_of("credentials", file)?).map_err(|_| problem("it is no text".to_owned()))?;
+        if text.contains("-----BEGIN") {
+            return options.credentials(&text).map_err(|cause| problem(cause.to_string()));
+        }
+        match text.trim_end_matches(['\r', '\n']).split_once(':') {
+            Some((user, password)) if !user.is_empty() && !password.contains('\n') => {
+                Ok(options.user_and_password(user.to_owned(), password.to_owned()))
+            }
+            _ => Err(problem("it has no credentials".to_owned())),
+        }
+    }
+
+    fn not_connected(&self, error: ConnectError) -> Error {
+        let attempt = format!("connect to {}", self.place.server);
+        match error.kind() {
+            ConnectErrorKind::AuthorizationViolation | ConnectErrorKind::Authentication => {
+                let advice = "give credentials that the server knows, with `--credentials-file`";
+                Error::refused(format!("{attempt}: the server does not let us in: {}", error.kind())).advise(advice)
+            }
+            _ => {
+                // Its words are those of its causes too.
+                let words = format!("{attempt}: {error}");
+                let advice = match () {
+                    _ if words.contains("InvalidContentType") => "the server may speak `nats://`",
+                    _ if words.contains("certificate") => {
+                        "where a CA of your own has signed the certificate, give its own with `--ca-file`"
+                    }
+                    _ => "look whether a NATS server runs, and listens there",
+                };
+                Error::new(words).advise(advice)
+            }
+        }
+    }
+}
+
+/// How long to wait before that try; the first two are made at once, of which one is the first of all.
+fn pause_before(attempt: usize) -> Duration {
+    let tries = attempt.checked_sub(2).map(|tries| u32::try_from(tries).unwrap_or(u32::MAX));
+    tries.map_or(Duration::ZERO, pause_after)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_that_is_back_is_tried_within_a_second() {
+        assert_eq!([pause_before(0), pause_before(1)], [Duration::ZERO; 2]);
+        for attempt in [2, 13, usize::MAX] {
+            let pause = pause_before(attempt);
+            assert!(!pause.is_zero() && pause < Duration::from_secs(1), "{pause:?} before {attempt}");
+        }
+    }
+
+    #[test]
+    fn a_url_is_a_server_and_a_service() {
+        for (url, shown) in [
+            ("nats://127.0.0.1:4222/chat", "nats://127.0.0.1:4222/chat"),
+            ("NATS://nats.example/chat/", "nats://nats.example/chat"),
+            ("tls://[::1]/chat%2Fhub%20%C3%A9", "tls://[::1]/chat/hub é"),
+        ] {
+            assert!(is_of_fleet(url));
+            assert_eq!(FleetPlace::read(url).unwrap().to_string(), shown);
+        }
+        assert!(!is_of_fleet("http://a/nats://") && !is_of_fleet("nats"));
+    }
+
+    #[test]
+    fn what_is_no_url_of_a_fleet_is_refused_with_what_is_wrong() {
+        for (url, problem) in [
+            ("nats://", "it has no host"),
+            ("nats:///chat", ""),
+            ("nats://a", "no service behind the host"),
+            ("nats://a/", "no service behind the host"),
+            ("nats://a/b/c", "one name"),
+            ("nats://a/b?c", "nothing else"),
+            ("nats://a/b?token=secret", "`nats://a/b?…`: a fleet has"),
+            ("nats://a/%FF", "no text"),
+            ("nats://ann:secret@a/chat", "a password"),
+        ] {
+            let error = FleetPlace::read(url).unwrap_err();
+            assert!(error.with_causes().contains(problem), "{url}: {}", error.with_causes());
+            assert_eq!(error.exit_code(), 2);
+            assert!(!error.with_causes().contains("secret"));
+        }
+    }
+}

@@ -1,0 +1,182 @@
+//! What may be asked of a watch.
+
+use super::form::Form;
+use crate::error::Error;
+use crate::remote::{Access, Ask, FleetAccess};
+use crate::terminal::Colour;
+use clap::{ValueEnum, value_parser};
+use std::path::PathBuf;
+use std::time::Duration;
+use tracing_tap::render::{Format, FormatOptions};
+use tracing_tap::{Follow, Predicate};
+
+/// Watches what matches in a running service
+///
+/// Opens a session at the service's door and prints its events as they come. First it says, on standard error, what can
+/// match and what keeps events away; on a terminal a line there shows how it goes. A connection that is lost is made anew,
+/// and the session read on where it was; what is lost is told where it is missing. A service that ends is waited for as
+/// well, and its session opened anew.
+///
+/// At `nats://host/service` it opens the session on all instances of a service, and says with each event whose it is.
+///
+/// Ctrl-C closes the session, prints what is left and ends; a second one leaves at once.
+#[derive(Debug, clap::Args)]
+#[command(allow_missing_positional = true)]
+#[command(after_help = "Examples:
+  tracing-tap watch http://localhost:8080/tap 'user = 42'
+  tracing-tap watch --profile prod 'user = 42 and @level >= debug' --for 1h --output ticket-7.json
+  tracing-tap watch http://localhost:8080/tap '@level = error' --follow named:request --max 1000
+  tracing-tap watch http://localhost:8080/tap 'job = \"nightly\"' --for 10m --expect
+  tracing-tap watch nats://localhost/chat 'user = 42' --key-file fleet.key")]
+pub(crate) struct Arguments {
+    /// Where the door is: `http://host:port/path` or `https://…`, or the fleet: `nats://host:port/service` or `tls://…`;
+    /// where it is left out, see `--profile`
+    #[arg(value_name = "URL")]
+    pub(crate) url: Option<String>,
+    /// What to watch, such as `user = 42`; `*` is everything
+    #[arg(value_name = "PREDICATE")]
+    predicate: String,
+    /// Only events of this level and more severe ones, also of what is followed
+    #[arg(long, help_heading = "Session")]
+    level: Option<Level>,
+    /// When the session ends: `90s`, `15m`, `1h30m`; without, after 15 minutes, and after 24 hours at the latest
+    #[arg(long = "for", value_name = "TIME", help_heading = "Session", value_parser = time)]
+    duration: Option<String>,
+    /// End after so many events
+    #[arg(long, value_name = "EVENTS", help_heading = "Session", value_parser = value_parser!(u64).range(1..))]
+    max: Option<u64>,
+    /// So many events a second at most; without, 5000
+    #[arg(long, value_name = "EVENTS", help_heading = "Session", value_parser = value_parser!(u64).range(1..))]
+    rate: Option<u64>,
+    /// Show one request in so many, whole
+    #[arg(long, value_name = "NUMBER", help_heading = "Session", value_parser = value_parser!(u32).range(1..))]
+    sample: Option<u32>,
+    /// What else belongs to it once an event matched: `event`, `span`, `root`, or `named:` and the name of a span
+    #[arg(long, value_name = "WHAT", help_heading = "Session", value_parser = follow)]
+    follow: Option<String>,
+    /// Enable spans up to this level that nobody else wants, which changes the service's own spans meanwhile
+    #[arg(long, value_name = "LEVEL", help_heading = "Session")]
+    spans: Option<Level>,
+    /// What to call the session
+    #[arg(long, help_heading = "Session", value_parser = name)]
+    name: Option<String>,
+    /// How many events may wait at the service to be read; without, 4096
+    #[arg(long, value_name = "EVENTS", help_heading = "Session", value_parser = value_parser!(u32).range(1..=65_536))]
+    capacity: Option<u32>,
+    /// The form of the events; without, `compact` on a terminal and `json` otherwise
+    #[arg(long, help_heading = "Output")]
+    pub(crate) format: Option<Form>,
+    /// Have no line of JSON be longer: the longest values are cut, and say so; `16384` keeps container runtimes from
+    /// splitting lines
+    #[arg(long, value_name = "BYTES", help_heading = "Output", value_parser = value_parser!(u32).range(4096..))]
+    max_line_bytes: Option<u32>,
+    /// Have lines of JSON say integers past 2^53 as strings, for `jq` 1.6 and JavaScript, which round them
+    #[arg(long, help_heading = "Output")]
+    large_integers_as_strings: bool,
+    /// Write to this file, whole lines at a time; it must not be there yet
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    pub(crate) output: Option<PathBuf>,
+    /// Add to the file, behind its last whole line
+    #[arg(long, requires = "output", help_heading = "Output")]
+    pub(crate) append: bool,
+    /// Whether to use colours; `auto`: on a terminal, unless NO_COLOR is set
+    #[arg(long, value_name = "WHEN", default_value = "auto", help_heading = "Output")]
+    pub(crate) color: Colour,
+    /// Say nothing on standard error but what has failed
+    #[arg(long, short, help_heading = "Output")]
+    pub(crate) quiet: bool,
+    /// End with exit code 4 if nothing matched
+    #[arg(long)]
+    pub(crate) expect: bool,
+    /// For how long to try again where the connection is lost; `0s`: not at all
+    #[arg(long, value_name = "TIME", default_value = "5m", value_parser = patience)]
+    pub(crate) reconnect_for: Duration,
+    #[command(flatten)]
+    pub(crate) access: Access,
+    #[command(flatten)]
+    pub(crate) fleet: FleetAccess,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Level {
+    Error,
+    Warn,
+    Info,
+    Debug,
+    Trace,
+}
+
+impl Level {
+    fn name(self) -> String {
+        self.to_possible_value().map_or_else(String::new, |level| level.get_name().to_owned())
+    }
+}
+
+impl Arguments {
+    /// How lines of JSON are written.
+    pub(crate) fn json(&self) -> FormatOptions {
+        let options = FormatOptions::new(Format::Json);
+        let max_line_bytes = self.max_line_bytes.and_then(|bytes| bytes.try_into().ok());
+        let options = max_line_bytes.into_iter().fold(options, FormatOptions::max_line_bytes);
+        if self.large_integers_as_strings { options.large_integers_as_strings() } else { options }
+    }
+
+    /// The session asked for.
+    ///
+    /// # Errors
+    /// Where the predicate cannot be read.
+    pub(crate) fn ask(&self) -> Result<Ask, Error> {
+        if self.url.is_none() && self.predicate.contains("://") && self.predicate.parse::<Predicate>().is_err() {
+            let advice = "write `tracing-tap watch URL PREDICATE`, such as `'user = 42'`; `'*'` is everything";
+            return Err(Error::usage("watch: there is a URL and no predicate").advise(advice));
+        }
+        if self.url.as_ref().is_some_and(|url| !url.contains("://")) && self.predicate.contains("://") {
+            let advice = "write `tracing-tap watch URL PREDICATE`";
+            return Err(Error::usage("watch: the URL comes before the predicate").advise(advice));
+        }
+        crate::check::predicate(&self.predicate)?;
+        Ok(Ask {
+            q: self.predicate.clone(),
+            level: self.level.map(Level::name),
+            duration: self.duration.clone(),
+            max: self.max,
+            rate: self.rate,
+            sample: self.sample,
+            follow: self.follow.clone(),
+            spans: self.spans.map(Level::name),
+            name: self.name.clone(),
+            capacity: self.capacity.and_then(|capacity| capacity.try_into().ok()),
+        })
+    }
+}
+
+/// A time, as the door reads it too, which is sent as it was written.
+fn time(text: &str) -> Result<String, String> {
+    match patience(text)? {
+        Duration::ZERO => Err("a session of no time shows nothing".to_owned()),
+        _ => Ok(text.to_owned()),
+    }
+}
+
+fn patience(text: &str) -> Result<Duration, String> {
+    let read: Option<jiff::SignedDuration> = text.parse().ok();
+    read.and_then(|time| Duration::try_from(time).ok()).ok_or_else(|| no_time(text))
+}
+
+fn no_time(text: &str) -> String {
+    let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    if is_number {
+        format!("it has no unit: did you mean `{text}s`?")
+    } else {
+        "write `90s`, `15m` or `1h30m`".to_owned()
+    }
+}
+
+fn follow(text: &str) -> Result<String, String> {
+    let read: Result<Follow, _> = text.parse();
+    read.map(|_| text.to_owned()).map_err(|error| error.to_string())
+}
+
+fn name(text: &str) -> Result<String, String> {
+    if (1..=256).contains(&text.len()) { Ok(text.to_owned()) } else { Err("a name has 1 to 256 bytes".to_owned()) }
+}

@@ -1,0 +1,250 @@
+//! How what is told looks in the output.
+
+use super::instances::{OfInstance, instance_of};
+use super::source::{Notice, Told};
+use tracing_tap::escape::is_plain;
+use crate::shown;
+use clap::ValueEnum;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use std::borrow::Cow;
+use std::fmt;
+use std::time::Duration;
+use tracing_tap_nats::FleetItem;
+use tracing_tap::Item;
+use tracing_tap::render::{Format, FormatOptions, write_item, write_item_coloured};
+
+/// A form of the output.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Form {
+    /// The message, then everything else as YAML
+    Human,
+    /// A line of JSON for each event, for programs
+    Json,
+    /// A line for each event, for terminals
+    Compact,
+    /// Workflow commands of GitHub Actions
+    Github,
+}
+
+/// Writes what is told, in one form.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Writer {
+    pub(crate) form: Form,
+    pub(crate) is_coloured: bool,
+    /// How lines of JSON are written.
+    pub(crate) json: FormatOptions,
+}
+
+/// What something that was told counts as.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Counted {
+    Event,
+    Lost(u64),
+    /// Not an item; why not.
+    Unreadable(String),
+    Nothing,
+}
+
+impl Writer {
+    /// Appends it, with its line breaks. Nothing a terminal would obey is left in it.
+    pub(crate) fn write(&self, out: &mut Vec<u8>, told: &Told) -> Counted {
+        match told {
+            Told::Event(line) => match self.write_event(out, line) {
+                Ok(()) => Counted::Event,
+                Err(error) => self.write_unreadable(out, error.to_string()),
+            },
+            Told::Item(item) => {
+                self.write_item(out, item);
+                if let Item::Lost(lost) = item { Counted::Lost(lost.count) } else { Counted::Nothing }
+            }
+            Told::Fleet(item) => {
+                self.write_fleet_item(out, item);
+                counted(item)
+            }
+            Told::OfInstance(line) => match self.write_of_instance(out, line) {
+                Ok(counted) => counted,
+                Err(error) => self.write_unreadable(out, error.to_string()),
+            },
+            Told::Unreadable(why) => self.write_unreadable(out, why.clone()),
+            Told::Notice(notice) => {
+                self.write_words(out, &notice.to_string(), notice.json());
+                Counted::Nothing
+            }
+        }
+    }
+
+    fn write_unreadable(&self, out: &mut Vec<u8>, why: String) -> Counted {
+        let json = json!({ "type": "unreadable", "reason": why });
+        self.write_words(out, &format!("something came that is no event: {why}"), Some(json));
+        Counted::Unreadable(why)
+    }
+
+    /// A line of JSON is passed on as it came, if it is one and nothing in it is hidden: to read it into an item and write
+    /// that takes twenty times as long.
+    fn write_event(&self, out: &mut Vec<u8>, line: &[u8]) -> serde_json::Result<()> {
+        if self.form == Form::Json && self.passes_on() && is_plain(line) {
+            check_event(line)?;
+            out.extend_from_slice(line);
+            out.push(b'\n');
+            return Ok(());
+        }
+        let item: Item = serde_json::from_slice(line)?;
+        if !matches!(item, Item::Event { .. }) {
+            return Err(serde::de::Error::custom("an item of another type was sent as an event"));
+        }
+        match instance_of(line) {
+            // The instance is no part of the item.
+            Some(_) if self.form == Form::Json && self.passes_on() => self.pass_on(out, line)?,
+            Some(instance) if self.form == Form::Json => self.write_named(out, &instance, &item),
+            Some(instance) => self.write_fleet_event(out, &instance, &item),
+            None => self.write_item(out, &item),
+        }
+        Ok(())
+    }
+
+    /// Whether a line is already what it is to be.
+    fn passes_on(&self) -> bool {
+        self.json == FormatOptions::new(Format::Json)
+    }
+
+    /// Writes a line anew, with the instance behind its type.
+    fn write_named(&self, out: &mut Vec<u8>, instance: &str, item: &Item) {
+        let named = format!(r#"{{"type":"event","instance":{},"#, shown::json(&instance.into()).trim_end());
+        let beginning = br#"{"type":"event","#;
+        let mut line = Vec::new();
+        write_item(&mut line, item, self.json_with_room_for(named.len() - beginning.len()));
+        out.extend_from_slice(named.as_bytes());
+        out.extend_from_slice(&line[beginning.len()..]);
+    }
+
+    fn json_with_room_for(&self, bytes: usize) -> FormatOptions {
+        self.json.line_bytes().map_or(self.json, |max| self.json.max_line_bytes(max.saturating_sub(bytes)))
+    }
+
+    fn write_fleet_item(&self, out: &mut Vec<u8>, item: &FleetItem) {
+        match item {
+            FleetItem::Event(event) if self.is_coloured && self.form == Form::Compact => {
+                match serde_json::from_str(event.line()) {
+                    Ok(event_item) => self.write_fleet_event(out, event.instance(), &event_item),
+                    Err(_) => item.write(out, self.options()),
+                }
+            }
+            item => item.write(out, self.options()),
+        }
+    }
+
+    /// As the library writes it, with colours.
+    fn write_fleet_event(&self, out: &mut Vec<u8>, instance: &str, item: &Item) {
+        if matches!(self.form, Form::Human | Form::Compact) {
+            out.extend_from_slice(format!("[{}] ", shown::line(instance)).as_bytes());
+        }
+        self.write_item(out, item);
+    }
+
+    fn write_of_instance(&self, out: &mut Vec<u8>, line: &[u8]) -> serde_json::Result<Counted> {
+        let told: OfInstance<'_> = serde_json::from_slice(line)?;
+        match self.form {
+            Form::Json => self.pass_on(out, line)?,
+            _ => self.write_words(out, &told.to_string(), Some(Value::Null)),
+        }
+        Ok(told.counted())
+    }
+
+    /// Writes a line of JSON as it came, but for what is hidden in it.
+    fn pass_on(&self, out: &mut Vec<u8>, line: &[u8]) -> serde_json::Result<()> {
+        if is_plain(line) {
+            out.extend_from_slice(line);
+            out.push(b'\n');
+        } else {
+            out.extend_from_slice(shown::json(&serde_json::from_slice(line)?).as_bytes());
+        }
+        Ok(())
+    }
+
+    fn write_item(&self, out: &mut Vec<u8>, item: &Item) {
+        match self.form {
+            Form::Compact if self.is_coloured => write_item_coloured(out, item),
+            _ => write_item(out, item, self.options()),
+        }
+    }
+
+    /// Writes what is no item: words, for programs as JSON. What has no JSON is not a part of what was read.
+    fn write_words(&self, out: &mut Vec<u8>, words: &str, json: Option<Value>) {
+        let Some(json) = json else { return };
+        let words = shown::line(words);
+        let text = match self.form {
+            Form::Json => shown::json(&json),
+            Form::Human => format!("  -- {words}\n\n"),
+            Form::Compact => format!("-- {words}\n"),
+            Form::Github => format!("::warning title=tracing-tap::{}\n", words.replace('%', "%25")),
+        };
+        out.extend_from_slice(text.as_bytes());
+    }
+
+    fn options(&self) -> FormatOptions {
+        match self.form {
+            Form::Human => Format::Human.into(),
+            Form::Json => self.json,
+            Form::Compact => Format::Compact.into(),
+            Form::Github => Format::GithubActions.into(),
+        }
+    }
+}
+
+/// What an item of a fleet counts as.
+fn counted(item: &FleetItem) -> Counted {
+    match item {
+        FleetItem::Event(_) => Counted::Event,
+        FleetItem::Lost { lost, .. } => Counted::Lost(lost.count),
+        FleetItem::Gap(gap) => Counted::Lost(gap.count),
+        _ => Counted::Nothing,
+    }
+}
+
+/// Whether a line is JSON, and says that it is an event.
+fn check_event(line: &[u8]) -> serde_json::Result<()> {
+    #[derive(Deserialize)]
+    struct Head<'a> {
+        #[serde(rename = "type", borrow)]
+        kind: Cow<'a, str>,
+    }
+    let head: Head<'_> = serde_json::from_slice(line)?;
+    if head.kind == "event" { Ok(()) } else { Err(serde::de::Error::custom("it is not of the type `event`")) }
+}
+
+impl Notice {
+    /// As it is in the output; nothing for what is no part of that.
+    fn json(&self) -> Option<Value> {
+        let milliseconds = |after: &Duration| u64::try_from(after.as_millis()).unwrap_or(u64::MAX);
+        match self {
+            Self::Cut { .. } => None,
+            Self::Continued { after } => Some(json!({ "type": "continued", "after_ms": milliseconds(after) })),
+            Self::Anew { after } | Self::Gone { after } => {
+                Some(json!({ "type": "gap", "after_ms": milliseconds(after) }))
+            }
+        }
+    }
+}
+
+impl fmt::Display for Notice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Cut { why, patience } => {
+                write!(f, "connection lost, trying again for {patience:.0?}: failed to {why}")
+            }
+            Self::Continued { after } => {
+                write!(f, "connected again after {after:.1?}: what is missing, if anything, is told as lost")
+            }
+            Self::Anew { after } => {
+                write!(
+                    f,
+                    "connected again after {after:.1?}, with a new session: what happened in between is not known"
+                )
+            }
+            Self::Gone { .. } => {
+                f.write_str("the session was gone before its end was read: what happened in between is not known")
+            }
+        }
+    }
+}

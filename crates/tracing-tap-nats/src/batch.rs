@@ -1,0 +1,144 @@
+//! Items that travel together.
+
+use super::message::Tally;
+use tracing_tap::render::{Format, write_item};
+use tracing_tap::stream::{Item, LossReason, Lost};
+
+/// Lines of items, until they are sent.
+#[derive(Debug, Default)]
+pub(super) struct Batch {
+    pub(super) lines: Vec<u8>,
+    pub(super) count: Tally,
+    /// Behind each event: where its line ends, and what was counted so far.
+    events: Vec<(usize, Tally)>,
+}
+
+/// The first lines of a batch.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Part {
+    pub(super) end: usize,
+    pub(super) count: Tally,
+}
+
+impl Batch {
+    pub(super) fn push(&mut self, item: &Item) {
+        write_item(&mut self.lines, item, Format::Json);
+        self.count.count(item);
+        if matches!(item, Item::Event { .. }) {
+            self.events.push((self.lines.len(), self.count));
+        }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.lines.is_empty()
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        self.lines.len()
+    }
+
+    /// Keeps the first events, and returns how many were cut off. What was lost between those is told all the same.
+    pub(super) fn keep_events(&mut self, kept: u64) -> u64 {
+        let kept = usize::try_from(kept).unwrap_or(usize::MAX);
+        if kept >= self.events.len() {
+            return 0;
+        }
+        let (end, counted) = kept.checked_sub(1).map_or((0, Tally::default()), |last| self.events[last]);
+        let cut = self.count.minus(counted);
+        self.lines.truncate(end);
+        self.events.truncate(kept);
+        self.count = counted;
+        self.push_lost(LossReason::Overflow, cut.overflow);
+        self.push_lost(LossReason::Rate, cut.rate);
+        self.push_lost(LossReason::Sampling, cut.sampling);
+        cut.events
+    }
+
+    pub(super) fn whole(&self) -> Part {
+        Part { end: self.lines.len(), count: self.count }
+    }
+
+    /// All up to the last event, where that is not the only one: it may be what makes a batch too large.
+    pub(super) fn before_last(&self) -> Option<Part> {
+        let (end, count) = *self.events.iter().rev().nth(1)?;
+        Some(Part { end, count })
+    }
+
+    /// Takes out what was sent, or will not be.
+    pub(super) fn remove(&mut self, part: Part) {
+        self.lines.drain(..part.end);
+        self.events.retain(|(end, _)| *end > part.end);
+        for (end, counted) in &mut self.events {
+            *end -= part.end;
+            *counted = counted.minus(part.count);
+        }
+        self.count = self.count.minus(part.count);
+    }
+
+    pub(super) fn push_lost(&mut self, reason: LossReason, count: u64) {
+        if count > 0 {
+            self.push(&Item::Lost(Lost::new(count, reason)));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn item(line: &str) -> Item {
+        serde_json::from_str(line).expect("it is an item")
+    }
+
+    fn event(sequence: u64) -> Item {
+        item(&format!(
+            r#"{{"type":"event","session":1,"sequence":{sequence},"timestamp":"2026-11-20T08:15:02.123456Z","level":"INFO","fields":{{}},"target":"a"}}"#
+        ))
+    }
+
+    fn lost(reason: &str) -> Item {
+        item(&format!(r#"{{"type":"lost","count":3,"reason":"{reason}"}}"#))
+    }
+
+    fn batch() -> Batch {
+        let mut batch = Batch::default();
+        [event(0), lost("overflow"), event(4), lost("overflow"), lost("sampling"), event(8)]
+            .iter()
+            .for_each(|item| batch.push(item));
+        batch
+    }
+
+    #[test]
+    fn what_is_cut_off_is_counted_by_its_reason() {
+        for (kept, events, lines) in [(9, 3, 6), (3, 3, 6), (2, 2, 5), (1, 1, 3), (0, 0, 2)] {
+            let mut batch = batch();
+            assert_eq!(batch.keep_events(kept), 3 - events, "{kept} kept");
+            assert_eq!(batch.count, Tally { events, overflow: 6, rate: 0, sampling: 3 }, "{kept} kept");
+            assert_eq!(batch.lines.split(|byte| *byte == b'\n').count() - 1, lines, "{kept} kept");
+        }
+    }
+
+    #[test]
+    fn the_last_event_is_parted_with_unless_it_is_the_only_one() {
+        let mut batch = batch();
+        let (lines, count) = (batch.lines.clone(), batch.count);
+        let first = batch.before_last().expect("there are three");
+        assert_eq!(first.count.events, 2);
+        batch.remove(first);
+        assert_eq!((batch.count.events, batch.count.plus(first.count)), (1, count));
+        assert_eq!(batch.lines, lines[first.end..]);
+        assert!(batch.before_last().is_none());
+        assert_eq!(batch.keep_events(0), 1);
+        batch.remove(batch.whole());
+        assert!(batch.is_empty() && batch.count.is_empty() && batch.events.is_empty());
+    }
+
+    #[test]
+    fn what_is_behind_what_was_removed_is_cut_as_before() {
+        let mut removed = batch();
+        let first = removed.events[0];
+        removed.remove(Part { end: first.0, count: first.1 });
+        assert_eq!(removed.keep_events(1), 1);
+        assert_eq!(removed.count, Tally { events: 1, overflow: 6, rate: 0, sampling: 3 });
+    }
+}

@@ -1,0 +1,83 @@
+//! The limits of a session over the whole fleet, handed out where its events are.
+//!
+//! Instances ask for each event before they send it. So the fleet never exceeds what one router would let through, and
+//! what one instance does not need is there for the others.
+
+use tracing_tap::Session;
+use tracing_tap::endpoint::TokenBucket;
+use std::time::Instant;
+
+/// More than this is not asked for at once; whoever asks for more is granted less.
+const MAX_ASKED: u64 = 1 << 20;
+
+/// What may still be sent.
+#[derive(Debug)]
+pub(super) struct Limits {
+    rate: Option<TokenBucket>,
+    started: Instant,
+    remaining: Option<u64>,
+}
+
+impl Limits {
+    pub(super) fn of(session: &Session) -> Self {
+        let rate = session.max_rate.map(TokenBucket::new);
+        Self { rate, started: Instant::now(), remaining: session.max_events }
+    }
+
+    /// How many of so many events may be sent.
+    pub(super) fn take(&mut self, asked: u64) -> u64 {
+        let wanted = asked.min(MAX_ASKED).min(self.remaining.unwrap_or(u64::MAX));
+        let now = self.started.elapsed();
+        let granted = match &self.rate {
+            Some(bucket) => (0..wanted).take_while(|_| bucket.take(now)).count() as u64,
+            None => wanted,
+        };
+        self.remaining = self.remaining.map(|remaining| remaining - granted);
+        granted
+    }
+
+    /// Takes back what was granted to an instance that is gone.
+    pub(super) fn give_back(&mut self, granted: u64) {
+        self.remaining = self.remaining.map(|remaining| remaining.saturating_add(granted));
+    }
+
+    /// Whether the last event was granted.
+    pub(super) fn is_used_up(&self) -> bool {
+        self.remaining == Some(0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tracing_tap::Predicate;
+
+    fn limits(limit: impl FnOnce(Session) -> Session) -> Limits {
+        Limits::of(&limit(Session::new(Predicate::everything())))
+    }
+
+    #[test]
+    fn no_more_events_are_granted_than_there_may_be_whoever_asks() {
+        let mut limits = limits(|session| session.max_events(10));
+        assert_eq!([4, 4, 4, 4].map(|asked| limits.take(asked)), [4, 4, 2, 0]);
+        assert!(limits.is_used_up());
+        limits.give_back(3);
+        assert!(!limits.is_used_up());
+        assert_eq!([2, 2].map(|asked| limits.take(asked)), [2, 1]);
+    }
+
+    #[test]
+    fn no_more_events_a_second_are_granted_than_one_router_would_admit() {
+        let mut limits = limits(|session| session.max_rate(10));
+        let granted: u64 = (0..100).map(|_| limits.take(7)).sum();
+        let earned = limits.started.elapsed().as_millis() as u64 / 100;
+        assert!((10..=10 + earned).contains(&granted), "{granted} granted, {earned} earned");
+        assert!(!limits.is_used_up());
+    }
+
+    #[test]
+    fn an_absurd_number_is_not_counted_out() {
+        let mut limits = limits(|session| session.max_rate(u64::MAX));
+        assert_eq!(limits.take(u64::MAX), MAX_ASKED);
+    }
+}

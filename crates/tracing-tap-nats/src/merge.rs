@@ -1,0 +1,282 @@
+//! Putting what comes from many instances into one order.
+//!
+//! By time, as far as a small window allows; of one instance always in its own sequence. Clocks differ, so an
+//! instance's times are first moved by what its clock is off: the least difference between when it says that it sent
+//! something and when that arrived, by this process's monotonic clock. What remains is the time the fastest message
+//! took. No place in the order lies behind an item's arrival, so a window after that it is out: nobody waits for
+//! anybody.
+
+use super::item::FleetItem;
+use std::cmp::Reverse;
+use std::collections::VecDeque;
+use std::collections::binary_heap::{BinaryHeap, PeekMut};
+use std::time::{Duration, Instant, SystemTime};
+
+/// A clock that is off by more and more is followed at one thousandth of the time passed.
+const DRIFT_DIVISOR: i64 = 1_000;
+
+/// Who says what is nobody's in particular.
+pub(super) const NOBODY: usize = 0;
+
+/// Items that wait for others that are to be before them: a line of them for each instance, as those are in order.
+#[derive(Debug)]
+pub(super) struct Merge {
+    window_us: i64,
+    began: Instant,
+    /// By the number of the instance.
+    lines: Vec<Line>,
+    /// The place of the first in each line where somebody waits; of one place what came first.
+    firsts: BinaryHeap<Reverse<(i64, u64, usize)>>,
+    arrived: u64,
+    len: usize,
+    /// Whose place is not behind this is due.
+    due: i64,
+}
+
+/// What waits of one instance.
+#[derive(Debug, Default)]
+struct Line {
+    clock: Option<Clock>,
+    waiting: VecDeque<Waiting>,
+}
+
+/// One instance's time.
+#[derive(Clone, Copy, Debug)]
+struct Clock {
+    /// What is to be added to its times.
+    offset: i64,
+    measured_at: i64,
+    /// The place of its last item.
+    last: i64,
+}
+
+/// When something came, and when its sender says that it was sent.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Arrival {
+    /// The number of the instance: 1, 2, 3…
+    pub(super) peer: usize,
+    pub(super) at: Instant,
+    /// Microseconds since 1970, by the sender's clock; nothing where it is not known.
+    pub(super) sent_us: Option<u64>,
+}
+
+#[derive(Debug)]
+struct Waiting {
+    place: i64,
+    order: u64,
+    item: FleetItem,
+}
+
+impl Merge {
+    pub(super) fn new(window: Duration) -> Self {
+        Self {
+            window_us: micros(window),
+            began: Instant::now(),
+            lines: Vec::new(),
+            firsts: BinaryHeap::new(),
+            arrived: 0,
+            len: 0,
+            due: i64::MIN,
+        }
+    }
+
+    pub(super) fn set_window(&mut self, window: Duration) {
+        self.window_us = micros(window);
+    }
+
+    /// Takes note of what a sender's clock says.
+    pub(super) fn measure(&mut self, arrival: &Arrival) {
+        let Some(sent) = arrival.sent_us.and_then(|sent| i64::try_from(sent).ok()) else { return };
+        let at = self.since_begin(arrival.at);
+        let offset = at - sent;
+        let clock = &mut self.line(arrival.peer).clock;
+        let clock = clock.get_or_insert(Clock { offset, measured_at: at, last: i64::MIN });
+        let drift = (at - clock.measured_at) / DRIFT_DIVISOR;
+        clock.offset = offset.min(clock.offset + drift);
+        clock.measured_at = at;
+    }
+
+    /// Puts an item in its place: what has no time of its own, a loss or a gap, right behind what was before it.
+    pub(super) fn push(&mut self, arrival: &Arrival, time: Option<SystemTime>, item: FleetItem) {
+        let at = self.since_begin(arrival.at);
+        self.arrived += 1;
+        self.len += 1;
+        let order = self.arrived;
+        let line = self.line(arrival.peer);
+        let place = line.clock.as_mut().map_or(at, |clock| clock.place(at, time));
+        line.waiting.push_back(Waiting { place, order, item });
+        if line.waiting.len() == 1 {
+            self.firsts.push(Reverse((place, order, arrival.peer)));
+        }
+    }
+
+    /// The next item whose time has come.
+    pub(super) fn pop_due(&mut self, now: Instant) -> Option<FleetItem> {
+        self.due = self.since_begin(now).saturating_sub(self.window_us);
+        self.pop_known_due()
+    }
+
+    /// The next item whose time had come when that was asked last: no need to look at a clock, or for others.
+    pub(super) fn pop_known_due(&mut self) -> Option<FleetItem> {
+        let Reverse((place, ..)) = *self.firsts.peek()?;
+        if place > self.due { None } else { self.pop() }
+    }
+
+    /// The next item, whether or not its time has come.
+    pub(super) fn pop(&mut self) -> Option<FleetItem> {
+        let mut first = self.firsts.peek_mut()?;
+        let Reverse((.., peer)) = *first;
+        let waiting = &mut self.lines[peer].waiting;
+        let popped = waiting.pop_front()?;
+        match waiting.front() {
+            Some(next) => *first = Reverse((next.place, next.order, peer)),
+            None => drop(PeekMut::pop(first)),
+        }
+        self.len -= 1;
+        Some(popped.item)
+    }
+
+    /// When the next item is due.
+    pub(super) fn next_due(&self) -> Option<Instant> {
+        let Reverse((place, ..)) = *self.firsts.peek()?;
+        let due = place.saturating_add(self.window_us);
+        Some(self.began + Duration::from_micros(u64::try_from(due).unwrap_or(0)))
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.len
+    }
+
+    fn line(&mut self, peer: usize) -> &mut Line {
+        if self.lines.len() <= peer {
+            self.lines.resize_with(peer + 1, Line::default);
+        }
+        &mut self.lines[peer]
+    }
+
+    fn since_begin(&self, at: Instant) -> i64 {
+        micros(at.saturating_duration_since(self.began))
+    }
+}
+
+impl Clock {
+    /// The place of the next item, which came at this time: not behind that, and not before the last.
+    fn place(&mut self, at: i64, time: Option<SystemTime>) -> i64 {
+        let own = time.and_then(since_1970).map_or(self.last, |time| time.saturating_add(self.offset));
+        self.last = own.min(at).max(self.last);
+        self.last
+    }
+}
+
+/// In microseconds.
+fn since_1970(time: SystemTime) -> Option<i64> {
+    let since = time.duration_since(SystemTime::UNIX_EPOCH).ok()?;
+    i64::try_from(since.as_micros()).ok()
+}
+
+fn micros(duration: Duration) -> i64 {
+    i64::try_from(duration.as_micros()).unwrap_or(i64::MAX / 2)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::FleetEvent;
+    use tracing_tap::wire::TimeText;
+    use proptest::prelude::*;
+
+    const MILLISECOND: Duration = Duration::from_millis(1);
+    const WINDOW: Duration = Duration::from_millis(200);
+
+    /// An event of an instance; its clock is off by so many milliseconds from the one the test tells time by.
+    fn event(time_ms: u64, name: &str) -> (FleetItem, SystemTime) {
+        let time = SystemTime::UNIX_EPOCH + MILLISECOND * u32::try_from(time_ms).expect("it is small");
+        let line = format!(
+            r#"{{"type":"event","session":1,"sequence":0,"timestamp":"{}","level":"INFO","fields":{{"message":"{name}"}},"target":"a"}}"#,
+            TimeText::new(time).as_str()
+        );
+        (FleetItem::Event(FleetEvent::of("chat", &line)), time)
+    }
+
+    fn name(item: FleetItem) -> String {
+        let FleetItem::Event(event) = item else { panic!("only events were put in") };
+        event.read().expect("it is an event").message().to_owned()
+    }
+
+    struct Scene(Merge);
+
+    impl Scene {
+        fn new() -> Self {
+            Self(Merge::new(WINDOW))
+        }
+
+        fn at(&self, ms: u64) -> Instant {
+            self.0.began + MILLISECOND * u32::try_from(ms).expect("it is small")
+        }
+
+        /// A batch of one event that arrives at once, from a clock that is ahead by so much.
+        fn send(&mut self, peer: usize, at_ms: u64, ahead_ms: u64, happened_ms: u64, name: &str) {
+            let sent_us = Some((at_ms + ahead_ms) * 1000);
+            let arrival = Arrival { peer, at: self.at(at_ms), sent_us };
+            self.0.measure(&arrival);
+            let (event, time) = event(happened_ms + ahead_ms, name);
+            self.0.push(&arrival, Some(time), event);
+        }
+
+        fn due(&mut self, ms: u64) -> Vec<String> {
+            let now = self.at(ms);
+            std::iter::from_fn(|| self.0.pop_due(now)).map(name).collect()
+        }
+    }
+
+    #[test]
+    fn events_of_instances_whose_clocks_differ_come_in_the_order_they_happened() {
+        let mut scene = Scene::new();
+        scene.send(1, 1060, 0, 1000, "first");
+        scene.send(1, 1061, 0, 1030, "third");
+        scene.send(2, 1070, 25_000, 1020, "second");
+        scene.send(2, 1071, 25_000, 1040, "fourth");
+        assert_eq!(scene.due(1199), [""; 0]);
+        assert_eq!(scene.due(1240), ["first", "second", "third", "fourth"]);
+    }
+
+    #[test]
+    fn what_comes_after_its_window_comes_at_once() {
+        let mut scene = Scene::new();
+        scene.send(1, 1000, 0, 1000, "in time");
+        assert_eq!(scene.due(1200), ["in time"]);
+        scene.send(2, 1000, 0, 1000, "another, which tells its clock");
+        scene.send(2, 1500, 0, 1100, "late");
+        assert_eq!(scene.due(1500), ["another, which tells its clock", "late"]);
+    }
+
+    #[test]
+    fn a_time_in_the_future_holds_nobody_up() {
+        let mut scene = Scene::new();
+        scene.send(1, 1000, 0, 9_000_000, "from the future");
+        scene.send(1, 1001, 0, 1001, "the one behind it");
+        assert_eq!(scene.due(1201), ["from the future", "the one behind it"]);
+    }
+
+    proptest! {
+        #[test]
+        fn every_instance_is_in_sequence_and_nothing_waits_longer_than_the_window(
+            sent in prop::collection::vec((0usize..4, 0u64..300, 0u64..500), 1..60),
+        ) {
+            let mut scene = Scene::new();
+            let mut now = 1000;
+            let mut out = Vec::new();
+            for (number, (peer, pause, ago)) in sent.iter().enumerate() {
+                now += pause;
+                scene.send(*peer, now, *peer as u64 * 7_000, now - ago, &format!("{peer} {number:03}"));
+                out.extend(scene.due(now));
+            }
+            out.extend(scene.due(now + 200));
+            prop_assert_eq!(out.len(), sent.len());
+            for peer in 0..4 {
+                let own: Vec<_> = out.iter().filter(|name| name.starts_with(&format!("{peer} "))).collect();
+                prop_assert!(own.is_sorted());
+            }
+        }
+    }
+}

@@ -1,0 +1,361 @@
+//! What watchers and instances say to each other: the headers of messages.
+
+use super::seal::{hex_digits, read_hex};
+use tracing_tap::EndReason;
+use tracing_tap::stream::{Item, LossReason};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use serde_json::{Map, Value};
+use std::fmt;
+
+/// How often a watcher renews its session where it does not say, in milliseconds. Part of the format: not to be changed.
+const RENEWAL_MS: u64 = 2_000;
+
+/// Counts end here, so that no sum of them overflows, whatever somebody with the key says.
+pub(super) const MAX_COUNT: u64 = 1 << 44;
+
+/// Adds within the bound of all counts.
+pub(super) fn add_counts(a: u64, b: u64) -> u64 {
+    a.saturating_add(b).min(MAX_COUNT)
+}
+
+/// Names a session of the fleet: 128 random bits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct SessionKey([u8; 16]);
+
+/// Names one joining of one instance: 64 random bits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct MemberId([u8; 8]);
+
+/// What a watcher says. `turn` grows with each thing it says of a session.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct FromWatcher {
+    pub(super) session: SessionKey,
+    pub(super) turn: u64,
+    /// Microseconds since 1970.
+    pub(super) time: u64,
+    #[serde(flatten)]
+    pub(super) word: WatcherWord,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub(super) enum WatcherWord {
+    /// Opens the session, or renews it: the same each time, so that whoever has just come knows all.
+    Open(Box<Announcement>),
+    /// Closes it.
+    Close { reason: CloseReason },
+    /// To one instance: so many of the events it has asked for it may send. Where it is the last, there are no more for
+    /// anybody.
+    Grant {
+        #[serde(default, skip_serializing_if = "is_zero")]
+        opening: u64,
+        asked: u64,
+        granted: u64,
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        is_last: bool,
+    },
+}
+
+/// A session as it is announced. What is not said is as `Session::new` has it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct Announcement {
+    pub(super) predicate: String,
+    #[serde(default = "renewal_ms", skip_serializing_if = "is_renewal_ms")]
+    pub(super) every_ms: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) scope: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) name: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) opened_by: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) follow: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) sample: Option<u32>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) capacity: Option<usize>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) capacity_bytes: Option<usize>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) drop_newest: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) max_rate: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) max_level: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) spans: Option<String>,
+    /// Whether instances ask before they send, since the fleet's events are bounded.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) is_limited: bool,
+    /// What a later watcher asks for besides. A session without it would be another, so it is refused.
+    #[serde(flatten)]
+    pub(super) unknown: Map<String, Value>,
+}
+
+/// Why a watcher closes its session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum CloseReason {
+    /// What waits is still to be sent.
+    Closed,
+    /// Nothing more will be granted.
+    MaxEvents,
+}
+
+/// What an instance says to the watcher of a session. `number` grows by one with each thing it says in one opening.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct FromInstance {
+    pub(super) member: MemberId,
+    /// Which of the times that it opened this session, or tried to.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub(super) opening: u64,
+    pub(super) number: u64,
+    /// Microseconds since 1970.
+    pub(super) time: u64,
+    pub(super) instance: String,
+    #[serde(flatten)]
+    pub(super) word: InstanceWord,
+}
+
+/// What a header of any version is expected to have, so that its sender can be answered.
+#[derive(Clone, Debug, Deserialize)]
+pub(super) struct OfAnyVersion {
+    pub(super) session: Option<SessionKey>,
+    pub(super) instance: Option<String>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub(super) enum InstanceWord {
+    /// The session is open here.
+    Joined,
+    /// The session is not opened here.
+    Refused { reason: String, error: String },
+    /// Items follow. `before` is what was sent before them.
+    Batch {
+        #[serde(default, skip_serializing_if = "Tally::is_empty")]
+        before: Tally,
+        count: Tally,
+        /// How many bytes they are unpacked; 0 where they are not packed.
+        #[serde(default, skip_serializing_if = "is_zero")]
+        unpacked: u64,
+    },
+    /// All is well.
+    Beat {
+        #[serde(default, skip_serializing_if = "Tally::is_empty")]
+        sent: Tally,
+        #[serde(default, skip_serializing_if = "is_zero")]
+        matched: u64,
+        #[serde(default, skip_serializing_if = "is_zero")]
+        unsent: u64,
+    },
+    /// Events are ready to be sent: so many together with all that were asked for before.
+    Ask { asked: u64 },
+    /// The session is over here.
+    Ended(Farewell),
+}
+
+/// The last word of an instance, and the account of its session.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Farewell {
+    pub(super) reason: LeaveReason,
+    pub(super) sent: Tally,
+    pub(super) matched: u64,
+    /// Events that were taken out and not sent, as in `Beat`.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub(super) unsent: u64,
+}
+
+/// Why a session is over at an instance.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum LeaveReason {
+    /// The watcher has closed it.
+    Closed,
+    /// The instance has not heard from the watcher for three renewals.
+    Unrenewed,
+    /// The instance was shut down, or has left the fleet.
+    Shutdown,
+    /// The instance itself has closed it.
+    ClosedHere,
+    /// Nothing was heard of the instance for long; its account is as it last told it.
+    Lost,
+}
+
+/// How many events were sent, and how many were announced as lost, by reason.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "[u64; 4]", into = "[u64; 4]")]
+pub(super) struct Tally {
+    pub(super) events: u64,
+    pub(super) overflow: u64,
+    pub(super) rate: u64,
+    pub(super) sampling: u64,
+}
+
+impl Announcement {
+    pub(super) fn every(&self) -> std::time::Duration {
+        std::time::Duration::from_millis(self.every_ms)
+    }
+}
+
+impl Tally {
+    pub(super) fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// Events and losses together.
+    pub(super) fn total(&self) -> u64 {
+        self.events + self.lost()
+    }
+
+    pub(super) fn lost(&self) -> u64 {
+        self.overflow + self.rate + self.sampling
+    }
+
+    pub(super) fn count(&mut self, item: &Item) {
+        match item {
+            Item::Event { .. } => self.events += 1,
+            Item::Lost(lost) => self.count_lost(lost.reason, lost.count),
+            _ => {}
+        }
+    }
+
+    pub(super) fn count_lost(&mut self, reason: LossReason, count: u64) {
+        match reason {
+            LossReason::Rate => self.rate += count,
+            LossReason::Sampling => self.sampling += count,
+            _ => self.overflow += count,
+        }
+    }
+
+    pub(super) fn plus(self, other: Self) -> Self {
+        self.zip(other, add_counts)
+    }
+
+    pub(super) fn minus(self, other: Self) -> Self {
+        self.zip(other, u64::saturating_sub)
+    }
+
+    fn zip(self, other: Self, combine: fn(u64, u64) -> u64) -> Self {
+        Self {
+            events: combine(self.events, other.events),
+            overflow: combine(self.overflow, other.overflow),
+            rate: combine(self.rate, other.rate),
+            sampling: combine(self.sampling, other.sampling),
+        }
+    }
+}
+
+impl From<[u64; 4]> for Tally {
+    fn from([events, overflow, rate, sampling]: [u64; 4]) -> Self {
+        // A quarter each, so that their sums stay within 64 bits whatever was said.
+        let [events, overflow, rate, sampling] =
+            [events, overflow, rate, sampling].map(|count| count.min(u64::MAX / 4));
+        Self { events, overflow, rate, sampling }
+    }
+}
+
+impl From<Tally> for [u64; 4] {
+    fn from(tally: Tally) -> Self {
+        [tally.events, tally.overflow, tally.rate, tally.sampling]
+    }
+}
+
+impl LeaveReason {
+    /// Why, where the router has ended the session.
+    pub(super) fn of_end(reason: EndReason) -> Self {
+        match reason {
+            EndReason::Shutdown => Self::Shutdown,
+            _ => Self::ClosedHere,
+        }
+    }
+}
+
+/// `the watcher closed the session`
+impl fmt::Display for LeaveReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Closed => "the watcher closed the session",
+            Self::Unrenewed => "the instance did not hear from the watcher",
+            Self::Shutdown => "the instance was shut down",
+            Self::ClosedHere => "the instance closed the session",
+            Self::Lost => "nothing was heard of the instance",
+        })
+    }
+}
+
+fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
+fn renewal_ms() -> u64 {
+    RENEWAL_MS
+}
+
+fn is_renewal_ms(every_ms: &u64) -> bool {
+    *every_ms == RENEWAL_MS
+}
+
+impl SessionKey {
+    pub(super) fn random() -> Result<Self, getrandom::Error> {
+        random().map(Self)
+    }
+}
+
+impl MemberId {
+    pub(super) fn random() -> Result<Self, getrandom::Error> {
+        random().map(Self)
+    }
+}
+
+fn random<const N: usize>() -> Result<[u8; N], getrandom::Error> {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes)?;
+    Ok(bytes)
+}
+
+fn write_hex(f: &mut fmt::Formatter<'_>, bytes: &[u8]) -> fmt::Result {
+    bytes.iter().flat_map(|byte| hex_digits(*byte)).try_for_each(|digit| write!(f, "{}", char::from(digit)))
+}
+
+fn deserialize_hex<'de, const N: usize, D: Deserializer<'de>>(deserializer: D) -> Result<[u8; N], D::Error> {
+    let text = String::deserialize(deserializer)?;
+    read_hex(text.as_bytes()).ok_or_else(|| de::Error::custom(format_args!("expected {} hexadecimal digits", 2 * N)))
+}
+
+impl fmt::Display for SessionKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write_hex(f, &self.0)
+    }
+}
+
+impl fmt::Display for MemberId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write_hex(f, &self.0)
+    }
+}
+
+impl Serialize for SessionKey {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl Serialize for MemberId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for SessionKey {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserialize_hex(deserializer).map(Self)
+    }
+}
+
+impl<'de> Deserialize<'de> for MemberId {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserialize_hex(deserializer).map(Self)
+    }
+}

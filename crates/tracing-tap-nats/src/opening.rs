@@ -1,0 +1,232 @@
+//! A session as it is announced, and an announcement as a session of an instance.
+
+use super::config::may_renew_every;
+use super::message::Announcement;
+use tracing_tap::endpoint::level_named;
+use tracing_tap::predicate::{Predicate, PredicateError};
+use tracing_tap::session::Overflow;
+use tracing_tap::escape::escaped;
+use tracing_tap::session::{Follow, FollowError, Session};
+use serde_json::Map;
+use std::fmt;
+use std::time::Duration;
+use tracing_core::LevelFilter;
+
+/// Where the NATS client logs. It runs on tasks of its own, and tells there of each message: a session that took that
+/// would feed on itself.
+const CLIENT_TARGET: &str = "async_nats";
+
+/// The longest name and opener that are announced, in bytes.
+const MAX_TEXT_BYTES: usize = 256;
+
+/// How much of what was found is shown.
+const MAX_SHOWN_BYTES: usize = 64;
+
+/// What shows nothing, or enables nothing.
+const OFF: &str = "off";
+
+/// Why a session cannot be announced, or an announcement not be taken at its word.
+#[derive(Clone, Debug)]
+pub(super) enum OpeningError {
+    Predicate(PredicateError),
+    Follow(FollowError),
+    /// A predicate that was built by code, and is not what is read from its print.
+    NotText,
+    TooLong {
+        what: &'static str,
+        bytes: usize,
+    },
+    Renewals {
+        every_ms: u64,
+    },
+    /// What is none of the levels there are, or bounds what it should not.
+    Level {
+        key: &'static str,
+        found: String,
+    },
+    /// What this version does not know.
+    Unknown {
+        key: String,
+    },
+}
+
+impl Announcement {
+    /// What is announced of a session.
+    pub(super) fn of(session: &Session, renewal: Duration) -> Result<Self, OpeningError> {
+        let default = Session::new(Predicate::everything());
+        let differs = |differs: bool| differs.then_some(());
+        let announcement = Self {
+            predicate: printed(&session.predicate)?,
+            every_ms: u64::try_from(renewal.as_millis()).unwrap_or(u64::MAX),
+            scope: session.confinement.as_ref().map(printed).transpose()?,
+            name: session.name.clone(),
+            opened_by: session.opened_by.clone(),
+            follow: differs(session.follow != Follow::Event).map(|()| session.follow.to_string()),
+            sample: differs(session.sample > 1).map(|()| session.sample),
+            capacity: differs(session.capacity != default.capacity).map(|()| session.capacity.get()),
+            capacity_bytes: differs(session.capacity_bytes != default.capacity_bytes).map(|()| session.capacity_bytes),
+            drop_newest: session.overflow == Overflow::DropNewest,
+            max_rate: session.max_rate,
+            max_level: session.level_limit().map(|level| level.to_string()),
+            spans: session.enabled_spans().map(|level| level.to_string()),
+            is_limited: session.max_rate.is_some() || session.max_events.is_some(),
+            unknown: Map::new(),
+        };
+        announcement.check()?;
+        Ok(announcement)
+    }
+
+    /// The session that an instance opens.
+    ///
+    /// Its rate is the whole fleet's: no instance may have more. How many events there may be is for the watcher to
+    /// say.
+    pub(super) fn session(&self) -> Result<Session, OpeningError> {
+        self.check()?;
+        let quiet = !Predicate::target(CLIENT_TARGET);
+        let mut session = Session::new(read(&self.predicate)?).confined_to(quiet);
+        session = self.scope.as_deref().map(read).transpose()?.into_iter().fold(session, Session::confined_to);
+        session = self.name.iter().fold(session, Session::name);
+        session = self.opened_by.iter().fold(session, Session::opened_by);
+        session = self.sample.into_iter().fold(session, Session::sample);
+        session = self.capacity.into_iter().fold(session, Session::capacity);
+        session = self.capacity_bytes.into_iter().fold(session, Session::capacity_bytes);
+        session = self.max_rate.into_iter().fold(session, Session::max_rate);
+        if self.drop_newest {
+            session = session.overflow(Overflow::DropNewest);
+        }
+        session = level("max_level", &self.max_level)?.into_iter().fold(session, Session::max_level);
+        session = level("spans", &self.spans)?.into_iter().fold(session, Session::spans);
+        if let Some(follow) = &self.follow {
+            session = session.follow(follow.parse().map_err(OpeningError::Follow)?);
+        }
+        Ok(session)
+    }
+
+    fn check(&self) -> Result<(), OpeningError> {
+        if let Some(key) = self.unknown.keys().next() {
+            return Err(OpeningError::Unknown { key: key.clone() });
+        }
+        let texts = [("name", &self.name), ("opener", &self.opened_by), ("span that is followed", &self.follow)];
+        for (what, text) in texts {
+            let bytes = text.as_ref().map_or(0, String::len);
+            if bytes > MAX_TEXT_BYTES {
+                return Err(OpeningError::TooLong { what, bytes });
+            }
+        }
+        may_renew_every(self.every()).then_some(()).ok_or(OpeningError::Renewals { every_ms: self.every_ms })
+    }
+}
+
+fn level(key: &'static str, name: &Option<String>) -> Result<Option<LevelFilter>, OpeningError> {
+    let Some(name) = name else { return Ok(None) };
+    let level = if name == OFF { Some(LevelFilter::OFF) } else { level_named(name) };
+    level.map(Some).ok_or_else(|| OpeningError::Level { key, found: escaped(name, MAX_SHOWN_BYTES) })
+}
+
+fn read(text: &str) -> Result<Predicate, OpeningError> {
+    text.parse().map_err(OpeningError::Predicate)
+}
+
+fn printed(predicate: &Predicate) -> Result<String, OpeningError> {
+    let text = predicate.to_string();
+    if read(&text)? == *predicate { Ok(text) } else { Err(OpeningError::NotText) }
+}
+
+impl fmt::Display for OpeningError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Predicate(error) => write!(f, "{error}"),
+            Self::Follow(error) => write!(f, "{error}"),
+            Self::NotText => f.write_str("write the predicate as text: what is read from that is another"),
+            Self::TooLong { what, bytes } => {
+                write!(f, "announce the {what}: it has {bytes} bytes, more than the {MAX_TEXT_BYTES} allowed")
+            }
+            Self::Level { key, found } => {
+                write!(f, "read `{key}`: `{found}` is none of `error`, `warn`, `info`, `debug`, `trace` and `off`")
+            }
+            Self::Unknown { key } => {
+                let key = escaped(key, MAX_SHOWN_BYTES);
+                write!(f, "open the session as it is asked for: `{key}` is not known to this version")
+            }
+            Self::Renewals { every_ms } => {
+                write!(f, "renew the session every {every_ms} ms: from 50 to 60000 are allowed")
+            }
+        }
+    }
+}
+
+impl std::error::Error for OpeningError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::RENEWAL;
+
+    fn full() -> Session {
+        Session::new(Predicate::eq("user", 42))
+            .scope(Predicate::eq("tenant", 7))
+            .name("ticket 7")
+            .opened_by("ann")
+            .follow(Follow::Named("request".to_owned()))
+            .sample(3)
+            .capacity(7)
+            .capacity_bytes(8)
+            .overflow(Overflow::DropNewest)
+            .max_rate(9)
+            .max_level(LevelFilter::INFO)
+            .spans(LevelFilter::DEBUG)
+    }
+
+    #[test]
+    fn an_announced_session_is_opened_as_it_was_asked_for() {
+        let announcement = Announcement::of(&full(), RENEWAL).expect("it can be announced");
+        let text = serde_json::to_string(&announcement).expect("it can be written");
+        let read: Announcement = serde_json::from_str(&text).expect("it can be read");
+        assert_eq!(read, announcement);
+        let scope = !Predicate::target("async_nats") & Predicate::eq("tenant", 7);
+        let expected = Session { scope: Some(scope), ..full() };
+        assert_eq!(format!("{:?}", read.session().expect("it can be opened")), format!("{expected:?}"));
+    }
+
+    #[test]
+    fn a_session_that_shows_nothing_is_announced_as_that() {
+        let nothing = Session::from(Predicate::everything()).max_level(LevelFilter::OFF);
+        let announcement = Announcement::of(&nothing, RENEWAL).expect("it can be announced");
+        assert_eq!(announcement.session().expect("it can be opened").max_level, LevelFilter::OFF);
+    }
+
+    #[test]
+    fn a_plain_session_is_announced_in_a_few_bytes() {
+        let announcement = Announcement::of(&Predicate::eq("user", 42).into(), RENEWAL).expect("it can be announced");
+        let text = serde_json::to_string(&announcement).expect("it can be written");
+        assert_eq!(text, r#"{"predicate":"user = 42"}"#);
+    }
+
+    #[test]
+    fn what_cannot_be_announced_is_said() {
+        let error =
+            |session: Session| Announcement::of(&session, RENEWAL).expect_err("it cannot be announced").to_string();
+        let long = "a".repeat(257);
+        let plain = || Session::new(Predicate::eq("user", 42));
+        assert_eq!(error(plain().name(&long)), "announce the name: it has 257 bytes, more than the 256 allowed");
+        assert!(error(Predicate::eq("user", "a".repeat(5000)).into()).contains("more than the 4096 allowed"));
+    }
+
+    #[test]
+    fn an_announcement_that_cannot_be_kept_is_refused() {
+        let refused = |text: &str| {
+            let announcement: Announcement = serde_json::from_str(text).expect("it is an announcement");
+            announcement.session().expect_err("it is refused").to_string()
+        };
+        assert!(refused(r#"{"predicate":"user 42"}"#).starts_with("parse the predicate: line 1, column 6"));
+        assert!(refused(r#"{"predicate":"a = 1","scope":"("}"#).starts_with("parse the predicate"));
+        assert!(refused(r#"{"predicate":"a = 1","follow":"x"}"#).starts_with("follow `x`: expected"));
+        let later = refused(r#"{"predicate":"a = 1","look_back":"30s"}"#);
+        assert_eq!(later, "open the session as it is asked for: `look_back` is not known to this version");
+        let level = refused(r#"{"predicate":"a = 1","max_level":"loud"}"#);
+        assert_eq!(level, "read `max_level`: `loud` is none of `error`, `warn`, `info`, `debug`, `trace` and `off`");
+        assert!(refused(r#"{"predicate":"a = 1","spans":"3"}"#).starts_with("read `spans`: `3` is none of"));
+        let refusal = "renew the session every 1 ms: from 50 to 60000 are allowed";
+        assert_eq!(refused(r#"{"predicate":"a = 1","every_ms":1}"#), refusal);
+    }
+}

@@ -1,0 +1,98 @@
+//! A fleet as a place that an endpoint opens its sessions at.
+
+use super::config::Config;
+use super::item::FleetItem;
+use super::stream::FleetStream;
+use super::{FleetEvent, watch};
+use async_nats::Client;
+use serde_json::{Value, json};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use tracing_tap::endpoint::{Opening, SessionSource, SessionStream, StreamItem};
+use tracing_tap::render::FormatOptions;
+use tracing_tap::stream::TryRecvError;
+use tracing_tap::{EndReason, Session};
+
+/// All instances of a service, for an endpoint that opens sessions on them rather than on its own router.
+///
+/// Streams then have the items of a [`FleetStream`]: lines with an `instance`, and besides events, `lost` and `ended`
+/// also `joined`, `left`, `silent`, `refused` and `gap`.
+#[derive(Clone, Debug)]
+pub struct Fleet {
+    client: Client,
+    config: Config,
+}
+
+impl Fleet {
+    /// The instances that [join](super::join) with the same service, prefix and key.
+    pub fn new(client: Client, config: Config) -> Self {
+        Self { client, config }
+    }
+}
+
+impl SessionSource for Fleet {
+    fn open(&self, session: Session) -> Opening<'_> {
+        Box::pin(async move {
+            let stream = watch(self.client.clone(), &self.config, session).await?;
+            Ok(Box::new(stream) as Box<dyn SessionStream>)
+        })
+    }
+}
+
+impl SessionStream for FleetStream {
+    fn try_recv(&mut self) -> Result<Arc<dyn StreamItem>, TryRecvError> {
+        Self::try_recv(self).map(|item| Arc::new(item) as Arc<dyn StreamItem>)
+    }
+
+    fn poll_recv(&mut self, context: &mut Context<'_>) -> Poll<Option<Arc<dyn StreamItem>>> {
+        let next = futures_core::Stream::poll_next(Pin::new(self), context);
+        next.map(|item| item.map(|item| Arc::new(item) as Arc<dyn StreamItem>))
+    }
+
+    fn buffered(&self) -> u64 {
+        Self::stats(self).buffered
+    }
+
+    fn stats(&self) -> Value {
+        let stats = Self::stats(self);
+        json!({
+            "matched": stats.matched,
+            "delivered": stats.delivered,
+            "buffered": stats.buffered,
+            "lost": stats.lost,
+            "lost_overflow": stats.lost_overflow,
+            "lost_rate": stats.lost_rate,
+            "lost_sampling": stats.lost_sampling,
+            "lost_at_instances": stats.lost_at_instances,
+            "lost_on_the_way": stats.lost_on_the_way,
+            "lost_here": stats.lost_here,
+            "instances": stats.instances,
+        })
+    }
+
+    fn end(&self, reason: EndReason) {
+        Self::end(self, reason);
+    }
+}
+
+impl StreamItem for FleetItem {
+    fn kind(&self) -> Option<&'static str> {
+        Some(Self::kind(self)).filter(|_| !matches!(self, Self::Event(_)))
+    }
+
+    fn is_end(&self) -> bool {
+        matches!(self, Self::Ended(_))
+    }
+
+    fn write(&self, out: &mut Vec<u8>, options: FormatOptions) {
+        Self::write(self, out, options);
+    }
+
+    fn held_bytes(&self) -> usize {
+        match self {
+            Self::Event(event) => FleetEvent::held_bytes(event),
+            _ => 0,
+        }
+    }
+}

@@ -1,0 +1,255 @@
+//! The reading end of a fleet's session.
+
+use super::event::Line;
+use super::inbox::{Arrived, Content, Inbox, Wish};
+use super::item::{FleetItem, Gap, GapPlace};
+use super::merge::{Arrival, Merge};
+use super::pack::unpack;
+use super::stats::FleetStats;
+use tracing_tap::EndReason;
+use tracing_tap::stream::TryRecvError;
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+use tokio::time::Sleep;
+
+/// How far items are put in order, unless told otherwise.
+const WINDOW: Duration = Duration::from_millis(200);
+
+/// Where more items than this wait for their order, or more bytes of events, the first of them waits no longer.
+const MAX_WAITING: usize = 65_536;
+const MAX_WAITING_BYTES: usize = 64 << 20;
+
+/// A session over all instances of a service; dropping it closes the session everywhere.
+///
+/// Items come in the order of their times, as far as a window of 200 ms allows; those of one instance always in theirs.
+/// Give them to somebody within bounds: what waits here beyond 64 MiB is lost, and said to be.
+#[must_use = "dropping the stream closes its session"]
+pub struct FleetStream {
+    inbox: Arc<Inbox>,
+    merge: Merge,
+    timer: Pin<Box<Sleep>>,
+    delivered: u64,
+    /// Events in `merge`, and what they hold.
+    merging: u64,
+    merging_bytes: usize,
+    illegible: u64,
+    /// Why it is over, once all before that was put in order.
+    ending: Option<EndReason>,
+    has_ended: bool,
+}
+
+impl FleetStream {
+    pub(super) fn new(inbox: Arc<Inbox>) -> Self {
+        Self {
+            inbox,
+            merge: Merge::new(WINDOW),
+            timer: Box::pin(tokio::time::sleep(Duration::ZERO)),
+            delivered: 0,
+            merging: 0,
+            merging_bytes: 0,
+            illegible: 0,
+            ending: None,
+            has_ended: false,
+        }
+    }
+
+    /// Says how long an item waits for those before it; default 200 ms. Call it before the first item is read.
+    pub fn reorder_window(mut self, window: Duration) -> Self {
+        self.merge.set_window(window);
+        self
+    }
+
+    /// Waits for the next item; nothing once the stream is over. Cancel safe.
+    pub async fn recv(&mut self) -> Option<FleetItem> {
+        std::future::poll_fn(|context| self.poll_item(context)).await
+    }
+
+    /// Gives the next item if its time has come.
+    ///
+    /// # Errors
+    /// `Empty` where there is none now, `Ended` where there will be none.
+    pub fn try_recv(&mut self) -> Result<FleetItem, TryRecvError> {
+        self.next_item().ok_or(if self.has_ended { TryRecvError::Ended } else { TryRecvError::Empty })
+    }
+
+    /// What the session has counted over all instances, as far as they have told: each tells at least every four
+    /// seconds.
+    pub fn stats(&self) -> FleetStats {
+        let (mut stats, waiting) = self.inbox.stats();
+        stats.delivered = self.delivered;
+        stats.buffered = waiting + self.merging;
+        stats.lost_here += self.illegible;
+        stats.summed()
+    }
+
+    /// Closes the session everywhere. The stream gives what instances still hold, and then `Ended(Closed)`.
+    pub fn close(&self) {
+        self.end(EndReason::Closed);
+    }
+
+    /// Closes the session, for a reason that the stream gives at its end.
+    pub(crate) fn end(&self, reason: EndReason) {
+        self.inbox.wishes(Wish::Close(reason));
+    }
+
+    fn poll_item(&mut self, context: &mut Context<'_>) -> Poll<Option<FleetItem>> {
+        loop {
+            // Before the look, so that what comes after it wakes this task.
+            self.inbox.reader.register(context.waker());
+            if let Some(item) = self.next_item() {
+                return Poll::Ready(Some(item));
+            }
+            if self.has_ended {
+                return Poll::Ready(None);
+            }
+            let Some(due) = self.merge.next_due() else { return Poll::Pending };
+            self.timer.as_mut().reset(due.into());
+            if self.timer.as_mut().poll(context).is_pending() {
+                return Poll::Pending;
+            }
+        }
+    }
+
+    fn next_item(&mut self) -> Option<FleetItem> {
+        if self.has_ended {
+            return None;
+        }
+        let item = self.merge.pop_known_due().or_else(|| {
+            self.take_arrived();
+            let waits = self.has_room() && self.ending.is_none();
+            if waits { self.merge.pop_due(Instant::now()) } else { self.merge.pop() }
+        });
+        match item {
+            Some(item) => {
+                if let FleetItem::Event(event) = &item {
+                    self.merging -= 1;
+                    self.merging_bytes -= event.held_bytes();
+                    self.delivered += 1;
+                }
+                Some(item)
+            }
+            None => {
+                let reason = self.ending?;
+                self.has_ended = true;
+                Some(FleetItem::Ended(reason))
+            }
+        }
+    }
+
+    fn take_arrived(&mut self) {
+        while self.has_room() && self.ending.is_none() {
+            match self.inbox.take() {
+                Ok(arrived) => self.put_in_order(arrived),
+                Err(over) => {
+                    self.ending = over;
+                    return;
+                }
+            }
+        }
+    }
+
+    fn has_room(&self) -> bool {
+        self.merge.len() <= MAX_WAITING && self.merging_bytes <= MAX_WAITING_BYTES
+    }
+
+    fn put_in_order(&mut self, Arrived { arrival, instance, content }: Arrived) {
+        self.merge.measure(&arrival);
+        match content {
+            Content::Item(item) => self.merge.push(&arrival, None, item),
+            Content::Lines { lines, unpacked, events } => {
+                let before = self.merging;
+                let lines = unpack(&lines, unpacked).unwrap_or_default();
+                // What is no text has no line that can be read.
+                let lines = str::from_utf8(&lines).unwrap_or_default();
+                lines.lines().for_each(|line| self.put_line(&arrival, &instance, line));
+                self.note_illegible(&arrival, instance, events.saturating_sub(self.merging - before));
+            }
+        }
+    }
+
+    /// One that cannot be read is counted with its batch.
+    fn put_line(&mut self, arrival: &Arrival, instance: &Arc<str>, line: &str) {
+        match Line::read(line, instance) {
+            Some(Line::Event(event, time)) => {
+                self.merging += 1;
+                self.merging_bytes += event.held_bytes();
+                self.merge.push(arrival, Some(time), FleetItem::Event(event));
+            }
+            Some(Line::Lost(lost)) => {
+                let instance = Arc::clone(instance);
+                self.merge.push(arrival, None, FleetItem::Lost { instance, lost });
+            }
+            Some(Line::Ended) | None => {}
+        }
+    }
+
+    fn note_illegible(&mut self, arrival: &Arrival, instance: Arc<str>, count: u64) {
+        if count > 0 {
+            self.illegible += count;
+            self.merge.push(arrival, None, FleetItem::Gap(Gap { instance, count, place: GapPlace::Malformed }));
+        }
+    }
+}
+
+impl futures_core::Stream for FleetStream {
+    type Item = FleetItem;
+
+    fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<FleetItem>> {
+        self.get_mut().poll_item(context)
+    }
+}
+
+impl Drop for FleetStream {
+    fn drop(&mut self) {
+        self.inbox.wishes(Wish::Gone);
+    }
+}
+
+impl fmt::Debug for FleetStream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FleetStream").field("stats", &self.stats()).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::inbox::Content;
+
+    const LARGE: usize = 7 << 20;
+
+    /// A batch of one event with so many bytes, from a clock that is right.
+    fn batch(bytes: usize) -> Arrived {
+        let now = std::time::SystemTime::now();
+        let time = tracing_tap::wire::TimeText::new(now);
+        let line = format!(
+            r#"{{"type":"event","session":1,"sequence":0,"timestamp":"{}","level":"INFO","fields":{{"message":"{}"}},"target":"a"}}"#,
+            time.as_str(),
+            "x".repeat(bytes),
+        );
+        let sent_us = now.duration_since(std::time::SystemTime::UNIX_EPOCH).expect("it is later").as_micros();
+        let arrival = Arrival { peer: 1, at: Instant::now(), sent_us: u64::try_from(sent_us).ok() };
+        let content = Content::Lines { lines: line.into(), unpacked: 0, events: 1 };
+        Arrived { arrival, instance: "chat".into(), content }
+    }
+
+    #[tokio::test]
+    async fn where_large_events_wait_for_their_order_the_first_waits_no_longer() {
+        let inbox = Arc::new(Inbox::default());
+        let window = Duration::from_secs(3_600);
+        let mut stream = FleetStream::new(Arc::clone(&inbox)).reorder_window(window);
+        let mut given = 0;
+        for _ in 0..20 {
+            inbox.leave(batch(LARGE));
+            given += usize::from(matches!(stream.try_recv(), Ok(FleetItem::Event(_))));
+            assert!(stream.merging_bytes <= MAX_WAITING_BYTES + LARGE + 1024);
+        }
+        assert_eq!(given, 20 - MAX_WAITING_BYTES / LARGE);
+        inbox.end(EndReason::Closed);
+        assert_eq!(std::iter::from_fn(|| stream.try_recv().ok()).count(), 20 - given + 1);
+        assert_eq!((stream.merging, stream.merging_bytes, stream.stats().delivered), (0, 0, 20));
+    }
+}

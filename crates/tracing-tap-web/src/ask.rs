@@ -1,0 +1,155 @@
+//! What is asked of a session: the parameters of a query, or the same in JSON.
+
+use super::auth::Asker;
+use super::problem::{Kind, Problem};
+use tracing_tap::endpoint::level_named;
+use tracing_tap::Predicate;
+use tracing_tap::session::{Follow, Session};
+use jiff::SignedDuration;
+use serde::Deserialize;
+use serde::de::{Deserializer, Error, Visitor};
+use std::fmt;
+use std::time::Duration;
+use tracing_core::LevelFilter;
+
+/// No session of others lasts longer.
+const MAX_DURATION: Duration = Duration::from_secs(24 * 60 * 60);
+/// No session of others has more places.
+const MAX_CAPACITY: usize = 65_536;
+const MAX_NAME_BYTES: usize = 256;
+
+/// A session as it is asked for.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, expecting = "an object with a predicate's text as `q`")]
+pub(super) struct Ask {
+    /// The predicate's text.
+    pub(super) q: String,
+    pub(super) level: Option<String>,
+    #[serde(rename = "for", default, deserialize_with = "text_of_duration")]
+    pub(super) duration: Option<String>,
+    pub(super) max: Option<u64>,
+    pub(super) rate: Option<u64>,
+    pub(super) sample: Option<u32>,
+    pub(super) follow: Option<String>,
+    pub(super) spans: Option<String>,
+    pub(super) name: Option<String>,
+    pub(super) capacity: Option<usize>,
+}
+
+impl Ask {
+    /// The session asked for, in the asker's name and scope. Reading a predicate may take milliseconds.
+    pub(super) fn session(self, asker: &Asker) -> Result<Session, Problem> {
+        let mut session = Session::remote(predicate(&self.q)?).opened_by(asker.name());
+        if let Some(text) = &self.duration {
+            session = session.expires_in(duration(text)?);
+        }
+        if let Some(scope) = asker.confinement() {
+            session = session.confined_to(scope.clone());
+        }
+        session = session.sample(at_least_one("sample", self.sample.unwrap_or(1))?);
+        if let Some(text) = &self.follow {
+            session = session.follow(follow(text)?);
+        }
+        if let Some(name) = &self.level {
+            session = session.max_level(level("level", name)?);
+        }
+        if let Some(name) = &self.spans {
+            session = session.spans(level("spans", name)?);
+        }
+        if let Some(events) = self.max {
+            session = session.max_events(events);
+        }
+        if let Some(rate) = self.rate {
+            session = session.max_rate(rate);
+        }
+        if let Some(capacity) = self.capacity {
+            session = session.capacity(within("capacity", capacity, MAX_CAPACITY)?);
+        }
+        if let Some(name) = self.name {
+            within("name", name.len(), MAX_NAME_BYTES)?;
+            session = session.name(name);
+        }
+        Ok(session)
+    }
+}
+
+/// Reads the text of a predicate.
+pub(super) fn predicate(text: &str) -> Result<Predicate, Problem> {
+    if text.trim().is_empty() {
+        return Err(invalid("q", "`q` is missing: it says what to watch, such as `user = 42`; `*` is everything"));
+    }
+    text.parse().map_err(|error| Problem::from(&error))
+}
+
+pub(super) fn invalid(parameter: &str, detail: impl Into<String>) -> Problem {
+    Problem::new(Kind::InvalidParameter, detail).with("parameter", parameter)
+}
+
+fn duration(text: &str) -> Result<Duration, Problem> {
+    let read: Option<SignedDuration> = text.parse().ok();
+    let duration = read.and_then(|duration| Duration::try_from(duration).ok()).filter(|duration| !duration.is_zero());
+    let duration = duration.ok_or_else(|| invalid("for", no_time(text)))?;
+    if duration > MAX_DURATION {
+        return Err(invalid("for", "`for` is more than the 24 hours that a session may last").with("limit", "24h"));
+    }
+    Ok(duration)
+}
+
+fn no_time(text: &str) -> String {
+    if is_number(text) {
+        return format!("`for` has no unit: did you mean `{text}s`?");
+    }
+    "`for` is no time: write `90s`, `15m` or `1h30m`".to_owned()
+}
+
+fn is_number(text: &str) -> bool {
+    (1..=9).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// Reads `for` in JSON, where a number is a mistake that others' interfaces lead to.
+fn text_of_duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    deserializer.deserialize_any(DurationText)
+}
+
+struct DurationText;
+
+impl Visitor<'_> for DurationText {
+    type Value = Option<String>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a time as text in `for`, such as `\"15m\"`")
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<Self::Value, E> {
+        Ok(Some(text.to_owned()))
+    }
+
+    fn visit_unit<E: Error>(self) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+
+    fn visit_u64<E: Error>(self, seconds: u64) -> Result<Self::Value, E> {
+        Err(E::custom(format_args!("`for` is a text with a unit: did you mean `\"{seconds}s\"`?")))
+    }
+}
+
+fn follow(text: &str) -> Result<Follow, Problem> {
+    let detail = "`follow` is none of `event`, `span`, `root` and `named:` with the name of a span";
+    text.parse().map_err(|_| invalid("follow", detail))
+}
+
+fn level(parameter: &str, name: &str) -> Result<LevelFilter, Problem> {
+    let detail = || format!("`{parameter}` is none of `error`, `warn`, `info`, `debug` and `trace`");
+    level_named(name).ok_or_else(|| invalid(parameter, detail()))
+}
+
+fn at_least_one(parameter: &str, number: u32) -> Result<u32, Problem> {
+    if number > 0 { Ok(number) } else { Err(invalid(parameter, format!("`{parameter}` is 0: 1 shows everything"))) }
+}
+
+fn within(parameter: &str, number: usize, limit: usize) -> Result<usize, Problem> {
+    if (1..=limit).contains(&number) {
+        return Ok(number);
+    }
+    Err(invalid(parameter, format!("`{parameter}` is not from 1 to {limit}")).with("limit", limit))
+}

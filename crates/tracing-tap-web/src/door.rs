@@ -1,0 +1,251 @@
+//! The door: a router, who may come in, and how long things may take.
+
+use super::auth::Auth;
+use super::endpoints::Endpoint;
+use super::hub::Hub;
+use super::shutdown::Shutdown;
+use super::{endpoints, page, security};
+use tracing_tap::audit::AuditLimit;
+use tracing_tap::TapRouter;
+use tracing_tap::EndReason;
+use tracing_tap::endpoint::SessionSource;
+use axum::middleware::from_fn_with_state;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::Semaphore;
+
+/// How many sessions are being opened at once: each may hold a thread of the runtime's blocking ones for a second.
+const MAX_OPENINGS: usize = 4;
+
+/// No setting of time is shorter, lest what waits for it spins, or longer, lest a clock overflows.
+const SHORTEST: Duration = Duration::from_millis(1);
+const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// A door with settings of its own; [`routes`](super::routes) and [`serve`](super::serve) are doors with the defaults.
+///
+/// Times are from a millisecond to a day; others are taken for the nearest of these.
+///
+/// ```
+/// use std::time::Duration;
+/// use tracing_tap::TapRouter;
+/// use tracing_tap_web as web;
+///
+/// let auth = web::Auth::token("S8uWXu0mEZzN1Fbs").expect("it is long enough");
+/// let door = web::Door::new(TapRouter::new(), auth).grace_period(Duration::from_secs(120));
+/// let application: axum::Router = axum::Router::new().nest("/tap", door.routes());
+/// # let _ = application;
+/// ```
+#[derive(Clone, Debug)]
+pub struct Door {
+    router: TapRouter,
+    auth: Auth,
+    settings: Settings,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Settings {
+    pub(super) grace_period: Duration,
+    pub(super) stall_timeout: Duration,
+    pub(super) heartbeat: Duration,
+    pub(super) batch_delay: Duration,
+    pub(super) request_timeout: Duration,
+    pub(super) max_connections: usize,
+    pub(super) allowed_origins: Vec<String>,
+    pub(super) shutdown: Option<Shutdown>,
+    /// Where sessions are opened, if not here alone.
+    pub(super) source: Option<Arc<dyn SessionSource>>,
+}
+
+/// What all requests to a door share.
+#[derive(Debug)]
+pub(super) struct Inner {
+    pub(super) router: TapRouter,
+    pub(super) auth: Auth,
+    pub(super) settings: Settings,
+    pub(super) hub: Hub,
+    pub(super) refusals: AuditLimit,
+    pub(super) openings: Arc<Semaphore>,
+    /// Whether the service serves it, with what that logs.
+    pub(super) is_mounted: bool,
+}
+
+impl Door {
+    /// Creates a door to the router's sessions.
+    pub fn new(router: TapRouter, auth: Auth) -> Self {
+        Self { router, auth, settings: Settings::default() }
+    }
+
+    /// Sets how long a session of `POST /sessions` stays open without a reader; default 30 s.
+    #[must_use]
+    pub fn grace_period(mut self, duration: Duration) -> Self {
+        self.settings.grace_period = duration.clamp(SHORTEST, LONGEST);
+        self
+    }
+
+    /// Sets how long a reader may take nothing of what there is before it is sent away; default 15 s.
+    #[must_use]
+    pub fn stall_timeout(mut self, duration: Duration) -> Self {
+        self.settings.stall_timeout = duration.clamp(SHORTEST, LONGEST);
+        self
+    }
+
+    /// Sets after how long a silent stream of events is sent a comment; default 15 s.
+    #[must_use]
+    pub fn heartbeat(mut self, duration: Duration) -> Self {
+        self.settings.heartbeat = duration.clamp(SHORTEST, LONGEST);
+        self
+    }
+
+    /// Sets how long the first item of a batch waits for others; default 50 ms.
+    #[must_use]
+    pub fn batch_delay(mut self, duration: Duration) -> Self {
+        self.settings.batch_delay = duration.clamp(SHORTEST, LONGEST);
+        self
+    }
+
+    /// Sets how long the head of a request may take, where [`serve`](Self::serve) reads it, and its body; default 10 s.
+    #[must_use]
+    pub fn request_timeout(mut self, duration: Duration) -> Self {
+        self.settings.request_timeout = duration.clamp(SHORTEST, LONGEST);
+        self
+    }
+
+    /// Bounds the connections that [`serve`](Self::serve) has at once; default 256.
+    #[must_use]
+    pub fn max_connections(mut self, connections: usize) -> Self {
+        self.settings.max_connections = connections.min(Semaphore::MAX_PERMITS);
+        self
+    }
+
+    /// Lets pages of another site in, such as `https://ops.example`; none by default.
+    ///
+    /// The browser needs the headers of CORS besides, which are for a layer around the routes to add.
+    #[must_use]
+    pub fn allow_origin(mut self, origin: impl Into<String>) -> Self {
+        self.settings.allowed_origins.push(origin.into().trim_end_matches('/').to_ascii_lowercase());
+        self
+    }
+
+    /// Ends the sessions when `signal` is done, so that the server's own graceful shutdown does not wait for their readers.
+    ///
+    /// Named as in `axum`, and given the same signal: streams then end with
+    /// [`EndReason::Shutdown`], for which `tracing-tap watch` and the page wait for the service
+    /// to come back, and nothing more is opened. A connection is only held up by a reader that takes nothing at that
+    /// moment; that is the server's to bound.
+    ///
+    /// The signal is polled on a task of its own, from [`routes`](Self::routes) on where that is called inside a Tokio
+    /// runtime, else from the first request. Where this is called again, the last signal counts.
+    ///
+    /// ```no_run
+    /// use tracing_tap::TapRouter;
+    /// use tracing_tap_web as web;
+    ///
+    /// /// Waits for Ctrl-C, as in every example of `axum`.
+    /// async fn shutdown_signal() {
+    /// #   std::future::pending().await
+    ///     // tokio::signal::ctrl_c().await
+    /// }
+    ///
+    /// # async fn service(router: TapRouter, auth: web::Auth) -> std::io::Result<()> {
+    /// let tap = web::Door::new(router, auth).with_graceful_shutdown(shutdown_signal()).routes();
+    /// let application = axum::Router::new().nest("/tap", tap);
+    /// let listener = tokio::net::TcpListener::bind("127.0.0.1:8080").await?;
+    /// axum::serve(listener, application).with_graceful_shutdown(shutdown_signal()).await
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn with_graceful_shutdown(mut self, signal: impl Future<Output = ()> + Send + 'static) -> Self {
+        self.settings.shutdown = Some(Shutdown::new(signal));
+        self
+    }
+
+    /// Opens the sessions at another place than the endpoint's own router, such as `tracing_tap_nats::Fleet`.
+    ///
+    /// Streams have that place's items. Catalog, coverage and statistics are those of the endpoint's own router.
+    #[must_use]
+    pub fn sessions_at(mut self, source: impl SessionSource) -> Self {
+        self.settings.source = Some(Arc::new(source));
+        self
+    }
+
+    pub(super) fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// The door as a part of the service's own application: [`nest`](axum::Router::nest) it.
+    pub fn routes(self) -> axum::Router {
+        self.build(true).application()
+    }
+
+    pub(super) fn into_inner(self) -> Arc<Inner> {
+        self.build(false)
+    }
+
+    fn build(self, is_mounted: bool) -> Arc<Inner> {
+        let door = Arc::new(Inner::new(self.router, self.auth, self.settings, is_mounted));
+        if let Some(shutdown) = &door.settings.shutdown {
+            shutdown.close_in_the_end(&door);
+        }
+        door
+    }
+}
+
+impl Inner {
+    fn new(router: TapRouter, auth: Auth, settings: Settings, is_mounted: bool) -> Self {
+        Self {
+            router,
+            auth,
+            settings,
+            hub: Hub::default(),
+            refusals: AuditLimit::default(),
+            openings: Arc::new(Semaphore::new(MAX_OPENINGS)),
+            is_mounted,
+        }
+    }
+
+    /// Opens nothing any more, and ends the sessions that are open: their readers get what is left, and the reason.
+    pub(super) fn close(&self) {
+        self.hub.close().iter().for_each(|entry| self.end(entry, EndReason::Shutdown));
+    }
+
+    /// The endpoints and nothing else, so that what is not there is the service's to answer.
+    fn application(self: &Arc<Self>) -> axum::Router {
+        let admit = from_fn_with_state(Arc::clone(self), security::admit);
+        router_of(endpoints::all()).route_layer(admit).merge(self.page()).with_state(Arc::clone(self))
+    }
+
+    /// The endpoints, and an answer to everything else.
+    pub(super) fn whole_application(self: &Arc<Self>) -> axum::Router {
+        let admit = from_fn_with_state(Arc::clone(self), security::admit);
+        let endpoints = router_of(endpoints::all()).fallback(endpoints::not_found).layer(admit);
+        endpoints.merge(self.page()).with_state(Arc::clone(self))
+    }
+
+    /// The page, for everybody.
+    fn page(self: &Arc<Self>) -> axum::Router<Arc<Self>> {
+        router_of(page::all()).route_layer(from_fn_with_state(Arc::clone(self), security::admit_visitor))
+    }
+}
+
+fn router_of(all: Vec<Endpoint>) -> axum::Router<Arc<Inner>> {
+    let application =
+        all.into_iter().fold(axum::Router::new(), |application, (path, _, methods)| application.route(path, methods));
+    application.method_not_allowed_fallback(endpoints::method_not_allowed)
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            grace_period: Duration::from_secs(30),
+            stall_timeout: Duration::from_secs(15),
+            heartbeat: Duration::from_secs(15),
+            batch_delay: Duration::from_millis(50),
+            request_timeout: Duration::from_secs(10),
+            max_connections: 256,
+            allowed_origins: Vec::new(),
+            shutdown: None,
+            source: None,
+        }
+    }
+}

@@ -1,0 +1,103 @@
+//! What is where, and the short answers.
+
+use super::answer::json;
+use super::ask::predicate;
+use super::auth::Asker;
+use super::door::Inner;
+use super::intake::body_of;
+use super::problem::{Kind, Problem};
+use super::query::Query;
+use super::security::Admitted;
+use super::sight::Sight;
+use super::{page, sessions, sight, watch};
+use tracing_tap::prometheus::CONTENT_TYPE;
+use axum::Extension;
+use axum::extract::{RawQuery, Request, State};
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{MethodRouter, delete, get, post};
+use serde::Deserialize;
+use serde_json::json;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+type Answer = Result<Response, Problem>;
+
+/// Its path below the door, its method, and who answers.
+pub(super) type Endpoint = (&'static str, &'static str, MethodRouter<Arc<Inner>>);
+
+/// Every endpoint for those who were let in; the [page] has its own.
+pub(super) fn all() -> Vec<Endpoint> {
+    vec![
+        ("/watch", "get", get(watch::watch).head(no_head)),
+        ("/sessions", "post", post(sessions::open)),
+        ("/sessions", "get", get(sessions::list)),
+        ("/sessions/{id}", "get", get(sessions::show)),
+        ("/sessions/{id}", "delete", delete(sessions::close)),
+        ("/sessions/{id}/stream", "get", get(sessions::stream).head(no_head)),
+        ("/catalog", "get", get(catalog)),
+        ("/coverage", "get", get(coverage)),
+        ("/stats", "get", get(stats)),
+        ("/parse", "post", post(parse)),
+    ]
+}
+
+pub(super) async fn method_not_allowed() -> Problem {
+    Problem::new(Kind::MethodNotAllowed, "there is something here, but not by this method: see the header `Allow`")
+}
+
+/// A head alone must change nothing: it opens no session, and reads none in place of whoever does.
+async fn no_head() -> Response {
+    let problem = Problem::new(Kind::MethodNotAllowed, "a stream has no head without its body: ask for it by `GET`");
+    ([(header::ALLOW, HeaderValue::from_static("GET"))], problem).into_response()
+}
+
+pub(super) async fn not_found() -> Problem {
+    let paths: BTreeSet<_> = all().into_iter().chain(page::all()).map(|(path, _, _)| path).collect();
+    let paths = paths.into_iter().collect::<Vec<_>>().join("`, `");
+    Problem::new(Kind::NotFound, format!("there is nothing here: there are `{paths}`"))
+}
+
+async fn catalog(
+    State(door): State<Arc<Inner>>,
+    Extension(asker): Extension<Asker>,
+    RawQuery(query): RawQuery,
+) -> Answer {
+    Query::read(query.as_deref(), &[])?;
+    Ok(json(StatusCode::OK, &json!({ "callsites": sight::catalog(&door.router, &asker) })))
+}
+
+async fn coverage(
+    State(door): State<Arc<Inner>>,
+    Extension(admitted): Extension<Admitted>,
+    RawQuery(query): RawQuery,
+) -> Answer {
+    let query = Query::read(query.as_deref(), &["q", "level", "follow", "spans"])?;
+    let (looking, ask) = (Arc::clone(&door), query.ask()?);
+    let seen = door.off_executor(move || {
+        let session = ask.session(&admitted.asker)?;
+        Ok(Sight::of(looking.router.coverage_of(&session), &session, &looking, &admitted))
+    });
+    Ok(json(StatusCode::OK, &seen.await?.to_json()))
+}
+
+async fn stats(State(door): State<Arc<Inner>>, RawQuery(query): RawQuery) -> Answer {
+    Query::read(query.as_deref(), &[])?;
+    let content_type = [(header::CONTENT_TYPE, HeaderValue::from_static(CONTENT_TYPE))];
+    Ok((content_type, door.router.stats().to_prometheus()).into_response())
+}
+
+/// What `POST /parse` takes.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, expecting = "an object with a predicate's text as `q`")]
+struct Text {
+    q: String,
+}
+
+async fn parse(State(door): State<Arc<Inner>>, request: Request) -> Answer {
+    Query::read(request.uri().query(), &[])?;
+    let Text { q } = body_of(&door, request).await?;
+    let predicate = door.off_executor(move || predicate(&q)).await?;
+    let fields: BTreeSet<_> = predicate.field_names().collect();
+    Ok(json(StatusCode::OK, &json!({ "predicate": predicate.to_string(), "fields": fields })))
+}

@@ -1,0 +1,230 @@
+//! The door's sessions: whose each is, under ids that nobody can guess.
+
+use super::auth::Asker;
+use super::feed::{Attached, Feed, Position};
+use super::problem::{Kind, Problem};
+use tracing_tap::wire::TimeText;
+use tracing_tap::SessionId;
+use serde_json::{Value, json};
+use std::collections::{HashMap, VecDeque};
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime};
+
+/// How many sessions that are over are remembered, so that a browser which comes back for one is told to stop.
+const MAX_REMEMBERED: usize = 1024;
+
+/// Names a session to the outside: 128 random bits, as 32 hexadecimal digits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct PublicId(u128);
+
+/// A session of the door.
+#[derive(Debug)]
+pub(super) struct Entry {
+    pub(super) id: PublicId,
+    pub(super) about: About,
+    feed: Mutex<Feed>,
+}
+
+/// What does not change about a session.
+#[derive(Debug)]
+pub(super) struct About {
+    /// Its number in this process; one of the fleet has none.
+    pub(super) session: Option<SessionId>,
+    pub(super) owner: String,
+    pub(super) name: Option<String>,
+    pub(super) predicate: String,
+    pub(super) scope: Option<String>,
+    pub(super) opened_at: SystemTime,
+    pub(super) expires_in: Option<Duration>,
+    pub(super) follow: String,
+    /// The most verbose events it shows; nothing where it is not bounded.
+    pub(super) level: Option<String>,
+    /// The most verbose spans it enables; nothing where it enables none.
+    pub(super) spans: Option<String>,
+    /// Whether it outlives its connection.
+    pub(super) is_kept: bool,
+}
+
+/// All of them.
+#[derive(Debug, Default)]
+pub(super) struct Hub(Mutex<Sessions>);
+
+#[derive(Debug, Default)]
+struct Sessions {
+    open: HashMap<PublicId, Arc<Entry>>,
+    /// The last that are over, with their owners.
+    over: VecDeque<(PublicId, String)>,
+    is_closed: bool,
+}
+
+/// What an id stands for.
+#[derive(Debug)]
+pub(super) enum Found {
+    Open(Arc<Entry>),
+    Over,
+}
+
+/// Where a browser says it was: the header `Last-Event-ID`.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct LastEventId {
+    pub(super) session: PublicId,
+    pub(super) position: Position,
+}
+
+impl PublicId {
+    /// # Errors
+    /// The system's, where it has no randomness to give.
+    pub(super) fn random() -> Result<Self, getrandom::Error> {
+        let mut bytes = [0; 16];
+        getrandom::fill(&mut bytes)?;
+        Ok(Self(u128::from_le_bytes(bytes)))
+    }
+
+    pub(super) fn read(text: &str) -> Option<Self> {
+        let is_digits = text.len() == 32 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+        is_digits.then(|| u128::from_str_radix(text, 16).ok().map(Self)).flatten()
+    }
+}
+
+impl fmt::Display for PublicId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:032x}", self.0)
+    }
+}
+
+impl LastEventId {
+    pub(super) fn read(text: &str) -> Option<Self> {
+        let (session, position) = text.split_once(':')?;
+        Some(Self { session: PublicId::read(session)?, position: Position::read(position)? })
+    }
+}
+
+impl Entry {
+    pub(super) fn new(id: PublicId, about: About, feed: Feed) -> Self {
+        Self { id, about, feed: Mutex::new(feed) }
+    }
+
+    /// Held for as long as it takes to make a batch.
+    pub(super) fn feed(&self) -> MutexGuard<'_, Feed> {
+        self.feed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Makes somebody the reader, and wakes whoever was; nothing if there is nothing more to read.
+    pub(super) fn attach(&self, after: Option<Position>) -> Option<Attached> {
+        let mut attached = self.feed().attach(after)?;
+        if let Some(superseded) = attached.superseded.take() {
+            superseded.wake();
+        }
+        Some(attached)
+    }
+
+    /// The session as it is shown to its owner.
+    pub(super) fn to_json(&self) -> Value {
+        let About { session, owner, name, predicate, scope, opened_at, expires_in, follow, level, spans, is_kept } =
+            &self.about;
+        let feed = self.feed();
+        json!({
+            "id": self.id.to_string(),
+            "session": session,
+            "name": name,
+            "opened_by": owner,
+            "predicate": predicate,
+            "scope": scope,
+            "follow": follow,
+            "level": level,
+            "spans": spans,
+            "opened_at": TimeText::new(*opened_at).as_str(),
+            "expires_at": expires_in.and_then(|duration| opened_at.checked_add(duration)).map(|at| TimeText::new(at).as_str().to_owned()),
+            "outlives_connection": is_kept,
+            "is_read": feed.is_read(),
+            "has_ended": feed.has_ended(),
+            "stats": feed.stats(),
+        })
+    }
+}
+
+impl Sessions {
+    fn check_room(&self, owner: &str, limit: usize) -> Result<(), Problem> {
+        let here = self.open.values().filter(|entry| entry.about.owner == owner).count();
+        if here < limit {
+            return Ok(());
+        }
+        let detail = format!("{here} sessions of yours are open or wait to be read to their end: close one");
+        Err(Problem::new(Kind::TooManySessions, detail)
+            .with("limit", limit)
+            .with("limit_name", "max_sessions_per_opener"))
+    }
+}
+
+impl Hub {
+    /// # Errors
+    /// Where the door is about to close for good, or so many sessions of this opener are here already.
+    pub(super) fn add(&self, entry: &Arc<Entry>, limit: usize) -> Result<(), Problem> {
+        let mut sessions = self.sessions();
+        if sessions.is_closed {
+            return Err(Problem::shutting_down());
+        }
+        sessions.check_room(&entry.about.owner, limit)?;
+        sessions.open.insert(entry.id, Arc::clone(entry));
+        Ok(())
+    }
+
+    /// # Errors
+    /// Where so many sessions of this opener are here already. Those that are over and may still be read count: they hold
+    /// memory, and no cap of the router's knows them.
+    pub(super) fn check_room(&self, opener: &Asker, limit: usize) -> Result<(), Problem> {
+        self.sessions().check_room(opener.name(), limit)
+    }
+
+    /// Forgets a session that nobody reads any more; whoever still holds it may read on.
+    ///
+    /// One that is `remembered` is over for whoever comes back; one that is not was never there.
+    pub(super) fn remove(&self, id: PublicId, is_remembered: impl FnOnce(&Entry) -> bool) -> Option<Arc<Entry>> {
+        let removed = self.sessions().open.remove(&id)?;
+        // Asked without the lock: the two locks are never held together.
+        if is_remembered(&removed) {
+            let mut sessions = self.sessions();
+            sessions.over.push_back((id, removed.about.owner.clone()));
+            let excess = sessions.over.len().saturating_sub(MAX_REMEMBERED);
+            sessions.over.drain(..excess);
+        }
+        Some(removed)
+    }
+
+    /// What the asker's id stands for; nothing where it is unknown or somebody else's.
+    pub(super) fn find(&self, id: PublicId, asker: &Asker) -> Option<Found> {
+        let sessions = self.sessions();
+        let open = sessions.open.get(&id).filter(|entry| asker.may_use(&entry.about.owner));
+        if let Some(entry) = open {
+            return Some(Found::Open(Arc::clone(entry)));
+        }
+        let mut over = sessions.over.iter();
+        over.any(|(known, owner)| *known == id && asker.may_use(owner)).then_some(Found::Over)
+    }
+
+    /// The asker's sessions, or all for an admin, oldest first.
+    pub(super) fn list(&self, asker: &Asker) -> Vec<Arc<Entry>> {
+        let sessions = self.sessions();
+        let own = sessions.open.values().filter(|entry| asker.may_use(&entry.about.owner));
+        let mut own: Vec<_> = own.map(Arc::clone).collect();
+        own.sort_by_key(|entry| (entry.about.opened_at, entry.about.session));
+        own
+    }
+
+    /// Lets nobody in any more; returns the sessions that are to be ended.
+    pub(super) fn close(&self) -> Vec<Arc<Entry>> {
+        let mut sessions = self.sessions();
+        sessions.is_closed = true;
+        sessions.open.values().map(Arc::clone).collect()
+    }
+
+    #[cfg(test)]
+    pub(super) fn is_closed(&self) -> bool {
+        self.sessions().is_closed
+    }
+
+    fn sessions(&self) -> MutexGuard<'_, Sessions> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

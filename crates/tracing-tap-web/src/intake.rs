@@ -1,0 +1,58 @@
+//! Bodies: JSON, short, and in time.
+
+use super::door::Inner;
+use super::problem::{Kind, Problem};
+use tracing_tap::escape::escaped;
+use axum::body::to_bytes;
+use axum::extract::Request;
+use axum::http::{HeaderMap, header};
+use serde::de::DeserializeOwned;
+use tokio::time::timeout;
+
+pub(super) const MAX_BODY_BYTES: usize = 16 << 10;
+
+/// How much of what is said about a body is shown.
+const MAX_SHOWN_BYTES: usize = 512;
+
+/// Reads the body of a request.
+pub(super) async fn body_of<T: DeserializeOwned>(door: &Inner, request: Request) -> Result<T, Problem> {
+    check_type(request.headers())?;
+    let reading = to_bytes(request.into_body(), MAX_BODY_BYTES);
+    let bytes = timeout(door.settings.request_timeout, reading).await.map_err(|_| too_slow())?;
+    let bytes = bytes.map_err(|error| if is_too_large(&error) { too_large() } else { cut_short() })?;
+    serde_json::from_slice(&bytes).map_err(|error| not_understood(&error))
+}
+
+/// A form of another site can send a body, but not say that it is JSON.
+fn check_type(headers: &HeaderMap) -> Result<(), Problem> {
+    let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let essence = content_type.split(';').next().unwrap_or_default().trim();
+    if essence.eq_ignore_ascii_case("application/json") {
+        return Ok(());
+    }
+    Err(Problem::new(Kind::UnsupportedMediaType, "say `Content-Type: application/json`, and send JSON"))
+}
+
+fn is_too_large(error: &axum::Error) -> bool {
+    let first: &dyn std::error::Error = error;
+    let mut causes = std::iter::successors(Some(first), |error| error.source());
+    causes.any(|cause| cause.to_string().contains("length limit exceeded"))
+}
+
+fn too_large() -> Problem {
+    let detail = format!("the body has more than {MAX_BODY_BYTES} bytes");
+    Problem::new(Kind::BodyTooLarge, detail).with("limit", MAX_BODY_BYTES)
+}
+
+fn too_slow() -> Problem {
+    Problem::new(Kind::BodyTimeout, "the body did not come in time: send all of it at once")
+}
+
+fn cut_short() -> Problem {
+    Problem::new(Kind::InvalidBody, "the body ended before its end: send all of it")
+}
+
+fn not_understood(error: &serde_json::Error) -> Problem {
+    let detail = escaped(&error.to_string(), MAX_SHOWN_BYTES);
+    Problem::new(Kind::InvalidBody, detail).with("line", error.line()).with("column", error.column())
+}

@@ -1,0 +1,163 @@
+//! Opening a session for somebody, off the executor's threads.
+
+use super::ask::Ask;
+use super::auth::Asker;
+use super::door::Inner;
+use super::feed::Feed;
+use super::hub::{About, Entry, PublicId};
+use super::keeper;
+use super::problem::{Kind, Problem};
+use super::security::Admitted;
+use super::sight::Sight;
+use super::source::Source;
+use tracing_tap::Session;
+use tracing_tap::endpoint::SessionSource;
+use std::sync::Arc;
+use std::time::SystemTime;
+use tokio::task::spawn_blocking;
+
+/// Of what a session that outlives its connections has sent, so many bytes are kept at most.
+const MAX_SENT_BYTES: usize = 4 << 20;
+
+/// How long a session lives without a reader.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Life {
+    /// As long as its connection.
+    OfConnection,
+    /// Through the grace period.
+    Kept,
+}
+
+impl Inner {
+    /// Opens what is asked for, and says what it can see.
+    pub(super) async fn open(
+        self: &Arc<Self>,
+        admitted: &Admitted,
+        ask: Ask,
+        life: Life,
+    ) -> Result<(Arc<Entry>, Sight), Problem> {
+        let opened = self.open_somewhere(admitted, ask, life).await?;
+        self.hub.add(&opened.0, self.router.max_sessions_per_opener())?;
+        keeper::keep(self, &opened.0, admitted.shutdowns);
+        Ok(opened)
+    }
+
+    async fn open_somewhere(
+        self: &Arc<Self>,
+        admitted: &Admitted,
+        ask: Ask,
+        life: Life,
+    ) -> Result<(Arc<Entry>, Sight), Problem> {
+        if let Some(source) = &self.settings.source {
+            return self.open_at(source.as_ref(), admitted, ask, life).await;
+        }
+        let (door, admitted) = (Arc::clone(self), admitted.clone());
+        let opened = self.off_executor(move || {
+            let session = ask.session(&admitted.asker)?;
+            door.check_room(&admitted.asker)?;
+            let id = PublicId::random().map_err(|_| no_randomness())?;
+            let stream = door.router.try_watch(session.clone()).map_err(|error| Problem::from(&error))?;
+            // A shutdown that came between could not end what was not open yet, and whoever shuts down waits for streams.
+            if door.router.shutdowns() != admitted.shutdowns {
+                return Err(Problem::shutting_down());
+            }
+            let sight = Sight::of(stream.coverage(), &session, &door, &admitted);
+            Ok((entry(id, &session, Source::Own(stream), life), sight))
+        });
+        opened.await
+    }
+
+    /// Opens the session at another place. Its coverage is what it could see at this process's router.
+    async fn open_at(
+        self: &Arc<Self>,
+        source: &dyn SessionSource,
+        admitted: &Admitted,
+        ask: Ask,
+        life: Life,
+    ) -> Result<(Arc<Entry>, Sight), Problem> {
+        let (door, asking) = (Arc::clone(self), admitted.clone());
+        let looked = self.off_executor(move || {
+            let session = ask.session(&asking.asker)?;
+            let id = PublicId::random().map_err(|_| no_randomness())?;
+            let sight = Sight::of(door.router.coverage_of(&session), &session, &door, &asking);
+            Ok((session, id, sight))
+        });
+        let (session, id, sight) = looked.await?;
+        self.hub.check_room(&admitted.asker, self.router.max_sessions_per_opener())?;
+        let opened = source.open(session.clone()).await;
+        let stream = opened.map_err(|error| Problem::new(Kind::Unavailable, format!("failed to {error}")))?;
+        if self.router.shutdowns() != admitted.shutdowns {
+            return Err(Problem::shutting_down());
+        }
+        Ok((entry(id, &session, Source::Other(stream), life), sight))
+    }
+
+    /// Whether the sessions that are over and wait to be read leave room for one more. Where those that are open do not,
+    /// the router says so.
+    fn check_room(&self, asker: &Asker) -> Result<(), Problem> {
+        let limit = self.router.max_sessions_per_opener();
+        let open = self.router.sessions().iter().filter(|open| open.opened_by.as_deref() == Some(asker.name())).count();
+        if open < limit { self.hub.check_room(asker, limit) } else { Ok(()) }
+    }
+
+    /// Runs what may take a while, of which only a few run at once.
+    pub(super) async fn off_executor<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> Result<T, Problem> + Send + 'static,
+    ) -> Result<T, Problem> {
+        let opening = Arc::clone(&self.openings).acquire_owned().await.map_err(|_| Problem::shutting_down())?;
+        // The work goes on where whoever asked for it leaves, and so does its place.
+        let work = move || {
+            let _opening = opening;
+            work()
+        };
+        spawn_blocking(work).await.unwrap_or_else(|_| Err(Problem::shutting_down()))
+    }
+}
+
+pub(super) fn entry(id: PublicId, session: &Session, source: Source, life: Life) -> Arc<Entry> {
+    let about = About {
+        session: source.id(),
+        owner: session.opened_by.clone().unwrap_or_default(),
+        name: session.name.clone(),
+        predicate: session.predicate.to_string(),
+        scope: session.confinement.as_ref().map(ToString::to_string),
+        opened_at: SystemTime::now(),
+        expires_in: session.expires_in,
+        follow: session.follow.to_string(),
+        level: session.level_limit().map(|level| level.to_string()),
+        spans: session.enabled_spans().map(|level| level.to_string()),
+        is_kept: life == Life::Kept,
+    };
+    let max_items = if about.is_kept { session.capacity.get() } else { 0 };
+    Arc::new(Entry::new(id, about, Feed::new(source, max_items, MAX_SENT_BYTES)))
+}
+
+pub(super) fn no_randomness() -> Problem {
+    Problem::new(Kind::Unavailable, "the system gives no random numbers at present: try again")
+}
+
+#[cfg(test)]
+mod tests {
+    use tracing_tap::TapRouter;
+    use crate::{Auth, Door};
+    use std::sync::mpsc;
+    use std::time::Duration;
+    use tokio::time::timeout;
+
+    #[tokio::test]
+    async fn who_leaves_makes_no_room_for_another_before_their_work_is_done() {
+        let door = Door::new(TapRouter::new(), Auth::loopback_only()).into_inner();
+        let places = door.openings.available_permits();
+        let mut works = Vec::new();
+        for _ in 0..places {
+            let (done, waits) = mpsc::channel::<()>();
+            works.push(done);
+            let left = timeout(Duration::ZERO, door.off_executor(move || Ok(waits.recv().is_ok())));
+            assert!(left.await.is_err(), "nobody has said that it is done");
+        }
+        assert_eq!(door.openings.available_permits(), 0);
+        drop(works);
+        assert!(door.off_executor(|| Ok(true)).await.is_ok());
+    }
+}

@@ -1,0 +1,307 @@
+//! Before anything is answered: limits, where a request comes from, and who is asking.
+
+use super::auth::{Asker, NO_PEER_ADDRESS};
+use super::door::Inner;
+use super::problem::{Kind, Problem, Refused};
+use super::socket::Line;
+use tracing_tap::audit::{AuditEvent, RefusedRequest};
+use axum::extract::{ConnectInfo, Request, State};
+use axum::http::{HeaderMap, HeaderValue, Version, header, request::Parts, uri::Authority};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Instant;
+
+pub(super) const MAX_QUERY_BYTES: usize = 8 << 10;
+pub(super) const MAX_HEADER_BYTES: usize = 16 << 10;
+
+/// Headers by which proxies say that they have passed a request on.
+const FORWARDED: [&str; 4] = ["forwarded", "x-forwarded-for", "x-real-ip", "via"];
+
+/// Who was let in, and how often the router had been shut down when they came.
+#[derive(Clone, Debug)]
+pub(super) struct Admitted {
+    pub(super) asker: Asker,
+    pub(super) shutdowns: u64,
+    pub(super) version: Version,
+    /// Their connection, where it is the door's own.
+    pub(super) line: Option<Line>,
+}
+
+/// What is told of a request that is refused.
+struct Seen {
+    method: String,
+    path: String,
+    peer: Option<SocketAddr>,
+}
+
+/// Lets a request in with its [`Asker`] and as [`Admitted`], or refuses it, and audits every refusal of whatever comes behind.
+pub(super) async fn admit(State(door): State<Arc<Inner>>, request: Request, next: Next) -> Response {
+    let (mut parts, body) = request.into_parts();
+    let seen = Seen::of(&parts);
+    if let Some(shutdown) = &door.settings.shutdown {
+        shutdown.begin();
+    }
+    // Before the hook, which may take its time: a request that waits there while the router is shut down was there before.
+    let shutdowns = door.router.shutdowns();
+    let asker = door.check(&parts).await;
+    let name = asker.as_ref().ok().map(|asker| asker.name().to_owned());
+    let response = match asker {
+        Ok(asker) => {
+            let line = parts.extensions.get().cloned();
+            parts.extensions.insert(Admitted { asker: asker.clone(), shutdowns, version: parts.version, line });
+            parts.extensions.insert(asker);
+            next.run(Request::from_parts(parts, body)).await
+        }
+        Err(problem) => problem.into_response(),
+    };
+    door.send_off(response, seen, name)
+}
+
+/// Lets a request for the page in, whoever asks, or refuses it.
+pub(super) async fn admit_visitor(State(door): State<Arc<Inner>>, request: Request, next: Next) -> Response {
+    let (parts, body) = request.into_parts();
+    let seen = Seen::of(&parts);
+    let response = match door.check_visit(&parts) {
+        Ok(()) => next.run(Request::from_parts(parts, body)).await,
+        Err(problem) => problem.into_response(),
+    };
+    door.send_off(response, seen, None)
+}
+
+impl Seen {
+    fn of(parts: &Parts) -> Self {
+        Self {
+            method: parts.method.to_string(),
+            path: parts.uri.path().to_owned(),
+            peer: parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|info| info.0),
+        }
+    }
+}
+
+impl Inner {
+    async fn check(&self, parts: &Parts) -> Result<Asker, Problem> {
+        self.check_place(parts)?;
+        check_site(parts, &self.settings.allowed_origins)?;
+        self.auth.ask(parts).await
+    }
+
+    /// The page opens from a link on any site, since it does nothing before somebody does something in it. No other
+    /// page may have it as a part of itself.
+    fn check_visit(&self, parts: &Parts) -> Result<(), Problem> {
+        self.check_place(parts)?;
+        if is_navigation(&parts.headers) { Ok(()) } else { check_site(parts, &self.settings.allowed_origins) }
+    }
+
+    fn check_place(&self, parts: &Parts) -> Result<(), Problem> {
+        check_sizes(parts)?;
+        if !self.auth.is_loopback_only() {
+            return Ok(());
+        }
+        // What `serve` listens on was checked when it began.
+        if self.is_mounted {
+            check_peer(parts)?;
+        }
+        check_host(parts)
+    }
+
+    fn send_off(&self, mut response: Response, seen: Seen, opener: Option<String>) -> Response {
+        // A cache may keep a refusal, and an empty answer, that do not say so.
+        response.headers_mut().entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+        response.headers_mut().insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+        if let Some(refused) = response.extensions().get::<Refused>() {
+            self.tell_refused(seen, opener, response.status().as_u16(), refused);
+        }
+        response
+    }
+
+    /// Counted and not told where there are too many.
+    fn tell_refused(&self, seen: Seen, opener: Option<String>, status: u16, refused: &Refused) {
+        let Some(suppressed) = self.refusals.admit(Instant::now()) else { return };
+        let Seen { method, path, peer } = seen;
+        let Refused { reason, detail } = refused.clone();
+        self.router.audit(AuditEvent::RequestRefused(RefusedRequest { opener, peer, method, path, status, reason, detail, suppressed }));
+    }
+}
+
+fn check_sizes(parts: &Parts) -> Result<(), Problem> {
+    let query_bytes = parts.uri.query().map_or(0, str::len);
+    if query_bytes > MAX_QUERY_BYTES {
+        let detail = format!("the query has {query_bytes} bytes, {MAX_QUERY_BYTES} are the most");
+        return Err(Problem::new(Kind::QueryTooLong, detail).with("limit", MAX_QUERY_BYTES));
+    }
+    let header_bytes: usize = parts.headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
+    if header_bytes > MAX_HEADER_BYTES {
+        let detail = format!("the headers have {header_bytes} bytes, {MAX_HEADER_BYTES} are the most");
+        return Err(Problem::new(Kind::HeadersTooLarge, detail).with("limit", MAX_HEADER_BYTES));
+    }
+    Ok(())
+}
+
+/// The listener is the application's: it may be open to other machines, and a proxy of this one may stand before it.
+fn check_peer(parts: &Parts) -> Result<(), Problem> {
+    let Some(ConnectInfo(peer)) = parts.extensions.get::<ConnectInfo<SocketAddr>>() else {
+        return Err(Problem::new(Kind::MissingPeerAddress, NO_PEER_ADDRESS));
+    };
+    if !peer.ip().to_canonical().is_loopback() {
+        return Err(Problem::new(Kind::Forbidden, "only requests made on the service's own machine are admitted"));
+    }
+    match FORWARDED.iter().find(|name| parts.headers.contains_key(**name)) {
+        None => Ok(()),
+        Some(name) => {
+            let detail = format!("the header `{name}` shows that a proxy has passed this on: use a token there");
+            Err(Problem::new(Kind::Forbidden, detail).with("header", *name))
+        }
+    }
+}
+
+/// A page of another site whose name its owner has pointed at this machine says that name here. Where the request's first
+/// line names a host as well, it is that one which counts for others; over HTTP/2 there may be no other.
+fn check_host(parts: &Parts) -> Result<(), Problem> {
+    let authority = parts.uri.authority().map(Authority::as_str);
+    let mut headers = parts.headers.get_all(header::HOST).iter();
+    let host = headers.next().map(|host| host.to_str().unwrap_or_default());
+    let mut named = authority.into_iter().chain(host).peekable();
+    if named.peek().is_some() && named.all(is_loopback) && headers.next().is_none() {
+        return Ok(());
+    }
+    let detail = "the host asked for is no loopback name: ask for `localhost`, `127.0.0.1` or `[::1]`";
+    Err(Problem::new(Kind::WrongHost, detail))
+}
+
+fn is_loopback(authority: &str) -> bool {
+    let host = without_port(authority);
+    let address = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+    let is_name = host.eq_ignore_ascii_case("localhost") || host.eq_ignore_ascii_case("localhost.");
+    is_name || address.parse().is_ok_and(|address: IpAddr| address.is_loopback())
+}
+
+fn without_port(authority: &str) -> &str {
+    match authority.rsplit_once(':') {
+        Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) && !is_bare_v6(host) => host,
+        _ => authority,
+    }
+}
+
+/// What is left of `::1` without its last part is no host.
+fn is_bare_v6(host: &str) -> bool {
+    host.contains(':') && !host.ends_with(']')
+}
+
+/// Whether a browser asks for what it is to show in a tab or a window of its own.
+fn is_navigation(headers: &HeaderMap) -> bool {
+    let says = |name: &str, value: &str| {
+        let mut said = headers.get_all(name).iter();
+        said.next().is_some_and(|said| said == value) && said.next().is_none()
+    };
+    says("sec-fetch-mode", "navigate") && says("sec-fetch-dest", "document")
+}
+
+/// Browsers say from which site a request is made. Programs say nothing of it.
+fn check_site(parts: &Parts, allowed: &[String]) -> Result<(), Problem> {
+    let headers = &parts.headers;
+    let origins: Vec<_> = headers.get_all(header::ORIGIN).iter().map(|origin| origin.to_str().ok()).collect();
+    if let [Some(origin)] = origins[..]
+        && allowed.iter().any(|allowed| allowed.eq_ignore_ascii_case(origin))
+    {
+        return Ok(());
+    }
+    let mut sites = headers.get_all("sec-fetch-site").iter().map(HeaderValue::as_bytes);
+    if !sites.all(|site| matches!(site, b"same-origin" | b"none")) {
+        let detail =
+            "this request was made by a page of another site: use a page of this one, or have `allow_origin` name it";
+        return Err(Problem::new(Kind::CrossSite, detail).with("header", "Sec-Fetch-Site"));
+    }
+    // HTTP/2 says it in the request itself.
+    let authority = || parts.uri.authority().map(Authority::as_str);
+    let host = headers.get(header::HOST).map_or_else(authority, |host| host.to_str().ok());
+    let is_own = |origin: &Option<&str>| origin.is_some_and(|origin| host.is_some_and(|host| is_of(origin, host)));
+    if !origins.iter().all(is_own) {
+        let detail = "the header `Origin` names another site than `Host`: where a proxy changes `Host`, have `allow_origin` name it";
+        return Err(Problem::new(Kind::CrossSite, detail).with("header", "Origin"));
+    }
+    Ok(())
+}
+
+/// Whether an origin is of this host: the same name, and the same port where not the scheme's.
+fn is_of(origin: &str, host: &str) -> bool {
+    let (authority, default_port) = match origin.split_once("://") {
+        Some(("http", authority)) => (authority, ":80"),
+        Some(("https", authority)) => (authority, ":443"),
+        _ => return false,
+    };
+    let plain = |authority: &str| authority.strip_suffix(default_port).unwrap_or(authority).to_ascii_lowercase();
+    plain(authority) == plain(host)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::http::Request;
+
+    #[test]
+    fn loopback_names_are_those_of_this_machine_alone() {
+        for host in
+            ["localhost", "LOCALHOST:80", "localhost.:80", "127.0.0.1", "127.8.8.8:9", "[::1]", "[::1]:443", "::1"]
+        {
+            assert!(is_loopback(host), "{host}");
+        }
+        let strangers = [
+            "",
+            "evil.example",
+            "localhost.evil.example",
+            "127.0.0.1.evil.example:80",
+            "0.0.0.0",
+            "10.0.0.1:80",
+            "[::2]",
+            "[::1].evil.example",
+            "localhost@evil.example",
+            "evil.example:localhost",
+        ];
+        for host in strangers {
+            assert!(!is_loopback(host), "{host}");
+        }
+    }
+
+    #[test]
+    fn every_host_that_a_request_names_must_be_loopback() {
+        let is_admitted = |uri: &str, hosts: &[&str]| {
+            let request = hosts.iter().fold(Request::builder().uri(uri), |request, host| request.header("host", *host));
+            check_host(&request.body(()).expect("it is a request").into_parts().0).is_ok()
+        };
+        assert!(is_admitted("/watch", &["localhost"]));
+        // Over HTTP/2 the request itself names it.
+        assert!(is_admitted("http://localhost/watch", &[]));
+        assert!(is_admitted("http://localhost/watch", &["127.0.0.1"]));
+        assert!(!is_admitted("/watch", &[]));
+        assert!(!is_admitted("/watch", &["evil.example"]));
+        assert!(!is_admitted("http://evil.example/watch", &[]));
+        assert!(!is_admitted("http://evil.example/watch", &["localhost"]));
+        assert!(!is_admitted("http://localhost/watch", &["evil.example"]));
+        assert!(!is_admitted("/watch", &["localhost", "localhost"]));
+    }
+
+    #[test]
+    fn an_origin_is_of_the_host_it_names() {
+        for (origin, host) in [
+            ("http://a.example", "a.example"),
+            ("https://A.example", "a.example:443"),
+            ("http://a.example:80", "a.example"),
+            ("http://[::1]:9", "[::1]:9"),
+        ] {
+            assert!(is_of(origin, host), "{origin} {host}");
+        }
+        for (origin, host) in [
+            ("null", "null"),
+            ("http://b.example", "a.example"),
+            ("https://a.example:80", "a.example"),
+            ("http://a.example:8080", "a.example"),
+            ("http://a.example.evil", "a.example"),
+            ("a.example", "a.example"),
+            ("file://", ""),
+        ] {
+            assert!(!is_of(origin, host), "{origin} {host}");
+        }
+    }
+}

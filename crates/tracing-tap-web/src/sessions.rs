@@ -1,0 +1,138 @@
+//! `/sessions`: sessions that outlive a connection.
+
+use super::answer::json;
+use super::ask::Ask;
+use super::auth::Asker;
+use super::body::StreamBody;
+use super::door::Inner;
+use super::form::{self, Form};
+use super::hub::{Entry, Found, PublicId};
+use super::intake::body_of;
+use super::opening::Life;
+use super::problem::{Kind, Problem};
+use super::query::Query;
+use super::security::Admitted;
+use super::watch::{last_event_id, nothing_more, respond};
+use tracing_tap::EndReason;
+use axum::Extension;
+use axum::extract::{FromRequestParts, OriginalUri, RawPathParams, RawQuery, Request, State};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header, request::Parts};
+use axum::response::{IntoResponse, Response};
+use serde_json::{Value, json};
+use std::sync::Arc;
+
+type Answer = Result<Response, Problem>;
+
+/// The session that the last part of the path names; what comes before may be named by whoever mounts the door.
+pub(super) struct Named(PublicId);
+
+impl<S: Send + Sync> FromRequestParts<S> for Named {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let named = RawPathParams::from_request_parts(parts, state).await.ok();
+        let id = named.and_then(|named| named.iter().last().and_then(|(_, id)| PublicId::read(id)));
+        id.map(Self).ok_or_else(Problem::no_such_session)
+    }
+}
+
+pub(super) async fn open(
+    State(door): State<Arc<Inner>>,
+    Extension(admitted): Extension<Admitted>,
+    OriginalUri(uri): OriginalUri,
+    request: Request,
+) -> Answer {
+    Query::read(request.uri().query(), &[])?;
+    let ask: Ask = body_of(&door, request).await?;
+    let (entry, sight) = door.open(&admitted, ask, Life::Kept).await?;
+    let mut shown = entry.to_json();
+    if let Value::Object(members) = &mut shown {
+        members.insert("coverage".to_owned(), sight.to_json());
+    }
+    let mut response = json(StatusCode::CREATED, &shown);
+    let location = format!("{}/{}", uri.path().trim_end_matches('/'), entry.id);
+    if let Ok(location) = HeaderValue::try_from(location) {
+        response.headers_mut().insert(header::LOCATION, location);
+    }
+    Ok(response)
+}
+
+pub(super) async fn list(
+    State(door): State<Arc<Inner>>,
+    Extension(asker): Extension<Asker>,
+    RawQuery(query): RawQuery,
+) -> Answer {
+    Query::read(query.as_deref(), &[])?;
+    let sessions: Vec<_> = door.hub.list(&asker).iter().map(|entry| entry.to_json()).collect();
+    Ok(json(StatusCode::OK, &json!({ "sessions": sessions })))
+}
+
+pub(super) async fn show(
+    State(door): State<Arc<Inner>>,
+    Extension(asker): Extension<Asker>,
+    Named(id): Named,
+    RawQuery(query): RawQuery,
+) -> Answer {
+    Query::read(query.as_deref(), &[])?;
+    let entry = door.open_entry(id, &asker)?;
+    Ok(json(StatusCode::OK, &entry.to_json()))
+}
+
+pub(super) async fn close(
+    State(door): State<Arc<Inner>>,
+    Extension(asker): Extension<Asker>,
+    Named(id): Named,
+    RawQuery(query): RawQuery,
+) -> Answer {
+    Query::read(query.as_deref(), &[])?;
+    let entry = door.open_entry(id, &asker)?;
+    // Its reader, if there is one, still gets what there is, and then the end.
+    door.end(&entry, EndReason::Closed);
+    door.hub.remove(id, |_| true);
+    Ok(StatusCode::NO_CONTENT.into_response())
+}
+
+pub(super) async fn stream(
+    State(door): State<Arc<Inner>>,
+    Extension(admitted): Extension<Admitted>,
+    Named(id): Named,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+) -> Answer {
+    let query = Query::read(query.as_deref(), &form::PARAMETERS)?;
+    let form = Form::of(&query, &headers)?;
+    let last = last_event_id(&headers)?;
+    let Found::Open(entry) = door.found(id, &admitted.asker)? else { return Ok(nothing_more()) };
+    if !entry.about.is_kept {
+        let detail = "this session belongs to its connection: open one with `POST /sessions` to read it from another";
+        return Err(Problem::new(Kind::NotFound, detail));
+    }
+    if last.is_some_and(|last| last.session != id) {
+        let detail = "the header `Last-Event-ID` is of another session: send one that this stream has given, or none";
+        return Err(Problem::new(Kind::BadRequest, detail).with("header", "Last-Event-ID"));
+    }
+    let attached = entry.attach(last.map(|last| last.position));
+    let stream = attached.map(|attached| StreamBody::new(door, entry, attached, form, &[]).over(admitted.line));
+    Ok(stream.map_or_else(nothing_more, respond))
+}
+
+impl Inner {
+    /// Ends a session; its reader gets what is left of it, and the end.
+    pub(super) fn end(&self, entry: &Entry, reason: EndReason) {
+        match entry.about.session {
+            Some(session) => drop(self.router.close_with(session, reason)),
+            None => entry.feed().end(reason),
+        }
+    }
+
+    fn found(&self, id: PublicId, asker: &Asker) -> Result<Found, Problem> {
+        self.hub.find(id, asker).ok_or_else(Problem::no_such_session)
+    }
+
+    fn open_entry(&self, id: PublicId, asker: &Asker) -> Result<Arc<Entry>, Problem> {
+        match self.found(id, asker)? {
+            Found::Open(entry) => Ok(entry),
+            Found::Over => Err(Problem::no_such_session()),
+        }
+    }
+}

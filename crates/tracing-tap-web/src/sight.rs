@@ -1,0 +1,61 @@
+//! What an asker may see of the service's code: catalog and coverage within their scope.
+
+use super::auth::Asker;
+use super::door::Inner;
+use super::form::Notice;
+use super::own_traffic;
+use super::security::Admitted;
+use tracing_tap::catalog::CatalogEntry;
+use tracing_tap::coverage::{Coverage, Verdict};
+use tracing_tap::TapRouter;
+use tracing_tap::Session;
+use serde::Serialize;
+use serde_json::{Value, json};
+use std::fmt::Display;
+
+/// What a session can see, and what there is to say of it.
+#[derive(Debug)]
+pub(super) struct Sight {
+    coverage: Coverage,
+    /// A note for a session that can see how its own stream is carried.
+    own_traffic: Option<Value>,
+}
+
+/// The callsites that can emit something the asker may see.
+pub(super) fn catalog(router: &TapRouter, asker: &Asker) -> Vec<CatalogEntry> {
+    asker.confinement().map_or_else(|| router.catalog(), |confinement| router.catalog_within(confinement))
+}
+
+impl Sight {
+    /// `coverage`, which the router has confined, and what is to be said of the stream itself.
+    pub(super) fn of(coverage: Coverage, session: &Session, door: &Inner, admitted: &Admitted) -> Self {
+        // Where the door is served alone, its stack logs into no session.
+        let note = |catalog: &[_]| own_traffic::note(&session.confined_predicate(), catalog, admitted.version);
+        let may_see_it = door.is_mounted && coverage.verdict() != Verdict::Nothing;
+        let own_traffic = may_see_it.then(|| note(&door.router.catalog())).flatten();
+        Self { coverage, own_traffic }
+    }
+
+    /// Its verdict, and its findings and notes, each with its text.
+    pub(super) fn to_json(&self) -> Value {
+        let mut notes: Vec<_> = self.coverage.notes().iter().map(with_text).collect();
+        notes.extend(self.own_traffic.clone());
+        let findings: Vec<_> = self.coverage.findings().iter().map(with_text).collect();
+        let Self { coverage, .. } = self;
+        let (verdict, is_clear) = (coverage.verdict(), coverage.is_clear());
+        json!({ "verdict": verdict, "is_clear": is_clear, "findings": findings, "notes": notes })
+    }
+
+    /// The first thing in a stream.
+    pub(super) fn notice(&self) -> Notice {
+        Notice { name: "coverage", members: self.to_json(), words: self.coverage.to_string() }
+    }
+}
+
+fn with_text(told: &(impl Serialize + Display)) -> Value {
+    let mut value = serde_json::to_value(told).expect("findings and notes are plain data");
+    if let Value::Object(members) = &mut value {
+        members.insert("text".to_owned(), told.to_string().into());
+    }
+    value
+}
