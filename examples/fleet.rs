@@ -4,8 +4,8 @@
 
 use std::error::Error;
 use tracing_subscriber::prelude::*;
+use tracing_tap::{Format, Predicate, SessionOptions, TapRouter};
 use tracing_tap_nats::{self as fleet, Config, FleetItem, Key};
-use tracing_tap::{Format, Predicate, Session, TapRouter};
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
@@ -26,7 +26,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     }
 
     // Wherever somebody watches:
-    let session = Session::remote(Predicate::eq("user", 42)).opened_by("ann").max_events(2);
+    let session = SessionOptions::remote(Predicate::eq("user", 42)).opened_by("ann").max_events(2);
     let mut stream = fleet::watch(connect("watcher", &url).await?, &config, session).await?;
     let (mut joined, mut seen) = (0, 0);
     while let Some(item) = stream.recv().await {

@@ -18,7 +18,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let auth = web::Auth::token("S8uWXu0mEZzN1Fbs")?;
     // Both get the signal: the server does not end before its connections do, and the routes end those who watch.
     let (stop, stopping) = watch::channel(false);
-    let tap = web::Door::new(router, auth).with_graceful_shutdown(stopped(stopping.clone())).routes();
+    let tap = web::Endpoint::new(router, auth).with_graceful_shutdown(stopped(stopping.clone())).routes();
     let application = axum::Router::new().nest("/tap", tap);
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let address = listener.local_addr()?;

@@ -4,13 +4,13 @@
 
 use std::time::Duration;
 use tracing_subscriber::prelude::*;
-use tracing_tap::{EndReason, EventStream, Item, Predicate, Session, TapRouter};
 use tracing_tap::session::Overflow;
+use tracing_tap::{EndReason, EventStream, Item, Predicate, SessionOptions, TapRouter};
 
 fn main() {
     let router = TapRouter::new();
     tracing_subscriber::registry().with(router.layer()).init();
-    let user = || Session::new(Predicate::eq("user", 42));
+    let user = || SessionOptions::new(Predicate::eq("user", 42));
     let work = |events: u64| (0..events).for_each(|n| tracing::debug!(user = 42, n, "work"));
 
     // A reader that is too slow loses events, never the service its time. By default the oldest go: the loss is

@@ -3,7 +3,7 @@
 //! `cargo run --example on_behalf`
 
 use tracing_subscriber::{filter::LevelFilter, fmt, prelude::*};
-use tracing_tap::{Item, Predicate, Session, TapRouter};
+use tracing_tap::{Item, Predicate, SessionOptions, TapRouter};
 
 fn main() {
     let router = TapRouter::builder()
@@ -15,7 +15,7 @@ fn main() {
 
     // What a person asks for is text. What they may see at all is the service's to say, and nothing relaxes it.
     let asked = "@level >= debug and not user = 7".parse::<Predicate>().expect("it is a predicate");
-    let session = |asked| Session::new(asked).opened_by("ann").scope(Predicate::eq("tenant", 7));
+    let session = |asked| SessionOptions::new(asked).opened_by("ann").confined_to(Predicate::eq("tenant", 7));
     let mut stream = router.try_watch(session(asked.clone())).expect("it is the first");
     tracing::debug!(tenant = 7, user = 42, password = "hunter2", "logged in");
     tracing::debug!(tenant = 8, user = 42, "another tenant");

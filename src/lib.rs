@@ -28,7 +28,7 @@
 //! ```
 //!
 //! - [`TapRouter`] is created once; its [`layer`](TapRouter::layer) goes beside the service's own layers.
-//! - [`Predicate`] says which events, built by calls or read from text, see [`predicate::syntax`]; [`Session`] how many of
+//! - [`Predicate`] says which events, built by calls or read from text, see [`predicate::syntax`]; [`SessionOptions`] how many of
 //!   them to keep and for how long, and what it [follows](Follow).
 //! - [`EventStream`] gives [`Item`]s: events, losses where they happened, the end. Its account is exact:
 //!   `matched = delivered + lost + buffered`.
@@ -36,7 +36,7 @@
 //! - [`write_item`] writes one as JSON, for people, as a line for a terminal or as a command for GitHub Actions, see
 //!   [`Format`]; an item can be read back from JSON, whose form is told in [`wire`].
 //!   [`forward_to`](EventStream::forward_to) writes all of a session.
-//! - [`try_watch`](TapRouter::try_watch) opens sessions on behalf of others, within caps and [`Session::scope`]. The
+//! - [`try_watch`](TapRouter::try_watch) opens sessions on behalf of others, within caps and [`SessionOptions::scope`]. The
 //!   service's logs tell of all that are opened, refused and ended: the target `tracing_tap::audit`.
 //!   [`watch_env`](TapRouter::watch_env) is for services without a door.
 //! - [`coverage`](EventStream::coverage) tells why a session sees nothing, [`catalog`](TapRouter::catalog) what there
@@ -91,7 +91,7 @@ pub use layer::TapLayer;
 pub use predicate::{Predicate, PredicateError};
 pub use render::{Format, write_item};
 pub use router::{TapRouter, TapRouterBuilder, WatchError};
-pub use session::{EndReason, Follow, Session, SessionId, SessionInfo, SessionStats};
+pub use session::{EndReason, Follow, SessionId, SessionInfo, SessionOptions, SessionStats};
 pub use stream::{EventStream, Item, LossReason, Lost};
 pub use value::Value;
 

@@ -8,9 +8,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use support::{Output, bounded, events, info_printer, messages, wait_until};
 use tracing_subscriber::prelude::*;
-use tracing_tap::{EndReason, EventStream, Item, LossReason, Predicate, Session, SessionStats, TapRouter};
 use tracing_tap::session::Overflow;
 use tracing_tap::stream::TryRecvError;
+use tracing_tap::{EndReason, EventStream, Item, LossReason, Predicate, SessionOptions, SessionStats, TapRouter};
 
 fn install() -> TapRouter {
     let router = TapRouter::new();
@@ -18,8 +18,8 @@ fn install() -> TapRouter {
     router
 }
 
-fn of_42() -> Session {
-    Session::new(Predicate::eq("user", 42))
+fn of_42() -> SessionOptions {
+    SessionOptions::new(Predicate::eq("user", 42))
 }
 
 fn emit(count: usize) {
@@ -161,7 +161,7 @@ isolated! {
         let router = TapRouter::new();
         tracing_subscriber::registry().with(router.layer()).init();
         for capacity in [0, usize::MAX] {
-            let mut stream = router.watch(Session::new(Predicate::everything()).capacity(capacity));
+            let mut stream = router.watch(SessionOptions::new(Predicate::everything()).capacity(capacity));
             tracing::debug!("event");
             assert_eq!(messages(&mut stream), ["event"]);
         }

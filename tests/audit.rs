@@ -15,7 +15,7 @@ use tracing_subscriber::layer::{Context, Layer};
 use tracing_subscriber::prelude::*;
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::{fmt, registry};
-use tracing_tap::{Follow, Predicate, Session, TapRouter, TapRouterBuilder};
+use tracing_tap::{Follow, Predicate, SessionOptions, TapRouter, TapRouterBuilder};
 
 const AUDIT: &str = "tracing_tap::audit";
 const PREDICATE_OF_42: &str = "user = 42";
@@ -54,8 +54,8 @@ fn of_kind<'a>(told: &'a [Value], kind: &str) -> Vec<&'a Value> {
     told.iter().filter(|told| told["message"] == kind).collect()
 }
 
-fn user(number: u64) -> Session {
-    Session::new(Predicate::eq("user", number))
+fn user(number: u64) -> SessionOptions {
+    SessionOptions::new(Predicate::eq("user", number))
 }
 
 /// Another layer, which does something whenever the audit tells something.
@@ -72,7 +72,7 @@ impl<S: Subscriber, F: Fn() + 'static> Layer<S> for OnAudit<F> {
 isolated! {
     fn a_session_is_told_when_it_opens_and_when_it_ends_with_all_there_is_to_know() {
         let (router, output) = install(TapRouter::builder());
-        let session = user(42).scope(Predicate::eq("tenant", 7)).opened_by("ann").name("ticket 7")
+        let session = user(42).confined_to(Predicate::eq("tenant", 7)).opened_by("ann").name("ticket 7")
             .capacity(2).capacity_bytes(10_000).expires_in(Duration::from_millis(600_500)).max_events(100).max_rate(1_000).sample(1)
             .follow(Follow::Named("job\u{1B}".to_owned())).max_level(LevelFilter::DEBUG).spans(LevelFilter::DEBUG);
         let mut stream = router.watch(session);
@@ -196,7 +196,7 @@ isolated! {
         let long = "x".repeat(100_000);
         let session = |text: &str| {
             let predicate = Predicate::eq("user", text);
-            Session::new(predicate.clone()).scope(predicate).opened_by(text).name(text)
+            SessionOptions::new(predicate.clone()).confined_to(predicate).opened_by(text).name(text)
         };
         drop((router.watch(session(hostile)), router.watch(session(&long))));
         router.shutdown();

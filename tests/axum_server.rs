@@ -15,8 +15,8 @@ use tower_http::trace::TraceLayer;
 use tracing::level_filters::LevelFilter;
 use tracing::{Level, Span};
 use tracing_subscriber::prelude::*;
-use tracing_tap::{CapturedEvent, EventStream, Predicate, Session, TapRouter};
 use tracing_tap::coverage::Finding;
+use tracing_tap::{CapturedEvent, EventStream, Predicate, SessionOptions, TapRouter};
 
 isolated! {
     fn in_the_default_trace_layer_requests_in_flight_match_where_debug_spans_are_kept() {
@@ -99,7 +99,7 @@ fn check_with_default_settings(printed: LevelFilter, spans: LevelFilter, later: 
     runtime::run(async {
         let service = Service::start(TraceLayer::new_for_http()).await;
         let flight = Flight::take_off(service).await;
-        let mut stream = router.watch(Session::new(Predicate::starts_with("uri", "/work/alice/")).spans(spans));
+        let mut stream = router.watch(SessionOptions::new(Predicate::starts_with("uri", "/work/alice/")).spans(spans));
         let mut service = flight.land().await;
         assert_eq!(told(&mut stream, uri), [""; 0]);
         service.ask_on_each_others_connections().await;

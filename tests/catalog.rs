@@ -6,8 +6,8 @@ use support::wait_until;
 use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::prelude::*;
 use tracing_subscriber::{fmt, registry};
-use tracing_tap::{Predicate, TapRouter};
 use tracing_tap::catalog::{CallsiteKind, CatalogEntry};
+use tracing_tap::{Predicate, TapRouter};
 
 fn reach_all() {
     tracing::info!(target: "service", n = 1, r#type = "x", "printed");

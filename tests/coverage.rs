@@ -19,8 +19,8 @@ use tracing::Subscriber;
 use tracing_subscriber::filter::{EnvFilter, LevelFilter, Targets, filter_fn};
 use tracing_subscriber::prelude::*;
 use tracing_subscriber::{Layer, Registry, fmt, registry};
-use tracing_tap::{Coverage, Follow, Predicate, Session, TapRouter, Verdict};
 use tracing_tap::coverage::{Finding, Note};
+use tracing_tap::{Coverage, Follow, Predicate, SessionOptions, TapRouter, Verdict};
 
 fn user() -> Predicate {
     Predicate::eq("user", 42)
@@ -37,7 +37,7 @@ fn check(router: &TapRouter, predicate: &str, verdict: Verdict, words: &[&str]) 
 }
 
 #[track_caller]
-fn check_session(router: &TapRouter, session: &Session, verdict: Verdict, words: &[&str]) {
+fn check_session(router: &TapRouter, session: &SessionOptions, verdict: Verdict, words: &[&str]) {
     check_coverage(&router.coverage_of(session), verdict, words);
     check_coverage(&router.watch(session.clone()).coverage(), verdict, words);
 }
@@ -102,7 +102,7 @@ isolated! {
         registry().with(router.layer()).init();
         let odd = |name: &str| format!("{name}\u{1B}[2J\n\u{202E}");
         let predicate = Predicate::target(odd("denied::")) & Predicate::eq(odd("user"), 42) & !Predicate::exists("secret\u{202E}");
-        let stream = router.watch(Session::new(predicate).follow(Follow::Named(odd("request"))));
+        let stream = router.watch(SessionOptions::new(predicate).follow(Follow::Named(odd("request"))));
         let words = stream.coverage().to_string();
         for shown in ["`denied::", "`user", "`request"] {
             assert!(words.contains(&format!(r"{shown}\u{{1b}}[2J\n\u{{202e}}`")), "{words}");

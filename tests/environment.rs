@@ -8,9 +8,9 @@ use std::ffi::{OsStr, OsString};
 use std::process::{Command, Stdio};
 use support::{Output, messages, wait_for, wait_until};
 use tracing_subscriber::prelude::*;
-use tracing_tap::{EndReason, Format, Predicate, TapRouter, TapRouterBuilder};
 use tracing_tap::forward::Forwarding;
 use tracing_tap::switch::WatchEnvError;
+use tracing_tap::{EndReason, Format, Predicate, TapRouter, TapRouterBuilder};
 
 const VARIABLE: &str = "TRACING_TAP_TEST_SESSION";
 const IS_CHILD: &str = "TRACING_TAP_TEST_IS_CHILD";

@@ -7,8 +7,8 @@ use support::{Evaluations, PATIENCE, messages};
 use tracing::Span;
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::prelude::*;
-use tracing_tap::{EventStream, Follow, Predicate, Session, TapRouter};
 use tracing_tap::coverage::Note;
+use tracing_tap::{EventStream, Follow, Predicate, SessionOptions, TapRouter};
 
 fn install() -> TapRouter {
     install_with(TapRouter::new())
@@ -20,16 +20,16 @@ fn install_with(router: TapRouter) -> TapRouter {
     router
 }
 
-fn failing(follow: Follow) -> Session {
-    Session::new(Predicate::ge("status", 500)).follow(follow)
+fn failing(follow: Follow) -> SessionOptions {
+    SessionOptions::new(Predicate::ge("status", 500)).follow(follow)
 }
 
 fn named(name: &str) -> Follow {
     Follow::Named(name.to_owned())
 }
 
-fn errors(follow: Follow) -> Session {
-    Session::new("@level = error".parse().expect("the text is valid")).follow(follow)
+fn errors(follow: Follow) -> SessionOptions {
+    SessionOptions::new("@level = error".parse().expect("the text is valid")).follow(follow)
 }
 
 /// Two requests, of which the first logs two errors.
@@ -171,7 +171,7 @@ isolated! {
 
     fn a_match_by_a_late_record_is_followed_though_the_value_changes_again() {
         let router = install();
-        let mut stream = router.watch(Session::new(Predicate::eq("user", 42)).follow(Follow::Span));
+        let mut stream = router.watch(SessionOptions::new(Predicate::eq("user", 42)).follow(Follow::Span));
         let span = tracing::info_span!("conn", user = tracing::field::Empty);
         span.in_scope(|| tracing::debug!("nobody yet"));
         span.record("user", 42);
@@ -206,8 +206,8 @@ isolated! {
     fn the_maximum_level_bounds_what_matches_and_what_is_followed() {
         let router = install();
         let mut followed = router.watch(errors(named("request")).max_level(LevelFilter::INFO));
-        let mut plain = router.watch(Session::new(Predicate::span("request")).max_level(LevelFilter::DEBUG));
-        let mut indexed = router.watch(Session::new(Predicate::eq("path", "/a")).max_level(LevelFilter::WARN));
+        let mut plain = router.watch(SessionOptions::new(Predicate::span("request")).max_level(LevelFilter::DEBUG));
+        let mut indexed = router.watch(SessionOptions::new(Predicate::eq("path", "/a")).max_level(LevelFilter::WARN));
         let mut nothing = router.watch(errors(Follow::Root).max_level(LevelFilter::OFF));
         request_with_two_errors();
         assert_eq!(messages(&mut followed), ["first error", "handler between", "second error"]);
@@ -233,8 +233,8 @@ isolated! {
     fn coverage_of_a_session_takes_the_maximum_level_into_account() {
         let router = install();
         tracing::info!("seen");
-        let everything = || Session::new(Predicate::everything());
-        let counted = |session: Session| {
+        let everything = || SessionOptions::new(Predicate::everything());
+        let counted = |session: SessionOptions| {
             let told = router.coverage_of(&session).notes().iter().find_map(|note| match note {
                 Note::Callsites { can_match, .. } => Some(*can_match),
                 _ => None,
@@ -253,7 +253,7 @@ isolated! {
     fn a_session_shows_its_maximum_level_and_its_spans() {
         let router = install();
         let _plain = router.watch(Predicate::everything());
-        let bounded = Session::new(Predicate::everything()).max_level(LevelFilter::WARN).spans(LevelFilter::DEBUG);
+        let bounded = SessionOptions::new(Predicate::everything()).max_level(LevelFilter::WARN).spans(LevelFilter::DEBUG);
         let _bounded = router.watch(bounded);
         let shown: Vec<_> = router.sessions().iter().map(|session| (session.max_level, session.spans)).collect();
         assert_eq!(shown, [(LevelFilter::TRACE, LevelFilter::OFF), (LevelFilter::WARN, LevelFilter::DEBUG)]);
@@ -263,7 +263,7 @@ isolated! {
         let router = install();
         let predicate = "status >= 500 and @level >= info and not @target = noisy";
         let mut stream =
-            router.watch(Session::new(predicate.parse().expect("the text is valid")).follow(Follow::Span));
+            router.watch(SessionOptions::new(predicate.parse().expect("the text is valid")).follow(Follow::Span));
         tracing::info_span!("request", path = "/a").in_scope(|| {
             tracing::info!(status = 500, "failed");
             tracing::debug!("debug");
@@ -275,7 +275,7 @@ isolated! {
 
     fn the_openers_scope_holds_for_what_is_followed() {
         let router = install();
-        let mut stream = router.watch(failing(Follow::Root).scope(Predicate::eq("tenant", 7)));
+        let mut stream = router.watch(failing(Follow::Root).confined_to(Predicate::eq("tenant", 7)));
         tracing::info_span!("batch", size = 2).in_scope(|| {
             let (ours, theirs) = (tracing::info_span!("job", tenant = 7), tracing::info_span!("job", tenant = 8));
             theirs.in_scope(|| tracing::info!(status = 500, "theirs failed"));
@@ -397,7 +397,7 @@ isolated! {
         let router = install();
         let mut whole = router.watch(failing(Follow::Root));
         let mut alone = router.watch(failing(Follow::Event));
-        let mut other = router.watch(Session::new(Predicate::eq("path", "/a")).follow(Follow::Root));
+        let mut other = router.watch(SessionOptions::new(Predicate::eq("path", "/a")).follow(Follow::Root));
         failing_request();
         let later = ["failed", "handler after", "query after", "request after", "conn after", "next request"];
         assert_eq!(messages(&mut whole), later);
@@ -479,8 +479,8 @@ isolated! {
         let readme = include_str!("../README.md").split_whitespace().collect::<Vec<_>>().join(" ");
         assert!(readme.contains(IN_README), "README shows another example: hold that one");
         assert_eq!(readme.matches("Follow::").count(), 1, "README shows more than one");
-        let of_the_readme = || -> Result<Session, tracing_tap::PredicateError> {
-            Ok(Session::new("@level = error".parse()?).follow(Follow::Named("request".into())))
+        let of_the_readme = || -> Result<SessionOptions, tracing_tap::PredicateError> {
+            Ok(SessionOptions::new("@level = error".parse()?).follow(Follow::Named("request".into())))
         };
         let router = install();
         let session = of_the_readme().expect("the text is valid");

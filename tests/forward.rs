@@ -7,8 +7,8 @@ use std::sync::mpsc::{self, Receiver};
 use std::time::Duration;
 use support::{Output, PATIENCE, wait_until};
 use tracing_subscriber::prelude::*;
-use tracing_tap::{EndReason, EventStream, Format, Item, Predicate, Session, TapRouter};
 use tracing_tap::render::FormatOptions;
+use tracing_tap::{EndReason, EventStream, Format, Item, Predicate, SessionOptions, TapRouter};
 
 const NEVER: Duration = Duration::from_secs(3600);
 
@@ -180,7 +180,7 @@ isolated! {
     fn the_forwarding_ends_with_a_session_that_ends_by_a_limit() {
         let router = TapRouter::new();
         tracing_subscriber::registry().with(router.layer()).init();
-        let stream = router.watch(Session::new(Predicate::everything()).max_events(2));
+        let stream = router.watch(SessionOptions::new(Predicate::everything()).max_events(2));
         let output = Output::default();
         let forwarding = stream.forward_to(output.clone(), Format::Compact).expect("the system gives a thread");
         for _ in 0..5 {

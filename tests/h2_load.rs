@@ -16,7 +16,7 @@ use tokio::task::JoinSet;
 use tracing::level_filters::LevelFilter;
 use tracing::{Instrument, Level, info_span};
 use tracing_subscriber::prelude::*;
-use tracing_tap::{CapturedEvent, EventStream, Item, Predicate, Session, SessionStats, TapRouter};
+use tracing_tap::{CapturedEvent, EventStream, Item, Predicate, SessionOptions, SessionStats, TapRouter};
 
 const USERS: u64 = 4;
 const WATCHED: u64 = 2;
@@ -30,7 +30,7 @@ isolated! {
         runtime::run(async {
             let service = Service::start(USERS).await;
             // The connections are older than the sessions. One session reads as fast as it can, the other later.
-            let stream = router.watch(Session::new(Predicate::eq("user", WATCHED)).spans(LevelFilter::TRACE));
+            let stream = router.watch(SessionOptions::new(Predicate::eq("user", WATCHED)).spans(LevelFilter::TRACE));
             let of_user = Predicate::eq("user", WATCHED);
             let mut served = router.watch(of_user & Predicate::target("h2_load") & Predicate::level(Level::INFO));
             let id = stream.id();
@@ -58,7 +58,7 @@ isolated! {
         install(&router);
         runtime::run(async {
             let service = Service::start(USERS).await;
-            let stream = router.watch(Session::new(Predicate::eq("user", WATCHED)).spans(LevelFilter::TRACE));
+            let stream = router.watch(SessionOptions::new(Predicate::eq("user", WATCHED)).spans(LevelFilter::TRACE));
             let reader = tokio::spawn(tally(stream));
             // What the service's other layers want of a callsite is learned in the background, from when it is first
             // reached; until then its arguments are evaluated for everybody.
@@ -83,7 +83,7 @@ isolated! {
         let router = TapRouter::new();
         install(&router);
         runtime::run(async {
-            let mut user = router.watch(Session::new(Predicate::eq("user", WATCHED)).capacity(1 << 16));
+            let mut user = router.watch(SessionOptions::new(Predicate::eq("user", WATCHED)).capacity(1 << 16));
             let mut polling = router.watch(Predicate::span("Connection"));
             let service = Service::start(USERS).await;
             service.load(1, 10).await;
@@ -101,7 +101,7 @@ isolated! {
         install(&router);
         runtime::run(async {
             let mut user = router.watch(Predicate::eq("user", WATCHED));
-            let polling = Session::new(Predicate::span("Connection")).max_events(1000);
+            let polling = SessionOptions::new(Predicate::span("Connection")).max_events(1000);
             let mut polling = router.watch(polling.spans(LevelFilter::TRACE));
             let service = Service::start(USERS).await;
             service.load(1, 10).await;

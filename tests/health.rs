@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 use support::{Output, info_printer, wait_until};
 use tracing_subscriber::prelude::*;
-use tracing_tap::{Predicate, Session, TapRouter};
+use tracing_tap::{Predicate, SessionOptions, TapRouter};
 
 fn install() -> TapRouter {
     let router = TapRouter::builder().max_sessions(2).redact_fields(["password"]).build();
@@ -15,8 +15,8 @@ fn install() -> TapRouter {
     router
 }
 
-fn of_42() -> Session {
-    Session::new(Predicate::eq("user", 42))
+fn of_42() -> SessionOptions {
+    SessionOptions::new(Predicate::eq("user", 42))
 }
 
 isolated! {
@@ -95,8 +95,8 @@ mod prometheus {
     use prometheus_client::registry::Registry;
     use std::collections::BTreeMap;
     use tracing_tap::Predicate;
-    use tracing_tap::router::RouterStats;
     use tracing_tap::prometheus::CONTENT_TYPE;
+    use tracing_tap::router::RouterStats;
 
     /// What a scraper reads: each sample with its labels as they are written.
     type Samples = BTreeMap<String, f64>;

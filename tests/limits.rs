@@ -14,8 +14,10 @@ use support::{Output, bounded, events, info_printer, runtime, wait_for, wait_unt
 use tracing::Span;
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::prelude::*;
-use tracing_tap::{EndReason, EventStream, Format, Item, LossReason, Predicate, Session, SessionStats, TapRouter};
 use tracing_tap::session::Overflow;
+use tracing_tap::{
+    EndReason, EventStream, Format, Item, LossReason, Predicate, SessionOptions, SessionStats, TapRouter,
+};
 
 fn install() -> TapRouter {
     let router = TapRouter::new();
@@ -23,12 +25,12 @@ fn install() -> TapRouter {
     router
 }
 
-fn everything() -> Session {
-    Session::new(Predicate::everything())
+fn everything() -> SessionOptions {
+    SessionOptions::new(Predicate::everything())
 }
 
-fn of_42() -> Session {
-    Session::new(Predicate::eq("user", 42))
+fn of_42() -> SessionOptions {
+    SessionOptions::new(Predicate::eq("user", 42))
 }
 
 /// The next item by way of `Stream`.
@@ -243,7 +245,7 @@ isolated! {
     fn with_spans_requests_of_verbose_roots_are_shown_whole_or_not_at_all() {
         const REQUESTS: u64 = 200;
         let router = install();
-        let mut stream = router.watch(Session::new(Predicate::exists("request")).sample(2).spans(LevelFilter::DEBUG));
+        let mut stream = router.watch(SessionOptions::new(Predicate::exists("request")).sample(2).spans(LevelFilter::DEBUG));
         std::thread::scope(|scope| {
             for worker in 0..2 {
                 scope.spawn(move || {
@@ -269,7 +271,7 @@ isolated! {
         let other = tracing_subscriber::fmt::layer().with_writer(std::io::sink);
         tracing_subscriber::registry().with(other).with(router.layer()).init();
         let roots: Vec<Span> = (0..REQUESTS).map(|n| tracing::debug_span!("untracked", n)).collect();
-        let mut stream = router.watch(Session::new(Predicate::exists("request")).sample(3));
+        let mut stream = router.watch(SessionOptions::new(Predicate::exists("request")).sample(3));
         std::thread::scope(|scope| {
             for _ in 0..4 {
                 scope.spawn(|| {

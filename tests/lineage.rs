@@ -9,7 +9,7 @@ use tracing::{Dispatch, Span, Subscriber};
 use tracing_core::span;
 use tracing_subscriber::layer::{Context, Layer};
 use tracing_subscriber::prelude::*;
-use tracing_tap::{Predicate, Session, TapRouter};
+use tracing_tap::{Predicate, SessionOptions, TapRouter};
 
 fn user(user: u32) -> Span {
     tracing::info_span!("conn", user)
@@ -161,7 +161,7 @@ isolated! {
         let id = with_default(&elsewhere, || id_of(&tracing::info_span!("request")));
         assert_eq!(id, id_of(&request));
         with_default(&mine, || {
-            let mut stream = router.watch(Session::from("@span = request".parse::<Predicate>().unwrap()));
+            let mut stream = router.watch(SessionOptions::from("@span = request".parse::<Predicate>().unwrap()));
             request.in_scope(|| tracing::info!("inside"));
             let seen = events(&mut stream);
             assert_eq!(seen.len(), 1);

@@ -12,7 +12,7 @@ use support::{Output, events, info_printer, messages};
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::prelude::*;
 #[cfg(feature = "log")]
-use tracing_tap::Session;
+use tracing_tap::SessionOptions;
 use tracing_tap::{Predicate, TapRouter};
 
 fn install(output: &Output) -> TapRouter {
@@ -82,7 +82,7 @@ isolated! {
 
     fn spans_that_a_session_enables_raise_no_level_of_records() {
         let router = install(&Output::default());
-        let session = Session::new(Predicate::target("store")).max_level(LevelFilter::INFO).spans(LevelFilter::TRACE);
+        let session = SessionOptions::new(Predicate::target("store")).max_level(LevelFilter::INFO).spans(LevelFilter::TRACE);
         let mut stream = router.watch(session);
         assert_eq!(log::max_level(), log::LevelFilter::Info);
         log::debug!(target: "store", "too verbose");

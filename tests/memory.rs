@@ -11,7 +11,7 @@ use std::sync::{Arc, Barrier, RwLock};
 use support::{events, wait_until};
 use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::prelude::*;
-use tracing_tap::{Predicate, Session, TapRouter};
+use tracing_tap::{Predicate, SessionOptions, TapRouter};
 
 /// A ring of this many entries is one block that nothing else here comes near.
 const ENTRIES: usize = 1 << 16;
@@ -60,8 +60,8 @@ fn install() -> TapRouter {
 
 /// Opens sessions that match, and some that do not, and closes them after some of their events were read.
 fn use_sessions(router: &TapRouter, spans: &[tracing::Span]) {
-    let mut hers = router.watch(Session::new(Predicate::eq("user", 42)).capacity(ENTRIES));
-    let mut linear = router.watch(Session::new(Predicate::starts_with("path", "/")).capacity(ENTRIES));
+    let mut hers = router.watch(SessionOptions::new(Predicate::eq("user", 42)).capacity(ENTRIES));
+    let mut linear = router.watch(SessionOptions::new(Predicate::starts_with("path", "/")).capacity(ENTRIES));
     let others: Vec<_> = (0..20).map(|user| router.watch(Predicate::eq("user", 100 + user))).collect();
     for span in spans {
         span.in_scope(|| tracing::debug!(path = "/", text = "x".repeat(1000), "hers"));
@@ -113,7 +113,7 @@ isolated! {
 
     fn a_session_that_closes_while_an_event_is_on_its_way_to_it_is_not_freed_by_that_events_thread() {
         let router = install();
-        let stream = router.watch(Session::new(Predicate::eq("user", 42)).capacity(ENTRIES));
+        let stream = router.watch(SessionOptions::new(Predicate::eq("user", 42)).capacity(ENTRIES));
         tracing::debug!(user = 42, "makes the ring");
         let barrier = Arc::new(Barrier::new(2));
         let at_work = Arc::clone(&barrier);
@@ -155,8 +155,8 @@ isolated! {
         for _ in 0..200 {
             let alone = first_match.write().unwrap();
             let sessions = [Predicate::eq("user", 42), Predicate::starts_with("path", "/")]
-                .map(|predicate| router.watch(Session::new(predicate).capacity(ENTRIES)));
-            let limited = router.watch(Session::new(Predicate::eq("user", 42)).capacity(ENTRIES).max_events(2));
+                .map(|predicate| router.watch(SessionOptions::new(predicate).capacity(ENTRIES)));
+            let limited = router.watch(SessionOptions::new(Predicate::eq("user", 42)).capacity(ENTRIES).max_events(2));
             tracing::debug!(user = 42, path = "/", "makes the rings");
             drop(alone);
             wait_until("a match", || sessions.iter().all(|stream| stream.stats().matched > 10));

@@ -7,8 +7,8 @@ use rlimit::Resource;
 use support::messages;
 use tracing_subscriber::prelude::*;
 use tracing_subscriber::registry;
-use tracing_tap::{EndReason, Item, LossReason, Predicate, Session, TapRouter};
 use tracing_tap::coverage::Finding;
+use tracing_tap::{EndReason, Item, LossReason, Predicate, SessionOptions, TapRouter};
 
 /// Less than any thread's stack, and more than what a test allocates.
 const ROOM_BYTES: u64 = 1 << 20;
@@ -58,7 +58,7 @@ isolated! {
         let router = TapRouter::new();
         let other = tracing_subscriber::fmt::layer().with_writer(std::io::sink);
         registry().with(other).with(router.layer()).init();
-        let mut stream = without_threads(|| router.watch(Session::new(Predicate::eq("user", 42)).max_rate(0)));
+        let mut stream = without_threads(|| router.watch(SessionOptions::new(Predicate::eq("user", 42)).max_rate(0)));
         (0..3).for_each(|_| tracing::info!(user = 42, "over the rate"));
         assert_eq!((stream.stats().lost_rate, stream.drain().count()), (3, 0));
         router.close(stream.id());

@@ -8,7 +8,7 @@ use support::{Evaluations, bounded, messages, wait_until};
 use tracing::Span;
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::prelude::*;
-use tracing_tap::{EventStream, Predicate, Session, TapRouter};
+use tracing_tap::{EventStream, Predicate, SessionOptions, TapRouter};
 
 fn install() -> TapRouter {
     let router = TapRouter::new();
@@ -85,7 +85,7 @@ isolated! {
     fn an_event_shows_the_fields_it_matched_by_though_they_are_recorded_anew_meanwhile() {
         let router = install();
         let predicate = Predicate::eq("user", 42);
-        let mut stream = router.watch(Session::new(predicate.clone()).capacity(1 << 16));
+        let mut stream = router.watch(SessionOptions::new(predicate.clone()).capacity(1 << 16));
         let span = user(42);
         let stop = Arc::new(AtomicBool::new(false));
         let recorder = std::thread::spawn({

@@ -6,8 +6,8 @@ use std::sync::{Arc, Barrier};
 use support::{events, messages};
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::prelude::*;
-use tracing_tap::{EventStream, Predicate, Session, TapRouter, TapRouterBuilder, WatchError};
 use tracing_tap::coverage::Finding;
+use tracing_tap::{EventStream, Predicate, SessionOptions, TapRouter, TapRouterBuilder, WatchError};
 
 fn install(builder: TapRouterBuilder) -> TapRouter {
     let router = builder.build();
@@ -15,18 +15,18 @@ fn install(builder: TapRouterBuilder) -> TapRouter {
     router
 }
 
-fn user(number: u64) -> Session {
-    Session::new(Predicate::eq("user", number))
+fn user(number: u64) -> SessionOptions {
+    SessionOptions::new(Predicate::eq("user", number))
 }
 
 /// A session for which no field has to equal anything.
-fn unindexed() -> Session {
-    Session::new(Predicate::starts_with("path", "/"))
+fn unindexed() -> SessionOptions {
+    SessionOptions::new(Predicate::starts_with("path", "/"))
 }
 
 /// Refused, with these words; nothing else has changed, and the session that was there goes on.
 #[track_caller]
-fn check_refused(router: &TapRouter, session: Session, other: &mut EventStream, words: &str) -> WatchError {
+fn check_refused(router: &TapRouter, session: SessionOptions, other: &mut EventStream, words: &str) -> WatchError {
     let before: Vec<_> = router.sessions().iter().map(|session| session.id).collect();
     let stats = router.stats();
     let error = router.try_watch(session).expect_err("it is refused");
@@ -69,14 +69,14 @@ isolated! {
         let mut other = router.watch(user(1));
         let words = "open a session: the field `password` is redacted and cannot be tested";
         let tests = || Predicate::eq("user", 1) & !Predicate::exists(["secret", "password"]);
-        let error = check_refused(&router, Session::new(tests()), &mut other, words);
+        let error = check_refused(&router, SessionOptions::new(tests()), &mut other, words);
         assert!(error.is_redacted_field() && !error.is_too_many_sessions());
         assert_eq!((error.field(), error.limit(), error.limit_name(), error.holders()), (Some("password"), None, None, &[][..]));
-        check_refused(&router, user(1).scope(tests()), &mut other, words);
+        check_refused(&router, user(1).confined_to(tests()), &mut other, words);
         assert_eq!(router.stats().refused_by.redacted_field, 2);
 
         let found = Finding::RedactedField { field: "password".to_owned() };
-        for session in [Session::new(tests()), user(1).scope(tests())] {
+        for session in [SessionOptions::new(tests()), user(1).confined_to(tests())] {
             let stream = router.watch(session);
             assert!(stream.coverage().findings().contains(&found), "{}", stream.coverage());
         }
@@ -97,9 +97,9 @@ isolated! {
         let router = install(TapRouter::builder());
         let tenant = |number: u64| Predicate::eq("tenant", number);
         let mut sessions: Vec<_> = [Predicate::everything(), !tenant(7), Predicate::eq("user", 1) | Predicate::everything()]
-            .map(|predicate| router.try_watch(Session::new(predicate).scope(tenant(7))).unwrap())
+            .map(|predicate| router.try_watch(SessionOptions::new(predicate).confined_to(tenant(7))).unwrap())
             .into();
-        let mut nothing = router.watch(Session::new(tenant(7)).scope(tenant(7)).scope(tenant(8)));
+        let mut nothing = router.watch(SessionOptions::new(tenant(7)).confined_to(tenant(7)).confined_to(tenant(8)));
         tracing::info_span!("theirs", tenant = 8).in_scope(|| tracing::info!(user = 1, "theirs"));
         tracing::info_span!("ours", tenant = 7).in_scope(|| tracing::debug!(user = 1, "ours"));
         tracing::info!(user = 1, "nobody's");
@@ -119,7 +119,7 @@ isolated! {
         let debug = tracing_subscriber::fmt::layer().with_writer(std::io::sink).with_filter(LevelFilter::DEBUG);
         tracing_subscriber::registry().with(debug).with(router.layer()).init();
         let theirs = tracing::debug_span!("job", tenant = 8);
-        let watch = |scope| router.watch(Session::new(Predicate::everything()).scope(scope));
+        let watch = |scope| router.watch(SessionOptions::new(Predicate::everything()).confined_to(scope));
         let (mut only_7, mut all_but_8) = (watch(Predicate::eq("tenant", 7)), watch(Predicate::ne("tenant", 8)));
         theirs.in_scope(|| tracing::info!("theirs"));
         assert_eq!(messages(&mut only_7), [""; 0]);
@@ -130,11 +130,11 @@ isolated! {
 
     fn coverage_of_a_stream_takes_the_scope_into_account() {
         let router = install(TapRouter::builder().deny_targets(["secret"]));
-        let stream = router.watch(Session::new(Predicate::everything()).scope(Predicate::eq("tennant", 7)));
+        let stream = router.watch(SessionOptions::new(Predicate::everything()).confined_to(Predicate::eq("tennant", 7)));
         let _declares = tracing::info_span!("conn", tenant = 7);
         let near = Finding::MisspeltField { field: "tennant".to_owned(), near: "tenant".to_owned() };
         assert!(stream.coverage().findings().contains(&near), "{}", stream.coverage());
-        let denied = router.watch(user(1).scope(Predicate::target("secret")));
+        let denied = router.watch(user(1).confined_to(Predicate::target("secret")));
         let found = Finding::DeniedTarget { target: "secret".to_owned() };
         assert!(denied.coverage().findings().contains(&found), "{}", denied.coverage());
     }
@@ -206,11 +206,11 @@ isolated! {
         let _held = [open().unwrap(), open().unwrap()];
         let words = "open a session: 2 that require no field to equal a value are open, which is the limit \
                      `max_unindexed_sessions`; `ann` holds 2";
-        let error = check_refused(&router, Session::new(Predicate::everything()), &mut other, words);
+        let error = check_refused(&router, SessionOptions::new(Predicate::everything()), &mut other, words);
         assert!(error.is_too_many_unindexed());
         assert_eq!((error.limit_name(), error.limit(), error.holders().len()), (Some("max_unindexed_sessions"), Some(2), 1));
         assert_eq!(router.stats().refused_by.max_unindexed_sessions, 1);
-        assert!(router.try_watch(user(1)).is_ok() && router.try_watch(unindexed().scope(Predicate::eq("tenant", 7))).is_ok());
+        assert!(router.try_watch(user(1)).is_ok() && router.try_watch(unindexed().confined_to(Predicate::eq("tenant", 7))).is_ok());
     }
 
     fn the_names_of_openers_are_escaped_cut_and_few() {

@@ -337,7 +337,7 @@ isolated! {
             });
         }
         let _ = std::panic::take_hook();
-        let mut limited = router.watch(tracing_tap::Session::new(Predicate::eq("user", 42)).max_events(1));
+        let mut limited = router.watch(tracing_tap::SessionOptions::new(Predicate::eq("user", 42)).max_events(1));
         printed_and_routed(3);
         assert_eq!(messages(&mut limited), ["routed"]);
         wait_until("the control thread to close a session", || router.sessions().is_empty());

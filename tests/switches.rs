@@ -10,8 +10,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use support::{Output, info_printer, messages, wait_until};
 use tracing_subscriber::prelude::*;
-use tracing_tap::{Format, Predicate, Session, TapRouter};
 use tracing_tap::switch::{Signal, SignalSwitch};
+use tracing_tap::{Format, Predicate, SessionOptions, TapRouter};
 
 fn install() -> (TapRouter, Output) {
     let (router, logs) = (TapRouter::new(), Output::default());
@@ -19,8 +19,8 @@ fn install() -> (TapRouter, Output) {
     (router, logs)
 }
 
-fn of_42() -> Session {
-    Session::new(Predicate::eq("user", 42))
+fn of_42() -> SessionOptions {
+    SessionOptions::new(Predicate::eq("user", 42))
 }
 
 fn send(signal: &str) {

@@ -13,8 +13,8 @@ use tokio::task::{JoinSet, spawn_blocking, yield_now};
 use tracing::level_filters::LevelFilter;
 use tracing::{Instrument, Span, field, info_span};
 use tracing_subscriber::prelude::*;
-use tracing_tap::{CapturedEvent, EndReason, EventStream, Item, Predicate, Session, TapRouter};
 use tracing_tap::session::Overflow;
+use tracing_tap::{CapturedEvent, EndReason, EventStream, Item, Predicate, SessionOptions, TapRouter};
 
 isolated! {
     fn every_event_of_a_users_tasks_arrives_over_thousands_of_polls_on_many_threads_and_nobody_elses() {
@@ -39,7 +39,7 @@ isolated! {
             for _ in 0..USERS * TASKS {
                 soon("a task to arrive", arrivals.recv()).await.expect("tasks wait at the gate");
             }
-            let session = |user| Session::new(Predicate::eq("user", user)).spans(LevelFilter::DEBUG);
+            let session = |user| SessionOptions::new(Predicate::eq("user", user)).spans(LevelFilter::DEBUG);
             let mut streams: Vec<_> = (0..USERS).map(|user| router.watch(session(user))).collect();
             gate.open();
             soon("the tasks to end", tasks.join_all()).await;
@@ -238,7 +238,7 @@ isolated! {
             for repetition in 0..40 {
                 alice.all_get_on().await;
                 // The newest are lost if there are too many, so that what is kept is whole.
-                let session = Session::new(Predicate::eq("user", "alice")).overflow(Overflow::DropNewest);
+                let session = SessionOptions::new(Predicate::eq("user", "alice")).overflow(Overflow::DropNewest);
                 let mut stream = router.watch(session);
                 let opened = alice.done();
                 alice.all_get_on().await;

@@ -15,7 +15,7 @@ use tracing::level_filters::LevelFilter;
 use tracing_subscriber::layer::Layer;
 use tracing_subscriber::prelude::*;
 use tracing_subscriber::{EnvFilter, Registry};
-use tracing_tap::{EventStream, Item, Predicate, Session, TapRouter};
+use tracing_tap::{EventStream, Item, Predicate, SessionOptions, TapRouter};
 
 fn install(output: &Output) -> TapRouter {
     let router = TapRouter::new();
@@ -183,7 +183,7 @@ isolated! {
         let output = Output::default();
         let router = install(&output);
         let mut stream = watch_42(&router);
-        let by_value = router.watch(Session::new(Predicate::eq("me", "itself")).spans(LevelFilter::DEBUG));
+        let by_value = router.watch(SessionOptions::new(Predicate::eq("me", "itself")).spans(LevelFilter::DEBUG));
         bounded("a Debug that logs itself", || {
             tracing::debug!(me = ?LogsItself, user = 42, "outer");
             let span = tracing::info_span!("conn", me = ?LogsItself, user = 42, late = Empty);
@@ -205,7 +205,7 @@ isolated! {
     fn a_debug_that_panics_costs_its_value_and_nothing_else() {
         let output = Output::default();
         let router = install(&output);
-        let mut stream = router.watch(Session::new(Predicate::eq("user", 42)).spans(LevelFilter::DEBUG));
+        let mut stream = router.watch(SessionOptions::new(Predicate::eq("user", 42)).spans(LevelFilter::DEBUG));
         let mut by_value = router.watch(Predicate::starts_with("bad", "<panicked") | Predicate::eq("bad", "x"));
         without_panic_messages(|| {
             tracing::debug!(user = 42, bad = ?Panics, worse = %Panics, good = 1, "kept");

@@ -5,7 +5,7 @@ mod support;
 use std::error::Error;
 use support::events;
 use tracing_subscriber::prelude::*;
-use tracing_tap::{EventStream, Predicate, Session, TapRouter};
+use tracing_tap::{EventStream, Predicate, SessionOptions, TapRouter};
 
 isolated! {
     fn a_text_watches_what_the_predicate_does() {
@@ -19,7 +19,7 @@ isolated! {
             router.try_watch(text).expect("there is room"),
             router.watch(Predicate::eq("user", 42)),
             router.try_watch(Predicate::eq("user", 42)).expect("there is room"),
-            router.watch(Session::new(Predicate::eq("user", 42)).max_events(1)),
+            router.watch(SessionOptions::new(Predicate::eq("user", 42)).max_events(1)),
         ];
         tracing::debug!(user = 42, "here");
         tracing::debug!(user = 43, "not here");
@@ -48,13 +48,13 @@ isolated! {
     fn what_converts_into_a_session_is_watched_without_an_error() {
         struct OfUser(u64);
 
-        impl From<OfUser> for Session {
+        impl From<OfUser> for SessionOptions {
             fn from(OfUser(user): OfUser) -> Self {
                 Self::new(Predicate::eq("user", user)).max_events(10)
             }
         }
 
-        fn watch(router: &TapRouter, session: impl Into<Session>) -> EventStream {
+        fn watch(router: &TapRouter, session: impl Into<SessionOptions>) -> EventStream {
             router.watch(session)
         }
 

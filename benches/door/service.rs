@@ -8,7 +8,7 @@ use tokio::runtime::{Builder, Runtime};
 use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::prelude::*;
 use tracing_tap::TapRouter;
-use tracing_tap_web::{Auth, Door};
+use tracing_tap_web::{Auth, Endpoint};
 
 /// What the threads are called that the door runs on.
 pub(crate) const DOOR: &str = "door";
@@ -33,7 +33,7 @@ impl Service {
         let runtime = runtime.expect("a runtime starts");
         let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).expect("there is a free port");
         let address = listener.local_addr().expect("a listener has an address");
-        let door = Door::new(router.clone(), Auth::loopback_only()).stall_timeout(LONG);
+        let door = Endpoint::new(router.clone(), Auth::loopback_only()).stall_timeout(LONG);
         runtime.spawn(door.serve(listener, std::future::pending()));
         Self { router, address, runtime }
     }

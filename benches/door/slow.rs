@@ -7,7 +7,7 @@ use crate::service::{Service, router, wait_until};
 use crate::table::{Path, path};
 use std::net::SocketAddr;
 use tokio::net::{TcpSocket, TcpStream};
-use tracing_tap::{Predicate, Session, TapRouter};
+use tracing_tap::{Predicate, SessionOptions, TapRouter};
 
 const READERS: usize = 50;
 const UNREAD: &str = "the same beside 50 streams that nobody reads";
@@ -55,7 +55,8 @@ fn slow(wanted: Wanted, user: usize) -> f64 {
 
 fn unread(wanted: Wanted, user: usize) -> f64 {
     let router = router();
-    let session = |reader| Session::remote(Predicate::eq("user", wanted(reader))).max_rate(RATE).capacity(CAPACITY);
+    let session =
+        |reader| SessionOptions::remote(Predicate::eq("user", wanted(reader))).max_rate(RATE).capacity(CAPACITY);
     let _streams: Vec<_> = (0..READERS).map(|reader| router.watch(session(reader))).collect();
     overflow(&router, wanted);
     event_of(user)

@@ -15,8 +15,8 @@ use std::time::{Duration, Instant};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::Semaphore;
 use tracing_subscriber::{filter::LevelFilter, fmt, prelude::*};
+use tracing_tap::{Format, Predicate, SessionOptions, TapRouter, write_item};
 use tracing_tap_nats::{self as fleet, Config, FleetItem, FleetStream, Key};
-use tracing_tap::{Format, Predicate, Session, TapRouter, write_item};
 
 const TURNS: usize = 7;
 
@@ -151,7 +151,7 @@ impl Bench {
     }
 
     async fn watch(&self) -> FleetStream {
-        let session = Session::new(Predicate::eq("user", 42)).capacity(CAPACITY);
+        let session = SessionOptions::new(Predicate::eq("user", 42)).capacity(CAPACITY);
         let watched = fleet::watch(self.subscriber.clone(), &self.config, session).await;
         let mut stream = watched.expect("it is announced");
         while !matches!(stream.recv().await, Some(FleetItem::Joined { .. })) {}

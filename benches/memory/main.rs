@@ -14,7 +14,7 @@ use table::{Path, Table, path};
 use tracing::Span;
 use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::prelude::*;
-use tracing_tap::{Format, Predicate, Session, TapRouter, write_item};
+use tracing_tap::{Format, Predicate, SessionOptions, TapRouter, write_item};
 
 const WITHOUT: &str = "the same without the router";
 const ITEMS: usize = 10_000;
@@ -78,7 +78,7 @@ fn with_8_fields() -> Span {
 fn captured_event() -> f64 {
     let router = TapRouter::new();
     install(Some(&router));
-    let stream = router.watch(Session::new(Predicate::eq("user", 42)).capacity(2 * ITEMS));
+    let stream = router.watch(SessionOptions::new(Predicate::eq("user", 42)).capacity(2 * ITEMS));
     let bytes = bytes_per_item(ITEMS, || in_two_spans(|| (0..ITEMS).for_each(|_| four_fields())));
     drop(stream);
     bytes

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
-use tracing_tap::{EventStream, Follow, Predicate, Session, TapRouter};
+use tracing_tap::{EventStream, Follow, Predicate, SessionOptions, TapRouter};
 
 /// How often a reader that does not wait looks what is there.
 const LOOK_EVERY: Duration = Duration::from_micros(100);
@@ -95,7 +95,7 @@ pub(crate) fn records_elsewhere() -> f64 {
 pub(crate) fn follows_elsewhere() -> f64 {
     let router = TapRouter::new();
     install(Some(&router));
-    let _stream = router.watch(Session::new(Predicate::ge("status", 500)).follow(Follow::Root));
+    let _stream = router.watch(SessionOptions::new(Predicate::ge("status", 500)).follow(Follow::Root));
     beside(fail_every_millisecond, not_matching)
 }
 

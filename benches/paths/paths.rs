@@ -12,7 +12,7 @@ use crate::service::{bare, elsewhere, followed, idle, json, limited, matching, s
 use crate::sessions::{open_all, rebuild, watch, watch_and_close};
 use crate::table::{Path, path};
 use tracing::level_filters::LevelFilter;
-use tracing_tap::{Format, Session, TapRouter};
+use tracing_tap::{Format, SessionOptions, TapRouter};
 
 const WITHOUT: &str = "the same without the router";
 const IDLE: &str = "the same with no session";
@@ -91,19 +91,19 @@ pub(crate) const PATHS: &[Path] = &[
     path("100,000 sessions, all opened", || open_all(100_000), || 2e9, "the bound: 2 s"),
 ];
 
-fn spans(session: Session) -> Session {
+fn spans(session: SessionOptions) -> SessionOptions {
     session.spans(LevelFilter::TRACE)
 }
 
-fn rate(session: Session) -> Session {
+fn rate(session: SessionOptions) -> SessionOptions {
     session.max_rate(1_000_000_000)
 }
 
-fn rate_of_none(session: Session) -> Session {
+fn rate_of_none(session: SessionOptions) -> SessionOptions {
     session.max_rate(0)
 }
 
-fn rate_and_sampling(session: Session) -> Session {
+fn rate_and_sampling(session: SessionOptions) -> SessionOptions {
     rate(session).sample(2)
 }
 

@@ -7,7 +7,7 @@ use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
 use tracing_subscriber::prelude::*;
-use tracing_tap::{EventStream, Follow, Predicate, Session, TapRouter};
+use tracing_tap::{EventStream, Follow, Predicate, SessionOptions, TapRouter};
 
 /// Under valgrind, opening more would take longer than all the rest.
 const MOST_SESSIONS_COUNTED: usize = 1_000;
@@ -71,10 +71,10 @@ pub(crate) fn matching(sessions: usize, operation: fn() -> f64) -> f64 {
 }
 
 /// With a session open that wants this user's events within limits, and nobody reads them.
-pub(crate) fn limited(limits: fn(Session) -> Session, operation: fn() -> f64) -> f64 {
+pub(crate) fn limited(limits: fn(SessionOptions) -> SessionOptions, operation: fn() -> f64) -> f64 {
     let router = TapRouter::new();
     install(Some(&router));
-    let _stream = router.watch(limits(Session::new(Predicate::eq("user", 42))));
+    let _stream = router.watch(limits(SessionOptions::new(Predicate::eq("user", 42))));
     operation()
 }
 
@@ -83,7 +83,7 @@ pub(crate) fn sampled_in(event: fn()) -> f64 {
     let router = TapRouter::new();
     install(Some(&router));
     in_two_spans(|| {
-        let _stream = std::iter::repeat_with(|| router.watch(Session::new(Predicate::eq("user", 42)).sample(2)))
+        let _stream = std::iter::repeat_with(|| router.watch(SessionOptions::new(Predicate::eq("user", 42)).sample(2)))
             .find_map(|mut stream| {
                 event();
                 let shows_request = stream.drain().count() > 0;
@@ -97,7 +97,7 @@ pub(crate) fn sampled_in(event: fn()) -> f64 {
 pub(crate) fn followed(event: fn()) -> f64 {
     let router = TapRouter::new();
     install(Some(&router));
-    let _stream = router.watch(Session::new(Predicate::ge("status", 500)).follow(Follow::Root));
+    let _stream = router.watch(SessionOptions::new(Predicate::ge("status", 500)).follow(Follow::Root));
     in_two_spans(|| {
         tracing::debug!(status = 500, "failed");
         nanoseconds(event)

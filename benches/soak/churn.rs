@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
-use tracing_tap::{Predicate, Session, TapRouter};
+use tracing_tap::{Predicate, SessionOptions, TapRouter};
 
 const USERS: u64 = 50;
 const MESSAGES_PER_CONNECTION: u64 = 20;
@@ -135,7 +135,7 @@ fn session_in_process(router: &TapRouter, number: u64) {
         1 => Predicate::starts_with("kind", "pub"),
         _ => Predicate::contains("text", "xxx"),
     };
-    let mut stream = router.watch(Session::new(predicate).capacity(128).max_rate(1_000));
+    let mut stream = router.watch(SessionOptions::new(predicate).capacity(128).max_rate(1_000));
     std::thread::sleep(Duration::from_millis(20));
     stream.drain().take(32).for_each(drop);
 }

@@ -10,8 +10,8 @@ use tokio::runtime::Runtime;
 use tokio::sync::Notify;
 use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::prelude::*;
-use tracing_tap_web::{Auth, Door};
-use tracing_tap::{Item, Predicate, Session, TapRouter};
+use tracing_tap::{Item, Predicate, SessionOptions, TapRouter};
+use tracing_tap_web::{Auth, Endpoint};
 
 /// Who is watched from the first event to the last.
 pub(crate) const WITNESSED: u64 = 7;
@@ -46,7 +46,7 @@ impl Service {
         let stop = Arc::new(Notify::new());
         let stopped = Arc::clone(&stop);
         let grace = Duration::from_secs(1);
-        let door = Door::new(router.clone(), Auth::loopback_only()).grace_period(grace).stall_timeout(grace);
+        let door = Endpoint::new(router.clone(), Auth::loopback_only()).grace_period(grace).stall_timeout(grace);
         let door = runtime.spawn(async move {
             door.serve(listener, async move { stopped.notified().await }).await.expect("it is a loopback address");
         });
@@ -75,7 +75,7 @@ impl Service {
 
 /// Reads all the while and counts.
 fn witness(router: &TapRouter) -> JoinHandle<Witnessed> {
-    let mut stream = router.watch(Session::new(Predicate::eq("user", WITNESSED)).capacity(1 << 16));
+    let mut stream = router.watch(SessionOptions::new(Predicate::eq("user", WITNESSED)).capacity(1 << 16));
     std::thread::spawn(move || {
         let mut seen = Witnessed::default();
         while let Some(item) = stream.blocking_recv() {

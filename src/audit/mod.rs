@@ -33,11 +33,11 @@ pub use endpoint::{AuditEvent, RefusedRequest};
 pub use refusals::AuditLimit;
 
 use crate::config::AUDIT_TARGET;
+use crate::escape::{escaped, escaped_expression};
 use crate::guard::run_user_code;
 use crate::queue::Overflow;
-use crate::escape::{escaped_expression, escaped};
 use crate::session::open::OpenSession;
-use crate::session::{EndReason, Follow, Session, SessionStats};
+use crate::session::{EndReason, Follow, SessionOptions, SessionStats};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -56,7 +56,7 @@ pub(crate) enum Audit {
 pub(crate) struct SessionAudit {
     /// Nothing where it was refused.
     id: Option<u64>,
-    session: Arc<Session>,
+    session: Arc<SessionOptions>,
     happened: Happened,
 }
 
@@ -81,7 +81,7 @@ impl Audit {
     }
 
     /// `suppressed` refusals before this one were not told.
-    pub(crate) fn refused(session: Arc<Session>, reason: &'static str, error: String, suppressed: u64) -> Self {
+    pub(crate) fn refused(session: Arc<SessionOptions>, reason: &'static str, error: String, suppressed: u64) -> Self {
         Self::Session(SessionAudit { id: None, session, happened: Happened::Refused { reason, error, suppressed } })
     }
 

@@ -1,7 +1,7 @@
 //! Places that sessions are opened at, so that one endpoint serves them all.
 
 use crate::render::{FormatOptions, write_item};
-use crate::session::{EndReason, Session};
+use crate::session::{EndReason, SessionOptions};
 use crate::stream::{Item, TryRecvError};
 use std::error::Error;
 use std::fmt::Debug;
@@ -20,7 +20,7 @@ pub type OpenError = Box<dyn Error + Send + Sync>;
 /// items themselves write.
 pub trait SessionSource: Debug + Send + Sync + 'static {
     /// Opens a session.
-    fn open(&self, session: Session) -> Opening<'_>;
+    fn open(&self, session: SessionOptions) -> Opening<'_>;
 }
 
 /// The reading end of a session opened at a [`SessionSource`]; dropping it closes the session.

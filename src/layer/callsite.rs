@@ -2,7 +2,7 @@
 
 mod unarrived;
 
-use super::thread::{self, Asker};
+use super::thread::{self, Caller};
 use crate::session::snapshot::Judgement;
 use crate::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use dashmap::DashMap;
@@ -95,10 +95,10 @@ impl Callsites {
             // Relaxed: a flag that is never cleared; a reader that misses it reads `LEARNED` as missing too.
             word.fetch_or(Word::KEPT, Ordering::Relaxed);
         }
-        let changed_by_others = match thread::with(|state| state.asker.get()) {
-            Asker::Probe(_) => false,
-            Asker::Rebuild(asker) => asker != router,
-            Asker::Others => true,
+        let changed_by_others = match thread::with(|state| state.caller.get()) {
+            Caller::Probe(_) => false,
+            Caller::Rebuild(caller) => caller != router,
+            Caller::Others => true,
         };
         if changed_by_others {
             // Release pairs with the Acquire in `learn`: whoever rebuilds has changed its filter before. Fails otherwise:

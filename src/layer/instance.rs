@@ -7,7 +7,7 @@ use super::facts::Facts;
 use super::host::Host;
 use super::span::{NO_SPAN, NewSpan, Place, SpanCell};
 use super::table::Spans;
-use super::thread::{self, Asker, SpanName, ThreadState};
+use super::thread::{self, Caller, SpanName, ThreadState};
 use super::tree::Trees;
 use crate::event::Fields;
 use crate::guard::Guard;
@@ -152,8 +152,8 @@ impl Instance {
 
     /// Answers for a callsite: never `always`, so that `enabled` is asked before every event and span.
     pub(super) fn register_callsite(&self, metadata: &'static Metadata<'static>) -> Interest {
-        let asker = thread::with(|state| state.asker.get());
-        if asker == Asker::Probe(self.shared.router) {
+        let caller = thread::with(|state| state.caller.get());
+        if caller == Caller::Probe(self.shared.router) {
             return Interest::never();
         }
         let kept = metadata.is_span() && self.shared.config.always_tracks(metadata);

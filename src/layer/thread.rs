@@ -29,7 +29,7 @@ pub(crate) struct ThreadState {
     /// Set where somebody asked for a callsite while this crate was running code of its users.
     pub(super) disturbed: Cell<bool>,
     /// Who is asking for callsites' interest on this thread.
-    pub(super) asker: Cell<Asker>,
+    pub(super) caller: Cell<Caller>,
 }
 
 /// How many spans' decisions a thread remembers: those that a task is polled in, one inside the other.
@@ -68,7 +68,7 @@ pub(crate) struct Decision {
 
 /// Why callsites are being asked for their interest on this thread, and by which router.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Asker {
+pub(crate) enum Caller {
     /// Somebody else: a new callsite, a new subscriber, a reloaded filter.
     Others,
     /// The control thread of this router wants to know what everybody else wants.
@@ -87,7 +87,7 @@ impl ThreadState {
             asked: Cell::new(0),
             closing: Cell::new((0, 0)),
             disturbed: Cell::new(false),
-            asker: Cell::new(Asker::Others),
+            caller: Cell::new(Caller::Others),
         }
     }
 
@@ -171,15 +171,15 @@ pub(super) fn keep_surroundings(surroundings: Arc<Surroundings>) {
     let _ = SURROUNDINGS.try_with(|kept| kept.set(Some(surroundings)));
 }
 
-/// Runs `f` with the thread marked as asking for interest on behalf of `asker`, panics included.
-pub(crate) fn asking<R>(asker: Asker, f: impl FnOnce() -> R) -> R {
-    struct Reset(Asker);
+/// Runs `f` with the thread marked as asking for interest on behalf of `caller`, panics included.
+pub(crate) fn asking<R>(caller: Caller, f: impl FnOnce() -> R) -> R {
+    struct Reset(Caller);
     impl Drop for Reset {
         fn drop(&mut self) {
-            with(|state| state.asker.set(self.0));
+            with(|state| state.caller.set(self.0));
         }
     }
-    let _reset = Reset(with(|state| state.asker.replace(asker)));
+    let _reset = Reset(with(|state| state.caller.replace(caller)));
     f()
 }
 

@@ -1,11 +1,11 @@
 //! The compact form: one line for terminals.
 
-use crate::escape::{is_hidden, write_escaped};
 use super::message::{message_text, write_message_text};
 use super::palette::{Palette, write_styled};
 use super::sink::{MEMORY, Sink};
-use crate::time::TimeText;
+use crate::escape::{is_hidden, write_escaped};
 use crate::event::{CapturedEvent, CapturedSpan, Fields};
+use crate::time::TimeText;
 use crate::value::ValueRef;
 use std::fmt;
 

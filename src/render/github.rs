@@ -6,11 +6,11 @@
 //! unescaped, so that no message can begin a command of its own.
 
 use super::compact::{write_fields, write_path};
-use crate::escape::{is_hidden, write_escape};
-use super::notice::{self, Severity};
 use super::message::{NO_MESSAGE, message_text};
+use super::notice::{self, Severity};
 use super::palette::Palette;
 use super::sink::{MEMORY, Sink};
+use crate::escape::{is_hidden, write_escape};
 use crate::event::CapturedEvent;
 use std::fmt::{self, Write};
 use tracing_core::Level;

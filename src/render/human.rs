@@ -2,9 +2,9 @@
 
 use super::message::write_message;
 use super::sink::{MEMORY, Sink};
-use crate::time::TimeText;
 use super::yaml;
 use crate::event::{CapturedEvent, CapturedSpan, Fields};
+use crate::time::TimeText;
 use crate::value::ValueRef;
 use std::fmt;
 

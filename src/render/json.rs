@@ -8,9 +8,9 @@
 use super::json_text::write_text;
 use super::options::Integers;
 use super::sink::MEMORY;
-use crate::time::TimeText;
 use crate::event::{CapturedEvent, CapturedSpan, Ends, Fields, Key};
 use crate::stream::Item;
+use crate::time::TimeText;
 use crate::value::{CUT_MARK, ValueRef};
 use serde::Serialize;
 use std::convert::Infallible;

@@ -1,8 +1,8 @@
 //! Strings in JSON, with every hidden character as an escape.
 
 use super::ascii::is_plain;
-use crate::escape::is_hidden;
 use super::sink::MEMORY;
+use crate::escape::is_hidden;
 use crate::value::kept_part;
 use std::io::Write;
 

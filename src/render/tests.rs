@@ -1,6 +1,6 @@
-use crate::escape::is_hidden;
 use super::testing::{any_item, bare, bare_event, example_event, fields, span};
 use super::{Format, write_item, write_item_coloured};
+use crate::escape::is_hidden;
 use crate::event::testing::Parts;
 use crate::event::{CapturedEvent, Fields};
 use crate::session::{EndReason, SessionId};

@@ -21,7 +21,7 @@ impl TapRouterBuilder {
     /// Sets which spans exist and keep their fields, session or not; default INFO and more severe.
     ///
     /// Spans more verbose than this exist only where another layer wants them, or where a session asks for them
-    /// ([`Session::spans`](crate::Session::spans)). Those of other layers are seen from the first session on: one that was
+    /// ([`SessionOptions::spans`](crate::SessionOptions::spans)). Those of other layers are seen from the first session on: one that was
     /// created while no session was open is not shown, and its fields are not tested.
     #[must_use]
     pub fn span_level(mut self, level: impl Into<LevelFilter>) -> Self {
@@ -76,7 +76,7 @@ impl TapRouterBuilder {
 
     /// Bounds the sessions that one opener may have where [`TapRouter::try_watch`] opens another; default 8.
     ///
-    /// Openers are told apart by [`Session::opened_by`](crate::Session::opened_by); those without a name share one.
+    /// Openers are told apart by [`SessionOptions::opened_by`](crate::SessionOptions::opened_by); those without a name share one.
     #[must_use]
     pub fn max_sessions_per_opener(mut self, sessions: usize) -> Self {
         self.0.max_sessions_per_opener = sessions;

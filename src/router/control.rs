@@ -5,7 +5,7 @@ use super::tell::tell_rest;
 use crate::guard::run_user_code;
 use crate::inbox::Retired;
 use crate::layer::Instance;
-use crate::layer::thread::{Asker, asking};
+use crate::layer::thread::{Caller, asking};
 #[cfg(feature = "log")]
 use crate::level::filter_of_verbosity;
 use crate::session::{EndReason, SessionId};
@@ -146,7 +146,7 @@ fn rebuild(core: &Core) -> bool {
     for instance in core.live_instances() {
         was_alone &= (0..REBUILD_ATTEMPTS).any(|_| {
             let before = instance.asked_by_others();
-            let rebuild = || asking(Asker::Rebuild(core.shared.router), callsite::rebuild_interest_cache);
+            let rebuild = || asking(Caller::Rebuild(core.shared.router), callsite::rebuild_interest_cache);
             let start = Instant::now();
             with_dispatch(&instance, |_| rebuild());
             core.health.count_rebuild(start.elapsed());
@@ -189,7 +189,7 @@ fn learn(core: &Core) {
     for instance in core.live_instances() {
         let Some(dispatch) = instance.dispatch() else { continue };
         instance.callsites().learn(wanted(&instance), |metadata| {
-            let ask = || asking(Asker::Probe(core.shared.router), || dispatch.register_callsite(metadata));
+            let ask = || asking(Caller::Probe(core.shared.router), || dispatch.register_callsite(metadata));
             run_user_code(ask).map(|interest| !interest.is_never())
         });
     }

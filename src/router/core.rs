@@ -4,7 +4,7 @@ use super::control;
 use super::health::{Health, RouterStats};
 use super::refusal::WatchError;
 use super::tell::tell_rest;
-use crate::audit::{Audit, End, AuditLimit};
+use crate::audit::{Audit, AuditLimit, End};
 use crate::config::Config;
 use crate::coverage::Coverage;
 use crate::guard::Guard;
@@ -14,7 +14,7 @@ use crate::level::verbosity_of_filter;
 use crate::queue::budget::Budget;
 use crate::session::open::OpenSession;
 use crate::session::registry::Registry;
-use crate::session::{EndReason, Session, SessionId, SessionInfo, SessionStats};
+use crate::session::{EndReason, SessionId, SessionInfo, SessionOptions, SessionStats};
 use crate::shared::Shared;
 use crate::stream::{EventStream, Home};
 use crate::sync::atomic::{AtomicU64, Ordering};
@@ -82,7 +82,7 @@ impl Core {
     }
 
     /// Opens a session, whatever else is open.
-    pub(super) fn open(self: &Arc<Self>, session: Session) -> EventStream {
+    pub(super) fn open(self: &Arc<Self>, session: SessionOptions) -> EventStream {
         let session = self.new_session(session);
         let mut state = self.state();
         self.add(&mut state, &session);
@@ -91,7 +91,7 @@ impl Core {
     }
 
     /// Opens a session, unless the router's policy is against it.
-    pub(super) fn try_open(self: &Arc<Self>, session: Session) -> Result<EventStream, WatchError> {
+    pub(super) fn try_open(self: &Arc<Self>, session: SessionOptions) -> Result<EventStream, WatchError> {
         let config = &self.shared.config;
         if let Err(error) = WatchError::check_fields(&session, config) {
             self.tell_refusal(Arc::new(session), &error);
@@ -112,7 +112,7 @@ impl Core {
         Ok(self.hand_out(session))
     }
 
-    fn new_session(&self, session: Session) -> Arc<OpenSession> {
+    fn new_session(&self, session: SessionOptions) -> Arc<OpenSession> {
         // Relaxed: only its being new matters.
         let id = SessionId(self.last_session.fetch_add(1, Ordering::Relaxed) + 1);
         Arc::new(OpenSession::new(id, session, Arc::clone(&self.budget)))

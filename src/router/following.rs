@@ -36,14 +36,14 @@ fn long_followed(instance: &Instance, session: &Arc<OpenSession>, now: Instant, 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Follow, Predicate, Session, TapRouter};
+    use crate::{Follow, Predicate, SessionOptions, TapRouter};
     use tracing_subscriber::prelude::*;
 
     #[test]
     fn a_span_that_is_followed_for_long_is_told_of() {
         let router = TapRouter::new();
         let _default = tracing_subscriber::registry().with(router.layer()).set_default();
-        let stream = router.watch(Session::new(Predicate::ge("status", 500)).follow(Follow::Root));
+        let stream = router.watch(SessionOptions::new(Predicate::ge("status", 500)).follow(Follow::Root));
         let main = tracing::info_span!("main", pid = 7);
         let told = |seconds| {
             let at = Instant::now() + Duration::from_secs(seconds);
@@ -82,7 +82,7 @@ mod tests {
     fn a_router_that_goes_to_rest_late_forgets_nothing_of_a_session_that_has_come_meanwhile() {
         let router = TapRouter::new();
         let _default = tracing_subscriber::registry().with(router.layer()).set_default();
-        let failing = || Session::new(Predicate::ge("status", 500)).follow(Follow::Root);
+        let failing = || SessionOptions::new(Predicate::ge("status", 500)).follow(Follow::Root);
         let (ended, mut stream) = (router.watch(failing()), router.watch(failing()));
         let request = tracing::info_span!("request", path = "/a");
         request.in_scope(|| tracing::info!(status = 500, "failed"));

@@ -15,7 +15,7 @@ mod tell;
 
 pub use builder::TapRouterBuilder;
 pub use health::{EndStats, RefusalStats, RouterStats};
-pub use into_session::IntoSession;
+pub use into_session::IntoSessionOptions;
 pub use refusal::WatchError;
 
 use crate::audit::{Audit, AuditEvent};
@@ -24,7 +24,7 @@ use crate::config::Config;
 use crate::coverage::Coverage;
 use crate::layer::TapLayer;
 use crate::predicate::Predicate;
-use crate::session::{EndReason, Session, SessionId, SessionInfo};
+use crate::session::{EndReason, SessionId, SessionInfo, SessionOptions};
 use crate::stream::EventStream;
 use core::Core;
 use std::any::Any;
@@ -80,7 +80,7 @@ impl TapRouter {
 
     /// Opens a session, whatever the caps: the application's own call.
     ///
-    /// It takes a [`Session`], a [`Predicate`] or a predicate's text, and returns an [`EventStream`]; for a
+    /// It takes a [`SessionOptions`], a [`Predicate`] or a predicate's text, and returns an [`EventStream`]; for a
     /// text, which may be wrong, a `Result` of one.
     ///
     /// Returns once every matching event from here on reaches the stream. That can take as long as other layers
@@ -96,7 +96,7 @@ impl TapRouter {
     /// # drop((built, read));
     /// # Ok::<(), tracing_tap::PredicateError>(())
     /// ```
-    pub fn watch<S: IntoSession>(&self, session: S) -> S::Watched {
+    pub fn watch<S: IntoSessionOptions>(&self, session: S) -> S::Watched {
         session.watched_by(|session| self.0.open(session))
     }
 
@@ -107,8 +107,8 @@ impl TapRouter {
     /// must hold) `max_unindexed_sessions` allow, those of [`watch`](Self::watch) included; and where the predicate or
     /// the scope tests a redacted field. Of callers that come at once no more get in than there is room for. Refuses a text
     /// that is no predicate as well.
-    pub fn try_watch(&self, session: impl IntoSession) -> Result<EventStream, WatchError> {
-        self.0.try_open(session.try_into_session().map_err(WatchError::unreadable)?)
+    pub fn try_watch(&self, session: impl IntoSessionOptions) -> Result<EventStream, WatchError> {
+        self.0.try_open(session.try_into_options().map_err(WatchError::unreadable)?)
     }
 
     /// The open sessions, oldest first.
@@ -142,15 +142,15 @@ impl TapRouter {
     /// ```
     /// use tracing_subscriber::filter::LevelFilter;
     /// use tracing_subscriber::prelude::*;
-    /// use tracing_tap::{Predicate, Session, TapRouter, Verdict};
+    /// use tracing_tap::{Predicate, SessionOptions, TapRouter, Verdict};
     ///
     /// let router = TapRouter::new();
     /// tracing_subscriber::registry().with(router.layer()).init();
     /// tracing::info!(user = 42, "hello");
-    /// let session = Session::new(Predicate::eq("user", 42)).spans(LevelFilter::DEBUG);
+    /// let session = SessionOptions::new(Predicate::eq("user", 42)).spans(LevelFilter::DEBUG);
     /// assert_eq!(router.coverage_of(&session).verdict(), Verdict::Everything);
     /// ```
-    pub fn coverage_of(&self, session: &Session) -> Coverage {
+    pub fn coverage_of(&self, session: &SessionOptions) -> Coverage {
         self.0.coverage_of(session, coverage::Matched::Nothing)
     }
 

@@ -1,9 +1,9 @@
 //! Why a session was not opened on somebody's behalf: the caps, what they count, and who holds what.
 
 use crate::config::Config;
-use crate::predicate::PredicateError;
 use crate::escape::escaped;
-use crate::session::Session;
+use crate::predicate::PredicateError;
+use crate::session::SessionOptions;
 use crate::session::holders::{Holder, Holders};
 use crate::session::open::OpenSession;
 use crate::session::registry::Registry;
@@ -18,10 +18,10 @@ const MAX_NAME_BYTES: usize = 64;
 /// there for doors that answer in a form of their own.
 ///
 /// ```
-/// use tracing_tap::{Predicate, Session, TapRouter};
+/// use tracing_tap::{Predicate, SessionOptions, TapRouter};
 ///
 /// let router = TapRouter::builder().max_sessions(1).build();
-/// let session = || Session::new(Predicate::eq("user", 42)).opened_by("ann");
+/// let session = || SessionOptions::new(Predicate::eq("user", 42)).opened_by("ann");
 /// let _open = router.try_watch(session())?;
 /// let error = router.try_watch(session()).unwrap_err();
 /// assert_eq!(error.to_string(), "open a session: 1 are open, which is the limit `max_sessions`; `ann` holds 1");
@@ -85,7 +85,7 @@ impl WatchError {
     }
 
     /// Refuses a session whose predicate or scope tests a field that nobody may.
-    pub(super) fn check_fields(session: &Session, config: &Config) -> Result<(), Self> {
+    pub(super) fn check_fields(session: &SessionOptions, config: &Config) -> Result<(), Self> {
         let predicates = [Some(&session.predicate), session.confinement.as_ref()];
         let mut tested = predicates.into_iter().flatten().flat_map(|predicate| predicate.field_names());
         match tested.find(|name| config.redacts(name)) {

@@ -9,7 +9,7 @@ use super::core::Core;
 use super::refusal::WatchError;
 use crate::audit::{Audit, End};
 use crate::inbox::{Inbox, Retired};
-use crate::session::Session;
+use crate::session::SessionOptions;
 use crate::session::open::OpenSession;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -19,7 +19,7 @@ const TELL_END_AFTER: Duration = Duration::from_secs(1);
 
 impl Core {
     /// Counts a refusal, and leaves it to be told unless too many were.
-    pub(super) fn tell_refusal(self: &Arc<Self>, session: Arc<Session>, error: &WatchError) {
+    pub(super) fn tell_refusal(self: &Arc<Self>, session: Arc<SessionOptions>, error: &WatchError) {
         let Some(reason) = error.reason() else { return };
         self.health.count_refusal(reason);
         if let Some(suppressed) = self.refusals.admit(Instant::now()) {

@@ -19,9 +19,9 @@ pub struct SessionStats {
     pub lost_overflow: u64,
     /// Of the lost, those not read when the stream was dropped.
     pub lost_closed: u64,
-    /// Of the lost, those that were over the session's [rate](crate::Session::max_rate).
+    /// Of the lost, those that were over the session's [rate](crate::SessionOptions::max_rate).
     pub lost_rate: u64,
-    /// Of the lost, those that the session's [sampling](crate::Session::sample) left out.
+    /// Of the lost, those that the session's [sampling](crate::SessionOptions::sample) left out.
     pub lost_sampling: u64,
     /// Events that wait to be read.
     pub buffered: u64,

@@ -3,7 +3,7 @@
 use super::rate::TokenBucket;
 use super::sample::{RootSerial, Sampled, Sampler};
 use super::withheld::{Withholder, Withholding};
-use super::{Session, SessionId};
+use super::{SessionId, SessionOptions};
 use crate::sync::atomic::{AtomicU64, Ordering};
 use crossbeam_utils::CachePadded;
 use std::time::Instant;
@@ -35,7 +35,7 @@ pub(crate) struct Limiter {
 
 impl Limiter {
     /// Nothing for a session without limits, which then pays one branch.
-    pub(crate) fn new(id: SessionId, session: &Session) -> Option<Self> {
+    pub(crate) fn new(id: SessionId, session: &SessionOptions) -> Option<Self> {
         let sampler = Sampler::new(session.sample, id);
         let bucket = session.max_rate.map(TokenBucket::new);
         let max_events = session.max_events;

@@ -8,18 +8,18 @@ use std::str::FromStr;
 /// thread.
 ///
 /// The tests that picked out that event are relaxed for what is followed: of fields, levels, spans, names and files. What
-/// the predicate says of targets still holds, and so do the opener's [scope](crate::Session::scope) and the
-/// [maximum level](crate::Session::max_level) in full; denied targets stay denied. Others pay nothing for it.
+/// the predicate says of targets still holds, and so do the opener's [scope](crate::SessionOptions::scope) and the
+/// [maximum level](crate::SessionOptions::max_level) in full; denied targets stay denied. Others pay nothing for it.
 ///
 /// Its text form, for command lines and URLs, is `event`, `span`, `root` or `named:request`.
 ///
 /// ```
-/// use tracing_tap::{Follow, Predicate, Session};
+/// use tracing_tap::{Follow, Predicate, SessionOptions};
 ///
 /// // A request that fails: the rest of it, from the failure on, down to TRACE.
-/// let failing = Session::new(Predicate::ge("status", 500)).follow(Follow::Named("request".to_owned()));
+/// let failing = SessionOptions::new(Predicate::ge("status", 500)).follow(Follow::Named("request".to_owned()));
 /// // The same where an error tells: its DEBUG events as well.
-/// let errors = Session::new("@level = error".parse()?).follow(Follow::Named("request".to_owned()));
+/// let errors = SessionOptions::new("@level = error".parse()?).follow(Follow::Named("request".to_owned()));
 /// assert_eq!("named:request".parse(), Ok(Follow::Named("request".to_owned())));
 /// # let _ = (failing, errors);
 /// # Ok::<(), tracing_tap::PredicateError>(())

@@ -9,7 +9,7 @@ const MAX_NAMED_HOLDERS: usize = 4;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Holder {
-    /// What the sessions were [`opened_by`](crate::Session::opened_by), as it was given; nothing for those opened
+    /// What the sessions were [`opened_by`](crate::SessionOptions::opened_by), as it was given; nothing for those opened
     /// without a name.
     pub opener: Option<String>,
     /// How many of them are open.

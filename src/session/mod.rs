@@ -16,10 +16,10 @@ pub(crate) mod scope;
 pub(crate) mod snapshot;
 pub(crate) mod withheld;
 
+pub use crate::queue::Overflow;
 pub use account::{EndReason, SessionStats};
 pub use follow::{Follow, FollowError};
 pub use holders::Holder;
-pub use crate::queue::Overflow;
 
 use crate::predicate::Predicate;
 use serde::{Deserialize, Serialize};
@@ -32,14 +32,14 @@ use tracing_core::LevelFilter;
 ///
 /// ```
 /// use std::time::Duration;
-/// use tracing_tap::{Predicate, Session};
+/// use tracing_tap::{Predicate, SessionOptions};
 ///
-/// let session = Session::new(Predicate::eq("user", 42)).name("ticket 7").expires_in(Duration::from_secs(900));
+/// let session = SessionOptions::new(Predicate::eq("user", 42)).name("ticket 7").expires_in(Duration::from_secs(900));
 /// # let _ = session;
 /// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
-pub struct Session {
+pub struct SessionOptions {
     /// Which events the session matches.
     pub predicate: Predicate,
     /// What its opener may see at all, see [`confined_to`](Self::confined_to).
@@ -87,11 +87,11 @@ pub struct SessionInfo {
     pub opened_by: Option<String>,
     /// What it watches.
     pub predicate: Predicate,
-    /// What its opener may see at all, see [`Session::confined_to`].
+    /// What its opener may see at all, see [`SessionOptions::confined_to`].
     pub confinement: Option<Predicate>,
-    /// The most verbose events that it shows, see [`Session::max_level`]; TRACE where it is not bounded.
+    /// The most verbose events that it shows, see [`SessionOptions::max_level`]; TRACE where it is not bounded.
     pub max_level: LevelFilter,
-    /// The most verbose spans that it enables, see [`Session::spans`]; OFF where it enables none.
+    /// The most verbose spans that it enables, see [`SessionOptions::spans`]; OFF where it enables none.
     pub spans: LevelFilter,
     /// When it was opened, by the system's clock.
     pub opened_at: SystemTime,
@@ -99,7 +99,7 @@ pub struct SessionInfo {
     pub stats: SessionStats,
 }
 
-impl Session {
+impl SessionOptions {
     /// When a [remote](Self::remote) session ends.
     pub const REMOTE_EXPIRES_IN: Duration = Duration::from_secs(15 * 60);
     /// How many events a second a [remote](Self::remote) session admits.
@@ -148,11 +148,11 @@ impl Session {
     ///
     /// ```
     /// use tracing_subscriber::prelude::*;
-    /// use tracing_tap::{Item, Predicate, Session, TapRouter};
+    /// use tracing_tap::{Item, Predicate, SessionOptions, TapRouter};
     ///
     /// let router = TapRouter::new();
     /// tracing_subscriber::registry().with(router.layer()).init();
-    /// let mut stream = router.watch(Session::new(Predicate::everything()).confined_to(Predicate::eq("tenant", 7)));
+    /// let mut stream = router.watch(SessionOptions::new(Predicate::everything()).confined_to(Predicate::eq("tenant", 7)));
     /// tracing::info!(tenant = 7, "ours");
     /// tracing::info!(tenant = 8, "theirs");
     /// let seen: Vec<_> = stream.drain().filter_map(Item::into_event).collect();
@@ -209,11 +209,11 @@ impl Session {
     ///
     /// ```
     /// use tracing_subscriber::{filter::LevelFilter, prelude::*};
-    /// use tracing_tap::{Follow, Item, Session, TapRouter};
+    /// use tracing_tap::{Follow, Item, SessionOptions, TapRouter};
     ///
     /// let router = TapRouter::new();
     /// tracing_subscriber::registry().with(router.layer()).init();
-    /// let errors = Session::new("@level = error".parse()?).follow(Follow::Root);
+    /// let errors = SessionOptions::new("@level = error".parse()?).follow(Follow::Root);
     /// let mut stream = router.watch(errors.max_level(LevelFilter::INFO));
     /// tracing::info_span!("request").in_scope(|| {
     ///     tracing::error!("failed");
@@ -245,9 +245,9 @@ impl Session {
     ///
     /// ```
     /// use tracing_subscriber::filter::LevelFilter;
-    /// use tracing_tap::{Predicate, Session};
+    /// use tracing_tap::{Predicate, SessionOptions};
     ///
-    /// let session = Session::new(Predicate::eq("user", 42)).spans(LevelFilter::DEBUG);
+    /// let session = SessionOptions::new(Predicate::eq("user", 42)).spans(LevelFilter::DEBUG);
     /// # let _ = session;
     /// ```
     #[must_use]
@@ -315,11 +315,11 @@ impl Session {
     ///
     /// ```
     /// use tracing_subscriber::prelude::*;
-    /// use tracing_tap::{Predicate, Session, TapRouter};
+    /// use tracing_tap::{Predicate, SessionOptions, TapRouter};
     ///
     /// let router = TapRouter::new();
     /// tracing_subscriber::registry().with(router.layer()).init();
-    /// let mut stream = router.watch(Session::new(Predicate::eq("user", 42)).max_rate(0));
+    /// let mut stream = router.watch(SessionOptions::new(Predicate::eq("user", 42)).max_rate(0));
     /// tracing::info!(user = 42, "over the rate");
     /// assert_eq!((stream.drain().count(), stream.stats().lost_rate), (0, 1));
     /// ```
@@ -337,11 +337,11 @@ impl Session {
     ///
     /// ```
     /// use tracing_subscriber::prelude::*;
-    /// use tracing_tap::{Predicate, Session, TapRouter};
+    /// use tracing_tap::{Predicate, SessionOptions, TapRouter};
     ///
     /// let router = TapRouter::new();
     /// tracing_subscriber::registry().with(router.layer()).init();
-    /// let mut stream = router.watch(Session::new(Predicate::everything()).sample(3));
+    /// let mut stream = router.watch(SessionOptions::new(Predicate::everything()).sample(3));
     /// tracing::info_span!("request").in_scope(|| {
     ///     tracing::debug!("begins");
     ///     tracing::debug!("ends");
@@ -357,7 +357,7 @@ impl Session {
     }
 }
 
-impl From<Predicate> for Session {
+impl From<Predicate> for SessionOptions {
     fn from(predicate: Predicate) -> Self {
         Self::new(predicate)
     }
@@ -375,12 +375,12 @@ mod tests {
 
     #[test]
     fn a_remote_session_has_limits_that_its_opener_may_change() {
-        let session = Session::remote(Predicate::everything());
+        let session = SessionOptions::remote(Predicate::everything());
         assert_eq!((session.expires_in, session.max_rate), (Some(Duration::from_secs(900)), Some(5_000)));
         assert_eq!((session.max_events, session.sample), (None, 1));
         let session = session.max_rate(7).expires_in(Duration::from_secs(1));
         assert_eq!((session.expires_in, session.max_rate), (Some(Duration::from_secs(1)), Some(7)));
-        let local = Session::new(Predicate::everything());
+        let local = SessionOptions::new(Predicate::everything());
         assert_eq!((local.expires_in, local.max_rate), (None, None));
     }
 }

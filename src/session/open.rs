@@ -4,7 +4,7 @@ use super::admission::{Admission, Limiter};
 use super::buffer::Buffer;
 use super::sample::{RootSerial, Sampled};
 use super::withheld::Withholder;
-use super::{EndReason, Follow, Session, SessionId, SessionInfo, SessionStats};
+use super::{EndReason, Follow, SessionId, SessionInfo, SessionOptions, SessionStats};
 use crate::guard::{Guard, run_user_code};
 use crate::level::verbosity_of_filter;
 use crate::predicate::{Compiled, Reach};
@@ -31,7 +31,7 @@ pub(crate) struct OpenSession {
     /// The most verbose spans that are enabled where it may match, as a number; 0: none.
     pub(crate) span_verbosity: u8,
     pub(crate) deadline: Option<Instant>,
-    pub(crate) limits: Arc<Session>,
+    pub(crate) limits: Arc<SessionOptions>,
     limiter: Option<Box<Limiter>>,
     opened_at: SystemTime,
     opened: Instant,
@@ -54,7 +54,7 @@ struct Read {
 }
 
 impl OpenSession {
-    pub(crate) fn new(id: SessionId, session: Session, budget: Arc<Budget>) -> Self {
+    pub(crate) fn new(id: SessionId, session: SessionOptions, budget: Arc<Budget>) -> Self {
         let compiled = Compiled::new(&session.confined_predicate());
         let followed = session.followed_predicate().map(|predicate| Compiled::new(&predicate));
         Self {
@@ -222,7 +222,7 @@ impl OpenSession {
     }
 
     fn new_buffer(&self) -> Buffer {
-        let Session { capacity, capacity_bytes, overflow, .. } = *self.limits;
+        let SessionOptions { capacity, capacity_bytes, overflow, .. } = *self.limits;
         Buffer::new(Ring::new(overflow, capacity.get(), capacity_bytes, Arc::clone(&self.budget)))
     }
 

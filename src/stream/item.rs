@@ -46,9 +46,9 @@ pub enum LossReason {
     Overflow,
     /// They were not read when the stream was dropped.
     Closed,
-    /// They were over the session's [rate](crate::Session::max_rate).
+    /// They were over the session's [rate](crate::SessionOptions::max_rate).
     Rate,
-    /// The session's [sampling](crate::Session::sample) left them out.
+    /// The session's [sampling](crate::SessionOptions::sample) left them out.
     Sampling,
 }
 

@@ -47,7 +47,7 @@ use withheld::Announcer;
 /// The reading end of a session; dropping it closes the session and frees what it holds.
 ///
 /// ```
-/// use tracing_tap::{EndReason, Item, Predicate, Session, TapRouter};
+/// use tracing_tap::{EndReason, Item, Predicate, SessionOptions, TapRouter};
 /// use tracing_tap::stream::TryRecvError;
 ///
 /// let router = TapRouter::new();

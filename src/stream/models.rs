@@ -4,7 +4,7 @@ use super::*;
 use crate::event::{Fields, Origin};
 use crate::predicate::Predicate;
 use crate::queue::budget::Budget;
-use crate::session::Session;
+use crate::session::SessionOptions;
 use crate::session::admission::Admission;
 use crate::session::open::wake_all;
 use crate::session::sample::Sampled;
@@ -22,7 +22,7 @@ impl Home for Nowhere {
     }
 }
 
-fn session(limits: Session) -> Arc<OpenSession> {
+fn session(limits: SessionOptions) -> Arc<OpenSession> {
     Arc::new(OpenSession::new(SessionId(1), limits, Arc::new(Budget::new(1 << 20))))
 }
 
@@ -30,8 +30,8 @@ fn stream(session: &Arc<OpenSession>) -> EventStream {
     EventStream::new(Arc::clone(session), Arc::new(Nowhere))
 }
 
-fn everything() -> Session {
-    Session::new(Predicate::everything()).capacity(4)
+fn everything() -> SessionOptions {
+    SessionOptions::new(Predicate::everything()).capacity(4)
 }
 
 fn event() -> Arc<CapturedEvent> {

@@ -1,7 +1,7 @@
 use super::*;
 use crate::predicate::Predicate;
 use crate::queue::budget::Budget;
-use crate::session::Session;
+use crate::session::SessionOptions;
 use crate::session::admission::Admission;
 use crate::session::sample::Sampled;
 use crate::session::withheld::Withholding;
@@ -20,7 +20,7 @@ impl Home for Nowhere {
 
 /// A session that withholds everything by its rate, and its reader.
 fn open() -> (Arc<OpenSession>, EventStream) {
-    let limits = Session::new(Predicate::everything()).max_rate(0);
+    let limits = SessionOptions::new(Predicate::everything()).max_rate(0);
     let session = Arc::new(OpenSession::new(SessionId(1), limits, Arc::new(Budget::new(1 << 20))));
     (Arc::clone(&session), EventStream::new(session, Arc::new(Nowhere)))
 }

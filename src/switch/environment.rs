@@ -1,11 +1,11 @@
 //! A session from an environment variable.
 
+use crate::escape::{escaped, escaped_expression};
 use crate::forward::Forwarding;
 use crate::predicate::{Predicate, PredicateError};
 use crate::render::FormatOptions;
-use crate::escape::{escaped_expression, escaped};
 use crate::router::{TapRouter, WatchError};
-use crate::session::Session;
+use crate::session::SessionOptions;
 use std::error::Error;
 use std::ffi::OsStr;
 use std::fmt;
@@ -60,7 +60,7 @@ impl TapRouter {
         let name = escaped(&variable.to_string_lossy(), MAX_SHOWN_BYTES);
         let open = || {
             let Some(predicate) = predicate_of(variable)? else { return Ok(None) };
-            let session = Session::new(predicate).opened_by(format!("environment variable {name}"));
+            let session = SessionOptions::new(predicate).opened_by(format!("environment variable {name}"));
             let stream = self.try_watch(session).map_err(Problem::Refused)?;
             stream.forward_to(writer, form).map(Some).map_err(Problem::Forward)
         };

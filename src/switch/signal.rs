@@ -3,7 +3,7 @@
 use crate::forward::Forwarding;
 use crate::render::FormatOptions;
 use crate::router::TapRouter;
-use crate::session::{Session, SessionId};
+use crate::session::{SessionId, SessionOptions};
 use signal_hook::consts::{FORBIDDEN, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2};
 use signal_hook::iterator::{Handle, Signals};
 use signal_hook::low_level::signal_name;
@@ -51,7 +51,7 @@ struct State {
 /// The listening thread's part.
 struct Listener<W> {
     router: TapRouter,
-    session: Session,
+    session: SessionOptions,
     writer: Arc<Mutex<W>>,
     form: FormatOptions,
     state: Arc<Mutex<State>>,
@@ -108,7 +108,7 @@ impl TapRouter {
     pub fn on_signal(
         &self,
         signals: impl IntoIterator<Item = Signal>,
-        session: impl Into<Session>,
+        session: impl Into<SessionOptions>,
         writer: impl Write + Send + 'static,
         form: impl Into<FormatOptions>,
     ) -> io::Result<SignalSwitch> {

@@ -2,9 +2,9 @@
 
 use super::value::Scalar;
 use crate::event::{CapturedEvent, CapturedSpan, Fields, Name, Origin, Told, name_of_key};
-use crate::time::read_time;
 use crate::session::{EndReason, SessionId};
 use crate::stream::{Item, Lost};
+use crate::time::read_time;
 use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, MapAccess, Visitor};
 use std::borrow::Cow;
 use std::fmt;

@@ -1,8 +1,8 @@
 //! Writing the wire form, for any serializer.
 
 use crate::event::{CapturedEvent, CapturedSpan, Fields};
-use crate::time::TimeText;
 use crate::stream::Item;
+use crate::time::TimeText;
 use crate::value::{CUT_MARK, Value, ValueRef};
 use serde::ser::{Serialize, SerializeMap, SerializeSeq, Serializer};
 

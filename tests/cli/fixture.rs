@@ -9,7 +9,7 @@ use tokio::net::TcpListener;
 use tokio::sync::{Notify, watch};
 use tracing_subscriber::prelude::*;
 use tracing_tap::TapRouter;
-use tracing_tap_web::{Auth, Door};
+use tracing_tap_web::{Auth, Endpoint};
 
 pub(crate) const TOKEN: &str = "S8uWXu0mEZzN1Fbs";
 
@@ -36,13 +36,13 @@ impl Service {
 
     /// Serves a door for whoever is on this machine.
     pub(crate) fn serve(&self) -> Served {
-        Served::start(Door::new(self.router.clone(), Auth::loopback_only()), "127.0.0.1:0")
+        Served::start(Endpoint::new(self.router.clone(), Auth::loopback_only()), "127.0.0.1:0")
     }
 
     /// Serves a door for whoever has the token.
     pub(crate) fn serve_with_token(&self) -> Served {
         let auth = Auth::token(TOKEN).expect("the token is long enough");
-        Served::start(Door::new(self.router.clone(), auth), "127.0.0.1:0")
+        Served::start(Endpoint::new(self.router.clone(), auth), "127.0.0.1:0")
     }
 
     pub(crate) fn wait_for_sessions(&self, count: usize) {
@@ -51,7 +51,7 @@ impl Service {
 }
 
 impl Served {
-    pub(crate) fn start(door: Door, address: &str) -> Self {
+    pub(crate) fn start(door: Endpoint, address: &str) -> Self {
         Self::run(address, |listener, stopped| async move {
             let stopped = async move { stopped.notified().await };
             door.serve(listener, stopped).await.expect("the door can be served");
@@ -59,7 +59,7 @@ impl Served {
     }
 
     /// Mounts a door under `/tap`, and ends it and its server by one signal, as the usual recipe has it.
-    pub(crate) fn start_graceful(door: Door, address: &str) -> Self {
+    pub(crate) fn start_graceful(door: Endpoint, address: &str) -> Self {
         Self::run(address, |listener, stopped| async move {
             let (ends, ending) = watch::channel(());
             let signal = |mut ending: watch::Receiver<()>| async move { while ending.changed().await.is_ok() {} };

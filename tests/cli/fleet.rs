@@ -11,7 +11,7 @@ use std::net::TcpStream;
 use tokio::runtime::Runtime;
 use tracing::level_filters::LevelFilter;
 use tracing_tap_nats::{self as fleet, Config, Key};
-use tracing_tap_web::{Auth, Door};
+use tracing_tap_web::{Auth, Endpoint};
 
 const KEY: &str = "a key of thirty-two bytes, or more";
 const KEY_VARIABLE: &str = "TRACING_TAP_FLEET_KEY";
@@ -265,7 +265,7 @@ isolated! {
     fn a_door_to_a_fleet_tells_of_its_instances_in_place() {
         let fleet = Fleet::start(&["chat-1"]);
         let client = fleet.runtime.block_on(client(&fleet.server.url()));
-        let door = Door::new(fleet.service.router.clone(), Auth::loopback_only()).fleet(client, config());
+        let door = Endpoint::new(fleet.service.router.clone(), Auth::loopback_only()).fleet(client, config());
         let door = Served::start(door, "127.0.0.1:0");
         for (form, parts) in [
             ("json", ["{\"type\":\"joined\",\"instance\":\"chat-1\"}\n", "{\"type\":\"event\",\"instance\":\"chat-1\","]),

@@ -5,7 +5,7 @@ use crate::program::{Program, command, json_lines, messages};
 use crate::strangers::{OPENED, Stranger, Way, begin_stream, respond, wait_for_the_other_end};
 use crate::support::wait_until;
 use std::time::{Duration, Instant};
-use tracing_tap_web::{Auth, Door};
+use tracing_tap_web::{Auth, Endpoint};
 
 /// How often a machine that is busy with other tests may be too slow.
 const ATTEMPTS: usize = 3;
@@ -14,8 +14,8 @@ fn emit(message: &str) {
     tracing::info!(user = 42, "{message}");
 }
 
-fn door(service: &Service) -> Door {
-    Door::new(service.router.clone(), Auth::loopback_only())
+fn door(service: &Service) -> Endpoint {
+    Endpoint::new(service.router.clone(), Auth::loopback_only())
 }
 
 isolated! {
@@ -131,7 +131,7 @@ isolated! {
         program.stderr.wait_for("Watching ");
         served.kill();
         let auth = Auth::token("another-token-of-the-door").expect("it is long enough");
-        let _served = Served::start(Door::new(service.router.clone(), auth), &address);
+        let _served = Served::start(Endpoint::new(service.router.clone(), auth), &address);
         program.end().assert(3, &["the token is not the door's (not-authenticated, 401)"]);
     }
 }

@@ -6,8 +6,8 @@ use tracing::level_filters::LevelFilter;
 use tracing_subscriber::prelude::*;
 use tracing_subscriber::registry;
 use tracing_tap::Verdict::{Everything, Nothing, Partly};
-use tracing_tap::{Follow, Predicate, Session, TapRouter};
 use tracing_tap::coverage::{Finding, Note};
+use tracing_tap::{Follow, Predicate, SessionOptions, TapRouter};
 
 fn router() -> TapRouter {
     let router = TapRouter::new();
@@ -40,7 +40,7 @@ isolated! {
 
     fn a_session_that_asks_for_the_spans_sees_new_ones_and_says_that_older_ones_are_invisible() {
         let router = router();
-        let stream = router.watch(Session::new(user()).spans(LevelFilter::DEBUG));
+        let stream = router.watch(SessionOptions::new(user()).spans(LevelFilter::DEBUG));
         debug_request();
         assert_eq!(stream.stats().matched, 1);
         let coverage = stream.coverage();
@@ -55,7 +55,7 @@ isolated! {
         debug_request();
         assert_eq!(stream.coverage().verdict(), Nothing, "{}", stream.coverage());
         assert!(stream.coverage().to_string().contains("spans `request`"), "{}", stream.coverage());
-        let follows = || Session::new(Predicate::level(tracing::Level::INFO)).follow(Follow::Named("request".to_owned()));
+        let follows = || SessionOptions::new(Predicate::level(tracing::Level::INFO)).follow(Follow::Named("request".to_owned()));
         check_session(&router, &follows(), Partly, &["are DEBUG, and nobody enables them", "`spans=debug`"]);
         check_session(&router, &follows().spans(LevelFilter::DEBUG), Partly, &["`span_level(LevelFilter::DEBUG)`"]);
     }
@@ -91,15 +91,15 @@ isolated! {
 
     fn sampling_and_following_without_the_spans_of_requests_is_found() {
         let router = router();
-        let sampled = || Session::new(Predicate::everything()).sample(2);
-        let followed = || Session::new(Predicate::ge("status", 500)).follow(Follow::Root);
+        let sampled = || SessionOptions::new(Predicate::everything()).sample(2);
+        let followed = || SessionOptions::new(Predicate::ge("status", 500)).follow(Follow::Root);
         let _open = router.watch(Predicate::everything());
         let request = || tracing::debug_span!("request").in_scope(|| tracing::info!(status = 500, "failed"));
         request();
         for session in [sampled(), followed()] {
             check_session(&router, &session, Partly, &["is sampled and followed alone", "`spans=debug`"]);
         }
-        check_session(&router, &Session::new(Predicate::everything()), Everything, &[]);
+        check_session(&router, &SessionOptions::new(Predicate::everything()), Everything, &[]);
         check_session(&router, &sampled().spans(LevelFilter::DEBUG), Everything, &[]);
     }
 
@@ -146,7 +146,7 @@ isolated! {
     fn a_span_left_out_before_the_field_was_recorded_is_named() {
         let router = TapRouter::new();
         registry().with(router.layer()).init();
-        let stream = router.watch(Session::new(user()).spans(LevelFilter::DEBUG));
+        let stream = router.watch(SessionOptions::new(user()).spans(LevelFilter::DEBUG));
         let left_out = |found: &Finding| matches!(found, Finding::SpanLeftOut { span, .. } if span == "auth");
         // The veto works once the control thread has learned that nobody else wants the span.
         wait_until("the span to be vetoed", || {
@@ -165,7 +165,7 @@ isolated! {
         let router = TapRouter::new();
         registry().with(router.layer()).init();
         // Found by a key of the event's own, so no scope says beforehand that it may match.
-        let followed = Session::new(user()).follow(Follow::Named("request".to_owned()));
+        let followed = SessionOptions::new(user()).follow(Follow::Named("request".to_owned()));
         let stream = router.watch(followed.spans(LevelFilter::DEBUG));
         wait_until("the span to be vetoed", || {
             let _request = tracing::info_span!("request").entered();

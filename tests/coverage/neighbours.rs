@@ -6,8 +6,8 @@ use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::layer::Context;
 use tracing_subscriber::prelude::*;
 use tracing_subscriber::{Layer, registry};
-use tracing_tap::Verdict::{Everything, Nothing, Partly};
 use tracing_tap::TapRouter;
+use tracing_tap::Verdict::{Everything, Nothing, Partly};
 use tracing_tap::coverage::Finding;
 
 /// Refuses events for everyone, once they are there.

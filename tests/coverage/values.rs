@@ -3,8 +3,8 @@
 use crate::{check, coverage_of};
 use tracing_subscriber::prelude::*;
 use tracing_subscriber::registry;
-use tracing_tap::Verdict::{Everything, Nothing, Partly};
 use tracing_tap::TapRouter;
+use tracing_tap::Verdict::{Everything, Nothing, Partly};
 use tracing_tap::coverage::Finding;
 use tracing_tap::value::Shape;
 

@@ -2,14 +2,14 @@
 
 use crate::client::{Curl, request};
 use crate::fixture::{Served, Service};
-use tracing_tap_web::{Asker, Auth, AuthRequest, Denied, Door};
+use tracing_tap_web::{Auth, AuthRequest, Caller, Denied, Endpoint};
 
 const MAX_CONNECTIONS: usize = 4;
 
-fn asks_or_panics(request: &AuthRequest) -> Result<Asker, Denied> {
+fn asks_or_panics(request: &AuthRequest) -> Result<Caller, Denied> {
     match request.bearer() {
         Some("panics") => panic!("a hook's own"),
-        Some(name) => Ok(Asker::new(name)),
+        Some(name) => Ok(Caller::new(name)),
         None => Err(Denied::unauthenticated("say who you are")),
     }
 }
@@ -53,7 +53,7 @@ isolated! {
     fn a_hook_that_panics_lets_nobody_in_and_takes_no_place() {
         let service = Service::start();
         for auth in [at_once(), later()] {
-            let door = Door::new(service.router.clone(), auth).max_connections(MAX_CONNECTIONS);
+            let door = Endpoint::new(service.router.clone(), auth).max_connections(MAX_CONNECTIONS);
             let served = Served::start(door);
             lets_nobody_in_and_goes_on(&service, &served);
             served.stop();
@@ -63,7 +63,7 @@ isolated! {
     fn a_hook_of_a_mounted_door_that_panics_lets_nobody_in_either() {
         let service = Service::start();
         for auth in [at_once(), later()] {
-            let served = Served::start_mounted(Door::new(service.router.clone(), auth).routes());
+            let served = Served::start_mounted(Endpoint::new(service.router.clone(), auth).routes());
             lets_nobody_in_and_goes_on(&service, &served);
             served.stop();
         }

@@ -18,7 +18,7 @@ use tracing::{Dispatch, Event, Metadata, Subscriber};
 use tracing_subscriber::layer::Layer;
 use tracing_subscriber::prelude::*;
 use tracing_subscriber::{layer, registry};
-use tracing_tap::{EventStream, Format, Predicate, Session, TapRouter};
+use tracing_tap::{EventStream, Format, Predicate, SessionOptions, TapRouter};
 
 const MARKER: &str = "<panicked while formatting>";
 
@@ -31,8 +31,8 @@ fn install() -> TapRouter {
     router
 }
 
-fn of_42() -> Session {
-    Session::new(Predicate::eq("user", 42))
+fn of_42() -> SessionOptions {
+    SessionOptions::new(Predicate::eq("user", 42))
 }
 
 /// Keeps the panics that a test causes on purpose out of its output.
@@ -311,7 +311,7 @@ isolated! {
         const EACH: usize = 200;
         let router = install();
         let mut stream = router.watch(of_42().spans(LevelFilter::DEBUG).capacity(1 << 16));
-        let mut by_value = router.watch(Session::new(Predicate::contains("display", "panicked")).capacity(1 << 16));
+        let mut by_value = router.watch(SessionOptions::new(Predicate::contains("display", "panicked")).capacity(1 << 16));
         quietly(|| {
             let threads: Vec<_> = [With::Words, With::Bombs, With::Words, With::Bombs]
                 .map(|with| std::thread::spawn(move || (0..EACH).for_each(|_| log_panicking_values(with))))

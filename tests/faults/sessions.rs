@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use tracing_subscriber::prelude::*;
-use tracing_tap::{Item, Predicate, Session, TapRouter};
+use tracing_tap::{Item, Predicate, SessionOptions, TapRouter};
 
 const SESSIONS: usize = 10_000;
 
@@ -73,12 +73,12 @@ isolated! {
         let router = install();
         let producers = Producers::start(2);
         // One that stays, so that somebody is being routed to all the while.
-        let mut stays = router.watch(Session::new(Predicate::eq("user", 42)).capacity(64));
+        let mut stays = router.watch(SessionOptions::new(Predicate::eq("user", 42)).capacity(64));
         wait_until("the first events", || stays.stats().matched > 100);
         let (before, threads_before, growth) = (live_bytes(), threads(), Growth::from_here());
         for number in 0..SESSIONS {
             let predicate = if number % 2 == 0 { Predicate::eq("user", 42) } else { Predicate::starts_with("text", "x") };
-            let mut stream = router.watch(Session::new(predicate).capacity(64));
+            let mut stream = router.watch(SessionOptions::new(predicate).capacity(64));
             read_some(&mut stream);
             read_some(&mut stays);
         }

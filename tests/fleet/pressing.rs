@@ -11,7 +11,7 @@ use serde_json::Value;
 use std::time::{Duration, Instant};
 use tracing_tap_nats::{self as fleet, FleetItem, FleetStream};
 
-async fn watch(client: &async_nats::Client, session: tracing_tap::Session) -> FleetStream {
+async fn watch(client: &async_nats::Client, session: tracing_tap::SessionOptions) -> FleetStream {
     fleet::watch(client.clone(), &seldom(), session).await.expect("the session is announced")
 }
 

@@ -10,8 +10,8 @@ use crate::watching::{is_event, joined, next, numbers, read_all, read_events, re
 use async_nats::{Client, ConnectOptions, Event};
 use futures_util::StreamExt;
 use serde_json::{Value, json};
+use tracing_tap::{Predicate, SessionOptions};
 use tracing_tap_nats::{self as fleet, FleetItem};
-use tracing_tap::{Predicate, Session};
 
 const ANNOUNCE: &str = "tap.chat.announce";
 const SESSION: &str = "00112233445566778899aabbccddeeff";
@@ -288,7 +288,7 @@ fn the_openers_scope_holds_at_every_instance() {
     run(async {
         let server = Server::start();
         let mut instance = Instance::start(&server.url(), "chat");
-        let session = Session::new(Predicate::everything()).scope(Predicate::eq("user", 42));
+        let session = SessionOptions::new(Predicate::everything()).confined_to(Predicate::eq("user", 42));
         let mut stream = watch(&client(&server.url()).await, session).await;
         joined(&mut stream, 1).await;
         instance.emit(3, 43);

@@ -11,15 +11,15 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
+use tracing_tap::{LossReason, Predicate, SessionOptions};
 use tracing_tap_nats::{self as fleet, FleetItem, FleetStats, FleetStream, GapPlace};
-use tracing_tap::{LossReason, Predicate, Session};
 
-pub(crate) async fn watch(client: &Client, session: impl Into<Session>) -> FleetStream {
+pub(crate) async fn watch(client: &Client, session: impl Into<SessionOptions>) -> FleetStream {
     fleet::watch(client.clone(), &config(), session).await.expect("the session is announced")
 }
 
-pub(crate) fn user(id: u64) -> Session {
-    Session::new(Predicate::eq("user", id))
+pub(crate) fn user(id: u64) -> SessionOptions {
+    SessionOptions::new(Predicate::eq("user", id))
 }
 
 /// The next item, for a bounded time.

@@ -22,8 +22,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 use tokio::runtime::{Builder, Runtime};
 use tower_service::Service;
 use tracing_subscriber::prelude::*;
-use tracing_tap_web::{Asker, Auth, AuthRequest, Denied, Door};
 use tracing_tap::{Predicate, TapRouter};
+use tracing_tap_web::{Auth, AuthRequest, Caller, Denied, Endpoint};
 
 const MAX_REQUESTS: usize = 4;
 const BOUND: Duration = Duration::from_secs(20);
@@ -42,18 +42,18 @@ struct Place {
 static PLACE: LazyLock<Mutex<Place>> = LazyLock::new(|| {
     let router = TapRouter::builder().max_sessions_per_opener(4).max_unindexed_sessions(64).build();
     tracing_subscriber::registry().with(router.layer()).init();
-    let door = Door::new(router.clone(), Auth::check(who)).request_timeout(BOUND / 4);
+    let door = Endpoint::new(router.clone(), Auth::check(who)).request_timeout(BOUND / 4);
     let application = axum::Router::new().nest("/tap", door.routes()).fallback(async || NOT_THE_DOORS);
     let runtime = Builder::new_current_thread().enable_all().build().expect("a runtime starts");
     Mutex::new(Place { runtime, router, application })
 });
 
-fn who(request: &AuthRequest) -> Result<Asker, Denied> {
+fn who(request: &AuthRequest) -> Result<Caller, Denied> {
     match request.bearer() {
-        Some("ann") => Ok(Asker::new("ann").scope(Predicate::eq("tenant", 7))),
-        Some("ben") => Ok(Asker::new("ben")),
-        Some(ADMIN) => Ok(Asker::new(ADMIN).admin()),
-        Some("peer") => request.peer().map(|peer| Asker::new(peer.ip().to_string())),
+        Some("ann") => Ok(Caller::new("ann").confined_to(Predicate::eq("tenant", 7))),
+        Some("ben") => Ok(Caller::new("ben")),
+        Some(ADMIN) => Ok(Caller::new(ADMIN).admin()),
+        Some("peer") => request.peer().map(|peer| Caller::new(peer.ip().to_string())),
         Some(_) => Err(Denied::forbidden("your account may not watch")),
         None => Err(Denied::unauthenticated("bring the token of your account")),
     }

@@ -16,8 +16,8 @@ use saphyr::{LoadableYamlNode, Yaml};
 use serde_json::{Value as Json, json};
 use serde_norway::Value as Node;
 use std::sync::LazyLock;
-use tracing_tap::{CapturedEvent, Format, Item, Value, write_item};
 use tracing_tap::render::write_item_coloured;
+use tracing_tap::{CapturedEvent, Format, Item, Value, write_item};
 
 /// Separates the words of a hostile event; no UTF-8 has it.
 const SEPARATOR: u8 = 0xFF;

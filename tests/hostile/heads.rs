@@ -7,7 +7,7 @@ use crate::fixture::{Served, Service, TOKEN};
 use std::io::{Read, Write};
 use std::net::SocketAddr;
 use std::time::Duration;
-use tracing_tap_web::{Auth, Door};
+use tracing_tap_web::{Auth, Endpoint};
 
 /// Sends bytes as they are, and reads what comes until the door closes; the first status, or 0, and all of it.
 fn exchange(address: SocketAddr, bytes: &[u8]) -> (u16, String) {
@@ -22,7 +22,7 @@ fn exchange(address: SocketAddr, bytes: &[u8]) -> (u16, String) {
 }
 
 /// A door that waits no longer than it must for what does not come.
-fn impatient(door: Door) -> Door {
+fn impatient(door: Endpoint) -> Endpoint {
     door.request_timeout(Duration::from_millis(300))
 }
 
@@ -121,7 +121,7 @@ isolated! {
 
     fn a_door_for_this_machine_believes_neither_the_header_nor_the_first_line_alone() {
         let service = Service::start();
-        let served = Served::start(Door::new(service.router.clone(), Auth::loopback_only()));
+        let served = Served::start(Endpoint::new(service.router.clone(), Auth::loopback_only()));
         let ask = |target: &str, host: &str| {
             let head = format!("GET {target} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n");
             exchange(served.address, head.as_bytes()).0

@@ -3,7 +3,7 @@
 use crate::client::{Answer, Curl, request};
 use crate::fixture::{Served, Service};
 use std::net::SocketAddr;
-use tracing_tap_web::{Asker, Auth, Door};
+use tracing_tap_web::{Auth, Caller, Endpoint};
 
 /// Clears a terminal, sets its title, goes back over a line, turns text around; ends a page's script; forges what a door
 /// would say itself.
@@ -50,8 +50,8 @@ fn log_evil() {
         "<u>\u{1b}[33m\n" = 1, "{EVIL}");
 }
 
-fn evil_door(service: &Service) -> Door {
-    Door::new(service.router.clone(), Auth::check(|_| Ok(Asker::new(EVIL))))
+fn evil_door(service: &Service) -> Endpoint {
+    Endpoint::new(service.router.clone(), Auth::check(|_| Ok(Caller::new(EVIL))))
 }
 
 fn encoded(text: &str) -> String {

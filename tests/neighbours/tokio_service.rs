@@ -6,7 +6,7 @@ use tokio::runtime::{Builder, Runtime};
 use tracing::Instrument;
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::prelude::*;
-use tracing_tap::{EventStream, Item, Predicate, Session, TapRouter};
+use tracing_tap::{EventStream, Item, Predicate, SessionOptions, TapRouter};
 
 fn main() {
     let router = TapRouter::new();
@@ -28,7 +28,7 @@ fn main() {
     drop((nightly, all));
 
     // The spans are there to be had: what `spans` is for, and what it changes.
-    let mut with_spans = router.watch(Session::new(ours()).spans(LevelFilter::TRACE));
+    let mut with_spans = router.watch(SessionOptions::new(ours()).spans(LevelFilter::TRACE));
     run_jobs(&runtime);
     let cut = ["in block_on [runtime.spawn]", "in a bare task [runtime.spawn]"];
     let rest = ["in a task of the job [job]", "after block_on [job]"];

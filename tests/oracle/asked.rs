@@ -4,7 +4,7 @@ use super::callsites::LEVELS;
 use super::evaluator::{Around, Happened, Pred};
 use tracing::Level;
 use tracing::level_filters::LevelFilter;
-use tracing_tap::{Follow, Predicate, Session};
+use tracing_tap::{Follow, Predicate, SessionOptions};
 
 /// Everything that says which events a session gets.
 #[derive(Clone, Debug)]
@@ -75,8 +75,8 @@ impl Asked {
         })
     }
 
-    pub(crate) fn to_session(&self) -> Session {
-        let session = Session::new(self.worded(&self.predicate)).follow(self.follow.clone()).spans(self.spans);
+    pub(crate) fn to_session(&self) -> SessionOptions {
+        let session = SessionOptions::new(self.worded(&self.predicate)).follow(self.follow.clone()).spans(self.spans);
         let session = session.max_level(self.max_level.into());
         let session = match self.limit {
             Limit::None => session,
@@ -85,7 +85,7 @@ impl Asked {
             Limit::Rate(per_second) => session.max_rate(per_second),
         };
         match &self.scope {
-            Some(scope) => session.scope(self.worded(scope)),
+            Some(scope) => session.confined_to(self.worded(scope)),
             None => session,
         }
     }

@@ -9,7 +9,7 @@ use tracing::level_filters::LevelFilter;
 use tracing::{Metadata, subscriber::Interest};
 use tracing_subscriber::layer;
 use tracing_subscriber::prelude::*;
-use tracing_tap::{Predicate, Session, TapRouter};
+use tracing_tap::{Predicate, SessionOptions, TapRouter};
 
 crate::isolated! {
     fn what_a_value_logs_while_a_session_formats_it_reaches_no_session_however_often_it_is_formatted() {
@@ -26,7 +26,7 @@ crate::isolated! {
         let output = Output::default();
         let fmt = tracing_subscriber::fmt::layer().with_ansi(false).without_time().with_writer(output.clone());
         tracing_subscriber::registry().with(router.layer()).with(fmt.with_filter(LevelFilter::INFO)).init();
-        let mut stream = router.watch(Session::new(Predicate::eq("user", 42)).spans(LevelFilter::DEBUG));
+        let mut stream = router.watch(SessionOptions::new(Predicate::eq("user", 42)).spans(LevelFilter::DEBUG));
         tracing::trace!(user = %Logs, "outside");
         let span = tracing::debug_span!("outside", user = %Logs);
         span.in_scope(|| tracing::info!("in the span"));

@@ -8,7 +8,7 @@ use std::sync::{LazyLock, Mutex, PoisonError};
 use tracing::level_filters::LevelFilter;
 use tracing::{Level, Span};
 use tracing_subscriber::prelude::*;
-use tracing_tap::{CapturedEvent, EventStream, Item, Predicate, Session, TapRouter};
+use tracing_tap::{CapturedEvent, EventStream, Item, Predicate, SessionOptions, TapRouter};
 
 static EVENTS: LazyLock<Vec<EventSite>> = LazyLock::new(event_sites);
 static SPANS: LazyLock<Vec<SpanSite>> = LazyLock::new(span_sites);
@@ -114,8 +114,8 @@ impl Case {
     }
 }
 
-fn everything_and_all_spans() -> Session {
-    Session::new(Predicate::everything()).spans(LevelFilter::TRACE)
+fn everything_and_all_spans() -> SessionOptions {
+    SessionOptions::new(Predicate::everything()).spans(LevelFilter::TRACE)
 }
 
 fn parent_among(spans: &[(Span, Option<usize>, Around)], parent: Parent) -> Option<usize> {

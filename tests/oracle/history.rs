@@ -264,7 +264,7 @@ pub(crate) enum Logged {
     },
     Hint(Level),
     /// A session is opened, and dropped.
-    Session,
+    SessionOptions,
 }
 
 impl Emission {

@@ -71,7 +71,7 @@ struct Span {
     fields: Fields,
 }
 
-struct Session {
+struct SessionOptions {
     asked: Asked,
     is_open: bool,
     /// The spans in which everything belongs to it from now on.
@@ -95,7 +95,7 @@ struct Model<'a> {
     defaults: [usize; THREADS],
     /// One for each thread and subscriber.
     stacks: [[Vec<Entered>; SUBSCRIBERS]; THREADS],
-    sessions: Vec<Session>,
+    sessions: Vec<SessionOptions>,
     verdict: Verdict,
 }
 
@@ -138,7 +138,7 @@ impl Model<'_> {
             Op::Open { asked, .. } => {
                 self.verdict.expected.push(Expected { limit: asked.limit, owed: Vec::new() });
                 let is_open = asked.limit != Limit::Events(0);
-                self.sessions.push(Session { asked: asked.clone(), is_open, followed: Vec::new() });
+                self.sessions.push(SessionOptions { asked: asked.clone(), is_open, followed: Vec::new() });
             }
             Op::Shut { session, by: Closer::Router | Closer::Drop } => self.sessions[*session].is_open = false,
             Op::Respawn { thread } => {
@@ -159,7 +159,7 @@ impl Model<'_> {
         LevelFilter::from(level) <= self.wanted_by_other
     }
 
-    fn sessions_of(&self, router: usize) -> impl Iterator<Item = &Session> {
+    fn sessions_of(&self, router: usize) -> impl Iterator<Item = &SessionOptions> {
         self.sessions.iter().filter(move |session| session.is_open && session.asked.router == router)
     }
 
@@ -234,7 +234,7 @@ impl Model<'_> {
     }
 
     /// Whether the one field or name that a session tests is one that spans of this callsite bear.
-    fn tests_alone(&self, session: &Session, site: usize) -> bool {
+    fn tests_alone(&self, session: &SessionOptions, site: usize) -> bool {
         let of = &SPANS[site];
         let is_shown = |key: &str| self.history.setting.redacted != Some(key);
         let declares =
@@ -376,7 +376,7 @@ impl Model<'_> {
     }
 }
 
-impl Session {
+impl SessionOptions {
     fn is_followed(&self, around: &[usize]) -> bool {
         around.iter().any(|span| self.followed.contains(span))
     }

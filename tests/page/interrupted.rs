@@ -6,7 +6,7 @@ use crate::stage::{Graceful, Stage, TOKEN, play, rows};
 use crate::support::runtime::until;
 use serde_json::json;
 use std::time::{Duration, Instant};
-use tracing_tap_web::{Asker, Auth, Door};
+use tracing_tap_web::{Auth, Caller, Endpoint};
 
 async fn after_a_lost_connection_it_reads_on_exactly(stage: &mut Stage) {
     let mut line = Line::lay(stage.address);
@@ -84,8 +84,8 @@ fn within_a_second(times: &[Duration]) -> bool {
 
 /// Serves the page, and a door that wants no token, since `EventSource` can bring none.
 fn serve(stage: &mut Stage) -> Graceful {
-    let everybody = Auth::check(|_| Ok(Asker::new("anybody")));
-    let (tap, open) = (stage.door(), Door::new(stage.router.clone(), everybody));
+    let everybody = Auth::check(|_| Ok(Caller::new("anybody")));
+    let (tap, open) = (stage.door(), Endpoint::new(stage.router.clone(), everybody));
     stage.serve_gracefully(|ending| {
         let [tap, open] = [tap, open].map(|door| door.with_graceful_shutdown(ending.signal()).routes());
         let plain = axum::routing::get(|| async { "plain" });

@@ -9,7 +9,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tracing_subscriber::prelude::*;
 use tracing_tap::TapRouter;
-use tracing_tap_web::{Auth, Door};
+use tracing_tap_web::{Auth, Endpoint};
 
 pub(crate) const TOKEN: &str = "S8uWXu0mEZzN1Fbs";
 
@@ -95,8 +95,8 @@ impl Stage {
         stage
     }
 
-    pub(crate) fn door(&self) -> Door {
-        Door::new(self.router.clone(), Auth::token(TOKEN).expect("the token is long enough"))
+    pub(crate) fn door(&self) -> Endpoint {
+        Endpoint::new(self.router.clone(), Auth::token(TOKEN).expect("the token is long enough"))
     }
 
     /// Serves the door below `/tap`, at the address it had before if it was served before.

@@ -5,12 +5,12 @@ use crate::support::{Evaluations, Output, events, info_printer, messages};
 use tracing::Span;
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::prelude::*;
-use tracing_tap::{Predicate, Session, TapRouter};
+use tracing_tap::{Predicate, SessionOptions, TapRouter};
 
 crate::isolated! {
     fn a_span_that_supplies_the_tested_field_or_name_itself_is_never_vetoed() {
         let router = install();
-        let with_spans = |predicate| Session::new(predicate).spans(LevelFilter::TRACE);
+        let with_spans = |predicate| SessionOptions::new(predicate).spans(LevelFilter::TRACE);
         let mut by_field = router.watch(with_spans(Predicate::eq("user", 42)));
         let mut by_name = router.watch(with_spans(Predicate::span("request")));
         for round in 0..1000 {
@@ -46,7 +46,7 @@ crate::isolated! {
         let evaluations = Evaluations::default();
         let work = || drop(tracing::debug_span!("work", n = evaluations.count()));
         let (alice, bob) = (user(42), user(43));
-        let asks = router.watch(Session::new(Predicate::eq("user", 42)).spans(LevelFilter::DEBUG));
+        let asks = router.watch(SessionOptions::new(Predicate::eq("user", 42)).spans(LevelFilter::DEBUG));
         let does_not = router.watch(Predicate::eq("user", 43));
         wait_for_the_veto(&evaluations, work);
         assert_eq!(evaluations.during(|| alice.in_scope(work)), 1);
@@ -57,7 +57,7 @@ crate::isolated! {
     fn a_session_for_info_events_that_asks_for_verbose_spans_gets_them() {
         let router = install();
         let info = Predicate::eq("user", 42) & Predicate::level(tracing::Level::INFO);
-        let mut stream = router.watch(Session::new(info).spans(LevelFilter::DEBUG));
+        let mut stream = router.watch(SessionOptions::new(info).spans(LevelFilter::DEBUG));
         let alice = user(42);
         let evaluations = Evaluations::default();
         wait_for_the_veto(&evaluations, || drop(tracing::debug_span!("elsewhere", n = evaluations.count())));
@@ -80,7 +80,7 @@ crate::isolated! {
         };
         assert_eq!(evaluations.during(work), 0, "idle");
         let (alice, bob) = (user(42), user(43));
-        let mut stream = router.watch(Session::new(Predicate::eq("user", 42)).spans(LevelFilter::TRACE));
+        let mut stream = router.watch(SessionOptions::new(Predicate::eq("user", 42)).spans(LevelFilter::TRACE));
         wait_for_the_veto(&evaluations, work);
         wait_for_the_veto(&evaluations, || bob.in_scope(work));
         assert_eq!(evaluations.during(|| alice.in_scope(work)), 1);

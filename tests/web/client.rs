@@ -143,7 +143,7 @@ pub(crate) fn post(address: SocketAddr, path: &str, body: &str) -> Answer {
     request(address, TOKEN, "POST", path, Some(body))
 }
 
-/// Waits until so many of the asker's sessions below `mount` are read.
+/// Waits until so many of the caller's sessions below `mount` are read.
 pub(crate) fn wait_for_readers(address: SocketAddr, mount: &str, count: usize) {
     wait_until("the sessions to be read", || {
         let sessions = get(address, &format!("{mount}/sessions")).json()["sessions"].take();

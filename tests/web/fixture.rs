@@ -7,8 +7,8 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 use tokio::sync::Notify;
 use tracing_subscriber::prelude::*;
-use tracing_tap_web::{Asker, Auth, AuthRequest, Denied, Door};
 use tracing_tap::{Predicate, TapRouter};
+use tracing_tap_web::{Auth, AuthRequest, Caller, Denied, Endpoint};
 
 pub(crate) const TOKEN: &str = "S8uWXu0mEZzN1Fbs";
 
@@ -37,13 +37,13 @@ impl Service {
         Self { router, log }
     }
 
-    pub(crate) fn door(&self) -> Door {
-        Door::new(self.router.clone(), Auth::token(TOKEN).expect("the token is long enough"))
+    pub(crate) fn door(&self) -> Endpoint {
+        Endpoint::new(self.router.clone(), Auth::token(TOKEN).expect("the token is long enough"))
     }
 
     /// A door for ann and ben of tenant 7 and root, who is an admin: each brings their name as their token.
-    pub(crate) fn door_of_people(&self) -> Door {
-        Door::new(self.router.clone(), Auth::check(who))
+    pub(crate) fn door_of_people(&self) -> Endpoint {
+        Endpoint::new(self.router.clone(), Auth::check(who))
     }
 
     pub(crate) fn wait_for_sessions(&self, count: usize) {
@@ -57,13 +57,13 @@ impl Service {
     }
 }
 
-fn who(request: &AuthRequest) -> Result<Asker, Denied> {
+fn who(request: &AuthRequest) -> Result<Caller, Denied> {
     match request.bearer() {
-        Some("ann") => Ok(Asker::new("ann").scope(Predicate::eq("tenant", 7))),
-        Some("ben") => Ok(Asker::new("ben")),
-        Some("hal") => Ok(Asker::new("hal").scope(Predicate::target("web::watching::hal"))),
-        Some("root") => Ok(Asker::new("root").admin()),
-        Some("peer") => request.peer().map(|peer| Asker::new(peer.ip().to_string())),
+        Some("ann") => Ok(Caller::new("ann").confined_to(Predicate::eq("tenant", 7))),
+        Some("ben") => Ok(Caller::new("ben")),
+        Some("hal") => Ok(Caller::new("hal").confined_to(Predicate::target("web::watching::hal"))),
+        Some("root") => Ok(Caller::new("root").admin()),
+        Some("peer") => request.peer().map(|peer| Caller::new(peer.ip().to_string())),
         Some(_) => Err(Denied::forbidden("your account may not watch")),
         None => Err(Denied::unauthenticated("bring the token of your account")),
     }
@@ -71,7 +71,7 @@ fn who(request: &AuthRequest) -> Result<Asker, Denied> {
 
 impl Served {
     /// Serves a door on a runtime of its own.
-    pub(crate) fn start(door: Door) -> Self {
+    pub(crate) fn start(door: Endpoint) -> Self {
         Self::run(move |listener, stop| async move {
             door.serve(listener, async move { stop.notified().await }).await.expect("the door can be served");
         })
@@ -95,7 +95,7 @@ impl Served {
     }
 
     /// Serves a door as the usual recipe has it: the server and the door end by one signal.
-    pub(crate) fn start_graceful(door: Door) -> Self {
+    pub(crate) fn start_graceful(door: Endpoint) -> Self {
         Self::run(move |listener, stop| async move {
             let (ends, ending) = tokio::sync::watch::channel(());
             let signal =

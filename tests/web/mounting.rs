@@ -11,7 +11,7 @@ use std::time::Duration;
 use tower_http::compression::CompressionLayer;
 use tower_http::timeout::TimeoutLayer;
 use tower_http::trace::TraceLayer;
-use tracing_tap_web::{Asker, Auth, Door, routes};
+use tracing_tap_web::{Auth, Caller, Endpoint, routes};
 
 /// Lets everybody in whom it has counted, once the gate is open.
 fn counts_and_waits(arrived: &Arc<AtomicUsize>, gate: &Gate) -> Auth {
@@ -21,7 +21,7 @@ fn counts_and_waits(arrived: &Arc<AtomicUsize>, gate: &Gate) -> Auth {
         arrived.fetch_add(1, Ordering::SeqCst);
         async move {
             gate.pass().await;
-            Ok(Asker::new("anybody"))
+            Ok(Caller::new("anybody"))
         }
     })
 }
@@ -88,7 +88,7 @@ isolated! {
     fn a_request_that_is_in_flight_at_a_shutdown_opens_nothing_that_would_outlive_it() {
         let service = Service::start();
         let (arrived, gate) = (Arc::new(AtomicUsize::new(0)), Gate::closed());
-        let door = Door::new(service.router.clone(), counts_and_waits(&arrived, &gate));
+        let door = Endpoint::new(service.router.clone(), counts_and_waits(&arrived, &gate));
         let served = Served::start_mounted(door.routes());
         let address = served.address;
         let in_flight = [("GET", "/watch?q=user%3D42", None), ("POST", "/sessions", Some(r#"{"q":"user = 42"}"#))]
@@ -176,7 +176,7 @@ isolated! {
 
     fn mounted_loopback_only_needs_the_address_of_the_peer() {
         let service = Service::start();
-        let door = || Door::new(service.router.clone(), Auth::loopback_only());
+        let door = || Endpoint::new(service.router.clone(), Auth::loopback_only());
         let ignorant = Served::start_mounted(door().routes());
         assert_eq!(get(ignorant.address, "/sessions").problem(), "missing-peer-address");
         assert_eq!(get(ignorant.address, "/").problem(), "missing-peer-address");
@@ -199,12 +199,12 @@ isolated! {
     fn mounted_loopback_only_admits_no_other_machine() {
         let service = Service::start();
         let stranger = axum::extract::ConnectInfo(SocketAddr::from(([10, 0, 0, 7], 4711)));
-        let application = Door::new(service.router.clone(), Auth::loopback_only()).routes().layer(axum::Extension(stranger));
+        let application = Endpoint::new(service.router.clone(), Auth::loopback_only()).routes().layer(axum::Extension(stranger));
         let served = Served::start_mounted(application);
         assert_eq!(get(served.address, "/sessions").problem(), "forbidden");
         assert_eq!(post(served.address, "/sessions", r#"{"q":"user = 42"}"#).problem(), "forbidden");
         let mapped = axum::extract::ConnectInfo(SocketAddr::from((std::net::Ipv4Addr::LOCALHOST.to_ipv6_mapped(), 4711)));
-        let application = Door::new(service.router.clone(), Auth::loopback_only()).routes().layer(axum::Extension(mapped));
+        let application = Endpoint::new(service.router.clone(), Auth::loopback_only()).routes().layer(axum::Extension(mapped));
         let own = Served::start_mounted(application);
         assert_eq!(get(own.address, "/sessions").status, 200);
         [served, own].into_iter().for_each(Served::stop);

@@ -3,7 +3,7 @@
 use crate::client::{Answer, exchange};
 use crate::fixture::{Served, Service};
 use std::net::SocketAddr;
-use tracing_tap_web::{Auth, Door};
+use tracing_tap_web::{Auth, Endpoint};
 
 /// What a browser says of a page that somebody has followed a link to.
 const NAVIGATION: [&str; 3] = ["sec-fetch-site: cross-site", "sec-fetch-mode: navigate", "sec-fetch-dest: document"];
@@ -106,7 +106,7 @@ isolated! {
 
     fn for_this_machine_alone_the_page_too_answers_to_loopback_names_alone() {
         let service = Service::start();
-        let served = Served::start(Door::new(service.router.clone(), Auth::loopback_only()));
+        let served = Served::start(Endpoint::new(service.router.clone(), Auth::loopback_only()));
         let with_host = |host: &str, path: &str| exchange(served.address, &format!("GET {path} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n"));
         for path in ["/", "/page/", "/page/app.js"] {
             assert_eq!(with_host("localhost:8080", path).status, 200);

@@ -7,7 +7,7 @@ use std::io::{Read, Write};
 use std::net::SocketAddr;
 use std::time::Duration;
 use tracing_tap::TapRouter;
-use tracing_tap_web::{Auth, Door};
+use tracing_tap_web::{Auth, Endpoint};
 
 /// A request with the token of the tests and these headers.
 fn with_headers(address: SocketAddr, line: &str, headers: &[&str]) -> Answer {
@@ -274,7 +274,7 @@ isolated! {
 
     fn a_door_for_this_machine_answers_to_loopback_names_alone() {
         let service = Service::start();
-        let served = Served::start(Door::new(service.router.clone(), Auth::loopback_only()));
+        let served = Served::start(Endpoint::new(service.router.clone(), Auth::loopback_only()));
         let ask = |host: &str| exchange(served.address, &format!("GET /sessions HTTP/1.1\r\n{host}connection: close\r\n\r\n"));
         for host in ["host: localhost\r\n", "host: 127.0.0.1:80\r\n", "host: [::1]:7\r\n"] {
             assert_eq!(ask(host).status, 200, "{host}");

@@ -5,7 +5,7 @@ use crate::fixture::{Served, Service, TOKEN};
 use serde_json::json;
 use std::io::{Read, Write};
 use std::time::{Duration, Instant};
-use tracing_tap_web::{Auth, Door};
+use tracing_tap_web::{Auth, Endpoint};
 
 /// How often a machine that is busy with other tests may be too slow.
 const ATTEMPTS: usize = 3;
@@ -84,7 +84,7 @@ isolated! {
         let service = Service::start();
         let own = service.router.watch(tracing_tap::Predicate::eq("user", 42));
         let auth = Auth::token(TOKEN).expect("it is long enough");
-        let served = Served::start_graceful(Door::new(service.router.clone(), auth));
+        let served = Served::start_graceful(Endpoint::new(service.router.clone(), auth));
         post(served.address, "/tap/sessions", r#"{"q":"user = 42"}"#);
         served.stop();
         let open: Vec<_> = service.router.sessions().iter().map(|session| session.id).collect();

@@ -4,7 +4,7 @@ use crate::client::{Curl, get, post, request};
 use crate::fixture::{Served, Service, TOKEN};
 use serde_json::json;
 use std::time::Duration;
-use tracing_tap_web::{Asker, Auth, Door};
+use tracing_tap_web::{Auth, Caller, Endpoint};
 
 isolated! {
     fn curl_sees_exactly_the_matching_events_as_they_happen_and_closes_the_session_with_its_connection() {
@@ -193,9 +193,9 @@ isolated! {
         let service = Service::start();
         let auth = Auth::check(|_| {
             tracing::info!(user = 42, "somebody is at the door");
-            Ok(Asker::new("anybody"))
+            Ok(Caller::new("anybody"))
         });
-        let served = Served::start(Door::new(service.router.clone(), auth));
+        let served = Served::start(Endpoint::new(service.router.clone(), auth));
         let mut curl = Curl::get(served.address, "/watch?q=user%3D42");
         service.wait_for_sessions(1);
         assert_eq!(request(served.address, TOKEN, "GET", "/stats", None).status, 200);

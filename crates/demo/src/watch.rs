@@ -8,7 +8,7 @@ use crate::error::Error;
 use std::io;
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::time::{Duration, Instant};
-use tracing_tap::{Predicate, Session, TapRouter};
+use tracing_tap::{Predicate, SessionOptions, TapRouter};
 
 /// How long after the end events that wait may still be printed.
 const GRACE: Duration = Duration::from_millis(500);
@@ -72,7 +72,7 @@ fn alternate(router: &TapRouter, plan: &Plan, printer: &Printer, stopped: &Recei
         }
 
         let start = Start::now();
-        let stream = router.watch(Session::new(Predicate::eq("user", plan.user)).opened_by(OPENER));
+        let stream = router.watch(SessionOptions::new(Predicate::eq("user", plan.user)).opened_by(OPENER));
         let session = stream.id();
         printer.print(stream);
         let stop = stopped.recv_timeout(plan.slice()).ok();

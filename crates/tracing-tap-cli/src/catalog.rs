@@ -2,7 +2,7 @@
 
 use crate::error::Error;
 use crate::print;
-use crate::remote::{Access, Client, Door};
+use crate::remote::{Access, Client, Endpoint};
 use crate::sessions::ListForm;
 use crate::table::{json_lines, table};
 use serde::Deserialize;
@@ -39,7 +39,7 @@ struct Callsite {
 
 pub(crate) async fn run(arguments: &Arguments) -> Result<(), Error> {
     let (url, pattern) = arguments.places()?;
-    let door = Door::new(Client::new(arguments.access.target(url)?)?);
+    let door = Endpoint::new(Client::new(arguments.access.target(url)?)?);
     let mut callsites = Vec::new();
     for value in door.catalog().await? {
         let callsite: Callsite = serde_json::from_value(value.clone())

@@ -2,7 +2,7 @@
 
 use crate::error::Error;
 use crate::print;
-use crate::remote::{Access, Client, Door};
+use crate::remote::{Access, Client, Endpoint};
 use crate::sessions;
 use crate::watch::short;
 
@@ -21,14 +21,14 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) async fn run(arguments: &Arguments) -> Result<(), Error> {
-    let door = Door::new(Client::new(arguments.access.target(arguments.url.as_deref())?)?);
+    let door = Endpoint::new(Client::new(arguments.access.target(arguments.url.as_deref())?)?);
     let id = find(&door, &arguments.id).await?;
     door.close(&id).await?;
     print::text(&format!("closed {}\n", short(&id)))
 }
 
 /// The one session whose id begins so.
-async fn find(door: &Door, beginning: &str) -> Result<String, Error> {
+async fn find(door: &Endpoint, beginning: &str) -> Result<String, Error> {
     if beginning.is_empty() || !beginning.bytes().all(|byte| byte.is_ascii_hexdigit()) {
         let advice = "`tracing-tap sessions` lists the ids";
         return Err(Error::usage(format!("close `{beginning}`: that is no session's id")).advise(advice));

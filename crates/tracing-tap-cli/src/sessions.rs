@@ -2,7 +2,7 @@
 
 use crate::error::Error;
 use crate::print;
-use crate::remote::{Access, Client, Door, Session};
+use crate::remote::{Access, Client, Endpoint, SessionOptions};
 use crate::table::{json_lines, table};
 use crate::watch::short;
 use clap::ValueEnum;
@@ -32,7 +32,7 @@ pub(crate) enum ListForm {
 }
 
 pub(crate) async fn run(arguments: &Arguments) -> Result<(), Error> {
-    let door = Door::new(Client::new(arguments.access.target(arguments.url.as_deref())?)?);
+    let door = Endpoint::new(Client::new(arguments.access.target(arguments.url.as_deref())?)?);
     let sessions = door.sessions().await?;
     match arguments.format {
         ListForm::Json => print::text(&json_lines(&sessions)),
@@ -63,13 +63,14 @@ fn shown_as_table(sessions: &[Value]) -> Result<String, Error> {
 }
 
 /// A session as its door tells of it.
-pub(crate) fn read(session: &Value) -> Result<Session, Error> {
+pub(crate) fn read(session: &Value) -> Result<SessionOptions, Error> {
     let read = serde_json::from_value(session.clone());
     read.map_err(|cause| Error::caused_by(cause, "understand a session as the door tells of it"))
 }
 
-fn row(session: Session) -> Vec<String> {
-    let Session { id, name, opened_by, predicate, level, spans, is_read, has_ended, stats, expires_at, .. } = session;
+fn row(session: SessionOptions) -> Vec<String> {
+    let SessionOptions { id, name, opened_by, predicate, level, spans, is_read, has_ended, stats, expires_at, .. } =
+        session;
     let state = match (has_ended, is_read) {
         (true, _) => "over",
         (false, true) => "read",

@@ -1,8 +1,8 @@
 //! Texts of strangers, as they may be shown: nothing in them reaches a terminal that it would obey or not show.
 
-use tracing_tap::escape::is_hidden;
 use std::borrow::Cow;
 use std::fmt::Write;
+use tracing_tap::escape::is_hidden;
 
 /// A text on one line.
 pub(crate) fn line(text: &str) -> Cow<'_, str> {

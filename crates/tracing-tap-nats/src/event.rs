@@ -1,16 +1,16 @@
 //! An event as an instance has sent it: a line of JSON, read when somebody looks into it.
 
-use tracing_tap::CapturedEvent;
-use tracing_tap::escape::is_plain;
-use tracing_tap::wire::read_time;
-use tracing_tap::render::{Format, write_item};
-use tracing_tap::SessionId;
-use tracing_tap::stream::{Item, Lost};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use std::fmt;
 use std::sync::Arc;
 use std::time::SystemTime;
+use tracing_tap::CapturedEvent;
+use tracing_tap::SessionId;
+use tracing_tap::escape::is_plain;
+use tracing_tap::render::{Format, write_item};
+use tracing_tap::stream::{Item, Lost};
+use tracing_tap::wire::read_time;
 
 /// What every line of an event begins with.
 const BEGINNING: &str = r#"{"type":"event","#;
@@ -183,8 +183,8 @@ impl FleetEvent {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tracing_tap::escape::is_hidden;
     use proptest::prelude::*;
+    use tracing_tap::escape::is_hidden;
 
     const EVENT: &str = r#"{"type":"event","session":1,"sequence":0,"timestamp":"2026-11-20T08:15:02.123456Z","level":"DEBUG","fields":{"message":"rejected"},"target":"chat::hub"}"#;
 

@@ -3,12 +3,12 @@
 use super::item::FleetItem;
 use super::merge::Arrival;
 use super::stats::FleetStats;
-use tracing_tap::EndReason;
 use atomic_waker::AtomicWaker;
 use bytes::Bytes;
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
+use tracing_tap::EndReason;
 
 /// How much may wait to be read, in bytes of messages.
 const MAX_WAITING_BYTES: usize = 64 << 20;

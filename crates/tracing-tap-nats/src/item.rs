@@ -2,14 +2,14 @@
 
 use super::event::FleetEvent;
 use super::message::LeaveReason;
-use tracing_tap::escape::escaped;
-use tracing_tap::render::{Format, FormatOptions, Severity, write_item, write_notice};
-use tracing_tap::EndReason;
-use tracing_tap::stream::{Item, Lost};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use std::fmt;
 use std::io::Write;
 use std::sync::Arc;
+use tracing_tap::EndReason;
+use tracing_tap::escape::escaped;
+use tracing_tap::render::{Format, FormatOptions, Severity, write_item, write_notice};
+use tracing_tap::stream::{Item, Lost};
 
 /// How much of what an instance says in words is shown.
 const MAX_TEXT_BYTES: usize = 512;
@@ -139,7 +139,9 @@ impl FleetItem {
         let format = options.format();
         match (self, format) {
             (Self::Ended(reason), _) => write_item(out, &Item::Ended(*reason), format),
-            (Self::Event(event), Format::Json) if options != FormatOptions::new(format) => write_line_with(out, event, options),
+            (Self::Event(event), Format::Json) if options != FormatOptions::new(format) => {
+                write_line_with(out, event, options)
+            }
             (Self::Event(event), Format::Json) => write_line(out, event, event.line()),
             (_, Format::Json) => self.write_json(out),
             (Self::Event(event), _) => match event.item() {

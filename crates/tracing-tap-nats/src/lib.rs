@@ -6,7 +6,7 @@
 //! ```no_run
 //! use tracing_subscriber::prelude::*;
 //! use tracing_tap_nats::{self as fleet, Config, Key};
-//! use tracing_tap::{Predicate, Session, TapRouter};
+//! use tracing_tap::{Predicate, SessionOptions, TapRouter};
 //!
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
 //! let key = Key::new(std::env::var("TAP_KEY")?)?;
@@ -20,7 +20,7 @@
 //!
 //! // Anywhere else:
 //! let client = async_nats::connect("nats.example.org").await?;
-//! let mut stream = fleet::watch(client, &config, Session::remote(Predicate::eq("user", 42))).await?;
+//! let mut stream = fleet::watch(client, &config, SessionOptions::remote(Predicate::eq("user", 42))).await?;
 //! while let Some(item) = stream.recv().await {
 //!     println!("{item}");
 //! }
@@ -76,9 +76,6 @@ pub use source::Fleet;
 pub use stats::FleetStats;
 pub use stream::FleetStream;
 
-use tracing_tap::endpoint::Quiet;
-use tracing_tap::TapRouter;
-use tracing_tap::Session;
 use async_nats::{Client, Message, Subscriber};
 use counts::Counts;
 use futures_core::Stream;
@@ -92,6 +89,9 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use tokio::runtime::Handle;
+use tracing_tap::SessionOptions;
+use tracing_tap::TapRouter;
+use tracing_tap::endpoint::Quiet;
 use watcher::Watcher;
 
 /// Has an instance take part in the fleet until `shutdown` is done; give it to `tokio::spawn`.
@@ -117,13 +117,17 @@ pub fn join(
 
 /// Opens a session on all instances of a service, and keeps it open until the stream is dropped.
 ///
-/// The session's limits hold for the whole fleet: [`max_events`](Session::max_events) and
-/// [`max_rate`](Session::max_rate) are never exceeded by all instances together; its ring is each instance's own.
+/// The session's limits hold for the whole fleet: [`max_events`](SessionOptions::max_events) and
+/// [`max_rate`](SessionOptions::max_rate) are never exceeded by all instances together; its ring is each instance's own.
 ///
 /// # Errors
 /// If the session cannot be announced: its predicate or scope has no text form that stands for it, or a name is longer
 /// than 256 bytes; if the client is closed; or if the system gives no randomness.
-pub async fn watch(client: Client, config: &Config, session: impl Into<Session>) -> Result<FleetStream, FleetError> {
+pub async fn watch(
+    client: Client,
+    config: &Config,
+    session: impl Into<SessionOptions>,
+) -> Result<FleetStream, FleetError> {
     let session = session.into();
     let announcement =
         Announcement::of(&session, config.renewal).map_err(|error| FleetError(Trouble::Announce(error)))?;

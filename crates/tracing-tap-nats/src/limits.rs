@@ -3,9 +3,9 @@
 //! Instances ask for each event before they send it. So the fleet never exceeds what one router would let through, and
 //! what one instance does not need is there for the others.
 
-use tracing_tap::Session;
-use tracing_tap::endpoint::TokenBucket;
 use std::time::Instant;
+use tracing_tap::SessionOptions;
+use tracing_tap::endpoint::TokenBucket;
 
 /// More than this is not asked for at once; whoever asks for more is granted less.
 const MAX_ASKED: u64 = 1 << 20;
@@ -19,7 +19,7 @@ pub(super) struct Limits {
 }
 
 impl Limits {
-    pub(super) fn of(session: &Session) -> Self {
+    pub(super) fn of(session: &SessionOptions) -> Self {
         let rate = session.max_rate.map(TokenBucket::new);
         Self { rate, started: Instant::now(), remaining: session.max_events }
     }
@@ -52,8 +52,8 @@ mod tests {
     use super::*;
     use tracing_tap::Predicate;
 
-    fn limits(limit: impl FnOnce(Session) -> Session) -> Limits {
-        Limits::of(&limit(Session::new(Predicate::everything())))
+    fn limits(limit: impl FnOnce(SessionOptions) -> SessionOptions) -> Limits {
+        Limits::of(&limit(SessionOptions::new(Predicate::everything())))
     }
 
     #[test]

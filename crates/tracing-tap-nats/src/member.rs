@@ -10,9 +10,6 @@ use super::message::{FromWatcher, InstanceWord, LeaveReason, MemberId, OfAnyVers
 use super::next_message;
 use super::publisher::Publisher;
 use super::seal::{MAX_SKEW, Rejection, check_fresh, now_us, unseal};
-use tracing_tap::audit::{AuditEvent, AuditLimit};
-use tracing_tap::endpoint::Quiet;
-use tracing_tap::TapRouter;
 use async_nats::{Client, Message, Subscriber};
 use std::collections::HashMap;
 use std::future::Future;
@@ -21,6 +18,9 @@ use std::time::{Duration, Instant};
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::{JoinSet, spawn_blocking};
 use tokio::time::timeout;
+use tracing_tap::TapRouter;
+use tracing_tap::audit::{AuditEvent, AuditLimit};
+use tracing_tap::endpoint::Quiet;
 
 /// How many sessions are remembered, open and over together.
 const MAX_SESSIONS: usize = 4096;

@@ -182,8 +182,8 @@ fn micros(duration: Duration) -> i64 {
 mod tests {
     use super::*;
     use crate::event::FleetEvent;
-    use tracing_tap::wire::TimeText;
     use proptest::prelude::*;
+    use tracing_tap::wire::TimeText;
 
     const MILLISECOND: Duration = Duration::from_millis(1);
     const WINDOW: Duration = Duration::from_millis(200);

@@ -1,11 +1,11 @@
 //! What watchers and instances say to each other: the headers of messages.
 
 use super::seal::{hex_digits, read_hex};
-use tracing_tap::EndReason;
-use tracing_tap::stream::{Item, LossReason};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use serde_json::{Map, Value};
 use std::fmt;
+use tracing_tap::EndReason;
+use tracing_tap::stream::{Item, LossReason};
 
 /// How often a watcher renews its session where it does not say, in milliseconds. Part of the format: not to be changed.
 const RENEWAL_MS: u64 = 2_000;
@@ -56,7 +56,7 @@ pub(super) enum WatcherWord {
     },
 }
 
-/// A session as it is announced. What is not said is as `Session::new` has it.
+/// A session as it is announced. What is not said is as `SessionOptions::new` has it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Announcement {
     pub(super) predicate: String,

@@ -2,15 +2,15 @@
 
 use super::config::may_renew_every;
 use super::message::Announcement;
-use tracing_tap::endpoint::level_named;
-use tracing_tap::predicate::{Predicate, PredicateError};
-use tracing_tap::session::Overflow;
-use tracing_tap::escape::escaped;
-use tracing_tap::session::{Follow, FollowError, Session};
 use serde_json::Map;
 use std::fmt;
 use std::time::Duration;
 use tracing_core::LevelFilter;
+use tracing_tap::endpoint::level_named;
+use tracing_tap::escape::escaped;
+use tracing_tap::predicate::{Predicate, PredicateError};
+use tracing_tap::session::Overflow;
+use tracing_tap::session::{Follow, FollowError, SessionOptions};
 
 /// Where the NATS client logs. It runs on tasks of its own, and tells there of each message: a session that took that
 /// would feed on itself.
@@ -52,8 +52,8 @@ pub(super) enum OpeningError {
 
 impl Announcement {
     /// What is announced of a session.
-    pub(super) fn of(session: &Session, renewal: Duration) -> Result<Self, OpeningError> {
-        let default = Session::new(Predicate::everything());
+    pub(super) fn of(session: &SessionOptions, renewal: Duration) -> Result<Self, OpeningError> {
+        let default = SessionOptions::new(Predicate::everything());
         let differs = |differs: bool| differs.then_some(());
         let announcement = Self {
             predicate: printed(&session.predicate)?,
@@ -80,22 +80,22 @@ impl Announcement {
     ///
     /// Its rate is the whole fleet's: no instance may have more. How many events there may be is for the watcher to
     /// say.
-    pub(super) fn session(&self) -> Result<Session, OpeningError> {
+    pub(super) fn session(&self) -> Result<SessionOptions, OpeningError> {
         self.check()?;
         let quiet = !Predicate::target(CLIENT_TARGET);
-        let mut session = Session::new(read(&self.predicate)?).confined_to(quiet);
-        session = self.scope.as_deref().map(read).transpose()?.into_iter().fold(session, Session::confined_to);
-        session = self.name.iter().fold(session, Session::name);
-        session = self.opened_by.iter().fold(session, Session::opened_by);
-        session = self.sample.into_iter().fold(session, Session::sample);
-        session = self.capacity.into_iter().fold(session, Session::capacity);
-        session = self.capacity_bytes.into_iter().fold(session, Session::capacity_bytes);
-        session = self.max_rate.into_iter().fold(session, Session::max_rate);
+        let mut session = SessionOptions::new(read(&self.predicate)?).confined_to(quiet);
+        session = self.scope.as_deref().map(read).transpose()?.into_iter().fold(session, SessionOptions::confined_to);
+        session = self.name.iter().fold(session, SessionOptions::name);
+        session = self.opened_by.iter().fold(session, SessionOptions::opened_by);
+        session = self.sample.into_iter().fold(session, SessionOptions::sample);
+        session = self.capacity.into_iter().fold(session, SessionOptions::capacity);
+        session = self.capacity_bytes.into_iter().fold(session, SessionOptions::capacity_bytes);
+        session = self.max_rate.into_iter().fold(session, SessionOptions::max_rate);
         if self.drop_newest {
             session = session.overflow(Overflow::DropNewest);
         }
-        session = level("max_level", &self.max_level)?.into_iter().fold(session, Session::max_level);
-        session = level("spans", &self.spans)?.into_iter().fold(session, Session::spans);
+        session = level("max_level", &self.max_level)?.into_iter().fold(session, SessionOptions::max_level);
+        session = level("spans", &self.spans)?.into_iter().fold(session, SessionOptions::spans);
         if let Some(follow) = &self.follow {
             session = session.follow(follow.parse().map_err(OpeningError::Follow)?);
         }
@@ -162,9 +162,9 @@ mod tests {
     use super::*;
     use crate::config::RENEWAL;
 
-    fn full() -> Session {
-        Session::new(Predicate::eq("user", 42))
-            .scope(Predicate::eq("tenant", 7))
+    fn full() -> SessionOptions {
+        SessionOptions::new(Predicate::eq("user", 42))
+            .confined_to(Predicate::eq("tenant", 7))
             .name("ticket 7")
             .opened_by("ann")
             .follow(Follow::Named("request".to_owned()))
@@ -184,13 +184,13 @@ mod tests {
         let read: Announcement = serde_json::from_str(&text).expect("it can be read");
         assert_eq!(read, announcement);
         let scope = !Predicate::target("async_nats") & Predicate::eq("tenant", 7);
-        let expected = Session { scope: Some(scope), ..full() };
+        let expected = SessionOptions { scope: Some(scope), ..full() };
         assert_eq!(format!("{:?}", read.session().expect("it can be opened")), format!("{expected:?}"));
     }
 
     #[test]
     fn a_session_that_shows_nothing_is_announced_as_that() {
-        let nothing = Session::from(Predicate::everything()).max_level(LevelFilter::OFF);
+        let nothing = SessionOptions::from(Predicate::everything()).max_level(LevelFilter::OFF);
         let announcement = Announcement::of(&nothing, RENEWAL).expect("it can be announced");
         assert_eq!(announcement.session().expect("it can be opened").max_level, LevelFilter::OFF);
     }
@@ -204,10 +204,11 @@ mod tests {
 
     #[test]
     fn what_cannot_be_announced_is_said() {
-        let error =
-            |session: Session| Announcement::of(&session, RENEWAL).expect_err("it cannot be announced").to_string();
+        let error = |session: SessionOptions| {
+            Announcement::of(&session, RENEWAL).expect_err("it cannot be announced").to_string()
+        };
         let long = "a".repeat(257);
-        let plain = || Session::new(Predicate::eq("user", 42));
+        let plain = || SessionOptions::new(Predicate::eq("user", 42));
         assert_eq!(error(plain().name(&long)), "announce the name: it has 257 bytes, more than the 256 allowed");
         assert!(error(Predicate::eq("user", "a".repeat(5000)).into()).contains("more than the 4096 allowed"));
     }

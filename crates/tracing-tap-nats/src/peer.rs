@@ -4,9 +4,9 @@ use super::item::{FleetItem, Gap, GapPlace, InstanceAccount};
 use super::message::{Farewell, FromInstance, LeaveReason, MAX_COUNT, Tally, add_counts};
 use super::seal::Rejection;
 use super::stats::FleetStats;
-use tracing_tap::stream::{LossReason, Lost};
 use std::sync::Arc;
 use std::time::Instant;
+use tracing_tap::stream::{LossReason, Lost};
 
 /// One instance.
 #[derive(Debug)]

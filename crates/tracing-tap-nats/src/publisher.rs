@@ -8,10 +8,10 @@ use super::batch::Batch;
 use super::link::{Link, LinkError};
 use super::message::{Farewell, InstanceWord, LeaveReason, Tally};
 use super::pack::Packer;
-use tracing_tap::TapRouter;
-use tracing_tap::stream::{EventStream, Item, LossReason};
 use std::time::Duration;
 use tokio::time::{Instant, sleep_until, timeout};
+use tracing_tap::TapRouter;
+use tracing_tap::stream::{EventStream, Item, LossReason};
 
 /// How long an item waits for others.
 const BATCH_DELAY: Duration = Duration::from_millis(50);

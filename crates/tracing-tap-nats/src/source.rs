@@ -12,7 +12,7 @@ use std::task::{Context, Poll};
 use tracing_tap::endpoint::{Opening, SessionSource, SessionStream, StreamItem};
 use tracing_tap::render::FormatOptions;
 use tracing_tap::stream::TryRecvError;
-use tracing_tap::{EndReason, Session};
+use tracing_tap::{EndReason, SessionOptions};
 
 /// All instances of a service, for an endpoint that opens sessions on them rather than on its own router.
 ///
@@ -32,7 +32,7 @@ impl Fleet {
 }
 
 impl SessionSource for Fleet {
-    fn open(&self, session: Session) -> Opening<'_> {
+    fn open(&self, session: SessionOptions) -> Opening<'_> {
         Box::pin(async move {
             let stream = watch(self.client.clone(), &self.config, session).await?;
             Ok(Box::new(stream) as Box<dyn SessionStream>)

@@ -6,14 +6,14 @@ use super::item::{FleetItem, Gap, GapPlace};
 use super::merge::{Arrival, Merge};
 use super::pack::unpack;
 use super::stats::FleetStats;
-use tracing_tap::EndReason;
-use tracing_tap::stream::TryRecvError;
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 use tokio::time::Sleep;
+use tracing_tap::EndReason;
+use tracing_tap::stream::TryRecvError;
 
 /// How far items are put in order, unless told otherwise.
 const WINDOW: Duration = Duration::from_millis(200);

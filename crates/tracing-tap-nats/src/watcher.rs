@@ -14,7 +14,6 @@ use super::peer::{Peer, Presence};
 use super::seal::{Rejection, Unsealed, check_fresh, now_us, seal, unseal};
 use super::stats::FleetStats;
 use super::{next_message, ready_message};
-use tracing_tap::session::{EndReason, Session};
 use async_nats::connection::State;
 use async_nats::{Client, Message, Subscriber};
 use bytes::Bytes;
@@ -22,6 +21,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep_until};
+use tracing_tap::session::{EndReason, SessionOptions};
 
 /// An instance is silent after so many renewals in which nothing was heard of it.
 const SILENT_AFTER: u32 = 5;
@@ -62,7 +62,7 @@ impl Watcher {
         client: Client,
         config: Config,
         key: SessionKey,
-        (session, announcement): (&Session, Announcement),
+        (session, announcement): (&SessionOptions, Announcement),
         inbox: Arc<Inbox>,
     ) -> Self {
         Self {

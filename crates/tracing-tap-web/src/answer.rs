@@ -1,11 +1,11 @@
 //! Answers in JSON, with nothing in them that a terminal would obey.
 
-use tracing_tap::escape::is_hidden;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use serde_json::Value;
 use std::fmt::Write;
+use tracing_tap::escape::is_hidden;
 
 /// An answer that nobody keeps a copy of.
 pub(super) fn json(status: StatusCode, value: &impl Serialize) -> Response {

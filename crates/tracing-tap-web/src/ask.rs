@@ -1,16 +1,16 @@
 //! What is asked of a session: the parameters of a query, or the same in JSON.
 
-use super::auth::Asker;
+use super::auth::Caller;
 use super::problem::{Kind, Problem};
-use tracing_tap::endpoint::level_named;
-use tracing_tap::Predicate;
-use tracing_tap::session::{Follow, Session};
 use jiff::SignedDuration;
 use serde::Deserialize;
 use serde::de::{Deserializer, Error, Visitor};
 use std::fmt;
 use std::time::Duration;
 use tracing_core::LevelFilter;
+use tracing_tap::Predicate;
+use tracing_tap::endpoint::level_named;
+use tracing_tap::session::{Follow, SessionOptions};
 
 /// No session of others lasts longer.
 const MAX_DURATION: Duration = Duration::from_secs(24 * 60 * 60);
@@ -37,13 +37,13 @@ pub(super) struct Ask {
 }
 
 impl Ask {
-    /// The session asked for, in the asker's name and scope. Reading a predicate may take milliseconds.
-    pub(super) fn session(self, asker: &Asker) -> Result<Session, Problem> {
-        let mut session = Session::remote(predicate(&self.q)?).opened_by(asker.name());
+    /// The session asked for, in the caller's name and scope. Reading a predicate may take milliseconds.
+    pub(super) fn session(self, caller: &Caller) -> Result<SessionOptions, Problem> {
+        let mut session = SessionOptions::remote(predicate(&self.q)?).opened_by(caller.name());
         if let Some(text) = &self.duration {
             session = session.expires_in(duration(text)?);
         }
-        if let Some(scope) = asker.confinement() {
+        if let Some(scope) = caller.confinement() {
             session = session.confined_to(scope.clone());
         }
         session = session.sample(at_least_one("sample", self.sample.unwrap_or(1))?);

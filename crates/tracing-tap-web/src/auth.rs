@@ -2,7 +2,6 @@
 
 use super::problem::{Kind, Problem};
 use super::query::{TOKEN_ADVICE, has_token};
-use tracing_tap::Predicate;
 use axum::extract::ConnectInfo;
 use axum::http::{Extensions, HeaderMap, Method, Uri, header, request::Parts};
 use std::fmt;
@@ -11,6 +10,7 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use subtle::ConstantTimeEq;
+use tracing_tap::Predicate;
 
 /// What a request is refused with whose peer address the application does not pass on.
 pub(super) const NO_PEER_ADDRESS: &str = "the address of the peer is not known: serve the application with \
@@ -20,13 +20,13 @@ pub(super) const NO_PEER_ADDRESS: &str = "the address of the peer is not known: 
 ///
 /// ```
 /// use tracing_tap::Predicate;
-/// use tracing_tap_web::{Asker, Auth, AuthRequest, Denied};
+/// use tracing_tap_web::{Caller, Auth, AuthRequest, Denied};
 ///
 /// assert_eq!(Auth::token("").unwrap_err().to_string(), "make a token: 0 characters are too few, 16 are the least");
 ///
 /// // The service knows its people; this one hook says who they are and what they may see.
 /// let auth = Auth::check(|request: &AuthRequest| match request.bearer() {
-///     Some("ann's own, from your identity provider") => Ok(Asker::new("ann").scope(Predicate::eq("tenant", 7))),
+///     Some("ann's own, from your identity provider") => Ok(Caller::new("ann").confined_to(Predicate::eq("tenant", 7))),
 ///     _ => Err(Denied::unauthenticated("bring the token of your account")),
 /// });
 /// # let _ = auth;
@@ -41,7 +41,7 @@ enum Gate {
     Loopback,
 }
 
-type Answer = Pin<Box<dyn Future<Output = Result<Asker, Denied>> + Send>>;
+type Answer = Pin<Box<dyn Future<Output = Result<Caller, Denied>> + Send>>;
 type Hook = Arc<dyn Fn(AuthRequest) -> Answer + Send + Sync>;
 
 /// A request as the hook of [`Auth::check`] sees it: all but its body.
@@ -57,17 +57,17 @@ pub struct AuthRequest {
 ///
 /// ```
 /// use tracing_tap::Predicate;
-/// use tracing_tap_web::Asker;
+/// use tracing_tap_web::Caller;
 ///
-/// let asker = Asker::new("ann").admin().scope(Predicate::eq("tenant", 7));
-/// assert_eq!(asker.name(), "ann");
-/// assert!(asker.is_admin());
+/// let caller = Caller::new("ann").admin().confined_to(Predicate::eq("tenant", 7));
+/// assert_eq!(caller.name(), "ann");
+/// assert!(caller.is_admin());
 /// ```
 #[derive(Clone, Debug)]
-pub struct Asker {
+pub struct Caller {
     name: Arc<str>,
     is_admin: bool,
-    scope: Option<Predicate>,
+    confinement: Option<Predicate>,
 }
 
 /// Why somebody was not let in.
@@ -119,14 +119,14 @@ impl Auth {
     }
 
     /// Asks `hook` of every request who is asking. It must not block; see [`check_async`](Self::check_async).
-    pub fn check(hook: impl Fn(&AuthRequest) -> Result<Asker, Denied> + Send + Sync + 'static) -> Self {
+    pub fn check(hook: impl Fn(&AuthRequest) -> Result<Caller, Denied> + Send + Sync + 'static) -> Self {
         Self::check_async(move |request| ready(hook(&request)))
     }
 
     /// Asks `hook` of every request who is asking, and waits for the answer.
     ///
     /// ```
-    /// use tracing_tap_web::{Asker, Auth, AuthRequest, Denied};
+    /// use tracing_tap_web::{Caller, Auth, AuthRequest, Denied};
     ///
     /// /// Put into the request's extensions by the service's own middleware.
     /// #[derive(Clone)]
@@ -134,13 +134,13 @@ impl Auth {
     ///
     /// let auth = Auth::check_async(|request: AuthRequest| async move {
     ///     let User(name) = request.extension::<User>().ok_or_else(|| Denied::unauthenticated("log in first"))?;
-    ///     Ok(Asker::new(name.as_str()))
+    ///     Ok(Caller::new(name.as_str()))
     /// });
     /// # let _ = auth;
     /// ```
     pub fn check_async<F>(hook: impl Fn(AuthRequest) -> F + Send + Sync + 'static) -> Self
     where
-        F: Future<Output = Result<Asker, Denied>> + Send + 'static,
+        F: Future<Output = Result<Caller, Denied>> + Send + 'static,
     {
         Self(Gate::Hook(Arc::new(move |request| Box::pin(hook(request)))))
     }
@@ -175,17 +175,17 @@ impl Auth {
     }
 
     /// Who is asking.
-    pub(super) async fn ask(&self, parts: &Parts) -> Result<Asker, Problem> {
+    pub(super) async fn ask(&self, parts: &Parts) -> Result<Caller, Problem> {
         let answer = match &self.0 {
             Gate::Token(token) => return check_token(token, parts),
-            Gate::Loopback => return Ok(Asker::new("loopback").admin()),
+            Gate::Loopback => return Ok(Caller::new("loopback").admin()),
             Gate::Hook(hook) => hook(AuthRequest::of(parts)),
         };
         answer.await.map_err(Problem::from)
     }
 }
 
-fn check_token(token: &str, parts: &Parts) -> Result<Asker, Problem> {
+fn check_token(token: &str, parts: &Parts) -> Result<Caller, Problem> {
     let brought = bearer(&parts.headers).ok_or_else(|| {
         let detail = if has_token(parts.uri.query()) {
             TOKEN_ADVICE
@@ -196,7 +196,7 @@ fn check_token(token: &str, parts: &Parts) -> Result<Asker, Problem> {
     })?;
     // The time this takes depends on the length of what was brought, and on no character of the token.
     if bool::from(brought.as_bytes().ct_eq(token.as_bytes())) {
-        Ok(Asker::new("token"))
+        Ok(Caller::new("token"))
     } else {
         Err(Problem::new(Kind::NotAuthenticated, "the token is not the door's"))
     }
@@ -261,10 +261,10 @@ impl AuthRequest {
     }
 }
 
-impl Asker {
+impl Caller {
     /// Names who is asking. Sessions belong to whoever has the same name.
     pub fn new(name: impl Into<Arc<str>>) -> Self {
-        Self { name: name.into(), is_admin: false, scope: None }
+        Self { name: name.into(), is_admin: false, confinement: None }
     }
 
     /// Lets them list, read and close everybody's sessions.
@@ -275,12 +275,12 @@ impl Asker {
     }
 
     /// Confines what their sessions, their catalog and their coverage show; see
-    /// [`Session::scope`](tracing_tap::Session::confined_to). Where it is called again, all scopes must be satisfied.
+    /// [`SessionOptions::confined_to`](tracing_tap::SessionOptions::confined_to). Where it is called again, all scopes must be satisfied.
     #[must_use]
-    pub fn scope(mut self, scope: Predicate) -> Self {
-        self.scope = Some(match self.scope.take() {
-            Some(outer) => outer.and(scope),
-            None => scope,
+    pub fn confined_to(mut self, confinement: Predicate) -> Self {
+        self.confinement = Some(match self.confinement.take() {
+            Some(outer) => outer.and(confinement),
+            None => confinement,
         });
         self
     }
@@ -296,7 +296,7 @@ impl Asker {
     }
 
     pub(super) fn confinement(&self) -> Option<&Predicate> {
-        self.scope.as_ref()
+        self.confinement.as_ref()
     }
 
     /// Whether this opener's sessions are theirs to list, read and close.

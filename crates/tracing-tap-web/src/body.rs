@@ -4,13 +4,12 @@
 //! loses by its policy. A batch goes out when it is 64 KiB, or 50 ms after its first item. Within a batch the ring is
 //! looked at every few milliseconds instead of waking the task for each event: producers wake it once for a batch.
 
-use super::door::Inner;
+use super::endpoint::Inner;
 use super::feed::{Attached, Farewell, Feed, Position};
 use super::form::{Form, Notice};
 use super::hub::{Entry, PublicId};
 use super::socket::{Line, Peer};
 use super::source::SourceItem;
-use tracing_tap::endpoint::quietly;
 use axum::body::{Bytes, HttpBody};
 use http_body::Frame;
 use serde_json::json;
@@ -20,6 +19,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::time::{Instant, Sleep, sleep_until};
+use tracing_tap::endpoint::quietly;
 
 /// A batch goes out when it has as many bytes; it is larger by the rest of its last item.
 const BATCH_BYTES: usize = 64 << 10;

@@ -2,12 +2,12 @@
 
 use super::source::{Source, SourceItem};
 use serde_json::Value;
-use tracing_tap::EndReason;
-use tracing_tap::stream::TryRecvError;
 use std::collections::VecDeque;
 use std::fmt;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
+use tracing_tap::EndReason;
+use tracing_tap::stream::TryRecvError;
 
 /// Where a reader is: how far the sequence has come, and how many items came since that have no number.
 ///
@@ -312,9 +312,9 @@ impl Farewell {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use tracing_subscriber::prelude::*;
     use tracing_tap::Predicate;
     use tracing_tap::TapRouter;
-    use tracing_subscriber::prelude::*;
 
     const PATIENCE: Duration = Duration::from_millis(1);
 

@@ -6,10 +6,10 @@ use super::hub::PublicId;
 use super::problem::{Kind, Problem};
 use super::query::Query;
 use super::source::SourceItem;
-use tracing_tap::render::{Format, FormatOptions, Severity, write_notice};
 use axum::http::{HeaderMap, header};
 use serde_json::Value;
 use std::io::Write;
+use tracing_tap::render::{Format, FormatOptions, Severity, write_notice};
 
 /// How long a browser waits before it connects again, in milliseconds: a service that is back is read within a second.
 const RETRY_MS: u32 = 750;

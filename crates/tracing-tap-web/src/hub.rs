@@ -1,15 +1,15 @@
 //! The door's sessions: whose each is, under ids that nobody can guess.
 
-use super::auth::Asker;
+use super::auth::Caller;
 use super::feed::{Attached, Feed, Position};
 use super::problem::{Kind, Problem};
-use tracing_tap::wire::TimeText;
-use tracing_tap::SessionId;
 use serde_json::{Value, json};
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
+use tracing_tap::SessionId;
+use tracing_tap::wire::TimeText;
 
 /// How many sessions that are over are remembered, so that a browser which comes back for one is told to stop.
 const MAX_REMEMBERED: usize = 1024;
@@ -173,7 +173,7 @@ impl Hub {
     /// # Errors
     /// Where so many sessions of this opener are here already. Those that are over and may still be read count: they hold
     /// memory, and no cap of the router's knows them.
-    pub(super) fn check_room(&self, opener: &Asker, limit: usize) -> Result<(), Problem> {
+    pub(super) fn check_room(&self, opener: &Caller, limit: usize) -> Result<(), Problem> {
         self.sessions().check_room(opener.name(), limit)
     }
 
@@ -192,21 +192,21 @@ impl Hub {
         Some(removed)
     }
 
-    /// What the asker's id stands for; nothing where it is unknown or somebody else's.
-    pub(super) fn find(&self, id: PublicId, asker: &Asker) -> Option<Found> {
+    /// What the caller's id stands for; nothing where it is unknown or somebody else's.
+    pub(super) fn find(&self, id: PublicId, caller: &Caller) -> Option<Found> {
         let sessions = self.sessions();
-        let open = sessions.open.get(&id).filter(|entry| asker.may_use(&entry.about.owner));
+        let open = sessions.open.get(&id).filter(|entry| caller.may_use(&entry.about.owner));
         if let Some(entry) = open {
             return Some(Found::Open(Arc::clone(entry)));
         }
         let mut over = sessions.over.iter();
-        over.any(|(known, owner)| *known == id && asker.may_use(owner)).then_some(Found::Over)
+        over.any(|(known, owner)| *known == id && caller.may_use(owner)).then_some(Found::Over)
     }
 
-    /// The asker's sessions, or all for an admin, oldest first.
-    pub(super) fn list(&self, asker: &Asker) -> Vec<Arc<Entry>> {
+    /// The caller's sessions, or all for an admin, oldest first.
+    pub(super) fn list(&self, caller: &Caller) -> Vec<Arc<Entry>> {
         let sessions = self.sessions();
-        let own = sessions.open.values().filter(|entry| asker.may_use(&entry.about.owner));
+        let own = sessions.open.values().filter(|entry| caller.may_use(&entry.about.owner));
         let mut own: Vec<_> = own.map(Arc::clone).collect();
         own.sort_by_key(|entry| (entry.about.opened_at, entry.about.session));
         own

@@ -1,13 +1,13 @@
 //! Bodies: JSON, short, and in time.
 
-use super::door::Inner;
+use super::endpoint::Inner;
 use super::problem::{Kind, Problem};
-use tracing_tap::escape::escaped;
 use axum::body::to_bytes;
 use axum::extract::Request;
 use axum::http::{HeaderMap, header};
 use serde::de::DeserializeOwned;
 use tokio::time::timeout;
+use tracing_tap::escape::escaped;
 
 pub(super) const MAX_BODY_BYTES: usize = 16 << 10;
 

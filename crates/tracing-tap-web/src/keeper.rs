@@ -1,13 +1,13 @@
 //! Looks after one session: sends a reader away that takes nothing, and closes what nobody reads.
 
-use super::door::Inner;
+use super::endpoint::Inner;
 use super::feed::Farewell;
 use super::hub::{Entry, PublicId};
-use tracing_tap::audit::AuditEvent;
-use tracing_tap::EndReason;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 use tokio::time::sleep;
+use tracing_tap::EndReason;
+use tracing_tap::audit::AuditEvent;
 
 /// How often a session is looked at, at the least.
 const LOOK_EVERY: Duration = Duration::from_secs(1);

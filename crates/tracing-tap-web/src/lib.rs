@@ -15,7 +15,7 @@
 //!     .with(router.layer())
 //!     .init();
 //! let auth = web::Auth::token(std::env::var("TAP_TOKEN")?)?;
-//! let tap = web::Door::new(router, auth).with_graceful_shutdown(shutdown_signal()).routes();
+//! let tap = web::Endpoint::new(router, auth).with_graceful_shutdown(shutdown_signal()).routes();
 //! let application = axum::Router::new().nest("/tap", tap);
 //! # let listener = tokio::net::TcpListener::bind("127.0.0.1:8080").await?;
 //! axum::serve(listener, application).with_graceful_shutdown(shutdown_signal()).await?;
@@ -35,7 +35,7 @@
 //! |---|---|
 //! | `GET /watch?q=…` | opens a session and streams it, until the connection ends |
 //! | `POST /sessions` | opens a session that outlives connections by 30 s |
-//! | `GET /sessions`, `GET /sessions/{id}` | the asker's sessions |
+//! | `GET /sessions`, `GET /sessions/{id}` | the caller's sessions |
 //! | `GET /sessions/{id}/stream` | reads one; `Last-Event-ID` reads on |
 //! | `DELETE /sessions/{id}` | closes one |
 //! | `GET /catalog`, `GET /coverage?q=…` | what there is to ask for, and why it may not be seen |
@@ -60,14 +60,14 @@
 //! Answers say `Cache-Control: no-transform`, but `tower-http`'s `CompressionLayer` does not look at it: it leaves
 //! `text/event-stream` alone, and holds lines of JSON back until its encoder has enough. Let it leave the door out, or read
 //! events. `TimeoutLayer` bounds the time until a stream begins, which is at most a second or so, and not the stream.
-//! Streams end by the signal of [`Door::with_graceful_shutdown`], and with [`TapRouter::shutdown`].
+//! Streams end by the signal of [`Endpoint::with_graceful_shutdown`], and with [`TapRouter::shutdown`].
 
 mod answer;
 mod ask;
 mod auth;
 mod body;
-mod door;
-mod endpoints;
+mod endpoint;
+mod routes;
 mod feed;
 mod form;
 mod hub;
@@ -90,19 +90,19 @@ mod watch;
 #[cfg(test)]
 mod tests;
 
-pub use auth::{Asker, Auth, AuthError, AuthRequest, Denied};
-pub use door::Door;
+pub use auth::{Auth, AuthError, AuthRequest, Caller, Denied};
+pub use endpoint::Endpoint;
 pub use serving::ServeError;
 
-use tracing_tap::TapRouter;
 use std::future::Future;
 use tokio::net::TcpListener;
+use tracing_tap::TapRouter;
 
 /// The door as a part of the service's own application: [`nest`](axum::Router::nest) it under a path.
 ///
 /// Where the hook of [`Auth::check`] asks for the peer's address, and with [`Auth::loopback_only`], the application must be
 /// served by `into_make_service_with_connect_info::<SocketAddr>()`. The routes answer nothing but their own paths. Where the
-/// server is shut down gracefully, use [`Door::with_graceful_shutdown`].
+/// server is shut down gracefully, use [`Endpoint::with_graceful_shutdown`].
 ///
 /// ```
 /// use tracing_tap::TapRouter;
@@ -113,7 +113,7 @@ use tokio::net::TcpListener;
 /// # let _ = application;
 /// ```
 pub fn routes(router: TapRouter, auth: Auth) -> axum::Router {
-    Door::new(router, auth).routes()
+    Endpoint::new(router, auth).routes()
 }
 
 /// Serves the door by HTTP/1.1 until `shutdown` is done; then ends its sessions as [`EndReason::Shutdown`], and gives
@@ -146,5 +146,5 @@ pub async fn serve(
     auth: Auth,
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), ServeError> {
-    Door::new(router, auth).serve(listener, shutdown).await
+    Endpoint::new(router, auth).serve(listener, shutdown).await
 }

@@ -1,8 +1,8 @@
 //! Opening a session for somebody, off the executor's threads.
 
 use super::ask::Ask;
-use super::auth::Asker;
-use super::door::Inner;
+use super::auth::Caller;
+use super::endpoint::Inner;
 use super::feed::Feed;
 use super::hub::{About, Entry, PublicId};
 use super::keeper;
@@ -10,11 +10,11 @@ use super::problem::{Kind, Problem};
 use super::security::Admitted;
 use super::sight::Sight;
 use super::source::Source;
-use tracing_tap::Session;
-use tracing_tap::endpoint::SessionSource;
 use std::sync::Arc;
 use std::time::SystemTime;
 use tokio::task::spawn_blocking;
+use tracing_tap::SessionOptions;
+use tracing_tap::endpoint::SessionSource;
 
 /// Of what a session that outlives its connections has sent, so many bytes are kept at most.
 const MAX_SENT_BYTES: usize = 4 << 20;
@@ -53,8 +53,8 @@ impl Inner {
         }
         let (door, admitted) = (Arc::clone(self), admitted.clone());
         let opened = self.off_executor(move || {
-            let session = ask.session(&admitted.asker)?;
-            door.check_room(&admitted.asker)?;
+            let session = ask.session(&admitted.caller)?;
+            door.check_room(&admitted.caller)?;
             let id = PublicId::random().map_err(|_| no_randomness())?;
             let stream = door.router.try_watch(session.clone()).map_err(|error| Problem::from(&error))?;
             // A shutdown that came between could not end what was not open yet, and whoever shuts down waits for streams.
@@ -77,13 +77,13 @@ impl Inner {
     ) -> Result<(Arc<Entry>, Sight), Problem> {
         let (door, asking) = (Arc::clone(self), admitted.clone());
         let looked = self.off_executor(move || {
-            let session = ask.session(&asking.asker)?;
+            let session = ask.session(&asking.caller)?;
             let id = PublicId::random().map_err(|_| no_randomness())?;
             let sight = Sight::of(door.router.coverage_of(&session), &session, &door, &asking);
             Ok((session, id, sight))
         });
         let (session, id, sight) = looked.await?;
-        self.hub.check_room(&admitted.asker, self.router.max_sessions_per_opener())?;
+        self.hub.check_room(&admitted.caller, self.router.max_sessions_per_opener())?;
         let opened = source.open(session.clone()).await;
         let stream = opened.map_err(|error| Problem::new(Kind::Unavailable, format!("failed to {error}")))?;
         if self.router.shutdowns() != admitted.shutdowns {
@@ -94,10 +94,11 @@ impl Inner {
 
     /// Whether the sessions that are over and wait to be read leave room for one more. Where those that are open do not,
     /// the router says so.
-    fn check_room(&self, asker: &Asker) -> Result<(), Problem> {
+    fn check_room(&self, caller: &Caller) -> Result<(), Problem> {
         let limit = self.router.max_sessions_per_opener();
-        let open = self.router.sessions().iter().filter(|open| open.opened_by.as_deref() == Some(asker.name())).count();
-        if open < limit { self.hub.check_room(asker, limit) } else { Ok(()) }
+        let open =
+            self.router.sessions().iter().filter(|open| open.opened_by.as_deref() == Some(caller.name())).count();
+        if open < limit { self.hub.check_room(caller, limit) } else { Ok(()) }
     }
 
     /// Runs what may take a while, of which only a few run at once.
@@ -115,7 +116,7 @@ impl Inner {
     }
 }
 
-pub(super) fn entry(id: PublicId, session: &Session, source: Source, life: Life) -> Arc<Entry> {
+pub(super) fn entry(id: PublicId, session: &SessionOptions, source: Source, life: Life) -> Arc<Entry> {
     let about = About {
         session: source.id(),
         owner: session.opened_by.clone().unwrap_or_default(),
@@ -139,15 +140,15 @@ pub(super) fn no_randomness() -> Problem {
 
 #[cfg(test)]
 mod tests {
-    use tracing_tap::TapRouter;
-    use crate::{Auth, Door};
+    use crate::{Auth, Endpoint};
     use std::sync::mpsc;
     use std::time::Duration;
     use tokio::time::timeout;
+    use tracing_tap::TapRouter;
 
     #[tokio::test]
     async fn who_leaves_makes_no_room_for_another_before_their_work_is_done() {
-        let door = Door::new(TapRouter::new(), Auth::loopback_only()).into_inner();
+        let door = Endpoint::new(TapRouter::new(), Auth::loopback_only()).into_inner();
         let places = door.openings.available_permits();
         let mut works = Vec::new();
         for _ in 0..places {

@@ -1,11 +1,11 @@
 //! Refusals, as problem documents (RFC 9457) that say what to change.
 
 use super::answer::json_text;
-use tracing_tap::PredicateError;
-use tracing_tap::WatchError;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Map, Value};
+use tracing_tap::PredicateError;
+use tracing_tap::WatchError;
 
 /// What every problem's `type` begins with; behind it comes the word of its [`Kind`].
 const TYPE_PREFIX: &str = "urn:tracing-tap:problem:";

@@ -2,9 +2,9 @@
 
 use super::ask::{Ask, invalid};
 use super::problem::{Kind, Problem};
-use tracing_tap::escape::escaped;
 use percent_encoding::percent_decode_str;
 use std::str::FromStr;
+use tracing_tap::escape::escaped;
 
 /// How much of a parameter's name a refusal shows.
 const MAX_SHOWN_BYTES: usize = 64;

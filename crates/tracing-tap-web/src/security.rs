@@ -1,10 +1,9 @@
 //! Before anything is answered: limits, where a request comes from, and who is asking.
 
-use super::auth::{Asker, NO_PEER_ADDRESS};
-use super::door::Inner;
+use super::auth::{Caller, NO_PEER_ADDRESS};
+use super::endpoint::Inner;
 use super::problem::{Kind, Problem, Refused};
 use super::socket::Line;
-use tracing_tap::audit::{AuditEvent, RefusedRequest};
 use axum::extract::{ConnectInfo, Request, State};
 use axum::http::{HeaderMap, HeaderValue, Version, header, request::Parts, uri::Authority};
 use axum::middleware::Next;
@@ -12,6 +11,7 @@ use axum::response::{IntoResponse, Response};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Instant;
+use tracing_tap::audit::{AuditEvent, RefusedRequest};
 
 pub(super) const MAX_QUERY_BYTES: usize = 8 << 10;
 pub(super) const MAX_HEADER_BYTES: usize = 16 << 10;
@@ -22,7 +22,7 @@ const FORWARDED: [&str; 4] = ["forwarded", "x-forwarded-for", "x-real-ip", "via"
 /// Who was let in, and how often the router had been shut down when they came.
 #[derive(Clone, Debug)]
 pub(super) struct Admitted {
-    pub(super) asker: Asker,
+    pub(super) caller: Caller,
     pub(super) shutdowns: u64,
     pub(super) version: Version,
     /// Their connection, where it is the door's own.
@@ -36,7 +36,7 @@ struct Seen {
     peer: Option<SocketAddr>,
 }
 
-/// Lets a request in with its [`Asker`] and as [`Admitted`], or refuses it, and audits every refusal of whatever comes behind.
+/// Lets a request in with its [`Caller`] and as [`Admitted`], or refuses it, and audits every refusal of whatever comes behind.
 pub(super) async fn admit(State(door): State<Arc<Inner>>, request: Request, next: Next) -> Response {
     let (mut parts, body) = request.into_parts();
     let seen = Seen::of(&parts);
@@ -45,13 +45,13 @@ pub(super) async fn admit(State(door): State<Arc<Inner>>, request: Request, next
     }
     // Before the hook, which may take its time: a request that waits there while the router is shut down was there before.
     let shutdowns = door.router.shutdowns();
-    let asker = door.check(&parts).await;
-    let name = asker.as_ref().ok().map(|asker| asker.name().to_owned());
-    let response = match asker {
-        Ok(asker) => {
+    let caller = door.check(&parts).await;
+    let name = caller.as_ref().ok().map(|caller| caller.name().to_owned());
+    let response = match caller {
+        Ok(caller) => {
             let line = parts.extensions.get().cloned();
-            parts.extensions.insert(Admitted { asker: asker.clone(), shutdowns, version: parts.version, line });
-            parts.extensions.insert(asker);
+            parts.extensions.insert(Admitted { caller: caller.clone(), shutdowns, version: parts.version, line });
+            parts.extensions.insert(caller);
             next.run(Request::from_parts(parts, body)).await
         }
         Err(problem) => problem.into_response(),
@@ -81,7 +81,7 @@ impl Seen {
 }
 
 impl Inner {
-    async fn check(&self, parts: &Parts) -> Result<Asker, Problem> {
+    async fn check(&self, parts: &Parts) -> Result<Caller, Problem> {
         self.check_place(parts)?;
         check_site(parts, &self.settings.allowed_origins)?;
         self.auth.ask(parts).await
@@ -121,7 +121,16 @@ impl Inner {
         let Some(suppressed) = self.refusals.admit(Instant::now()) else { return };
         let Seen { method, path, peer } = seen;
         let Refused { reason, detail } = refused.clone();
-        self.router.audit(AuditEvent::RequestRefused(RefusedRequest { opener, peer, method, path, status, reason, detail, suppressed }));
+        self.router.audit(AuditEvent::RequestRefused(RefusedRequest {
+            opener,
+            peer,
+            method,
+            path,
+            status,
+            reason,
+            detail,
+            suppressed,
+        }));
     }
 }
 

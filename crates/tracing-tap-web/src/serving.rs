@@ -1,10 +1,9 @@
 //! Serving the door to those who have no HTTP of their own.
 
-use super::door::{Door, Inner};
+use super::endpoint::{Endpoint, Inner};
 use super::problem::{Kind, Problem};
 use super::security::MAX_HEADER_BYTES;
 use super::socket::Socket;
-use tracing_tap::endpoint::Quiet;
 use axum::body::Body;
 use axum::extract::ConnectInfo;
 use axum::http::Request;
@@ -24,6 +23,7 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio_io_timeout::TimeoutStream;
 use tower_service::Service;
+use tracing_tap::endpoint::Quiet;
 
 /// How long connections have to end once the door is to.
 const PARTING: Duration = Duration::from_secs(5);
@@ -55,7 +55,7 @@ struct Hall {
     leave: watch::Receiver<bool>,
 }
 
-impl Door {
+impl Endpoint {
     /// Serves the door until `shutdown` is done, which ends its sessions as
     /// [`EndReason::Shutdown`](tracing_tap::EndReason::Shutdown); see [`serve`](super::serve).
     ///
@@ -89,7 +89,7 @@ impl Door {
     }
 }
 
-/// Waits for the signal of [`Door::with_graceful_shutdown`], if there is one.
+/// Waits for the signal of [`Endpoint::with_graceful_shutdown`], if there is one.
 async fn signalled(door: &Inner) {
     match &door.settings.shutdown {
         Some(shutdown) => shutdown.come().await,

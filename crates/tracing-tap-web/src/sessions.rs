@@ -2,9 +2,9 @@
 
 use super::answer::json;
 use super::ask::Ask;
-use super::auth::Asker;
+use super::auth::Caller;
 use super::body::StreamBody;
-use super::door::Inner;
+use super::endpoint::Inner;
 use super::form::{self, Form};
 use super::hub::{Entry, Found, PublicId};
 use super::intake::body_of;
@@ -13,13 +13,13 @@ use super::problem::{Kind, Problem};
 use super::query::Query;
 use super::security::Admitted;
 use super::watch::{last_event_id, nothing_more, respond};
-use tracing_tap::EndReason;
 use axum::Extension;
 use axum::extract::{FromRequestParts, OriginalUri, RawPathParams, RawQuery, Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header, request::Parts};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 use std::sync::Arc;
+use tracing_tap::EndReason;
 
 type Answer = Result<Response, Problem>;
 
@@ -59,33 +59,33 @@ pub(super) async fn open(
 
 pub(super) async fn list(
     State(door): State<Arc<Inner>>,
-    Extension(asker): Extension<Asker>,
+    Extension(caller): Extension<Caller>,
     RawQuery(query): RawQuery,
 ) -> Answer {
     Query::read(query.as_deref(), &[])?;
-    let sessions: Vec<_> = door.hub.list(&asker).iter().map(|entry| entry.to_json()).collect();
+    let sessions: Vec<_> = door.hub.list(&caller).iter().map(|entry| entry.to_json()).collect();
     Ok(json(StatusCode::OK, &json!({ "sessions": sessions })))
 }
 
 pub(super) async fn show(
     State(door): State<Arc<Inner>>,
-    Extension(asker): Extension<Asker>,
+    Extension(caller): Extension<Caller>,
     Named(id): Named,
     RawQuery(query): RawQuery,
 ) -> Answer {
     Query::read(query.as_deref(), &[])?;
-    let entry = door.open_entry(id, &asker)?;
+    let entry = door.open_entry(id, &caller)?;
     Ok(json(StatusCode::OK, &entry.to_json()))
 }
 
 pub(super) async fn close(
     State(door): State<Arc<Inner>>,
-    Extension(asker): Extension<Asker>,
+    Extension(caller): Extension<Caller>,
     Named(id): Named,
     RawQuery(query): RawQuery,
 ) -> Answer {
     Query::read(query.as_deref(), &[])?;
-    let entry = door.open_entry(id, &asker)?;
+    let entry = door.open_entry(id, &caller)?;
     // Its reader, if there is one, still gets what there is, and then the end.
     door.end(&entry, EndReason::Closed);
     door.hub.remove(id, |_| true);
@@ -102,7 +102,7 @@ pub(super) async fn stream(
     let query = Query::read(query.as_deref(), &form::PARAMETERS)?;
     let form = Form::of(&query, &headers)?;
     let last = last_event_id(&headers)?;
-    let Found::Open(entry) = door.found(id, &admitted.asker)? else { return Ok(nothing_more()) };
+    let Found::Open(entry) = door.found(id, &admitted.caller)? else { return Ok(nothing_more()) };
     if !entry.about.is_kept {
         let detail = "this session belongs to its connection: open one with `POST /sessions` to read it from another";
         return Err(Problem::new(Kind::NotFound, detail));
@@ -125,12 +125,12 @@ impl Inner {
         }
     }
 
-    fn found(&self, id: PublicId, asker: &Asker) -> Result<Found, Problem> {
-        self.hub.find(id, asker).ok_or_else(Problem::no_such_session)
+    fn found(&self, id: PublicId, caller: &Caller) -> Result<Found, Problem> {
+        self.hub.find(id, caller).ok_or_else(Problem::no_such_session)
     }
 
-    fn open_entry(&self, id: PublicId, asker: &Asker) -> Result<Arc<Entry>, Problem> {
-        match self.found(id, asker)? {
+    fn open_entry(&self, id: PublicId, caller: &Caller) -> Result<Arc<Entry>, Problem> {
+        match self.found(id, caller)? {
             Found::Open(entry) => Ok(entry),
             Found::Over => Err(Problem::no_such_session()),
         }

@@ -1,6 +1,6 @@
 //! The future that ends an endpoint's sessions where a graceful shutdown of its server begins.
 
-use super::door::Inner;
+use super::endpoint::Inner;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
@@ -11,7 +11,7 @@ use tokio::task::AbortHandle;
 
 type Signal = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// Shared by the clones of a [`Door`](super::Door): one task waits for all of them.
+/// Shared by the clones of a [`Endpoint`](super::Door): one task waits for all of them.
 #[derive(Clone)]
 pub(super) struct Shutdown(Arc<Shared>);
 
@@ -103,14 +103,14 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 #[cfg(test)]
 mod tests {
-    use tracing_tap::TapRouter;
-    use crate::{Auth, Door};
+    use crate::{Auth, Endpoint};
     use std::future::pending;
     use std::sync::Arc;
     use tokio::sync::oneshot;
+    use tracing_tap::TapRouter;
 
-    fn door() -> Door {
-        Door::new(TapRouter::new(), Auth::loopback_only())
+    fn door() -> Endpoint {
+        Endpoint::new(TapRouter::new(), Auth::loopback_only())
     }
 
     #[tokio::test]

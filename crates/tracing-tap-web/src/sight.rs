@@ -1,17 +1,17 @@
-//! What an asker may see of the service's code: catalog and coverage within their scope.
+//! What an caller may see of the service's code: catalog and coverage within their scope.
 
-use super::auth::Asker;
-use super::door::Inner;
+use super::auth::Caller;
+use super::endpoint::Inner;
 use super::form::Notice;
 use super::own_traffic;
 use super::security::Admitted;
-use tracing_tap::catalog::CatalogEntry;
-use tracing_tap::coverage::{Coverage, Verdict};
-use tracing_tap::TapRouter;
-use tracing_tap::Session;
 use serde::Serialize;
 use serde_json::{Value, json};
 use std::fmt::Display;
+use tracing_tap::SessionOptions;
+use tracing_tap::TapRouter;
+use tracing_tap::catalog::CatalogEntry;
+use tracing_tap::coverage::{Coverage, Verdict};
 
 /// What a session can see, and what there is to say of it.
 #[derive(Debug)]
@@ -21,14 +21,14 @@ pub(super) struct Sight {
     own_traffic: Option<Value>,
 }
 
-/// The callsites that can emit something the asker may see.
-pub(super) fn catalog(router: &TapRouter, asker: &Asker) -> Vec<CatalogEntry> {
-    asker.confinement().map_or_else(|| router.catalog(), |confinement| router.catalog_within(confinement))
+/// The callsites that can emit something the caller may see.
+pub(super) fn catalog(router: &TapRouter, caller: &Caller) -> Vec<CatalogEntry> {
+    caller.confinement().map_or_else(|| router.catalog(), |confinement| router.catalog_within(confinement))
 }
 
 impl Sight {
     /// `coverage`, which the router has confined, and what is to be said of the stream itself.
-    pub(super) fn of(coverage: Coverage, session: &Session, door: &Inner, admitted: &Admitted) -> Self {
+    pub(super) fn of(coverage: Coverage, session: &SessionOptions, door: &Inner, admitted: &Admitted) -> Self {
         // Where the door is served alone, its stack logs into no session.
         let note = |catalog: &[_]| own_traffic::note(&session.confined_predicate(), catalog, admitted.version);
         let may_see_it = door.is_mounted && coverage.verdict() != Verdict::Nothing;

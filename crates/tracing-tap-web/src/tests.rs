@@ -19,7 +19,7 @@ fn the_openapi_file_has_exactly_the_endpoints_there_are() {
             methods.map(move |method| (path.clone(), method.clone()))
         })
         .collect();
-    let there: BTreeSet<_> = endpoints::all()
+    let there: BTreeSet<_> = routes::all()
         .iter()
         .chain(&page::all())
         .map(|(path, method, _)| ((*path).to_owned(), (*method).to_owned()))

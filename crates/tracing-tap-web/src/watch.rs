@@ -1,7 +1,7 @@
 //! `GET /watch`: a session for one connection; and what all streams have in common.
 
 use super::body::StreamBody;
-use super::door::Inner;
+use super::endpoint::Inner;
 use super::form::{self, Form, Notice};
 use super::hub::{Found, LastEventId};
 use super::opening::Life;
@@ -30,7 +30,7 @@ pub(super) async fn watch(
     let form = Form::of(&query, &headers)?;
     let tells_coverage = query.flag("coverage")? || !form.is_lines_of_json();
     let last = last_event_id(&headers)?;
-    if let Some(Found::Over) = last.and_then(|last| door.hub.find(last.session, &admitted.asker)) {
+    if let Some(Found::Over) = last.and_then(|last| door.hub.find(last.session, &admitted.caller)) {
         return Ok(nothing_more());
     }
     let (entry, sight) = door.open(&admitted, query.ask()?, Life::OfConnection).await?;

@@ -1,8 +1,8 @@
 mod expected;
 
+use crate::escape::is_hidden;
 use crate::event::testing::Parts;
 use crate::event::{CapturedEvent, Fields};
-use crate::escape::is_hidden;
 use crate::render::testing::{any_event, bare, bare_event, example_event, fields, span};
 use crate::value::{Text, Value};
 use expected::{converted, expected_block, fits};

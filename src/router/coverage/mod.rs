@@ -14,7 +14,7 @@ use crate::config::is_audit;
 use crate::coverage::{Coverage, Finding, Note, Verdict};
 use crate::layer::Instance;
 use crate::predicate::{Compiled, Predicate, Test};
-use crate::session::Session;
+use crate::session::SessionOptions;
 use spans::SpanSite;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -33,7 +33,7 @@ pub(super) enum Matched {
 /// What one question for coverage works on.
 struct Inquiry<'a> {
     core: &'a Core,
-    session: &'a Session,
+    session: &'a SessionOptions,
     predicate: &'a Predicate,
     matched: Matched,
     compiled: Compiled,
@@ -47,7 +47,7 @@ struct Inquiry<'a> {
 
 impl Core {
     /// What a session with these limits can see.
-    pub(super) fn coverage_of(&self, session: &Session, matched: Matched) -> Coverage {
+    pub(super) fn coverage_of(&self, session: &SessionOptions, matched: Matched) -> Coverage {
         self.ask_for_hidden_levels();
         let predicate = session.confined_predicate();
         let mut inquiry = Inquiry::new(self, session, &predicate, matched);
@@ -76,7 +76,7 @@ impl Core {
 }
 
 impl<'a> Inquiry<'a> {
-    fn new(core: &'a Core, session: &'a Session, predicate: &'a Predicate, matched: Matched) -> Self {
+    fn new(core: &'a Core, session: &'a SessionOptions, predicate: &'a Predicate, matched: Matched) -> Self {
         let installed: Vec<_> = core.installed().collect();
         let mut known: Vec<_> = installed.iter().flat_map(|(instance, _)| instance.callsites().all()).collect();
         known.sort_unstable_by_key(|metadata| std::ptr::from_ref(*metadata).addr());

@@ -2,11 +2,11 @@
 
 use super::Inquiry;
 use crate::coverage::{Finding, Note};
-use crate::layer::thread::{Asker, asking};
+use crate::layer::thread::{Caller, asking};
 use crate::layer::{Instance, key_of};
 use crate::predicate::{Test, plain_name};
 use crate::router::core::Core;
-use crate::session::{Follow, Session};
+use crate::session::{Follow, SessionOptions};
 use std::sync::Arc;
 use tracing_core::{Dispatch, Metadata};
 
@@ -30,7 +30,7 @@ enum Tracked {
 impl SpanSite {
     pub(super) fn new(
         core: &Core,
-        session: &Session,
+        session: &SessionOptions,
         installed: &[(Arc<Instance>, Dispatch)],
         metadata: &'static Metadata<'static>,
     ) -> Self {
@@ -82,7 +82,7 @@ fn is_wanted_by_others(
 ) -> bool {
     installed.iter().any(|(instance, dispatch)| {
         instance.standing(metadata).0.unwrap_or_else(|| {
-            let ask = || asking(Asker::Probe(core.shared.router), || dispatch.register_callsite(metadata));
+            let ask = || asking(Caller::Probe(core.shared.router), || dispatch.register_callsite(metadata));
             core.shared.inbox.is_settled()
                 && crate::guard::run_user_code(ask).is_some_and(|interest| !interest.is_never())
         })

@@ -4,7 +4,7 @@ use crate::queue::budget::Budget;
 use crate::session::open::OpenSession;
 use crate::session::registry::Registry;
 use crate::session::snapshot::index_hash;
-use crate::session::{Session, SessionId};
+use crate::session::{SessionId, SessionOptions};
 use crate::sync::atomic::{AtomicUsize, Ordering};
 use proptest::prelude::*;
 use std::collections::HashMap;
@@ -196,7 +196,7 @@ fn sessions_whose_values_share_a_hash_share_a_bucket() {
     };
     let mut registry = Registry::default();
     for (number, text) in texts.into_iter().enumerate() {
-        let session = Session::new(Predicate::eq("user", text));
+        let session = SessionOptions::new(Predicate::eq("user", text));
         registry.open(&Arc::new(OpenSession::new(SessionId(number as u64), session, Arc::new(Budget::new(0)))));
     }
     let (before, _) = registry.snapshot();

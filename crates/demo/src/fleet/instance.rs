@@ -2,8 +2,8 @@
 
 use super::processes::{READY, Told};
 use super::{config, connect};
-use crate::{descriptors, plan::Plan, start};
 use crate::error::Error;
+use crate::{descriptors, plan::Plan, start};
 use std::io::{self, Read};
 use std::time::Duration;
 use tokio::runtime::Runtime;

@@ -23,8 +23,8 @@ use tokio::runtime::Runtime;
 use tokio::signal::ctrl_c;
 use tokio::sync::mpsc::{self, Receiver, Sender};
 use tokio::time::{Instant, sleep_until};
+use tracing_tap::{Format, Predicate, SessionOptions};
 use tracing_tap_nats::{self as fleet, Config, FleetItem, FleetStream, Key};
-use tracing_tap::{Format, Predicate, Session};
 
 const SERVICE: &str = "chat";
 /// What waits to be printed, in batches of so many items.
@@ -37,7 +37,7 @@ const GRACE: Duration = Duration::from_secs(5);
 struct Watcher {
     stream: FleetStream,
     lines: Sender<Vec<u8>>,
-    
+
     summary: Summary,
 }
 
@@ -119,7 +119,7 @@ async fn connect(url: &str) -> Result<async_nats::Client, Error> {
 }
 
 async fn watch(plan: &Plan, url: &str, key: String) -> Result<FleetStream, Error> {
-    let session = Session::new(Predicate::eq("user", plan.user)).name("demo");
+    let session = SessionOptions::new(Predicate::eq("user", plan.user)).name("demo");
     let opened = fleet::watch(connect(url).await?, &config(&key)?, session).await;
     opened.map_err(|error| Error::new(error.to_string()))
 }

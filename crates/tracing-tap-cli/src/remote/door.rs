@@ -39,7 +39,7 @@ pub(crate) struct Ask {
 
 /// A session that is there; what a later door may tell besides is passed over.
 #[derive(Clone, Debug, Deserialize)]
-pub(crate) struct Session {
+pub(crate) struct SessionOptions {
     pub(crate) id: String,
     pub(crate) name: Option<String>,
     pub(crate) opened_by: String,
@@ -82,7 +82,7 @@ pub(crate) struct Seen {
 pub(crate) struct Opened {
     pub(crate) coverage: Coverage,
     #[serde(flatten)]
-    pub(crate) session: Session,
+    pub(crate) session: SessionOptions,
 }
 
 /// What there is to read of a session.
@@ -95,11 +95,11 @@ pub(crate) enum Streamed {
 
 /// A door.
 #[derive(Debug)]
-pub(crate) struct Door {
+pub(crate) struct Endpoint {
     client: Client,
 }
 
-impl Door {
+impl Endpoint {
     pub(crate) fn new(client: Client) -> Self {
         Self { client }
     }
@@ -137,7 +137,7 @@ impl Door {
         self.client.send("close the session", Asking::delete(&format!("/sessions/{id}"))).await.map(drop)
     }
 
-    pub(crate) async fn session(&self, id: &str) -> Result<Session, Error> {
+    pub(crate) async fn session(&self, id: &str) -> Result<SessionOptions, Error> {
         self.client.json("look at the session", Asking::get(&format!("/sessions/{id}"))).await
     }
 
@@ -174,7 +174,7 @@ fn encoded(text: &str) -> PercentEncode<'_> {
     utf8_percent_encode(text, NON_ALPHANUMERIC)
 }
 
-impl Session {
+impl SessionOptions {
     /// How long it was to last, by the server's clock.
     pub(crate) fn lasts(&self) -> Option<Duration> {
         let lasts = self.expires_at?.duration_since(self.opened_at);

@@ -17,7 +17,7 @@ mod tls;
 mod token;
 
 pub(crate) use client::Client;
-pub(crate) use door::{Ask, Coverage, Door, Seen, Session, Streamed};
+pub(crate) use door::{Ask, Coverage, Endpoint, Seen, SessionOptions, Streamed};
 pub(crate) use events::{Message, Parser};
 pub(crate) use fleet::{Fleet, FleetAccess};
 pub(crate) use pause::pause_after;

@@ -32,7 +32,7 @@ pub(crate) struct Access {
 /// What can be watched.
 #[derive(Clone, Debug)]
 pub(crate) enum Place {
-    Door(Target),
+    Endpoint(Target),
     Fleet(Box<Fleet>),
 }
 
@@ -82,7 +82,7 @@ impl Access {
             let problem = format!("watch a door: `{option}` is for fleets");
             return Err(Error::usage(problem).advise("a fleet's URL is `nats://host:4222/service`"));
         }
-        self.door(found).map(Place::Door)
+        self.door(found).map(Place::Endpoint)
     }
 
     fn find(&self, url: Option<&str>) -> Result<Found, Error> {

@@ -2,7 +2,6 @@
 
 use super::instances::{OfInstance, instance_of};
 use super::source::{Notice, Told};
-use tracing_tap::escape::is_plain;
 use crate::shown;
 use clap::ValueEnum;
 use serde::Deserialize;
@@ -10,9 +9,10 @@ use serde_json::{Value, json};
 use std::borrow::Cow;
 use std::fmt;
 use std::time::Duration;
-use tracing_tap_nats::FleetItem;
 use tracing_tap::Item;
+use tracing_tap::escape::is_plain;
 use tracing_tap::render::{Format, FormatOptions, write_item, write_item_coloured};
+use tracing_tap_nats::FleetItem;
 
 /// A form of the output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

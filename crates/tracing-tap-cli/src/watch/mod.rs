@@ -26,7 +26,7 @@ pub(crate) use signals::Signals;
 pub(crate) use telling::short;
 
 use crate::error::Error;
-use crate::remote::{Ask, Client, Door, Fleet, Place};
+use crate::remote::{Ask, Client, Endpoint, Fleet, Place};
 use crate::say;
 use counts::Counts;
 use form::{Form, Writer};
@@ -38,8 +38,8 @@ use std::io::{self, IsTerminal};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot};
-use tracing_tap_nats::FleetItem;
 use tracing_tap::{EndReason, Item};
+use tracing_tap_nats::FleetItem;
 use wanted::Wanted;
 
 /// Ended by the second Ctrl-C.
@@ -123,21 +123,21 @@ pub(crate) async fn run(arguments: Arguments) -> Result<u8, Error> {
 
 /// What is to be opened, with all known that can be before anybody is asked.
 enum Opening {
-    Door(Box<Door>, Ask),
+    Endpoint(Box<Endpoint>, Ask),
     Fleet(Box<Fleet>, Box<Wanted>),
 }
 
 impl Opening {
     fn of(arguments: &Arguments, ask: Ask) -> Result<Self, Error> {
         match arguments.access.place(arguments.url.as_deref(), &arguments.fleet)? {
-            Place::Door(target) => Ok(Self::Door(Box::new(Door::new(Client::new(target)?)), ask)),
+            Place::Endpoint(target) => Ok(Self::Endpoint(Box::new(Endpoint::new(Client::new(target)?)), ask)),
             Place::Fleet(fleet) => Ok(Self::Fleet(fleet, Box::new(Wanted::of(&ask)?))),
         }
     }
 
     async fn open(self, patience: Duration) -> Result<(Source, Began), Error> {
         match self {
-            Self::Door(door, ask) => reader::open(*door, ask, patience).await,
+            Self::Endpoint(door, ask) => reader::open(*door, ask, patience).await,
             Self::Fleet(fleet, wanted) => fleet::open(&fleet, *wanted, patience).await,
         }
     }

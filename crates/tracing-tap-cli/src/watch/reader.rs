@@ -7,7 +7,7 @@
 use super::backoff::Backoff;
 use super::source::{Began, Handle, Notice, Source, Told};
 use crate::error::Error;
-use crate::remote::{Ask, Coverage, Door, Message, Parser, Session, Streamed};
+use crate::remote::{Ask, Coverage, Endpoint, Message, Parser, SessionOptions, Streamed};
 use bytes::Bytes;
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
@@ -28,7 +28,7 @@ const BATCHES: usize = 4;
 /// A session of a door, as those see it who do not read it.
 #[derive(Debug)]
 pub(crate) struct Remote {
-    door: Door,
+    door: Endpoint,
     ask: Ask,
     now: Mutex<Whereabouts>,
     /// Whether we have closed the session, so that its being gone is no surprise.
@@ -73,7 +73,7 @@ enum Left {
 }
 
 /// Opens a session, and reads it from then on.
-pub(crate) async fn open(door: Door, ask: Ask, patience: Duration) -> Result<(Source, Began), Error> {
+pub(crate) async fn open(door: Endpoint, ask: Ask, patience: Duration) -> Result<(Source, Began), Error> {
     let opened = door.open(&ask).await?;
     let last_event_id = Some(before_the_first(&opened.session));
     let began = Began {
@@ -105,7 +105,7 @@ pub(crate) async fn open(door: Door, ask: Ask, patience: Duration) -> Result<(So
 
 impl Whereabouts {
     /// By our own clock: it starts when the session is told of.
-    fn of(session: &Session) -> Self {
+    fn of(session: &SessionOptions) -> Self {
         let ends_at = session.lasts().and_then(|lasts| Instant::now().checked_add(lasts));
         Self { session: session.id.clone(), ends_at }
     }
@@ -343,7 +343,7 @@ impl Reader {
 }
 
 /// The place before a session's first item, as the door writes it.
-fn before_the_first(session: &Session) -> String {
+fn before_the_first(session: &SessionOptions) -> String {
     format!("{}:-1", session.id)
 }
 

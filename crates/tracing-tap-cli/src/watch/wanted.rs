@@ -7,7 +7,7 @@ use jiff::SignedDuration;
 use std::env;
 use std::time::Duration;
 use tracing_core::LevelFilter;
-use tracing_tap::{Follow, Session};
+use tracing_tap::{Follow, SessionOptions};
 
 /// No session lasts longer, as at a door.
 const MAX_DURATION: Duration = Duration::from_secs(24 * 60 * 60);
@@ -17,7 +17,7 @@ const MAX_OPENER_BYTES: usize = 256;
 /// A session, and what is told of it.
 #[derive(Clone, Debug)]
 pub(crate) struct Wanted {
-    pub(crate) session: Session,
+    pub(crate) session: SessionOptions,
     pub(crate) predicate: String,
     pub(crate) level: Option<String>,
     pub(crate) spans: Option<String>,
@@ -30,15 +30,15 @@ impl Wanted {
     pub(crate) fn of(ask: &Ask) -> Result<Self, Error> {
         let predicate = check::predicate(&ask.q)?;
         let text = predicate.to_string();
-        let mut session = Session::remote(predicate);
-        let lasts = ask.duration.as_deref().map_or(Ok(Session::REMOTE_EXPIRES_IN), duration)?;
+        let mut session = SessionOptions::remote(predicate);
+        let lasts = ask.duration.as_deref().map_or(Ok(SessionOptions::REMOTE_EXPIRES_IN), duration)?;
         session = session.expires_in(lasts);
-        session = ask.max.into_iter().fold(session, Session::max_events);
-        session = ask.rate.into_iter().fold(session, Session::max_rate);
-        session = ask.sample.into_iter().fold(session, Session::sample);
-        session = ask.capacity.into_iter().fold(session, Session::capacity);
-        session = ask.name.iter().fold(session, Session::name);
-        session = opener().into_iter().fold(session, Session::opened_by);
+        session = ask.max.into_iter().fold(session, SessionOptions::max_events);
+        session = ask.rate.into_iter().fold(session, SessionOptions::max_rate);
+        session = ask.sample.into_iter().fold(session, SessionOptions::sample);
+        session = ask.capacity.into_iter().fold(session, SessionOptions::capacity);
+        session = ask.name.iter().fold(session, SessionOptions::name);
+        session = opener().into_iter().fold(session, SessionOptions::opened_by);
         if let Some(follow) = &ask.follow {
             session = session.follow(read::<Follow>("follow", follow)?);
         }

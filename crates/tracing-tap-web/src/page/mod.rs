@@ -9,9 +9,9 @@
 mod assets;
 mod cache;
 
-use super::endpoints::Endpoint;
 use super::problem::{Kind, Problem};
 use super::query::Query;
+use super::routes::Route;
 use assets::Asset;
 use axum::extract::rejection::RawPathParamsRejection;
 use axum::extract::{OriginalUri, RawPathParams, RawQuery};
@@ -37,7 +37,7 @@ const WRITTEN_PREFIX: &str = "\"page/";
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'%');
 
 /// The page's paths below the door; they are for everybody.
-pub(super) fn all() -> Vec<Endpoint> {
+pub(super) fn all() -> Vec<Route> {
     vec![("/", "get", get(index)), ("/page/", "get", get(index)), ("/page/{file}", "get", get(file))]
 }
 

@@ -2,15 +2,14 @@
 
 use super::answer::json;
 use super::ask::predicate;
-use super::auth::Asker;
-use super::door::Inner;
+use super::auth::Caller;
+use super::endpoint::Inner;
 use super::intake::body_of;
 use super::problem::{Kind, Problem};
 use super::query::Query;
 use super::security::Admitted;
 use super::sight::Sight;
 use super::{page, sessions, sight, watch};
-use tracing_tap::prometheus::CONTENT_TYPE;
 use axum::Extension;
 use axum::extract::{RawQuery, Request, State};
 use axum::http::{HeaderValue, StatusCode, header};
@@ -20,14 +19,15 @@ use serde::Deserialize;
 use serde_json::json;
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use tracing_tap::prometheus::CONTENT_TYPE;
 
 type Answer = Result<Response, Problem>;
 
 /// Its path below the door, its method, and who answers.
-pub(super) type Endpoint = (&'static str, &'static str, MethodRouter<Arc<Inner>>);
+pub(super) type Route = (&'static str, &'static str, MethodRouter<Arc<Inner>>);
 
 /// Every endpoint for those who were let in; the [page] has its own.
-pub(super) fn all() -> Vec<Endpoint> {
+pub(super) fn all() -> Vec<Route> {
     vec![
         ("/watch", "get", get(watch::watch).head(no_head)),
         ("/sessions", "post", post(sessions::open)),
@@ -60,11 +60,11 @@ pub(super) async fn not_found() -> Problem {
 
 async fn catalog(
     State(door): State<Arc<Inner>>,
-    Extension(asker): Extension<Asker>,
+    Extension(caller): Extension<Caller>,
     RawQuery(query): RawQuery,
 ) -> Answer {
     Query::read(query.as_deref(), &[])?;
-    Ok(json(StatusCode::OK, &json!({ "callsites": sight::catalog(&door.router, &asker) })))
+    Ok(json(StatusCode::OK, &json!({ "callsites": sight::catalog(&door.router, &caller) })))
 }
 
 async fn coverage(
@@ -75,7 +75,7 @@ async fn coverage(
     let query = Query::read(query.as_deref(), &["q", "level", "follow", "spans"])?;
     let (looking, ask) = (Arc::clone(&door), query.ask()?);
     let seen = door.off_executor(move || {
-        let session = ask.session(&admitted.asker)?;
+        let session = ask.session(&admitted.caller)?;
         Ok(Sight::of(looking.router.coverage_of(&session), &session, &looking, &admitted))
     });
     Ok(json(StatusCode::OK, &seen.await?.to_json()))

@@ -1,19 +1,19 @@
 //! The door: a router, who may come in, and how long things may take.
 
 use super::auth::Auth;
-use super::endpoints::Endpoint;
 use super::hub::Hub;
+use super::routes::Route;
 use super::shutdown::Shutdown;
-use super::{endpoints, page, security};
-use tracing_tap::audit::AuditLimit;
-use tracing_tap::TapRouter;
-use tracing_tap::EndReason;
-use tracing_tap::endpoint::SessionSource;
+use super::{page, routes, security};
 use axum::middleware::from_fn_with_state;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Semaphore;
+use tracing_tap::EndReason;
+use tracing_tap::TapRouter;
+use tracing_tap::audit::AuditLimit;
+use tracing_tap::endpoint::SessionSource;
 
 /// How many sessions are being opened at once: each may hold a thread of the runtime's blocking ones for a second.
 const MAX_OPENINGS: usize = 4;
@@ -32,12 +32,12 @@ const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 /// use tracing_tap_web as web;
 ///
 /// let auth = web::Auth::token("S8uWXu0mEZzN1Fbs").expect("it is long enough");
-/// let door = web::Door::new(TapRouter::new(), auth).grace_period(Duration::from_secs(120));
+/// let door = web::Endpoint::new(TapRouter::new(), auth).grace_period(Duration::from_secs(120));
 /// let application: axum::Router = axum::Router::new().nest("/tap", door.routes());
 /// # let _ = application;
 /// ```
 #[derive(Clone, Debug)]
-pub struct Door {
+pub struct Endpoint {
     router: TapRouter,
     auth: Auth,
     settings: Settings,
@@ -70,7 +70,7 @@ pub(super) struct Inner {
     pub(super) is_mounted: bool,
 }
 
-impl Door {
+impl Endpoint {
     /// Creates a door to the router's sessions.
     pub fn new(router: TapRouter, auth: Auth) -> Self {
         Self { router, auth, settings: Settings::default() }
@@ -148,7 +148,7 @@ impl Door {
     /// }
     ///
     /// # async fn service(router: TapRouter, auth: web::Auth) -> std::io::Result<()> {
-    /// let tap = web::Door::new(router, auth).with_graceful_shutdown(shutdown_signal()).routes();
+    /// let tap = web::Endpoint::new(router, auth).with_graceful_shutdown(shutdown_signal()).routes();
     /// let application = axum::Router::new().nest("/tap", tap);
     /// let listener = tokio::net::TcpListener::bind("127.0.0.1:8080").await?;
     /// axum::serve(listener, application).with_graceful_shutdown(shutdown_signal()).await
@@ -212,13 +212,13 @@ impl Inner {
     /// The endpoints and nothing else, so that what is not there is the service's to answer.
     fn application(self: &Arc<Self>) -> axum::Router {
         let admit = from_fn_with_state(Arc::clone(self), security::admit);
-        router_of(endpoints::all()).route_layer(admit).merge(self.page()).with_state(Arc::clone(self))
+        router_of(routes::all()).route_layer(admit).merge(self.page()).with_state(Arc::clone(self))
     }
 
     /// The endpoints, and an answer to everything else.
     pub(super) fn whole_application(self: &Arc<Self>) -> axum::Router {
         let admit = from_fn_with_state(Arc::clone(self), security::admit);
-        let endpoints = router_of(endpoints::all()).fallback(endpoints::not_found).layer(admit);
+        let endpoints = router_of(routes::all()).fallback(routes::not_found).layer(admit);
         endpoints.merge(self.page()).with_state(Arc::clone(self))
     }
 
@@ -228,10 +228,10 @@ impl Inner {
     }
 }
 
-fn router_of(all: Vec<Endpoint>) -> axum::Router<Arc<Inner>> {
+fn router_of(all: Vec<Route>) -> axum::Router<Arc<Inner>> {
     let application =
         all.into_iter().fold(axum::Router::new(), |application, (path, _, methods)| application.route(path, methods));
-    application.method_not_allowed_fallback(endpoints::method_not_allowed)
+    application.method_not_allowed_fallback(routes::method_not_allowed)
 }
 
 impl Default for Settings {
