@@ -1,11 +1,12 @@
 //! With no session open events cost nothing: they are not even asked about, and nothing is allocated.
 #![expect(unsafe_code, reason = "an allocator is unsafe")]
 
-mod support;
+#[macro_use]
+extern crate testing;
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
-use support::{Evaluations, Output, info_printer, wait_until};
+use testing::{Evaluations, Output, info_printer, wait_until};
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::prelude::*;
 use tracing_tap::{Predicate, TapRouter};
@@ -65,7 +66,7 @@ fn check_idle(router: &TapRouter) {
     for round in 0..3 {
         let mut stream = router.watch(Predicate::eq("user", 42));
         assert_ne!(evaluations.during(|| span.in_scope(|| silent_events(&evaluations))), 0, "round {round}");
-        assert_ne!(support::messages(&mut stream).len(), 0, "round {round}");
+        assert_ne!(testing::messages(&mut stream).len(), 0, "round {round}");
         drop(stream);
         wait_until("idleness after a session", || idle("after a session"));
         assert!(LevelFilter::current() == LevelFilter::INFO, "round {round}");

@@ -1,14 +1,15 @@
 //! Where memory of a session goes: all of it back, and never by a producer's hand.
 #![expect(unsafe_code, reason = "an allocator is unsafe")]
 
-mod support;
+#[macro_use]
+extern crate testing;
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicIsize, AtomicUsize, Ordering};
 use std::sync::{Arc, Barrier, RwLock};
-use support::{events, wait_until};
+use testing::{events, wait_until};
 use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::prelude::*;
 use tracing_tap::{Predicate, SessionOptions, TapRouter};

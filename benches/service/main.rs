@@ -14,7 +14,7 @@ mod process;
 mod readers;
 mod requests;
 mod row;
-#[path = "../door/schedstat.rs"]
+#[path = "../../crates/tracing-tap-web/benches/endpoint/schedstat.rs"]
 mod schedstat;
 mod serve;
 mod spread;

@@ -5,7 +5,7 @@
 
 #![no_main]
 
-#[path = "../../tests/fuzz_corpus/text.rs"]
+#[path = "../../tests/it/fuzz_corpus/text.rs"]
 mod text;
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| text::check(bytes));

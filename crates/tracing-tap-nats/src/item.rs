@@ -328,7 +328,7 @@ mod tests {
         let expected = EVENT.replace(r#"{"type":"event","#, r#"{"type":"event","instance":"chat-1","#);
         assert_eq!(written(&event, Format::Json), format!("{expected}\n"));
         assert!(serde_json::from_str::<Item>(&expected).is_ok(), "it can be read as an item");
-        let lost = Lost { count: 3, reason: LossReason::Overflow };
+        let lost = Lost::new(3, LossReason::Overflow);
         let lost = FleetItem::Lost { instance: "chat-1".into(), lost };
         let line = "{\"type\":\"lost\",\"instance\":\"chat-1\",\"count\":3,\"reason\":\"overflow\"}\n";
         assert_eq!(written(&lost, Format::Json), line);

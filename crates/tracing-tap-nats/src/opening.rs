@@ -184,7 +184,11 @@ mod tests {
         let read: Announcement = serde_json::from_str(&text).expect("it can be read");
         assert_eq!(read, announcement);
         let scope = !Predicate::target("async_nats") & Predicate::eq("tenant", 7);
-        let expected = SessionOptions { scope: Some(scope), ..full() };
+        let expected = {
+            let mut expected = full();
+            expected.confinement = Some(scope);
+            expected
+        };
         assert_eq!(format!("{:?}", read.session().expect("it can be opened")), format!("{expected:?}"));
     }
 

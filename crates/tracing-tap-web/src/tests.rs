@@ -1,7 +1,7 @@
 //! What holds the papers to the routes.
 
 use super::problem::Kind;
-use super::{endpoints, form, page, watch};
+use super::{form, page, routes, watch};
 use std::collections::BTreeSet;
 
 fn openapi() -> serde_json::Value {

@@ -1,0 +1,127 @@
+//! A service with a door, in the test's own process.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+use testing::wait_until;
+use tokio::net::TcpListener;
+use tokio::sync::{Notify, watch};
+use tracing_subscriber::prelude::*;
+use tracing_tap::TapRouter;
+use tracing_tap_web::{Auth, Endpoint};
+
+pub(crate) const TOKEN: &str = "S8uWXu0mEZzN1Fbs";
+
+/// A service whose events reach its router.
+pub(crate) struct Service {
+    pub(crate) router: TapRouter,
+}
+
+/// A door that is being served.
+pub(crate) struct Served {
+    pub(crate) address: SocketAddr,
+    stop: Arc<Notify>,
+    kill: Arc<Notify>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Service {
+    /// Installs the subscriber of the process.
+    pub(crate) fn start() -> Self {
+        let router = TapRouter::new();
+        tracing_subscriber::registry().with(router.layer()).init();
+        Self { router }
+    }
+
+    /// Serves a door for whoever is on this machine.
+    pub(crate) fn serve(&self) -> Served {
+        Served::start(Endpoint::new(self.router.clone(), Auth::loopback_only()), "127.0.0.1:0")
+    }
+
+    /// Serves a door for whoever has the token.
+    pub(crate) fn serve_with_token(&self) -> Served {
+        let auth = Auth::token(TOKEN).expect("the token is long enough");
+        Served::start(Endpoint::new(self.router.clone(), auth), "127.0.0.1:0")
+    }
+
+    pub(crate) fn wait_for_sessions(&self, count: usize) {
+        wait_until("the sessions to be as many", || self.router.sessions().len() == count);
+    }
+}
+
+impl Served {
+    pub(crate) fn start(door: Endpoint, address: &str) -> Self {
+        Self::run(address, |listener, stopped| async move {
+            let stopped = async move { stopped.notified().await };
+            door.serve(listener, stopped).await.expect("the door can be served");
+        })
+    }
+
+    /// Mounts a door under `/tap`, and ends it and its server by one signal, as the usual recipe has it.
+    pub(crate) fn start_graceful(door: Endpoint, address: &str) -> Self {
+        Self::run(address, |listener, stopped| async move {
+            let (ends, ending) = watch::channel(());
+            let signal = |mut ending: watch::Receiver<()>| async move { while ending.changed().await.is_ok() {} };
+            let tap = door.with_graceful_shutdown(signal(ending.clone())).routes();
+            let application = axum::Router::new().nest("/tap", tap).into_make_service_with_connect_info::<SocketAddr>();
+            let serving = axum::serve(listener, application).with_graceful_shutdown(signal(ending));
+            let ended = async move {
+                stopped.notified().await;
+                drop(ends);
+            };
+            tokio::join!(ended, async { serving.await.expect("axum serves") });
+        })
+    }
+
+    fn run<F: Future<Output = ()>>(
+        address: &str,
+        serve: impl FnOnce(TcpListener, Arc<Notify>) -> F + Send + 'static,
+    ) -> Self {
+        let runtime = testing::runtime::multi_thread();
+        // Its port may be that of a door which has just gone.
+        let listener = runtime.block_on(TcpListener::bind(address)).expect("the port is free");
+        let address = listener.local_addr().expect("a listener has an address");
+        let stop = Arc::new(Notify::new());
+        let kill = Arc::new(Notify::new());
+        let (stopped, killed) = (Arc::clone(&stop), Arc::clone(&kill));
+        let thread = std::thread::spawn(move || {
+            runtime.block_on(async {
+                tokio::select! {
+                    () = serve(listener, stopped) => {}
+                    () = killed.notified() => {}
+                }
+            });
+            runtime.shutdown_timeout(Duration::from_secs(5));
+        });
+        Self { address, stop, kill, thread: Some(thread) }
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// Ends it as the end of a process does: nobody is told, and its sessions are gone.
+    pub(crate) fn kill(self) {
+        self.kill.notify_one();
+        self.wait();
+    }
+
+    /// Ends it in order: readers are told.
+    pub(crate) fn stop(self) {
+        self.stop.notify_one();
+        self.wait();
+    }
+
+    fn wait(mut self) {
+        let thread = self.thread.take().expect("it is stopped once");
+        wait_until("the door to close", || thread.is_finished());
+        thread.join().expect("the door did not panic");
+    }
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        self.stop.notify_one();
+    }
+}

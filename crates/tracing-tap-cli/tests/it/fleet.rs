@@ -1,0 +1,421 @@
+//! Watching a fleet: on a real server, with instances in the test's own process.
+
+use crate::fixture::{Served, Service};
+use crate::program::{Ended, Folder, Program, command, json_lines, messages, run};
+use async_nats::ConnectOptions;
+use serde_json::{Value, json};
+use std::net::TcpStream;
+use testing::credentials::{Certificates, TLS, Tokens};
+use testing::nats_server::{Server, client, client_with};
+use testing::{runtime, wait_until};
+use tokio::runtime::Runtime;
+use tracing::level_filters::LevelFilter;
+use tracing_tap_nats::{self as fleet, Config, Key};
+use tracing_tap_web::{Auth, Endpoint};
+
+const KEY: &str = "a key of thirty-two bytes, or more";
+const KEY_VARIABLE: &str = "TRACING_TAP_FLEET_KEY";
+
+/// A server, and a service whose instances meet there. All have its one router.
+struct Fleet {
+    service: Service,
+    server: Server,
+    runtime: Runtime,
+}
+
+fn config() -> Config {
+    Config::new("chat", Key::new(KEY).expect("it is long enough")).expect("it is a name")
+}
+
+fn emit(message: &str) {
+    tracing::info_span!("conn", user = 42).in_scope(|| tracing::debug!(channel = "orders", "{message}"));
+}
+
+impl Fleet {
+    fn start(names: &[&str]) -> Self {
+        Self::on(Server::start(), names, &ConnectOptions::new)
+    }
+
+    fn on(server: Server, names: &[&str], options: &dyn Fn() -> ConnectOptions) -> Self {
+        let place = server.url();
+        Self::at(server, &place, names, options)
+    }
+
+    /// With instances that know the server by this host and port.
+    fn at(server: Server, place: &str, names: &[&str], options: &dyn Fn() -> ConnectOptions) -> Self {
+        let fleet = Self { service: Service::start(), server, runtime: runtime::multi_thread() };
+        // A callsite that is first reached while all are being asked may miss that one event.
+        emit("before any session");
+        for name in names {
+            let client = fleet.runtime.block_on(client_with(options(), place));
+            let config = config().instance(name).expect("it is a name");
+            fleet.runtime.spawn(fleet::join(fleet.service.router.clone(), client, config, std::future::pending()));
+        }
+        fleet
+    }
+
+    fn url(&self) -> String {
+        format!("nats://{}/chat", self.server.url())
+    }
+
+    /// Starts a watch, and waits until it is open at so many instances.
+    fn watch(&self, arguments: &[&str], instances: usize) -> Program {
+        let program = Program::start(&mut self.command(arguments));
+        wait_for_instances(&program, instances);
+        program
+    }
+
+    fn command(&self, arguments: &[&str]) -> std::process::Command {
+        let mut command = command(&[&["watch", &self.url()], arguments].concat());
+        command.env(KEY_VARIABLE, KEY);
+        command
+    }
+
+    fn run(&self, arguments: &[&str]) -> Ended {
+        Program::start(&mut self.command(arguments)).end()
+    }
+}
+
+/// Waits until it is told that so many instances take part, which is when their producers see the session.
+fn wait_for_instances(program: &Program, count: usize) {
+    let told = || program.stdout.text().matches("\"type\":\"joined\"").count();
+    let told_in_words = || program.stdout.text().matches(": takes part\n").count();
+    wait_until("the instances to take part", || told() + told_in_words() >= count);
+}
+
+fn of_type<'a>(lines: &'a [Value], kind: &str) -> Vec<&'a Value> {
+    lines.iter().filter(|line| line["type"] == kind).collect()
+}
+
+isolated! {
+    fn each_form_says_whose_an_event_is_and_what_becomes_of_instances() {
+        let fleet = Fleet::start(&["chat-1"]);
+        for (form, parts) in [
+            ("json", ["{\"type\":\"joined\",\"instance\":\"chat-1\"}\n", "{\"type\":\"event\",\"instance\":\"chat-1\","]),
+            ("human", ["  -- chat-1: takes part\n\n", "[chat-1] hello\n  time: "]),
+            ("compact", ["-- chat-1: takes part\n", "[chat-1] "]),
+            ("github", ["::notice title=tracing-tap::chat-1: takes part\n", "::debug::cli::fleet: hello"]),
+        ] {
+            let program = fleet.watch(&["user = 42", "--max", "1", "--format", form], 1);
+            emit("hello");
+            let ended = program.end();
+            ended.assert(0, &["Watching user = 42 at nats://127.0.0.1:", "/chat, for 15m; Ctrl-C ends it."]);
+            ended.assert(0, &["Session over: reached its number of events. 1 event delivered, 0 lost."]);
+            parts.iter().for_each(|part| assert!(ended.stdout.contains(part), "{part:?} in {form}: {}", ended.stdout));
+            assert!(!ended.stdout.contains('\u{1b}'), "colours are for terminals");
+            fleet.service.wait_for_sessions(0);
+        }
+        let coloured = fleet.watch(&["user = 42", "--max", "1", "--format", "compact", "--color", "always"], 1);
+        emit("hello");
+        assert!(coloured.end().stdout.contains("\u{1b}[34m"), "DEBUG is blue");
+    }
+
+    fn the_events_of_all_instances_come_and_ctrl_c_closes_the_session_at_each() {
+        let fleet = Fleet::start(&["chat-1", "chat-2"]);
+        let program = fleet.watch(&["user = 42"], 2);
+        emit("here");
+        wait_until("the event of both", || of_type(&json_lines(&program.stdout.text()), "event").len() == 2);
+        program.signal("INT");
+        let ended = program.end();
+        ended.assert(0, &["Closing the session", "Session over: closed. 2 events delivered, 0 lost."]);
+        fleet.service.wait_for_sessions(0);
+        let lines = ended.json();
+        assert_eq!(messages(&lines), ["here", "here"]);
+        for kind in ["joined", "event", "left"] {
+            let mut names: Vec<_> = of_type(&lines, kind).iter().filter_map(|line| line["instance"].as_str()).collect();
+            names.sort_unstable();
+            assert_eq!(names, ["chat-1", "chat-2"], "{kind}");
+        }
+        assert_eq!(lines.last(), Some(&json!({ "type": "ended", "reason": "closed" })));
+    }
+
+    fn every_limit_reaches_the_instances() {
+        let fleet = Fleet::start(&["chat-1"]);
+        let program = fleet.watch(
+            &["user = 42", "--level", "info", "--rate", "77", "--follow", "named:conn", "--name", "ticket 7", "--spans", "debug"],
+            1,
+        );
+        let session = &fleet.service.router.sessions()[0];
+        assert_eq!(session.predicate.to_string(), "user = 42");
+        assert_eq!((session.max_level, session.spans), (LevelFilter::INFO, LevelFilter::DEBUG));
+        assert!(program.stderr.text().contains("Watching user = 42, events up to info, spans up to debug at nats://"));
+        assert_eq!(session.name.as_deref(), Some("ticket 7"));
+        drop(program);
+        fleet.run(&["user = 42", "--for", "25h"]).assert(2, &["more than the 24 hours"]);
+    }
+
+    fn a_key_that_is_not_the_instances_opens_nothing_and_it_is_said_why() {
+        let fleet = Fleet::start(&["chat-1"]);
+        let mut other = fleet.command(&["user = 42"]);
+        let program = Program::start(other.env(KEY_VARIABLE, KEY.to_uppercase()));
+        program.stderr.wait_for(
+            "  ! no instance has answered: is the service's name right, is the key the instances', and are the clocks?",
+        );
+        emit("not for you");
+        program.signal("INT");
+        let ended = program.end();
+        ended.assert(0, &["0 events delivered"]);
+        assert_eq!(ended.stdout, "{\"type\":\"ended\",\"reason\":\"closed\"}\n");
+        assert_eq!(fleet.service.router.stats().opened_sessions, 0);
+    }
+
+    fn nothing_where_something_was_expected_is_told_by_the_exit_code() {
+        let fleet = Fleet::start(&["chat-1"]);
+        fleet.run(&["user = 42", "--for", "1s", "--expect"]).assert(4, &["error: nothing has matched"]);
+        fleet.run(&["user = 42", "--for", "1s"]).assert(0, &["Session over: expired. 0 events delivered"]);
+    }
+
+    fn credentials_are_the_servers_to_refuse_and_come_from_a_file_or_a_profile() {
+        let instance = || ConnectOptions::with_user_and_password("instance".to_owned(), "instance".to_owned());
+        let fleet = Fleet::on(Server::with_configuration("examples/fleet/nats-server.conf"), &["chat-1"], &instance);
+        let folder = Folder::new();
+        let [watcher, other, wrong] = [("a", "watcher:watcher\n"), ("b", "instance:instance"), ("c", "watcher:x")]
+            .map(|(name, text)| folder.write(name, text));
+        let none = fleet.run(&["user = 42"]);
+        none.assert(3, &["failed to connect to nats://127.0.0.1:", "does not let us in", "`--credentials-file`"]);
+        fleet.run(&["user = 42", "--credentials-file", &wrong]).assert(3, &["the server does not let us in"]);
+        fleet.run(&["user = 42", "--credentials-file", &other]).assert(3, &["the server refuses it: Permissions Violation"]);
+
+        folder.write("key", &format!("{KEY}\n"));
+        let profile = format!("[profiles.fleet]\nurl = '{}'\nkey_file = '../key'\n", fleet.url());
+        let profile = format!("{profile}credentials_file = '{watcher}'\nsubject_prefix = 'tap'\n");
+        folder.write("tracing-tap/config.toml", &profile);
+        let mut command = command(&["watch", "--profile", "fleet", "user = 42", "--max", "1"]);
+        let program = Program::start(command.env("XDG_CONFIG_HOME", folder.path("")));
+        wait_for_instances(&program, 1);
+        emit("let in");
+        let ended = program.end();
+        ended.assert(0, &["1 event delivered"]);
+        assert_eq!(messages(&ended.json()), ["let in"]);
+    }
+
+    fn a_ca_of_ones_own_is_trusted_for_a_fleet_where_it_is_named_and_nowhere_else() {
+        let certificates = Certificates::new();
+        let server = Server::with_settings(TLS, &certificates.files());
+        let (ca, port) = (server.file("ca.pem"), server.port());
+        let options = || ConnectOptions::new().add_root_certificates(ca.clone());
+        let fleet = Fleet::at(server, &format!("localhost:{port}"), &["chat-1"], &options);
+        let ca = ca.to_str().expect("it is text");
+        let start = |url: &str, arguments: &[&str]| {
+            let mut command = command(&[&["watch", url, "user = 42", "--max", "1"], arguments].concat());
+            Program::start(command.env(KEY_VARIABLE, KEY))
+        };
+        let [url, by_number] = ["localhost", "127.0.0.1"].map(|host| format!("tls://{host}:{port}/chat"));
+        start(&url, &[]).end().assert(1, &["failed to connect to tls://localhost:", "UnknownIssuer", "`--ca-file`"]);
+        start(&by_number, &["--ca-file", ca]).end().assert(1, &["invalid peer certificate"]);
+        // At `nats://` too the server asks for TLS.
+        for url in [&url, &format!("nats://localhost:{port}/chat")] {
+            let program = start(url, &["--ca-file", ca]);
+            wait_for_instances(&program, 1);
+            emit("kept from others");
+            let ended = program.end();
+            ended.assert(0, &["1 event delivered"]);
+            assert_eq!(messages(&ended.json()), ["kept from others"]);
+            fleet.service.wait_for_sessions(0);
+        }
+        let plain = Server::start();
+        let end = start(&format!("tls://localhost:{}/chat", plain.port()), &["--ca-file", ca]).end();
+        end.assert(1, &["failed to connect to tls://localhost:", "the server may speak `nats://`"]);
+    }
+
+    fn a_token_of_the_servers_operator_lets_in_whom_it_was_made_for() {
+        let (tokens, strangers) = (Tokens::new(), Tokens::new());
+        let server = Server::with_settings(&tokens.settings, &[]);
+        let instance = || ConnectOptions::with_credentials(&tokens.instance).expect("it is a file `.creds`");
+        let fleet = Fleet::on(server, &["chat-1"], &instance);
+        let folder = Folder::new();
+        let [watcher, stranger, broken] = [
+            ("watcher.creds", tokens.watcher.as_str()),
+            ("stranger.creds", &strangers.watcher),
+            ("broken.creds", tokens.watcher.lines().next().expect("it has lines")),
+        ]
+        .map(|(name, text)| folder.write(name, text));
+        fleet.run(&["user = 42"]).assert(3, &["the server does not let us in"]);
+        fleet.run(&["user = 42", "--credentials-file", &stranger]).assert(3, &["the server does not let us in"]);
+        fleet.run(&["user = 42", "--credentials-file", &broken]).assert(2, &["failed to read the credentials file"]);
+        let program = fleet.watch(&["user = 42", "--max", "1", "--credentials-file", &watcher], 1);
+        emit("let in");
+        let ended = program.end();
+        ended.assert(0, &["1 event delivered"]);
+        assert_eq!(messages(&ended.json()), ["let in"]);
+        assert!(!format!("{ended:?}").contains("SEED"), "nothing of it is shown");
+    }
+
+    fn a_server_that_goes_and_comes_back_is_told_of_where_it_happened() {
+        let mut fleet = Fleet::start(&["chat-1"]);
+        let program = fleet.watch(&["user = 42"], 1);
+        emit("before");
+        program.stdout.wait_for("\"before\"");
+        fleet.server.kill();
+        program.stderr.wait_for("connection lost, trying again for 300s: failed to keep the connection to the server");
+        fleet.server.restart();
+        program.stdout.wait_for("\"type\":\"continued\"}");
+        wait_until("events of after that", || {
+            emit("after");
+            program.stdout.text().contains("\"after\"")
+        });
+        program.signal("INT");
+        program.end().assert(0, &["Session over: closed."]);
+
+        let program = fleet.watch(&["user = 42", "--reconnect-for", "0s"], 1);
+        fleet.server.kill();
+        program.end().assert(1, &["failed to read on: the server is gone"]);
+    }
+
+    fn a_door_to_a_fleet_tells_of_its_instances_in_place() {
+        let fleet = Fleet::start(&["chat-1"]);
+        let client = fleet.runtime.block_on(client(&fleet.server.url()));
+        let door = Endpoint::new(fleet.service.router.clone(), Auth::loopback_only()).sessions_at(fleet::Fleet::new(client, config()));
+        let door = Served::start(door, "127.0.0.1:0");
+        for (form, parts) in [
+            ("json", ["{\"type\":\"joined\",\"instance\":\"chat-1\"}\n", "{\"type\":\"event\",\"instance\":\"chat-1\","]),
+            ("human", ["  -- chat-1: takes part\n\n", "[chat-1] hello\n  time: "]),
+            ("compact", ["-- chat-1: takes part\n", "[chat-1] "]),
+            ("github", ["chat-1: takes part\n", "::debug::cli::fleet: hello"]),
+        ] {
+            let program = Program::watch(&[&door.url(), "user = 42", "--max", "1", "--format", form]);
+            wait_for_instances(&program, 1);
+            emit("hello");
+            let ended = program.end();
+            ended.assert(0, &["1 event delivered, 0 lost."]);
+            parts.iter().for_each(|part| assert!(ended.stdout.contains(part), "{part:?} in {form}: {}", ended.stdout));
+            assert!(ended.stdout.contains("1 matched, 1 arrived, 0 lost") || ended.stdout.contains("\"arrived\":1"));
+            fleet.service.wait_for_sessions(0);
+        }
+    }
+}
+
+#[test]
+fn what_is_asked_wrongly_of_a_fleet_is_said_before_anybody_is_asked() {
+    let folder = Folder::new();
+    let short = folder.write("short", "short\n");
+    let odd = folder.write("odd", "nothing that is known\n");
+    let url = "nats://127.0.0.1:1/chat";
+    let with_key = |arguments: &[&str]| Program::start(command(arguments).env(KEY_VARIABLE, KEY)).end();
+    run(&["watch", url, "*"])
+        .assert(2, &["failed to find the fleet's key: nothing says what it is\n  set TRACING_TAP_FLEET_KEY, or give"]);
+    run(&["watch", url, "*", "--key-file", &short]).assert(2, &["short`: use the fleet's key: it has 5 bytes"]);
+    run(&["watch", url, "*", "--key-file", "/nowhere/key"]).assert(2, &["read the key file `/nowhere/key`: No such"]);
+    let credentials = with_key(&["watch", url, "*", "--credentials-file", &odd]);
+    credentials.assert(2, &["odd`: it has no credentials\n  it must be a `.creds` of NATS"]);
+    with_key(&["watch", url, "*", "--subject-prefix", "tap.>"])
+        .assert(2, &["set the prefix of the subjects: expected"]);
+    with_key(&["watch", url, "*", "--token-file", &short]).assert(2, &["`--token-file` is for doors"]);
+    with_key(&["watch", "nats://127.0.0.1:1", "*"])
+        .assert(2, &["no service behind the host\n  write `nats://host:4222/"]);
+    let secret = with_key(&["watch", "nats://ann:secret@127.0.0.1:1/chat", "*"]);
+    secret.assert(2, &["a password in it", "`--credentials-file`"]);
+    assert!(!secret.stderr.contains("secret"));
+    run(&["watch", "http://127.0.0.1:1", "*", "--key-file", &short]).assert(2, &["`--key-file` is for fleets"]);
+    for asks_a_door in [&["sessions", url][..], &["close", url, "ab"], &["catalog", url]] {
+        run(asks_a_door).assert(2, &["`sessions`, `close` and `catalog` are for doors", "there is `watch` alone"]);
+    }
+    let nobody = with_key(&["watch", url, "*"]);
+    nobody.assert(1, &["failed to connect to nats://127.0.0.1:1: ", "refused", "\n  look whether a NATS server runs"]);
+}
+
+/// The demo, and where its server was.
+#[track_caller]
+fn check_demo(ended: &Ended) {
+    ended.assert(0, &["Starting a NATS server and 3 instances", "Watching user 42 at all 3"]);
+    let (events, summary) =
+        ended.stdout.split_once("Summary of user 42: 3 of 3 instances took part\n").expect("it ends so");
+    let mut sums = [0; 3];
+    for name in ["chat-1", "chat-2", "chat-3"] {
+        let told = row(summary, name);
+        assert_eq!(told[0], told[1] + told[2], "{summary}");
+        assert!(told[0] > 0 && events.contains(&format!("[{name}] ")), "{summary}");
+        sums = std::array::from_fn(|place| sums[place] + told[place]);
+    }
+    assert_eq!(row(summary, "all"), sums, "{summary}");
+    assert!(summary.contains(" printed above, "));
+    assert!(!events.contains("user: 41") && events.contains("        user: 42\n"));
+    let port =
+        ended.stderr.split_once("nats://127.0.0.1:").and_then(|(_, rest)| rest.split(',').next()).expect("it says");
+    let port: u16 = port.parse().expect("it is a port");
+    assert!(TcpStream::connect(("127.0.0.1", port)).is_err(), "its server ends with it");
+}
+
+fn row(summary: &str, name: &str) -> [u64; 3] {
+    let row = summary.lines().find_map(|line| line.trim_start().strip_prefix(name)).expect("there is such a row");
+    let numbers: Vec<_> = row.split_whitespace().map(|number| number.replace(',', "").parse()).collect();
+    std::array::from_fn(|place| numbers[place].clone().expect("it is a number"))
+}
+
+#[test]
+fn the_demo_of_a_fleet_accounts_for_all_its_instances() {
+    check_demo(&run(&["demo", "--fleet", "3", "--seconds", "2", "--connections", "150"]));
+}
+
+#[test]
+fn ctrl_c_ends_the_demo_of_a_fleet_with_its_summary_and_leaves_no_process() {
+    let program = Program::start(&mut command(&["demo", "--fleet", "3", "--seconds", "3600", "--connections", "150"]));
+    ["[chat-1] ", "[chat-2] ", "[chat-3] "].iter().for_each(|name| program.stdout.wait_for(name));
+    program.signal("INT");
+    check_demo(&program.end());
+}
+
+#[test]
+fn a_demo_that_cannot_be_is_refused_before_anything_is_started() {
+    run(&["demo", "--fleet", "0"]).assert(2, &["0 is not in 1..=16"]);
+    run(&["demo", "--fleet", "3", "--port", "1"]).assert(2, &["cannot be used with"]);
+    run(&["demo", "--fleet", "3", "--connections", "126"]).assert(1, &["42 connections have the users 0 to 41"]);
+    run(&["demo", "--fleet", "3", "--connections", "2"]).assert(1, &["share 2 connections among 3 instances"]);
+}
+
+#[test]
+fn a_demo_of_a_fleet_without_a_nats_server_says_what_to_install() {
+    let folder = Folder::new();
+    let demo = |path: &str| Program::start(command(&["demo", "--fleet", "3"]).env("PATH", path)).end();
+    let advice =
+        "\n  install it: `apt install nats-server`, `brew install nats-server`, or see https://nats.io/download";
+    let ended = demo(&folder.path("bin"));
+    ended.assert(1, &["failed to start a NATS server: there is no `nats-server` on this machine", advice]);
+    assert_eq!(ended.stdout, "");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_nats_server_that_does_not_start_is_looked_for_beside_the_paths_too_and_given_up() {
+    let folder = Folder::new();
+    let program = folder.write("sbin/nats-server", "#!/bin/sh\nexit 1\n");
+    std::fs::set_permissions(&program, std::os::unix::fs::PermissionsExt::from_mode(0o700)).expect("it is ours");
+    let demo = Program::start(command(&["demo", "--fleet", "3"]).env("PATH", folder.path("bin"))).end();
+    demo.assert(1, &["failed to start a NATS server: it has ended 5 times", "look what `nats-server --addr"]);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_demo_of_a_fleet_that_was_killed_leaves_no_process() {
+    let mut demo = Program::start(&mut command(&["demo", "--fleet", "3", "--seconds", "3600", "--connections", "150"]));
+    ["[chat-1] ", "[chat-2] ", "[chat-3] "].iter().for_each(|name| demo.stdout.wait_for(name));
+    let started = descendants(demo.child.id());
+    assert_eq!(started.len(), 5, "three instances, a server and its keeper");
+    demo.signal("KILL");
+    demo.wait();
+    wait_until("all of them to end", || !started.iter().any(|process| is_alive(*process)));
+}
+
+/// What a process has started, and what that has.
+#[cfg(target_os = "linux")]
+fn descendants(process: u32) -> Vec<u32> {
+    let all = std::fs::read_dir("/proc").expect("it is there").flatten();
+    let numbers = all.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    let own: Vec<u32> = numbers.filter(|child| stat(*child).is_some_and(|(_, parent)| parent == process)).collect();
+    let further: Vec<_> = own.iter().flat_map(|child| descendants(*child)).collect();
+    [own, further].concat()
+}
+
+/// A process that has ended and that nobody has asked about is none any more.
+#[cfg(target_os = "linux")]
+fn is_alive(process: u32) -> bool {
+    stat(process).is_some_and(|(state, _)| state != "Z")
+}
+
+/// Its state and its parent.
+#[cfg(target_os = "linux")]
+fn stat(process: u32) -> Option<(String, u32)> {
+    let text = std::fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
+    let mut words = text.rsplit_once(") ")?.1.split(' ');
+    Some((words.next()?.to_owned(), words.next()?.parse().ok()?))
+}

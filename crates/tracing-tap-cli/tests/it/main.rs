@@ -1,0 +1,20 @@
+//! The command line as its users run it: the binary, against endpoints on real sockets.
+#![allow(clippy::unwrap_used, reason = "a test may")]
+
+#[macro_use]
+extern crate testing;
+
+mod ending;
+mod fixture;
+mod fleet;
+mod hostile;
+mod listing;
+mod papers;
+mod program;
+mod reconnecting;
+mod refusing;
+mod strangers;
+#[cfg(unix)]
+mod terminal;
+mod tls;
+mod watching;

@@ -1,0 +1,291 @@
+//! Connections that are lost, servers that are started anew, servers that do not come back.
+
+use crate::fixture::{Served, Service, TOKEN};
+use crate::program::{Program, command, json_lines, messages};
+use crate::strangers::{OPENED, Stranger, Way, begin_stream, respond, wait_for_the_other_end};
+use std::time::{Duration, Instant};
+use testing::wait_until;
+use tracing_tap_web::{Auth, Endpoint};
+
+/// How often a machine that is busy with other tests may be too slow.
+const ATTEMPTS: usize = 3;
+
+fn emit(message: &str) {
+    tracing::info!(user = 42, "{message}");
+}
+
+fn door(service: &Service) -> Endpoint {
+    Endpoint::new(service.router.clone(), Auth::loopback_only())
+}
+
+isolated! {
+    fn a_connection_that_is_cut_loses_nothing_and_is_told_in_place() {
+        let service = Service::start();
+        let door = service.serve();
+        let way = Way::to(door.address);
+        let program = Program::watch(&[&way.url(), "user = 42", "--max", "300"]);
+        for round in 0..3 {
+            for number in 0..100 {
+                emit(&format!("{round}.{number}"));
+                if number == 50 {
+                    program.stdout.wait_for(&format!("\"{round}.10\""));
+                    way.cut();
+                }
+            }
+            wait_until("it to be told", || program.stdout.text().matches("\"continued\"").count() == round + 1);
+        }
+        let ended = program.end();
+        ended.assert(0, &["connection lost, trying again for 300s", "connected again after", "300 events delivered, 0 lost"]);
+        let lines = ended.json();
+        let sequences = lines.iter().filter_map(|line| line["sequence"].as_u64());
+        assert!(sequences.eq(0..300), "each once, and in order");
+        assert_eq!(lines.iter().filter(|line| line["type"] == "continued").count(), 3);
+    }
+
+    fn a_service_that_is_started_anew_is_watched_anew_and_the_gap_is_told_in_place() {
+        let service = Service::start();
+        let served = service.serve();
+        let address = served.address.to_string();
+        let program = Program::watch(&[&served.url(), "user = 42", "--max", "2", "--format", "compact"]);
+        emit("before");
+        program.stdout.wait_for("before");
+        served.kill();
+        let again = Served::start(door(&service), &address);
+        program.stdout.wait_for("-- connected again after ");
+        assert!(program.stdout.text().contains("with a new session: what happened in between is not known"));
+        emit("after");
+        let ended = program.end();
+        ended.assert(0, &["connection lost", "2 events delivered, 0 lost"]);
+        let places = ["before", "-- connected again", "after", "-- session over: reached"].map(|part| ended.stdout.find(part));
+        assert!(places.is_sorted() && places[0].is_some(), "{}", ended.stdout);
+        drop(again);
+    }
+
+    fn a_service_that_ends_in_order_and_is_started_anew_is_watched_anew() {
+        let service = Service::start();
+        let served = service.serve();
+        let address = served.address.to_string();
+        let program = Program::watch(&[&served.url(), "user = 42", "--max", "2"]);
+        emit("before");
+        program.stdout.wait_for("before");
+        served.stop();
+        let again = Served::start(door(&service), &address);
+        program.stdout.wait_for("\"gap\"");
+        emit("after");
+        let ended = program.end();
+        ended.assert(0, &["connection lost", "the service ends", "2 events delivered, 0 lost"]);
+        let types: Vec<_> = ended.json().iter().map(|line| line["type"].clone()).collect();
+        assert_eq!(types, ["event", "gap", "event", "ended"], "the end of the service is not that of the reading");
+        drop(again);
+    }
+
+    fn a_service_that_is_back_is_watched_again_within_a_second() {
+        let service = Service::start();
+        let served = service.serve();
+        let address = served.address.to_string();
+        let program = Program::watch(&[&served.url(), "user = 42"]);
+        let mut served = Some(served);
+        let mut restarts = 0;
+        // The second is so long that waits which only grow would be longer than a second.
+        for away in [Duration::from_millis(500), Duration::from_secs(4)] {
+            let is_soon = (0..ATTEMPTS).any(|attempt| {
+                let end = if attempt % 2 == 0 { Served::kill } else { Served::stop };
+                served.take().into_iter().for_each(end);
+                std::thread::sleep(away);
+                served = Some(Served::start(door(&service), &address));
+                let back = Instant::now();
+                restarts += 1;
+                wait_until("the gap to be reported", || program.stdout.text().matches("\"gap\"").count() == restarts);
+                back.elapsed() < Duration::from_secs(1)
+            });
+            assert!(is_soon, "more than a second after {away:?}");
+        }
+        program.signal("INT");
+        program.end();
+    }
+
+    fn a_graceful_shutdown_waits_for_no_watch_which_then_resumes() {
+        let service = Service::start();
+        let first = Served::start_graceful(door(&service), "127.0.0.1:0");
+        let address = first.address.to_string();
+        let program = Program::watch(&[&format!("{}/tap", first.url()), "user = 42", "--max", "1"]);
+        let mut served = Some(first);
+        let is_soon = (1..=ATTEMPTS).any(|attempt| {
+            let begun = Instant::now();
+            served.take().into_iter().for_each(Served::stop);
+            let took = begun.elapsed();
+            served = Some(Served::start_graceful(door(&service), &address));
+            wait_until("the gap to be reported", || program.stdout.text().matches("\"gap\"").count() == attempt);
+            took < Duration::from_secs(1)
+        });
+        assert!(is_soon);
+        emit("after");
+        program.end().assert(0, &["the service ends", "1 event delivered, 0 lost"]);
+    }
+
+    fn what_is_no_longer_allowed_after_a_cut_is_refused() {
+        let service = Service::start();
+        let served = service.serve_with_token();
+        let address = served.address.to_string();
+        let program = Program::start(command(&["watch", &served.url(), "user = 42"]).env("TRACING_TAP_TOKEN", TOKEN));
+        program.stderr.wait_for("Watching ");
+        served.kill();
+        let auth = Auth::token("another-token-of-the-door").expect("it is long enough");
+        let _served = Served::start(Endpoint::new(service.router.clone(), auth), &address);
+        program.end().assert(3, &["the token is not the door's (not-authenticated, 401)"]);
+    }
+}
+
+#[test]
+fn a_server_that_is_gone_for_good_is_given_up_after_the_time_that_was_said() {
+    let stranger = Stranger::start(|head, stream| match head.split(' ').next() {
+        Some("POST") => respond(stream, "201 Created", "application/json", OPENED),
+        _ => {
+            begin_stream(stream);
+            let _ = std::io::Write::write_all(
+                stream,
+                b"event: lost\ndata: {\"type\":\"lost\",\"count\":3,\"reason\":\"overflow\"}\n\n",
+            );
+        }
+    });
+    let way = Way::to(stranger.address);
+    let program = Program::watch(&[&way.url(), "*", "--reconnect-for", "0s"]);
+    let ended = program.end();
+    ended.assert(1, &["failed to read on: the connection was lost", "0ns of trying were in vain"]);
+    assert_eq!(json_lines(&ended.stdout).len(), 1);
+}
+
+#[test]
+fn it_is_tried_again_for_as_long_as_was_said() {
+    let stranger = Stranger::start(|head, stream| match head.split(' ').next() {
+        Some("POST") => respond(stream, "201 Created", "application/json", OPENED),
+        Some("GET") => respond(stream, "502 Bad Gateway", "text/html", "<h1>not now</h1>"),
+        _ => respond(stream, "204 No Content", "text/plain", ""),
+    });
+    let program = Program::watch(&[&stranger.url(), "*", "--reconnect-for", "1s"]);
+    let ended = program.end();
+    ended.assert(
+        1,
+        &["trying again for 1s: failed to read the session", "the answer is 502 Bad Gateway, and not from a door"],
+    );
+    let tries = stranger.requests().iter().filter(|head| head.contains("/stream ")).count();
+    assert!((3..30).contains(&tries), "tried {tries} times");
+}
+
+#[test]
+fn a_session_that_was_gone_when_its_time_was_over_leaves_a_gap() {
+    let stranger = Stranger::start(|head, stream| match head.split(' ').next() {
+        Some("POST") => {
+            let short = OPENED.replace("2026-11-20T09:15:02", "2026-11-20T08:15:03");
+            respond(stream, "201 Created", "application/json", &short);
+        }
+        Some("GET") if !head.to_lowercase().contains("last-event-id: a:0") => {
+            begin_stream(stream);
+            let told = b"event: lost\nid: a:0\ndata: {\"type\":\"lost\",\"count\":3,\"reason\":\"overflow\"}\n\n";
+            let _ = std::io::Write::write_all(stream, told);
+        }
+        _ => respond(stream, "404 Not Found", "application/problem+json", "{}"),
+    });
+    let ended = Program::watch(&[&stranger.url(), "*"]).end();
+    let types: Vec<_> = ended.json().iter().map(|line| line["type"].clone()).collect();
+    assert_eq!(types, ["lost", "gap"]);
+}
+
+#[test]
+fn a_server_that_sends_a_heartbeat_and_hangs_up_is_given_up_too() {
+    let stranger = Stranger::start(|head, stream| match head.split(' ').next() {
+        Some("POST") => respond(stream, "201 Created", "application/json", OPENED),
+        Some("GET") => {
+            begin_stream(stream);
+            let _ = std::io::Write::write_all(stream, b":\n\n");
+        }
+        _ => respond(stream, "204 No Content", "text/plain", ""),
+    });
+    let ended = Program::watch(&[&stranger.url(), "*", "--reconnect-for", "1s"]).end();
+    ended.assert(1, &["1s of trying were in vain"]);
+}
+
+#[test]
+fn servers_that_do_not_know_each_others_sessions_are_no_endless_loop() {
+    let stranger = Stranger::start(|head, stream| match head.split(' ').next() {
+        Some("POST") => respond(stream, "201 Created", "application/json", OPENED),
+        Some("GET") => respond(stream, "404 Not Found", "application/problem+json", "{}"),
+        _ => respond(stream, "204 No Content", "text/plain", ""),
+    });
+    let program = Program::watch(&[&stranger.url(), "*", "--reconnect-for", "1s"]);
+    program.end().assert(1, &["it is not there, though it was just opened"]);
+    assert!(stranger.requests().len() < 30);
+}
+
+#[test]
+fn where_it_was_is_said_when_it_comes_back() {
+    let stranger = Stranger::start(|head, stream| {
+        if head.starts_with("POST ") {
+            return respond(stream, "201 Created", "application/json", OPENED);
+        }
+        if !head.contains("/stream ") {
+            return respond(stream, "204 No Content", "text/plain", "");
+        }
+        begin_stream(stream);
+        let told: &[u8] = if head.to_lowercase().contains("last-event-id: here:17.2") {
+            b"event: ended\ndata: {\"type\":\"ended\",\"reason\":\"closed\"}\n\n"
+        } else {
+            // The second is cut off, and to be told again.
+            b"event: lost\nid: here:17.2\ndata: {\"type\":\"lost\",\"count\":3,\"reason\":\"overflow\"}\n\nid: here:18\ndata: {"
+        };
+        let _ = std::io::Write::write_all(stream, told);
+    });
+    let program = Program::watch(&[&stranger.url(), "*"]);
+    let ended = program.end();
+    ended.assert(0, &["Session over: closed. 0 events delivered, 3 lost."]);
+    let types: Vec<_> = ended.json().iter().map(|line| line["type"].as_str().unwrap_or_default().to_owned()).collect();
+    assert_eq!(types, ["lost", "continued", "ended"]);
+    assert_eq!(messages(&ended.json()), [""; 0]);
+}
+
+#[test]
+fn what_was_sent_into_a_connection_that_was_cut_at_once_is_asked_for_again() {
+    let first = "last-event-id: 8c6f0b7be2c34b6fa1c5cf5f7ad1f0f1:-1";
+    let stranger = Stranger::start(move |head, stream| {
+        if head.starts_with("POST ") {
+            return respond(stream, "201 Created", "application/json", OPENED);
+        }
+        if !head.contains("/stream ") {
+            return respond(stream, "204 No Content", "text/plain", "");
+        }
+        if !head.to_lowercase().contains(first) {
+            return respond(stream, "400 Bad Request", "text/plain", "");
+        }
+        begin_stream(stream);
+        static TRIES: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
+        if TRIES.fetch_add(1, std::sync::atomic::Ordering::Relaxed) > 0 {
+            let ended = b"event: ended\ndata: {\"type\":\"ended\",\"reason\":\"closed\"}\n\n";
+            let _ = std::io::Write::write_all(stream, ended);
+        }
+    });
+    Program::watch(&[&stranger.url(), "*"]).end().assert(0, &["connected again", "Session over: closed."]);
+}
+
+#[test]
+fn a_reader_that_was_superseded_says_so() {
+    let stranger = Stranger::streaming("event: superseded\ndata: {\"type\":\"superseded\"}\n\n");
+    let program = Program::watch(&[&stranger.url(), "*"]);
+    program.end().assert(1, &["failed to read on: somebody else has taken over the session"]);
+}
+
+#[test]
+fn what_a_later_door_says_is_passed_over() {
+    let told =
+        "event: weather\ndata: {}\nretry: 5\n\nevent: ended\ndata: {\"type\":\"ended\",\"reason\":\"closed\"}\n\n";
+    let stranger = Stranger::start(move |head, stream| match head.split(' ').next() {
+        Some("POST") => respond(stream, "201 Created", "application/json", OPENED),
+        Some("GET") => {
+            begin_stream(stream);
+            let _ = std::io::Write::write_all(stream, told.as_bytes());
+            wait_for_the_other_end(stream);
+        }
+        _ => respond(stream, "204 No Content", "text/plain", ""),
+    });
+    let ended = Program::watch(&[&stranger.url(), "*"]).end();
+    assert_eq!((ended.code, ended.json().len()), (Some(0), 1));
+}

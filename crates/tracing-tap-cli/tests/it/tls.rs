@@ -1,0 +1,91 @@
+//! Doors behind TLS, whose certificates a CA of one's own has signed.
+
+use crate::fixture::{Served, Service, TOKEN};
+use crate::program::{Folder, Program, command, messages};
+use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::ServerConfig;
+use tokio_rustls::rustls::crypto::ring::default_provider;
+
+/// TLS before a door, as a proxy does it; `localhost` by a CA that nobody knows.
+struct Proxy {
+    address: SocketAddr,
+    ca: String,
+}
+
+impl Proxy {
+    fn before(door: &Served) -> Self {
+        let (ca, config) = certificates();
+        let acceptor = TlsAcceptor::from(Arc::new(config));
+        let runtime = testing::runtime::multi_thread();
+        let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).expect("there is a free port");
+        let (address, door) = (listener.local_addr().expect("a listener has an address"), door.address);
+        std::thread::spawn(move || {
+            runtime.block_on(async {
+                while let Ok((client, _)) = listener.accept().await {
+                    let acceptor = acceptor.clone();
+                    tokio::spawn(async move {
+                        let mut client = acceptor.accept(client).await?;
+                        let mut door = TcpStream::connect(door).await?;
+                        tokio::io::copy_bidirectional(&mut client, &mut door).await
+                    });
+                }
+            });
+        });
+        Self { address, ca }
+    }
+
+    fn url(&self, host: &str) -> String {
+        format!("https://{host}:{}", self.address.port())
+    }
+}
+
+fn certificates() -> (String, ServerConfig) {
+    let key = || KeyPair::generate().expect("there is randomness");
+    let (ca_key, own_key) = (key(), key());
+    let mut ca = CertificateParams::new([]).expect("no names");
+    ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let ca_certificate = ca.self_signed(&ca_key).expect("it can be signed");
+    let own = CertificateParams::new(["localhost".to_owned()]).expect("a name");
+    let own = own.signed_by(&own_key, &Issuer::new(ca, ca_key)).expect("it can be signed");
+    let config = ServerConfig::builder_with_provider(Arc::new(default_provider()))
+        .with_safe_default_protocol_versions()
+        .expect("the provider has them")
+        .with_no_client_auth()
+        .with_single_cert(vec![own.der().clone()], own_key.into())
+        .expect("the key is the certificate's");
+    (ca_certificate.pem(), config)
+}
+
+isolated! {
+    fn a_ca_of_ones_own_is_trusted_where_it_is_named_and_nowhere_else() {
+        let service = Service::start();
+        let door = service.serve_with_token();
+        let (proxy, folder) = (Proxy::before(&door), Folder::new());
+        let ca = folder.write("ca.pem", &proxy.ca);
+        let start = |arguments: &[&str]| Program::start(command(arguments).env("TRACING_TAP_TOKEN", TOKEN));
+        let url = proxy.url("localhost");
+
+        let refused = start(&["sessions", &url]).end();
+        refused.assert(1, &["invalid peer certificate: UnknownIssuer", "give its own with `--ca-file`"]);
+        start(&["sessions", &proxy.url("127.0.0.1"), "--ca-file", &ca]).end().assert(1, &["invalid peer certificate"]);
+        start(&["sessions", &format!("http://{}", proxy.address)]).end().assert(1, &["failed to list the sessions"]);
+        start(&["sessions", &format!("https://{}", door.address), "--ca-file", &ca]).end().assert(1, &["`http://`"]);
+
+        let program = start(&["watch", &url, "user = 42", "--max", "1", "--ca-file", &ca]);
+        program.stderr.wait_for("Watching ");
+        tracing::info!(user = 42, "kept from others");
+        let ended = program.end();
+        ended.assert(0, &["1 event delivered"]);
+        assert_eq!(messages(&ended.json()), ["kept from others"]);
+
+        // Of a profile, relative to its file.
+        folder.write("tracing-tap/config.toml", &format!("[profiles.own]\nurl = '{url}'\nca_file = '../ca.pem'\n"));
+        let mut listing = command(&["sessions", "--profile", "own"]);
+        listing.env("TRACING_TAP_TOKEN", TOKEN).env("XDG_CONFIG_HOME", folder.path(""));
+        Program::start(&mut listing).end().assert(0, &[]);
+    }
+}

@@ -1,0 +1,180 @@
+//! What a watch prints, and what it asks for.
+
+use crate::fixture::Service;
+use crate::program::{Folder, Program, command, json_lines, messages, run};
+use testing::wait_until;
+use tracing::level_filters::LevelFilter;
+
+fn emit(user: u64, message: &str) {
+    let conn = tracing::info_span!("conn", user);
+    conn.in_scope(|| tracing::debug!(channel = "orders", "{message}"));
+}
+
+isolated! {
+    fn it_prints_exactly_the_matching_events_as_lines_of_json_where_nobody_looks() {
+        let service = Service::start();
+        let door = service.serve();
+        let program = Program::watch(&[&door.url(), "user = 42", "--max", "2"]);
+        emit(42, "first");
+        emit(7, "somebody else's");
+        emit(42, "second");
+        let ended = program.end();
+        ended.assert(0, &["Watching user = 42 at http://127.0.0.1:", "for 15m; Ctrl-C ends it.", "can match"]);
+        ended.assert(0, &["Session over: reached its number of events. 2 events delivered, 0 lost."]);
+        let lines = ended.json();
+        assert_eq!(messages(&lines), ["first", "second"]);
+        assert_eq!((&lines[0]["fields"]["channel"], &lines[1]["sequence"]), (&"orders".into(), &1.into()));
+        assert_eq!(lines[2], serde_json::json!({ "type": "ended", "reason": "max_events" }));
+        assert_eq!(lines.len(), 3);
+        service.wait_for_sessions(0);
+    }
+
+    fn each_form_is_that_of_the_library() {
+        let service = Service::start();
+        let door = service.serve();
+        for (form, parts) in [
+            ("json", ["{\"type\":\"event\",", "\"message\":\"hello\"", "{\"type\":\"ended\",\"reason\":\"max_events\"}\n"]),
+            ("human", ["hello\n  time: ", "\n    channel: orders\n", "\n\n  -- session over: reached its number of events\n\n"]),
+            ("compact", [" DEBUG cli::watching conn{user=42}: hello", " channel=orders\n", "-- session over: reached"]),
+            ("github", ["::debug::cli::watching: hello", "channel=orders", "::notice title=tracing-tap::session over"]),
+        ] {
+            let program = Program::watch(&[&door.url(), "user = 42", "--max", "1", "--format", form]);
+            emit(42, "hello");
+            let ended = program.end();
+            ended.assert(0, &[]);
+            parts.iter().for_each(|part| assert!(ended.stdout.contains(part), "{part:?} in {form}: {}", ended.stdout));
+            assert!(!ended.stdout.contains('\u{1b}'), "colours are for terminals");
+        }
+    }
+
+    fn lines_fit_and_keep_integers_where_that_is_asked_for() {
+        let service = Service::start();
+        let door = service.serve();
+        let url = door.url();
+        let options = ["--max", "1", "--max-line-bytes", "4096", "--large-integers-as-strings"];
+        let program = Program::watch(&[&[&*url, "user = 42"], &options[..]].concat());
+        tracing::info!(user = 42, n = i64::MAX, body = "b".repeat(8_000), "long");
+        let ended = program.end();
+        ended.assert(0, &[]);
+        assert!(ended.stdout.lines().all(|line| line.len() < 4_096), "{}", ended.stdout);
+        let fields = &ended.json()[0]["fields"];
+        assert_eq!((&fields["n"], &fields["message"]), (&i64::MAX.to_string().into(), &"long".into()));
+        assert!(fields["body"].as_str().is_some_and(|body| body.len() > 3_000 && body.ends_with("b…[cut]")), "{fields}");
+    }
+
+    fn colours_can_be_demanded_and_are_for_standard_output_alone() {
+        let service = Service::start();
+        let door = service.serve();
+        let folder = Folder::new();
+        let file = folder.path("events");
+        let url = door.url();
+        let watch = [&url, "user = 42", "--max", "1", "--format", "compact", "--color", "always"];
+        let program = Program::watch(&watch);
+        let to_file = Program::watch(&[&watch[..], &["--output", &file]].concat());
+        emit(42, "hello");
+        assert!(program.end().stdout.contains("\u{1b}[34m"), "DEBUG is blue");
+        to_file.end().assert(0, &[]);
+        assert!(!folder.read("events").contains('\u{1b}'));
+    }
+
+    fn every_limit_reaches_the_session() {
+        let service = Service::start();
+        let door = service.serve();
+        let limits = ["--level", "info", "--for", "1h30m", "--rate", "77", "--sample", "3", "--follow", "named:conn", "--spans", "debug"];
+        let more = ["--name", "ticket 7", "--capacity", "16", "--max", "9"];
+        let url = door.url();
+        let program = Program::watch(&[&[&url, "user = 42"], &limits[..], &more].concat());
+        let listed = &run(&["sessions", &url, "--format", "json"]).json()[0];
+        assert_eq!(listed["name"], "ticket 7");
+        assert_eq!(listed["follow"], "named:conn");
+        assert_eq!((&listed["predicate"], &listed["level"], &listed["spans"]), (&"user = 42".into(), &"info".into(), &"debug".into()));
+        let row = run(&["sessions", &url]).stdout;
+        let columns = ["PREDICATE  LEVEL  SPANS", "user = 42  info   debug"];
+        assert!(columns.iter().all(|columns| row.contains(columns)), "{row}");
+        let time = |key: &str| listed[key].as_str().and_then(|time| time.parse::<jiff::Timestamp>().ok());
+        let (opened, expires) = (time("opened_at").expect("a time"), time("expires_at").expect("a time"));
+        assert_eq!(expires.duration_since(opened).as_secs(), 5400);
+        assert!(program.stderr.text().contains("for 1h 30m"));
+        assert!(program.stderr.text().contains("Watching user = 42, events up to info, spans up to debug at http://"));
+        let sessions = service.router.sessions();
+        assert_eq!((sessions.len(), sessions[0].max_level, sessions[0].spans), (1, LevelFilter::INFO, LevelFilter::DEBUG));
+    }
+
+    fn the_example_of_following_in_the_help_does_what_it_says() {
+        let help = run(&["watch", "--help"]).stdout;
+        let examples: Vec<_> = help.lines().filter(|line| line.contains("--follow ") && line.contains("'")).collect();
+        assert_eq!(examples, ["  tracing-tap watch http://localhost:8080/tap '@level = error' --follow named:request --max 1000"]);
+        let readme = include_str!("../../../../README.md");
+        let in_readme: Vec<_> = readme.lines().filter(|line| line.contains("--follow ")).collect();
+        assert_eq!(in_readme, ["$ tracing-tap watch http://localhost:8080/tap '@level = error' --follow named:request --level debug"]);
+
+        let service = Service::start();
+        let door = service.serve();
+        let (as_in_help, as_in_readme) = (["--max", "4"], ["--level", "debug"]);
+        let [followed, bounded] = [as_in_help, as_in_readme].map(|more| {
+            Program::watch(&[&[door.url().as_str(), "@level = error", "--follow", "named:request"], &more[..]].concat())
+        });
+        tracing::info_span!("request").in_scope(|| {
+            tracing::debug!("before");
+            tracing::error!("first error");
+            tracing::debug!("between");
+            tracing::trace!("detail");
+            tracing::error!("second error");
+        });
+        tracing::info_span!("request").in_scope(|| tracing::debug!("another request"));
+        assert_eq!(messages(&followed.end().json()), ["first error", "between", "detail", "second error"]);
+        bounded.stdout.wait_for("second error");
+        bounded.signal("INT");
+        assert_eq!(messages(&bounded.end().json()), ["first error", "between", "second error"]);
+    }
+
+    fn what_a_rate_withholds_is_told_in_place() {
+        let service = Service::start();
+        let door = service.serve();
+        let program = Program::watch(&[&door.url(), "user = 42", "--rate", "1"]);
+        (0..5).for_each(|_| emit(42, "much"));
+        program.stdout.wait_for("\"type\":\"lost\"");
+        let lines = json_lines(&program.stdout.text());
+        assert_eq!(lines.last(), Some(&serde_json::json!({ "type": "lost", "count": 4, "reason": "rate" })));
+        program.signal("INT");
+        program.end().assert(0, &["1 event delivered, 4 lost."]);
+    }
+
+    fn it_says_first_what_keeps_events_away_and_later_that_nothing_has_come() {
+        let service = Service::start();
+        let door = service.serve();
+        tracing::info!(user = 42, "so that there is a callsite");
+        let program = Program::watch(&[&door.url(), "usr = 42"]);
+        let finding = "  ! no callsite seen so far declares a field `usr`: did you mean `user`?";
+        program.stderr.wait_for(finding);
+        assert!(program.stderr.text().contains("\n  nothing can match\n  ! "), "the verdict comes first");
+        assert!(program.stderr.text().contains("\n  - 0 of 1 event callsites seen so far can match\n"));
+        program.stderr.wait_for("s; as of now:\n");
+        assert!(program.stderr.text().contains("\nNothing has matched for "));
+        wait_until("the finding to be told again", || program.stderr.text().matches(finding).count() == 2);
+        assert_eq!(program.stdout.text(), "");
+    }
+
+    fn nothing_is_said_where_that_is_asked_for() {
+        let service = Service::start();
+        let door = service.serve();
+        let program = Program::start(&mut command(&["watch", &door.url(), "user = 42", "--max", "1", "--quiet"]));
+        service.wait_for_sessions(1);
+        wait_until("an event to arrive", || {
+            emit(42, "hello");
+            program.stdout.text().contains("hello")
+        });
+        let ended = program.end();
+        assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""));
+    }
+
+    fn where_the_door_is_may_be_left_to_the_environment() {
+        let service = Service::start();
+        let door = service.serve();
+        let watch = ["watch", "user = 42", "--max", "1"];
+        let program = Program::start(command(&watch).env("TRACING_TAP_URL", door.url()));
+        program.stderr.wait_for("Watching ");
+        emit(42, "hello");
+        assert_eq!(messages(&program.end().json()), ["hello"]);
+    }
+}

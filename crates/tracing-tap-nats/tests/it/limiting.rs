@@ -1,0 +1,145 @@
+//! Limits of the whole fleet, and what crosses the network.
+
+use crate::instance::{Instance, KEY};
+use crate::proxy::Proxy;
+use crate::sealing::{now_us, publish, sealed, session_of};
+use crate::watching::{instances, is_event, joined, read_all, read_events, read_until, user, watch};
+use futures_util::StreamExt;
+use std::time::{Duration, Instant};
+use testing::nats_server::{Server, client};
+use testing::runtime::{run, soon};
+use tracing_tap::EndReason;
+use tracing_tap_nats::{FleetItem, LeaveReason};
+
+isolated! {
+
+fn no_more_events_come_than_were_asked_for_however_many_instances_have_them() {
+    run(async {
+        let server = Server::start();
+        let start = |name| Instance::start(&server.url(), name);
+        let mut fleet = ["chat-1", "chat-2", "chat-3"].map(start);
+        let mut stream = watch(&client(&server.url()).await, user(42).max_events(100)).await;
+        joined(&mut stream, 3).await;
+        fleet.iter_mut().for_each(|instance| instance.emit(70, 42));
+        let items = read_all(&mut stream).await;
+        assert_eq!(items.iter().filter(|item| is_event(item)).count(), 100);
+        assert!(matches!(items.last(), Some(FleetItem::Ended(EndReason::MaxEvents))));
+        let stats = stream.stats();
+        assert_eq!((stats.delivered, stats.matched, stats.lost, stats.lost_at_instances), (100, 210, 110, 110));
+        fleet.iter_mut().for_each(|instance| instance.wait_for_sessions(0));
+    });
+}
+
+fn what_was_granted_to_an_opening_whose_last_word_is_lost_is_granted_again() {
+    run(async {
+        let server = Server::start();
+        let client = client(&server.url()).await;
+        let mut heard = client.subscribe("tap.chat.announce").await.expect("the client is open");
+        let mut grants = client.subscribe("tap.chat.grant.*").await.expect("the client is open");
+        let _stream = watch(&client, user(42).max_events(10)).await;
+        let announced = soon("the announcement", heard.next()).await.expect("the client is open");
+        let subject = format!("tap.chat.events.{}", session_of(&announced));
+        for opening in [0, 1] {
+            let header = serde_json::json!({"kind": "ask", "member": "0011223344556677", "opening": opening,
+                "number": 0, "time": now_us(), "instance": "chat", "asked": 10});
+            publish(&client, &subject, sealed(KEY, 1, "instances", &subject, &header, "")).await;
+            let grant = soon("a grant", grants.next()).await.expect("the client is open");
+            let text = String::from_utf8_lossy(&grant.payload).into_owned();
+            assert!(text.contains("\"granted\":10"), "opening {opening}: {text}");
+        }
+    });
+}
+
+fn one_instance_may_have_all_the_events_of_the_fleet() {
+    run(async {
+        let server = Server::start();
+        let mut idle = Instance::start(&server.url(), "idle");
+        let mut busy = Instance::start(&server.url(), "busy");
+        let mut stream = watch(&client(&server.url()).await, user(42).max_events(100)).await;
+        joined(&mut stream, 2).await;
+        busy.emit(99, 42);
+        read_events(&mut stream, 99).await;
+        idle.emit(1, 42);
+        let items = read_all(&mut stream).await;
+        assert_eq!(instances(&items, is_event), ["idle"]);
+    });
+}
+
+fn the_rate_is_the_whole_fleets_and_what_is_over_it_is_counted() {
+    run(async {
+        let server = Server::start();
+        let start = |name| Instance::start(&server.url(), name);
+        let mut fleet = ["chat-1", "chat-2", "chat-3"].map(start);
+        let opened = Instant::now();
+        let mut stream = watch(&client(&server.url()).await, user(42).max_rate(50)).await;
+        joined(&mut stream, 3).await;
+        fleet.iter_mut().for_each(|instance| instance.emit(200, 42));
+        stream.close();
+        read_all(&mut stream).await;
+        let stats = stream.stats();
+        let allowed = 50 + opened.elapsed().as_millis() as u64 * 50 / 1000;
+        assert!((50..=allowed).contains(&stats.delivered), "{stats:?}, {allowed} allowed");
+        assert_eq!(stats.matched, 600);
+        assert_eq!(stats.matched, stats.delivered + stats.lost);
+        assert_eq!(stats.lost, stats.lost_rate + stats.lost_at_instances + stats.lost_overflow);
+    });
+}
+
+fn a_session_ends_when_its_time_is_over() {
+    run(async {
+        let server = Server::start();
+        let mut instance = Instance::start(&server.url(), "chat");
+        let session = user(42).expires_in(Duration::from_millis(500));
+        let mut stream = watch(&client(&server.url()).await, session).await;
+        let items = read_all(&mut stream).await;
+        assert!(matches!(items.last(), Some(FleetItem::Ended(EndReason::Expired))));
+        instance.wait_for_sessions(0);
+    });
+}
+
+fn an_instance_that_ends_the_session_itself_is_not_made_to_open_it_again() {
+    run(async {
+        let server = Server::start();
+        let mut instance = Instance::start(&server.url(), "chat");
+        let proxy = Proxy::to(server.port());
+        let mut other = Instance::start(&proxy.url(), "other");
+        let mut stream = watch(&client(&server.url()).await, user(42)).await;
+        joined(&mut stream, 2).await;
+        assert_eq!(instance.ask("shutdown"), "shut down");
+        let left = |item: &FleetItem| matches!(item, FleetItem::Left { reason: LeaveReason::Shutdown, .. });
+        read_until(&mut stream, left).await;
+        // Renewals go on: the other instance hears them.
+        let before = proxy.bytes();
+        soon("two more renewals", async {
+            while proxy.bytes() < before + 600 {
+                tokio::task::yield_now().await;
+            }
+        })
+        .await;
+        assert_eq!((instance.open_sessions(), other.open_sessions()), (0, 1));
+    });
+}
+
+fn a_session_that_matches_nothing_costs_each_instance_less_than_200_bytes_a_second() {
+    run(async {
+        let server = Server::start();
+        let proxy = Proxy::to(server.port());
+        let mut instance = Instance::start(&proxy.url(), "chat-7f9c");
+        let mut stream = watch(&client(&server.url()).await, user(42).opened_by("ann").max_rate(5000)).await;
+        joined(&mut stream, 1).await;
+        instance.emit(10_000, 43);
+        // Eight renewals, sixteen seconds at least: the beats that answer them are said at every second one.
+        let heard = client(&server.url()).await;
+        let mut announcements = heard.subscribe("tap.chat.announce").await.expect("the client is open");
+        soon("a renewal", announcements.next()).await.expect("the client is open");
+        let before = proxy.bytes();
+        for _ in 0..8 {
+            soon("a renewal", announcements.next()).await.expect("the client is open");
+        }
+        let rate = (proxy.bytes() - before) as f64 / 16.0;
+        println!("{rate:.0} bytes a second, both ways");
+        assert!(rate > 0.0 && rate <= 200.0, "{rate} bytes a second");
+    });
+}
+
+}

@@ -1,0 +1,25 @@
+//! One session over several processes, on a real `nats-server`.
+#![allow(clippy::unwrap_used, reason = "a test may")]
+
+#[macro_use]
+extern crate testing;
+
+mod admitting;
+mod bridge;
+mod emitting;
+mod endpoint;
+mod failing;
+#[expect(dead_code, reason = "the tests of the endpoint use all of it")]
+#[path = "../../../tracing-tap-web/tests/it/fixture.rs"]
+mod fixture;
+mod instance;
+mod joining;
+mod limiting;
+mod parting;
+mod pressing;
+mod process;
+mod proxy;
+mod road;
+mod sealing;
+mod trusting;
+mod watching;

@@ -1,0 +1,90 @@
+//! A line to the door that can be cut, with everything that is on it.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+use testing::runtime::multi_thread;
+use tokio::io::{AsyncReadExt, AsyncWriteExt, copy};
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::Runtime;
+
+pub(crate) struct Line {
+    pub(crate) address: SocketAddr,
+    door: SocketAddr,
+    carrier: Option<Runtime>,
+    swallows: Arc<AtomicBool>,
+}
+
+impl Line {
+    pub(crate) fn lay(door: SocketAddr) -> Self {
+        let mut line = Self { address: (Ipv4Addr::LOCALHOST, 0).into(), door, carrier: None, swallows: Arc::default() };
+        line.mend();
+        line
+    }
+
+    /// Takes what the door sends from here on, and passes nothing on, until it is mended.
+    pub(crate) fn swallow(&mut self) {
+        self.swallows.store(true, Ordering::SeqCst);
+    }
+
+    pub(crate) fn cut(&mut self) {
+        if let Some(carrier) = self.carrier.take() {
+            carrier.shutdown_background();
+        }
+    }
+
+    pub(crate) fn mend(&mut self) {
+        let (carrier, door) = (multi_thread(), self.door);
+        let listener = bind(self.address);
+        listener.set_nonblocking(true).expect("a socket can be set so");
+        self.address = listener.local_addr().expect("a listener has an address");
+        self.swallows.store(false, Ordering::SeqCst);
+        let swallows = Arc::clone(&self.swallows);
+        carrier.spawn(async move {
+            let listener = TcpListener::from_std(listener).expect("it is a listener");
+            while let Ok((near, _)) = listener.accept().await {
+                let swallows = Arc::clone(&swallows);
+                tokio::spawn(async move {
+                    let far = TcpStream::connect(door).await.expect("the door listens");
+                    let ((mut asks, hears), (says, mut listens)) = (near.into_split(), far.into_split());
+                    // Either end may end it.
+                    tokio::select! {
+                        _ = copy(&mut asks, &mut listens) => {}
+                        () = carry(says, hears, swallows) => {}
+                    }
+                });
+            }
+        });
+        self.carrier = Some(carrier);
+    }
+}
+
+/// Listens where a line was cut: the end of its runtime, which frees the address, is not waited for.
+fn bind(address: SocketAddr) -> std::net::TcpListener {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    loop {
+        match std::net::TcpListener::bind(address) {
+            Ok(listener) => return listener,
+            Err(error) => assert!(Instant::now() < deadline, "{address} is not free: {error}"),
+        }
+        std::thread::yield_now();
+    }
+}
+
+impl Drop for Line {
+    fn drop(&mut self) {
+        self.cut();
+    }
+}
+
+/// What the door says, to whoever hears it.
+async fn carry(mut says: OwnedReadHalf, mut hears: OwnedWriteHalf, swallows: Arc<AtomicBool>) {
+    let mut said = vec![0; 16 << 10];
+    while let Ok(bytes @ 1..) = says.read(&mut said).await {
+        if !swallows.load(Ordering::SeqCst) && hears.write_all(&said[..bytes]).await.is_err() {
+            return;
+        }
+    }
+}

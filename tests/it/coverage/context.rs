@@ -1,0 +1,177 @@
+//! Spans that do not exist, came too late, or are not around the events that need them.
+
+use super::{check, check_session, coverage_of};
+use testing::{Output, info_printer, wait_until};
+use tracing::level_filters::LevelFilter;
+use tracing_subscriber::prelude::*;
+use tracing_subscriber::registry;
+use tracing_tap::Verdict::{Everything, Nothing, Partly};
+use tracing_tap::coverage::{Finding, Note};
+use tracing_tap::{Follow, Predicate, SessionOptions, TapRouter};
+
+fn router() -> TapRouter {
+    let router = TapRouter::new();
+    registry().with(router.layer()).init();
+    router
+}
+
+fn user() -> Predicate {
+    Predicate::eq("user", 42)
+}
+
+fn debug_request() {
+    tracing::debug_span!("request", user = 42).in_scope(|| tracing::info!("inside"));
+}
+
+isolated! {
+    fn a_span_that_nobody_enables_is_named_with_the_wish_that_helps() {
+        let router = router();
+        let stream = router.watch(user());
+        debug_request();
+        let coverage = stream.coverage();
+        assert_eq!(coverage.verdict(), Nothing, "{coverage}");
+        let [Finding::SpanNotEnabled { span, level, field, .. }] = coverage.findings() else { panic!("{coverage}") };
+        assert_eq!((&**span, &**level, field.as_deref()), ("request", "DEBUG", Some("user")));
+        for remedy in ["`spans=debug`", "`span_level(LevelFilter::DEBUG)`"] {
+            assert!(coverage.to_string().contains(remedy), "{coverage}");
+        }
+        assert_eq!(stream.stats().matched, 0, "the finding is true");
+    }
+
+    fn a_session_that_asks_for_the_spans_sees_new_ones_and_says_that_older_ones_are_invisible() {
+        let router = router();
+        let stream = router.watch(SessionOptions::new(user()).spans(LevelFilter::DEBUG));
+        debug_request();
+        assert_eq!(stream.stats().matched, 1);
+        let coverage = stream.coverage();
+        assert_eq!(coverage.verdict(), Partly, "{coverage}");
+        assert!(matches!(coverage.findings(), [Finding::SpanTooVerbose { .. }]), "{coverage}");
+        assert!(coverage.to_string().contains("created while no session was open"), "{coverage}");
+    }
+
+    fn a_span_that_is_tested_or_followed_by_its_name_must_exist() {
+        let router = router();
+        let stream = router.watch(Predicate::span("request"));
+        debug_request();
+        assert_eq!(stream.coverage().verdict(), Nothing, "{}", stream.coverage());
+        assert!(stream.coverage().to_string().contains("spans `request`"), "{}", stream.coverage());
+        let follows = || SessionOptions::new(Predicate::level(tracing::Level::INFO)).follow(Follow::Named("request".to_owned()));
+        check_session(&router, &follows(), Partly, &["are DEBUG, and nobody enables them", "`spans=debug`"]);
+        check_session(&router, &follows().spans(LevelFilter::DEBUG), Partly, &["`span_level(LevelFilter::DEBUG)`"]);
+    }
+
+    fn tasks_without_their_span_are_counted() {
+        let router = TapRouter::new();
+        registry().with(info_printer(&Output::default())).with(router.layer()).init();
+        let stream = router.watch(user());
+        let conn = tracing::info_span!("conn", user = 42);
+        conn.in_scope(|| tracing::info!("inside"));
+        assert_eq!(stream.coverage().verdict(), Everything, "{}", stream.coverage());
+        conn.in_scope(|| std::thread::spawn(|| (0..3).for_each(|n| tracing::info!(n, "lost"))).join()).unwrap();
+        let outside = Finding::OutsideSpans { target: module_path!().to_owned(), events: 3, spans: None };
+        let coverage = stream.coverage();
+        assert_eq!((coverage.verdict(), coverage.findings()), (Partly, &[outside][..]), "{coverage}");
+        assert!(coverage.to_string().contains("`.in_current_span()`"), "{coverage}");
+        check(&router, "@level = info", Everything, &[]);
+    }
+
+    fn tasks_without_their_span_are_found_where_their_events_are_vetoed() {
+        let router = router();
+        let stream = router.watch(user());
+        let conn = tracing::info_span!("conn", user = 42);
+        conn.in_scope(|| tracing::debug!("inside"));
+        drop(tracing::debug_span!("query"));
+        let lost = || std::thread::spawn(|| tracing::debug!("lost")).join();
+        (0..3).for_each(|_| conn.in_scope(lost).unwrap());
+        let coverage = stream.coverage();
+        let [Finding::OutsideSpans { events: 1..=3, spans: Some(level), .. }] = coverage.findings() else { panic!("{coverage}") };
+        assert_eq!((level.as_str(), coverage.verdict()), ("DEBUG", Partly));
+        assert!(coverage.to_string().contains("`spans=debug`"), "{coverage}");
+    }
+
+    fn sampling_and_following_without_the_spans_of_requests_is_found() {
+        let router = router();
+        let sampled = || SessionOptions::new(Predicate::everything()).sample(2);
+        let followed = || SessionOptions::new(Predicate::ge("status", 500)).follow(Follow::Root);
+        let _open = router.watch(Predicate::everything());
+        let request = || tracing::debug_span!("request").in_scope(|| tracing::info!(status = 500, "failed"));
+        request();
+        for session in [sampled(), followed()] {
+            check_session(&router, &session, Partly, &["is sampled and followed alone", "`spans=debug`"]);
+        }
+        check_session(&router, &SessionOptions::new(Predicate::everything()), Everything, &[]);
+        check_session(&router, &sampled().spans(LevelFilter::DEBUG), Everything, &[]);
+    }
+
+    fn events_outside_spans_of_a_module_that_works_for_no_request_are_a_note() {
+        let router = router();
+        let stream = router.watch(user());
+        tracing::info_span!("conn", user = 42).in_scope(|| tracing::info!("inside"));
+        tracing::info!(target: "coverage::accepting", "accepted");
+        let note = Note::OutsideSpans { target: "coverage::accepting".to_owned(), events: 1 };
+        assert_eq!(stream.coverage().verdict(), Everything, "{}", stream.coverage());
+        assert!(stream.coverage().notes().contains(&note), "{}", stream.coverage());
+        tracing::info_span!("conn", user = 42).in_scope(|| tracing::info!(target: "coverage::accepting", "inside"));
+        assert_eq!(stream.coverage().verdict(), Partly, "{}", stream.coverage());
+    }
+
+    fn events_of_libraries_outside_spans_are_not_counted() {
+        let router = router();
+        let stream = router.watch(user());
+        tracing::info_span!("conn", user = 42).in_scope(|| tracing::info!("inside"));
+        (0..3).for_each(|_| tracing::info!(target: "hyper::proto", "flushed"));
+        assert_eq!(stream.coverage().verdict(), Everything, "{}", stream.coverage());
+    }
+
+    fn a_root_that_only_follows_from_the_users_span_is_found() {
+        let router = router();
+        let request = tracing::info_span!("request", user = 42);
+        let job = tracing::info_span!(parent: None, "job");
+        job.follows_from(&request);
+        job.in_scope(|| tracing::info!("done"));
+        check(&router, "user = 42", Partly, &["spans `job`", "only follow from `request`", "`parent: &span`"]);
+        check(&router, "@span = request", Partly, &["only follow from `request`"]);
+        check(&router, "@span = job", Everything, &[]);
+    }
+
+    fn a_child_that_also_follows_from_a_span_is_no_finding() {
+        let router = router();
+        let request = tracing::info_span!("request", user = 42);
+        let job = tracing::info_span!(parent: &request, "job");
+        job.follows_from(&request);
+        job.in_scope(|| tracing::info!("done"));
+        check(&router, "user = 42", Everything, &[]);
+    }
+
+    fn a_span_left_out_before_the_field_was_recorded_is_named() {
+        let router = TapRouter::new();
+        registry().with(router.layer()).init();
+        let stream = router.watch(SessionOptions::new(user()).spans(LevelFilter::DEBUG));
+        let left_out = |found: &Finding| matches!(found, Finding::SpanLeftOut { span, .. } if span == "auth");
+        // The veto works once the control thread has learned that nobody else wants the span.
+        wait_until("the span to be vetoed", || {
+            let conn = tracing::info_span!("conn", user = tracing::field::Empty).entered();
+            tracing::debug_span!("auth").in_scope(|| tracing::info!("who is it"));
+            conn.record("user", 42);
+            tracing::info!("it is 42");
+            stream.coverage().findings().iter().any(left_out)
+        });
+        let words = stream.coverage().to_string();
+        assert!(words.contains("`.or_current()`") && words.contains("`parent: &span`"), "{words}");
+        assert!(!coverage_of(&router, "user = 42").findings().iter().any(left_out), "it asks for no such span");
+    }
+
+    fn a_span_left_out_before_its_request_was_followed_is_named() {
+        let router = TapRouter::new();
+        registry().with(router.layer()).init();
+        // Found by a key of the event's own, so no scope says beforehand that it may match.
+        let followed = SessionOptions::new(user()).follow(Follow::Named("request".to_owned()));
+        let stream = router.watch(followed.spans(LevelFilter::DEBUG));
+        wait_until("the span to be vetoed", || {
+            let _request = tracing::info_span!("request").entered();
+            tracing::debug_span!("query").in_scope(|| tracing::info!("select"));
+            tracing::info!(user = 42, "it is 42");
+            stream.coverage().findings().iter().any(|found| matches!(found, Finding::SpanLeftOut { span, .. } if span == "query"))
+        });
+    }
+}

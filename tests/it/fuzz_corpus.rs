@@ -1,0 +1,44 @@
+//! The fuzz targets' seeds, and what fuzzing has found that reaches more code than they do, replayed without `cargo fuzz`.
+//!
+//! `TRACING_TAP_WRITE_CORPUS=1` writes those of `predicate_matches` anew from the cases in `fuzz_corpus/seeds.rs`.
+
+mod rendering;
+mod seeds;
+mod text;
+
+use crate::oracle::fuzzed::{self, Case};
+use arbitrary::{Arbitrary, Unstructured};
+use seeds::{encode, seeds};
+use std::path::PathBuf;
+use testing::corpus::{corpora, replay};
+
+isolated! {
+    fn every_file_of_the_corpus_agrees_with_the_oracle() {
+        replay("predicate_matches", 20, fuzzed::check);
+    }
+
+    fn every_item_of_the_corpus_reads_back_from_json_and_yaml_and_shows_nothing_hidden() {
+        replay("rendering", 18, rendering::check);
+    }
+
+    fn the_corpus_holds_what_its_cases_encode_to_and_they_are_decoded_as_they_were() {
+        for (name, case) in seeds() {
+            let (file, bytes) = (corpus().join(name), encode(&case));
+            if std::env::var_os("TRACING_TAP_WRITE_CORPUS").is_some() {
+                std::fs::write(&file, &bytes).expect("the corpus can be written");
+            }
+            let decoded = Case::arbitrary(&mut Unstructured::new(&bytes)).expect("it is a case");
+            assert_eq!(format!("{decoded:?}"), format!("{case:?}"));
+            assert_eq!(std::fs::read(&file).expect("the corpus is complete"), bytes, "{name}");
+        }
+    }
+}
+
+#[test]
+fn every_text_of_the_corpus_that_is_read_is_printed_as_what_reads_the_same() {
+    replay("predicate_text", 16, text::check);
+}
+
+fn corpus() -> PathBuf {
+    corpora().join("predicate_matches")
+}

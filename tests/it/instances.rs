@@ -1,0 +1,236 @@
+//! What is learned and cached belongs to one layer in one subscriber: several of them in a process never mix.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use testing::{Evaluations, Output, events, info_printer, messages, printer, wait_until};
+use tracing::dispatcher::with_default;
+use tracing::{Dispatch, Span, Subscriber};
+use tracing_subscriber::filter::filter_fn;
+use tracing_subscriber::layer::Layer;
+use tracing_subscriber::prelude::*;
+use tracing_tap::{EndReason, Item, Predicate, TapRouter};
+
+fn user(user: u32) -> Span {
+    tracing::info_span!("conn", user)
+}
+
+fn subscriber(router: &TapRouter) -> Dispatch {
+    Dispatch::new(tracing_subscriber::registry().with(info_printer(&Output::default())).with(router.layer()))
+}
+
+/// Another layer that tells when it is dropped.
+struct TellsWhenDropped(Arc<AtomicBool>);
+
+impl Drop for TellsWhenDropped {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+}
+
+impl<S: Subscriber> Layer<S> for TellsWhenDropped {}
+
+/// How many threads of this process have the control thread's name.
+fn control_threads() -> usize {
+    let tasks = std::fs::read_dir("/proc/self/task").expect("Linux lists the threads of a process");
+    let names = tasks.filter_map(|task| std::fs::read_to_string(task.ok()?.path().join("comm")).ok());
+    names.filter(|name| name.trim_end() == "tracing-tap").count()
+}
+
+isolated! {
+    fn two_routers_in_one_subscriber_get_their_own_events_each() {
+        let (first, second, output) = (TapRouter::new(), TapRouter::builder().capture_fields(["user"]).build(), Output::default());
+        tracing_subscriber::registry().with(first.layer()).with(info_printer(&output)).with(second.layer()).init();
+        let (alice, bob) = (user(42), user(43));
+        let mut hers = first.watch(Predicate::eq("user", 42));
+        let mut his = second.watch(Predicate::eq("user", 43));
+        let mut paths = second.watch(Predicate::eq("path", "/"));
+        for round in 0..100 {
+            alice.in_scope(|| tracing::debug!("hers"));
+            bob.in_scope(|| tracing::trace!("his"));
+            tracing::info!("printed");
+            tracing::info_span!("request", path = "/").in_scope(|| tracing::debug!("a path that one of them keeps"));
+            let late = tracing::info_span!("conn", user = tracing::field::Empty).entered();
+            tracing::debug!("nobody's");
+            late.record("user", 42);
+            tracing::debug!("hers now");
+            late.record("user", 43);
+            tracing::debug!("his now");
+            assert_eq!(messages(&mut hers), ["hers", "hers now"], "round {round}");
+            assert_eq!(messages(&mut his), ["his", "his now"], "round {round}");
+            assert!(messages(&mut paths).is_empty(), "round {round}");
+        }
+        assert_eq!(output.lines().len(), 100);
+        drop(hers);
+        bob.in_scope(|| tracing::debug!("his"));
+        assert_eq!(messages(&mut his), ["his"]);
+    }
+
+    fn two_routers_in_two_subscribers_on_one_thread_do_not_mix() {
+        let (first, second) = (TapRouter::new(), TapRouter::new());
+        let (outer, inner) = (subscriber(&first), subscriber(&second));
+        let mut hers = first.watch(Predicate::eq("user", 42));
+        let mut his = second.watch(Predicate::eq("user", 43));
+        for round in 0..100 {
+            with_default(&outer, || {
+                // The ids of both registries are the same.
+                let alice = user(42);
+                alice.in_scope(|| {
+                    tracing::debug!("hers");
+                    with_default(&inner, || {
+                        tracing::debug!("outside of all that this subscriber knows");
+                        let bob = user(43);
+                        bob.in_scope(|| tracing::debug!("his"));
+                        user(42).in_scope(|| tracing::debug!("hers in another subscriber"));
+                    });
+                    tracing::debug!("hers again");
+                });
+                user(43).in_scope(|| tracing::debug!("his in another subscriber"));
+            });
+            assert_eq!(messages(&mut hers), ["hers", "hers again"], "round {round}");
+            assert_eq!(messages(&mut his), ["his"], "round {round}");
+        }
+    }
+
+    fn one_router_in_two_subscribers_decides_for_each_by_its_own_spans() {
+        let router = TapRouter::new();
+        let (outer, inner) = (subscriber(&router), subscriber(&router));
+        fn emit(text: &str) {
+            tracing::debug!("{text}");
+        }
+        let mut stream = router.watch(Predicate::eq("user", 42));
+        for round in 0..100 {
+            with_default(&outer, || {
+                user(42).in_scope(|| {
+                    emit("in her span");
+                    with_default(&inner, || {
+                        emit("outside");
+                        user(43).in_scope(|| emit("in his span"));
+                        emit("outside");
+                    });
+                    emit("in her span again");
+                });
+                user(43).in_scope(|| {
+                    emit("in his span");
+                    with_default(&inner, || user(42).in_scope(|| {
+                        emit("in her span, inside");
+                        with_default(&outer, || emit("in his span"));
+                        emit("in her span, inside");
+                    }));
+                    emit("in his span");
+                });
+            });
+            assert_eq!(
+                messages(&mut stream),
+                ["in her span", "in her span again", "in her span, inside", "in her span, inside"],
+                "round {round}"
+            );
+        }
+    }
+
+    fn what_is_learned_in_one_subscriber_is_not_believed_in_another() {
+        let (router, output) = (TapRouter::new(), Output::default());
+        let quiet = subscriber(&router);
+        let printing = Dispatch::new(tracing_subscriber::registry().with(printer(&output)).with(router.layer()));
+        let _stream = router.watch(Predicate::eq("user", 42));
+        let evaluations = Evaluations::default();
+        let emit = || tracing::debug!(n = evaluations.count(), "debug");
+        with_default(&quiet, || wait_until("the veto", || evaluations.during(emit) == 0));
+        for round in 0..100 {
+            let before = output.lines().len();
+            with_default(&printing, emit);
+            assert_eq!(output.lines().len(), before + 1, "round {round}");
+            with_default(&quiet, emit);
+            assert_eq!(output.lines().len(), before + 1, "round {round}");
+        }
+    }
+
+    fn two_layers_of_one_router_in_one_subscriber_deliver_each_event_once_per_layer() {
+        let router = TapRouter::new();
+        tracing_subscriber::registry().with(router.layer()).with(router.layer()).init();
+        let alice = user(42);
+        let mut stream = router.watch(Predicate::eq("user", 42));
+        for _ in 0..100 {
+            alice.in_scope(|| tracing::debug!("hers"));
+            user(43).in_scope(|| tracing::debug!("his"));
+            // Installed twice it is told twice; what matters is that neither layer hides anything from the other.
+            assert_eq!(messages(&mut stream), ["hers", "hers"]);
+        }
+    }
+
+    fn a_layer_made_while_a_session_is_open_serves_it() {
+        let router = TapRouter::new();
+        let mut stream = router.watch(Predicate::eq("user", 42));
+        tracing_subscriber::registry().with(info_printer(&Output::default())).with(router.layer()).init();
+        tracing::debug!(user = 42, "routed");
+        assert_eq!(messages(&mut stream), ["routed"]);
+    }
+
+    fn dropping_the_subscriber_drops_its_other_layers_and_with_the_router_ends_the_control_thread() {
+        let (router, dropped) = (TapRouter::new(), Arc::<AtomicBool>::default());
+        let other = TellsWhenDropped(Arc::clone(&dropped));
+        let dispatch = Dispatch::new(tracing_subscriber::registry().with(other).with(router.layer()));
+        let mut stream = router.watch(Predicate::eq("user", 42));
+        with_default(&dispatch, || user(42).in_scope(|| tracing::debug!("hers")));
+        assert_eq!(control_threads(), 1);
+        let second = std::thread::spawn({
+            let dispatch = dispatch.clone();
+            move || with_default(&dispatch, || user(42).in_scope(|| tracing::debug!("hers")))
+        });
+        second.join().unwrap();
+        drop(dispatch);
+        // The control thread may hold it for as long as it is asking.
+        wait_until("the other layers to be dropped", || dropped.load(Ordering::SeqCst));
+        assert_eq!(control_threads(), 1, "the router lives");
+        assert_eq!(messages(&mut stream).len(), 2);
+
+        drop(router);
+        wait_until("the control thread to end", || control_threads() == 0);
+        assert!(matches!(stream.blocking_recv_timeout(testing::PATIENCE), Some(Item::Ended(EndReason::Shutdown))));
+        assert!(stream.blocking_recv().is_none());
+    }
+
+    fn the_layer_keeps_the_router_at_work_after_its_handles_are_gone() {
+        let router = TapRouter::new();
+        let dispatch = subscriber(&router);
+        let mut stream = router.watch(Predicate::eq("user", 42));
+        drop(router);
+        with_default(&dispatch, || user(42).in_scope(|| tracing::debug!("hers")));
+        assert_eq!(messages(&mut stream), ["hers"]);
+        drop(dispatch);
+        assert!(matches!(stream.blocking_recv_timeout(testing::PATIENCE), Some(Item::Ended(EndReason::Shutdown))));
+        wait_until("the control thread to end", || control_threads() == 0);
+    }
+
+    fn routers_come_and_go_without_leaving_threads() {
+        for _ in 0..20 {
+            let router = TapRouter::new();
+            let dispatch = subscriber(&router);
+            let stream = router.watch(Predicate::everything());
+            with_default(&dispatch, || tracing::debug!("routed"));
+            drop((stream, dispatch, router));
+        }
+        wait_until("the control threads to end", || control_threads() == 0);
+    }
+
+    fn spans_that_a_filter_of_ours_withholds_are_absent_and_the_others_are_right() {
+        let router = TapRouter::new();
+        let ours = router.layer().with_filter(filter_fn(|metadata| metadata.target() != "withheld"));
+        tracing_subscriber::registry().with(info_printer(&Output::default())).with(ours).init();
+        let mut stream = router.watch(Predicate::eq("user", 42));
+        let (alice, bob) = (user(42), user(43));
+        let withheld = |user: u32| tracing::info_span!(target: "withheld", "conn", user);
+        let (alice_withheld, bob_withheld) = (withheld(42), withheld(43));
+        for round in 0..100 {
+            alice_withheld.in_scope(|| tracing::debug!("in a withheld span"));
+            alice_withheld.in_scope(|| bob.in_scope(|| tracing::debug!("in his span")));
+            alice.in_scope(|| bob_withheld.in_scope(|| tracing::debug!("in her span")));
+            alice.in_scope(|| tracing::debug!(target: "withheld", "a withheld event"));
+            bob_withheld.in_scope(|| tracing::debug!("outside"));
+            let child = alice.in_scope(|| withheld(1).in_scope(|| tracing::info_span!("request")));
+            bob.in_scope(|| child.in_scope(|| tracing::debug!("in her child")));
+            bob.in_scope(|| tracing::debug!("in his span"));
+            assert_eq!(messages(&mut stream), ["in her span", "in her child"], "round {round}");
+        }
+        assert!(events(&mut stream).is_empty());
+    }
+}

@@ -1,0 +1,48 @@
+//! The tests of the core. Most run in a process of their own, since `tracing`'s state is the process's.
+#![allow(clippy::unwrap_used, reason = "a test may")]
+
+#[macro_use]
+extern crate testing;
+
+mod accounting;
+mod audit;
+mod axum_server;
+mod catalog;
+mod compiled_out;
+mod coverage;
+mod environment;
+mod equality;
+mod examples;
+mod faults;
+mod filter_bits;
+mod first;
+mod follow;
+mod forward;
+mod fuzz_corpus;
+mod h2_load;
+mod health;
+mod instances;
+mod json;
+mod layout;
+mod limits;
+mod lineage;
+mod log_bridge;
+mod msrv;
+mod neighbours;
+mod no_thread;
+mod oracle;
+mod parents;
+mod policy;
+mod predicate_text;
+mod rebuild;
+mod stacks;
+mod switches;
+mod tokio_runtime;
+mod transparency;
+mod user_code;
+mod values;
+mod veto;
+mod watch_text;
+
+#[global_allocator]
+static ALLOCATOR: testing::measure::Counting = testing::measure::Counting;

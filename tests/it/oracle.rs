@@ -1,0 +1,308 @@
+//! Random histories, held against a slow evaluator that keeps everything.
+//!
+//! `TRACING_TAP_ORACLE_CASES` sets how many histories each test tries, 120 unless told; `TRACING_TAP_ORACLE_SEED`
+//! has the tests that share one subscriber try other histories than they always do. 3,000 of each take some ten minutes;
+//! run them with nextest, since plain `cargo test` bounds the time of each test.
+
+#![expect(clippy::unwrap_used, reason = "the modules are a test's; clippy takes only test functions for tests")]
+
+pub(crate) mod arguments;
+pub(crate) mod asked;
+pub(crate) mod callsites;
+pub(crate) mod described;
+pub(crate) mod evaluator;
+mod found;
+pub(crate) mod fuzzed;
+pub(crate) mod histories;
+pub(crate) mod history;
+pub(crate) mod model;
+pub(crate) mod planner;
+pub(crate) mod reach;
+pub(crate) mod recorder;
+pub(crate) mod stage;
+pub(crate) mod strategy;
+
+use asked::Limit;
+use history::{History, Op, Prints, Setting, Stack};
+use model::{Expected, Facts, Verdict, judge};
+use planner::plan;
+use proptest::strategy::{Strategy, ValueTree};
+use proptest::test_runner::{Config, FileFailurePersistence, RngAlgorithm, TestError, TestRng, TestRunner};
+use recorder::Line;
+use serde::{Deserialize, Serialize};
+use stage::{Given, Outcome, Stage};
+use std::collections::BTreeSet;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use strategy::histories;
+use testing::wait_until;
+use tracing::Dispatch;
+use tracing::dispatcher::WeakDispatch;
+
+isolated! {
+    fn every_session_gets_what_the_oracle_says_and_the_other_layer_what_it_gets_without_the_router() {
+        let persistence = FileFailurePersistence::Direct("tests/it/oracle/proptest-regressions.txt");
+        let config = Config {
+            cases: cases(),
+            failure_persistence: Some(Box::new(persistence)),
+            max_shrink_iters: 4000,
+            ..Config::default()
+        };
+        let outcome = TestRunner::new(config).run(&histories(), |history| {
+            check(&history);
+            Ok(())
+        });
+        if let Err(TestError::Fail(reason, history)) = outcome {
+            let ops = plan(&history, Prints::Silently);
+            panic!("{reason}\n{:?}\n{}", history.setting, listed(&ops));
+        }
+    }
+}
+
+isolated! {
+    fn one_global_subscriber_serves_history_after_history_in_front_of_the_other_layer() {
+        check_sequence(Stack::TapFirst, Prints::AndEmits, "one_global_subscriber_serves_history_after_history_in_front_of_the_other_layer");
+    }
+
+    fn one_global_subscriber_serves_history_after_history_behind_the_other_layer() {
+        check_sequence(Stack::TapLast, Prints::AndEmits, "one_global_subscriber_serves_history_after_history_behind_the_other_layer");
+    }
+
+    fn a_global_subscriber_and_a_scoped_one_serve_history_after_history_each_by_its_own_spans() {
+        check_sequence(Stack::TapLastOfReloaded, Prints::Silently, "a_global_subscriber_and_a_scoped_one_serve_history_after_history_each_by_its_own_spans");
+    }
+
+    fn one_global_subscriber_serves_history_after_history_beside_a_layer_that_wants_everything() {
+        check_sequence(Stack::Unfiltered, Prints::AndEmits, "one_global_subscriber_serves_history_after_history_beside_a_layer_that_wants_everything");
+    }
+}
+
+/// Where a child process that has no router is to write what its other layer was told.
+const REFERENCE: &str = "TRACING_TAP_ORACLE_REFERENCE";
+
+/// Performs many histories on one global subscriber, and the same in another process without the router.
+fn check_sequence(stack: Stack, prints: Prints, test: &str) {
+    let histories = reproducible_histories(stack, cases());
+    if let Some(path) = std::env::var_os(REFERENCE) {
+        let references: Vec<_> = perform_globally(stack, prints, &histories, false).map(Reference::of).collect();
+        return std::fs::write(path, serde_json::to_vec(&references).unwrap()).unwrap();
+    }
+    let references = references(stack, test);
+    let outcomes = perform_globally(stack, prints, &histories, true);
+    for (number, ((history, reference), outcome)) in histories.iter().zip(references).zip(outcomes).enumerate() {
+        let ops = plan(history, prints);
+        let checked = catch_unwind(AssertUnwindSafe(|| {
+            let without = reference.into_outcome();
+            let verdict = judge(history, &ops, &outcome.facts, &without.facts);
+            check_deliveries(&verdict, &outcome);
+            check_other_layer(&ops, &verdict, &outcome, &without);
+        }));
+        checked.unwrap_or_else(|_| panic!("history {number} of this sequence:\n{}", listed(&ops)));
+    }
+}
+
+fn perform_globally(
+    stack: Stack,
+    prints: Prints,
+    histories: &[History],
+    with_router: bool,
+) -> impl Iterator<Item = Outcome> {
+    let stage = Arc::new(Stage::new(shared_setting(stack), with_router).made_global());
+    histories.iter().map(move |history| stage.perform(&plan(history, prints)))
+}
+
+/// One router serves them all.
+fn shared_setting(stack: Stack) -> Setting {
+    let is_first = stack == Stack::TapFirst;
+    let denied = (!is_first).then_some("app::db");
+    let redacted = is_first.then_some("tenant");
+    let layers: &[&[usize]] = match stack {
+        Stack::Unfiltered => &[&[0, 1]],
+        Stack::TapLastOfReloaded => &[&[0], &[1, 0]],
+        _ => &[&[0]],
+    };
+    Setting { denied, redacted, layers, ..Setting::plain(stack) }
+}
+
+/// What the other layer was told in another process, where there was no router.
+fn references(stack: Stack, test: &str) -> Vec<Reference> {
+    let path = std::env::temp_dir().join(format!("tracing-tap-oracle-{stack:?}-{}.json", std::process::id()));
+    let child = Command::new(std::env::current_exe().expect("a test is a file"))
+        .args([test, "--exact"])
+        .env(REFERENCE, &path)
+        .stdout(Stdio::null())
+        .spawn()
+        .expect("a test can start itself");
+    let status = ended(child);
+    assert!(status.success(), "without the router: {status}");
+    let references = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    std::fs::remove_file(path).unwrap();
+    references
+}
+
+/// Waits for a child, for a minute and one more for each thousand histories.
+fn ended(mut child: Child) -> ExitStatus {
+    let deadline = Instant::now() + Duration::from_secs(60) * (1 + cases() / 1000);
+    loop {
+        if let Some(status) = child.try_wait().expect("a child can be waited for") {
+            return status;
+        }
+        assert!(Instant::now() < deadline, "waited too long for the histories without the router");
+        std::thread::park_timeout(Duration::from_millis(1));
+    }
+}
+
+/// The part of an outcome without the router that matters, on its way from process to process.
+#[derive(Serialize, Deserialize)]
+struct Reference {
+    evaluated: Vec<bool>,
+    exists: Vec<bool>,
+    log: Vec<Line>,
+}
+
+impl Reference {
+    fn of(outcome: Outcome) -> Self {
+        let evaluated = outcome.facts.iter().map(|facts| facts.evaluated).collect();
+        let exists = outcome.facts.iter().map(|facts| facts.exists).collect();
+        Self { evaluated, exists, log: outcome.log }
+    }
+
+    fn into_outcome(self) -> Outcome {
+        let facts = self.evaluated.into_iter().zip(self.exists);
+        let facts = facts.map(|(evaluated, exists)| Facts { evaluated, exists, ..Facts::default() });
+        Outcome { facts: facts.collect(), log: self.log, ..Outcome::default() }
+    }
+}
+
+fn listed(ops: &[Op]) -> String {
+    ops.iter().map(|op| format!("{op:?}")).collect::<Vec<_>>().join("\n")
+}
+
+/// How many histories each test tries.
+fn cases() -> u32 {
+    told("TRACING_TAP_ORACLE_CASES").unwrap_or(120)
+}
+
+fn told(variable: &str) -> Option<u32> {
+    let text = std::env::var(variable).ok()?;
+    Some(text.parse().unwrap_or_else(|_| panic!("{variable} is no number: {text}")))
+}
+
+/// Performs a history with and without the router, each in a subscriber of its own.
+#[track_caller]
+fn check(history: &History) {
+    let ops = plan(history, Prints::Silently);
+    let with_router = perform(history, &ops, true);
+    let without = perform(history, &ops, false);
+    let verdict = judge(history, &ops, &with_router.facts, &without.facts);
+    check_deliveries(&verdict, &with_router);
+    check_other_layer(&ops, &verdict, &with_router, &without);
+}
+
+fn perform(history: &History, ops: &[Op], with_router: bool) -> Outcome {
+    let stage = Arc::new(Stage::new(history.setting, with_router));
+    let outcome = stage.perform(ops);
+    let dispatches: Vec<_> = stage.dispatches.iter().map(Dispatch::downgrade).collect();
+    drop(stage);
+    // A rebuild that goes on in the name of one subscriber while the next one is made may leave that one deaf:
+    // `tracing` holds no lock where it has seen only one.
+    let is_gone = |dispatch: &WeakDispatch| dispatch.upgrade().is_none();
+    wait_until("the control thread to let go of the subscriber", || dispatches.iter().all(is_gone));
+    outcome
+}
+
+#[track_caller]
+fn check_deliveries(verdict: &Verdict, outcome: &Outcome) {
+    for (session, (expected, given)) in verdict.expected.iter().zip(&outcome.given).enumerate() {
+        let shown = shown(expected, given);
+        assert_same(&format!("session {session}"), &shown, &given.delivered.iter().collect::<Vec<_>>());
+        let left_out = (expected.owed.len() - shown.len()) as u64;
+        let counted = if let Limit::Rate(_) = expected.limit { [0, left_out] } else { [left_out, 0] };
+        assert_eq!([given.unsampled, given.over_rate], counted, "session {session} counts what its limit leaves out");
+    }
+}
+
+/// What a session is to deliver, given what it did.
+fn shown<'a>(expected: &'a Expected, given: &Given) -> Vec<&'a String> {
+    match expected.limit {
+        Limit::None | Limit::Events(_) => expected.owed.iter().map(|owed| &owed.text).collect(),
+        Limit::OneIn(_) => sampled(expected, given),
+        Limit::Rate(per_second) => within_rate(per_second, expected, given),
+    }
+}
+
+/// Sampling takes any root it likes, but then all that is owed of it. Outside any span each event is taken or left by
+/// itself.
+fn sampled<'a>(expected: &'a Expected, given: &Given) -> Vec<&'a String> {
+    let is_delivered = |text: &String| given.delivered.contains(text);
+    let taken: BTreeSet<_> =
+        expected.owed.iter().filter(|owed| is_delivered(&owed.text)).filter_map(|owed| owed.root).collect();
+    let mut shown = Vec::new();
+    for owed in &expected.owed {
+        let is_taken = match owed.root {
+            Some(root) => taken.contains(&root),
+            None => given.delivered.get(shown.len()) == Some(&owed.text),
+        };
+        shown.extend(is_taken.then_some(&owed.text));
+    }
+    shown
+}
+
+/// A second's tokens are there from the beginning; how many of the rest are taken only the clock knows, but no more
+/// than were earned.
+fn within_rate<'a>(per_second: u64, expected: &'a Expected, given: &Given) -> Vec<&'a String> {
+    let most = per_second + (per_second as f64 * given.open_for.as_secs_f64()) as u64;
+    assert!(given.delivered.len() as u64 <= most, "{} at {per_second} a second", given.delivered.len());
+    let mut shown = Vec::new();
+    for owed in &expected.owed {
+        let is_taken = (shown.len() as u64) < per_second || given.delivered.get(shown.len()) == Some(&owed.text);
+        shown.extend(is_taken.then_some(&owed.text));
+    }
+    shown
+}
+
+/// The other layer is told the same with the router as without, but for what was logged by arguments that nobody
+/// would have evaluated or printed without it.
+#[track_caller]
+fn check_other_layer(ops: &[Op], verdict: &Verdict, with_router: &Outcome, without: &Outcome) {
+    let evaluated = |outcome: &Outcome| -> BTreeSet<u64> {
+        let events = ops.iter().zip(&outcome.facts).filter(|(_, facts)| facts.evaluated);
+        events.filter_map(|(op, _)| if let Op::Event(emission) = op { Some(emission.op) } else { None }).collect()
+    };
+    let evaluated_anyway = evaluated(without);
+    assert!(evaluated_anyway.is_subset(&evaluated(with_router)), "an event does not happen because of the router");
+    if verdict.code_may_differ {
+        return;
+    }
+    let told = |outcome: &Outcome| -> Vec<Line> {
+        let lines = outcome.log.iter().cloned();
+        let lines = lines.filter(|line| !line.by_tap && (line.inside == 0 || evaluated_anyway.contains(&line.inside)));
+        if verdict.scopes_may_differ {
+            return lines.map(|line| Line { scope: String::new(), ..line }).collect();
+        }
+        lines.collect()
+    };
+    let (with_router, without) = (told(with_router), told(without));
+    assert_same("the other layer", &without, &with_router);
+}
+
+#[track_caller]
+fn assert_same<T: PartialEq + std::fmt::Debug>(whose: &str, expected: &[T], found: &[T]) {
+    let place = expected.iter().zip(found).take_while(|(expected, found)| expected == found).count();
+    let (expected, found) = (expected.get(place), found.get(place));
+    assert!(expected == found, "{whose}, item {place}\nexpected {expected:?}\nfound    {found:?}");
+}
+
+/// The same histories in every process.
+fn reproducible_histories(stack: Stack, count: u32) -> Vec<History> {
+    let mut seed = [stack as u8; 32];
+    seed[..4].copy_from_slice(&told("TRACING_TAP_ORACLE_SEED").unwrap_or(0).to_le_bytes());
+    let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &seed);
+    let mut runner = TestRunner::new_with_rng(Config::default(), rng);
+    let strategy = histories();
+    let next = || strategy.new_tree(&mut runner).expect("there is always a history").current();
+    let histories = std::iter::repeat_with(next).take(count as usize);
+    histories.map(|history| History { setting: shared_setting(stack), ..history }).collect()
+}

@@ -1,0 +1,116 @@
+//! The veto of spans: without a session that asks for spans nothing is made that nobody else wants.
+
+use super::{install, user, wait_for_the_veto, watch_42};
+use testing::{Evaluations, Output, events, info_printer, messages};
+use tracing::Span;
+use tracing::level_filters::LevelFilter;
+use tracing_subscriber::prelude::*;
+use tracing_tap::{Predicate, SessionOptions, TapRouter};
+
+testing::isolated! {
+    fn a_span_that_supplies_the_tested_field_or_name_itself_is_never_vetoed() {
+        let router = install();
+        let with_spans = |predicate| SessionOptions::new(predicate).spans(LevelFilter::TRACE);
+        let mut by_field = router.watch(with_spans(Predicate::eq("user", 42)));
+        let mut by_name = router.watch(with_spans(Predicate::span("request")));
+        for round in 0..1000 {
+            tracing::trace_span!("conn", user = 42).in_scope(|| tracing::trace!("in her span"));
+            tracing::trace_span!("request").in_scope(|| tracing::trace!("in a request"));
+            tracing::trace_span!("other", n = 1).in_scope(|| tracing::trace!("in another"));
+            assert_eq!(messages(&mut by_field), ["in her span"], "round {round}");
+            assert_eq!(messages(&mut by_name), ["in a request"], "round {round}");
+        }
+    }
+
+    fn a_verbose_span_that_only_sessions_could_want_is_made_for_nobody_who_did_not_ask_for_spans() {
+        let router = install();
+        let alice = user(42);
+        let streams = [router.watch(Predicate::everything()), watch_42(&router), router.watch(Predicate::span("request"))];
+        let evaluations = Evaluations::default();
+        let made = || {
+            let spans = [
+                tracing::debug_span!("conn", user = 42, n = evaluations.count()),
+                tracing::trace_span!("request", n = evaluations.count()),
+                tracing::debug_span!(parent: &alice, "child", n = evaluations.count()),
+                tracing::debug_span!(parent: None, "root", n = evaluations.count()),
+            ];
+            assert!(spans.iter().all(Span::is_disabled));
+        };
+        assert_eq!(evaluations.during(|| (0..100).for_each(|_| made())), 0);
+        assert_eq!(evaluations.during(|| alice.in_scope(|| (0..100).for_each(|_| made()))), 0);
+        drop(streams);
+    }
+
+    fn a_verbose_span_is_made_for_no_session_but_the_one_that_asks_for_spans() {
+        let router = install();
+        let evaluations = Evaluations::default();
+        let work = || drop(tracing::debug_span!("work", n = evaluations.count()));
+        let (alice, bob) = (user(42), user(43));
+        let asks = router.watch(SessionOptions::new(Predicate::eq("user", 42)).spans(LevelFilter::DEBUG));
+        let does_not = router.watch(Predicate::eq("user", 43));
+        wait_for_the_veto(&evaluations, work);
+        assert_eq!(evaluations.during(|| alice.in_scope(work)), 1);
+        wait_for_the_veto(&evaluations, || bob.in_scope(work));
+        drop((asks, does_not));
+    }
+
+    fn a_session_for_info_events_that_asks_for_verbose_spans_gets_them() {
+        let router = install();
+        let info = Predicate::eq("user", 42) & Predicate::level(tracing::Level::INFO);
+        let mut stream = router.watch(SessionOptions::new(info).spans(LevelFilter::DEBUG));
+        let alice = user(42);
+        let evaluations = Evaluations::default();
+        wait_for_the_veto(&evaluations, || drop(tracing::debug_span!("elsewhere", n = evaluations.count())));
+        for round in 0..100 {
+            let work = || tracing::debug_span!("work", n = 1).in_scope(|| tracing::info!("worked"));
+            work();
+            alice.in_scope(work);
+            let seen = events(&mut stream);
+            let names: Vec<_> = seen.iter().flat_map(|event| event.spans()).map(|span| span.name()).collect();
+            assert_eq!((seen.len(), &names[..]), (1, &["conn", "work"][..]), "round {round}");
+        }
+    }
+
+    fn arguments_of_a_verbose_span_are_evaluated_for_the_watched_user_alone() {
+        let router = install();
+        let evaluations = Evaluations::default();
+        let work = || {
+            let span = tracing::trace_span!("FramedWrite::buffer", frame = evaluations.count());
+            span.in_scope(|| tracing::trace!("buffered"));
+        };
+        assert_eq!(evaluations.during(work), 0, "idle");
+        let (alice, bob) = (user(42), user(43));
+        let mut stream = router.watch(SessionOptions::new(Predicate::eq("user", 42)).spans(LevelFilter::TRACE));
+        wait_for_the_veto(&evaluations, work);
+        wait_for_the_veto(&evaluations, || bob.in_scope(work));
+        assert_eq!(evaluations.during(|| alice.in_scope(work)), 1);
+        assert_eq!(messages(&mut stream), ["buffered"]);
+    }
+
+    // Neither turns a callsite off: without a session the levels alone keep the span from being made.
+    fn beside_a_layer_that_is_not_there_a_session_enables_no_span() {
+        let router = TapRouter::new();
+        let absent = None::<tracing_subscriber::fmt::Layer<_>>;
+        let others = tracing_subscriber::registry().with(absent).with(info_printer(&Output::default()));
+        others.with(router.layer()).init();
+        check_no_verbose_span_is_made(&router);
+    }
+
+    fn beside_a_whole_layer_that_can_be_reloaded_a_session_enables_no_span() {
+        let router = TapRouter::new();
+        let (layer, _handle) = tracing_subscriber::reload::Layer::new(info_printer(&Output::default()));
+        tracing_subscriber::registry().with(layer).with(router.layer()).init();
+        check_no_verbose_span_is_made(&router);
+    }
+}
+
+/// While nobody asks for spans, whatever sessions are open.
+#[track_caller]
+fn check_no_verbose_span_is_made(router: &TapRouter) {
+    let request = tracing::info_span!("request");
+    let is_made = || request.in_scope(|| !tracing::debug_span!("work").is_disabled());
+    assert!(!is_made(), "without a session");
+    let stream = watch_42(router);
+    assert!(!is_made(), "with a session");
+    drop(stream);
+}
