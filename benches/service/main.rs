@@ -2,7 +2,7 @@
 //! service without a router.
 //!
 //! `cargo bench --bench service [-- [--pairs N] [--slice-ms N] [--against ROW] [PART OF A ROW'S NAME]]`. Linux only. The
-//! service is a process of its own; the load comes from this one, over sockets. PERFORMANCE.md describes the method.
+//! service is a process of its own; the load comes from this one, over sockets. docs/performance.md describes the method.
 
 mod comparison;
 mod configuration;

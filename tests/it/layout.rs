@@ -1,4 +1,4 @@
-//! The structure that ARCHITECTURE.md promises, held against the sources.
+//! The structure that docs/architecture.md promises, held against the sources.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -2,7 +2,7 @@
 //!
 //! `cargo bench --features web --bench door [-- PART OF A NAME]`; needs `curl`. With the feature `cli` also what the command
 //! line reads, and how long it takes to start. Each measurement is a process of its own,
-//! and its readers are others. PERFORMANCE.md tells the method.
+//! and its readers are others. docs/performance.md tells the method.
 
 mod clients;
 mod delivery;
