@@ -4,8 +4,7 @@
 
 use std::time::Duration;
 use tracing_subscriber::prelude::*;
-use tracing_tap::session::Overflow;
-use tracing_tap::{EndReason, EventStream, Item, Predicate, SessionOptions, TapRouter};
+use tracing_tap::{EndReason, EventStream, Item, Overflow, Predicate, SessionOptions, TapRouter};
 
 fn main() {
     let router = TapRouter::new();

@@ -91,7 +91,7 @@ pub use layer::TapLayer;
 pub use predicate::{Predicate, PredicateError};
 pub use render::{Format, write_item};
 pub use router::{TapRouter, TapRouterBuilder, WatchError};
-pub use session::{EndReason, Follow, SessionId, SessionInfo, SessionOptions, SessionStats};
+pub use session::{EndReason, Follow, Overflow, SessionId, SessionInfo, SessionOptions, SessionStats};
 pub use stream::{EventStream, Item, LossReason, Lost};
 pub use value::Value;
 

@@ -82,7 +82,7 @@ isolated! {
         let told = wait_told(&output, 2);
         let mut opened = json!({
             "message": "session opened", "opener": "ann", "session": 1, "name": "ticket 7", "capacity": 2,
-            "predicate": PREDICATE_OF_42, "scope": SCOPE_OF_7,
+            "predicate": PREDICATE_OF_42, "confinement": SCOPE_OF_7,
             "capacity_bytes": 10_000, "overflow": "drop_oldest", "expires_in_ms": 600_500, "max_events": 100, "max_rate": 1_000,
             "max_level": "debug", "follow": "named:job\\x1B", "spans": "debug",
         });
@@ -201,7 +201,7 @@ isolated! {
         let lines = output.all_lines();
         let fields = |name: &str| lines.iter().filter(|line| line.starts_with(name)).cloned().collect::<Vec<_>>();
         assert!(lines.iter().all(|line| line.split_once('=').is_some()), "no text begins a line of its own: {lines:#?}");
-        for name in ["opener", "name", "predicate", "scope"] {
+        for name in ["opener", "name", "predicate", "confinement"] {
             let fields = fields(name);
             assert_eq!(fields.len(), 4, "{name}");
             assert!(fields.iter().flat_map(|line| line.chars()).all(|c| !c.is_control() && c != '\u{202E}' && c != '\u{200B}'));

@@ -30,7 +30,7 @@ isolated! {
             // The connections are older than the sessions. One session reads as fast as it can, the other later.
             let stream = router.watch(SessionOptions::new(Predicate::eq("user", WATCHED)).spans(LevelFilter::TRACE));
             let of_user = Predicate::eq("user", WATCHED);
-            let mut served = router.watch(of_user & Predicate::target("h2_load") & Predicate::level(Level::INFO));
+            let mut served = router.watch(of_user & Predicate::target("it::h2_load") & Predicate::level(Level::INFO));
             let id = stream.id();
             let reader = tokio::spawn(tally(stream));
             service.load(STREAMS, REQUESTS).await;
@@ -46,7 +46,7 @@ isolated! {
             assert_eq!(served.stats().lost, 0);
             let printed = output.lines();
             assert_eq!(printed.len() as u64, USERS * (1 + STREAMS * REQUESTS));
-            let of_the_service = |line: &String| line.contains("INFO") && line.contains("h2_load: served");
+            let of_the_service = |line: &String| line.contains("INFO") && line.contains("it::h2_load: served");
             assert!(printed.iter().all(of_the_service), "{}", printed[0]);
         });
     }

@@ -19,7 +19,7 @@ use tracing_tap::{Predicate, TapRouter};
 
 isolated! {
     fn fmt_prints_what_an_instrumented_function_records_on_the_span_around_it() {
-        check(printed, &["request{user=42 user_id=1042}: neighbours::service: authenticated"]);
+        check(printed, &["request{user=42 user_id=1042}: it::neighbours::service: authenticated"]);
     }
 
     fn fmt_as_json_prints_the_same_lines_at_the_same_time() {

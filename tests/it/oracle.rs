@@ -130,7 +130,7 @@ fn shared_setting(stack: Stack) -> Setting {
 fn references(stack: Stack, test: &str) -> Vec<Reference> {
     let path = std::env::temp_dir().join(format!("tracing-tap-oracle-{stack:?}-{}.json", std::process::id()));
     let child = Command::new(std::env::current_exe().expect("a test is a file"))
-        .args([test, "--exact"])
+        .args([&format!("oracle::{test}"), "--exact"])
         .env(REFERENCE, &path)
         .stdout(Stdio::null())
         .spawn()

@@ -236,7 +236,7 @@ isolated! {
         let stream = router.watch(Predicate::eq("user", 42));
         tracing::debug!("shown");
         drop(stream);
-        assert_eq!(output.lines(), ["DEBUG stacks: shown"]);
+        assert_eq!(output.lines(), ["DEBUG it::stacks: shown"]);
     }
 }
 

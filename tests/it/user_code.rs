@@ -220,7 +220,7 @@ isolated! {
         assert_eq!(seen[2].find("bad").unwrap().to_string(), MARKER);
         assert_eq!(seen[2].find("late").unwrap().to_string(), MARKER);
         assert_eq!(messages(&mut by_value), ["kept", "inside"]);
-        assert_eq!(output.lines(), [" INFO user_code: next user=42 good=2"]);
+        assert_eq!(output.lines(), [" INFO it::user_code: next user=42 good=2"]);
     }
 
     fn a_debug_that_panics_while_its_thread_unwinds_does_not_abort() {

@@ -234,7 +234,7 @@ isolated! {
         let _stream = watch_42(&router);
         let bob = user(43);
         wait_for_the_veto(&evaluations, || bob.in_scope(emit));
-        handle.reload(EnvFilter::new("info,[other]=trace,veto=debug")).expect("the layer lives");
+        handle.reload(EnvFilter::new("info,[other]=trace,it::veto=debug")).expect("the layer lives");
         bob.in_scope(emit);
         assert_eq!(output.lines().len(), 1);
     }

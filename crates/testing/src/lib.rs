@@ -12,6 +12,7 @@ pub mod measure;
 #[cfg(feature = "nats")]
 pub mod nats_server;
 pub mod package;
+pub mod program;
 pub mod runtime;
 
 use std::io;

@@ -1,13 +1,13 @@
 //! docs/cli.md, made from the definitions that `--help` is made from.
 //!
-//! A test holds the file to them: `TRACING_TAP_WRITE_DOCS=1 cargo test --features cli --bin tracing-tap reference` writes
-//! it anew.
+//! A test holds the file to them: `TRACING_TAP_WRITE_DOCS=1 cargo test -p tracing-tap-cli reference` writes
+//! it again.
 
 use crate::CommandLine;
 use clap::{Arg, Command, CommandFactory};
 use std::fmt::Write;
 
-const PATH: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/cli.md");
+const PATH: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/cli.md");
 const HEAD: &str = "\
 # The command line, subcommand by subcommand
 

@@ -389,7 +389,8 @@ mod tests {
         ] {
             assert_eq!(written(&item, Format::Json), format!("{json}\n"));
             assert_eq!(written(&item, Format::Compact), format!("{compact}\n"));
-            assert!(written(&item, Format::GithubActions).starts_with("::notice title=tracing-tap::"));
+            let command = if matches!(item, FleetItem::Gap(_)) { "::warning" } else { "::notice" };
+            assert!(written(&item, Format::GithubActions).starts_with(&format!("{command} title=tracing-tap::")));
             assert!(written(&item, Format::Human).starts_with("  -- "));
         }
     }

@@ -5,7 +5,7 @@ use super::{form, page, routes, watch};
 use std::collections::BTreeSet;
 
 fn openapi() -> serde_json::Value {
-    let text = std::fs::read_to_string("docs/openapi.yaml").unwrap();
+    let text = std::fs::read_to_string("../../docs/openapi.yaml").unwrap();
     serde_norway::from_str(&text).unwrap()
 }
 
@@ -43,7 +43,7 @@ fn the_openapi_file_has_exactly_the_parameters_of_a_watch() {
 
 #[test]
 fn every_refusal_is_told_of_in_the_papers() {
-    let told = std::fs::read_to_string("docs/http.md").unwrap();
+    let told = std::fs::read_to_string("../../docs/http.md").unwrap();
     for (status, word, _) in Kind::ALL.map(Kind::row) {
         assert!(told.contains(&format!("| `{word}` | {status} |")), "{word} is not there with {status}");
     }

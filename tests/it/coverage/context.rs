@@ -107,11 +107,11 @@ isolated! {
         let router = router();
         let stream = router.watch(user());
         tracing::info_span!("conn", user = 42).in_scope(|| tracing::info!("inside"));
-        tracing::info!(target: "coverage::accepting", "accepted");
-        let note = Note::OutsideSpans { target: "coverage::accepting".to_owned(), events: 1 };
+        tracing::info!(target: "it::coverage::accepting", "accepted");
+        let note = Note::OutsideSpans { target: "it::coverage::accepting".to_owned(), events: 1 };
         assert_eq!(stream.coverage().verdict(), Everything, "{}", stream.coverage());
         assert!(stream.coverage().notes().contains(&note), "{}", stream.coverage());
-        tracing::info_span!("conn", user = 42).in_scope(|| tracing::info!(target: "coverage::accepting", "inside"));
+        tracing::info_span!("conn", user = 42).in_scope(|| tracing::info!(target: "it::coverage::accepting", "inside"));
         assert_eq!(stream.coverage().verdict(), Partly, "{}", stream.coverage());
     }
 

@@ -16,11 +16,12 @@ use async_nats::ConnectOptions;
 use processes::Instance;
 use server::Server;
 use std::io::{self, Write};
+use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 use summary::Summary;
 use tokio::runtime::Runtime;
-use tokio::signal::ctrl_c;
+use tokio::sync::Notify;
 use tokio::sync::mpsc::{self, Receiver, Sender};
 use tokio::time::{Instant, sleep_until};
 use tracing_tap::{Format, Predicate, SessionOptions};
@@ -37,6 +38,8 @@ const GRACE: Duration = Duration::from_secs(5);
 struct Watcher {
     stream: FleetStream,
     lines: Sender<Vec<u8>>,
+    /// Notified of each Ctrl-C.
+    interrupted: Arc<Notify>,
 
     summary: Summary,
 }
@@ -70,22 +73,25 @@ pub(super) fn run(arguments: &Arguments, count: u64) -> Result<(), Error> {
 
 /// Everything that is started here ends with this, however it ends.
 async fn show(plan: &Plan, count: u64) -> Result<(), Error> {
+    let interrupted = Arc::new(Notify::new());
+    let notify = Arc::clone(&interrupted);
+    ctrlc::set_handler(move || notify.notify_one()).map_err(|cause| Error::caused_by(cause, "listen for Ctrl-C"))?;
     say(format_args!("Starting a NATS server and {count} instances of a chat service, each a process of its own."));
     let key = random_key()?;
     let server = tokio::select! {
         server = Server::start() => server?,
-        _ = ctrl_c() => return Ok(()),
+        () = interrupted.notified() => return Ok(()),
     };
     let mut instances = Instance::start_all(count, &server.url(), &key)?;
     tokio::select! {
         ready = processes::all_ready(&mut instances) => ready?,
-        _ = ctrl_c() => return Ok(()),
+        () = interrupted.notified() => return Ok(()),
     }
     let stream = watch(plan, &server.url(), key).await?;
     explain(plan, count, &server.url());
     let (lines, received) = mpsc::channel(BATCHES);
     let printing = print_all(received)?;
-    let mut watcher = Watcher { stream, lines, summary: Summary::new(plan.user, count) };
+    let mut watcher = Watcher { stream, lines, interrupted, summary: Summary::new(plan.user, count) };
     let over = watcher.read(Instant::now() + plan.duration).await;
     let Watcher { stream, lines, mut summary, .. } = watcher;
     drop(lines);
@@ -145,7 +151,7 @@ impl Watcher {
                     Ok(false) => return Over::Read,
                     Err(NobodyReads) => return Over::NobodyReads,
                 },
-                _ = ctrl_c() => {
+                () = self.interrupted.notified() => {
                     if is_closing {
                         return Over::Interrupted;
                     }

@@ -80,7 +80,7 @@ fn assert_is_human_form_of_user_42(event: &str) {
     let lines: Vec<_> = event.lines().collect();
     assert!(!lines[0].starts_with(' '), "{event}");
     for (line, start) in
-        lines[1..].iter().zip(["  time: 20", "  level: ", "  target: tracing_tap::demo::chat", "  source: src"])
+        lines[1..].iter().zip(["  time: 20", "  level: ", "  target: demo::chat", "  source: crates/demo/src"])
     {
         assert!(line.starts_with(start), "{event}");
     }
@@ -110,8 +110,8 @@ fn it_prints_the_events_of_one_user_and_accounts_for_all() {
 #[test]
 fn the_services_own_log_stays_at_info() {
     let ended = Demo::start(&["--connections", "60", "--seconds", "1"]).end();
-    assert!(ended.stderr.contains(" INFO tracing_tap::demo::chat: listening"), "{}", ended.stderr);
-    assert!(!ended.stderr.contains("DEBUG tracing_tap") && !ended.stderr.contains("TRACE tracing_tap"));
+    assert!(ended.stderr.contains(" INFO demo::chat: listening"), "{}", ended.stderr);
+    assert!(!ended.stderr.contains("DEBUG demo") && !ended.stderr.contains("TRACE demo"));
 }
 
 #[test]
@@ -197,7 +197,7 @@ fn the_end_of_its_reader_is_its_quiet_end() {
 fn the_end_of_the_reader_of_both_its_outputs_is_its_quiet_end() {
     let (reader, writer) = io::pipe().expect("a pipe can be made");
     let mut command = Command::new(BINARY);
-    command.args(["demo", "--connections", "50", "--seconds", FOREVER]);
+    command.args(["--connections", "50", "--seconds", FOREVER]);
     command.stdout(writer.try_clone().expect("it can be shared")).stderr(writer);
     let mut demo = Demo::spawn(&mut command);
     // Its ends of the pipe.
@@ -225,7 +225,7 @@ fn ctrl_c_ends_it_with_a_summary() {
 /// Starts the demo under limits set by the shell.
 #[cfg(unix)]
 fn under_limits(limits: &str, arguments: &[&str]) -> Ended {
-    let script = format!("{limits} && exec \"$0\" demo \"$@\"");
+    let script = format!("{limits} && exec \"$0\" \"$@\"");
     let mut command = Command::new("sh");
     command.args(["-c", &script, BINARY]).args(arguments).stdout(Stdio::piped()).stderr(Stdio::piped());
     Demo::spawn(&mut command).end()

@@ -17,11 +17,11 @@ isolated! {
         let url = door.url();
         run(&["watch", &url, "user = 42", "--for", "1s", "--expect"]).assert(4, &["error: nothing has matched"]);
         run(&["watch", &url, "user = 42", "--for", "1s"]).assert(0, &["Session over: expired. 0 events delivered"]);
-        let program = Program::watch(&[&url, "user = 42", "--max", "1", "--expect"]);
+        let program = crate::program::watch(&[&url, "user = 42", "--max", "1", "--expect"]);
         emit("here");
         program.end().assert(0, &["1 event delivered"]);
         // What was withheld has matched.
-        let program = Program::watch(&[&url, "user = 42", "--for", "1s", "--sample", "1000000", "--expect"]);
+        let program = crate::program::watch(&[&url, "user = 42", "--for", "1s", "--sample", "1000000", "--expect"]);
         for number in 0..20 {
             tracing::info_span!("request", number).in_scope(|| emit("left out"));
         }
@@ -32,7 +32,7 @@ isolated! {
         let service = Service::start();
         let door = service.serve();
         for signal in ["INT", "TERM", "HUP"] {
-            let program = Program::watch(&[&door.url(), "user = 42"]);
+            let program = crate::program::watch(&[&door.url(), "user = 42"]);
             emit("here");
             program.stdout.wait_for("here");
             program.signal(signal);
@@ -46,7 +46,7 @@ isolated! {
     fn a_session_that_somebody_else_closes_is_an_end_and_says_so() {
         let service = Service::start();
         let door = service.serve();
-        let program = Program::watch(&[&door.url(), "user = 42"]);
+        let program = crate::program::watch(&[&door.url(), "user = 42"]);
         service.router.close(service.router.sessions()[0].id);
         program.end().assert(0, &["Session over: closed."]);
     }
@@ -54,7 +54,7 @@ isolated! {
     fn a_service_that_ends_ends_the_session_where_its_return_is_not_waited_for() {
         let service = Service::start();
         let door = service.serve();
-        let program = Program::watch(&[&door.url(), "user = 42", "--reconnect-for", "0s"]);
+        let program = crate::program::watch(&[&door.url(), "user = 42", "--reconnect-for", "0s"]);
         service.router.shutdown();
         program.end().assert(0, &["Session over: the router was shut down."]);
     }
@@ -90,7 +90,7 @@ isolated! {
         let (url, folder) = (door.url(), Folder::new());
         let path = folder.path("events.json");
         let watch = [&url, "user = 42", "--output", &path];
-        let mut program = Program::watch(&watch);
+        let mut program = crate::program::watch(&watch);
         let lines_of = || std::fs::read_to_string(&path).map_or(0, |text| text.lines().count());
         wait_until("some lines to be written", || {
             emit("before");
@@ -105,7 +105,7 @@ isolated! {
 
         // As if the machine had gone in the midst of a write.
         folder.write("events.json", "{\"whole\":1}\n{\"cut in the mid");
-        let program = Program::watch(&[&watch[..], &["--append", "--max", "1"]].concat());
+        let program = crate::program::watch(&[&watch[..], &["--append", "--max", "1"]].concat());
         emit("after");
         let ended = program.end();
         assert_eq!((ended.code, ended.stdout.as_str()), (Some(0), ""));
@@ -118,11 +118,11 @@ isolated! {
         let door = service.serve();
         for append in [&["--append"][..], &[]] {
             let url = door.url();
-            let program = Program::watch(&[&[&url, "user = 42", "--max", "1", "--output", "/dev/null"], append].concat());
+            let program = crate::program::watch(&[&[&url, "user = 42", "--max", "1", "--output", "/dev/null"], append].concat());
             emit("into nothing");
             program.end().assert(0, &["1 event delivered"]);
         }
-        let program = Program::watch(&[&door.url(), "user = 42", "--output", "/dev/full"]);
+        let program = crate::program::watch(&[&door.url(), "user = 42", "--output", "/dev/full"]);
         emit("into what is full");
         program.end().assert(1, &["failed to write to `/dev/full`: No space left"]);
         service.wait_for_sessions(0);
@@ -141,7 +141,7 @@ fn the_second_ctrl_c_leaves_at_once_whatever_the_server_does() {
             wait_for_the_other_end(stream);
         }
     });
-    let program = Program::watch(&[&stranger.url(), "*"]);
+    let program = crate::program::watch(&[&stranger.url(), "*"]);
     program.signal("INT");
     program.stderr.wait_for("Ctrl-C again leaves at once");
     assert!(wait_for("the closing", || {

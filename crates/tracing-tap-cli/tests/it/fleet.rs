@@ -4,7 +4,6 @@ use crate::fixture::{Served, Service};
 use crate::program::{Ended, Folder, Program, command, json_lines, messages, run};
 use async_nats::ConnectOptions;
 use serde_json::{Value, json};
-use std::net::TcpStream;
 use testing::credentials::{Certificates, TLS, Tokens};
 use testing::nats_server::{Server, client, client_with};
 use testing::{runtime, wait_until};
@@ -94,7 +93,7 @@ isolated! {
             ("json", ["{\"type\":\"joined\",\"instance\":\"chat-1\"}\n", "{\"type\":\"event\",\"instance\":\"chat-1\","]),
             ("human", ["  -- chat-1: takes part\n\n", "[chat-1] hello\n  time: "]),
             ("compact", ["-- chat-1: takes part\n", "[chat-1] "]),
-            ("github", ["::notice title=tracing-tap::chat-1: takes part\n", "::debug::cli::fleet: hello"]),
+            ("github", ["::notice title=tracing-tap::chat-1: takes part\n", "::debug::it::fleet: hello"]),
         ] {
             let program = fleet.watch(&["user = 42", "--max", "1", "--format", form], 1);
             emit("hello");
@@ -167,7 +166,7 @@ isolated! {
 
     fn credentials_are_the_servers_to_refuse_and_come_from_a_file_or_a_profile() {
         let instance = || ConnectOptions::with_user_and_password("instance".to_owned(), "instance".to_owned());
-        let fleet = Fleet::on(Server::with_configuration("examples/fleet/nats-server.conf"), &["chat-1"], &instance);
+        let fleet = Fleet::on(Server::with_configuration("crates/tracing-tap-nats/examples/fleet/nats-server.conf"), &["chat-1"], &instance);
         let folder = Folder::new();
         let [watcher, other, wrong] = [("a", "watcher:watcher\n"), ("b", "instance:instance"), ("c", "watcher:x")]
             .map(|(name, text)| folder.write(name, text));
@@ -271,9 +270,9 @@ isolated! {
             ("json", ["{\"type\":\"joined\",\"instance\":\"chat-1\"}\n", "{\"type\":\"event\",\"instance\":\"chat-1\","]),
             ("human", ["  -- chat-1: takes part\n\n", "[chat-1] hello\n  time: "]),
             ("compact", ["-- chat-1: takes part\n", "[chat-1] "]),
-            ("github", ["chat-1: takes part\n", "::debug::cli::fleet: hello"]),
+            ("github", ["chat-1: takes part\n", "::debug::it::fleet: hello"]),
         ] {
-            let program = Program::watch(&[&door.url(), "user = 42", "--max", "1", "--format", form]);
+            let program = crate::program::watch(&[&door.url(), "user = 42", "--max", "1", "--format", form]);
             wait_for_instances(&program, 1);
             emit("hello");
             let ended = program.end();
@@ -312,110 +311,4 @@ fn what_is_asked_wrongly_of_a_fleet_is_said_before_anybody_is_asked() {
     }
     let nobody = with_key(&["watch", url, "*"]);
     nobody.assert(1, &["failed to connect to nats://127.0.0.1:1: ", "refused", "\n  look whether a NATS server runs"]);
-}
-
-/// The demo, and where its server was.
-#[track_caller]
-fn check_demo(ended: &Ended) {
-    ended.assert(0, &["Starting a NATS server and 3 instances", "Watching user 42 at all 3"]);
-    let (events, summary) =
-        ended.stdout.split_once("Summary of user 42: 3 of 3 instances took part\n").expect("it ends so");
-    let mut sums = [0; 3];
-    for name in ["chat-1", "chat-2", "chat-3"] {
-        let told = row(summary, name);
-        assert_eq!(told[0], told[1] + told[2], "{summary}");
-        assert!(told[0] > 0 && events.contains(&format!("[{name}] ")), "{summary}");
-        sums = std::array::from_fn(|place| sums[place] + told[place]);
-    }
-    assert_eq!(row(summary, "all"), sums, "{summary}");
-    assert!(summary.contains(" printed above, "));
-    assert!(!events.contains("user: 41") && events.contains("        user: 42\n"));
-    let port =
-        ended.stderr.split_once("nats://127.0.0.1:").and_then(|(_, rest)| rest.split(',').next()).expect("it says");
-    let port: u16 = port.parse().expect("it is a port");
-    assert!(TcpStream::connect(("127.0.0.1", port)).is_err(), "its server ends with it");
-}
-
-fn row(summary: &str, name: &str) -> [u64; 3] {
-    let row = summary.lines().find_map(|line| line.trim_start().strip_prefix(name)).expect("there is such a row");
-    let numbers: Vec<_> = row.split_whitespace().map(|number| number.replace(',', "").parse()).collect();
-    std::array::from_fn(|place| numbers[place].clone().expect("it is a number"))
-}
-
-#[test]
-fn the_demo_of_a_fleet_accounts_for_all_its_instances() {
-    check_demo(&run(&["demo", "--fleet", "3", "--seconds", "2", "--connections", "150"]));
-}
-
-#[test]
-fn ctrl_c_ends_the_demo_of_a_fleet_with_its_summary_and_leaves_no_process() {
-    let program = Program::start(&mut command(&["demo", "--fleet", "3", "--seconds", "3600", "--connections", "150"]));
-    ["[chat-1] ", "[chat-2] ", "[chat-3] "].iter().for_each(|name| program.stdout.wait_for(name));
-    program.signal("INT");
-    check_demo(&program.end());
-}
-
-#[test]
-fn a_demo_that_cannot_be_is_refused_before_anything_is_started() {
-    run(&["demo", "--fleet", "0"]).assert(2, &["0 is not in 1..=16"]);
-    run(&["demo", "--fleet", "3", "--port", "1"]).assert(2, &["cannot be used with"]);
-    run(&["demo", "--fleet", "3", "--connections", "126"]).assert(1, &["42 connections have the users 0 to 41"]);
-    run(&["demo", "--fleet", "3", "--connections", "2"]).assert(1, &["share 2 connections among 3 instances"]);
-}
-
-#[test]
-fn a_demo_of_a_fleet_without_a_nats_server_says_what_to_install() {
-    let folder = Folder::new();
-    let demo = |path: &str| Program::start(command(&["demo", "--fleet", "3"]).env("PATH", path)).end();
-    let advice =
-        "\n  install it: `apt install nats-server`, `brew install nats-server`, or see https://nats.io/download";
-    let ended = demo(&folder.path("bin"));
-    ended.assert(1, &["failed to start a NATS server: there is no `nats-server` on this machine", advice]);
-    assert_eq!(ended.stdout, "");
-}
-
-#[cfg(unix)]
-#[test]
-fn a_nats_server_that_does_not_start_is_looked_for_beside_the_paths_too_and_given_up() {
-    let folder = Folder::new();
-    let program = folder.write("sbin/nats-server", "#!/bin/sh\nexit 1\n");
-    std::fs::set_permissions(&program, std::os::unix::fs::PermissionsExt::from_mode(0o700)).expect("it is ours");
-    let demo = Program::start(command(&["demo", "--fleet", "3"]).env("PATH", folder.path("bin"))).end();
-    demo.assert(1, &["failed to start a NATS server: it has ended 5 times", "look what `nats-server --addr"]);
-}
-
-#[cfg(target_os = "linux")]
-#[test]
-fn a_demo_of_a_fleet_that_was_killed_leaves_no_process() {
-    let mut demo = Program::start(&mut command(&["demo", "--fleet", "3", "--seconds", "3600", "--connections", "150"]));
-    ["[chat-1] ", "[chat-2] ", "[chat-3] "].iter().for_each(|name| demo.stdout.wait_for(name));
-    let started = descendants(demo.child.id());
-    assert_eq!(started.len(), 5, "three instances, a server and its keeper");
-    demo.signal("KILL");
-    demo.wait();
-    wait_until("all of them to end", || !started.iter().any(|process| is_alive(*process)));
-}
-
-/// What a process has started, and what that has.
-#[cfg(target_os = "linux")]
-fn descendants(process: u32) -> Vec<u32> {
-    let all = std::fs::read_dir("/proc").expect("it is there").flatten();
-    let numbers = all.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
-    let own: Vec<u32> = numbers.filter(|child| stat(*child).is_some_and(|(_, parent)| parent == process)).collect();
-    let further: Vec<_> = own.iter().flat_map(|child| descendants(*child)).collect();
-    [own, further].concat()
-}
-
-/// A process that has ended and that nobody has asked about is none any more.
-#[cfg(target_os = "linux")]
-fn is_alive(process: u32) -> bool {
-    stat(process).is_some_and(|(state, _)| state != "Z")
-}
-
-/// Its state and its parent.
-#[cfg(target_os = "linux")]
-fn stat(process: u32) -> Option<(String, u32)> {
-    let text = std::fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
-    let mut words = text.rsplit_once(") ")?.1.split(' ');
-    Some((words.next()?.to_owned(), words.next()?.parse().ok()?))
 }

@@ -23,7 +23,7 @@ fn no_form_passes_on_what_a_terminal_would_obey() {
     let told = [event("delete \u{7f} c1 \u{9b}31m"), event("turn \u{202e} hide \u{200b}"), ENDED.to_owned()].concat();
     for form in ["json", "human", "compact", "github"] {
         let stranger = Stranger::streaming(told.clone());
-        let ended = Program::watch(&[&stranger.url(), "*", "--format", form]).end();
+        let ended = crate::program::watch(&[&stranger.url(), "*", "--format", form]).end();
         ended.assert(0, &["2 events delivered"]);
         assert_shows_nothing_hidden(&ended.stdout);
         assert!(ended.stdout.to_lowercase().contains("202e"), "it is shown as an escape: {}", ended.stdout);
@@ -45,7 +45,7 @@ fn what_is_no_event_is_told_in_place_and_is_a_failure_at_the_end() {
     let told = [odd.concat(), event("good"), ENDED.to_owned()].concat();
     for form in ["json", "human", "compact", "github"] {
         let stranger = Stranger::streaming(told.clone());
-        let ended = Program::watch(&[&stranger.url(), "*", "--format", form]).end();
+        let ended = crate::program::watch(&[&stranger.url(), "*", "--format", form]).end();
         ended.assert(
             1,
             &[
@@ -85,7 +85,7 @@ fn what_a_server_says_beside_events_is_escaped_too() {
         begin_stream(stream);
         let _ = std::io::Write::write_all(stream, ENDED.as_bytes());
     });
-    let ended = Program::watch(&[&stranger.url(), "*"]).end();
+    let ended = crate::program::watch(&[&stranger.url(), "*"]).end();
     ended.assert(0, &[r"Watching \x9B at", r"seen \x1B[2J"]);
     assert_shows_nothing_hidden(&ended.stderr);
 }
@@ -111,7 +111,7 @@ fn arguments_that_cannot_be_taken_are_repeated_with_what_a_terminal_would_obey_e
 fn counts_that_are_too_large_end_nothing() {
     let lost = format!("event: lost\ndata: {{\"type\":\"lost\",\"count\":{},\"reason\":\"overflow\"}}\n\n", u64::MAX);
     let stranger = Stranger::streaming([lost.clone(), event("good"), lost, ENDED.to_owned()].concat());
-    Program::watch(&[&stranger.url(), "*"]).end().assert(0, &["1 event delivered"]);
+    crate::program::watch(&[&stranger.url(), "*"]).end().assert(0, &["1 event delivered"]);
 }
 
 #[test]
@@ -137,7 +137,7 @@ fn a_line_without_an_end_is_given_up_before_it_fills_the_memory() {
         let piece = [b'a'; 1 << 16];
         while std::io::Write::write_all(stream, &piece).is_ok() {}
     });
-    let program = Program::watch(&[&stranger.url(), "*"]);
+    let program = crate::program::watch(&[&stranger.url(), "*"]);
     program.end().assert(1, &["failed to read the stream: the server has sent a message of more than 16 MiB"]);
 }
 

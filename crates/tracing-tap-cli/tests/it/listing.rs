@@ -1,7 +1,7 @@
 //! What is open, what there is to ask for, and the closing of sessions.
 
 use crate::fixture::Service;
-use crate::program::{Program, run};
+use crate::program::run;
 
 isolated! {
     fn sessions_are_listed_for_people_and_for_programs() {
@@ -10,8 +10,8 @@ isolated! {
         let url = door.url();
         assert_eq!(run(&["sessions", &url]).stdout, "no sessions\n");
         assert_eq!(run(&["sessions", &url, "--format", "json"]).stdout, "");
-        let _first = Program::watch(&[&url, "user = 42", "--name", "ticket 7", "--for", "1h"]);
-        let _second = Program::watch(&[&url, "status >= 500"]);
+        let _first = crate::program::watch(&[&url, "user = 42", "--name", "ticket 7", "--for", "1h"]);
+        let _second = crate::program::watch(&[&url, "status >= 500"]);
         let listed = run(&["sessions", &url]);
         listed.assert(0, &[]);
         let lines: Vec<_> = listed.stdout.lines().collect();
@@ -29,8 +29,8 @@ isolated! {
         let door = service.serve();
         let url = door.url();
         // With 17 sessions two would begin with the same digit; eight may be open, so one is found that differs.
-        let first = Program::watch(&[&url, "user = 42"]);
-        let _second = Program::watch(&[&url, "user = 7"]);
+        let first = crate::program::watch(&[&url, "user = 42"]);
+        let _second = crate::program::watch(&[&url, "user = 7"]);
         let sessions = run(&["sessions", &url, "--format", "json"]).json();
         let ids: Vec<_> = sessions.iter().filter_map(|session| session["id"].as_str()).collect();
         let common = ids[0].bytes().zip(ids[1].bytes()).take_while(|(one, other)| one == other).count();
@@ -55,7 +55,7 @@ isolated! {
         assert!(all.stdout.starts_with("KIND") && all.stdout.lines().count() >= 3, "{}", all.stdout);
         let found = run(&["catalog", &url, "CHANNEL"]).stdout;
         assert_eq!(found.lines().count(), 2, "{found}");
-        assert!(found.contains("chat::hub") && found.contains("tests/cli/listing.rs:") && found.contains("channel attempt"));
+        assert!(found.contains("chat::hub") && found.contains("tests/it/listing.rs:") && found.contains("channel attempt"));
         let spans = run(&["catalog", &url, "chat::conn", "--format", "json"]).json();
         assert_eq!((spans.len(), &spans[0]["name"], &spans[0]["kind"]), (1, &"conn".into(), &"span".into()));
         assert_eq!(run(&["catalog", &url, "nothing has this"]).stdout, "no callsites\n");

@@ -23,7 +23,7 @@ isolated! {
         let service = Service::start();
         let door = service.serve();
         let way = Way::to(door.address);
-        let program = Program::watch(&[&way.url(), "user = 42", "--max", "300"]);
+        let program = crate::program::watch(&[&way.url(), "user = 42", "--max", "300"]);
         for round in 0..3 {
             for number in 0..100 {
                 emit(&format!("{round}.{number}"));
@@ -46,7 +46,7 @@ isolated! {
         let service = Service::start();
         let served = service.serve();
         let address = served.address.to_string();
-        let program = Program::watch(&[&served.url(), "user = 42", "--max", "2", "--format", "compact"]);
+        let program = crate::program::watch(&[&served.url(), "user = 42", "--max", "2", "--format", "compact"]);
         emit("before");
         program.stdout.wait_for("before");
         served.kill();
@@ -65,7 +65,7 @@ isolated! {
         let service = Service::start();
         let served = service.serve();
         let address = served.address.to_string();
-        let program = Program::watch(&[&served.url(), "user = 42", "--max", "2"]);
+        let program = crate::program::watch(&[&served.url(), "user = 42", "--max", "2"]);
         emit("before");
         program.stdout.wait_for("before");
         served.stop();
@@ -83,7 +83,7 @@ isolated! {
         let service = Service::start();
         let served = service.serve();
         let address = served.address.to_string();
-        let program = Program::watch(&[&served.url(), "user = 42"]);
+        let program = crate::program::watch(&[&served.url(), "user = 42"]);
         let mut served = Some(served);
         let mut restarts = 0;
         // The second is so long that waits which only grow would be longer than a second.
@@ -108,7 +108,7 @@ isolated! {
         let service = Service::start();
         let first = Served::start_graceful(door(&service), "127.0.0.1:0");
         let address = first.address.to_string();
-        let program = Program::watch(&[&format!("{}/tap", first.url()), "user = 42", "--max", "1"]);
+        let program = crate::program::watch(&[&format!("{}/tap", first.url()), "user = 42", "--max", "1"]);
         let mut served = Some(first);
         let is_soon = (1..=ATTEMPTS).any(|attempt| {
             let begun = Instant::now();
@@ -149,7 +149,7 @@ fn a_server_that_is_gone_for_good_is_given_up_after_the_time_that_was_said() {
         }
     });
     let way = Way::to(stranger.address);
-    let program = Program::watch(&[&way.url(), "*", "--reconnect-for", "0s"]);
+    let program = crate::program::watch(&[&way.url(), "*", "--reconnect-for", "0s"]);
     let ended = program.end();
     ended.assert(1, &["failed to read on: the connection was lost", "0ns of trying were in vain"]);
     assert_eq!(json_lines(&ended.stdout).len(), 1);
@@ -162,7 +162,7 @@ fn it_is_tried_again_for_as_long_as_was_said() {
         Some("GET") => respond(stream, "502 Bad Gateway", "text/html", "<h1>not now</h1>"),
         _ => respond(stream, "204 No Content", "text/plain", ""),
     });
-    let program = Program::watch(&[&stranger.url(), "*", "--reconnect-for", "1s"]);
+    let program = crate::program::watch(&[&stranger.url(), "*", "--reconnect-for", "1s"]);
     let ended = program.end();
     ended.assert(
         1,
@@ -186,7 +186,7 @@ fn a_session_that_was_gone_when_its_time_was_over_leaves_a_gap() {
         }
         _ => respond(stream, "404 Not Found", "application/problem+json", "{}"),
     });
-    let ended = Program::watch(&[&stranger.url(), "*"]).end();
+    let ended = crate::program::watch(&[&stranger.url(), "*"]).end();
     let types: Vec<_> = ended.json().iter().map(|line| line["type"].clone()).collect();
     assert_eq!(types, ["lost", "gap"]);
 }
@@ -201,7 +201,7 @@ fn a_server_that_sends_a_heartbeat_and_hangs_up_is_given_up_too() {
         }
         _ => respond(stream, "204 No Content", "text/plain", ""),
     });
-    let ended = Program::watch(&[&stranger.url(), "*", "--reconnect-for", "1s"]).end();
+    let ended = crate::program::watch(&[&stranger.url(), "*", "--reconnect-for", "1s"]).end();
     ended.assert(1, &["1s of trying were in vain"]);
 }
 
@@ -212,7 +212,7 @@ fn servers_that_do_not_know_each_others_sessions_are_no_endless_loop() {
         Some("GET") => respond(stream, "404 Not Found", "application/problem+json", "{}"),
         _ => respond(stream, "204 No Content", "text/plain", ""),
     });
-    let program = Program::watch(&[&stranger.url(), "*", "--reconnect-for", "1s"]);
+    let program = crate::program::watch(&[&stranger.url(), "*", "--reconnect-for", "1s"]);
     program.end().assert(1, &["it is not there, though it was just opened"]);
     assert!(stranger.requests().len() < 30);
 }
@@ -235,7 +235,7 @@ fn where_it_was_is_said_when_it_comes_back() {
         };
         let _ = std::io::Write::write_all(stream, told);
     });
-    let program = Program::watch(&[&stranger.url(), "*"]);
+    let program = crate::program::watch(&[&stranger.url(), "*"]);
     let ended = program.end();
     ended.assert(0, &["Session over: closed. 0 events delivered, 3 lost."]);
     let types: Vec<_> = ended.json().iter().map(|line| line["type"].as_str().unwrap_or_default().to_owned()).collect();
@@ -263,13 +263,13 @@ fn what_was_sent_into_a_connection_that_was_cut_at_once_is_asked_for_again() {
             let _ = std::io::Write::write_all(stream, ended);
         }
     });
-    Program::watch(&[&stranger.url(), "*"]).end().assert(0, &["connected again", "Session over: closed."]);
+    crate::program::watch(&[&stranger.url(), "*"]).end().assert(0, &["connected again", "Session over: closed."]);
 }
 
 #[test]
 fn a_reader_that_was_superseded_says_so() {
     let stranger = Stranger::streaming("event: superseded\ndata: {\"type\":\"superseded\"}\n\n");
-    let program = Program::watch(&[&stranger.url(), "*"]);
+    let program = crate::program::watch(&[&stranger.url(), "*"]);
     program.end().assert(1, &["failed to read on: somebody else has taken over the session"]);
 }
 
@@ -286,6 +286,6 @@ fn what_a_later_door_says_is_passed_over() {
         }
         _ => respond(stream, "204 No Content", "text/plain", ""),
     });
-    let ended = Program::watch(&[&stranger.url(), "*"]).end();
+    let ended = crate::program::watch(&[&stranger.url(), "*"]).end();
     assert_eq!((ended.code, ended.json().len()), (Some(0), 1));
 }

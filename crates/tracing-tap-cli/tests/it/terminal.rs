@@ -102,7 +102,7 @@ isolated! {
         terminal.wait_for("Session over: closed. 20 events delivered, 0 lost.");
         assert_eq!(terminal.wait(), 0);
         let shown = terminal.shown();
-        let events: Vec<_> = shown.iter().filter(|line| line.contains("cli::terminal")).collect();
+        let events: Vec<_> = shown.iter().filter(|line| line.contains("it::terminal")).collect();
         assert_eq!(events.len(), 20, "{shown:?}");
         assert!(events.iter().all(|line| line.starts_with("\u{1b}[2m") && line.ends_with("42")), "{events:?}");
         assert!(!shown.iter().any(|line| line.contains(" delivered, 0 lost, ")), "it is gone: {:?}", terminal.seen());

@@ -14,7 +14,7 @@ isolated! {
     fn it_prints_exactly_the_matching_events_as_lines_of_json_where_nobody_looks() {
         let service = Service::start();
         let door = service.serve();
-        let program = Program::watch(&[&door.url(), "user = 42", "--max", "2"]);
+        let program = crate::program::watch(&[&door.url(), "user = 42", "--max", "2"]);
         emit(42, "first");
         emit(7, "somebody else's");
         emit(42, "second");
@@ -35,10 +35,10 @@ isolated! {
         for (form, parts) in [
             ("json", ["{\"type\":\"event\",", "\"message\":\"hello\"", "{\"type\":\"ended\",\"reason\":\"max_events\"}\n"]),
             ("human", ["hello\n  time: ", "\n    channel: orders\n", "\n\n  -- session over: reached its number of events\n\n"]),
-            ("compact", [" DEBUG cli::watching conn{user=42}: hello", " channel=orders\n", "-- session over: reached"]),
-            ("github", ["::debug::cli::watching: hello", "channel=orders", "::notice title=tracing-tap::session over"]),
+            ("compact", [" DEBUG it::watching conn{user=42}: hello", " channel=orders\n", "-- session over: reached"]),
+            ("github", ["::debug::it::watching: hello", "channel=orders", "::notice title=tracing-tap::session over"]),
         ] {
-            let program = Program::watch(&[&door.url(), "user = 42", "--max", "1", "--format", form]);
+            let program = crate::program::watch(&[&door.url(), "user = 42", "--max", "1", "--format", form]);
             emit(42, "hello");
             let ended = program.end();
             ended.assert(0, &[]);
@@ -52,7 +52,7 @@ isolated! {
         let door = service.serve();
         let url = door.url();
         let options = ["--max", "1", "--max-line-bytes", "4096", "--large-integers-as-strings"];
-        let program = Program::watch(&[&[&*url, "user = 42"], &options[..]].concat());
+        let program = crate::program::watch(&[&[&*url, "user = 42"], &options[..]].concat());
         tracing::info!(user = 42, n = i64::MAX, body = "b".repeat(8_000), "long");
         let ended = program.end();
         ended.assert(0, &[]);
@@ -69,8 +69,8 @@ isolated! {
         let file = folder.path("events");
         let url = door.url();
         let watch = [&url, "user = 42", "--max", "1", "--format", "compact", "--color", "always"];
-        let program = Program::watch(&watch);
-        let to_file = Program::watch(&[&watch[..], &["--output", &file]].concat());
+        let program = crate::program::watch(&watch);
+        let to_file = crate::program::watch(&[&watch[..], &["--output", &file]].concat());
         emit(42, "hello");
         assert!(program.end().stdout.contains("\u{1b}[34m"), "DEBUG is blue");
         to_file.end().assert(0, &[]);
@@ -83,7 +83,7 @@ isolated! {
         let limits = ["--level", "info", "--for", "1h30m", "--rate", "77", "--sample", "3", "--follow", "named:conn", "--spans", "debug"];
         let more = ["--name", "ticket 7", "--capacity", "16", "--max", "9"];
         let url = door.url();
-        let program = Program::watch(&[&[&url, "user = 42"], &limits[..], &more].concat());
+        let program = crate::program::watch(&[&[&url, "user = 42"], &limits[..], &more].concat());
         let listed = &run(&["sessions", &url, "--format", "json"]).json()[0];
         assert_eq!(listed["name"], "ticket 7");
         assert_eq!(listed["follow"], "named:conn");
@@ -112,7 +112,7 @@ isolated! {
         let door = service.serve();
         let (as_in_help, as_in_readme) = (["--max", "4"], ["--level", "debug"]);
         let [followed, bounded] = [as_in_help, as_in_readme].map(|more| {
-            Program::watch(&[&[door.url().as_str(), "@level = error", "--follow", "named:request"], &more[..]].concat())
+            crate::program::watch(&[&[door.url().as_str(), "@level = error", "--follow", "named:request"], &more[..]].concat())
         });
         tracing::info_span!("request").in_scope(|| {
             tracing::debug!("before");
@@ -131,7 +131,7 @@ isolated! {
     fn what_a_rate_withholds_is_told_in_place() {
         let service = Service::start();
         let door = service.serve();
-        let program = Program::watch(&[&door.url(), "user = 42", "--rate", "1"]);
+        let program = crate::program::watch(&[&door.url(), "user = 42", "--rate", "1"]);
         (0..5).for_each(|_| emit(42, "much"));
         program.stdout.wait_for("\"type\":\"lost\"");
         let lines = json_lines(&program.stdout.text());
@@ -144,7 +144,7 @@ isolated! {
         let service = Service::start();
         let door = service.serve();
         tracing::info!(user = 42, "so that there is a callsite");
-        let program = Program::watch(&[&door.url(), "usr = 42"]);
+        let program = crate::program::watch(&[&door.url(), "usr = 42"]);
         let finding = "  ! no callsite seen so far declares a field `usr`: did you mean `user`?";
         program.stderr.wait_for(finding);
         assert!(program.stderr.text().contains("\n  nothing can match\n  ! "), "the verdict comes first");

@@ -152,7 +152,7 @@ fn router(policy: &str) -> TapRouter {
     match policy {
         "" => builder,
         "no sessions" => builder.max_sessions(0),
-        "denies" => builder.deny_targets(["fleet"]),
+        "denies" => builder.deny_targets(["it"]),
         "redacts" => builder.redact_fields(["secret"]),
         other => panic!("no router has the policy {other}"),
     }

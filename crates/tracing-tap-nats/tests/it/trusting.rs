@@ -321,7 +321,7 @@ fn a_session_on_everything_does_not_feed_on_what_carries_it() {
 
 fn the_example_of_a_server_keeps_instances_watchers_and_the_rest_apart() {
     run(async {
-        let server = Server::with_configuration("examples/fleet/nats-server.conf");
+        let server = Server::with_configuration("crates/tracing-tap-nats/examples/fleet/nats-server.conf");
         let mut instance = Instance::start(&server.url(), "chat");
         let watcher = user_of(&server, "watcher").await;
         let mut stream = watch(&watcher, user(42).max_rate(1000)).await;

@@ -127,7 +127,7 @@ mod tests {
 
     #[test]
     fn every_file_that_there_is_can_be_asked_for() {
-        for file in std::fs::read_dir("src/web/page/assets").unwrap() {
+        for file in std::fs::read_dir("src/page/assets").unwrap() {
             let name = file.unwrap().file_name().into_string().unwrap();
             assert!(name == "index.html" || assets::named(&name).is_some(), "{name} is not in the list");
         }

@@ -25,8 +25,9 @@ async fn after_a_lost_connection_it_reads_on_exactly(stage: &mut Stage) {
     stage.browser.wait_for_text(".row .message", "missed 9").await;
     stage.browser.wait_for_text(".row.bar.calm", "It reads on where it stopped").await;
     let shown = rows(&stage.browser).await;
-    let expected: Vec<_> = (0..10).map(|number| format!("INFO page::interrupted missed {number} user=42")).collect();
-    assert_eq!(shown[0], "INFO page::interrupted before user=42");
+    let expected: Vec<_> =
+        (0..10).map(|number| format!("INFO …browser::interrupted missed {number} user=42")).collect();
+    assert_eq!(shown[0], "INFO …browser::interrupted before user=42");
     assert_eq!(shown[2..], expected);
     stage.browser.goto("about:blank").await;
     stage.wait_for_sessions(0).await;
@@ -48,7 +49,7 @@ async fn what_a_first_connection_did_not_bring_comes_with_the_next(stage: &mut S
     line.mend();
     stage.browser.wait_for_text(".row.bar.calm", "It reads on where it stopped").await;
     stage.browser.wait_for_text(".row .message", "sent and not heard").await;
-    assert_eq!(rows(&stage.browser).await[1..], ["INFO page::interrupted sent and not heard user=42"]);
+    assert_eq!(rows(&stage.browser).await[1..], ["INFO …browser::interrupted sent and not heard user=42"]);
     stage.browser.goto("about:blank").await;
     stage.wait_for_sessions(0).await;
 }

@@ -32,7 +32,10 @@ async fn a_predicate_is_typed_and_its_rows_come_live(stage: &mut Stage) {
     tracing::info_span!("request", user = 42).in_scope(|| tracing::debug!("second"));
     stage.browser.wait_for_text(".row .message", "second").await;
     let shown = rows(&stage.browser).await;
-    assert_eq!(shown, ["INFO page::opening first user=42 attempt=3", "DEBUG page::opening request{user=42} second"]);
+    assert_eq!(
+        shown,
+        ["INFO …browser::opening first user=42 attempt=3", "DEBUG …browser::opening request{user=42} second"]
+    );
 }
 
 async fn what_is_there_is_offered_and_taken_by_key(stage: &mut Stage) {
@@ -56,12 +59,12 @@ async fn what_is_there_is_offered_and_taken_by_key(stage: &mut Stage) {
     assert_eq!(browser.value("document.querySelector('.choices').hidden").await, true);
     assert_eq!(browser.value(typed).await, "tenant_of_the_request = 7 and @span = re");
     browser.press("quest and @target = ").await;
-    browser.wait(&format!("{offered}.includes('page::opening')")).await;
-    browser.press("page::op").await;
+    browser.wait(&format!("{offered}.includes('it::browser::opening')")).await;
+    browser.press("it::browser::op").await;
     browser.press(TAB).await;
     assert_eq!(
         browser.value(typed).await,
-        "tenant_of_the_request = 7 and @span = request and @target = page::opening "
+        "tenant_of_the_request = 7 and @span = request and @target = it::browser::opening "
     );
     browser.press("and @level >= de").await;
     browser.press(DOWN).await;
@@ -86,7 +89,7 @@ async fn the_services_own_targets_are_offered_before_its_dependencies(stage: &mu
     let first_foreign = offered.iter().position(|target| *target == "tower_http").expect("it is there");
     let (own, foreign) = offered.split_at(first_foreign);
     assert!(own.contains(&"rarely_reached"), "{offered:?}");
-    assert!(!foreign.iter().any(|target| target.starts_with("page") || *target == "rarely_reached"), "{offered:?}");
+    assert!(!foreign.iter().any(|target| target.starts_with("it::") || *target == "rarely_reached"), "{offered:?}");
     drop(open);
     stage.serve();
 }
