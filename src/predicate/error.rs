@@ -1,6 +1,8 @@
 //! Why a predicate could not be made.
 
-use super::excerpt::{Excerpt, shown, visible};
+#[cfg(feature = "regex")]
+use super::excerpt::visible;
+use super::excerpt::{Excerpt, shown};
 use std::error::Error;
 use std::fmt;
 use std::ops::Range;
@@ -48,6 +50,7 @@ enum Kind {
 #[derive(Clone, Debug)]
 struct Reason(String);
 
+#[cfg(feature = "regex")]
 impl Reason {
     /// What is said behind the excerpt.
     fn last_line(&self) -> &str {
@@ -74,15 +77,39 @@ impl PredicateError {
         Self::new(Kind::Limit, message.into())
     }
 
-    pub(super) fn regex(pattern: &str, source: &regex::Error) -> Self {
-        let is_too_large = matches!(source, regex::Error::CompiledTooBig(_));
-        let problem = if is_too_large { "takes too much memory" } else { "is not valid" };
-        let reason = Reason(source.to_string().split('\n').map(visible).collect::<Vec<_>>().join("\n"));
-        let mut message = format!("the regular expression `{}` {problem}", shown(pattern));
-        if !is_too_large {
-            message += &format!(": {}", reason.last_line());
-        }
-        Self::new(Kind::Regex { is_too_large, reason }, message)
+    /// The pattern is no regular expression, by the reason that its parser gives.
+    #[cfg(feature = "regex")]
+    pub(super) fn invalid_regex(pattern: &str, reason: &str) -> Self {
+        let reason = Reason(reason.split('\n').map(visible).collect::<Vec<_>>().join("\n"));
+        let message = format!("the regular expression `{}` is not valid: {}", shown(pattern), reason.last_line());
+        Self::new(Kind::Regex { is_too_large: false, reason }, message)
+    }
+
+    /// The pattern's table would be larger than 1 MiB.
+    #[cfg(feature = "regex")]
+    pub(super) fn large_regex(pattern: &str) -> Self {
+        let reason = "its table would be larger than 1 MiB";
+        let message = format!("the regular expression `{}` takes too much memory: {reason}", shown(pattern));
+        let error = Self::new(Kind::Regex { is_too_large: true, reason: Reason(reason.to_owned()) }, message);
+        error.with_hint(Some("repeat less, and write classes of ASCII such as `[0-9]` for `\\d`"))
+    }
+
+    /// A table knows no word boundaries of Unicode.
+    #[cfg(feature = "regex")]
+    pub(super) fn word_boundary(pattern: &str) -> Self {
+        let reason = "`\\b` and `\\B` are not supported, since they need more than one look at each character";
+        let message = format!("the regular expression `{}` cannot be used: {reason}", shown(pattern));
+        let error = Self::new(Kind::Regex { is_too_large: false, reason: Reason(reason.to_owned()) }, message);
+        error.with_hint(Some(r"for words in ASCII write `(?-u:\b)`"))
+    }
+
+    /// This build has no regular expressions.
+    #[cfg(not(feature = "regex"))]
+    pub(super) fn no_regex(pattern: &str) -> Self {
+        let reason = "tracing-tap was built without its feature `regex`";
+        let message = format!("the regular expression `{}` cannot be used: {reason}", shown(pattern));
+        let error = Self::new(Kind::Regex { is_too_large: false, reason: Reason(reason.to_owned()) }, message);
+        error.with_hint(Some("`*=` tests what a value contains, `^=` and `$=` how it begins and ends"))
     }
 
     fn new(kind: Kind, message: String) -> Self {

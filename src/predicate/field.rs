@@ -1,12 +1,9 @@
 //! Tests of a field's value.
 
+use super::pattern::Pattern;
 use super::{Keys, PredicateError};
 use crate::value::{Number, Value, ValueRef};
-use regex::{Regex, RegexBuilder};
 use std::cmp::Ordering;
-
-/// Compiled expressions stay below this; a session's tests run in somebody else's service.
-const MAX_REGEX_BYTES: usize = 1 << 20;
 
 /// A test that is true of a scope where any field with one of the keys has a value that passes the check.
 #[derive(Clone, Debug, PartialEq)]
@@ -27,10 +24,6 @@ pub(crate) enum Check {
     Matches(Pattern),
     Ordered(Relation, Bound),
 }
-
-/// A regular expression; two are equal if they are written the same.
-#[derive(Clone, Debug)]
-pub(crate) struct Pattern(Regex);
 
 /// How a value compares with a bound.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,6 +54,14 @@ impl FieldTest {
     /// The distinct names of the tested field.
     pub(crate) fn keys(&self) -> &[Box<str>] {
         self.keys.as_slice()
+    }
+
+    /// How many bytes the table of its regular expression takes, if it has one.
+    pub(super) fn table_bytes(&self) -> usize {
+        match &self.check {
+            Check::Matches(pattern) => pattern.held_bytes(),
+            _ => 0,
+        }
     }
 
     pub(super) fn check(&self) -> &Check {
@@ -109,10 +110,9 @@ impl Check {
     }
 
     /// # Errors
-    /// If `pattern` is not a regular expression, or compiled takes more than 1 MiB.
+    /// As [`Pattern::new`].
     pub(super) fn matches(pattern: &str) -> Result<Self, PredicateError> {
-        let regex = RegexBuilder::new(pattern).size_limit(MAX_REGEX_BYTES).build();
-        regex.map(|regex| Self::Matches(Pattern(regex))).map_err(|error| PredicateError::regex(pattern, &error))
+        Pattern::new(pattern).map(Self::Matches)
     }
 
     pub(super) fn ordered(relation: Relation, value: &Value) -> Self {
@@ -130,22 +130,9 @@ impl Check {
             Self::StartsWith(prefix) => has_text(value, |text| text.starts_with(&**prefix)),
             Self::EndsWith(suffix) => !value.is_cut() && has_text(value, |text| text.ends_with(&**suffix)),
             Self::Contains(part) => has_text(value, |text| text.contains(&**part)),
-            Self::Matches(pattern) => has_text(value, |text| pattern.0.is_match(text)),
+            Self::Matches(pattern) => has_text(value, |text| pattern.is_match(text)),
             Self::Ordered(relation, bound) => bound.admits(*relation, value),
         }
-    }
-}
-
-impl Pattern {
-    /// The expression as it was written.
-    pub(crate) fn as_str(&self) -> &str {
-        self.0.as_str()
-    }
-}
-
-impl PartialEq for Pattern {
-    fn eq(&self, other: &Self) -> bool {
-        self.as_str() == other.as_str()
     }
 }
 

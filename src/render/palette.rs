@@ -1,10 +1,13 @@
 //! Which part of a compact line has which colour.
 
-use anstyle::{AnsiColor, Style};
 use std::fmt;
 use tracing_core::Level;
 
-/// The styles of a line's parts; a part of style [`Style::new`] is written without escape sequences.
+/// How a part is shown: the number of an ANSI escape sequence (SGR), or no sequence at all.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Style(Option<u8>);
+
+/// The styles of a line's parts.
 pub(super) struct Palette {
     /// Of the time and the target, which one looks for rather than reads.
     pub(super) aside: Style,
@@ -20,28 +23,28 @@ pub(super) struct Palette {
 
 impl Palette {
     pub(super) const PLAIN: Self = Self {
-        aside: Style::new(),
-        span: Style::new(),
-        key: Style::new(),
-        notice: Style::new(),
-        error: Style::new(),
-        warn: Style::new(),
-        info: Style::new(),
-        debug: Style::new(),
-        trace: Style::new(),
+        aside: Style(None),
+        span: Style(None),
+        key: Style(None),
+        notice: Style(None),
+        error: Style(None),
+        warn: Style(None),
+        info: Style(None),
+        debug: Style(None),
+        trace: Style(None),
     };
 
     /// The colours of levels are those of `tracing_subscriber::fmt`.
     pub(super) const COLOURED: Self = Self {
-        aside: Style::new().dimmed(),
-        span: Style::new().bold(),
-        key: Style::new().italic(),
-        notice: AnsiColor::Yellow.on_default(),
-        error: AnsiColor::Red.on_default(),
-        warn: AnsiColor::Yellow.on_default(),
-        info: AnsiColor::Green.on_default(),
-        debug: AnsiColor::Blue.on_default(),
-        trace: AnsiColor::Magenta.on_default(),
+        aside: Style(Some(2)),
+        span: Style(Some(1)),
+        key: Style(Some(3)),
+        notice: Style(Some(33)),
+        error: Style(Some(31)),
+        warn: Style(Some(33)),
+        info: Style(Some(32)),
+        debug: Style(Some(34)),
+        trace: Style(Some(35)),
     };
 
     pub(super) fn level(&self, level: Level) -> Style {
@@ -61,10 +64,8 @@ pub(super) fn write_styled<W: fmt::Write>(
     style: Style,
     write: impl FnOnce(&mut W) -> fmt::Result,
 ) -> fmt::Result {
-    if style.is_plain() {
-        return write(out);
-    }
-    write!(out, "{style}")?;
+    let Style(Some(number)) = style else { return write(out) };
+    write!(out, "\x1b[{number}m")?;
     write(out)?;
-    write!(out, "{style:#}")
+    out.write_str("\x1b[0m")
 }

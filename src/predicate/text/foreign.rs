@@ -4,6 +4,7 @@ use super::metadata::LEVELS;
 use super::quote::unescape;
 use super::token::{Kind, Token, is_bare_name, is_of_word};
 use crate::predicate::Predicate;
+use crate::predicate::pattern::escape;
 use crate::value::Number;
 
 /// Words that stand for no value at all.
@@ -103,7 +104,7 @@ fn ilike(names: &[String], pattern: &str) -> Option<Predicate> {
     let is_plain = !is_open_before && !is_open_behind;
     let start = if is_open_before || is_plain { "" } else { "^" };
     let end = if is_open_behind || is_plain { "" } else { "$" };
-    let parts: Vec<_> = part.split('%').map(regex::escape).collect();
+    let parts: Vec<_> = part.split('%').map(escape).collect();
     Predicate::regex(names.to_vec(), format!("(?i){start}{}{end}", parts.join(".*"))).ok()
 }
 

@@ -65,6 +65,7 @@ fn check_length(bytes: usize, what: &str) -> Result<(), PredicateError> {
 /// What was read can be printed and read again: the print may be longer or deeper than the text was.
 fn check_print(predicate: &Predicate) -> Result<(), PredicateError> {
     let printer = Printer::new(predicate);
+    predicate.check_cost()?;
     check_length(printer.to_string().len(), "what the text stands for")?;
     if printer.depth() <= MAX_DEPTH {
         return Ok(());
