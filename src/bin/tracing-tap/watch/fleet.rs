@@ -4,6 +4,7 @@
 //! it is gone, and given up after the same time as a door.
 
 use super::source::{Began, Handle, Notice, Source, Told};
+use super::telling::exact;
 use super::wanted::Wanted;
 use crate::error::Error;
 use crate::remote::{Coverage, Fleet, Seen};
@@ -214,8 +215,8 @@ impl Reader {
                 Some(event) = self.events.recv() => self.heed(&event)?,
                 _ = looks.tick() => self.look(),
                 () = sleep_until(given_up_at.unwrap_or_else(tokio::time::Instant::now)), if given_up_at.is_some() => {
-                    let patience = self.patience;
-                    let error = format!("read on: the server is gone, and {patience:.0?} of trying were in vain");
+                    let patience = exact(self.patience);
+                    let error = format!("read on: the server is gone, and {patience} of trying were in vain");
                     return Err(Error::new(error));
                 }
             }

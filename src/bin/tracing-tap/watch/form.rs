@@ -2,6 +2,7 @@
 
 use super::instances::{OfInstance, instance_of};
 use super::source::{Notice, Told};
+use super::telling::exact;
 use crate::hidden::is_plain;
 use crate::shown;
 use clap::ValueEnum;
@@ -230,7 +231,7 @@ impl fmt::Display for Notice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Cut { why, patience } => {
-                write!(f, "connection lost, trying again for {patience:.0?}: failed to {why}")
+                write!(f, "connection lost, trying again for {}: failed to {why}", exact(*patience))
             }
             Self::Continued { after } => {
                 write!(f, "connected again after {after:.1?}: what is missing, if anything, is told as lost")
