@@ -4,6 +4,8 @@
 
 #[path = "neighbours/bunyan.rs"]
 mod bunyan;
+#[path = "neighbours/console.rs"]
+mod console;
 #[path = "neighbours/layers.rs"]
 mod layers;
 #[path = "support/package.rs"]
