@@ -1,9 +1,12 @@
 //! The JSON form, held against what `tracing_subscriber::fmt().json()` writes of the same events.
 
+#[macro_use]
+mod support;
+
+#[path = "json/tools.rs"]
+mod tools;
 #[path = "../src/wire/tests/unique.rs"]
 mod unique;
-
-mod support;
 
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
