@@ -1,5 +1,6 @@
 //! Servers that are no doors, and what stands between.
 
+use crate::support::wait_for;
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -84,6 +85,15 @@ pub(crate) fn begin_stream(stream: &mut TcpStream) {
 pub(crate) fn wait_for_the_other_end(stream: &mut TcpStream) {
     let mut piece = [0; 64];
     while stream.read(&mut piece).is_ok_and(|count| count > 0) {}
+}
+
+/// Takes the place of a server that is gone, and hangs up on so many connections.
+pub(crate) fn hang_up_on(address: &str, connections: usize) {
+    let listener = wait_for("the port to be free", || TcpListener::bind(address).ok());
+    listener.set_nonblocking(true).expect("a listener need not block");
+    for _ in 0..connections {
+        drop(wait_for("a connection", || listener.accept().ok()));
+    }
 }
 
 /// A way to a server that can be cut.
