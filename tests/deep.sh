@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # The long checks, beside tests/run.sh: each ordering of the protocols between threads weakened, the interpreter and the
-# sanitizer that look for races, thousands of random histories, fuzzing, faults in their long forms, and the supply chain.
+# sanitizer that look for races, thousands of random histories, fuzzing, faults in their long forms, other tools that read our
+# lines, and the supply chain.
 # Stops at the first that fails. Needs Rust's nightly for the interpreter, the sanitizer and fuzzing.
 #
 # Each step builds into a folder of its own, so that neither the others nor the inner loop build anew.
@@ -48,6 +49,9 @@ tests/deep/fuzz.sh
 
 step "every fault with its figures, a reader stopped for 30 s among them"
 tests/deep/faults.sh
+
+step "other tools read our lines of JSON"
+tests/deep/tools.sh
 
 step "supply chain"
 tests/deep/supply.sh

@@ -28,13 +28,25 @@ pub enum Note {
         /// What it asks for.
         value: String,
     },
-    /// Events that could match inside a span arrived outside any span. None of their target has matched inside one yet, so
-    /// they may belong there: an accept loop, a periodic report.
+    /// Events that could match inside a span arrived outside any span, and may belong there: an accept loop, a periodic
+    /// report. Either no event of their target has matched inside a span yet, or their crate has no span that could make
+    /// them match: they are a library's.
     OutsideSpans {
         /// Their target.
         target: String,
         /// How many arrived while a session was open, at least; no more than 100 are counted of one callsite.
         events: u64,
+        /// The most severe level at which the same crate has spans that nobody enables, if it has any.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        spans: Option<String>,
+    },
+    /// `tokio` makes root spans, since another layer or the session enables them. What happens in one is not inside the
+    /// span that its task was spawned in, or that `block_on` was called in.
+    RootSpans {
+        /// The name of these spans.
+        span: String,
+        /// Their target.
+        target: String,
     },
     /// No span callsite seen so far has the name that is followed.
     UnseenSpan {
@@ -70,10 +82,25 @@ impl Note {
             Self::Unseen { test, value } => {
                 write!(f, "nothing seen so far has `{test} = {value}`; callsites are seen when they are first reached")
             }
-            Self::OutsideSpans { target, events } => write!(
+            Self::OutsideSpans { target, events, spans } => {
+                let counted = counted(*events);
+                write!(
+                    f,
+                    "at least {counted} of target `{target}` arrived outside any span, where no span can make them match"
+                )?;
+                let Some(level) = spans else { return Ok(()) };
+                write!(f, "; the spans of their crate at {level} are enabled by nobody")?;
+                if target.starts_with("tower_http") {
+                    f.write_str(
+                        ": to have them match, declare the tested field in a span by `TraceLayer`'s `make_span_with`",
+                    )?;
+                }
+                Ok(())
+            }
+            Self::RootSpans { span, target } => write!(
                 f,
-                "at least {} of target `{target}` arrived outside any span, where no span can make them match",
-                counted(*events)
+                "the spans `{span}` of target `{target}` are roots: what happens in a task, or in `block_on`, is not inside \
+                 the span around it; give that code its span with `.instrument(span)` or `.in_current_span()`"
             ),
             Self::UnseenSpan { span } => write!(
                 f,

@@ -81,7 +81,16 @@ pub(crate) enum Registered {
 pub(crate) struct Callsites {
     table: Table,
     /// For whoever walks them all; never read by a producer.
-    known: DashMap<CallsiteKey, &'static Metadata<'static>, FxBuildHasher>,
+    known: DashMap<CallsiteKey, Known, FxBuildHasher>,
+}
+
+/// A callsite, and whether others than this router have had it asked.
+///
+/// `tracing` lists a callsite before it asks about it, so a rebuild of ours may be the first to ask.
+#[derive(Clone, Copy, Debug)]
+struct Known {
+    metadata: &'static Metadata<'static>,
+    by_others: bool,
 }
 
 impl Callsites {
@@ -90,7 +99,6 @@ impl Callsites {
     pub(crate) fn register(&self, metadata: &'static Metadata<'static>, kept: bool, router: u64) -> Registered {
         let key = key_of(metadata);
         let Some(word) = self.table.insert(key) else { return Registered::Ours };
-        let is_new = self.known.insert(key, metadata).is_none();
         if kept {
             // Relaxed: a flag that is never cleared; a reader that misses it reads `LEARNED` as missing too.
             word.fetch_or(Word::KEPT, Ordering::Relaxed);
@@ -105,10 +113,13 @@ impl Callsites {
             // `loom_an_answer_from_before_a_filter_changed_is_not_kept`.
             word.fetch_and(!Word::LEARNED, Ordering::Release);
         }
-        match (changed_by_others, is_new) {
+        let mut known = self.known.entry(key).or_insert(Known { metadata, by_others: false });
+        let was_asked = known.by_others;
+        known.by_others |= changed_by_others;
+        match (changed_by_others, was_asked) {
             (false, _) => Registered::Ours,
-            (true, true) => Registered::New,
-            (true, false) => Registered::Again,
+            (true, false) => Registered::New,
+            (true, true) => Registered::Again,
         }
     }
 
@@ -226,7 +237,7 @@ impl Callsites {
 
     /// Every callsite seen so far. Copied, so that nothing is locked while the caller looks at them.
     pub(crate) fn all(&self) -> Vec<&'static Metadata<'static>> {
-        self.known.iter().map(|entry| *entry.value()).collect()
+        self.known.iter().map(|entry| entry.metadata).collect()
     }
 }
 

@@ -95,6 +95,18 @@
 //! - The fields `log.*` of a record of the `log` crate are not repeated: the other keys say what they say.
 //! - Long values are cut, redacted ones replaced.
 //!
+//! # Other tools
+//! `tests/deep/tools.sh` has DuckDB 2.0.1, Polars 2.1.0 and `jq` 1.6 read lines with values of every kind, spans, losses and
+//! ends, in each of [`FormatOptions`](crate::FormatOptions), and compares what they have read. Two of them guess the types of
+//! a file from its beginning; have them look at all of it:
+//!
+//! - DuckDB: `read_json('events.jsonl', sample_size = -1)`. Where two fields of an event differ in case alone, `user` and
+//!   `User`, it refuses the file; `maximum_depth = 1` reads any file, with the objects as JSON: `fields->>'user'`.
+//! - Polars: `read_ndjson("events.jsonl", infer_schema_length=None)`. Without, it leaves out, and says nothing, a field that no
+//!   line among the first 100 has.
+//! - `jq` 1.6 rounds integers past 2^53, and those of 64 bits are exact as strings: see
+//!   [`large_integers_as_strings`](crate::FormatOptions::large_integers_as_strings).
+//!
 //! # Reading
 //! An item read back renders the same in every [`Format`](crate::Format), but for what JSON does not carry:
 //!

@@ -13,7 +13,7 @@ use tower_http::trace::TraceLayer;
 use tracing::level_filters::LevelFilter;
 use tracing::{Level, Span};
 use tracing_subscriber::prelude::*;
-use tracing_tap::coverage::Finding;
+use tracing_tap::coverage::{Finding, Note};
 use tracing_tap::{CapturedEvent, EventStream, Predicate, SessionOptions, TapRouter};
 
 isolated! {
@@ -60,6 +60,25 @@ isolated! {
 
     fn a_debug_span_that_another_layer_prints_is_seen_where_it_begins_after_a_session_was_opened() {
         check_with_default_settings(LevelFilter::DEBUG, LevelFilter::OFF, &a_whole_request_of_alice());
+    }
+
+    fn events_of_the_trace_layer_without_its_span_are_noted() {
+        let router = TapRouter::new();
+        install(&router, LevelFilter::INFO);
+        runtime::run(async {
+            let service = Service::start(TraceLayer::new_for_http()).await;
+            let flight = Flight::take_off(service).await;
+            let stream = router.watch(Predicate::eq("user", "alice"));
+            tracing::info_span!("job", user = "alice").in_scope(|| tracing::info!("inside"));
+            flight.land().await.ask_on_each_others_connections().await;
+            let coverage = stream.coverage();
+            let is_noted = |note: &Note| {
+                matches!(note, Note::OutsideSpans { target, spans: Some(level), .. } if target.starts_with("tower_http::") && level == "DEBUG")
+            };
+            assert!(coverage.notes().iter().any(is_noted), "{coverage}");
+            let is_of_library = |found: &Finding| matches!(found, Finding::OutsideSpans { target, .. } if target.starts_with("tower_http"));
+            assert!(!coverage.findings().iter().any(is_of_library), "whose they are is not known: {coverage}");
+        });
     }
 
     fn what_the_service_prints_is_the_same_with_a_session_as_without() {

@@ -1,5 +1,6 @@
 //! The JSON form, held against what `tracing_subscriber::fmt().json()` writes of the same events.
 
+mod tools;
 #[path = "../../src/wire/tests/unique.rs"]
 mod unique;
 

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "the modules are a test's; clippy takes only test functions for tests")]
 
 mod bunyan;
+mod console;
 mod layers;
 mod service;
 mod tokio_tracing;

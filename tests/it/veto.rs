@@ -5,7 +5,7 @@ mod spans;
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use testing::{Evaluations, Output, info_printer, messages, printer, wait_until};
 use tracing::level_filters::LevelFilter;
 use tracing::subscriber::Interest;
@@ -143,10 +143,12 @@ const QUIET: Duration = Duration::from_millis(300);
 
 #[track_caller]
 fn wait_for_rest(counter: &Counter) {
+    let mut last = (counter.asked(), Instant::now());
     wait_until("the control threads to come to rest", || {
-        let before = counter.asked();
-        std::thread::sleep(QUIET);
-        counter.asked() == before
+        if counter.asked() != last.0 {
+            last = (counter.asked(), Instant::now());
+        }
+        last.1.elapsed() >= QUIET
     });
 }
 

@@ -4,7 +4,7 @@ use super::Inquiry;
 use super::spans::declares;
 use crate::coverage::{Finding, Note};
 use crate::layer::key_of;
-use crate::predicate::{Test, plain_name};
+use crate::predicate::{Compiled, Test, plain_name, reach_admits};
 use crate::session::Follow;
 use std::collections::{BTreeMap, BTreeSet};
 use tracing_core::{Level, Metadata};
@@ -15,43 +15,81 @@ const MAX_TARGETS: usize = 8;
 /// How many events arrived outside any span, by target.
 type Events = BTreeMap<&'static str, u64>;
 
+/// Events that arrived outside any span.
+#[derive(Debug, Default)]
+struct Outside {
+    /// A span of their own crate could make them match.
+    lost: Events,
+    /// They should be part of a request, and their crate has spans that do not exist.
+    alone: Events,
+    /// Only a span of another crate could make them match.
+    of_libraries: Events,
+}
+
 impl Inquiry<'_> {
     pub(super) fn look_at_context(&mut self) {
         self.look_at_events_outside_spans();
+        self.look_at_spans_of_tokio();
         self.look_at_links();
     }
 
     /// Events that arrived outside any span, where a span could make them match, or should make them one request.
-    ///
-    /// Only of crates that have such spans themselves: a library's events belong to no request, and nobody can change it.
     fn look_at_events_outside_spans(&mut self) {
-        let supplying: BTreeSet<&str> = self.supplying_spans().map(|metadata| crate_of(metadata.target())).collect();
         let not_enabled = self.not_enabled_spans();
-        let goes_by_request = self.session.sample > 1 || self.session.follow != Follow::Event;
-        let (mut lost, mut alone) = (Events::new(), Events::new());
-        for metadata in &self.events {
-            let count = self.core.shared.seen.outside(key_of(metadata));
-            if count == 0 || !self.can_match(metadata) {
-                continue;
-            }
-            let its_crate = crate_of(metadata.target());
-            if supplying.contains(its_crate) && !self.can_match_outside_spans(metadata) {
-                *lost.entry(metadata.target()).or_default() += count;
-            } else if goes_by_request && not_enabled.contains_key(its_crate) {
-                *alone.entry(metadata.target()).or_default() += count;
-            }
-        }
+        let Outside { lost, alone, of_libraries } = self.events_outside_spans(&not_enabled);
         let spans = |target: &str| not_enabled.get(crate_of(target)).map(Level::to_string);
         for (target, events) in lost.into_iter().take(MAX_TARGETS) {
             let (is_inside, spans, target) = (self.was_inside(target), spans(target), target.to_owned());
             match is_inside {
                 true => self.find(Finding::OutsideSpans { target, events, spans }),
-                false => self.notes.push(Note::OutsideSpans { target, events }),
+                false => self.notes.push(Note::OutsideSpans { target, events, spans }),
             }
         }
         for (target, events) in alone.into_iter().take(MAX_TARGETS) {
             let spans = spans(target).unwrap_or_default();
             self.find(Finding::OutsideRequests { target: target.to_owned(), events, spans });
+        }
+        for (target, events) in of_libraries.into_iter().take(MAX_TARGETS) {
+            self.notes.push(Note::OutsideSpans { target: target.to_owned(), events, spans: spans(target) });
+        }
+    }
+
+    /// A crate without a span that could make its events match is a library: they may belong to no request.
+    fn events_outside_spans(&self, not_enabled: &BTreeMap<&'static str, Level>) -> Outside {
+        let supplying: BTreeSet<&str> = self.supplying_spans().map(|metadata| crate_of(metadata.target())).collect();
+        let goes_by_request = self.session.sample > 1 || self.session.follow != Follow::Event;
+        let mut outside = Outside::default();
+        for metadata in &self.events {
+            let (target, count) = (metadata.target(), self.core.shared.seen.outside(key_of(metadata)));
+            if count == 0 || !self.can_match(metadata) {
+                continue;
+            }
+            let needs_span = !supplying.is_empty() && !self.can_match_outside_spans(metadata);
+            let has_spans = not_enabled.contains_key(crate_of(target));
+            let events = if needs_span && supplying.contains(crate_of(target)) {
+                &mut outside.lost
+            } else if goes_by_request && has_spans {
+                &mut outside.alone
+            } else if needs_span && (has_spans || self.was_inside(target)) {
+                &mut outside.of_libraries
+            } else {
+                continue;
+            };
+            *events.entry(target).or_default() += count;
+        }
+        outside
+    }
+
+    /// Spans that `tokio` makes with `parent: None` around each task and `block_on`, where somebody enables them.
+    fn look_at_spans_of_tokio(&mut self) {
+        let (span, target) = ("runtime.spawn", "tokio::task");
+        let mut existing = self.spans.iter().filter(|site| site.exists()).map(|site| site.metadata);
+        let may_see = |scope| reach_admits(Compiled::new(scope).reach(), Level::ERROR, target);
+        if existing.any(|metadata| metadata.name() == span && metadata.target() == target)
+            && self.supplying_spans().next().is_some()
+            && self.session.confinement.as_ref().is_none_or(may_see)
+        {
+            self.notes.push(Note::RootSpans { span: span.to_owned(), target: target.to_owned() });
         }
     }
 

@@ -1,6 +1,6 @@
 //! Spans that do not exist, came too late, or are not around the events that need them.
 
-use super::{check, check_session, coverage_of};
+use super::{check, check_coverage, check_session, coverage_of};
 use testing::{Output, info_printer, wait_until};
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::prelude::*;
@@ -108,19 +108,65 @@ isolated! {
         let stream = router.watch(user());
         tracing::info_span!("conn", user = 42).in_scope(|| tracing::info!("inside"));
         tracing::info!(target: "it::coverage::accepting", "accepted");
-        let note = Note::OutsideSpans { target: "it::coverage::accepting".to_owned(), events: 1 };
+        let note = Note::OutsideSpans { target: "it::coverage::accepting".to_owned(), events: 1, spans: None };
         assert_eq!(stream.coverage().verdict(), Everything, "{}", stream.coverage());
         assert!(stream.coverage().notes().contains(&note), "{}", stream.coverage());
         tracing::info_span!("conn", user = 42).in_scope(|| tracing::info!(target: "it::coverage::accepting", "inside"));
         assert_eq!(stream.coverage().verdict(), Partly, "{}", stream.coverage());
     }
 
-    fn events_of_libraries_outside_spans_are_not_counted() {
+    fn events_of_a_library_that_never_match_are_not_counted() {
         let router = router();
         let stream = router.watch(user());
         tracing::info_span!("conn", user = 42).in_scope(|| tracing::info!("inside"));
         (0..3).for_each(|_| tracing::info!(target: "hyper::proto", "flushed"));
-        assert_eq!(stream.coverage().verdict(), Everything, "{}", stream.coverage());
+        let coverage = stream.coverage();
+        assert_eq!(coverage.verdict(), Everything, "{coverage}");
+        assert!(!coverage.to_string().contains("hyper"), "{coverage}");
+    }
+
+    fn events_of_a_library_inside_and_outside_spans_are_noted() {
+        fn query() {
+            tracing::info!(target: "sqlx::query", "select");
+        }
+        let router = router();
+        let stream = router.watch(user());
+        tracing::info_span!("conn", user = 42).in_scope(query);
+        (0..3).for_each(|_| query());
+        let coverage = stream.coverage();
+        let is_noted = |note: &Note| matches!(note, Note::OutsideSpans { target, events: 1..=3, spans: None } if target == "sqlx::query");
+        assert!(coverage.notes().iter().any(is_noted), "{coverage}");
+        assert_eq!(coverage.verdict(), Everything, "whether they belong there is not known: {coverage}");
+    }
+
+    fn events_of_a_trace_layer_without_its_span_are_noted() {
+        let router = router();
+        let stream = router.watch(user());
+        let request = || tracing::debug_span!(target: "tower_http::trace::make_span", "request", uri = "/");
+        request().in_scope(|| tracing::debug!(target: "tower_http::trace::on_request", "started"));
+        tracing::info_span!("conn", user = 42).in_scope(|| tracing::info!("inside"));
+        let coverage = stream.coverage();
+        let (target, spans) = ("tower_http::trace::on_request".to_owned(), Some("DEBUG".to_owned()));
+        assert!(coverage.notes().contains(&Note::OutsideSpans { target, events: 1, spans }), "{coverage}");
+        assert_eq!(coverage.verdict(), Everything, "{coverage}");
+        assert!(coverage.to_string().contains("`make_span_with`"), "{coverage}");
+        check(&router, "@target = tower_http", Everything, &["1 of 2"]);
+    }
+
+    fn root_spans_of_tokio_are_noted_where_they_exist() {
+        let router = router();
+        let conn = tracing::info_span!("conn", user = 42);
+        conn.in_scope(|| tracing::info!("inside"));
+        let verbose = router.watch(SessionOptions::new(user()).spans(LevelFilter::TRACE));
+        drop(tracing::trace_span!(target: "tokio::task", parent: None, "runtime.spawn"));
+        check_coverage(&verbose.coverage(), Everything, &["the spans `runtime.spawn` of target `tokio::task` are roots"]);
+        drop(verbose);
+        let note = Note::RootSpans { span: "runtime.spawn".to_owned(), target: "tokio::task".to_owned() };
+        let notes = |session: SessionOptions| router.coverage_of(&session).notes().contains(&note);
+        assert!(!notes(SessionOptions::new(user())), "nobody enables them");
+        let with_spans = || SessionOptions::new(user()).spans(LevelFilter::TRACE);
+        assert!(notes(with_spans()) && !notes(with_spans().confined_to(Predicate::target("coverage"))));
+        assert!(!notes(SessionOptions::new(Predicate::everything()).spans(LevelFilter::TRACE)), "it needs no span");
     }
 
     fn a_root_that_only_follows_from_the_users_span_is_found() {

@@ -1,9 +1,13 @@
 //! The veto of spans: without a session that asks for spans nothing is made that nobody else wants.
 
 use super::{install, user, wait_for_the_veto, watch_42};
-use testing::{Evaluations, Output, events, info_printer, messages};
-use tracing::Span;
+use std::sync::Mutex;
+use std::sync::mpsc::{self, Receiver, Sender};
+use testing::{Evaluations, Output, PATIENCE, events, info_printer, messages};
 use tracing::level_filters::LevelFilter;
+use tracing::subscriber::Interest;
+use tracing::{Metadata, Span, Subscriber};
+use tracing_subscriber::Layer;
 use tracing_subscriber::prelude::*;
 use tracing_tap::{Predicate, SessionOptions, TapRouter};
 
@@ -101,6 +105,48 @@ testing::isolated! {
         let (layer, _handle) = tracing_subscriber::reload::Layer::new(info_printer(&Output::default()));
         tracing_subscriber::registry().with(layer).with(router.layer()).init();
         check_no_verbose_span_is_made(&router);
+    }
+
+    // The session's rebuild is then the first to ask about the callsite, which is nobody's change of mind.
+    fn a_callsite_first_reached_during_a_rebuild_enables_no_span() {
+        let router = TapRouter::new();
+        let (reached, wait_for_reached) = mpsc::channel();
+        let (go_on, wait_for_go) = mpsc::channel();
+        let holds = HoldsUp { reached, go_on: Mutex::new(wait_for_go) };
+        let absent = None::<tracing_subscriber::fmt::Layer<_>>;
+        let others = tracing_subscriber::registry().with(absent).with(info_printer(&Output::default()));
+        others.with(router.layer()).with(holds).init();
+        assert!(tracing::debug_span!("before").is_disabled());
+        let worker = std::thread::Builder::new().name(WORKER.to_owned());
+        let worker = worker.spawn(|| tracing::info!(target: "held_up", "first reached")).expect("a thread starts");
+        wait_for_reached.recv_timeout(PATIENCE).expect("the callsite is reached");
+        let stream = watch_42(&router);
+        go_on.send(()).expect("the worker waits");
+        worker.join().expect("the worker ends");
+        assert!(tracing::debug_span!("work").is_disabled(), "nobody asks for it");
+        drop(stream);
+    }
+}
+
+const WORKER: &str = "worker";
+
+/// Holds up the worker where it reaches a callsite, before the layers inside are asked about it.
+struct HoldsUp {
+    reached: Sender<()>,
+    go_on: Mutex<Receiver<()>>,
+}
+
+impl<S: Subscriber> Layer<S> for HoldsUp {
+    fn register_callsite(&self, metadata: &'static Metadata<'static>) -> Interest {
+        if std::thread::current().name() == Some(WORKER) && metadata.target() == "held_up" {
+            self.reached.send(()).expect("the test waits");
+            self.go_on.lock().expect("nobody panics").recv_timeout(PATIENCE).expect("the test lets go");
+        }
+        Interest::sometimes()
+    }
+
+    fn max_level_hint(&self) -> Option<LevelFilter> {
+        Some(LevelFilter::INFO)
     }
 }
 

@@ -75,6 +75,22 @@ pub(crate) struct Coverage {
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub(crate) struct Seen {
     pub(crate) text: String,
+    /// Which finding it is, if it is one of a door.
+    #[serde(default)]
+    finding: Option<String>,
+}
+
+impl Coverage {
+    /// Whether the service is still asking its callsites, so that it will soon say something else.
+    pub(crate) fn is_provisional(&self) -> bool {
+        self.findings.iter().any(|found| found.finding.as_deref() == Some("rebuild_pending"))
+    }
+}
+
+impl From<String> for Seen {
+    fn from(text: String) -> Self {
+        Self { text, finding: None }
+    }
 }
 
 /// A session that was just opened.

@@ -13,9 +13,9 @@ use tracing_tap::{Follow, Predicate};
 /// Watches what matches in a running service
 ///
 /// Opens a session at the service's door and prints its events as they come. First it says, on standard error, what can
-/// match and what keeps events away; on a terminal a line there shows how it goes. A connection that is lost is made anew,
-/// and the session read on where it was; what is lost is told where it is missing. A service that ends is waited for as
-/// well, and its session opened anew.
+/// match and what keeps events away, and says it again at the end if nothing has matched; on a terminal a line there shows
+/// how it goes. A connection that is lost is made anew, and the session read on where it was; what is lost is told where it
+/// is missing. A service that ends is waited for as well, and its session opened anew.
 ///
 /// At `nats://host/service` it opens the session on all instances of a service, and says with each event whose it is.
 ///

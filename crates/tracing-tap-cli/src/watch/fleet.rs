@@ -4,6 +4,7 @@
 //! it is gone, and given up after the same time as a door.
 
 use super::source::{Began, Handle, Notice, Source, Told};
+use super::telling::exact;
 use super::wanted::Wanted;
 use crate::error::Error;
 use crate::remote::{Coverage, Fleet, Seen};
@@ -151,25 +152,25 @@ impl Heard {
         let taking_part = self.stats.instances;
         let mut coverage = Coverage::default();
         if self.has_answered {
-            coverage.notes.push(Seen { text: taking_part_in_words(taking_part) });
+            coverage.notes.push(taking_part_in_words(taking_part).into());
         } else if self.is_cut {
-            coverage.findings.push(Seen { text: "the connection to the server is lost".to_owned() });
+            coverage.findings.push("the connection to the server is lost".to_owned().into());
         } else if open_for >= ANSWERED_WITHIN {
             let text =
                 "no instance has answered: is the service's name right, is the key the instances', and are the clocks?";
-            coverage.findings.push(Seen { text: text.to_owned() });
+            coverage.findings.push(text.to_owned().into());
         }
         let ignored = self.stats.ignored;
         if ignored.forged > 0 {
             let text = "messages came that are not signed with this key: they are ignored";
-            coverage.findings.push(Seen { text: text.to_owned() });
+            coverage.findings.push(text.to_owned().into());
         }
         if ignored.stale > 0 {
             let text = "messages came whose time is more than 30 s from this machine's: are the clocks right?";
-            coverage.findings.push(Seen { text: text.to_owned() });
+            coverage.findings.push(text.to_owned().into());
         }
         let refused = self.refusals.iter().map(|(instance, error)| format!("{instance} takes no part: {error}"));
-        coverage.findings.extend(refused.map(|text| Seen { text }));
+        coverage.findings.extend(refused.map(Seen::from));
         coverage
     }
 }
@@ -214,8 +215,8 @@ impl Reader {
                 Some(event) = self.events.recv() => self.heed(&event)?,
                 _ = looks.tick() => self.look(),
                 () = sleep_until(given_up_at.unwrap_or_else(tokio::time::Instant::now)), if given_up_at.is_some() => {
-                    let patience = self.patience;
-                    let error = format!("read on: the server is gone, and {patience:.0?} of trying were in vain");
+                    let patience = exact(self.patience);
+                    let error = format!("read on: the server is gone, and {patience} of trying were in vain");
                     return Err(Error::new(error));
                 }
             }

@@ -2,6 +2,7 @@
 
 use super::instances::{OfInstance, instance_of};
 use super::source::{Notice, Told};
+use super::telling::exact;
 use crate::shown;
 use clap::ValueEnum;
 use serde::Deserialize;
@@ -9,9 +10,9 @@ use serde_json::{Value, json};
 use std::borrow::Cow;
 use std::fmt;
 use std::time::Duration;
-use tracing_tap::Item;
 use tracing_tap::escape::is_plain;
-use tracing_tap::render::{Format, FormatOptions, write_item, write_item_coloured};
+use tracing_tap::render::{FormatOptions, write_item_coloured};
+use tracing_tap::{Format, Item, write_item};
 use tracing_tap_nats::FleetItem;
 
 /// A form of the output.
@@ -231,7 +232,7 @@ impl fmt::Display for Notice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Cut { why, patience } => {
-                write!(f, "connection lost, trying again for {patience:.0?}: failed to {why}")
+                write!(f, "connection lost, trying again for {}: failed to {why}", exact(*patience))
             }
             Self::Continued { after } => {
                 write!(f, "connected again after {after:.1?}: what is missing, if anything, is told as lost")

@@ -284,7 +284,14 @@ impl Watch {
         printed?;
         read?;
         if !self.is_quiet {
-            say::tell(telling::ended(self.reason, counts, handle.last_coverage().as_ref()));
+            let mut coverage = None;
+            if counts.matched() == 0 {
+                tokio::select! {
+                    known = handle.last_coverage() => coverage = known,
+                    () = self.signals.next() => return Ok(INTERRUPTED),
+                }
+            }
+            say::tell(telling::ended(self.reason, counts, coverage.as_ref()));
         }
         match counts.unreadable() {
             0 => Ok(0),

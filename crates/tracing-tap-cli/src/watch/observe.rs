@@ -2,7 +2,7 @@
 
 use super::counts::Counts;
 use super::printer::Job;
-use super::source::Handle;
+use super::source::{Handle, PATIENCE};
 use super::status::Status;
 use super::telling;
 use crate::remote::Coverage;
@@ -18,8 +18,6 @@ const TICK: Duration = Duration::from_millis(500);
 const RATE_TICKS: usize = 4;
 /// How often the service is asked what waits there: every so many ticks.
 const WAITING_TICKS: u64 = 4;
-/// How long a question may take, while the status line stands still.
-const PATIENCE: Duration = Duration::from_secs(2);
 /// After how long a silence something is said of it; the last goes on and on.
 const SILENCES: [Duration; 3] = [Duration::from_secs(5), Duration::from_secs(30), Duration::from_secs(300)];
 

@@ -6,6 +6,7 @@
 
 use super::backoff::Backoff;
 use super::source::{Began, Handle, Notice, Source, Told};
+use super::telling::exact;
 use crate::error::Error;
 use crate::remote::{Ask, Coverage, Endpoint, Message, Parser, SessionOptions, Streamed};
 use bytes::Bytes;
@@ -269,7 +270,8 @@ impl Reader {
         let is_first = self.backoff.is_none();
         let backoff = self.backoff.get_or_insert_with(|| Backoff::new(self.patience));
         let Some(wait) = backoff.next() else {
-            let attempt = format!("read on: the connection was lost, and {:.0?} of trying were in vain", self.patience);
+            let attempt =
+                format!("read on: the connection was lost, and {} of trying were in vain", exact(self.patience));
             return Err(Error::caused_by(error, attempt));
         };
         if is_first {
@@ -336,7 +338,7 @@ impl Reader {
         }
         if let Some(ends_at) = self.remote.whereabouts().ends_at {
             let left = ends_at.checked_duration_since(Instant::now()).filter(|left| left.as_secs() > 0)?;
-            ask.duration = Some(format!("{}s", left.as_secs()));
+            ask.duration = Some(format!("{}ms", left.as_millis()));
         }
         Some(ask)
     }

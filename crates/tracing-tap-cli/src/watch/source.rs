@@ -11,8 +11,15 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc::Receiver;
 use tokio::task::JoinHandle;
+use tokio::time::{sleep, timeout_at};
 use tracing_tap::Item;
 use tracing_tap_nats::FleetItem;
+
+/// How long a question about a session may take.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(2);
+
+/// After how long a provisional answer is asked for again.
+const ASK_AGAIN: Duration = Duration::from_millis(50);
 
 /// What a source gives, one after the other.
 #[derive(Debug)]
@@ -121,11 +128,16 @@ impl Handle {
         }
     }
 
-    /// The same of a session that is over; nothing where somebody would have to be asked.
-    pub(crate) fn last_coverage(&self) -> Option<Coverage> {
-        match self {
-            Self::Http(_) => None,
-            Self::Fleet(remote) => Some(remote.coverage()),
+    /// What the session could see, once it is over; `None` if the service does not answer soon.
+    ///
+    /// Its end has callsites asked again, so what is said then may be provisional for a moment.
+    pub(crate) async fn last_coverage(&self) -> Option<Coverage> {
+        let deadline = tokio::time::Instant::now() + PATIENCE;
+        loop {
+            let coverage = timeout_at(deadline, self.coverage()).await.ok()?.ok()?;
+            if !coverage.is_provisional() || timeout_at(deadline, sleep(ASK_AGAIN)).await.is_err() {
+                return Some(coverage);
+            }
         }
     }
 

@@ -21,7 +21,7 @@ pub(crate) fn opened(began: &Began) -> String {
         push(&mut text, format_args!(", session {}", short(session)));
     }
     if let Some(lasts) = began.lasts {
-        push(&mut text, format_args!(", for {}", words(lasts)));
+        push(&mut text, format_args!(", for {}", exact(lasts)));
     }
     text.push_str("; Ctrl-C ends it.");
     tell_coverage(&mut text, &began.coverage);
@@ -30,7 +30,7 @@ pub(crate) fn opened(began: &Began) -> String {
 
 /// What has been seen where nothing came, and the coverage where it is another than before.
 pub(crate) fn silence(silent_for: Duration, matched: u64, now: &Coverage, before: &Coverage) -> String {
-    let seconds = words(silent_for);
+    let seconds = rounded(silent_for);
     let mut text = match matched {
         0 => format!("Nothing has matched for {seconds}"),
         _ => format!("Nothing more has matched for {seconds}, after {matched} event{}", plural(matched)),
@@ -81,13 +81,27 @@ pub(crate) fn short(id: &str) -> String {
     id.chars().take(8).collect()
 }
 
-/// `1h 30m`, `5s`: whole seconds, rounded.
-fn words(duration: Duration) -> String {
-    let seconds = (duration.as_millis() + 500) / 1000;
-    let parts = [(seconds / 3600, "h"), (seconds / 60 % 60, "m"), (seconds % 60, "s")];
-    let parts = parts.iter().filter(|(number, _)| *number > 0).map(|(number, unit)| format!("{number}{unit}"));
-    let words = parts.collect::<Vec<_>>().join(" ");
-    if words.is_empty() { "0s".to_owned() } else { words }
+/// A duration that the operator gave: `1h 30m`, `1.5s`.
+pub(crate) fn exact(duration: Duration) -> String {
+    let minutes = duration.as_secs() / 60;
+    let seconds = seconds(duration.saturating_sub(Duration::from_secs(minutes * 60)));
+    let parts = [(minutes / 60).to_string() + "h", (minutes % 60).to_string() + "m", seconds + "s"];
+    let words = parts.into_iter().filter(|part| !part.starts_with('0') || part.contains('.')).collect::<Vec<_>>();
+    if words.is_empty() { "0s".to_owned() } else { words.join(" ") }
+}
+
+/// A duration that was measured, in whole seconds: `5s`.
+fn rounded(duration: Duration) -> String {
+    exact(Duration::from_secs(duration.saturating_add(Duration::from_millis(500)).as_secs()))
+}
+
+/// `1`, `1.5`, `0.000001`
+fn seconds(duration: Duration) -> String {
+    let fraction = format!("{:09}", duration.subsec_nanos());
+    match fraction.trim_end_matches('0') {
+        "" => duration.as_secs().to_string(),
+        fraction => format!("{}.{fraction}", duration.as_secs()),
+    }
 }
 
 #[cfg(test)]
@@ -95,8 +109,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn durations_are_told_in_whole_seconds() {
-        let told = |milliseconds| words(Duration::from_millis(milliseconds));
-        assert_eq!([told(0), told(5_200), told(899_700), told(5_400_000)], ["0s", "5s", "15m", "1h 30m"]);
+    fn given_durations_are_shown_exactly() {
+        let shown = |milliseconds| exact(Duration::from_millis(milliseconds));
+        assert_eq!([shown(0), shown(1_500), shown(5_400_000)], ["0s", "1.5s", "1h 30m"]);
+        assert_eq!([shown(60_250), shown(86_400_000), shown(1)], ["1m 0.25s", "24h", "0.001s"]);
+        assert_eq!(exact(Duration::from_nanos(1)), "0.000000001s");
+    }
+
+    #[test]
+    fn measured_durations_are_shown_in_whole_seconds() {
+        let shown = |milliseconds| rounded(Duration::from_millis(milliseconds));
+        assert_eq!([shown(0), shown(5_200), shown(899_700)], ["0s", "5s", "15m"]);
     }
 }

@@ -3,7 +3,9 @@
 use crate::fixture::Service;
 use crate::program::{BINARY, Folder, Program, command, json_lines, messages, run, wait_for_session_at};
 use crate::strangers::{OPENED, Stranger, begin_stream, respond, wait_for_the_other_end};
+use std::io::Write;
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use testing::{wait_for, wait_until};
 
 fn emit(message: &str) {
@@ -26,6 +28,35 @@ isolated! {
             tracing::info_span!("request", number).in_scope(|| emit("left out"));
         }
         program.end().assert(0, &["0 events delivered, 20 lost"]);
+    }
+
+    fn a_watch_without_a_match_ends_with_what_kept_events_away() {
+        let service = Service::start();
+        let door = service.serve();
+        let url = door.url();
+        let program = crate::program::watch(&[&url, "usr = 42"]);
+        assert!(program.stderr.text().contains("  ! no event callsite has been reached yet"), "{}", program.stderr.text());
+        emit("reached while it watches");
+        program.signal("INT");
+        let ended = program.end();
+        let finding = "Session over: closed. 0 events delivered, 0 lost.\n  nothing can match\n  \
+                       ! no callsite seen so far declares a field `usr`: did you mean `user`?\n  \
+                       - 0 of 1 event callsites seen so far can match\n";
+        assert!(ended.stderr.ends_with(finding), "{}", ended.stderr);
+        // Where something has matched, that is said alone; quiet is quiet.
+        let program = crate::program::watch(&[&url, "user = 42", "--max", "1"]);
+        emit("here");
+        assert!(program.end().stderr.ends_with("1 event delivered, 0 lost.\n"));
+        let quiet = run(&["watch", &url, "usr = 42", "--for", "1s", "--quiet"]);
+        assert_eq!((quiet.code, quiet.stderr.as_str()), (Some(0), ""));
+    }
+
+    fn the_end_of_the_service_is_the_end_without_a_coverage() {
+        let service = Service::start();
+        let served = service.serve();
+        let program = crate::program::watch(&[&served.url(), "user = 42", "--reconnect-for", "0s"]);
+        served.stop();
+        assert!(program.end().stderr.ends_with("Session over: the router was shut down. 0 events delivered, 0 lost.\n"));
     }
 
     fn a_signal_closes_the_session_and_what_is_left_is_printed() {
@@ -127,6 +158,29 @@ isolated! {
         program.end().assert(1, &["failed to write to `/dev/full`: No space left"]);
         service.wait_for_sessions(0);
     }
+}
+
+#[test]
+fn a_provisional_coverage_at_the_end_is_asked_for_again() {
+    static ASKED: AtomicU32 = AtomicU32::new(0);
+    let stranger = Stranger::start(|head, stream| {
+        if head.starts_with("POST ") {
+            return respond(stream, "201 Created", "application/json", OPENED);
+        }
+        if head.contains("/stream ") {
+            begin_stream(stream);
+            let ended = b"event: ended\ndata: {\"type\":\"ended\",\"reason\":\"expired\"}\n\n";
+            return stream.write_all(ended).expect("the watch reads");
+        }
+        if !head.contains("/coverage?") {
+            return respond(stream, "204 No Content", "text/plain", "");
+        }
+        let finding = if ASKED.fetch_add(1, Ordering::Relaxed) < 2 { "rebuild_pending" } else { "not_installed" };
+        let json = r#"{"findings":[{"finding":"F","text":"it is F"}],"notes":[]}"#.replace('F', finding);
+        respond(stream, "200 OK", "application/json", &json);
+    });
+    let ended = crate::program::watch(&[&stranger.url(), "*"]).end();
+    assert!(ended.stderr.ends_with("0 lost.\n  ! it is not_installed\n"), "{}", ended.stderr);
 }
 
 #[test]

@@ -246,7 +246,7 @@ isolated! {
         emit("before");
         program.stdout.wait_for("\"before\"");
         fleet.server.kill();
-        program.stderr.wait_for("connection lost, trying again for 300s: failed to keep the connection to the server");
+        program.stderr.wait_for("connection lost, trying again for 5m: failed to keep the connection to the server");
         fleet.server.restart();
         program.stdout.wait_for("\"type\":\"continued\"}");
         wait_until("events of after that", || {

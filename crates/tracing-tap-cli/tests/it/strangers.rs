@@ -3,6 +3,7 @@
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex, PoisonError};
+use testing::wait_for;
 
 /// What a door says of a session it has just opened.
 pub(crate) const OPENED: &str = r#"{"coverage":{"findings":[],"is_clear":true,"notes":[]},"expires_at":"2026-11-20T09:15:02.000000Z","follow":"event","has_ended":false,"id":"8c6f0b7be2c34b6fa1c5cf5f7ad1f0f1","is_read":false,"name":null,"opened_at":"2026-11-20T08:15:02.000000Z","opened_by":"token","outlives_connection":true,"predicate":"*","scope":null,"session":7,"stats":{"buffered":0,"delivered":0,"lost":0,"lost_closed":0,"lost_overflow":0,"lost_rate":0,"lost_sampling":0,"matched":0}}"#;
@@ -84,6 +85,15 @@ pub(crate) fn begin_stream(stream: &mut TcpStream) {
 pub(crate) fn wait_for_the_other_end(stream: &mut TcpStream) {
     let mut piece = [0; 64];
     while stream.read(&mut piece).is_ok_and(|count| count > 0) {}
+}
+
+/// Takes the place of a server that is gone, and hangs up on so many connections.
+pub(crate) fn hang_up_on(address: &str, connections: usize) {
+    let listener = wait_for("the port to be free", || TcpListener::bind(address).ok());
+    listener.set_nonblocking(true).expect("a listener need not block");
+    for _ in 0..connections {
+        drop(wait_for("a connection", || listener.accept().ok()));
+    }
 }
 
 /// A way to a server that can be cut.

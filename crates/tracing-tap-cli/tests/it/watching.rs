@@ -168,6 +168,15 @@ isolated! {
         assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""));
     }
 
+    fn the_times_that_were_given_are_shown_exactly() {
+        let service = Service::start();
+        let door = service.serve();
+        for (given, shown) in [("1500ms", "1.5s"), ("90s", "1m 30s"), ("61m 250ms", "1h 1m 0.25s"), ("24h", "24h")] {
+            let program = crate::program::watch(&[&door.url(), "user = 42", "--for", given]);
+            program.stderr.wait_for(&format!(", for {shown}; Ctrl-C ends it."));
+        }
+    }
+
     fn where_the_door_is_may_be_left_to_the_environment() {
         let service = Service::start();
         let door = service.serve();

@@ -100,8 +100,8 @@ async fn a_page_ends_with_its_service_and_is_soon_back(stage: &mut Stage) {
     let (mut ends, mut returns) = (Vec::new(), Vec::new());
     for attempt in 1..=ATTEMPTS {
         ends.push(service.stop().await);
-        // Long enough that waits which only grow would be longer than a second.
-        tokio::time::sleep(Duration::from_secs(4)).await;
+        // After so many tries, waits that only grow would be longer than a second.
+        stage.browser.wait_for_text(".state", "No connection: trying again").await;
         let begun = Instant::now();
         service = serve(stage);
         stage
