@@ -7,8 +7,8 @@ use tracing::level_filters::LevelFilter;
 use tracing_tap::coverage::Note;
 use tracing_tap::{EventStream, Follow, Predicate, SessionOptions};
 
-/// What README shows of following, as code.
-const IN_README: &str = r#"Session::new("@level = error".parse()?).follow(Follow::Named("request".into()))"#;
+/// What docs/recipes.md shows of following, as code.
+const IN_RECIPES: &str = r#"SessionOptions::new("@level = error".parse()?).follow(Follow::Named("request".into()))"#;
 
 isolated! {
     fn coverage_of_a_session_takes_the_maximum_level_into_account() {
@@ -60,15 +60,15 @@ isolated! {
         assert!(!asked.to_string().contains("nobody enables them"), "{asked}");
     }
 
-    fn the_example_of_following_in_the_readme_does_what_it_says() {
-        let readme = include_str!("../../../README.md").split_whitespace().collect::<Vec<_>>().join(" ");
-        assert!(readme.contains(IN_README), "README shows another example: hold that one");
-        assert_eq!(readme.matches("Follow::").count(), 1, "README shows more than one");
-        let of_the_readme = || -> Result<SessionOptions, tracing_tap::PredicateError> {
+    fn the_recipe_of_following_does_what_it_says() {
+        let recipes = include_str!("../../../docs/recipes.md").split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(recipes.contains(IN_RECIPES), "the recipe shows another example: test that one");
+        assert_eq!(recipes.matches("Follow::").count(), 1, "the recipes show more than one");
+        let of_the_recipe = || -> Result<SessionOptions, tracing_tap::PredicateError> {
             Ok(SessionOptions::new("@level = error".parse()?).follow(Follow::Named("request".into())))
         };
         let router = install();
-        let session = of_the_readme().expect("the text is valid");
+        let session = of_the_recipe().expect("the text is valid");
         let mut bounded = router.watch(session.clone().max_level(LevelFilter::INFO));
         let mut stream = router.watch(session);
         request_with_two_errors();

@@ -104,9 +104,9 @@ isolated! {
         let help = run(&["watch", "--help"]).stdout;
         let examples: Vec<_> = help.lines().filter(|line| line.contains("--follow ") && line.contains("'")).collect();
         assert_eq!(examples, ["  tracing-tap watch http://localhost:8080/tap '@level = error' --follow named:request --max 1000"]);
-        let readme = include_str!("../../../../README.md");
-        let in_readme: Vec<_> = readme.lines().filter(|line| line.contains("--follow ")).collect();
-        assert_eq!(in_readme, ["$ tracing-tap watch http://localhost:8080/tap '@level = error' --follow named:request --level debug"]);
+        let recipes = include_str!("../../../../docs/recipes.md");
+        let in_recipes: Vec<_> = recipes.lines().filter(|line| line.contains("--follow ")).collect();
+        assert_eq!(in_recipes, ["$ tracing-tap watch http://localhost:8080/tap '@level = error' --follow named:request --level debug"]);
 
         let service = Service::start();
         let door = service.serve();
