@@ -1,10 +1,8 @@
-//! Watch one user of a running service: sessions that route exactly the matching `tracing` events, down to TRACE,
-//! while everyone else's cost nothing.
+//! Watch one user of a running service, live and down to TRACE, while everybody else's events cost almost nothing.
 //!
-//! A service with thousands of live connections runs at INFO. User 42 says it is broken. An operator opens a
-//! *session*, `user = 42`, and at once reads, live, every event of that user, from spans opened hours ago as well.
-//! Nobody else's events are formatted, their arguments are not even evaluated; when the session closes, events cost
-//! nothing again.
+//! A service with thousands of live connections runs at INFO, and user 42 reports a bug. An operator opens a *session* on
+//! `user = 42` in the running process and reads that user's events at once, from spans opened hours ago too. Events of
+//! others are not formatted, and their arguments are not evaluated. When the session closes, events cost nothing again.
 //!
 //! ```
 //! use tracing_subscriber::{filter::LevelFilter, fmt, prelude::*};
@@ -27,34 +25,37 @@
 //! }
 //! ```
 //!
-//! - [`TapRouter`] is created once; its [`layer`](TapRouter::layer) goes beside the service's own layers.
-//! - [`Predicate`] says which events, built by calls or read from text, see [`predicate::syntax`]; [`SessionOptions`] how many of
-//!   them to keep and for how long, and what it [follows](Follow).
-//! - [`EventStream`] gives [`Item`]s: events, losses where they happened, the end. Its account is exact:
-//!   `matched = delivered + lost + buffered`.
-//! - An [`Item`]'s [`CapturedEvent`] has its own fields and those of its spans, as they were; `Display` is for people.
-//! - [`write_item`] writes one as JSON, for people, as a line for a terminal or as a command for GitHub Actions, see
-//!   [`Format`]; an item can be read back from JSON, whose form is told in [`wire`].
-//!   [`forward_to`](EventStream::forward_to) writes all of a session.
-//! - [`try_watch`](TapRouter::try_watch) opens sessions on behalf of others, within caps and [`SessionOptions::scope`]. The
-//!   service's logs tell of all that are opened, refused and ended: the target `tracing_tap::audit`.
-//!   [`watch_env`](TapRouter::watch_env) is for services without a door.
-//! - [`coverage`](EventStream::coverage) tells why a session sees nothing, [`catalog`](TapRouter::catalog) what there
-//!   is to ask for.
+//! - [`TapRouter`] is created once. Its [`layer`](TapRouter::layer) goes next to the service's own layers.
+//! - A [`Predicate`] says which events to show; it is built by methods or parsed from text, see [`predicate::syntax`].
+//!   [`SessionOptions`] add limits, and what else to show once an event has matched ([`Follow`]).
+//! - An [`EventStream`] yields [`Item`]s: events, how many are missing and where, and the end. Its counts are exact, see
+//!   [`SessionStats`].
+//! - A [`CapturedEvent`] holds its own fields and those of its spans, as they were at that moment.
+//! - [`write_item`] writes an item as JSON, for people, as a line for a terminal or as a command for GitHub Actions, see
+//!   [`Format`]. [`wire`] documents the JSON, which can be read back. [`forward_to`](EventStream::forward_to) writes a
+//!   whole session.
+//! - [`try_watch`](TapRouter::try_watch) opens sessions on behalf of others, within the router's limits and
+//!   [`SessionOptions::confined_to`]. The service's own log records every session that is opened, refused or ended, see
+//!   [`audit`]. [`watch_env`](TapRouter::watch_env) opens a session from environment variables.
+//! - [`coverage`](EventStream::coverage) explains why a session sees nothing. [`catalog`](TapRouter::catalog) lists the
+//!   callsites there are.
 //!
-//! # What it promises
-//! It never harms the host: idle, events cost nothing and spans the keeping of their fields; with sessions open,
-//! producers never block, nothing grows without bound, and other layers see what they would see without it. It never
-//! lies: exactly the matching events, every loss counted.
+//! Other crates watch from elsewhere: `tracing-tap-web` over HTTP, with a page for the browser; `tracing-tap-nats` over all
+//! instances of a service; `tracing-tap-cli` in a terminal. [`endpoint`] has what you need to write one of your own.
+//!
+//! # Promises
+//! 1. It never harms the host. Without a session, events cost nothing, and a span costs the copying of its fields. With a
+//!    session, producers never block, memory is bounded, and other layers see what they would see without it.
+//! 2. It never lies. A session shows exactly the matching events, and counts every one that is missing.
 //!
 //! # Features
-//! - `log` (on by default): records of the `log` crate count as what they are, and those too verbose for the service's own
-//!   logs come while a session wants them. They come through `tracing-log`, which `tracing_subscriber`'s `init()` installs.
-//! - `signal`: sessions that a signal opens and the next one closes, on Unix.
-//! - `prometheus`: the router's own health as a Prometheus scrape.
-//! - `web`: the HTTP door, with `prometheus`.
-//! - `nats`: one session over every instance of a service, on NATS.
-//! - `cli`: the `tracing-tap` binary.
+//! - `log` (default): records of the `log` crate are events too, and a session gets records that are too verbose for the
+//!   service's own log. They arrive through `tracing-log`, which `tracing_subscriber`'s `init()` installs.
+//! - `regex` (default): the operator `~` and [`Predicate::regex`].
+//! - `signal`: a signal opens a session and the next one closes it, on Unix.
+//! - `prometheus`: the router's own numbers as a Prometheus scrape.
+
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 // In the order of dependence: each uses only those above it.
 mod sync;

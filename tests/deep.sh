@@ -30,19 +30,39 @@ step "the sanitizer for threads, over the tests with several"
 tests/deep/threads.sh
 
 step "lints, feature by feature"
-for feature in log signal prometheus web nats cli; do
-    cargo clippy --quiet --all-targets --no-default-features --features "$feature" -- --deny warnings
+for feature in log regex signal prometheus; do
+    cargo clippy --quiet --package tracing-tap --all-targets --no-default-features --features "$feature" -- --deny warnings
 done
+cargo clippy --quiet --package demo --all-targets -- --deny warnings
+
+step "beside dependencies that a whole build would get, each in a package of its own"
+cargo nextest run --package tracing-tap --test it --ignore-default-filter compiled_out:: neighbours::bunyan:: \
+    neighbours::console:: neighbours::tokio_tracing::
+
+step "the core without records of log"
+cargo nextest run --package tracing-tap --no-default-features --test it log_bridge::
 
 step "tests as plain cargo test runs them, many to a process"
-cargo test --quiet --all-features
+cargo test --quiet --workspace --all-features
 
 step "the page for a minute at 1,000 events a second"
-TRACING_TAP_PAGE_SECONDS=60 cargo nextest run --all-features --test page pressing
+TRACING_TAP_PAGE_SECONDS=60 cargo nextest run --package tracing-tap-web --test it browser::pressing::
 
 step "3,000 histories of each kind against the slow evaluator, and beside other layers"
 TRACING_TAP_ORACLE_CASES=3000 TRACING_TAP_TRANSPARENCY_CASES=3000 \
-    cargo nextest run --all-features --no-fail-fast --test oracle --test transparency
+    cargo nextest run --package tracing-tap --all-features --no-fail-fast --test it oracle:: transparency::
+
+step "benches run"
+cargo bench --quiet --bench paths -- "idle: disabled event"
+cargo bench --quiet --bench service -- --pairs 1 --slice-ms 100 "1 session, 1 % of the traffic"
+cargo bench --quiet --bench memory
+cargo bench --quiet --package tracing-tap-web --bench endpoint -- "paced: 1 curl, lines"
+
+step "the demo, for two seconds"
+cargo run --quiet --release --package demo -- --connections 200 --seconds 2 | tail -n 12
+
+step "packages build on their own"
+cargo package --quiet --allow-dirty --workspace --exclude demo --exclude testing
 
 step "fuzzing"
 tests/deep/fuzz.sh

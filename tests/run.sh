@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
 # Everything an ordinary change needs, on a fresh machine with only Rust and apt: installs what is missing, then runs
-# formatting, lints, tests, doc tests, the models of the protocols between threads, docs, examples, the fuzz corpus, the
-# instructions of every path and the demo. Stops at the first that fails.
+# formatting, lints, tests, doc tests, docs, the models of the protocols between threads, and the instructions of every
+# path. Stops at the first that fails. What is slow and rarely fails is in tests/deep.sh.
 set -Eeuo pipefail
 cd "$(dirname "$0")/.."
 
 current="the beginning"
 trap 'printf "\n== FAILED in: %s (after %s s)\n" "$current" "$SECONDS" >&2' ERR
-step() { current="$*"; printf '\n== %s\n' "$*"; }
+step() { current="$*"; printf '\n== %s (after %s s)\n' "$*" "$SECONDS"; }
 missing() { printf '%s is missing: %s\n' "$1" "$2" >&2; return 1; }
 has() { command -v "$1" >/dev/null; }
 
@@ -47,47 +47,24 @@ cargo fetch --quiet --locked
 step "formatting"
 cargo fmt --all --check
 
-step "lints, with every feature and with none"
-cargo clippy --quiet --all-targets --all-features -- --deny warnings
-cargo clippy --quiet --lib --no-default-features -- --deny warnings
+step "lints: the workspace, then the bare core"
+cargo clippy --quiet --workspace --all-targets --all-features -- --deny warnings
+cargo clippy --quiet --package tracing-tap --lib --no-default-features -- --deny warnings
 
-step "the core without records of log"
-cargo nextest run --no-default-features --status-level slow --final-status-level fail --test log_bridge
-
-step "tests, each in its own process, the fuzz corpus among them"
-cargo nextest run --all-features --no-fail-fast --status-level slow --final-status-level fail
+step "tests, each in its own process: fuzz corpora, examples and the demo among them"
+cargo nextest run --workspace --all-features --no-fail-fast --status-level slow --final-status-level fail
 
 step "doc tests"
-cargo test --quiet --doc --all-features
-
-step "every history of the protocols between threads, within the bounds that their models state"
-CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-target}/loom" RUSTFLAGS="--cfg loom" cargo test --quiet --release --lib loom_
+cargo test --quiet --doc --workspace --all-features
 
 step "docs"
-RUSTDOCFLAGS="--deny warnings" cargo doc --quiet --no-deps --all-features --document-private-items
+RUSTDOCFLAGS="--deny warnings" cargo doc --quiet --no-deps --workspace --all-features --document-private-items --exclude demo --exclude testing
 
-step "examples"
-for example in examples/*.rs; do
-    # It needs a server, which tests/examples.rs brings.
-    [ "$example" != examples/fleet.rs ] || continue
-    echo "$example"
-    timeout 60 cargo run --quiet --all-features --example "$(basename "$example" .rs)" >/dev/null
-done
-
-step "benches build, and one path runs"
-cargo bench --quiet --bench paths -- "idle: disabled event"
-cargo bench --quiet --bench service -- --pairs 1 --slice-ms 100 "1 session, 1 % of the traffic"
-cargo bench --quiet --bench memory
-cargo bench --quiet --features web --bench door -- "paced: 1 curl, lines"
+step "every history of the protocols between threads, within the bounds that their models state"
+CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-target}/loom" RUSTFLAGS="--cfg loom" \
+    cargo test --quiet --release --package tracing-tap --lib loom_
 
 step "instructions of every path, against their bounds"
 cargo bench --quiet --bench paths -- --instructions
-
-step "the demo, for two seconds"
-cargo build --quiet --release --features cli
-timeout 120 cargo run --quiet --release --features cli -- demo --connections 200 --seconds 2 | tail -n 12
-
-step "the package builds on its own"
-cargo package --quiet --allow-dirty
 
 printf '\n== all is well, after %s s\n' "$SECONDS"

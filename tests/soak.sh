@@ -5,5 +5,5 @@ set -Eeuo pipefail
 cd "$(dirname "$0")/.."
 
 minutes="${1:-10}"
-cargo bench --quiet --features web --bench soak --no-run
-timeout "$(awk "BEGIN { print int($minutes * 60) + 300 }")" cargo bench --quiet --features web --bench soak -- "$minutes"
+cargo bench --quiet --package tracing-tap-web --bench soak --no-run
+timeout "$(awk "BEGIN { print int($minutes * 60) + 300 }")" cargo bench --quiet --package tracing-tap-web --bench soak -- "$minutes"

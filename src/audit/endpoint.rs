@@ -37,7 +37,7 @@ pub enum AuditEvent {
 }
 
 /// A request that an endpoint refused.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct RefusedRequest {
     /// Who asked, if known.
     pub opener: Option<String>,

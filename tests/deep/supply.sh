@@ -25,11 +25,11 @@ target="$(cargo metadata --format-version 1 --no-deps | sed 's/.*"target_directo
 
 step "licences, bans, duplicates and sources of all dependencies"
 tool deny 0.20.2
-cargo deny --all-features check --hide-inclusion-graph licenses bans sources
+cargo deny --workspace --all-features check --hide-inclusion-graph licenses bans sources
 
 step "advisories"
 if git ls-remote --quiet --exit-code https://github.com/RustSec/advisory-db HEAD >/dev/null 2>&1; then
-    cargo deny --all-features check --hide-inclusion-graph advisories
+    cargo deny --workspace --all-features check --hide-inclusion-graph advisories
 else
     skipped "the database of advisories cannot be reached from here; run this step where it can"
 fi
@@ -37,7 +37,7 @@ fi
 step "types of other crates in the public interface: those of tests/deep/external-types.toml and no others"
 if toolchain nightly; then
     tool check-external-types 0.5.0
-    cargo +nightly check-external-types --all-features --config tests/deep/external-types.toml
+    cargo +nightly check-external-types --manifest-path Cargo.toml --all-features --config tests/deep/external-types.toml
 else
     skipped "there is no nightly toolchain, which alone writes the interface down"
 fi
@@ -48,11 +48,11 @@ step "the public interface against that of the last release"
 tool semver-checks 0.51.0
 release="$(git tag --list 'v[0-9]*' --sort=-version:refname | head -n 1)"
 if [ -n "$release" ]; then
-    cargo semver-checks --all-features --baseline-rev "$release"
+    cargo semver-checks --package tracing-tap --all-features --baseline-rev "$release"
 else
     skipped "there is no release yet"
     # That the tool reads this crate is checked all the same: against itself nothing has changed.
-    cargo semver-checks --all-features --baseline-rev HEAD --release-type patch
+    cargo semver-checks --package tracing-tap --all-features --baseline-rev HEAD --release-type patch
 fi
 
 step "every combination of features, up to three at a time"
@@ -65,7 +65,7 @@ oldest="$(sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)"
 if toolchain "$oldest"; then
     CARGO_TARGET_DIR="$target/oldest" cargo "+$oldest" check --quiet --locked --all-features
 else
-    skipped "Rust $oldest cannot be had here; tests/msrv.rs checks what can be checked without"
+    skipped "Rust $oldest cannot be had here; tests/it/msrv.rs checks what can be checked without"
 fi
 
 step "the oldest versions of dependencies that Cargo.toml allows"

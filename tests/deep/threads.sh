@@ -8,6 +8,8 @@ target="${CARGO_TARGET_DIR:-target}"
 # Not the modules of one thread, of which some try millions of characters.
 CARGO_TARGET_DIR="$target/threads" RUSTFLAGS="-Zsanitizer=thread" \
     cargo +nightly test --quiet -Zbuild-std --target "$(rustc -vV | sed -n 's/^host: //p')" \
-    --lib --test accounting --test audit --test follow --test health --test instances --test limits --test parents --test policy \
-    --test rebuild --test tokio_runtime --test user_code --test veto \
-    -- --skip render:: --skip wire:: --skip predicate:: --skip value::
+    --package tracing-tap --lib -- --skip render:: --skip wire:: --skip predicate:: --skip value::
+modules=(accounting audit follow health instances limits parents policy rebuild tokio_runtime user_code veto)
+CARGO_TARGET_DIR="$target/threads" RUSTFLAGS="-Zsanitizer=thread" \
+    cargo +nightly test --quiet -Zbuild-std --target "$(rustc -vV | sed -n 's/^host: //p')" \
+    --package tracing-tap --test it -- "${modules[@]/%/::}"

@@ -7,7 +7,7 @@ cd "$(dirname "$0")/../.."
 command -v jq >/dev/null || { echo "jq is missing: apt-get install jq" >&2; exit 1; }
 python3 -c 'import venv, ensurepip' || { echo "Python's venv is missing: apt-get install python3-venv" >&2; exit 1; }
 
-cargo nextest run --test json tools::
+cargo nextest run --package tracing-tap --test it json::tools::
 target="$(cargo metadata --format-version 1 --no-deps | sed 's/.*"target_directory":"\([^"]*\)".*/\1/')"
 lines="$target/tmp/json-lines"
 

@@ -4,6 +4,7 @@
 pub mod browser;
 pub mod client;
 pub mod corpus;
+pub mod example;
 #[cfg(feature = "nats")]
 pub mod credentials;
 #[cfg(feature = "browser")]

@@ -8,6 +8,7 @@ mod admitting;
 mod bridge;
 mod emitting;
 mod endpoint;
+mod examples;
 mod failing;
 #[expect(dead_code, reason = "the tests of the endpoint use all of it")]
 #[path = "../../../tracing-tap-web/tests/it/fixture.rs"]

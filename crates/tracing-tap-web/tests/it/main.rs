@@ -7,6 +7,7 @@ extern crate testing;
 mod browser;
 mod corpus;
 mod endpoint;
+mod examples;
 mod faults;
 mod fixture;
 mod hostile;
