@@ -9,6 +9,7 @@ mod expression;
 mod field;
 mod keys;
 mod reach;
+mod operator;
 mod pattern;
 mod polarity;
 mod relaxed;
@@ -23,6 +24,7 @@ mod text;
 
 pub use error::PredicateError;
 pub use keys::Keys;
+pub use operator::{OPERATORS, OperatorInfo};
 
 pub(crate) use crate::event::plain_name;
 pub(crate) use bits::Bits;

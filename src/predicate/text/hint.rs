@@ -4,6 +4,7 @@ use super::quote::write_value;
 use super::token::{Broken, Kind};
 use crate::predicate::Predicate;
 use crate::predicate::excerpt::shown;
+use crate::predicate::operator::{OPERATORS, OperatorInfo};
 
 /// A hint from the token before what was not expected, and from that itself.
 pub(super) type Hint = fn(Kind<'_>, Kind<'_>) -> Option<String>;
@@ -109,32 +110,14 @@ pub(super) fn instead_of_name(word: &str) -> Option<String> {
     }
 }
 
-/// What other languages have in an operator's place.
-const FOREIGN: [(&str, &str); 15] = [
-    ("is", "="),
-    ("eq", "="),
-    ("equals", "="),
-    ("ne", "!="),
-    ("gt", ">"),
-    ("ge", ">="),
-    ("lt", "<"),
-    ("le", "<="),
-    ("like", "*="),
-    ("contains", "*="),
-    ("includes", "*="),
-    ("has", "*="),
-    ("startswith", "^="),
-    ("endswith", "$="),
-    ("matches", "~"),
-];
-
 /// Behind `names`, where no operator is.
 pub(super) fn instead_of_operator(names: &str, kind: Kind<'_>, written: &str) -> Option<String> {
     let names = shown(names);
     match kind {
         Kind::Word(word) => {
-            let foreign = |(foreign, _): &&(&str, &str)| word.replace('_', "").eq_ignore_ascii_case(foreign);
-            let own = FOREIGN.iter().find(foreign).map(|(_, own)| did_you_mean(own));
+            let word = word.replace('_', "");
+            let stands_for = |entry: &&OperatorInfo| entry.words.iter().any(|known| word.eq_ignore_ascii_case(known));
+            let own = OPERATORS.iter().find(stands_for).map(|entry| did_you_mean(entry.sign));
             Some(own.unwrap_or_else(|| did_you_mean(&format!("{names} = {}", shown(written)))))
         }
         Kind::Quoted(_) => Some(did_you_mean(&format!("{names} = {}", shown(written)))),

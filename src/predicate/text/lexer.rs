@@ -1,37 +1,13 @@
 //! From characters to tokens.
 
-use super::token::{Broken, Kind, Operator, Token, is_of_word, keyword};
+use super::token::{Broken, Kind, Token, is_of_word, keyword};
+use crate::predicate::operator::OPERATORS;
 use std::ops::Range;
 
-/// The longer ones first, where one begins with another.
-const SIGNS: [(&str, Kind<'static>); 35] = [
-    ("===", Kind::Mistaken("==")),
-    ("!==", Kind::Mistaken("!=")),
+/// Signs that are no operators between a field and a value.
+const SIGNS: [(&str, Kind<'static>); 9] = [
     ("&&", Kind::And),
     ("||", Kind::Or),
-    ("==", Kind::Operator(Operator::Equal)),
-    ("!=", Kind::Operator(Operator::NotEqual)),
-    ("<=", Kind::Operator(Operator::LessOrEqual)),
-    (">=", Kind::Operator(Operator::GreaterOrEqual)),
-    ("^=", Kind::Operator(Operator::StartsWith)),
-    ("$=", Kind::Operator(Operator::EndsWith)),
-    ("*=", Kind::Operator(Operator::Contains)),
-    ("!~", Kind::Operator(Operator::MatchesNot)),
-    ("=>", Kind::Mistaken(">=")),
-    ("=<", Kind::Mistaken("<=")),
-    ("=!", Kind::Mistaken("!=")),
-    ("<>", Kind::Mistaken("!=")),
-    ("=~", Kind::Mistaken("~")),
-    ("~=", Kind::Mistaken("~")),
-    ("=^", Kind::Mistaken("^=")),
-    ("=$", Kind::Mistaken("$=")),
-    ("≤", Kind::Mistaken("<=")),
-    ("≥", Kind::Mistaken(">=")),
-    ("≠", Kind::Mistaken("!=")),
-    ("=", Kind::Operator(Operator::Equal)),
-    ("<", Kind::Operator(Operator::Less)),
-    (">", Kind::Operator(Operator::Greater)),
-    ("~", Kind::Operator(Operator::Matches)),
     ("!", Kind::Not),
     ("(", Kind::Open),
     (")", Kind::Close),
@@ -39,7 +15,6 @@ const SIGNS: [(&str, Kind<'static>); 35] = [
     ("|", Kind::Bar),
     ("*", Kind::Star),
     ("&", Kind::Mistaken("&&")),
-    ("^", Kind::Mistaken("^=")),
 ];
 
 /// All tokens up to the end, or up to the first that cannot be read: the last is one or the other.
@@ -77,11 +52,21 @@ fn next(text: &str, start: usize) -> (Kind<'_>, Range<usize>) {
     match first {
         '"' => within('"', text, start, Kind::Quoted, Broken::UnclosedQuote),
         '`' => within('`', text, start, Kind::Backticked, Broken::UnclosedBacktick),
-        _ => match SIGNS.iter().find(|(sign, _)| rest.starts_with(sign)) {
-            Some((sign, kind)) => (*kind, start..start + sign.len()),
+        _ => match sign(rest) {
+            Some((sign, kind)) => (kind, start..start + sign.len()),
             None => (Kind::Broken(Broken::Character(first)), start..start + first.len_utf8()),
         },
     }
+}
+
+/// The longest sign that `rest` begins with, and what it is.
+fn sign(rest: &str) -> Option<(&'static str, Kind<'static>)> {
+    let operators = OPERATORS.iter().flat_map(|entry| {
+        let mistaken = entry.mistaken.iter().map(|mistaken| (*mistaken, Kind::Mistaken(entry.sign)));
+        mistaken.chain([(entry.sign, Kind::Operator(entry.operator))])
+    });
+    let signs = operators.chain(SIGNS).filter(|(sign, _)| rest.starts_with(sign));
+    signs.max_by_key(|(sign, _)| sign.len())
 }
 
 /// The text between two `mark`s, the first of which is at `start`, or what keeps it from being read.

@@ -4,8 +4,9 @@ use super::foreign;
 use super::hint;
 use super::parse::Parser;
 use super::quote::write_quoted;
-use super::token::{Broken, Kind, Operator, Token, is_of_word};
+use super::token::{Broken, Kind, Token, is_of_word};
 use crate::predicate::Predicate;
+use crate::predicate::operator::Operator;
 use std::ops::Range;
 
 /// Marks that other languages have around a text, and those that close it.

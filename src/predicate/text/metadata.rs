@@ -3,8 +3,9 @@
 use super::field::Written;
 use super::hint;
 use super::parse::{Parser, Result};
-use super::token::{Kind, Operator};
+use super::token::Kind;
 use crate::predicate::excerpt::shown;
+use crate::predicate::operator::Operator;
 use crate::predicate::{Predicate, PredicateError};
 use std::ops::Range;
 use tracing_core::Level;

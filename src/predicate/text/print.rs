@@ -2,7 +2,8 @@
 
 use super::metadata::{LEVELS, more_severe};
 use super::quote::{with_raw_mark, write_name, write_value};
-use crate::predicate::{Check, FieldTest, Node, Predicate, Relation, Test};
+use crate::predicate::operator::Operator;
+use crate::predicate::{Check, FieldTest, Node, Predicate, Test};
 use std::fmt;
 use tracing_core::Level;
 
@@ -154,10 +155,7 @@ impl Atom<'_> {
 
 fn has_negation(test: &Test) -> bool {
     match test {
-        Test::Field(test) => match test.check() {
-            Check::Equals(texts) => texts.len() == 1,
-            check => matches!(check, Check::Matches(_)),
-        },
+        Test::Field(test) => Operator::of(test.check()).is_some_and(|operator| operator.negated().is_some()),
         // No level is less severe.
         Test::Level(level) => *level != Level::TRACE,
         Test::Target(_) | Test::Span(_) | Test::EventName(_) | Test::File(_) => true,
@@ -179,7 +177,8 @@ fn write_negated(f: &mut fmt::Formatter<'_>, test: &Test) -> fmt::Result {
     match test {
         Test::Field(test) => {
             write_names(f, test)?;
-            f.write_str(if matches!(test.check(), Check::Matches(_)) { " !~ " } else { " != " })?;
+            let negated = Operator::of(test.check()).and_then(Operator::negated);
+            write!(f, " {} ", negated.map_or("", Operator::sign))?;
             write_compared(f, test.check())
         }
         Test::Level(level) => write!(f, "@level < {}", level_name(*level)),
@@ -208,19 +207,11 @@ fn write_names(f: &mut fmt::Formatter<'_>, test: &FieldTest) -> fmt::Result {
 }
 
 fn write_check(f: &mut fmt::Formatter<'_>, check: &Check) -> fmt::Result {
-    f.write_str(match check {
-        Check::Exists => " exists",
-        Check::Equals(texts) if texts.len() == 1 => " = ",
-        Check::Equals(_) => " in ",
-        Check::StartsWith(_) => " ^= ",
-        Check::EndsWith(_) => " $= ",
-        Check::Contains(_) => " *= ",
-        Check::Matches(_) => " ~ ",
-        Check::Ordered(Relation::Less, _) => " < ",
-        Check::Ordered(Relation::LessOrEqual, _) => " <= ",
-        Check::Ordered(Relation::Greater, _) => " > ",
-        Check::Ordered(Relation::GreaterOrEqual, _) => " >= ",
-    })?;
+    match (Operator::of(check), check) {
+        (Some(operator), _) => write!(f, " {} ", operator.sign())?,
+        (None, Check::Exists) => f.write_str(" exists")?,
+        (None, _) => f.write_str(" in ")?,
+    }
     write_compared(f, check)
 }
 

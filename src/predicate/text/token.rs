@@ -1,6 +1,7 @@
 //! The words and signs that the text of a predicate consists of.
 
 use crate::escape::is_hidden;
+use crate::predicate::operator::Operator;
 use std::ops::Range;
 
 /// A word or sign, and which bytes of the text it is.
@@ -33,22 +34,6 @@ pub(super) enum Kind<'a> {
     /// A sign that is none, and the one it is taken for.
     Mistaken(&'static str),
     Broken(Broken),
-}
-
-/// What compares a field with a value.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Operator {
-    Equal,
-    NotEqual,
-    Less,
-    LessOrEqual,
-    Greater,
-    GreaterOrEqual,
-    StartsWith,
-    EndsWith,
-    Contains,
-    Matches,
-    MatchesNot,
 }
 
 /// What cannot be read, and why.

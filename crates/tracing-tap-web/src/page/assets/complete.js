@@ -1,5 +1,6 @@
 // What may stand where the caret is in a predicate.
 
+import { OPERATORS } from "./operators.js";
 import { nameText, valueText } from "./predicate.js";
 
 /** @typedef {{ text: string, what: string }} Choice @typedef {{ from: number, to: number, choices: Choice[] }} Completion */
@@ -11,10 +12,10 @@ const METADATA = [
   { text: "@name", what: "of the callsite" },
   { text: "@file", what: "of the source" },
 ];
-const OF_FIELDS = ["=", "!=", "in (", "exists", "<", "<=", ">", ">=", "^=", "$=", "*=", "~", "!~"];
-const OF_LEVELS = [">=", "=", "!=", "<=", "in ("];
-const OF_TEXTS = ["=", "!=", "in ("];
-const WHAT = { "^=": "starts with", "$=": "ends with", "*=": "contains", "~": "matches", "!~": "does not match", "in (": "one of", exists: "is there" };
+const IN = { text: "in (", what: "is one of" };
+const OF_FIELDS = [...OPERATORS, IN, { text: "exists", what: "is there" }];
+const OF_LEVELS = [...OPERATORS.filter(({ text }) => /^[=!<>]=?$/.test(text)), IN];
+const OF_TEXTS = [...OPERATORS.filter(({ text }) => /^!?=$/.test(text)), IN];
 const LEVELS = ["error", "warn", "info", "debug", "trace"];
 const MAX_CHOICES = 60;
 
@@ -72,8 +73,7 @@ function isValue(before) {
 
 function operators(name) {
   const lower = name.toLowerCase();
-  const signs = lower === "@level" ? OF_LEVELS : lower.startsWith("@") ? OF_TEXTS : OF_FIELDS;
-  return signs.map((text) => ({ text, what: WHAT[text] ?? "" }));
+  return lower === "@level" ? OF_LEVELS : lower.startsWith("@") ? OF_TEXTS : OF_FIELDS;
 }
 
 function fieldOfList(before) {
