@@ -30,8 +30,7 @@
 //! - [`TapRouter`] is created once; its [`layer`](TapRouter::layer) goes beside the service's own layers.
 //! - [`Predicate`] says which events, built by calls or read from text, see [`predicate::syntax`]; [`SessionOptions`] how many of
 //!   them to keep and for how long, and what it [follows](Follow).
-//! - [`EventStream`] gives [`Item`]s: events, losses where they happened, the end. Its account is exact:
-//!   `matched = delivered + lost + buffered`.
+//! - [`EventStream`] gives [`Item`]s: events, losses where they happened, the end. Its [account](missing) is exact.
 //! - An [`Item`]'s [`CapturedEvent`] has its own fields and those of its spans, as they were; `Display` is for people.
 //! - [`write_item`] writes one as JSON, for people, as a line for a terminal or as a command for GitHub Actions, see
 //!   [`Format`]; an item can be read back from JSON, whose form is told in [`wire`].
@@ -69,6 +68,7 @@ mod config;
 mod queue;
 pub mod coverage;
 pub mod catalog;
+pub mod missing;
 pub mod session;
 pub mod stream;
 pub mod render;
@@ -88,11 +88,12 @@ pub mod endpoint;
 pub use coverage::{Coverage, Verdict};
 pub use event::{CapturedEvent, CapturedSpan};
 pub use layer::TapLayer;
+pub use missing::{Missing, MissingReason};
 pub use predicate::{Predicate, PredicateError};
 pub use render::{Format, write_item};
 pub use router::{TapRouter, TapRouterBuilder, WatchError};
 pub use session::{EndReason, Follow, Overflow, SessionId, SessionInfo, SessionOptions, SessionStats};
-pub use stream::{EventStream, Item, LossReason, Lost};
+pub use stream::{EventStream, Item};
 pub use value::Value;
 
 /// Compiles what the README shows.

@@ -1,6 +1,8 @@
 //! The page's files.
 
+use serde_json::{Map, json};
 use std::borrow::Cow;
+use tracing_tap::MissingReason;
 
 /// A file and what it is.
 #[derive(Debug)]
@@ -23,8 +25,14 @@ pub(super) const FILES: &[(&str, &str)] = files! {
     "tabs.js" "theme.css" "theme.js" "token.js" "view.js"
 };
 
+/// The file of the library's own list, and its name.
+const REASONS: &str = "reasons.js";
+
 /// The file of this name.
 pub(super) fn named(name: &str) -> Option<Asset> {
+    if name == REASONS {
+        return Some(Asset { content_type: "text/javascript; charset=utf-8", text: Cow::Owned(reasons()) });
+    }
     let (name, text) = FILES.iter().find(|(known, _)| *known == name)?;
     let content_type = match name.rsplit('.').next() {
         Some("js") => "text/javascript; charset=utf-8",
@@ -32,4 +40,25 @@ pub(super) fn named(name: &str) -> Option<Asset> {
         _ => "image/svg+xml",
     };
     Some(Asset { content_type, text: Cow::Borrowed(text) })
+}
+
+/// Why events are missing, as a module that says of each reason's word whether it is a loss, and its words for people.
+fn reasons() -> String {
+    let told = |reason: &MissingReason| json!({ "isLoss": reason.is_loss(), "text": reason.to_string() });
+    let reasons: Map<_, _> = MissingReason::ALL.iter().map(|reason| (reason.word().to_owned(), told(reason))).collect();
+    format!("export const REASONS = {};\n", json!(reasons))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_page_knows_every_reason() {
+        let text = named(REASONS).unwrap().text;
+        for reason in MissingReason::ALL {
+            let known = format!(r#""{}":{{"isLoss":{},"text":"{reason}"}}"#, reason.word(), reason.is_loss());
+            assert!(text.contains(&known), "{known} is not in {text}");
+        }
+    }
 }

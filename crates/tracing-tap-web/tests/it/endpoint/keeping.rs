@@ -98,17 +98,17 @@ isolated! {
         }
         drop(curl);
         let last = format!("{}:1", id_of(&session));
-        let kept = [("5", "lost 4 overflow"), ("6", "6"), ("7", "7"), ("8", "8"), ("9", "9")];
+        let kept = [("5", "missing 4 overflow"), ("6", "6"), ("7", "7"), ("8", "8"), ("9", "9")];
         check(&mut reader(served.address, &session, Some(&last)), &kept);
         // What nobody read in time is lost by the session's policy, and the numbers go on.
         wait_until("the reader to be gone", || !is_read(served.address, &session));
         (10..20).for_each(|n| tracing::info!(user = 42, "{n}"));
         let last = format!("{}:9", id_of(&session));
         let mut curl = reader(served.address, &session, Some(&last));
-        check(&mut curl, &[("15", "lost 6 overflow"), ("16", "16"), ("17", "17"), ("18", "18"), ("19", "19")]);
+        check(&mut curl, &[("15", "missing 6 overflow"), ("16", "16"), ("17", "17"), ("18", "18"), ("19", "19")]);
         // Whoever has seen nothing at all says so with -1.
         let last = format!("{}:-1", id_of(&session));
-        check(&mut reader(served.address, &session, Some(&last)), &[("15", "lost 16 overflow"), ("16", "16")]);
+        check(&mut reader(served.address, &session, Some(&last)), &[("15", "missing 16 overflow"), ("16", "16")]);
         served.stop();
     }
 
@@ -118,10 +118,10 @@ isolated! {
         let session = open(served.address, r#"{"q":"user = 42","rate":1}"#);
         let mut curl = reader(served.address, &session, None);
         (0..5).for_each(|n| tracing::info!(user = 42, "{n}"));
-        check(&mut curl, &[("0", "0"), ("0.1", "lost 4 rate")]);
+        check(&mut curl, &[("0", "0"), ("0.1", "missing 4 rate_limited")]);
         drop(curl);
         let last = |position| format!("{}:{position}", id_of(&session));
-        check(&mut reader(served.address, &session, Some(&last("0"))), &[("0.1", "lost 4 rate")]);
+        check(&mut reader(served.address, &session, Some(&last("0"))), &[("0.1", "missing 4 rate_limited")]);
         request(served.address, TOKEN, "DELETE", &session, None);
         assert_eq!(get(served.address, &format!("{session}/stream")).status, 204);
         served.stop();
