@@ -40,7 +40,7 @@ async fn print(mut stream: EventStream) -> u64 {
     while let Some(item) = stream.recv().await {
         match item {
             Item::Event { event, .. } => println!("{event}"),
-            Item::Lost(lost) => println!("({} events lost: the reader was too slow)", lost.count),
+            Item::Missing(missing) => println!("({missing})"),
             Item::Ended(reason) => assert_eq!(reason, EndReason::Shutdown),
             _ => {} // Later versions may say more.
         }

@@ -49,7 +49,7 @@ fn main() {
 fn told(stream: &mut EventStream) -> Vec<String> {
     let line = |item| match item {
         Item::Event { sequence, event, .. } => format!("#{sequence} n={}", event.field("n").expect("all work has it")),
-        Item::Lost(lost) => format!("lost {}", lost.count),
+        Item::Missing(missing) => format!("lost {}", missing.count),
         Item::Ended(reason) => format!("ended: {reason}"),
         other => format!("{other:?}"), // Later versions may say more.
     };

@@ -21,11 +21,8 @@ fn main() -> io::Result<()> {
     // A client, and the service's work once its session is open.
     let client = TcpStream::connect(address)?;
     writeln!(&client, "user = 42")?;
-    while router.sessions().is_empty() {
-        std::thread::yield_now();
-    }
-    for tenant in [8, 7] {
-        tracing::debug!(user = 42, tenant, "ordered");
+    while router.stats().events.matched == 0 {
+        [8, 7].iter().for_each(|tenant| tracing::debug!(user = 42, tenant, "ordered"));
     }
     let mut line = String::new();
     BufReader::new(client).read_line(&mut line)?;

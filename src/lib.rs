@@ -70,6 +70,7 @@ mod config;
 mod queue;
 pub mod coverage;
 pub mod catalog;
+pub mod missing;
 pub mod session;
 pub mod stream;
 pub mod render;
@@ -89,11 +90,12 @@ pub mod endpoint;
 pub use coverage::{Coverage, Verdict};
 pub use event::{CapturedEvent, CapturedSpan};
 pub use layer::TapLayer;
+pub use missing::{Missing, MissingReason};
 pub use predicate::{Predicate, PredicateError};
 pub use render::{Format, write_item};
 pub use router::{TapRouter, TapRouterBuilder, WatchError};
 pub use session::{EndReason, Follow, Overflow, SessionId, SessionInfo, SessionOptions, SessionStats};
-pub use stream::{EventStream, Item, LossReason, Lost};
+pub use stream::{EventStream, Item};
 pub use value::Value;
 
 /// Compiles what the README shows.

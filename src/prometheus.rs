@@ -11,7 +11,7 @@
 //! | `tracing_tap_ended_sessions_total` | `reason`: `closed`, `expired`, `max_events`, `shutdown` |
 //! | `tracing_tap_matched_events_total` | |
 //! | `tracing_tap_delivered_events_total` | |
-//! | `tracing_tap_lost_events_total` | `reason`: `overflow`, `closed`, `rate`, `sampling` |
+//! | `tracing_tap_missing_events_total` | `reason`: the [word](crate::MissingReason::word) of each [`MissingReason`](crate::MissingReason) |
 //! | `tracing_tap_buffered_events`, `tracing_tap_buffered_bytes` | |
 //! | `tracing_tap_suppressed_events_total` | |
 //! | `tracing_tap_callsites`, `tracing_tap_vetoed_callsites` | |
@@ -110,13 +110,8 @@ impl Numbers {
         let RouterStats { events, buffered_bytes, suppressed, .. } = self.0;
         page.counter("matched_events", "Events that matched a session, once for each", events.matched)?;
         page.counter("delivered_events", "Events that were read", events.delivered)?;
-        let lost = [
-            ("overflow", events.lost_overflow),
-            ("closed", events.lost_closed),
-            ("rate", events.lost_rate),
-            ("sampling", events.lost_sampling),
-        ];
-        page.counter_by_reason("lost_events", "Events that matched and were not read", &lost)?;
+        let missing: Vec<_> = events.missing.iter().map(|missing| (missing.reason.word(), missing.count)).collect();
+        page.counter_by_reason("missing_events", "Events that matched and that no reader gets", &missing)?;
         page.gauge("buffered_events", "Events that wait to be read", events.buffered as usize)?;
         page.gauge("buffered_bytes", "Bytes held by events that wait to be read", buffered_bytes)?;
         page.counter("suppressed_events", "Events of values that ran their own code for the router", suppressed)

@@ -6,7 +6,7 @@
 //! |---|---|
 //! | `session opened` | |
 //! | `session refused` | `reason`: a limit's name or `redacted_field`; `error`: the refusal in words; `suppressed`: refusals not logged since the last that was |
-//! | `session ended` | `reason`: `closed`, `expired`, `max_events` or `shutdown`; `duration_ms`, `matched`, `delivered`, `lost`, `buffered` |
+//! | `session ended` | `reason`: `closed`, `expired`, `max_events` or `shutdown`; `duration_ms`, `matched`, `delivered`, `buffered`, `lost`, and `kept_back` by limits: `matched` is the sum of the four |
 //!
 //! Endpoints add [events of their own](AuditEvent) through [`TapRouter::audit`](crate::TapRouter::audit). The HTTP endpoint logs:
 //!
@@ -149,8 +149,9 @@ impl SessionAudit {
                 duration_ms = milliseconds(end.lasted),
                 matched = stats.matched,
                 delivered = stats.delivered,
+                buffered = stats.buffered,
                 lost = stats.lost,
-                buffered = stats.buffered
+                kept_back = stats.missing.kept_back()
             ),
         }
     }

@@ -63,7 +63,7 @@ impl StreamItem for Item {
     fn kind(&self) -> Option<&'static str> {
         match self {
             Self::Event { .. } => None,
-            Self::Lost(_) => Some("lost"),
+            Self::Missing(_) => Some("missing"),
             Self::Ended(_) => Some("ended"),
         }
     }

@@ -23,14 +23,14 @@ pub enum Format {
     /// `Display` has it. A loss or the end is a line that begins with two spaces, which no message does.
     ///
     /// ```text
-    ///   -- 3 events lost: no room was left
+    ///   -- 3 events lost: the buffer was full
     /// ```
     Human,
     /// `compact`: one line for terminals: time of day, level, target, spans from the root, message, fields.
     ///
     /// ```text
     /// 08:15:02.123Z DEBUG chat::hub conn{conn_id=9137 user=42}:message{kind=subscribe}: rejected attempt=3
-    /// -- 3 events lost: no room was left
+    /// -- 3 events lost: the buffer was full
     /// ```
     ///
     /// - The time is in UTC, without the date: lines arrive as they happen.
@@ -42,7 +42,7 @@ pub enum Format {
     /// ```text
     /// ::error file=src/hub.rs,line=214,title=chat%3A%3Ahub::rejected attempt=3 in conn{conn_id=9137 user=42}
     /// ::debug::chat::hub: subscribed in conn{conn_id=9137 user=42}
-    /// ::warning title=tracing-tap::3 events lost: no room was left
+    /// ::warning title=tracing-tap::3 events lost: the buffer was full
     /// ```
     ///
     /// - ERROR is an error, WARN a warning, INFO a notice; these become annotations of the source line. DEBUG and TRACE

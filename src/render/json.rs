@@ -41,7 +41,7 @@ pub(super) fn write_line(out: &mut Vec<u8>, item: &Item, integers: Integers) {
             out.extend_from_slice(b",");
             write_event(out, event, integers);
         }
-        Item::Lost(_) | Item::Ended(_) => write_plain(out, item),
+        Item::Missing(_) | Item::Ended(_) => write_plain(out, item),
     }
     out.push(b'\n');
 }

@@ -28,7 +28,8 @@ pub use format::{Format, FormatError};
 pub use notice::{Severity, write_notice};
 pub use options::FormatOptions;
 
-use crate::stream::{Item, LossReason};
+use crate::missing::MissingReason;
+use crate::stream::Item;
 use palette::Palette;
 
 /// Appends one item in the given form, with its terminator: a line break, and an empty line behind the human form.
@@ -67,10 +68,10 @@ fn write_own(out: &mut Vec<u8>, item: &Item, format: Format, palette: &Palette) 
     match item {
         Item::Event { .. } => {}
         // What sampling leaves out was not asked for.
-        Item::Lost(lost) if lost.reason == LossReason::Sampling => {
-            notice::write(out, Severity::Notice, lost, format, palette);
+        Item::Missing(missing) if missing.reason == MissingReason::SampledOut => {
+            notice::write(out, Severity::Notice, missing, format, palette);
         }
-        Item::Lost(lost) => notice::write(out, Severity::Warning, lost, format, palette),
+        Item::Missing(missing) => notice::write(out, Severity::Warning, missing, format, palette),
         Item::Ended(reason) => {
             notice::write(out, Severity::Notice, &format_args!("session over: {reason}"), format, palette);
         }

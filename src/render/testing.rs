@@ -2,8 +2,9 @@
 
 use crate::event::testing::Parts;
 use crate::event::{CapturedEvent, CapturedSpan, Fields, Name};
+use crate::missing::{Missing, MissingReason};
 use crate::session::{EndReason, SessionId};
-use crate::stream::{Item, LossReason, Lost};
+use crate::stream::Item;
 use crate::value::{Bytes, Text, Value};
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -153,8 +154,8 @@ pub(crate) fn any_item() -> impl Strategy<Value = Item> {
                 time: time_of(nanoseconds >> shift), level, thread: thread.map(Arc::from), omitted_fields: if omits { session as u32 } else { 0 }, ..event
             })),
         }),
-        1 => (any::<u64>(), select(vec![LossReason::Overflow, LossReason::Closed, LossReason::Rate, LossReason::Sampling]))
-            .prop_map(|(count, reason)| Item::Lost(Lost { count, reason })),
+        1 => (any::<u64>(), select(MissingReason::ALL))
+            .prop_map(|(count, reason)| Item::Missing(Missing { count, reason })),
         1 => (1_u8..5).prop_map(|code| Item::Ended(EndReason::from_code(code).unwrap())),
     ]
 }

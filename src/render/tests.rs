@@ -3,8 +3,9 @@ use super::{Format, write_item, write_item_coloured};
 use crate::escape::is_hidden;
 use crate::event::testing::Parts;
 use crate::event::{CapturedEvent, Fields};
+use crate::missing::{Missing, MissingReason};
 use crate::session::{EndReason, SessionId};
-use crate::stream::{Item, LossReason, Lost};
+use crate::stream::Item;
 use crate::value::{Text, Value};
 use proptest::prelude::*;
 use std::sync::Arc;
@@ -27,7 +28,7 @@ fn item(event: CapturedEvent) -> Item {
 }
 
 fn lost(count: u64) -> Item {
-    Item::Lost(Lost { count, reason: LossReason::Overflow })
+    Item::Missing(Missing { count, reason: MissingReason::Overflow })
 }
 
 #[track_caller]
@@ -58,21 +59,19 @@ fn the_example_in_each_form() {
 
 #[test]
 fn losses_and_the_end_look_like_no_event() {
-    assert_eq!(written(&lost(1), Format::Human), "  -- 1 event lost: no room was left\n\n");
-    assert_eq!(written(&lost(3), Format::Compact), "-- 3 events lost: no room was left\n");
+    assert_eq!(written(&lost(1), Format::Human), "  -- 1 event lost: the buffer was full\n\n");
+    assert_eq!(written(&lost(3), Format::Compact), "-- 3 events lost: the buffer was full\n");
     assert_eq!(
         written(&lost(3), Format::GithubActions),
-        "::warning title=tracing-tap::3 events lost: no room was left\n"
+        "::warning title=tracing-tap::3 events lost: the buffer was full\n"
     );
-    let [rate, sampling] = [LossReason::Rate, LossReason::Sampling].map(|reason| Item::Lost(Lost { count: 3, reason }));
-    assert_eq!(written(&rate, Format::Human), "  -- 3 events lost: over the rate\n\n");
-    assert_eq!(written(&sampling, Format::Compact), "-- 3 events lost: not in the sample\n");
-    assert_eq!(written(&rate, Format::GithubActions), "::warning title=tracing-tap::3 events lost: over the rate\n");
+    let [rate, sampling] = [MissingReason::RateLimited, MissingReason::SampledOut]
+        .map(|reason| Item::Missing(Missing { count: 3, reason }));
+    assert_eq!(written(&rate, Format::Human), "  -- 3 events rate-limited\n\n");
+    assert_eq!(written(&sampling, Format::Compact), "-- 3 events sampled out\n");
+    assert_eq!(written(&rate, Format::GithubActions), "::warning title=tracing-tap::3 events rate-limited\n");
     // That was asked for.
-    assert_eq!(
-        written(&sampling, Format::GithubActions),
-        "::notice title=tracing-tap::3 events lost: not in the sample\n"
-    );
+    assert_eq!(written(&sampling, Format::GithubActions), "::notice title=tracing-tap::3 events sampled out\n");
     let ended = Item::Ended(EndReason::Expired);
     assert_eq!(written(&ended, Format::Human), "  -- session over: expired\n\n");
     assert_eq!(written(&ended, Format::Compact), "-- session over: expired\n");

@@ -1,30 +1,25 @@
 //! What a session counts, and why it is over.
 
+use crate::missing::MissingCounts;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// What a session has counted.
+/// What a session has counted; [`missing`](crate::missing) has the equations.
 ///
-/// `matched` is the sum of the others. While events come and are read, it may be off by those under way.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// Serialized as an object of its fields.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct SessionStats {
     /// Events that matched.
     pub matched: u64,
     /// Events that were read.
     pub delivered: u64,
-    /// Events that were lost, for whatever reason.
-    pub lost: u64,
-    /// Of the lost, those there was no room for.
-    pub lost_overflow: u64,
-    /// Of the lost, those not read when the stream was dropped.
-    pub lost_closed: u64,
-    /// Of the lost, those that were over the session's [rate](crate::SessionOptions::max_rate).
-    pub lost_rate: u64,
-    /// Of the lost, those that the session's [sampling](crate::SessionOptions::sample) left out.
-    pub lost_sampling: u64,
     /// Events that wait to be read.
     pub buffered: u64,
+    /// Events that were lost: the losses in `missing`.
+    pub lost: u64,
+    /// Events that matched and that the reader does not get, by reason.
+    pub missing: MissingCounts,
 }
 
 /// Why a session is over.
@@ -45,23 +40,20 @@ pub enum EndReason {
 impl SessionStats {
     /// With the sums of its parts.
     pub(crate) fn summed(mut self) -> Self {
-        self.lost = self.lost_overflow + self.lost_closed + self.lost_rate + self.lost_sampling;
-        self.matched = self.delivered + self.lost + self.buffered;
+        self.lost = self.missing.lost();
+        self.matched = self.delivered + self.buffered + self.missing.total();
         self
     }
 
-    /// Events that were entitled to a place: those that matched and no limit withheld.
+    /// Events that were entitled to a place: those that matched and that no limit kept back.
     pub(crate) fn admitted(&self) -> u64 {
-        self.matched - self.lost_rate - self.lost_sampling
+        self.matched - self.missing.kept_back()
     }
 
     pub(crate) fn add(&mut self, other: &Self) {
         self.delivered += other.delivered;
-        self.lost_overflow += other.lost_overflow;
-        self.lost_closed += other.lost_closed;
-        self.lost_rate += other.lost_rate;
-        self.lost_sampling += other.lost_sampling;
         self.buffered += other.buffered;
+        self.missing.add(&other.missing);
         *self = self.summed();
     }
 }

@@ -315,13 +315,13 @@ impl SessionOptions {
     ///
     /// ```
     /// use tracing_subscriber::prelude::*;
-    /// use tracing_tap::{Predicate, SessionOptions, TapRouter};
+    /// use tracing_tap::{MissingReason, Predicate, SessionOptions, TapRouter};
     ///
     /// let router = TapRouter::new();
     /// tracing_subscriber::registry().with(router.layer()).init();
     /// let mut stream = router.watch(SessionOptions::new(Predicate::eq("user", 42)).max_rate(0));
     /// tracing::info!(user = 42, "over the rate");
-    /// assert_eq!((stream.drain().count(), stream.stats().lost_rate), (0, 1));
+    /// assert_eq!((stream.drain().count(), stream.stats().missing[MissingReason::RateLimited]), (0, 1));
     /// ```
     #[must_use]
     pub fn max_rate(mut self, events_per_second: u64) -> Self {
@@ -337,7 +337,7 @@ impl SessionOptions {
     ///
     /// ```
     /// use tracing_subscriber::prelude::*;
-    /// use tracing_tap::{Predicate, SessionOptions, TapRouter};
+    /// use tracing_tap::{MissingReason, Predicate, SessionOptions, TapRouter};
     ///
     /// let router = TapRouter::new();
     /// tracing_subscriber::registry().with(router.layer()).init();
@@ -348,7 +348,7 @@ impl SessionOptions {
     /// });
     /// let shown = stream.drain().count() as u64;
     /// assert!(shown == 0 || shown == 2);
-    /// assert_eq!(stream.stats().lost_sampling, 2 - shown);
+    /// assert_eq!(stream.stats().missing[MissingReason::SampledOut], 2 - shown);
     /// ```
     #[must_use]
     pub fn sample(mut self, one_in: u32) -> Self {

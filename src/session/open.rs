@@ -7,6 +7,7 @@ use super::withheld::Withholder;
 use super::{EndReason, Follow, SessionId, SessionInfo, SessionOptions, SessionStats};
 use crate::guard::{Guard, run_user_code};
 use crate::level::verbosity_of_filter;
+use crate::missing::MissingReason;
 use crate::predicate::{Compiled, Reach};
 use crate::queue::budget::Budget;
 use crate::queue::ring::{Popped, Ring};
@@ -250,20 +251,13 @@ impl OpenSession {
     pub(crate) fn stats(&self) -> SessionStats {
         // Delivered before buffered: an event read in between is then missing for a moment, never counted twice.
         let delivered = self.read.delivered.load(Ordering::Acquire);
-        let lost_closed = self.closed_unread.load(Ordering::Acquire);
+        let closed = self.closed_unread.load(Ordering::Acquire);
         let held = u64::from(self.read.is_holding.load(Ordering::Relaxed));
-        let (lost_overflow, in_ring) = self.buffer().map_or((0, 0), |buffer| (buffer.lost(), buffer.len() as u64));
-        let withheld = self.withholder().map(Withholder::withheld).unwrap_or_default();
-        let parts = SessionStats {
-            delivered,
-            lost_overflow,
-            lost_closed,
-            lost_rate: withheld.by_rate,
-            lost_sampling: withheld.by_sampling,
-            buffered: held + in_ring,
-            ..SessionStats::default()
-        };
-        parts.summed()
+        let (overflow, in_ring) = self.buffer().map_or((0, 0), |buffer| (buffer.lost(), buffer.len() as u64));
+        let mut missing = self.withholder().map(Withholder::withheld).unwrap_or_default();
+        missing[MissingReason::Overflow] = overflow;
+        missing[MissingReason::Closed] = closed;
+        SessionStats { delivered, buffered: held + in_ring, missing, ..SessionStats::default() }.summed()
     }
 
     pub(crate) fn info(&self) -> SessionInfo {

@@ -11,16 +11,10 @@
 //! and the reader's clearing and reading, are sequentially consistent: each side writes one thing and then reads the
 //! other's. Either the producer sees that it is not pending any more, or the reader sees the count.
 
+use crate::missing::{MissingCounts, MissingReason};
 use crate::sync::atomic::Ordering::{Relaxed, SeqCst};
 use crate::sync::atomic::{AtomicBool, AtomicU64};
 use crossbeam_utils::CachePadded;
-
-/// How many events that matched were withheld, by reason.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Withheld {
-    pub(crate) by_rate: u64,
-    pub(crate) by_sampling: u64,
-}
 
 /// Why an event is withheld.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,7 +75,7 @@ impl Withholder {
     }
 
     /// What was withheld so far, if the reader is to look; from then on word is left again.
-    pub(crate) fn take_due(&self) -> Option<Withheld> {
+    pub(crate) fn take_due(&self) -> Option<MissingCounts> {
         // `due` first: it is not set again before `pending` is.
         if !self.is_due() || !self.due.swap(false, Relaxed) {
             return None;
@@ -91,21 +85,21 @@ impl Withholder {
     }
 
     /// What was withheld until the end. What is being withheld just then is no part of the session.
-    pub(crate) fn close(&self) -> Withheld {
+    pub(crate) fn close(&self) -> MissingCounts {
         let counted = self.withheld();
         // Relaxed: written by the reader alone; whoever asks for the counts meanwhile may see them late.
-        self.final_by_rate.store(counted.by_rate, Relaxed);
-        self.final_by_sampling.store(counted.by_sampling, Relaxed);
+        self.final_by_rate.store(counted[MissingReason::RateLimited], Relaxed);
+        self.final_by_sampling.store(counted[MissingReason::SampledOut], Relaxed);
         counted
     }
 
     /// What was withheld so far.
-    pub(crate) fn withheld(&self) -> Withheld {
+    pub(crate) fn withheld(&self) -> MissingCounts {
         // The counts are read SeqCst, as the protocol says.
-        Withheld {
-            by_rate: self.by_rate.load(SeqCst).min(self.final_by_rate.load(Relaxed)),
-            by_sampling: self.by_sampling.load(SeqCst).min(self.final_by_sampling.load(Relaxed)),
-        }
+        let mut counts = MissingCounts::default();
+        counts[MissingReason::RateLimited] = self.by_rate.load(SeqCst).min(self.final_by_rate.load(Relaxed));
+        counts[MissingReason::SampledOut] = self.by_sampling.load(SeqCst).min(self.final_by_sampling.load(Relaxed));
+        counts
     }
 }
 
@@ -117,11 +111,17 @@ mod models;
 #[cfg(not(loom))]
 mod tests {
     use super::*;
+    use crate::missing::Missing;
     use crate::sync::atomic::Ordering::{Acquire, Release};
     use crate::sync::tries;
     use std::hint;
     use std::thread;
     use std::time::{Duration, Instant};
+
+    fn withheld(by_rate: u64, by_sampling: u64) -> MissingCounts {
+        let by_rate = Missing::new(by_rate, MissingReason::RateLimited);
+        [by_rate, Missing::new(by_sampling, MissingReason::SampledOut)].into_iter().collect()
+    }
 
     #[test]
     fn word_is_left_once_until_the_reader_has_looked() {
@@ -130,7 +130,7 @@ mod tests {
         assert!(!withholder.count(Withholding::Sampling));
         assert_eq!(withholder.take_due(), None);
         withholder.set_due();
-        assert_eq!(withholder.take_due(), Some(Withheld { by_rate: 1, by_sampling: 1 }));
+        assert_eq!(withholder.take_due(), Some(withheld(1, 1)));
         assert_eq!(withholder.take_due(), None);
         assert!(withholder.count(Withholding::Sampling));
     }
@@ -143,7 +143,7 @@ mod tests {
         withholder.count(Withholding::Rate);
         withholder.count(Withholding::Sampling);
         assert_eq!((withholder.withheld(), withholder.close(), withholder.withheld()), (ended, ended, ended));
-        assert_eq!(ended, Withheld { by_rate: 1, by_sampling: 0 });
+        assert_eq!(ended, withheld(1, 0));
     }
 
     /// Once both are done with a round, either the reader has seen the count or it will be told to look.
@@ -166,7 +166,7 @@ mod tests {
                 begun.store(round, Release);
                 // The producer is some nanoseconds late; meet it at a different point each round.
                 (0..round % 64).for_each(|_| hint::spin_loop());
-                seen = withholder.take_due().map_or(seen, |withheld| withheld.by_rate);
+                seen = withholder.take_due().map_or(seen, |withheld| withheld[MissingReason::RateLimited]);
                 spin_until(&counted, round);
                 assert!(seen == round || withholder.pending.load(SeqCst), "forgotten in round {round}");
             }

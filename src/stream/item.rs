@@ -1,9 +1,8 @@
 //! What a stream gives.
 
 use crate::event::CapturedEvent;
+use crate::missing::Missing;
 use crate::session::{EndReason, SessionId};
-use serde::{Deserialize, Serialize};
-use std::fmt;
 use std::sync::Arc;
 
 /// One thing a stream gives.
@@ -20,36 +19,11 @@ pub enum Item {
         /// What was captured of it, shared with other sessions it matched.
         event: Arc<CapturedEvent>,
     },
-    /// Events that matched and were lost: at this place, if for want of room; since they were last told of, if a limit
-    /// withheld them.
-    Lost(Lost),
+    /// Events that matched and are missing: lost at this place, or kept back by a limit since the last such item of that
+    /// reason.
+    Missing(Missing),
     /// The session is over; nothing follows.
     Ended(EndReason),
-}
-
-/// Events that matched a session and were lost.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct Lost {
-    /// How many.
-    pub count: u64,
-    /// Why.
-    pub reason: LossReason,
-}
-
-/// Why events that matched were lost.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum LossReason {
-    /// The reader was slower than the events, and the session's room was used up.
-    Overflow,
-    /// They were not read when the stream was dropped.
-    Closed,
-    /// They were over the session's [rate](crate::SessionOptions::max_rate).
-    Rate,
-    /// The session's [sampling](crate::SessionOptions::sample) left them out.
-    Sampling,
 }
 
 impl Item {
@@ -64,30 +38,5 @@ impl Item {
             Self::Event { event, .. } => Some(event),
             _ => None,
         }
-    }
-}
-
-impl Lost {
-    /// So many events, for that reason.
-    pub fn new(count: u64, reason: LossReason) -> Self {
-        Self { count, reason }
-    }
-}
-
-/// `3 events lost: no room was left`
-impl fmt::Display for Lost {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} event{} lost: {}", self.count, if self.count == 1 { "" } else { "s" }, self.reason)
-    }
-}
-
-impl fmt::Display for LossReason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Overflow => "no room was left",
-            Self::Closed => "the stream was dropped",
-            Self::Rate => "over the rate",
-            Self::Sampling => "not in the sample",
-        })
     }
 }

@@ -1,9 +1,8 @@
 //! What comes out of a session: a stream of items, and the account it keeps.
 //!
 //! # The account
-//! Whatever matched is in exactly one place: `matched = delivered + lost + buffered`, per session, whenever no call
-//! is under way. An overflow is announced by an [`Item::Lost`] where it happened: before the first event read after
-//! it. Under concurrency a session that drops its oldest events may be told a few events early; never late, and
+//! Every event that matched is in exactly one place, as [`missing`](crate::missing) says. An overflow is announced by an
+//! [`Item::Missing`] where it happened: before the first event read after it. Under concurrency a session that drops its oldest events may be told a few events early; never late, and
 //! never wrong in total. [`Item::Ended`] comes once and last.
 //!
 //! `sequence` starts at 0 and grows by one for each event delivered and by `count` for each overflow announced, so
@@ -26,10 +25,11 @@ mod models;
 #[cfg(not(loom))]
 mod tests;
 
-pub use item::{Item, LossReason, Lost};
+pub use item::Item;
 
 use crate::coverage::{Coverage, Finding, Verdict};
 use crate::event::CapturedEvent;
+use crate::missing::{Missing, MissingReason};
 use crate::queue::ring::Popped;
 use crate::queue::wait::block_on_ready;
 use crate::session::buffer::Buffer;
@@ -217,8 +217,8 @@ impl EventStream {
         if let Some(event) = self.held.take() {
             return Some(self.number(event));
         }
-        if let Some(lost) = self.withheld.next() {
-            return Some(Item::Lost(lost));
+        if let Some(missing) = self.withheld.next() {
+            return Some(Item::Missing(missing));
         }
         let ended = self.ended();
         match self.session().buffer().map_or(Popped::Empty { lost: 0 }, |buffer| buffer.pop()) {
@@ -259,7 +259,7 @@ impl EventStream {
         let count = lost.saturating_sub(self.announced);
         self.announced += count;
         self.sequence += count;
-        (count > 0).then_some(Item::Lost(Lost { count, reason: LossReason::Overflow }))
+        (count > 0).then_some(Item::Missing(Missing { count, reason: MissingReason::Overflow }))
     }
 
     /// Announces what limits withheld until the end, and then the end.
@@ -272,7 +272,7 @@ impl EventStream {
                 self.over = Some(reason);
                 Item::Ended(reason)
             },
-            Item::Lost,
+            Item::Missing,
         ))
     }
 }

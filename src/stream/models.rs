@@ -81,7 +81,7 @@ impl Given {
     fn read(&mut self, stream: &mut EventStream) -> bool {
         match stream.try_recv() {
             Ok(Item::Event { .. }) => self.events += 1,
-            Ok(Item::Lost(lost)) => self.lost += lost.count,
+            Ok(Item::Missing(missing)) => self.lost += missing.count,
             Ok(Item::Ended(reason)) => self.end = Some(reason),
             Err(_) => return false,
         }
@@ -140,7 +140,11 @@ fn loom_whatever_is_pushed_while_a_session_is_closed_and_dropped_is_counted_once
         // As where the last who holds it frees it.
         session.discard_unread();
         let stats = session.stats();
-        assert_eq!((stats.matched, stats.lost_closed, stats.buffered), (admitted, admitted, 0), "{stats:?}");
+        assert_eq!(
+            (stats.matched, stats.missing[MissingReason::Closed], stats.buffered),
+            (admitted, admitted, 0),
+            "{stats:?}"
+        );
         assert_eq!(session.buffered_bytes(), 0);
     });
 }

@@ -31,7 +31,7 @@ fn withhold(session: &OpenSession) -> Admission {
 
 fn count_of(item: Option<Item>) -> Option<u64> {
     match item {
-        Some(Item::Lost(lost)) => Some(lost.count),
+        Some(Item::Missing(missing)) => Some(missing.count),
         None => None,
         other => panic!("{other:?}"),
     }
@@ -92,6 +92,6 @@ fn the_end_comes_after_what_was_withheld_and_what_comes_later_is_no_part_of_it()
     session.announce_withheld();
     assert!(matches!(stream.next_item(), Some(Item::Ended(EndReason::Closed))));
     assert!(stream.next_item().is_none());
-    assert_eq!((stream.stats().lost_rate, stream.stats().matched), (1, 1));
+    assert_eq!((stream.stats().missing[MissingReason::RateLimited], stream.stats().matched), (1, 1));
     assert_eq!(withhold(&session), Admission::Ended);
 }

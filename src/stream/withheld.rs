@@ -1,56 +1,56 @@
-//! Telling the reader what limits withheld: by reason, and as what came since it was last told.
+//! Announcing what limits kept back: by reason, and as what was added since the last announcement.
 
-use super::{LossReason, Lost};
-use crate::session::withheld::Withheld;
+use crate::missing::{Missing, MissingCounts};
 
-/// What a reader was told of what was withheld, and what it is still to be told.
+/// What was announced to a reader of what limits kept back, and what is known of it.
 #[derive(Debug, Default)]
 pub(super) struct Announcer {
-    told: Withheld,
-    known: Withheld,
+    told: MissingCounts,
+    known: MissingCounts,
 }
 
 impl Announcer {
-    /// Takes note of what was withheld so far.
-    pub(super) fn note(&mut self, withheld: Withheld) {
+    /// Takes note of what was kept back so far.
+    pub(super) fn note(&mut self, withheld: MissingCounts) {
         self.known = withheld;
     }
 
-    /// Whether there is more to be told.
+    /// Whether there is more to be announced.
     pub(super) fn has_news(&self) -> bool {
         self.told != self.known
     }
 
-    /// What the reader is to be told next.
-    pub(super) fn next(&mut self) -> Option<Lost> {
+    /// The next announcement.
+    pub(super) fn next(&mut self) -> Option<Missing> {
         let Self { told, known } = self;
-        let by_rate = since(&mut told.by_rate, known.by_rate, LossReason::Rate);
-        by_rate.or_else(|| since(&mut told.by_sampling, known.by_sampling, LossReason::Sampling))
+        let news = known.iter().find(|known| known.count > told[known.reason])?;
+        let count = news.count - std::mem::replace(&mut told[news.reason], news.count);
+        Some(Missing { count, ..news })
     }
-}
-
-fn since(told: &mut u64, known: u64, reason: LossReason) -> Option<Lost> {
-    let count = known - std::mem::replace(told, known);
-    (count > 0).then_some(Lost { count, reason })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::missing::MissingReason::{self, RateLimited, SampledOut};
 
-    fn told(announcer: &mut Announcer) -> Vec<(u64, LossReason)> {
-        std::iter::from_fn(|| announcer.next()).map(|lost| (lost.count, lost.reason)).collect()
+    fn told(announcer: &mut Announcer) -> Vec<(u64, MissingReason)> {
+        std::iter::from_fn(|| announcer.next()).map(|missing| (missing.count, missing.reason)).collect()
+    }
+
+    fn withheld(by_rate: u64, by_sampling: u64) -> MissingCounts {
+        [Missing::new(by_rate, RateLimited), Missing::new(by_sampling, SampledOut)].into_iter().collect()
     }
 
     #[test]
     fn each_reason_is_told_by_itself_and_once() {
         let mut announcer = Announcer::default();
         assert_eq!(told(&mut announcer), []);
-        announcer.note(Withheld { by_rate: 3, by_sampling: 2 });
-        assert_eq!(told(&mut announcer), [(3, LossReason::Rate), (2, LossReason::Sampling)]);
-        announcer.note(Withheld { by_rate: 3, by_sampling: 7 });
+        announcer.note(withheld(3, 2));
+        assert_eq!(told(&mut announcer), [(3, RateLimited), (2, SampledOut)]);
+        announcer.note(withheld(3, 7));
         assert!(announcer.has_news());
-        assert_eq!(told(&mut announcer), [(5, LossReason::Sampling)]);
+        assert_eq!(told(&mut announcer), [(5, SampledOut)]);
         assert!(!announcer.has_news());
         assert_eq!(told(&mut announcer), []);
     }

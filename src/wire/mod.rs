@@ -66,12 +66,12 @@
 //!   `omitted_spans` counts them;
 //! - if that is not enough, lacks fields from the last on, which `omittedFields` counts.
 //!
-//! # `"type": "lost"`
+//! # `"type": "missing"`
 //! | key | shape | what |
 //! |---|---|---|
-//! | `type` | `"lost"` | |
-//! | `count` | integer | how many matching events were lost: at this place, or, for `"rate"` and `"sampling"`, since the last such line |
-//! | `reason` | `"overflow"`, `"closed"`, `"rate"`, `"sampling"` | why, as [`LossReason`](crate::LossReason) says |
+//! | `type` | `"missing"` | |
+//! | `count` | integer | how many matching events are missing: lost at this place, or kept back by a limit since the last such line of that reason |
+//! | `reason` | string | why: the [word](crate::MissingReason::word) of a [`MissingReason`](crate::MissingReason) |
 //!
 //! # `"type": "ended"`
 //! | key | shape | what |
@@ -140,7 +140,7 @@
 //! assert_eq!(str::from_utf8(&written)?, line);
 //!
 //! let error = serde_json::from_str::<Item>(r#"{"type":"found"}"#).unwrap_err();
-//! assert!(error.to_string().starts_with("unknown variant `found`, expected one of `event`, `lost`, `ended`"));
+//! assert!(error.to_string().starts_with("unknown variant `found`, expected one of `event`, `missing`, `ended`"));
 //! # Ok::<_, Box<dyn std::error::Error>>(())
 //! ```
 

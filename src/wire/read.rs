@@ -2,8 +2,9 @@
 
 use super::value::Scalar;
 use crate::event::{CapturedEvent, CapturedSpan, Fields, Name, Origin, Told, name_of_key};
+use crate::missing::Missing;
 use crate::session::{EndReason, SessionId};
-use crate::stream::{Item, Lost};
+use crate::stream::Item;
 use crate::time::read_time;
 use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, MapAccess, Visitor};
 use std::borrow::Cow;
@@ -17,7 +18,7 @@ impl<'de> Deserialize<'de> for Item {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         Ok(match Line::deserialize(deserializer)? {
             Line::Event { session, sequence, event } => Self::Event { session, sequence, event: event.into() },
-            Line::Lost(lost) => Self::Lost(lost),
+            Line::Missing(missing) => Self::Missing(missing),
             Line::Ended { reason } => Self::Ended(reason),
         })
     }
@@ -32,7 +33,7 @@ enum Line {
         #[serde(flatten)]
         event: Box<CapturedEvent>,
     },
-    Lost(Lost),
+    Missing(Missing),
     Ended {
         reason: EndReason,
     },

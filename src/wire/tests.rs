@@ -2,10 +2,11 @@ mod unique;
 
 use crate::event::testing::Parts;
 use crate::event::{CapturedEvent, Fields};
+use crate::missing::{Missing, MissingReason};
 use crate::render::testing::{any_item, bare, example_event, fields, span};
 use crate::render::{Format, FormatOptions, write_item};
 use crate::session::{EndReason, SessionId};
-use crate::stream::{Item, LossReason, Lost};
+use crate::stream::Item;
 use crate::value::{Bytes, Text, Value};
 use proptest::prelude::*;
 use serde::Deserialize;
@@ -46,9 +47,9 @@ enum Documented {
         #[serde(rename = "omittedFields")]
         omitted_fields: Option<u32>,
     },
-    Lost {
+    Missing {
         count: u64,
-        reason: DocumentedLoss,
+        reason: MissingReason,
     },
     Ended {
         reason: DocumentedEnd,
@@ -63,15 +64,6 @@ enum DocumentedLevel {
     Info,
     Debug,
     Trace,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum DocumentedLoss {
-    Overflow,
-    Closed,
-    Rate,
-    Sampling,
 }
 
 #[derive(Deserialize)]
@@ -326,9 +318,9 @@ fn hostile_lines_are_refused_with_what_was_expected() {
     check_refused("", "EOF");
     check_refused("[]", "missing field `type`");
     check_refused("{}", "missing field `type`");
-    check_refused(r#"{"type":"found"}"#, "unknown variant `found`, expected one of `event`, `lost`, `ended`");
+    check_refused(r#"{"type":"found"}"#, "unknown variant `found`, expected one of `event`, `missing`, `ended`");
     check_refused(r#"{"type":"ended","reason":"bored"}"#, "unknown variant `bored`, expected one of `closed`");
-    check_refused(r#"{"type":"lost","count":-1,"reason":"overflow"}"#, "invalid value: integer `-1`");
+    check_refused(r#"{"type":"missing","count":-1,"reason":"overflow"}"#, "invalid value: integer `-1`");
     check_refused(r#"{"type":"event","session":1,"sequence":0}"#, "missing field `timestamp`");
     check_refused(&event("level", "\"LOUD\""), "unknown variant `LOUD`, expected one of `ERROR`");
     check_refused(&event("timestamp", "\"now\""), r#"invalid timestamp "now", expected a time in RFC 3339"#);
@@ -345,18 +337,13 @@ fn hostile_lines_are_refused_with_what_was_expected() {
 }
 
 #[test]
-fn losses_and_the_end_are_lines_of_their_own() {
-    let reasons = [
-        (LossReason::Overflow, "overflow"),
-        (LossReason::Closed, "closed"),
-        (LossReason::Rate, "rate"),
-        (LossReason::Sampling, "sampling"),
-    ];
-    for (reason, word) in reasons {
-        let line = format!("{{\"type\":\"lost\",\"count\":3,\"reason\":\"{word}\"}}\n");
-        assert_eq!(written(&Item::Lost(Lost { count: 3, reason }), Format::Json), line);
+fn missing_events_and_the_end_are_lines_of_their_own() {
+    for reason in MissingReason::ALL {
+        let missing = Missing::new(3, *reason);
+        let line = format!("{{\"type\":\"missing\",\"count\":3,\"reason\":\"{}\"}}\n", reason.word());
+        assert_eq!(written(&Item::Missing(missing), Format::Json), line);
         let read: Item = serde_json::from_str(&line).unwrap();
-        assert!(matches!(read, Item::Lost(lost) if lost == Lost { count: 3, reason }), "{read:?}");
+        assert!(matches!(read, Item::Missing(read) if read == missing), "{read:?}");
     }
     let ended = Item::Ended(EndReason::MaxEvents);
     assert_eq!(written(&ended, Format::Json), "{\"type\":\"ended\",\"reason\":\"max_events\"}\n");

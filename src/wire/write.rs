@@ -18,10 +18,10 @@ impl Serialize for Item {
                 line.serialize_entry("sequence", sequence)?;
                 write_event(&mut line, event)?;
             }
-            Self::Lost(lost) => {
-                line.serialize_entry("type", "lost")?;
-                line.serialize_entry("count", &lost.count)?;
-                line.serialize_entry("reason", &lost.reason)?;
+            Self::Missing(missing) => {
+                line.serialize_entry("type", "missing")?;
+                line.serialize_entry("count", &missing.count)?;
+                line.serialize_entry("reason", &missing.reason)?;
             }
             Self::Ended(reason) => {
                 line.serialize_entry("type", "ended")?;

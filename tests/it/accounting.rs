@@ -8,7 +8,7 @@ use testing::{Output, bounded, events, info_printer, messages, wait_until};
 use tracing_subscriber::prelude::*;
 use tracing_tap::session::Overflow;
 use tracing_tap::stream::TryRecvError;
-use tracing_tap::{EndReason, EventStream, Item, LossReason, Predicate, SessionOptions, SessionStats, TapRouter};
+use tracing_tap::{EndReason, EventStream, Item, MissingReason, Predicate, SessionOptions, SessionStats, TapRouter};
 
 fn install() -> TapRouter {
     let router = TapRouter::new();
@@ -33,9 +33,9 @@ fn shown(items: impl IntoIterator<Item = Item>) -> Vec<String> {
         .into_iter()
         .map(|item| match item {
             Item::Event { sequence, .. } => sequence.to_string(),
-            Item::Lost(lost) => {
-                assert_eq!(lost.reason, LossReason::Overflow);
-                format!("lost {}", lost.count)
+            Item::Missing(missing) => {
+                assert_eq!(missing.reason, MissingReason::Overflow);
+                format!("lost {}", missing.count)
             }
             Item::Ended(reason) => format!("ended {reason:?}"),
             other => panic!("an item of an unknown kind: {other:?}"),
@@ -46,7 +46,7 @@ fn shown(items: impl IntoIterator<Item = Item>) -> Vec<String> {
 #[track_caller]
 fn check_account(stats: SessionStats) {
     assert_eq!(stats.matched, stats.delivered + stats.lost + stats.buffered, "{stats:?}");
-    assert_eq!(stats.lost, stats.lost_overflow + stats.lost_closed, "{stats:?}");
+    assert_eq!(stats.lost, stats.missing[MissingReason::Overflow] + stats.missing[MissingReason::Closed], "{stats:?}");
 }
 
 #[track_caller]
@@ -94,9 +94,9 @@ fn check_account_under_load(overflow: Overflow) {
                     assert!(last.is_none_or(|last| last < number("n")), "one thread's events keep their order");
                     *last = Some(number("n"));
                 }
-                Item::Lost(loss) => {
-                    next_sequence += loss.count;
-                    lost += loss.count;
+                Item::Missing(missing) => {
+                    next_sequence += missing.count;
+                    lost += missing.count;
                 }
                 other => panic!("{other:?} while the session is open"),
             }
@@ -176,7 +176,7 @@ isolated! {
         assert_eq!(shown(stream.drain()), ["lost 2", "15", "16", "17", "18"]);
         let stats = stream.stats();
         check_account(stats);
-        assert_eq!((stats.matched, stats.delivered, stats.lost_overflow), (19, 11, 8));
+        assert_eq!((stats.matched, stats.delivered, stats.missing[MissingReason::Overflow]), (19, 11, 8));
     }
 
     fn dropping_the_newest_keeps_what_happened_first_and_tells_of_the_gap_after_it() {
@@ -193,7 +193,7 @@ isolated! {
         assert_eq!(shown(stream.drain()), ["15", "16", "lost 2", "19"]);
         let stats = stream.stats();
         check_account(stats);
-        assert_eq!((stats.matched, stats.delivered, stats.lost_overflow), (20, 12, 8));
+        assert_eq!((stats.matched, stats.delivered, stats.missing[MissingReason::Overflow]), (20, 12, 8));
     }
 
     fn an_account_is_exact_under_load_when_the_oldest_is_dropped() {
@@ -269,7 +269,7 @@ isolated! {
         wait_until("the account of the closed session", || router.stats().events.matched == 10);
         let stats = router.stats().events;
         check_account(stats);
-        assert_eq!((stats.delivered, stats.lost_closed, stats.buffered), (3, 7, 0));
+        assert_eq!((stats.delivered, stats.missing[MissingReason::Closed], stats.buffered), (3, 7, 0));
     }
 
     fn the_sum_over_all_sessions_never_shrinks() {
@@ -302,7 +302,7 @@ isolated! {
         let router = install();
         let mut stream = router.watch(of_42().capacity(4));
         emit(10);
-        assert!(matches!(stream.try_recv(), Ok(Item::Lost(_))));
+        assert!(matches!(stream.try_recv(), Ok(Item::Missing(_))));
         // What has been counted as delivered once must stay so: a scrape takes a count that shrinks for a restart.
         let stats = stream.stats();
         check_account(stats);
@@ -311,7 +311,7 @@ isolated! {
         wait_until("the account of the closed session", || router.stats().events.matched == 10);
         let stats = router.stats().events;
         check_account(stats);
-        assert_eq!((stats.delivered, stats.lost_overflow, stats.lost_closed), (0, 6, 4));
+        assert_eq!((stats.delivered, stats.missing[MissingReason::Overflow], stats.missing[MissingReason::Closed]), (0, 6, 4));
     }
 
     fn the_number_of_events_is_exact_under_four_threads() {

@@ -93,7 +93,7 @@ isolated! {
         assert!(duration < 60_000, "{duration}");
         ended.as_object_mut().unwrap().remove("duration_ms");
         let more = json!({
-            "message": "session ended", "reason": "closed", "matched": 5, "delivered": 1, "lost": 3, "buffered": 1,
+            "message": "session ended", "reason": "closed", "matched": 5, "delivered": 1, "buffered": 1, "lost": 3, "kept_back": 0,
         });
         opened.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
         assert_eq!(ended, opened);
@@ -241,7 +241,8 @@ isolated! {
         assert!(kinds.values().all(|kinds| kinds[..] == ["session opened", "session ended"]), "{kinds:#?}");
         for end in of_kind(&told, "session ended") {
             let number = |name: &str| end[name].as_u64().unwrap();
-            assert_eq!(number("matched"), number("delivered") + number("lost") + number("buffered"), "{end}");
+            let parts = ["delivered", "buffered", "lost", "kept_back"].map(number);
+            assert_eq!(number("matched"), parts.iter().sum::<u64>(), "{end}");
         }
         assert_eq!(router.stats().ended.closed + router.stats().ended.expired + router.stats().ended.max_events, (THREADS * ROUNDS) as u64);
     }

@@ -142,9 +142,9 @@ async fn tally(mut stream: EventStream) -> (Tally, SessionStats) {
                 next += 1;
                 tally.count(&event);
             }
-            Item::Lost(lost) => {
-                next += lost.count;
-                tally.lost += lost.count;
+            Item::Missing(missing) => {
+                next += missing.count;
+                tally.lost += missing.count;
             }
             _ => {}
         }

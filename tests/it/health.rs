@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 use testing::{Output, info_printer, wait_until};
 use tracing_subscriber::prelude::*;
-use tracing_tap::{Predicate, SessionOptions, TapRouter};
+use tracing_tap::{MissingReason, Predicate, SessionOptions, TapRouter};
 
 fn install() -> TapRouter {
     let router = TapRouter::builder().max_sessions(2).redact_fields(["password"]).build();
@@ -29,7 +29,7 @@ isolated! {
             tracing::debug!(user = 42, n, "routed");
         }
         let buffered = router.stats();
-        assert_eq!((buffered.events.buffered, buffered.events.lost_overflow), (4, 2));
+        assert_eq!((buffered.events.buffered, buffered.events.missing[MissingReason::Overflow]), (4, 2));
         assert!(buffered.buffered_bytes > 4 * 50 && buffered.buffered_bytes < 4 * 1000, "{buffered:?}");
         stream.drain().for_each(drop);
         assert_eq!((router.stats().buffered_bytes, router.stats().events.delivered), (0, 4));
@@ -151,10 +151,6 @@ mod prometheus {
             ("ended_sessions_total{reason=\"shutdown\"}", stats.ended.shutdown),
             ("matched_events_total", events.matched),
             ("delivered_events_total", events.delivered),
-            ("lost_events_total{reason=\"overflow\"}", events.lost_overflow),
-            ("lost_events_total{reason=\"closed\"}", events.lost_closed),
-            ("lost_events_total{reason=\"rate\"}", events.lost_rate),
-            ("lost_events_total{reason=\"sampling\"}", events.lost_sampling),
             ("buffered_events", events.buffered),
             ("buffered_bytes", stats.buffered_bytes as u64),
             ("suppressed_events_total", stats.suppressed),
@@ -162,9 +158,14 @@ mod prometheus {
             ("vetoed_callsites", stats.vetoed_callsites as u64),
             ("rebuilds_total", stats.rebuilds),
         ];
-        let counts = counts.map(|(name, count)| (name, count as f64));
-        let seconds = ("rebuild_seconds_total", stats.rebuild_time.as_secs_f64());
-        counts.into_iter().chain([seconds]).map(|(name, value)| (format!("tracing_tap_{name}"), value)).collect()
+        let counts = counts.map(|(name, count)| (name.to_owned(), count as f64));
+        let missing = events.missing.iter().map(|missing| {
+            let name = format!("missing_events_total{{reason=\"{}\"}}", missing.reason.word());
+            (name, missing.count as f64)
+        });
+        let seconds = ("rebuild_seconds_total".to_owned(), stats.rebuild_time.as_secs_f64());
+        let all = counts.into_iter().chain(missing).chain([seconds]);
+        all.map(|(name, value)| (format!("tracing_tap_{name}"), value)).collect()
     }
 
     isolated! {

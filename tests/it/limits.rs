@@ -14,7 +14,7 @@ use tracing::level_filters::LevelFilter;
 use tracing_subscriber::prelude::*;
 use tracing_tap::session::Overflow;
 use tracing_tap::{
-    EndReason, EventStream, Format, Item, LossReason, Predicate, SessionOptions, SessionStats, TapRouter,
+    EndReason, EventStream, Format, Item, MissingReason, Predicate, SessionOptions, SessionStats, TapRouter,
 };
 
 fn install() -> TapRouter {
@@ -54,14 +54,14 @@ impl Told {
                 assert_eq!(*sequence, self.events + self.overflow, "what is withheld takes no sequence numbers");
                 self.events += 1;
             }
-            Item::Lost(lost) => {
-                assert!(lost.count > 0, "{lost}");
-                *match lost.reason {
-                    LossReason::Overflow => &mut self.overflow,
-                    LossReason::Rate => &mut self.rate,
-                    LossReason::Sampling => &mut self.sampling,
+            Item::Missing(missing) => {
+                assert!(missing.count > 0, "{missing}");
+                *match missing.reason {
+                    MissingReason::Overflow => &mut self.overflow,
+                    MissingReason::RateLimited => &mut self.rate,
+                    MissingReason::SampledOut => &mut self.sampling,
                     other => panic!("{other:?} is not announced"),
-                } += lost.count;
+                } += missing.count;
             }
             Item::Ended(reason) => assert_eq!(self.ended.replace(*reason), None),
             other => panic!("an item of an unknown kind: {other:?}"),
@@ -81,15 +81,17 @@ impl Told {
     fn check(&self, stats: SessionStats) {
         check_account(stats);
         let told = (self.events, self.overflow, self.rate, self.sampling);
-        assert_eq!(told, (stats.delivered, stats.lost_overflow, stats.lost_rate, stats.lost_sampling), "{stats:?}");
+        let [overflow, rate, sampling] =
+            [MissingReason::Overflow, MissingReason::RateLimited, MissingReason::SampledOut]
+                .map(|it| stats.missing[it]);
+        assert_eq!(told, (stats.delivered, overflow, rate, sampling), "{stats:?}");
     }
 }
 
 #[track_caller]
 fn check_account(stats: SessionStats) {
-    assert_eq!(stats.matched, stats.delivered + stats.lost + stats.buffered, "{stats:?}");
-    let by_reason = stats.lost_overflow + stats.lost_closed + stats.lost_rate + stats.lost_sampling;
-    assert_eq!(stats.lost, by_reason, "{stats:?}");
+    assert_eq!(stats.matched, stats.delivered + stats.buffered + stats.missing.total(), "{stats:?}");
+    assert_eq!(stats.lost, stats.missing[MissingReason::Overflow] + stats.missing[MissingReason::Closed], "{stats:?}");
 }
 
 /// Counts how often it was printed.
@@ -118,7 +120,7 @@ fn shown_whole(stream: &mut EventStream, requests: u64, each: usize) -> Vec<u64>
     }
     assert!(shown.values().all(|count| *count == each), "{shown:?}");
     assert!(!shown.is_empty() && shown.len() < requests as usize, "{} of {requests}", shown.len());
-    assert_eq!(stream.stats().lost_sampling, (requests - shown.len() as u64) * each as u64);
+    assert_eq!(stream.stats().missing[MissingReason::SampledOut], (requests - shown.len() as u64) * each as u64);
     check_account(stream.stats());
     shown.into_keys().collect()
 }
@@ -133,13 +135,13 @@ isolated! {
         }
         assert_eq!(stream.drain().count(), 0);
         let stats = stream.stats();
-        assert_eq!((prints.count(), stats.matched, stats.lost_rate, stats.lost), (0, 100, 100, 100));
+        assert_eq!((prints.count(), stats.matched, stats.missing[MissingReason::RateLimited], stats.lost), (0, 100, 100, 0));
         check_account(stats);
         assert_eq!(router.stats().events, stats);
         router.shutdown();
         let rest: Vec<_> = stream.drain().collect();
-        let [Item::Lost(lost), Item::Ended(EndReason::Shutdown)] = rest.as_slice() else { panic!("{rest:?}") };
-        assert_eq!((lost.count, lost.reason), (100, LossReason::Rate));
+        let [Item::Missing(missing), Item::Ended(EndReason::Shutdown)] = rest.as_slice() else { panic!("{rest:?}") };
+        assert_eq!((missing.count, missing.reason), (100, MissingReason::RateLimited));
     }
 
     fn what_one_session_withholds_another_one_gets() {
@@ -149,7 +151,7 @@ isolated! {
         let prints = Prints::default();
         tracing::debug!(user = 42, ?prints, "an event");
         assert_eq!((events(&mut limited).len(), events(&mut free).len(), prints.count()), (0, 1, 1));
-        assert_eq!((limited.stats().lost_rate, free.stats().lost), (1, 0));
+        assert_eq!((limited.stats().missing[MissingReason::RateLimited], free.stats().lost), (1, 0));
     }
 
     fn a_session_admits_a_second_s_events_at_once_and_no_more_than_its_rate() {
@@ -167,7 +169,7 @@ isolated! {
         let bound = RATE + (u128::from(RATE) * elapsed_nanos / 1_000_000_000) as u64;
         assert!(shown <= bound, "{shown} of at most {bound}");
         let stats = stream.stats();
-        assert_eq!((stats.matched, stats.delivered, stats.lost_rate), (20_000, shown, 20_000 - shown));
+        assert_eq!((stats.matched, stats.delivered, stats.missing[MissingReason::RateLimited]), (20_000, shown, 20_000 - shown));
     }
 
     fn rates_and_samples_out_of_all_proportion_do_what_they_say() {
@@ -186,7 +188,7 @@ isolated! {
         }
         let shown = events(&mut hardly_any).len() as u64;
         assert!(shown <= 1, "{shown}");
-        assert_eq!(hardly_any.stats().lost_sampling, 1_000 - shown);
+        assert_eq!(hardly_any.stats().missing[MissingReason::SampledOut], 1_000 - shown);
     }
 
     fn what_comes_after_the_end_was_never_withheld() {
@@ -237,7 +239,7 @@ isolated! {
         requests.iter().for_each(|request| request.in_scope(|| tracing::debug!("later")));
         let later = events(&mut stream).into_iter().map(|event| event.find("request").unwrap().as_u64().unwrap());
         assert_eq!(later.collect::<Vec<_>>(), shown);
-        assert_eq!(stream.stats().lost_sampling - before.lost_sampling, REQUESTS - shown.len() as u64);
+        assert_eq!(stream.stats().missing[MissingReason::SampledOut] - before.missing[MissingReason::SampledOut], REQUESTS - shown.len() as u64);
     }
 
     fn with_spans_requests_of_verbose_roots_are_shown_whole_or_not_at_all() {
@@ -306,7 +308,7 @@ isolated! {
         (0..outside).for_each(|n| tracing::debug!(n, "outside"));
         let shown = events(&mut stream).len();
         assert!((700..=1_300).contains(&shown), "about 1,000 of 10,000: {shown}");
-        assert_eq!(stream.stats().lost_sampling as usize, 2 * outside - shown);
+        assert_eq!(stream.stats().missing[MissingReason::SampledOut] as usize, 2 * outside - shown);
     }
 
     fn another_request_with_a_recurring_id_is_decided_anew() {
@@ -336,8 +338,8 @@ isolated! {
         }
         assert_eq!(stream.drain().count(), 0);
         let stats = stream.stats();
-        assert!((20..=80).contains(&stats.lost_rate), "{stats:?}");
-        assert_eq!(stats.lost_rate + stats.lost_sampling, 100, "each is counted once");
+        assert!((20..=80).contains(&stats.missing[MissingReason::RateLimited]), "{stats:?}");
+        assert_eq!(stats.missing[MissingReason::RateLimited] + stats.missing[MissingReason::SampledOut], 100, "each is counted once");
         check_account(stats);
     }
 
@@ -353,7 +355,7 @@ isolated! {
         assert_eq!((told.events, told.ended), (50, Some(EndReason::MaxEvents)));
         assert!(told.sampling > 50, "{told:?}");
         told.check(stream.stats());
-        assert_eq!(none.stats().lost_rate, 1_000, "what is withheld ends nothing");
+        assert_eq!(none.stats().missing[MissingReason::RateLimited], 1_000, "what is withheld ends nothing");
         assert_eq!(router.sessions().len(), 1);
     }
 }
@@ -377,7 +379,7 @@ isolated! {
                         }
                     });
                 }
-                wait_until("an overflow", || stream.stats().lost_overflow > 0);
+                wait_until("an overflow", || stream.stats().missing[MissingReason::Overflow] > 0);
                 let mut told = Told::default();
                 told.read(&mut stream);
                 told
@@ -420,8 +422,8 @@ isolated! {
             for count in [1, 2] {
                 (0..count).for_each(|_| tracing::debug!(user = 42, "withheld"));
                 let item = runtime::soon("an announcement", received.recv()).await.unwrap().unwrap();
-                let Item::Lost(lost) = item else { panic!("{item:?}") };
-                assert_eq!((lost.count, lost.reason), (count, LossReason::Rate));
+                let Item::Missing(missing) = item else { panic!("{item:?}") };
+                assert_eq!((missing.count, missing.reason), (count, MissingReason::RateLimited));
             }
             reading.await.unwrap();
         });
@@ -448,8 +450,8 @@ isolated! {
         let lines = wait_for("two lines", || Some(output.lines()).filter(|lines| lines.len() >= 2));
         let items: Vec<Item> = lines.iter().map(|line| serde_json::from_str(line).unwrap()).collect();
         check_announced(&items);
-        assert!(lines[0].starts_with(r#"{"type":"lost","count":"#) && lines[0].ends_with(r#""reason":"rate"}"#));
-        assert!(lines[1].ends_with(r#""reason":"sampling"}"#), "{lines:?}");
+        assert!(lines[0].starts_with(r#"{"type":"missing","count":"#) && lines[0].ends_with(r#""reason":"rate_limited"}"#));
+        assert!(lines[1].ends_with(r#""reason":"sampled_out"}"#), "{lines:?}");
     }
 
     fn nothing_is_announced_more_often_than_once_a_second() {
@@ -486,7 +488,7 @@ isolated! {
         let stream = watch_and_withhold(&router);
         let events = router.stats().events;
         check_account(events);
-        assert_eq!((events.matched, events.lost_rate + events.lost_sampling), (200, 200));
+        assert_eq!((events.matched, events.missing[MissingReason::RateLimited] + events.missing[MissingReason::SampledOut]), (200, 200));
         drop(stream);
         assert_eq!(router.stats().events, events);
     }

@@ -6,7 +6,7 @@ use testing::messages;
 use tracing_subscriber::prelude::*;
 use tracing_subscriber::registry;
 use tracing_tap::coverage::Finding;
-use tracing_tap::{EndReason, Item, LossReason, Predicate, SessionOptions, TapRouter};
+use tracing_tap::{EndReason, Item, MissingReason, Predicate, SessionOptions, TapRouter};
 
 /// Less than any thread's stack, and more than what a test allocates.
 const ROOM_BYTES: u64 = 1 << 20;
@@ -58,10 +58,10 @@ isolated! {
         registry().with(other).with(router.layer()).init();
         let mut stream = without_threads(|| router.watch(SessionOptions::new(Predicate::eq("user", 42)).max_rate(0)));
         (0..3).for_each(|_| tracing::info!(user = 42, "over the rate"));
-        assert_eq!((stream.stats().lost_rate, stream.drain().count()), (3, 0));
+        assert_eq!((stream.stats().missing[MissingReason::RateLimited], stream.drain().count()), (3, 0));
         router.close(stream.id());
         let rest: Vec<_> = stream.drain().collect();
-        let [Item::Lost(lost), Item::Ended(EndReason::Closed)] = rest.as_slice() else { panic!("{rest:?}") };
-        assert_eq!((lost.count, lost.reason), (3, LossReason::Rate));
+        let [Item::Missing(missing), Item::Ended(EndReason::Closed)] = rest.as_slice() else { panic!("{rest:?}") };
+        assert_eq!((missing.count, missing.reason), (3, MissingReason::RateLimited));
     }
 }

@@ -12,7 +12,7 @@ use tracing::level_filters::LevelFilter;
 use tracing::{Instrument, Span, field, info_span};
 use tracing_subscriber::prelude::*;
 use tracing_tap::session::Overflow;
-use tracing_tap::{CapturedEvent, EndReason, EventStream, Item, Predicate, SessionOptions, TapRouter};
+use tracing_tap::{CapturedEvent, EndReason, EventStream, Item, MissingReason, Predicate, SessionOptions, TapRouter};
 
 isolated! {
     fn every_event_of_a_users_tasks_arrives_over_thousands_of_polls_on_many_threads_and_nobody_elses() {
@@ -254,7 +254,7 @@ isolated! {
                     let whole: Vec<_> = rounds.iter().copied().skip_while(|round| *round <= opened).collect();
                     assert!((opened + 1..).zip(&whole).all(|(expected, round)| expected == *round), "a gap: {whole:?}");
                     let last = opened + whole.len() as u64;
-                    assert!(last + 1 >= closed || stream.stats().lost_overflow > 0, "{last} is too short of {closed}");
+                    assert!(last + 1 >= closed || stream.stats().missing[MissingReason::Overflow] > 0, "{last} is too short of {closed}");
                 }
             }
             alice.end().await;
@@ -264,7 +264,7 @@ isolated! {
             until("all sessions to be freed", || router.stats().events.buffered == 0).await;
             let events = router.stats().events;
             assert_eq!(events.matched, events.delivered + events.lost);
-            assert!(events.delivered > 0 && events.lost_closed > 0, "{events:?}");
+            assert!(events.delivered > 0 && events.missing[MissingReason::Closed] > 0, "{events:?}");
         });
     }
 }

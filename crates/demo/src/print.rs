@@ -106,7 +106,9 @@ impl<W: Write> Press<W> {
                         break;
                     }
                 }
-                Item::Lost(lost) => write!(self.out, "[{} events lost here: printing is too slow]\n\n", lost.count)?,
+                Item::Missing(missing) => {
+                    write!(self.out, "[{} events lost here: printing is too slow]\n\n", missing.count)?;
+                }
                 _ => {}
             }
         }

@@ -63,10 +63,13 @@ pub fn wait_for_at_most(bytes: usize) {
 
 #[track_caller]
 pub fn check_account(stats: SessionStats) {
-    let SessionStats { matched, delivered, lost, buffered, .. } = stats;
-    assert_eq!(matched, delivered + lost + buffered, "{stats:?}");
-    let parts = stats.lost_overflow + stats.lost_closed + stats.lost_rate + stats.lost_sampling;
-    assert_eq!(lost, parts, "{stats:?}");
+    let SessionStats { matched, delivered, buffered, lost, missing, .. } = stats;
+    assert_eq!(matched, delivered + buffered + missing.total(), "{stats:?}");
+    assert_eq!(
+        lost,
+        missing[tracing_tap::MissingReason::Overflow] + missing[tracing_tap::MissingReason::Closed],
+        "{stats:?}"
+    );
 }
 
 /// Waits until all sessions are gone and taken apart; what has become of their events.

@@ -47,8 +47,8 @@ CONFIGURATION
 
 OUTPUT
   Every event on standard output is one that matched; losses and the end of the session are told among them, where they
-  happened. In lines of JSON they are of the types `event`, `lost` and `ended`. What became of the reading is there too:
-  `continued`, once a lost connection is made anew, with nothing missing but what is told as lost; `gap`, where the session
+  happened. In lines of JSON they are of the types `event`, `missing` and `ended`. What became of the reading is there too:
+  `continued`, once a lost connection is made anew, with nothing missing but what is announced; `gap`, where the session
   was gone, and what happened in between is not known: another begins, where there is time left; `unreadable`, where
   something came that is no event. Whatever a terminal would obey or not show is escaped, in every form, whoever has sent
   it.

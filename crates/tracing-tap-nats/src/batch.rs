@@ -2,7 +2,7 @@
 
 use super::message::Tally;
 use tracing_tap::render::{Format, write_item};
-use tracing_tap::stream::{Item, LossReason, Lost};
+use tracing_tap::{Item, Missing};
 
 /// Lines of items, until they are sent.
 #[derive(Debug, Default)]
@@ -37,7 +37,7 @@ impl Batch {
         self.lines.len()
     }
 
-    /// Keeps the first events, and returns how many were cut off. What was lost between those is told all the same.
+    /// Keeps the first events, and returns how many were cut off. What is missing between those is told all the same.
     pub(super) fn keep_events(&mut self, kept: u64) -> u64 {
         let kept = usize::try_from(kept).unwrap_or(usize::MAX);
         if kept >= self.events.len() {
@@ -48,9 +48,7 @@ impl Batch {
         self.lines.truncate(end);
         self.events.truncate(kept);
         self.count = counted;
-        self.push_lost(LossReason::Overflow, cut.overflow);
-        self.push_lost(LossReason::Rate, cut.rate);
-        self.push_lost(LossReason::Sampling, cut.sampling);
+        cut.missing.iter().for_each(|missing| self.push_missing(missing));
         cut.events
     }
 
@@ -75,9 +73,10 @@ impl Batch {
         self.count = self.count.minus(part.count);
     }
 
-    pub(super) fn push_lost(&mut self, reason: LossReason, count: u64) {
-        if count > 0 {
-            self.push(&Item::Lost(Lost::new(count, reason)));
+    /// Announces missing events; no line if there are none.
+    pub(super) fn push_missing(&mut self, missing: Missing) {
+        if missing.count > 0 {
+            self.push(&Item::Missing(missing));
         }
     }
 }
@@ -85,6 +84,7 @@ impl Batch {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use tracing_tap::MissingReason;
 
     fn item(line: &str) -> Item {
         serde_json::from_str(line).expect("it is an item")
@@ -96,13 +96,19 @@ mod tests {
         ))
     }
 
-    fn lost(reason: &str) -> Item {
-        item(&format!(r#"{{"type":"lost","count":3,"reason":"{reason}"}}"#))
+    fn missing(reason: MissingReason) -> Item {
+        Item::Missing(Missing::new(3, reason))
+    }
+
+    fn tally(events: u64) -> Tally {
+        let missing = [Missing::new(6, MissingReason::Overflow), Missing::new(3, MissingReason::SampledOut)];
+        Tally { events, missing: missing.into_iter().collect() }
     }
 
     fn batch() -> Batch {
         let mut batch = Batch::default();
-        [event(0), lost("overflow"), event(4), lost("overflow"), lost("sampling"), event(8)]
+        let [overflow, sampled_out] = [MissingReason::Overflow, MissingReason::SampledOut].map(missing);
+        [event(0), overflow.clone(), event(4), overflow, sampled_out, event(8)]
             .iter()
             .for_each(|item| batch.push(item));
         batch
@@ -113,7 +119,7 @@ mod tests {
         for (kept, events, lines) in [(9, 3, 6), (3, 3, 6), (2, 2, 5), (1, 1, 3), (0, 0, 2)] {
             let mut batch = batch();
             assert_eq!(batch.keep_events(kept), 3 - events, "{kept} kept");
-            assert_eq!(batch.count, Tally { events, overflow: 6, rate: 0, sampling: 3 }, "{kept} kept");
+            assert_eq!(batch.count, tally(events), "{kept} kept");
             assert_eq!(batch.lines.split(|byte| *byte == b'\n').count() - 1, lines, "{kept} kept");
         }
     }
@@ -139,6 +145,6 @@ mod tests {
         let first = removed.events[0];
         removed.remove(Part { end: first.0, count: first.1 });
         assert_eq!(removed.keep_events(1), 1);
-        assert_eq!(removed.count, Tally { events: 1, overflow: 6, rate: 0, sampling: 3 });
+        assert_eq!(removed.count, tally(1));
     }
 }

@@ -9,8 +9,8 @@ use tracing_tap::CapturedEvent;
 use tracing_tap::SessionId;
 use tracing_tap::escape::is_plain;
 use tracing_tap::render::{Format, write_item};
-use tracing_tap::stream::{Item, Lost};
 use tracing_tap::wire::read_time;
+use tracing_tap::{Item, Missing};
 
 /// What every line of an event begins with.
 const BEGINNING: &str = r#"{"type":"event","#;
@@ -45,7 +45,7 @@ pub struct FleetEventError(serde_json::Error);
 #[derive(Debug)]
 pub(super) enum Line {
     Event(FleetEvent, SystemTime),
-    Lost(Lost),
+    Missing(Missing),
     Ended,
 }
 
@@ -89,7 +89,7 @@ impl Line {
                 line.pop();
                 Some(Self::event(instance, String::from_utf8(line).ok()?.into(), time))
             }
-            Item::Lost(lost) => Some(Self::Lost(lost)),
+            Item::Missing(missing) => Some(Self::Missing(missing)),
             Item::Ended(_) => Some(Self::Ended),
             _ => None,
         }
@@ -222,7 +222,7 @@ mod tests {
             (r#"}"#, ""),
             ("rejected", "re\njected"),
             (r#""type":"event""#, r#""type":"news""#),
-            (r#""type":"event""#, r#""type":"event","type":"lost","count":1,"reason":"rate""#),
+            (r#""type":"event""#, r#""type":"event","type":"missing","count":1,"reason":"overflow""#),
         ] {
             let text = EVENT.replace(part, instead);
             assert!(line(&text).is_none(), "{text}");
@@ -231,9 +231,8 @@ mod tests {
 
     #[test]
     fn other_items_are_told_apart() {
-        assert!(
-            matches!(line(r#"{"type":"lost","count":3,"reason":"rate"}"#), Some(Line::Lost(lost)) if lost.count == 3)
-        );
+        let missing = line(r#"{"type":"missing","count":3,"reason":"rate_limited"}"#);
+        assert!(matches!(missing, Some(Line::Missing(missing)) if missing.count == 3), "{missing:?}");
         assert!(matches!(line(r#"{"type":"ended","reason":"closed"}"#), Some(Line::Ended)));
     }
 

@@ -6,10 +6,10 @@ use serde::ser::{Serialize, SerializeMap, Serializer};
 use std::fmt;
 use std::io::Write;
 use std::sync::Arc;
-use tracing_tap::EndReason;
 use tracing_tap::escape::escaped;
+use tracing_tap::missing::MissingCounts;
 use tracing_tap::render::{Format, FormatOptions, Severity, write_item, write_notice};
-use tracing_tap::stream::{Item, Lost};
+use tracing_tap::{EndReason, Item, Missing};
 
 /// How much of what an instance says in words is shown.
 const MAX_TEXT_BYTES: usize = 512;
@@ -20,13 +20,13 @@ const MAX_TEXT_BYTES: usize = 512;
 pub enum FleetItem {
     /// An event that matched at one instance.
     Event(FleetEvent),
-    /// Events that matched at one instance, and were lost there.
+    /// Events that matched at one instance and are missing there: lost, or kept back by a limit.
     #[non_exhaustive]
-    Lost {
+    Missing {
         /// The instance's name.
         instance: Arc<str>,
         /// How many, and why.
-        lost: Lost,
+        missing: Missing,
     },
     /// An instance has opened the session, or is heard again after it was silent.
     #[non_exhaustive]
@@ -94,7 +94,7 @@ pub enum GapPlace {
 
 /// What a session has counted at one instance, as far as it has told.
 ///
-/// `matched = arrived + lost` once the session is over there and the instance could say so.
+/// `matched = arrived + lost + missing.kept_back()` once the session is over there and the instance could say so.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct InstanceAccount {
@@ -102,8 +102,10 @@ pub struct InstanceAccount {
     pub matched: u64,
     /// Events that arrived here.
     pub arrived: u64,
-    /// Events that were lost, for whatever reason.
+    /// Events that were lost, there or on their way.
     pub lost: u64,
+    /// Events that the instance announced as missing, by reason.
+    pub missing: MissingCounts,
 }
 
 impl FleetItem {
@@ -111,7 +113,7 @@ impl FleetItem {
     pub fn instance(&self) -> Option<&str> {
         match self {
             Self::Event(event) => Some(event.instance()),
-            Self::Lost { instance, .. }
+            Self::Missing { instance, .. }
             | Self::Joined { instance }
             | Self::Refused { instance, .. }
             | Self::Silent { instance }
@@ -148,7 +150,9 @@ impl FleetItem {
                 Ok(item) => write_of_instance(out, event.instance(), &item, format),
                 Err(_) => self.write_words(out, format),
             },
-            (Self::Lost { instance, lost }, _) => write_of_instance(out, instance, &Item::Lost(*lost), format),
+            (Self::Missing { instance, missing }, _) => {
+                write_of_instance(out, instance, &Item::Missing(*missing), format);
+            }
             _ => self.write_words(out, format),
         }
     }
@@ -213,14 +217,15 @@ impl fmt::Display for FleetItem {
                 Ok(event) => f.write_str(&shown(event.message())),
                 Err(error) => write!(f, "sent an event that cannot be read: {}", shown(&error.why())),
             },
-            Self::Lost { lost, .. } => lost.fmt(f),
+            Self::Missing { missing, .. } => missing.fmt(f),
             Self::Ended(reason) => write!(f, "session over: {reason}"),
             Self::Joined { .. } => f.write_str("takes part"),
             Self::Refused { error, .. } => write!(f, "takes no part: {}", shown(error)),
             Self::Silent { .. } => f.write_str("is silent"),
             Self::Left { reason, account, .. } => {
-                let InstanceAccount { matched, arrived, lost } = account;
-                write!(f, "takes no more part: {reason}; {matched} matched, {arrived} arrived, {lost} lost")
+                let InstanceAccount { matched, arrived, lost, missing } = account;
+                let kept_back = missing.kept_back_words();
+                write!(f, "takes no more part: {reason}; {matched} matched, {arrived} arrived, {lost} lost{kept_back}")
             }
             Self::Gap(gap) => {
                 let plural = if gap.count == 1 { "" } else { "s" };
@@ -264,9 +269,9 @@ impl Serialize for Notice<'_> {
         }
         match self.0 {
             FleetItem::Event(_) | FleetItem::Joined { .. } | FleetItem::Silent { .. } => {}
-            FleetItem::Lost { lost, .. } => {
-                line.serialize_entry("count", &lost.count)?;
-                line.serialize_entry("reason", &lost.reason)?;
+            FleetItem::Missing { missing, .. } => {
+                line.serialize_entry("count", &missing.count)?;
+                line.serialize_entry("reason", &missing.reason)?;
             }
             FleetItem::Refused { reason, error, .. } => {
                 line.serialize_entry("reason", &shown(reason))?;
@@ -277,6 +282,7 @@ impl Serialize for Notice<'_> {
                 line.serialize_entry("matched", &account.matched)?;
                 line.serialize_entry("arrived", &account.arrived)?;
                 line.serialize_entry("lost", &account.lost)?;
+                line.serialize_entry("missing", &account.missing)?;
             }
             FleetItem::Gap(gap) => {
                 line.serialize_entry("count", &gap.count)?;
@@ -293,7 +299,7 @@ impl FleetItem {
     pub(crate) fn kind(&self) -> &'static str {
         match self {
             Self::Event(_) => "event",
-            Self::Lost { .. } => "lost",
+            Self::Missing { .. } => "missing",
             Self::Joined { .. } => "joined",
             Self::Refused { .. } => "refused",
             Self::Silent { .. } => "silent",
@@ -307,7 +313,7 @@ impl FleetItem {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tracing_tap::LossReason;
+    use tracing_tap::MissingReason;
 
     const EVENT: &str = r#"{"type":"event","session":1,"sequence":0,"timestamp":"2026-11-20T08:15:02.123456Z","level":"DEBUG","fields":{"message":"rejected"},"target":"chat::hub"}"#;
 
@@ -328,10 +334,10 @@ mod tests {
         let expected = EVENT.replace(r#"{"type":"event","#, r#"{"type":"event","instance":"chat-1","#);
         assert_eq!(written(&event, Format::Json), format!("{expected}\n"));
         assert!(serde_json::from_str::<Item>(&expected).is_ok(), "it can be read as an item");
-        let lost = Lost::new(3, LossReason::Overflow);
-        let lost = FleetItem::Lost { instance: "chat-1".into(), lost };
-        let line = "{\"type\":\"lost\",\"instance\":\"chat-1\",\"count\":3,\"reason\":\"overflow\"}\n";
-        assert_eq!(written(&lost, Format::Json), line);
+        let missing = Missing::new(3, MissingReason::Overflow);
+        let missing = FleetItem::Missing { instance: "chat-1".into(), missing };
+        let line = "{\"type\":\"missing\",\"instance\":\"chat-1\",\"count\":3,\"reason\":\"overflow\"}\n";
+        assert_eq!(written(&missing, Format::Json), line);
     }
 
     #[test]
@@ -353,7 +359,8 @@ mod tests {
     #[test]
     fn every_kind_of_item_has_a_line() {
         let instance: Arc<str> = "chat-1".into();
-        let account = InstanceAccount { matched: 7, arrived: 4, lost: 3 };
+        let missing = [Missing::new(2, MissingReason::Overflow), Missing::new(1, MissingReason::RateLimited)];
+        let account = InstanceAccount { matched: 8, arrived: 4, lost: 3, missing: missing.into_iter().collect() };
         let refused = |error: &str| FleetItem::Refused {
             instance: instance.clone(),
             reason: "version".to_owned(),
@@ -377,8 +384,8 @@ mod tests {
             ),
             (
                 FleetItem::Left { instance: instance.clone(), reason: LeaveReason::Unrenewed, account },
-                r#"{"type":"left","instance":"chat-1","reason":"unrenewed","matched":7,"arrived":4,"lost":3}"#,
-                "-- chat-1: takes no more part: the instance did not hear from the watcher; 7 matched, 4 arrived, 3 lost",
+                r#"{"type":"left","instance":"chat-1","reason":"unrenewed","matched":8,"arrived":4,"lost":3,"missing":{"overflow":2,"closed":0,"rate_limited":1,"sampled_out":0}}"#,
+                "-- chat-1: takes no more part: the instance did not hear from the watcher; 8 matched, 4 arrived, 3 lost, 1 rate-limited",
             ),
             (
                 FleetItem::Gap(Gap { instance: instance.clone(), count: 1, place: GapPlace::Network }),

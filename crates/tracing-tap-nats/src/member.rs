@@ -9,7 +9,7 @@ use super::message::{Announcement, CloseReason};
 use super::message::{FromWatcher, InstanceWord, LeaveReason, MemberId, OfAnyVersion, SessionKey, WatcherWord};
 use super::next_message;
 use super::publisher::Publisher;
-use super::seal::{MAX_SKEW, Rejection, check_fresh, now_us, unseal};
+use super::seal::{MAX_SKEW, Rejection, VERSION, check_fresh, now_us, unseal};
 use async_nats::{Client, Message, Subscriber};
 use std::collections::HashMap;
 use std::future::Future;
@@ -260,7 +260,8 @@ impl Member {
     /// Tells a watcher of another version that it is not understood, if it says where.
     fn refuse_version(&mut self, version: u32, said: &OfAnyVersion) {
         let Some(session) = said.session else { return };
-        let error = format!("read the announcement: its version is {version}, and 1 is what this instance knows");
+        let error =
+            format!("read the announcement: its version is {version}, and {VERSION} is what this instance knows");
         self.answer(session, "version", error);
     }
 

@@ -5,7 +5,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use serde_json::{Map, Value};
 use std::fmt;
 use tracing_tap::EndReason;
-use tracing_tap::stream::{Item, LossReason};
+use tracing_tap::missing::MissingCounts;
+use tracing_tap::{Item, Missing, MissingReason};
 
 /// How often a watcher renews its session where it does not say, in milliseconds. Part of the format: not to be changed.
 const RENEWAL_MS: u64 = 2_000;
@@ -63,7 +64,7 @@ pub(super) struct Announcement {
     #[serde(default = "renewal_ms", skip_serializing_if = "is_renewal_ms")]
     pub(super) every_ms: u64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) scope: Option<String>,
+    pub(super) confinement: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) name: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -183,15 +184,18 @@ pub enum LeaveReason {
     Lost,
 }
 
-/// How many events were sent, and how many were announced as lost, by reason.
+/// How many events were sent, and how many were announced as missing, by reason. As a list, the events come first, then the
+/// counts in the order of [`MissingReason::ALL`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(from = "[u64; 4]", into = "[u64; 4]")]
+#[serde(from = "TallyList", into = "TallyList")]
 pub(super) struct Tally {
     pub(super) events: u64,
-    pub(super) overflow: u64,
-    pub(super) rate: u64,
-    pub(super) sampling: u64,
+    pub(super) missing: MissingCounts,
 }
+
+const TALLY_LENGTH: usize = 1 + MissingReason::ALL.len();
+
+pub(super) type TallyList = [u64; TALLY_LENGTH];
 
 impl Announcement {
     pub(super) fn every(&self) -> std::time::Duration {
@@ -204,28 +208,16 @@ impl Tally {
         *self == Self::default()
     }
 
-    /// Events and losses together.
+    /// Sent and missing events together.
     pub(super) fn total(&self) -> u64 {
-        self.events + self.lost()
-    }
-
-    pub(super) fn lost(&self) -> u64 {
-        self.overflow + self.rate + self.sampling
+        self.events + self.missing.total()
     }
 
     pub(super) fn count(&mut self, item: &Item) {
         match item {
             Item::Event { .. } => self.events += 1,
-            Item::Lost(lost) => self.count_lost(lost.reason, lost.count),
+            Item::Missing(missing) => self.missing[missing.reason] += missing.count,
             _ => {}
-        }
-    }
-
-    pub(super) fn count_lost(&mut self, reason: LossReason, count: u64) {
-        match reason {
-            LossReason::Rate => self.rate += count,
-            LossReason::Sampling => self.sampling += count,
-            _ => self.overflow += count,
         }
     }
 
@@ -238,27 +230,31 @@ impl Tally {
     }
 
     fn zip(self, other: Self, combine: fn(u64, u64) -> u64) -> Self {
+        let combined = |missing: Missing| combine(missing.count, other.missing[missing.reason]);
         Self {
             events: combine(self.events, other.events),
-            overflow: combine(self.overflow, other.overflow),
-            rate: combine(self.rate, other.rate),
-            sampling: combine(self.sampling, other.sampling),
+            missing: self.missing.iter().map(|missing| Missing::new(combined(missing), missing.reason)).collect(),
         }
     }
 }
 
-impl From<[u64; 4]> for Tally {
-    fn from([events, overflow, rate, sampling]: [u64; 4]) -> Self {
-        // A quarter each, so that their sums stay within 64 bits whatever was said.
-        let [events, overflow, rate, sampling] =
-            [events, overflow, rate, sampling].map(|count| count.min(u64::MAX / 4));
-        Self { events, overflow, rate, sampling }
+impl From<TallyList> for Tally {
+    fn from([events, missing @ ..]: TallyList) -> Self {
+        // An equal part each, so that their sums stay within 64 bits whatever was said.
+        let bounded = |count: u64| count.min(u64::MAX / TALLY_LENGTH as u64);
+        let missing = MissingReason::ALL.iter().zip(missing);
+        Self {
+            events: bounded(events),
+            missing: missing.map(|(reason, count)| Missing::new(bounded(count), *reason)).collect(),
+        }
     }
 }
 
-impl From<Tally> for [u64; 4] {
+impl From<Tally> for TallyList {
     fn from(tally: Tally) -> Self {
-        [tally.events, tally.overflow, tally.rate, tally.sampling]
+        let mut list = [tally.events; TALLY_LENGTH];
+        list[1..].iter_mut().zip(tally.missing.iter()).for_each(|(count, missing)| *count = missing.count);
+        list
     }
 }
 

@@ -58,7 +58,7 @@ impl Announcement {
         let announcement = Self {
             predicate: printed(&session.predicate)?,
             every_ms: u64::try_from(renewal.as_millis()).unwrap_or(u64::MAX),
-            scope: session.confinement.as_ref().map(printed).transpose()?,
+            confinement: session.confinement.as_ref().map(printed).transpose()?,
             name: session.name.clone(),
             opened_by: session.opened_by.clone(),
             follow: differs(session.follow != Follow::Event).map(|()| session.follow.to_string()),
@@ -84,7 +84,8 @@ impl Announcement {
         self.check()?;
         let quiet = !Predicate::target(CLIENT_TARGET);
         let mut session = SessionOptions::new(read(&self.predicate)?).confined_to(quiet);
-        session = self.scope.as_deref().map(read).transpose()?.into_iter().fold(session, SessionOptions::confined_to);
+        session =
+            self.confinement.as_deref().map(read).transpose()?.into_iter().fold(session, SessionOptions::confined_to);
         session = self.name.iter().fold(session, SessionOptions::name);
         session = self.opened_by.iter().fold(session, SessionOptions::opened_by);
         session = self.sample.into_iter().fold(session, SessionOptions::sample);
@@ -224,7 +225,7 @@ mod tests {
             announcement.session().expect_err("it is refused").to_string()
         };
         assert!(refused(r#"{"predicate":"user 42"}"#).starts_with("parse the predicate: line 1, column 6"));
-        assert!(refused(r#"{"predicate":"a = 1","scope":"("}"#).starts_with("parse the predicate"));
+        assert!(refused(r#"{"predicate":"a = 1","confinement":"("}"#).starts_with("parse the predicate"));
         assert!(refused(r#"{"predicate":"a = 1","follow":"x"}"#).starts_with("follow `x`: expected"));
         let later = refused(r#"{"predicate":"a = 1","look_back":"30s"}"#);
         assert_eq!(later, "open the session as it is asked for: `look_back` is not known to this version");

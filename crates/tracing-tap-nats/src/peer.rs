@@ -6,7 +6,7 @@ use super::seal::Rejection;
 use super::stats::FleetStats;
 use std::sync::Arc;
 use std::time::Instant;
-use tracing_tap::stream::{LossReason, Lost};
+use tracing_tap::missing::MissingCounts;
 
 /// One instance.
 #[derive(Debug)]
@@ -24,7 +24,7 @@ pub(super) struct Peer {
     told_matched: u64,
     unsent: u64,
     /// Events that are missing, on the way and here.
-    missing: u64,
+    not_arrived: u64,
     dropped: u64,
     /// What was dropped since there is no room, and is said once there is again: what waits is bounded.
     untold: Tally,
@@ -52,7 +52,7 @@ struct Past {
     matched: u64,
     seen: Tally,
     unsent: u64,
-    missing: u64,
+    not_arrived: u64,
     dropped: u64,
 }
 
@@ -68,7 +68,7 @@ impl Peer {
             seen: Tally::default(),
             told_matched: 0,
             unsent: 0,
-            missing: 0,
+            not_arrived: 0,
             dropped: 0,
             untold: Tally::default(),
             past: Past::default(),
@@ -143,9 +143,9 @@ impl Peer {
         let missed = sent.minus(self.seen);
         self.seen = self.seen.plus(missed);
         self.told_matched = self.told_matched.max(matched.min(MAX_COUNT));
-        self.missing = add_counts(self.missing, missed.events);
+        self.not_arrived = add_counts(self.not_arrived, missed.events);
         let gap = self.gap(missed.events, GapPlace::Network);
-        gap.into_iter().chain(self.losses(missed)).collect()
+        gap.into_iter().chain(self.announced(missed.missing)).collect()
     }
 
     /// Takes note of what it did not send so far, and says what of it is news.
@@ -170,7 +170,7 @@ impl Peer {
     pub(super) fn tell_dropped(&mut self) -> Vec<FleetItem> {
         let untold = std::mem::take(&mut self.untold);
         let gap = self.gap(untold.events, GapPlace::Watcher);
-        gap.into_iter().chain(self.losses(untold)).collect()
+        gap.into_iter().chain(self.announced(untold.missing)).collect()
     }
 
     /// How many of the events that were granted were never seen, and will not be.
@@ -185,7 +185,7 @@ impl Peer {
             matched: add_counts(self.past.matched, self.matched()),
             seen: self.past.seen.plus(self.seen),
             unsent: add_counts(self.past.unsent, self.unsent),
-            missing: add_counts(self.past.missing, self.missing),
+            not_arrived: add_counts(self.past.not_arrived, self.not_arrived),
             dropped: add_counts(self.past.dropped, self.dropped),
         };
         let fresh = Self::new(Arc::clone(&self.instance), self.number, opening);
@@ -197,20 +197,19 @@ impl Peer {
     }
 
     fn account(&self) -> InstanceAccount {
-        let arrived = self.seen.events - (self.missing + self.dropped).min(self.seen.events);
-        let lost = self.seen.lost().saturating_add(self.unsent).saturating_add(self.missing + self.dropped);
-        InstanceAccount { matched: self.matched(), arrived, lost }
+        let arrived = self.seen.events - (self.not_arrived + self.dropped).min(self.seen.events);
+        let missing = self.seen.missing;
+        let lost = missing.lost().saturating_add(self.unsent).saturating_add(self.not_arrived + self.dropped);
+        InstanceAccount { matched: self.matched(), arrived, lost, missing }
     }
 
     /// Adds what it has counted, all openings together; what of it was read is not known here.
     pub(super) fn add_to(&self, stats: &mut FleetStats) {
         let seen = self.seen.plus(self.past.seen);
         stats.matched += self.matched() + self.past.matched;
-        stats.lost_overflow += seen.overflow;
-        stats.lost_rate += seen.rate;
-        stats.lost_sampling += seen.sampling;
+        stats.missing.add(&seen.missing);
         stats.lost_at_instances += self.unsent + self.past.unsent;
-        stats.lost_on_the_way += self.missing + self.past.missing;
+        stats.lost_on_the_way += self.not_arrived + self.past.not_arrived;
         stats.lost_here += self.dropped + self.past.dropped;
         stats.instances += usize::from(self.presence == Presence::Here);
     }
@@ -224,15 +223,9 @@ impl Peer {
         (count > 0).then(|| FleetItem::Gap(Gap { instance: Arc::clone(&self.instance), count, place }))
     }
 
-    fn losses(&self, tally: Tally) -> Vec<FleetItem> {
-        let by_reason = [
-            (LossReason::Overflow, tally.overflow),
-            (LossReason::Rate, tally.rate),
-            (LossReason::Sampling, tally.sampling),
-        ];
-        let told = by_reason.into_iter().filter(|(_, count)| *count > 0);
-        let losses = told.map(|(reason, count)| Lost::new(count, reason));
-        losses.map(|lost| FleetItem::Lost { instance: Arc::clone(&self.instance), lost }).collect()
+    fn announced(&self, missing: MissingCounts) -> impl Iterator<Item = FleetItem> + use<'_> {
+        let announced = missing.iter().filter(|missing| missing.count > 0);
+        announced.map(|missing| FleetItem::Missing { instance: Arc::clone(&self.instance), missing })
     }
 }
 
@@ -240,6 +233,7 @@ impl Peer {
 mod tests {
     use super::*;
     use crate::message::{InstanceWord, MemberId};
+    use tracing_tap::{Missing, MissingReason};
 
     fn peer() -> Peer {
         Peer::new("chat-1".into(), 1, 0)
@@ -251,7 +245,7 @@ mod tests {
     }
 
     fn tally(events: u64, overflow: u64) -> Tally {
-        Tally { events, overflow, ..Tally::default() }
+        Tally { events, missing: [Missing::new(overflow, MissingReason::Overflow)].into_iter().collect() }
     }
 
     fn stats(peer: &Peer) -> FleetStats {
@@ -281,10 +275,10 @@ mod tests {
         let mut peer = peer();
         peer.count(tally(10, 0));
         let items = peer.catch_up(tally(15, 3), 18);
-        assert_eq!(texts(&items), ["chat-1: 5 events lost on the way", "chat-1: 3 events lost: no room was left"]);
+        assert_eq!(texts(&items), ["chat-1: 5 events lost on the way", "chat-1: 3 events lost: the buffer was full"]);
         assert!(peer.catch_up(tally(15, 3), 18).is_empty());
         let stats = stats(&peer);
-        assert_eq!((stats.matched, stats.lost_on_the_way, stats.lost_overflow), (18, 5, 3));
+        assert_eq!((stats.matched, stats.lost_on_the_way, stats.missing[MissingReason::Overflow]), (18, 5, 3));
     }
 
     #[test]
@@ -349,7 +343,7 @@ mod tests {
     #[test]
     fn absurd_numbers_panic_nobody() {
         let mut peer = peer();
-        let absurd = Tally::from([u64::MAX; 4]);
+        let absurd = Tally::from([u64::MAX; 1 + MissingReason::ALL.len()]);
         for _ in 0..3 {
             peer.catch_up(absurd, u64::MAX);
             peer.count(absurd);

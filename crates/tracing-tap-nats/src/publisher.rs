@@ -11,7 +11,8 @@ use super::pack::Packer;
 use std::time::Duration;
 use tokio::time::{Instant, sleep_until, timeout};
 use tracing_tap::TapRouter;
-use tracing_tap::stream::{EventStream, Item, LossReason};
+use tracing_tap::stream::EventStream;
+use tracing_tap::{Item, Missing, MissingReason};
 
 /// How long an item waits for others.
 const BATCH_DELAY: Duration = Duration::from_millis(50);
@@ -175,7 +176,7 @@ impl Publisher {
         if granted.is_last {
             self.unsent += cut;
         } else {
-            self.batch.push_lost(LossReason::Rate, cut);
+            self.batch.push_missing(Missing::new(cut, MissingReason::RateLimited));
         }
         self.limit = Some(granted);
     }

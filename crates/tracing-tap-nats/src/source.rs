@@ -5,7 +5,7 @@ use super::item::FleetItem;
 use super::stream::FleetStream;
 use super::{FleetEvent, watch};
 use async_nats::Client;
-use serde_json::{Value, json};
+use serde_json::Value;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -16,7 +16,7 @@ use tracing_tap::{EndReason, SessionOptions};
 
 /// All instances of a service, for an endpoint that opens sessions on them rather than on its own router.
 ///
-/// Streams then have the items of a [`FleetStream`]: lines with an `instance`, and besides events, `lost` and `ended`
+/// Streams then have the items of a [`FleetStream`]: lines with an `instance`, and besides events, `missing` and `ended`
 /// also `joined`, `left`, `silent`, `refused` and `gap`.
 #[derive(Clone, Debug)]
 pub struct Fleet {
@@ -55,20 +55,7 @@ impl SessionStream for FleetStream {
     }
 
     fn stats(&self) -> Value {
-        let stats = Self::stats(self);
-        json!({
-            "matched": stats.matched,
-            "delivered": stats.delivered,
-            "buffered": stats.buffered,
-            "lost": stats.lost,
-            "lost_overflow": stats.lost_overflow,
-            "lost_rate": stats.lost_rate,
-            "lost_sampling": stats.lost_sampling,
-            "lost_at_instances": stats.lost_at_instances,
-            "lost_on_the_way": stats.lost_on_the_way,
-            "lost_here": stats.lost_here,
-            "instances": stats.instances,
-        })
+        serde_json::to_value(Self::stats(self)).expect("numbers are JSON")
     }
 
     fn end(&self, reason: EndReason) {

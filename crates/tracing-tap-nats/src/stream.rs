@@ -178,9 +178,9 @@ impl FleetStream {
                 self.merging_bytes += event.held_bytes();
                 self.merge.push(arrival, Some(time), FleetItem::Event(event));
             }
-            Some(Line::Lost(lost)) => {
+            Some(Line::Missing(missing)) => {
                 let instance = Arc::clone(instance);
-                self.merge.push(arrival, None, FleetItem::Lost { instance, lost });
+                self.merge.push(arrival, None, FleetItem::Missing { instance, missing });
             }
             Some(Line::Ended) | None => {}
         }

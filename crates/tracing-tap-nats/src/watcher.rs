@@ -11,7 +11,7 @@ use super::message::{
     Announcement, CloseReason, FromInstance, FromWatcher, InstanceWord, MemberId, OfAnyVersion, SessionKey, WatcherWord,
 };
 use super::peer::{Peer, Presence};
-use super::seal::{Rejection, Unsealed, check_fresh, now_us, seal, unseal};
+use super::seal::{Rejection, Unsealed, VERSION, check_fresh, now_us, seal, unseal};
 use super::stats::FleetStats;
 use super::{next_message, ready_message};
 use async_nats::connection::State;
@@ -285,7 +285,7 @@ impl Watcher {
         if self.other_versions.len() >= MAX_OTHER_VERSIONS || !self.other_versions.insert(Arc::clone(&instance)) {
             return;
         }
-        let error = format!("read what it says: its version is {version}, and 1 is what this watcher knows");
+        let error = format!("read what it says: its version is {version}, and {VERSION} is what this watcher knows");
         let item = FleetItem::Refused { instance: Arc::clone(&instance), reason: "version".to_owned(), error };
         self.inbox.leave(told(NOBODY, None, &instance, item));
     }

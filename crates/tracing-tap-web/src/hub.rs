@@ -34,7 +34,7 @@ pub(super) struct About {
     pub(super) owner: String,
     pub(super) name: Option<String>,
     pub(super) predicate: String,
-    pub(super) scope: Option<String>,
+    pub(super) confinement: Option<String>,
     pub(super) opened_at: SystemTime,
     pub(super) expires_in: Option<Duration>,
     pub(super) follow: String,
@@ -121,8 +121,19 @@ impl Entry {
 
     /// The session as it is shown to its owner.
     pub(super) fn to_json(&self) -> Value {
-        let About { session, owner, name, predicate, scope, opened_at, expires_in, follow, level, spans, is_kept } =
-            &self.about;
+        let About {
+            session,
+            owner,
+            name,
+            predicate,
+            confinement,
+            opened_at,
+            expires_in,
+            follow,
+            level,
+            spans,
+            is_kept,
+        } = &self.about;
         let feed = self.feed();
         json!({
             "id": self.id.to_string(),
@@ -130,7 +141,7 @@ impl Entry {
             "name": name,
             "opened_by": owner,
             "predicate": predicate,
-            "scope": scope,
+            "confinement": confinement,
             "follow": follow,
             "level": level,
             "spans": spans,

@@ -122,7 +122,7 @@ pub(super) fn entry(id: PublicId, session: &SessionOptions, source: Source, life
         owner: session.opened_by.clone().unwrap_or_default(),
         name: session.name.clone(),
         predicate: session.predicate.to_string(),
-        scope: session.confinement.as_ref().map(ToString::to_string),
+        confinement: session.confinement.as_ref().map(ToString::to_string),
         opened_at: SystemTime::now(),
         expires_in: session.expires_in,
         follow: session.follow.to_string(),

@@ -1,14 +1,14 @@
 //! Where a session's items come from: the router of this process, or another place.
 
 use futures_core::Stream;
-use serde_json::{Value, json};
+use serde_json::Value;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use tracing_tap::endpoint::{SessionStream, StreamItem};
 use tracing_tap::render::{FormatOptions, write_item};
 use tracing_tap::stream::TryRecvError;
-use tracing_tap::{EndReason, EventStream, Item, LossReason, Lost, SessionId};
+use tracing_tap::{EndReason, EventStream, Item, Missing, MissingReason, SessionId};
 
 /// A session's reading end; dropping it closes the session.
 #[derive(Debug)]
@@ -49,19 +49,7 @@ impl Source {
     /// What the session has counted, as a JSON object.
     pub(super) fn stats(&self) -> Value {
         match self {
-            Self::Own(stream) => {
-                let stats = stream.stats();
-                json!({
-                    "matched": stats.matched,
-                    "delivered": stats.delivered,
-                    "buffered": stats.buffered,
-                    "lost": stats.lost,
-                    "lost_overflow": stats.lost_overflow,
-                    "lost_closed": stats.lost_closed,
-                    "lost_rate": stats.lost_rate,
-                    "lost_sampling": stats.lost_sampling,
-                })
-            }
+            Self::Own(stream) => serde_json::to_value(stream.stats()).expect("numbers are JSON"),
             Self::Other(stream) => stream.stats(),
         }
     }
@@ -86,14 +74,14 @@ impl Source {
 impl SourceItem {
     /// Events that were lost at this place.
     pub(super) fn lost(count: u64) -> Self {
-        Self::Own(Item::Lost(Lost::new(count, LossReason::Overflow)))
+        Self::Own(Item::Missing(Missing::new(count, MissingReason::Overflow)))
     }
 
     /// Sequence numbers this item consumes; `None` if it carries none.
     pub(super) fn advance(&self) -> Option<u64> {
         match self {
             Self::Own(Item::Event { .. }) => Some(1),
-            Self::Own(Item::Lost(lost)) if lost.reason == LossReason::Overflow => Some(lost.count),
+            Self::Own(Item::Missing(missing)) if missing.reason == MissingReason::Overflow => Some(missing.count),
             Self::Own(_) => None,
             // Elsewhere several may count for themselves: here only events count.
             Self::Other(item) => item.kind().is_none().then_some(1),

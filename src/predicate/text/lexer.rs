@@ -63,7 +63,8 @@ fn next(text: &str, start: usize) -> (Kind<'_>, Range<usize>) {
 fn sign(rest: &str) -> Option<(&'static str, Kind<'static>)> {
     let operators = OPERATORS.iter().flat_map(|entry| {
         let mistaken = entry.mistaken.iter().map(|mistaken| (*mistaken, Kind::Mistaken(entry.sign)));
-        mistaken.chain([(entry.sign, Kind::Operator(entry.operator))])
+        let own = entry.also.iter().chain([&entry.sign]);
+        mistaken.chain(own.map(|sign| (*sign, Kind::Operator(entry.operator))))
     });
     let signs = operators.chain(SIGNS).filter(|(sign, _)| rest.starts_with(sign));
     signs.max_by_key(|(sign, _)| sign.len())

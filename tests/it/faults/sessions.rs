@@ -64,7 +64,7 @@ impl Producers {
 /// Reads some of what is there, and checks what it is told.
 fn read_some(stream: &mut tracing_tap::EventStream) {
     for item in stream.drain().take(16) {
-        assert!(matches!(item, Item::Event { .. } | Item::Lost(_)), "{item:?} while the session is open");
+        assert!(matches!(item, Item::Event { .. } | Item::Missing(_)), "{item:?} while the session is open");
     }
 }
 

@@ -18,7 +18,7 @@ use tracing::{Dispatch, Level, Span, Subscriber, dispatcher};
 use tracing_subscriber::prelude::*;
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::{Registry, reload};
-use tracing_tap::{EndReason, EventStream, Item, LossReason, Predicate, TapRouter};
+use tracing_tap::{EndReason, EventStream, Item, MissingReason, Predicate, TapRouter};
 
 /// One subscriber or two, with or without routers in them.
 pub(crate) struct Stage {
@@ -68,8 +68,12 @@ impl Given {
     fn take(&mut self, item: Item) {
         match item {
             Item::Event { event, .. } => self.delivered.push(delivered(&event)),
-            Item::Lost(lost) if lost.reason == LossReason::Sampling => self.told_unsampled += lost.count,
-            Item::Lost(lost) if lost.reason == LossReason::Rate => self.told_over_rate += lost.count,
+            Item::Missing(missing) if missing.reason == MissingReason::SampledOut => {
+                self.told_unsampled += missing.count
+            }
+            Item::Missing(missing) if missing.reason == MissingReason::RateLimited => {
+                self.told_over_rate += missing.count
+            }
             Item::Ended(EndReason::MaxEvents) => self.is_over = true,
             other => panic!("a session that is open and has room gave {other:?}"),
         }
@@ -320,15 +324,23 @@ impl Play {
             items.into_iter().for_each(|item| given.take(item));
             let told = (given.told_unsampled, given.told_over_rate);
             let stats = stream.stats();
-            assert_eq!(told, (stats.lost_sampling, stats.lost_rate), "the end comes after all that is told");
+            assert_eq!(
+                told,
+                (stats.missing[MissingReason::SampledOut], stats.missing[MissingReason::RateLimited]),
+                "the end comes after all that is told"
+            );
         } else {
             stream.drain().for_each(|item| given.take(item));
         }
         let stats = self.streams[session].take().unwrap().stats();
-        (given.unsampled, given.over_rate) = (stats.lost_sampling, stats.lost_rate);
+        (given.unsampled, given.over_rate) =
+            (stats.missing[MissingReason::SampledOut], stats.missing[MissingReason::RateLimited]);
         given.open_for = given.opened_at.map_or(Duration::ZERO, |opened| opened.elapsed());
         assert_eq!(stats.delivered, given.delivered.len() as u64);
-        assert_eq!(stats.matched, stats.delivered + stats.lost_sampling + stats.lost_rate);
+        assert_eq!(
+            stats.matched,
+            stats.delivered + stats.missing[MissingReason::SampledOut] + stats.missing[MissingReason::RateLimited]
+        );
         Facts::default()
     }
 

@@ -60,7 +60,7 @@ impl fmt::Display for Summary {
             let [name, matched, arrived, lost] = &row[..] else { continue };
             writeln!(f, "  {name:<12} {matched:>12} {arrived:>12} {lost:>12}")?;
         }
-        let unprinted = stats.matched.saturating_sub(printed + stats.lost);
+        let unprinted = stats.matched.saturating_sub(printed + stats.lost + stats.missing.kept_back());
         writeln!(f, "  {} printed above, {} not, since printing was too slow", grouped(*printed), grouped(unprinted))
     }
 }

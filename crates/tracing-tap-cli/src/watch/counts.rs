@@ -2,13 +2,16 @@
 
 use super::form::Counted;
 use std::sync::atomic::{AtomicU64, Ordering};
+use tracing_tap::missing::{Missing, MissingCounts, MissingReason};
 
 /// Written by one thread. All loads and stores are relaxed: each number is shown on its own, and the last ones are read
 /// when that thread has been joined.
 #[derive(Debug, Default)]
 pub(crate) struct Counts {
     delivered: AtomicU64,
-    lost: AtomicU64,
+    missing: [AtomicU64; MissingReason::ALL.len()],
+    /// Lost between an instance and here.
+    lost_in_gaps: AtomicU64,
     unreadable: AtomicU64,
 }
 
@@ -16,7 +19,10 @@ impl Counts {
     pub(crate) fn count(&self, counted: &Counted) {
         match counted {
             Counted::Event => self.delivered.fetch_add(1, Ordering::Relaxed),
-            Counted::Lost(count) => self.lost.fetch_add(*count, Ordering::Relaxed),
+            Counted::Missing(missing) => {
+                self.missing[missing.reason as usize].fetch_add(missing.count, Ordering::Relaxed)
+            }
+            Counted::Gap(count) => self.lost_in_gaps.fetch_add(*count, Ordering::Relaxed),
             Counted::Unreadable(_) => self.unreadable.fetch_add(1, Ordering::Relaxed),
             Counted::Nothing => 0,
         };
@@ -27,9 +33,15 @@ impl Counts {
         self.delivered.load(Ordering::Relaxed)
     }
 
-    /// Events that are told as lost.
+    /// Events announced as missing, by reason.
+    pub(crate) fn missing(&self) -> MissingCounts {
+        let count = |reason: &MissingReason| self.missing[*reason as usize].load(Ordering::Relaxed);
+        MissingReason::ALL.iter().map(|reason| Missing::new(count(reason), *reason)).collect()
+    }
+
+    /// Events announced as lost.
     pub(crate) fn lost(&self) -> u64 {
-        self.lost.load(Ordering::Relaxed)
+        self.missing().lost().saturating_add(self.lost_in_gaps.load(Ordering::Relaxed))
     }
 
     /// What came and could not be printed.
@@ -39,6 +51,7 @@ impl Counts {
 
     /// Everything that is known to have matched.
     pub(crate) fn matched(&self) -> u64 {
-        self.delivered().saturating_add(self.lost()).saturating_add(self.unreadable())
+        let missing = self.lost().saturating_add(self.missing().kept_back());
+        self.delivered().saturating_add(missing).saturating_add(self.unreadable())
     }
 }

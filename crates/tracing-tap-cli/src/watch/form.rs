@@ -11,8 +11,8 @@ use std::borrow::Cow;
 use std::fmt;
 use std::time::Duration;
 use tracing_tap::escape::is_plain;
-use tracing_tap::render::{FormatOptions, write_item_coloured};
-use tracing_tap::{Format, Item, write_item};
+use tracing_tap::render::{Format, FormatOptions, write_item, write_item_coloured};
+use tracing_tap::{Item, Missing};
 use tracing_tap_nats::FleetItem;
 
 /// A form of the output.
@@ -41,7 +41,9 @@ pub(crate) struct Writer {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Counted {
     Event,
-    Lost(u64),
+    Missing(Missing),
+    /// Events lost between an instance and here.
+    Gap(u64),
     /// Not an item; why not.
     Unreadable(String),
     Nothing,
@@ -57,7 +59,7 @@ impl Writer {
             },
             Told::Item(item) => {
                 self.write_item(out, item);
-                if let Item::Lost(lost) = item { Counted::Lost(lost.count) } else { Counted::Nothing }
+                if let Item::Missing(missing) = item { Counted::Missing(*missing) } else { Counted::Nothing }
             }
             Told::Fleet(item) => {
                 self.write_fleet_item(out, item);
@@ -197,8 +199,8 @@ impl Writer {
 fn counted(item: &FleetItem) -> Counted {
     match item {
         FleetItem::Event(_) => Counted::Event,
-        FleetItem::Lost { lost, .. } => Counted::Lost(lost.count),
-        FleetItem::Gap(gap) => Counted::Lost(gap.count),
+        FleetItem::Missing { missing, .. } => Counted::Missing(*missing),
+        FleetItem::Gap(gap) => Counted::Gap(gap.count),
         _ => Counted::Nothing,
     }
 }
@@ -235,7 +237,7 @@ impl fmt::Display for Notice {
                 write!(f, "connection lost, trying again for {}: failed to {why}", exact(*patience))
             }
             Self::Continued { after } => {
-                write!(f, "connected again after {after:.1?}: what is missing, if anything, is told as lost")
+                write!(f, "connected again after {after:.1?}: what is missing, if anything, is announced")
             }
             Self::Anew { after } => {
                 write!(

@@ -5,6 +5,7 @@ use super::source::Told;
 use serde::Deserialize;
 use std::borrow::Cow;
 use std::fmt;
+use tracing_tap::missing::{Missing, MissingCounts, MissingReason};
 
 /// What is shown of a line, whatever its type.
 #[derive(Debug, Deserialize)]
@@ -27,6 +28,8 @@ pub(crate) struct OfInstance<'a> {
     arrived: u64,
     #[serde(default)]
     lost: u64,
+    #[serde(default)]
+    missing: MissingCounts,
 }
 
 impl Told {
@@ -50,16 +53,24 @@ impl OfInstance<'_> {
     /// What it counts as.
     pub(crate) fn counted(&self) -> Counted {
         match &*self.kind {
-            "lost" | "gap" => Counted::Lost(self.count),
+            "gap" => Counted::Gap(self.count),
+            // A reason of a later version may be a loss.
+            "missing" => self.announced().map_or(Counted::Gap(self.count), Counted::Missing),
             _ => Counted::Nothing,
         }
+    }
+
+    /// The missing events that it announces, if the reason is known.
+    fn announced(&self) -> Option<Missing> {
+        let reason = MissingReason::ALL.iter().find(|reason| self.reason.as_deref() == Some(reason.word()));
+        reason.map(|reason| Missing::new(self.count, *reason))
     }
 }
 
 /// In the words of the fleet's own items.
 impl fmt::Display for OfInstance<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { kind, instance, reason, error, place, count, matched, arrived, lost } = self;
+        let Self { kind, instance, reason, error, place, count, matched, arrived, lost, missing } = self;
         let plural = if *count == 1 { "" } else { "s" };
         let word = |word: &Option<Cow<'_, str>>| word.as_deref().unwrap_or("it is not said why").to_owned();
         write!(f, "{instance}: ")?;
@@ -68,10 +79,14 @@ impl fmt::Display for OfInstance<'_> {
             "silent" => f.write_str("is silent"),
             "refused" => write!(f, "takes no part: {}", word(error)),
             "left" => {
-                write!(f, "takes no more part: {}; {matched} matched, {arrived} arrived, {lost} lost", word(reason))
+                let (reason, kept_back) = (word(reason), missing.kept_back_words());
+                write!(f, "takes no more part: {reason}; {matched} matched, {arrived} arrived, {lost} lost{kept_back}")
             }
             "gap" => write!(f, "{count} event{plural} lost, place: {}", word(place)),
-            "lost" => write!(f, "{count} event{plural} lost: {}", word(reason)),
+            "missing" => match self.announced() {
+                Some(missing) => missing.fmt(f),
+                None => write!(f, "{count} event{plural} missing: {}", word(reason)),
+            },
             other => f.write_str(other),
         }
     }

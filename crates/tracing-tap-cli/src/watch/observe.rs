@@ -70,7 +70,8 @@ impl Observer {
         past.drain(..past.len().saturating_sub(RATE_TICKS));
         let left = self.handle.ends_at().map(|end| end.saturating_duration_since(Instant::now()));
         let matched = self.counts.matched().saturating_add(waiting);
-        let status = Status { matched, delivered, lost: self.counts.lost(), events_per_second, left };
+        let (lost, missing) = (self.counts.lost(), self.counts.missing());
+        let status = Status { matched, delivered, lost, missing, events_per_second, left };
         // Where there is much to print the line is drawn with that, and the next status comes soon.
         let _ = self.jobs.try_send(Job::Show(status));
     }

@@ -17,7 +17,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc::{self, Sender};
 use tokio::time::timeout;
-use tracing_tap::{EndReason, Item, LossReason};
+use tracing_tap::{EndReason, Item, MissingReason};
 
 /// Three heartbeats of the server: who sends nothing for so long is not there.
 const SILENCE: Duration = Duration::from_secs(45);
@@ -221,11 +221,11 @@ impl Reader {
                 batch.push(Told::Event(data));
                 None
             }
-            b"joined" | b"left" | b"silent" | b"refused" | b"gap" | b"lost" if Told::is_of_instance(&data) => {
+            b"joined" | b"left" | b"silent" | b"refused" | b"gap" | b"missing" if Told::is_of_instance(&data) => {
                 batch.push(Told::OfInstance(data));
                 None
             }
-            b"lost" | b"ended" => self.understand_item(&data, batch),
+            b"missing" | b"ended" => self.understand_item(&data, batch),
             b"stalled" => Some(Left::Cut(Error::new("be fast enough: the server has sent us away"))),
             b"superseded" => return Err(Error::new("read on: somebody else has taken over the session")),
             // What a later door may say.
@@ -245,10 +245,10 @@ impl Reader {
             }
             Ok(item) => {
                 let left = matches!(item, Item::Ended(_)).then_some(Left::Ended);
-                if let Item::Lost(lost) = &item
-                    && lost.reason == LossReason::Overflow
+                if let Item::Missing(missing) = &item
+                    && missing.reason == MissingReason::Overflow
                 {
-                    self.admitted = self.admitted.saturating_add(lost.count);
+                    self.admitted = self.admitted.saturating_add(missing.count);
                 }
                 batch.push(Told::Item(item));
                 left

@@ -4,6 +4,7 @@
 use std::fmt;
 use std::io::{self, IsTerminal, Write};
 use std::time::Duration;
+use tracing_tap::missing::MissingCounts;
 
 /// Goes to the beginning of the line and erases it.
 const CLEAR: &str = "\r\x1b[2K";
@@ -15,6 +16,8 @@ pub(crate) struct Status {
     pub(crate) matched: u64,
     pub(crate) delivered: u64,
     pub(crate) lost: u64,
+    /// What limits kept back of it is shown besides.
+    pub(crate) missing: MissingCounts,
     pub(crate) events_per_second: f64,
     pub(crate) left: Option<Duration>,
 }
@@ -68,8 +71,9 @@ fn write_now(text: &str) {
 /// All ASCII: its length is its width.
 impl fmt::Display for Status {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { matched, delivered, lost, events_per_second, left } = self;
-        write!(f, "{matched} matched, {delivered} delivered, {lost} lost, {events_per_second:.0}/s")?;
+        let Self { matched, delivered, lost, missing, events_per_second, left } = self;
+        let kept_back = missing.kept_back_words();
+        write!(f, "{matched} matched, {delivered} delivered, {lost} lost{kept_back}, {events_per_second:.0}/s")?;
         left.map_or(Ok(()), |left| write!(f, ", {} left", Clock(left)))
     }
 }
@@ -88,13 +92,18 @@ impl fmt::Display for Clock {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use tracing_tap::missing::{Missing, MissingReason};
 
     #[test]
     fn it_says_what_there_is_and_how_long_it_lasts() {
         let left = Some(Duration::from_secs(899));
-        let status = Status { matched: 13, delivered: 10, lost: 3, events_per_second: 2.4, left };
+        let missing = MissingCounts::default();
+        let status = Status { matched: 13, delivered: 10, lost: 3, missing, events_per_second: 2.4, left };
         assert_eq!(status.to_string(), "13 matched, 10 delivered, 3 lost, 2/s, 14:59 left");
         assert_eq!(Clock(Duration::from_secs(3661)).to_string(), "1:01:01");
+        let missing = [Missing::new(4, MissingReason::RateLimited)].into_iter().collect();
+        let limited = Status { matched: 17, missing, ..status };
+        assert_eq!(limited.to_string(), "17 matched, 10 delivered, 3 lost, 4 rate-limited, 2/s, 14:59 left");
         let endless = Status { left: None, ..status };
         assert!(endless.to_string().ends_with("2/s"));
     }

@@ -47,9 +47,10 @@ pub(crate) fn silence(silent_for: Duration, matched: u64, now: &Coverage, before
 
 /// What came of it; where that is nothing, what is known to have kept events away.
 pub(crate) fn ended(reason: Option<EndReason>, counts: &Counts, coverage: Option<&Coverage>) -> String {
-    let (delivered, lost) = (counts.delivered(), counts.lost());
+    let (delivered, lost, kept_back) = (counts.delivered(), counts.lost(), counts.missing().kept_back_words());
     let reason = reason.map_or_else(|| "ended".to_owned(), |reason| reason.to_string());
-    let mut text = format!("Session over: {reason}. {delivered} event{} delivered, {lost} lost.", plural(delivered));
+    let events = plural(delivered);
+    let mut text = format!("Session over: {reason}. {delivered} event{events} delivered, {lost} lost{kept_back}.");
     if let Some(coverage) = coverage.filter(|_| counts.matched() == 0) {
         tell_coverage(&mut text, coverage);
     }

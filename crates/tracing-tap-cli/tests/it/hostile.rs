@@ -40,7 +40,7 @@ fn what_is_no_event_is_told_in_place_and_is_a_failure_at_the_end() {
         "data: \u{1b}[2J\n\n",
         "data: {\"type\":\"ended\",\"reason\":\"closed\"}\n\n",
         "data: {\"no\":\"type\"}\n\n",
-        "event: lost\ndata: {\"type\":\"lost\",\"count\":-1,\"reason\":\"\u{1b}[31m\"}\n\n",
+        "event: missing\ndata: {\"type\":\"missing\",\"count\":-1,\"reason\":\"\u{1b}[31m\"}\n\n",
     ];
     let told = [odd.concat(), event("good"), ENDED.to_owned()].concat();
     for form in ["json", "human", "compact", "github"] {
@@ -109,7 +109,8 @@ fn arguments_that_cannot_be_taken_are_repeated_with_what_a_terminal_would_obey_e
 
 #[test]
 fn counts_that_are_too_large_end_nothing() {
-    let lost = format!("event: lost\ndata: {{\"type\":\"lost\",\"count\":{},\"reason\":\"overflow\"}}\n\n", u64::MAX);
+    let lost =
+        format!("event: missing\ndata: {{\"type\":\"missing\",\"count\":{},\"reason\":\"overflow\"}}\n\n", u64::MAX);
     let stranger = Stranger::streaming([lost.clone(), event("good"), lost, ENDED.to_owned()].concat());
     crate::program::watch(&[&stranger.url(), "*"]).end().assert(0, &["1 event delivered"]);
 }

@@ -144,7 +144,7 @@ fn a_server_that_is_gone_for_good_is_given_up_after_the_time_that_was_said() {
             begin_stream(stream);
             let _ = std::io::Write::write_all(
                 stream,
-                b"event: lost\ndata: {\"type\":\"lost\",\"count\":3,\"reason\":\"overflow\"}\n\n",
+                b"event: missing\ndata: {\"type\":\"missing\",\"count\":3,\"reason\":\"overflow\"}\n\n",
             );
         }
     });
@@ -181,14 +181,14 @@ fn a_session_that_was_gone_when_its_time_was_over_leaves_a_gap() {
         }
         Some("GET") if !head.to_lowercase().contains("last-event-id: a:0") => {
             begin_stream(stream);
-            let told = b"event: lost\nid: a:0\ndata: {\"type\":\"lost\",\"count\":3,\"reason\":\"overflow\"}\n\n";
+            let told = b"event: missing\nid: a:0\ndata: {\"type\":\"missing\",\"count\":3,\"reason\":\"overflow\"}\n\n";
             let _ = std::io::Write::write_all(stream, told);
         }
         _ => respond(stream, "404 Not Found", "application/problem+json", "{}"),
     });
     let ended = crate::program::watch(&[&stranger.url(), "*"]).end();
     let types: Vec<_> = ended.json().iter().map(|line| line["type"].clone()).collect();
-    assert_eq!(types, ["lost", "gap"]);
+    assert_eq!(types, ["missing", "gap"]);
 }
 
 #[test]
@@ -231,7 +231,7 @@ fn where_it_was_is_said_when_it_comes_back() {
             b"event: ended\ndata: {\"type\":\"ended\",\"reason\":\"closed\"}\n\n"
         } else {
             // The second is cut off, and to be told again.
-            b"event: lost\nid: here:17.2\ndata: {\"type\":\"lost\",\"count\":3,\"reason\":\"overflow\"}\n\nid: here:18\ndata: {"
+            b"event: missing\nid: here:17.2\ndata: {\"type\":\"missing\",\"count\":3,\"reason\":\"overflow\"}\n\nid: here:18\ndata: {"
         };
         let _ = std::io::Write::write_all(stream, told);
     });
@@ -239,7 +239,7 @@ fn where_it_was_is_said_when_it_comes_back() {
     let ended = program.end();
     ended.assert(0, &["Session over: closed. 0 events delivered, 3 lost."]);
     let types: Vec<_> = ended.json().iter().map(|line| line["type"].as_str().unwrap_or_default().to_owned()).collect();
-    assert_eq!(types, ["lost", "continued", "ended"]);
+    assert_eq!(types, ["missing", "continued", "ended"]);
     assert_eq!(messages(&ended.json()), [""; 0]);
 }
 

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use testing::wait_for;
 
 /// What a door says of a session it has just opened.
-pub(crate) const OPENED: &str = r#"{"coverage":{"findings":[],"is_clear":true,"notes":[]},"expires_at":"2026-11-20T09:15:02.000000Z","follow":"event","has_ended":false,"id":"8c6f0b7be2c34b6fa1c5cf5f7ad1f0f1","is_read":false,"name":null,"opened_at":"2026-11-20T08:15:02.000000Z","opened_by":"token","outlives_connection":true,"predicate":"*","scope":null,"session":7,"stats":{"buffered":0,"delivered":0,"lost":0,"lost_closed":0,"lost_overflow":0,"lost_rate":0,"lost_sampling":0,"matched":0}}"#;
+pub(crate) const OPENED: &str = r#"{"coverage":{"findings":[],"is_clear":true,"notes":[]},"expires_at":"2026-11-20T09:15:02.000000Z","follow":"event","has_ended":false,"id":"8c6f0b7be2c34b6fa1c5cf5f7ad1f0f1","is_read":false,"name":null,"opened_at":"2026-11-20T08:15:02.000000Z","opened_by":"token","outlives_connection":true,"predicate":"*","confinement":null,"session":7,"stats":{"buffered":0,"delivered":0,"lost":0,"matched":0,"missing":{"closed":0,"overflow":0,"rate_limited":0,"sampled_out":0}}}"#;
 
 /// A server that answers each request as it is told to.
 pub(crate) struct Stranger {

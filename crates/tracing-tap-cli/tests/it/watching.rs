@@ -133,11 +133,11 @@ isolated! {
         let door = service.serve();
         let program = crate::program::watch(&[&door.url(), "user = 42", "--rate", "1"]);
         (0..5).for_each(|_| emit(42, "much"));
-        program.stdout.wait_for("\"type\":\"lost\"");
+        program.stdout.wait_for("\"type\":\"missing\"");
         let lines = json_lines(&program.stdout.text());
-        assert_eq!(lines.last(), Some(&serde_json::json!({ "type": "lost", "count": 4, "reason": "rate" })));
+        assert_eq!(lines.last(), Some(&serde_json::json!({ "type": "missing", "count": 4, "reason": "rate_limited" })));
         program.signal("INT");
-        program.end().assert(0, &["1 event delivered, 4 lost."]);
+        program.end().assert(0, &["1 event delivered, 0 lost, 4 rate-limited."]);
     }
 
     fn it_says_first_what_keeps_events_away_and_later_that_nothing_has_come() {

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use testing::nats_server::{Server, client};
 use testing::runtime::{run, soon, until};
+use tracing_tap::MissingReason;
 use tracing_tap_nats::{self as fleet, FleetItem, FleetStream, Gap, GapPlace, LeaveReason};
 
 async fn watch(client: &async_nats::Client) -> FleetStream {
@@ -146,11 +147,11 @@ fn what_a_ring_has_no_room_for_is_told_with_its_instance() {
         instance.emit(20_000, 42);
         stream.close();
         let items = read_all(&mut stream).await;
-        let lost = |item: &FleetItem| matches!(item, FleetItem::Lost { .. });
+        let lost = |item: &FleetItem| matches!(item, FleetItem::Missing { .. });
         assert!(items.iter().any(lost), "a ring of eight has no room for as many");
         let stats = stream.stats();
         check_account(&stats, 20_000);
-        assert_eq!(stats.lost, stats.lost_overflow);
+        assert_eq!(stats.lost, stats.missing[MissingReason::Overflow]);
     });
 }
 

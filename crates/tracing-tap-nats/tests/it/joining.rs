@@ -1,7 +1,7 @@
 //! Coming, going, and what is delivered in between.
 
 use crate::instance::{Instance, KEY, config};
-use crate::sealing::{now_us, publish, sealed, session_of};
+use crate::sealing::{VERSION, now_us, publish, sealed, session_of, tally};
 use crate::watching::{instances, is_event, joined, next, numbers, read_all, read_events, read_until, user, watch};
 use futures_util::StreamExt;
 use serde_json::json;
@@ -113,8 +113,8 @@ fn instances_whose_clocks_differ_are_merged_in_the_order_things_happened() {
         for (member, ahead_us, ago) in [("aa", 20_000_000, [1200, 600]), ("bb", -20_000_000, [900, 300])] {
             let lines: String = ago.iter().map(|ago| event(now.saturating_add_signed(ahead_us - ago * 1000), *ago)).collect();
             let header = json!({"kind": "batch", "member": member.repeat(8), "number": 0, "instance": member,
-                "time": now_us().saturating_add_signed(ahead_us), "count": [2, 0, 0, 0]});
-            publish(&client, &subject, sealed(KEY, 1, "instances", &subject, &header, &lines)).await;
+                "time": now_us().saturating_add_signed(ahead_us), "count": tally(2)});
+            publish(&client, &subject, sealed(KEY, VERSION, "instances", &subject, &header, &lines)).await;
         }
         let items = read_events(&mut stream, 4).await;
         let ago = |item: &FleetItem| {

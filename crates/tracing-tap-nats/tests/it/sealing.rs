@@ -5,6 +5,17 @@ use hmac::{Hmac, KeyInit, Mac};
 use serde_json::Value;
 use sha2::Sha256;
 use std::time::{SystemTime, UNIX_EPOCH};
+use tracing_tap::MissingReason;
+
+/// The version that counts as many reasons why events are missing as there are.
+pub(crate) const VERSION: u32 = MissingReason::ALL.len() as u32 - 2;
+
+/// A tally of so many events, none of them missing.
+pub(crate) fn tally(events: u64) -> Vec<u64> {
+    let mut tally = vec![0; 1 + MissingReason::ALL.len()];
+    tally[0] = events;
+    tally
+}
 
 fn hmac(key: &[u8], text: &[u8]) -> Vec<u8> {
     let mac = Hmac::<Sha256>::new_from_slice(key).expect("any key will do");

@@ -2,7 +2,7 @@
 
 use crate::bridge::{Bridge, kind};
 use crate::instance::{Instance, KEY, often};
-use crate::sealing::{now_us, publish, sealed, session_of};
+use crate::sealing::{VERSION, now_us, publish, sealed, session_of, tally};
 use crate::watching::{is_event, joined, next, numbers, read_all, read_events, read_until, user, watch};
 use async_nats::{Client, ConnectOptions, Event};
 use futures_util::StreamExt;
@@ -48,11 +48,11 @@ fn who_lacks_the_key_opens_no_session_and_is_told_of_in_the_audit() {
     run(async {
         let (_server, mut instance, client) = listening().await;
         let header = announcement(1, now_us());
-        let good = sealed(KEY, 1, "watchers", ANNOUNCE, &header, "");
+        let good = sealed(KEY, VERSION, "watchers", ANNOUNCE, &header, "");
         for text in [
-            sealed("another key of thirty-two bytes, or more", 1, "watchers", ANNOUNCE, &header, ""),
-            sealed(KEY, 1, "instances", ANNOUNCE, &header, ""),
-            sealed(KEY, 1, "watchers", "tap.other.announce", &header, ""),
+            sealed("another key of thirty-two bytes, or more", VERSION, "watchers", ANNOUNCE, &header, ""),
+            sealed(KEY, VERSION, "instances", ANNOUNCE, &header, ""),
+            sealed(KEY, VERSION, "watchers", "tap.other.announce", &header, ""),
             good.replace("user = 42", "user = 43"),
         ] {
             publish(&client, ANNOUNCE, text).await;
@@ -70,7 +70,7 @@ fn who_lacks_the_key_opens_no_session_and_is_told_of_in_the_audit() {
 fn a_flood_of_forgeries_does_not_fill_the_logs() {
     run(async {
         let (_server, mut instance, client) = listening().await;
-        let forged = sealed(KEY, 1, "instances", ANNOUNCE, &announcement(1, now_us()), "");
+        let forged = sealed(KEY, VERSION, "instances", ANNOUNCE, &announcement(1, now_us()), "");
         for _ in 0..1000 {
             client.publish(ANNOUNCE, forged.clone().into()).await.expect("the client is open");
         }
@@ -83,7 +83,7 @@ fn a_flood_of_forgeries_does_not_fill_the_logs() {
 fn what_is_stale_replayed_or_malformed_is_counted_and_changes_nothing() {
     run(async {
         let (_server, mut instance, client) = listening().await;
-        let say = |header: Value| publish(&client, ANNOUNCE, sealed(KEY, 1, "watchers", ANNOUNCE, &header, ""));
+        let say = |header: Value| publish(&client, ANNOUNCE, sealed(KEY, VERSION, "watchers", ANNOUNCE, &header, ""));
         say(announcement(1, now_us() - 31_000_000)).await;
         say(announcement(1, now_us() + 31_000_000)).await;
         wait_for_ignored(&mut instance, "stale: 2");
@@ -113,11 +113,12 @@ fn another_version_is_refused_with_an_answer() {
         let (_server, mut instance, client) = listening().await;
         let mut answers = client.subscribe(format!("tap.chat.events.{SESSION}")).await.expect("the client is open");
         let header = json!({"session": SESSION, "novelty": true});
-        publish(&client, ANNOUNCE, sealed(KEY, 2, "watchers", ANNOUNCE, &header, "")).await;
+        publish(&client, ANNOUNCE, sealed(KEY, VERSION + 1, "watchers", ANNOUNCE, &header, "")).await;
         let answer = soon("an answer", answers.next()).await.expect("the client is open");
         assert_eq!(kind(&answer), "refused");
         let text = String::from_utf8_lossy(&answer.payload);
-        assert!(text.contains("its version is 2, and 1 is what this instance knows"), "{text}");
+        let versions = format!("its version is {}, and {VERSION} is what this instance knows", VERSION + 1);
+        assert!(text.contains(&versions), "{text}");
         wait_for_ignored(&mut instance, "other_version: 1");
     });
 }
@@ -128,7 +129,7 @@ fn a_session_of_a_later_watcher_is_refused_by_the_key_that_is_not_known() {
         let mut answers = client.subscribe(format!("tap.chat.events.{SESSION}")).await.expect("the client is open");
         let mut header = announcement(1, now_us());
         header["look_back"] = "30s".into();
-        publish(&client, ANNOUNCE, sealed(KEY, 1, "watchers", ANNOUNCE, &header, "")).await;
+        publish(&client, ANNOUNCE, sealed(KEY, VERSION, "watchers", ANNOUNCE, &header, "")).await;
         let answer = soon("an answer", answers.next()).await.expect("the client is open");
         assert_eq!(kind(&answer), "refused");
         let text = String::from_utf8_lossy(&answer.payload);
@@ -142,7 +143,7 @@ fn a_watcher_whose_clock_is_off_is_told_so() {
         let (_server, _instance, client) = listening().await;
         let mut answers = client.subscribe(format!("tap.chat.events.{SESSION}")).await.expect("the client is open");
         let header = announcement(1, now_us() - 60_000_000);
-        publish(&client, ANNOUNCE, sealed(KEY, 1, "watchers", ANNOUNCE, &header, "")).await;
+        publish(&client, ANNOUNCE, sealed(KEY, VERSION, "watchers", ANNOUNCE, &header, "")).await;
         let answer = soon("an answer", answers.next()).await.expect("the client is open");
         let text = String::from_utf8_lossy(&answer.payload);
         assert!(text.contains("\"reason\":\"clock\"") && text.contains("its time is more than 30 s off"), "{text}");
@@ -156,7 +157,7 @@ fn who_sends_one_message_again_and_again_gets_ten_answers_a_second() {
         let subject = format!("tap.chat.events.{SESSION}");
         let mut answers = client.subscribe(subject.clone()).await.expect("the client is open");
         let began = std::time::Instant::now();
-        let message = sealed(KEY, 2, "watchers", ANNOUNCE, &json!({"session": SESSION}), "");
+        let message = sealed(KEY, VERSION + 1, "watchers", ANNOUNCE, &json!({"session": SESSION}), "");
         for _ in 0..MESSAGES {
             publish(&client, ANNOUNCE, message.clone()).await;
         }
@@ -180,7 +181,7 @@ fn an_instance_of_another_version_is_said_to_take_no_part() {
         let announced = soon("the announcement", events.next()).await.expect("the client is open");
         let subject = format!("tap.chat.events.{}", session_of(&announced));
         let header = json!({"instance": "of-tomorrow"});
-        publish(&bridge.to_watchers, &subject, sealed(KEY, 2, "instances", &subject, &header, "")).await;
+        publish(&bridge.to_watchers, &subject, sealed(KEY, VERSION + 1, "instances", &subject, &header, "")).await;
         let FleetItem::Refused { instance, reason, .. } = next(&mut stream).await else { panic!("it is refused") };
         assert_eq!((&*instance, &*reason), ("of-tomorrow", "version"));
     });
@@ -222,12 +223,12 @@ fn the_account_of_a_known_instance_counts_however_late_it_comes_and_what_a_stran
         let mut stream = watch(&client, user(42)).await;
         let announced = soon("the announcement", announcements.next()).await.expect("the client is open");
         let subject = format!("tap.chat.events.{}", session_of(&announced));
-        let say = |header: Value| publish(&client, &subject, sealed(KEY, 1, "instances", &subject, &header, ""));
+        let say = |header: Value| publish(&client, &subject, sealed(KEY, VERSION, "instances", &subject, &header, ""));
         let late = now_us() - 40_000_000;
         say(json!({"kind": "joined", "member": SESSION[16..], "number": 0, "time": late, "instance": "stranger"})).await;
         say(json!({"kind": "joined", "member": MEMBER, "number": 0, "time": now_us(), "instance": "known"})).await;
         say(json!({"kind": "ended", "member": MEMBER, "number": 1, "time": late, "instance": "known",
-            "reason": "unrenewed", "sent": [0, 0, 0, 0], "matched": 7, "unsent": 7}))
+            "reason": "unrenewed", "sent": tally(0), "matched": 7, "unsent": 7}))
         .await;
         let items = read_until(&mut stream, |item| matches!(item, FleetItem::Left { .. })).await;
         assert!(items.iter().all(|item| item.instance() == Some("known")), "{items:?}");
@@ -243,9 +244,9 @@ fn lines_that_cannot_be_read_are_a_gap() {
         let announced = soon("the announcement", announcements.next()).await.expect("the client is open");
         let subject = format!("tap.chat.events.{}", session_of(&announced));
         let header = json!({"kind": "batch", "member": MEMBER, "number": 0, "time": now_us(), "instance": "odd",
-            "count": [2, 0, 0, 0]});
+            "count": tally(2)});
         let lines = "{\"type\":\"event\"}\nnot even that\n";
-        publish(&bridge.to_watchers, &subject, sealed(KEY, 1, "instances", &subject, &header, lines)).await;
+        publish(&bridge.to_watchers, &subject, sealed(KEY, VERSION, "instances", &subject, &header, lines)).await;
         let items = read_until(&mut stream, |item| matches!(item, FleetItem::Gap(_))).await;
         let Some(FleetItem::Gap(gap)) = items.last() else { panic!("it is one") };
         assert_eq!((&*gap.instance, gap.count), ("odd", 2));

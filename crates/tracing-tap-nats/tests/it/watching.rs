@@ -11,7 +11,7 @@ use testing::runtime::{soon, until};
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
-use tracing_tap::{LossReason, Predicate, SessionOptions};
+use tracing_tap::{MissingReason, Predicate, SessionOptions};
 use tracing_tap_nats::{self as fleet, FleetItem, FleetStats, FleetStream, GapPlace};
 
 pub(crate) async fn watch(client: &Client, session: impl Into<SessionOptions>) -> FleetStream {
@@ -105,8 +105,10 @@ pub(crate) fn instances(items: &[FleetItem], is_it: impl Fn(&FleetItem) -> bool)
 /// How many events an item says were lost, and where: of an instance's ring as `ring`.
 pub(crate) fn loss(item: &FleetItem) -> Option<(u64, &'static str)> {
     match item {
-        FleetItem::Lost { lost, .. } if lost.reason == LossReason::Overflow => Some((lost.count, "ring")),
-        FleetItem::Lost { lost, .. } => panic!("nobody asked for less: {lost:?}"),
+        FleetItem::Missing { missing, .. } if missing.reason == MissingReason::Overflow => {
+            Some((missing.count, "ring"))
+        }
+        FleetItem::Missing { missing, .. } => panic!("nobody asked for less: {missing:?}"),
         FleetItem::Gap(gap) => Some((gap.count, place(gap.place))),
         _ => None,
     }

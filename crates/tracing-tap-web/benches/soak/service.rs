@@ -84,7 +84,7 @@ fn witness(router: &TapRouter) -> JoinHandle<Witnessed> {
                     assert_eq!(sequence, seen.events + seen.lost, "a gap that was not announced");
                     seen.events += 1;
                 }
-                Item::Lost(lost) => seen.lost += lost.count,
+                Item::Missing(missing) => seen.lost += missing.count,
                 _ => {}
             }
         }
@@ -100,7 +100,7 @@ fn account(router: &TapRouter) -> Option<String> {
         let events = stats.events;
         if stats.open_sessions == 0 && events.buffered == 0 && stats.buffered_bytes == 0 {
             println!("all sessions: {} opened, {events:?}", stats.opened_sessions);
-            let adds_up = events.matched == events.delivered + events.lost;
+            let adds_up = events.matched == events.delivered + events.missing.total();
             return (!adds_up).then(|| format!("the account does not add up: {events:?}"));
         }
         if Instant::now() > deadline {

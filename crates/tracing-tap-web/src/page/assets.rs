@@ -1,7 +1,8 @@
 //! The page's files.
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use std::borrow::Cow;
+use tracing_tap::MissingReason;
 use tracing_tap::predicate::{OPERATORS, OperatorInfo};
 
 /// A file and what it is.
@@ -25,21 +26,15 @@ pub(super) const FILES: &[(&str, &str)] = files! {
     "tabs.js" "theme.css" "theme.js" "token.js" "view.js"
 };
 
-/// Made of the core's own list, so that the page offers what the service reads.
-pub(super) const OPERATORS_FILE: &str = "operators.js";
 const JAVASCRIPT: &str = "text/javascript; charset=utf-8";
 
-/// `export const OPERATORS = [{"text":"=","what":"equals"},..]`.
-fn operators() -> String {
-    let of = |operator: &OperatorInfo| json!({ "text": operator.sign, "what": operator.meaning });
-    let operators: Vec<_> = OPERATORS.iter().map(of).collect();
-    format!("// The operators between a field and a value.\nexport const OPERATORS = {};\n", Value::Array(operators))
-}
+/// Modules made of the core's own lists, so that the page knows what the service knows.
+const MADE: &[(&str, fn() -> String)] = &[("operators.js", operators), ("reasons.js", reasons)];
 
 /// The file of this name.
 pub(super) fn named(name: &str) -> Option<Asset> {
-    if name == OPERATORS_FILE {
-        return Some(Asset { content_type: JAVASCRIPT, text: Cow::Owned(operators()) });
+    if let Some((_, make)) = MADE.iter().find(|(known, _)| *known == name) {
+        return Some(Asset { content_type: JAVASCRIPT, text: Cow::Owned(make()) });
     }
     let (name, text) = FILES.iter().find(|(known, _)| *known == name)?;
     let content_type = match name.rsplit('.').next() {
@@ -48,4 +43,32 @@ pub(super) fn named(name: &str) -> Option<Asset> {
         _ => "image/svg+xml",
     };
     Some(Asset { content_type, text: Cow::Borrowed(text) })
+}
+
+/// The operators between a field and a value: `export const OPERATORS = [{"text":"=","what":"equals"},..]`.
+fn operators() -> String {
+    let of = |operator: &OperatorInfo| json!({ "text": operator.sign, "what": operator.meaning });
+    let operators: Vec<_> = OPERATORS.iter().map(of).collect();
+    format!("export const OPERATORS = {};\n", Value::Array(operators))
+}
+
+/// Why events are missing, as a module that says of each reason's word whether it is a loss, and its words for people.
+fn reasons() -> String {
+    let told = |reason: &MissingReason| json!({ "isLoss": reason.is_loss(), "text": reason.to_string() });
+    let reasons: Map<_, _> = MissingReason::ALL.iter().map(|reason| (reason.word().to_owned(), told(reason))).collect();
+    format!("export const REASONS = {};\n", json!(reasons))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_page_knows_every_reason() {
+        let text = named("reasons.js").unwrap().text;
+        for reason in MissingReason::ALL {
+            let known = format!(r#""{}":{{"isLoss":{},"text":"{reason}"}}"#, reason.word(), reason.is_loss());
+            assert!(text.contains(&known), "{known} is not in {text}");
+        }
+    }
 }

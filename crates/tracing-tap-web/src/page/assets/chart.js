@@ -1,13 +1,13 @@
-// The rate over the last minutes: a bar for each second, by level, what was lost on top.
+// The rate over the last minutes: a bar for each second, by level, what is missing on top.
 
 import { counted, element, grouped } from "./dom.js";
 import { LEVELS } from "./event.js";
-import { SECONDS, SERIES } from "./rates.js";
+import { KEPT_BACK, LOST, SECONDS, SERIES } from "./rates.js";
 
 const DRAW_EVERY_MS = 500;
 /** From the bottom of a bar: what is most is the ground that the rare stands on. */
 const ORDER = [4, 3, 2, 1, 0, 5];
-const COLOURS = [...LEVELS.map((level) => `--${level.toLowerCase()}`), "--lost"];
+const COLOURS = [...LEVELS.map((level) => `--${level.toLowerCase()}`), "--lost", "--edge"];
 
 export class Chart {
   #canvas = /** @type {HTMLCanvasElement} */ (element("canvas", { class: "chart", role: "img" }));
@@ -83,19 +83,18 @@ export class Chart {
   #label(now, highest) {
     const totals = new Array(SERIES).fill(0);
     for (let ago = 0; ago < SECONDS; ago += 1) this.#rates.at(now - ago).forEach((count, series) => (totals[series] += count));
-    const lost = totals[SERIES - 1];
     const matched = sum(totals);
     const levels = LEVELS.map((level, index) => (totals[index] > 0 ? `${grouped(totals[index])} ${level}` : "")).filter(Boolean);
-    this.#canvas.setAttribute("aria-label", `The last five minutes: ${counted(matched, "event")} matched, ${grouped(lost)} lost. ${levels.join(", ")}`);
+    this.#canvas.setAttribute("aria-label", `The last five minutes: ${counted(matched, "event")} matched, ${grouped(totals[LOST])} lost, ${grouped(totals[KEPT_BACK])} kept back. ${levels.join(", ")}`);
     this.#peak.textContent = matched === 0 ? "" : `peak ${grouped(highest)}/s`;
   }
 
   #describe(second) {
     const counts = [...this.#rates.at(second)];
-    const lost = counts[SERIES - 1];
+    const missing = [[counts[LOST], "lost"], [counts[KEPT_BACK], "kept back"]].map(([count, what]) => (count > 0 ? `${count} ${what}` : ""));
     const levels = LEVELS.map((level, index) => (counts[index] > 0 ? `${counts[index]} ${level}` : "")).filter(Boolean);
     const time = new Date(second * 1000).toISOString().slice(11, 19);
-    this.#canvas.title = [`${time} UTC: ${counted(sum(counts), "event")} matched`, ...levels, lost > 0 ? `${lost} lost` : ""].filter(Boolean).join(", ");
+    this.#canvas.title = [`${time} UTC: ${counted(sum(counts), "event")} matched`, ...levels, ...missing].filter(Boolean).join(", ");
   }
 
   #secondAt(x) {

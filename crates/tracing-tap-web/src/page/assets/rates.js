@@ -1,12 +1,13 @@
-// How many events came in each of the last seconds, by level, and how many were lost.
+// How many events came in each of the last seconds, by level, and how many are missing.
 
 import { LEVELS } from "./event.js";
 
 /** The last five minutes. */
 export const SECONDS = 300;
-/** Levels, and behind them what was lost. */
-export const SERIES = LEVELS.length + 1;
-const LOST = LEVELS.length;
+/** Levels, and behind them what was lost and what limits kept back. */
+export const SERIES = LEVELS.length + 2;
+export const LOST = LEVELS.length;
+export const KEPT_BACK = LOST + 1;
 
 export class Rates {
   #counts = new Uint32Array(SECONDS * SERIES);
@@ -23,13 +24,17 @@ export class Rates {
 
   /** A loss has no time of its own: it is told where it happened. */
   countLost(count) {
-    if (Number.isFinite(this.#latest)) this.#counts[this.#place(this.now()) + LOST] += count;
-    else this.#countFirst(count);
+    this.#countNow(LOST, count);
   }
 
-  #countFirst(count) {
-    this.#advance(Math.floor(Date.now() / 1000));
-    this.#counts[this.#place(this.#latest) + LOST] += count;
+  /** As a loss: it is told about a second later. */
+  countKeptBack(count) {
+    this.#countNow(KEPT_BACK, count);
+  }
+
+  #countNow(series, count) {
+    if (!Number.isFinite(this.#latest)) this.#advance(Math.floor(Date.now() / 1000));
+    this.#counts[this.#place(this.now()) + series] += count;
   }
 
   /** Now, by the service's clock as far as it is known. */
@@ -40,7 +45,7 @@ export class Rates {
     return this.#latest;
   }
 
-  /** The counts of a second, by level, with what was lost behind them. */
+  /** The counts of a second, by level, with what is missing behind them. */
   at(second) {
     const place = this.#place(second);
     return this.#counts.subarray(place, place + SERIES);

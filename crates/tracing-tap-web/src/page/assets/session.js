@@ -3,6 +3,7 @@
 import { ask, askForJson, now, Problem } from "./api.js";
 import { LEVELS } from "./event.js";
 import { Rates } from "./rates.js";
+import { REASONS } from "./reasons.js";
 import { MessageReader } from "./sse.js";
 import { Store } from "./store.js";
 
@@ -17,18 +18,12 @@ const [SILENT_MS, SILENT_BEATS] = [40_000, 3];
 /** For how long lines are taken apart before the browser gets to do something else. */
 const SLICE_MS = 12;
 
-const LOST = {
-  overflow: "came faster than they were read",
-  rate: "were over the rate that this session may have",
-  sampling: "are of requests that were not sampled",
-  closed: "were left when the session was closed",
-};
 /** Where events of an instance were lost behind its session. */
 const PLACES = {
-  instance: "were not sent by the instance",
-  network: "were lost on the way",
-  watcher: "came faster than they were read here",
-  malformed: "could not be read when they came",
+  instance: "the instance did not send them",
+  network: "on the way",
+  watcher: "this service did not read them in time",
+  malformed: "they could not be read",
 };
 const LEFT = {
   closed: "the session is closed",
@@ -61,6 +56,8 @@ export class Session {
   about;
   received = 0;
   lost = 0;
+  /** Events that a limit kept back, by reason. @type {Record<string, number>} */
+  keptBack = {};
   /** Called whenever something has changed. */
   onchange = () => {};
 
@@ -236,7 +233,7 @@ export class Session {
   }
 
   #takeOther(name, item) {
-    if (name === "lost") this.#takeLost(item, LOST[item.reason] ?? item.reason);
+    if (name === "missing") this.#takeMissing(item);
     else if (name === "gap") this.#takeLost(item, PLACES[item.place] ?? item.place);
     else if (name === "joined") this.#bar("calm", `${item.instance} takes part`);
     else if (name === "left") this.#tellLeft(item);
@@ -247,15 +244,24 @@ export class Session {
     else if (name === "superseded") this.#become("superseded", "Somebody else reads this session now");
   }
 
-  #tellLeft({ instance, reason, matched, arrived, lost }) {
-    this.#bar("calm", `${instance} takes no more part: ${LEFT[reason] ?? reason}; ${matched} matched, ${arrived} arrived, ${lost} lost`);
+  #tellLeft({ instance, reason, matched, arrived, lost, missing }) {
+    const keptBack = Object.entries(REASONS).filter(([word, { isLoss }]) => !isLoss && missing[word] > 0);
+    const counts = [`${matched} matched`, `${arrived} arrived`, `${lost} lost`, ...keptBack.map(([word, { text }]) => `${missing[word]} ${text}`)];
+    this.#bar("calm", `${instance} takes no more part: ${LEFT[reason] ?? reason}; ${counts.join(", ")}`);
   }
 
-  #takeLost({ count, instance }, why) {
-    this.lost += count;
-    this.rates.countLost(count);
-    const whose = instance === undefined ? "" : ` of ${instance}`;
-    this.#bar("lost", `${count} ${count === 1 ? "event" : "events"}${whose} lost: they ${why}`);
+  #takeMissing(item) {
+    const { isLoss, text } = REASONS[item.reason];
+    if (isLoss) return this.#takeLost(item, text);
+    this.keptBack[item.reason] = (this.keptBack[item.reason] ?? 0) + item.count;
+    this.rates.countKeptBack(item.count);
+    this.#bar("calm", `${whose(item)} ${text}`);
+  }
+
+  #takeLost(item, why) {
+    this.lost += item.count;
+    this.rates.countLost(item.count);
+    this.#bar("lost", `${whose(item)} lost: ${why}`);
   }
 
   #tellReconnected(since) {
@@ -298,6 +304,11 @@ export class Session {
     this.detail = detail;
     this.onchange();
   }
+}
+
+/** How many events, and of which instance if the item names one. */
+function whose({ count, instance }) {
+  return `${count} ${count === 1 ? "event" : "events"}${instance === undefined ? "" : ` of ${instance}`}`;
 }
 
 /** What a stream has next; an error where it is silent for longer than a line may be. */

@@ -9,6 +9,7 @@ import { button, counted, element, grouped, uniqueId, visible } from "./dom.js";
 import { Form } from "./form.js";
 import { List } from "./list.js";
 import { nameText, narrowed, valueText } from "./predicate.js";
+import { REASONS } from "./reasons.js";
 import { forgetAll, recent, remember } from "./recent.js";
 import { copy, curlOf, download } from "./save.js";
 import { Search } from "./search.js";
@@ -346,10 +347,10 @@ export class View {
 
   #drawStatus() {
     const session = /** @type {Session} */ (this.session);
-    const { state, detail, store, received, lost, isOver } = session;
+    const { state, detail, store, received, lost, keptBack, isOver } = session;
     write(this.#parts.state, detail && state !== "live" ? `${WORDS[state]}: ${detail}` : WORDS[state]);
     this.#parts.state.dataset.state = state;
-    write(this.#parts.counts, [counted(received, "event"), lost > 0 ? `${grouped(lost)} lost` : ""].filter(Boolean).join(" · "));
+    write(this.#parts.counts, [counted(received, "event"), lost > 0 ? `${grouped(lost)} lost` : "", ...Object.entries(keptBack).map(([reason, count]) => `${grouped(count)} ${REASONS[reason].text}`)].filter(Boolean).join(" · "));
     this.#parts.counts.classList.toggle("lossy", lost > 0);
     write(this.#parts.ends, isOver ? "" : endsIn(session.about.expires_at));
     write(this.#parts.left, store.left > 0 ? `${grouped(store.left)} older events have left this page` : "");

@@ -80,7 +80,7 @@ async fn losses_are_a_bar_in_place_with_count_and_reason(stage: &mut Stage) {
     // More in one go than any reader could take out of so small a ring.
     emit(0..2000);
     browser.wait("document.querySelector('.row.bar.lost:not([hidden])')").await;
-    browser.wait_for_text(".row.bar.lost", "came faster than they were read").await;
+    browser.wait_for_text(".row.bar.lost", "the buffer was full").await;
     browser.wait_for_text(".counts.lossy", "lost").await;
     emit(2000..2001);
     browser.wait_for_text(".row .message", "event 2000").await;
@@ -121,21 +121,23 @@ async fn what_a_fleet_loses_and_who_takes_part_is_told(stage: &mut Stage) {
     let script = "import('/tap/page/session.js').then(async ({ Session }) => {
         const item = (name, data) => `event: ${name}\\ndata: ${JSON.stringify(data)}\\n\\n`;
         const text = item('joined', { instance: 'chat-1' }) + item('refused', { instance: 'chat-2', reason: 'max_sessions', error: '64 are open' })
-            + item('gap', { instance: 'chat-1', count: 7, place: 'network' }) + item('lost', { instance: 'chat-1', count: 3, reason: 'overflow' })
-            + item('left', { instance: 'chat-1', reason: 'shutdown', matched: 12, arrived: 2, lost: 10 }) + item('ended', { reason: 'closed' });
+            + item('gap', { instance: 'chat-1', count: 7, place: 'network' }) + item('missing', { instance: 'chat-1', count: 3, reason: 'overflow' })
+            + item('missing', { instance: 'chat-1', count: 1, reason: 'rate_limited' })
+            + item('left', { instance: 'chat-1', reason: 'shutdown', matched: 13, arrived: 2, lost: 10, missing: { overflow: 3, rate_limited: 1 } }) + item('ended', { reason: 'closed' });
         globalThis.fetch = async () => new Response(text);
         const session = new Session({ q: '*' }, { id: 'x', expires_at: null });
         await session.run();
-        return { lost: session.lost, bars: Array.from({ length: session.store.length }, (_, at) => session.store.at(at).text) };
+        return { lost: session.lost, keptBack: session.keptBack, bars: Array.from({ length: session.store.length }, (_, at) => session.store.at(at).text) };
     })";
     let told = stage.browser.settled(script).await;
-    assert_eq!(told["lost"], 10);
+    assert_eq!((&told["lost"], &told["keptBack"]), (&json!(10), &json!({ "rate_limited": 1 })));
     let bars = [
         "chat-1 takes part",
         "chat-2 takes no part: 64 are open",
-        "7 events of chat-1 lost: they were lost on the way",
-        "3 events of chat-1 lost: they came faster than they were read",
-        "chat-1 takes no more part: it was shut down; 12 matched, 2 arrived, 10 lost",
+        "7 events of chat-1 lost: on the way",
+        "3 events of chat-1 lost: the buffer was full",
+        "1 event of chat-1 rate-limited",
+        "chat-1 takes no more part: it was shut down; 13 matched, 2 arrived, 10 lost, 1 rate-limited",
         "The session was closed",
     ];
     assert_eq!(told["bars"], json!(bars));

@@ -98,17 +98,17 @@ isolated! {
         }
         drop(curl);
         let last = format!("{}:1", id_of(&session));
-        let kept = [("5", "lost 4 overflow"), ("6", "6"), ("7", "7"), ("8", "8"), ("9", "9")];
+        let kept = [("5", "missing 4 overflow"), ("6", "6"), ("7", "7"), ("8", "8"), ("9", "9")];
         check(&mut reader(served.address, &session, Some(&last)), &kept);
         // What nobody read in time is lost by the session's policy, and the numbers go on.
         wait_until("the reader to be gone", || !is_read(served.address, &session));
         (10..20).for_each(|n| tracing::info!(user = 42, "{n}"));
         let last = format!("{}:9", id_of(&session));
         let mut curl = reader(served.address, &session, Some(&last));
-        check(&mut curl, &[("15", "lost 6 overflow"), ("16", "16"), ("17", "17"), ("18", "18"), ("19", "19")]);
+        check(&mut curl, &[("15", "missing 6 overflow"), ("16", "16"), ("17", "17"), ("18", "18"), ("19", "19")]);
         // Whoever has seen nothing at all says so with -1.
         let last = format!("{}:-1", id_of(&session));
-        check(&mut reader(served.address, &session, Some(&last)), &[("15", "lost 16 overflow"), ("16", "16")]);
+        check(&mut reader(served.address, &session, Some(&last)), &[("15", "missing 16 overflow"), ("16", "16")]);
         served.stop();
     }
 
@@ -118,10 +118,10 @@ isolated! {
         let session = open(served.address, r#"{"q":"user = 42","rate":1}"#);
         let mut curl = reader(served.address, &session, None);
         (0..5).for_each(|n| tracing::info!(user = 42, "{n}"));
-        check(&mut curl, &[("0", "0"), ("0.1", "lost 4 rate")]);
+        check(&mut curl, &[("0", "0"), ("0.1", "missing 4 rate_limited")]);
         drop(curl);
         let last = |position| format!("{}:{position}", id_of(&session));
-        check(&mut reader(served.address, &session, Some(&last("0"))), &[("0.1", "lost 4 rate")]);
+        check(&mut reader(served.address, &session, Some(&last("0"))), &[("0.1", "missing 4 rate_limited")]);
         request(served.address, TOKEN, "DELETE", &session, None);
         assert_eq!(get(served.address, &format!("{session}/stream")).status, 204);
         served.stop();
@@ -215,7 +215,7 @@ isolated! {
         let ask = |who: &str, method: &str, path: &str| request(served.address, who, method, path, None);
         let answer = request(served.address, "ann", "POST", "/sessions", Some(r#"{"q":"*","name":"mine"}"#));
         let opened = answer.json();
-        assert_eq!((&opened["opened_by"], &opened["scope"]), (&"ann".into(), &"tenant = 7".into()));
+        assert_eq!((&opened["opened_by"], &opened["confinement"]), (&"ann".into(), &"tenant = 7".into()));
         let path = answer.header("location").expect("it says where it is").to_owned();
         let count = |who: &str| ask(who, "GET", "/sessions").json()["sessions"].as_array().expect("a list").len();
         assert_eq!([count("ann"), count("ben"), count("root")], [1, 0, 1]);

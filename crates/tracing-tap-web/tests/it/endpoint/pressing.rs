@@ -7,6 +7,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 use testing::client::{Curl, connect, post, request};
 use testing::wait_until;
+use tracing_tap::MissingReason;
 
 /// Asks for a stream without `curl`, and reads the head of the answer.
 fn stream(address: SocketAddr, path: &str) -> BufReader<TcpStream> {
@@ -50,7 +51,7 @@ isolated! {
         let mut other = Curl::get(served.address, "/watch?q=user%3D43");
         service.wait_for_sessions(2);
         // 80 MB: more than there are buffers between the door and a reader.
-        press_until("the buffers to be full", || service.router.stats().events.lost_overflow > 20_000);
+        press_until("the buffers to be full", || service.router.stats().events.missing[MissingReason::Overflow] > 20_000);
         (0..10).for_each(|n| tracing::info!(user = 43, n, "at ease"));
         for n in 0..10 {
             assert_eq!((&other.json()["fields"]["n"], n), (&n.into(), n));
@@ -60,7 +61,7 @@ isolated! {
         let (mut sequence, mut lost) = (0, 0);
         while lost == 0 {
             let item: Value = slow.json();
-            if item["type"] == "lost" {
+            if item["type"] == "missing" {
                 lost = item["count"].as_u64().expect("a count");
                 sequence += lost;
             } else {
@@ -69,7 +70,7 @@ isolated! {
             }
         }
         let next: Value = slow.json();
-        assert!(next["type"] == "lost" || next["sequence"] == sequence, "{next}");
+        assert!(next["type"] == "missing" || next["sequence"] == sequence, "{next}");
         service.router.shutdown();
         served.stop();
     }
@@ -99,7 +100,7 @@ isolated! {
         let mut next = stream(served.address, &format!("{path}/stream"));
         let mut line = String::new();
         (0..2).for_each(|_| drop(next.read_line(&mut line)));
-        assert!(line.contains("pressing") || line.contains("lost"), "{line}");
+        assert!(line.contains("pressing") || line.contains("missing"), "{line}");
         drop(standing);
         assert_eq!(request(served.address, TOKEN, "DELETE", &path, None).status, 204);
         served.stop();

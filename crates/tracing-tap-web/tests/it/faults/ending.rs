@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use testing::client::{Curl, connect};
 use testing::measure::{descriptors, final_account};
 use testing::{bounded, wait_until};
+use tracing_tap::MissingReason;
 
 isolated! {
     fn a_door_that_is_stopped_gives_readers_the_rest_and_ends_whoever_does_not_go() {
@@ -35,7 +36,7 @@ isolated! {
                 tracing::debug!(user = 44, long, "pressing");
             }
         });
-        wait_until("the buffers to be full", || service.router.stats().events.lost_overflow > 100);
+        wait_until("the buffers to be full", || service.router.stats().events.missing[MissingReason::Overflow] > 100);
         (0..100).for_each(|n| tracing::info!(user = 42, n, "of the last"));
         bounded("the end of the door", move || served.stop());
         for curl in &mut reading {

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use testing::client::{Curl, connect};
 use testing::measure::{Growth, descriptors, final_account, live_bytes, threads, wait_for_at_most};
 use testing::wait_until;
+use tracing_tap::MissingReason;
 
 /// For how many seconds a reader is stopped, and that the door then has its usual patience. Not said: until the door,
 /// which has little patience then, has given up on it.
@@ -88,7 +89,7 @@ isolated! {
         assert_eq!(stopped.json()["fields"]["message"], "pressing");
         stopped.stop();
         let begin = Instant::now();
-        wait_until("what it is sent to be lost", || service.router.stats().events.lost_overflow > 5_000);
+        wait_until("what it is sent to be lost", || service.router.stats().events.missing[MissingReason::Overflow] > 5_000);
         // While it stands still: others read, producers go on, the account is that of the events that were emitted.
         wait_until("its time to be over", || {
             let is_over = time.map_or_else(|| service.router.sessions().len() == 1, |time| begin.elapsed() >= time);
@@ -110,7 +111,7 @@ isolated! {
         service.router.shutdown();
         served.stop();
         let account = final_account(&service.router);
-        assert!(account.lost_overflow > 5_000 && account.delivered > 10, "{account:?}");
+        assert!(account.missing[MissingReason::Overflow] > 5_000 && account.delivered > 10, "{account:?}");
         println!("stopped for {:?}: {account:?}", begin.elapsed());
     }
 
@@ -131,7 +132,7 @@ isolated! {
         // Two at once: one that is being taken apart while the next is open.
         growth.check_at_most(2 * (RING_BYTES + BESIDE_RING_BYTES));
         let account = final_account(&service.router);
-        assert!(account.delivered >= 10 && account.lost_closed > 0, "{account:?}");
+        assert!(account.delivered >= 10 && account.missing[MissingReason::Closed] > 0, "{account:?}");
         served.stop();
     }
 
