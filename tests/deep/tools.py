@@ -6,7 +6,7 @@ import duckdb
 import polars
 
 MESSAGE = 'naïve 😀 \u202e\0\x7f\n"quoted" \\'
-KINDS = [("ended", 2), ("event", 13), ("lost", 2)]
+KINDS = [("ended", 2), ("event", 13), ("missing", 2)]
 
 
 def same(what, read, right):
