@@ -29,6 +29,14 @@ pub(crate) fn write_escaped(out: &mut impl fmt::Write, text: &str) -> fmt::Resul
     out.write_str(rest)
 }
 
+/// Writes a text on one line, with what is hidden escaped.
+pub(crate) fn write_plain(out: &mut impl fmt::Write, text: &str) -> fmt::Result {
+    text.chars().try_for_each(|character| match is_hidden(character) {
+        true => write_escape(out, character),
+        false => out.write_char(character),
+    })
+}
+
 fn needs_escape(character: char) -> bool {
     is_hidden(character) || matches!(character, '"' | '\\')
 }

@@ -16,7 +16,7 @@ mod character;
 mod hidden;
 mod text;
 
-pub(crate) use character::{write_escape, write_escaped};
+pub(crate) use character::{write_escape, write_escaped, write_plain};
 pub use hidden::{is_hidden, is_plain};
 pub use text::escaped;
 pub(crate) use text::{CUT_MARK, escaped_expression};

@@ -7,10 +7,9 @@
 
 use super::compact::{write_fields, write_path};
 use super::message::{NO_MESSAGE, message_text};
-use super::notice::{self, Severity};
 use super::palette::Palette;
 use super::sink::{MEMORY, Sink};
-use crate::escape::{is_hidden, write_escape};
+use crate::escape::{is_hidden, write_escape, write_plain};
 use crate::event::CapturedEvent;
 use std::fmt::{self, Write};
 use tracing_core::Level;
@@ -22,13 +21,9 @@ pub(super) fn write_line(out: &mut Vec<u8>, event: &CapturedEvent) {
 }
 
 /// Writes a line of the tool's own.
-pub(super) fn write_notice(out: &mut impl Write, severity: Severity, line: &str) -> fmt::Result {
-    let command = match severity {
-        Severity::Notice => "notice",
-        Severity::Warning => "warning",
-    };
+pub(super) fn write_notice(out: &mut impl Write, command: &str, line: &str) -> fmt::Result {
     write!(out, "::{command} title=tracing-tap::")?;
-    notice::write_shown(&mut Escaping::data(out), line)
+    write_plain(&mut Escaping::data(out), line)
 }
 
 fn write_event(out: &mut impl Write, event: &CapturedEvent) -> fmt::Result {

@@ -4,7 +4,7 @@ use super::Format;
 use super::github;
 use super::palette::{Palette, write_styled};
 use super::sink::{MEMORY, Sink};
-use crate::escape::{is_hidden, write_escape};
+use crate::escape::write_plain;
 use std::fmt::{self, Write};
 
 /// How much a notice matters, for forms that show it.
@@ -43,10 +43,10 @@ pub(super) fn write(out: &mut Vec<u8>, severity: Severity, text: &dyn fmt::Displ
         let written = match format {
             Format::Json | Format::Compact => write_styled(&mut sink, palette.notice, |out| {
                 out.write_str("-- ")?;
-                write_shown(out, line)
+                write_plain(out, line)
             }),
-            Format::Human => sink.write_str("  -- ").and_then(|()| write_shown(&mut sink, line)),
-            Format::GithubActions => github::write_notice(&mut sink, severity, line),
+            Format::Human => sink.write_str("  -- ").and_then(|()| write_plain(&mut sink, line)),
+            Format::GithubActions => github::write_notice(&mut sink, severity.command(), line),
         };
         written.expect(MEMORY);
         out.push(b'\n');
@@ -56,12 +56,14 @@ pub(super) fn write(out: &mut Vec<u8>, severity: Severity, text: &dyn fmt::Displ
     }
 }
 
-/// Writes a text with what is hidden escaped.
-pub(super) fn write_shown(out: &mut impl Write, text: &str) -> fmt::Result {
-    text.chars().try_for_each(|character| match is_hidden(character) {
-        true => write_escape(out, character),
-        false => out.write_char(character),
-    })
+impl Severity {
+    /// The command of GitHub Actions.
+    fn command(self) -> &'static str {
+        match self {
+            Self::Notice => "notice",
+            Self::Warning => "warning",
+        }
+    }
 }
 
 #[cfg(test)]

@@ -85,6 +85,7 @@ isolated! {
     }
 }
 
+#[cfg(feature = "prometheus")]
 mod prometheus {
     use super::{install, of_42};
     use prometheus_client::encoding::text::encode;

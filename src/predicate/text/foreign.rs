@@ -1,6 +1,6 @@
 //! Tests as other tools write them, and what they are here.
 
-use super::metadata::LEVELS;
+use super::levels::LEVELS;
 use super::quote::unescape;
 use super::token::{Kind, Token, is_bare_name, is_of_word};
 use crate::predicate::Predicate;

@@ -2,6 +2,7 @@
 
 use super::field::Written;
 use super::hint;
+use super::levels::{LEVELS, more_severe};
 use super::parse::{Parser, Result};
 use super::token::Kind;
 use crate::predicate::excerpt::shown;
@@ -20,15 +21,6 @@ const METADATA: [(&str, Option<OfText>); 5] = [
 ];
 
 type OfText = fn(&str) -> Predicate;
-
-/// From the most severe.
-pub(super) const LEVELS: [(&str, Level); 5] = [
-    ("error", Level::ERROR),
-    ("warn", Level::WARN),
-    ("info", Level::INFO),
-    ("debug", Level::DEBUG),
-    ("trace", Level::TRACE),
-];
 
 impl Parser<'_> {
     pub(super) fn metadata_test(&mut self, word: &str) -> Result<Predicate> {
@@ -153,10 +145,4 @@ fn exactly(level: Level) -> Predicate {
         Some(above) => at_least.and(Predicate::level(above).not()),
         None => at_least,
     }
-}
-
-/// The next level up.
-pub(super) fn more_severe(level: Level) -> Option<Level> {
-    let place = LEVELS.iter().position(|(_, other)| *other == level)?;
-    place.checked_sub(1).map(|above| LEVELS[above].1)
 }

@@ -3,6 +3,7 @@
 mod field;
 mod foreign;
 mod hint;
+mod levels;
 mod lexer;
 mod meant;
 mod metadata;

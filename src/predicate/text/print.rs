@@ -1,6 +1,6 @@
 //! From a predicate to its text: what is needed to read an equal one, in the shortest usual form.
 
-use super::metadata::{LEVELS, more_severe};
+use super::levels::{LEVELS, more_severe};
 use super::quote::{with_raw_mark, write_name, write_value};
 use crate::predicate::operator::Operator;
 use crate::predicate::{Check, FieldTest, Node, Predicate, Test};
