@@ -57,9 +57,10 @@ fn shown_as_table(sessions: &[Value]) -> Result<String, Error> {
         "matched",
         "delivered",
         "lost",
+        "kept back",
         "waiting",
     ];
-    Ok(table(&headers, &[8, 9, 10, 11], sessions.into_iter().map(row)))
+    Ok(table(&headers, &[8, 9, 10, 11, 12], sessions.into_iter().map(row)))
 }
 
 /// A session as its door tells of it.
@@ -76,10 +77,10 @@ fn row(session: SessionOptions) -> Vec<String> {
         (false, true) => "read",
         (false, false) => "alone",
     };
-    let numbers = [stats.matched, stats.delivered, stats.lost, stats.buffered].map(|number| number.to_string());
+    let numbers = [stats.matched, stats.delivered, stats.lost, stats.missing.kept_back(), stats.buffered];
     let [name, level, spans] = [name, level, spans].map(|text| text.unwrap_or_else(|| "-".to_owned()));
     let texts = [short(&id), name, opened_by, predicate, level, spans, state.to_owned(), left(expires_at)];
-    texts.into_iter().chain(numbers).collect()
+    texts.into_iter().chain(numbers.map(|number| number.to_string())).collect()
 }
 
 /// By this machine's clock.

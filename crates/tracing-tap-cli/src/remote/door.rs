@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::time::Duration;
 use tracing_tap::Verdict;
+use tracing_tap::missing::MissingCounts;
 
 /// A session as it is asked for.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -59,6 +60,7 @@ pub(crate) struct Stats {
     pub(crate) delivered: u64,
     pub(crate) buffered: u64,
     pub(crate) lost: u64,
+    pub(crate) missing: MissingCounts,
 }
 
 /// What a session can see, and why not more.

@@ -27,7 +27,7 @@ isolated! {
         for number in 0..20 {
             tracing::info_span!("request", number).in_scope(|| emit("left out"));
         }
-        program.end().assert(0, &["0 events delivered, 20 lost"]);
+        program.end().assert(0, &["0 events delivered, 0 lost, 20 sampled out"]);
     }
 
     fn a_watch_without_a_match_ends_with_what_kept_events_away() {

@@ -2,7 +2,7 @@
 
 import { ask, askForJson } from "./api.js";
 import { button, element, grouped, visible } from "./dom.js";
-import { Session } from "./session.js";
+import { keptBackWords, Session } from "./session.js";
 
 /** @param {import("./tabs.js").Tabs} tabs */
 export function prepare(tabs) {
@@ -46,7 +46,7 @@ function askOf({ predicate, level, follow, spans, name }) {
 
 function told({ opened_by, opened_at, level, spans, is_read, has_ended, stats }) {
   const bounds = `${level ? ` · events up to ${level}` : ""}${spans ? ` · spans up to ${spans}` : ""}`;
-  const lost = stats.lost > 0 ? `, ${grouped(stats.lost)} lost` : "";
+  const missing = [stats.lost > 0 ? `${grouped(stats.lost)} lost` : "", ...keptBackWords(stats.missing)].filter(Boolean);
   const state = has_ended ? "over" : is_read ? "being read" : "read by nobody";
-  return `${visible(opened_by)} · since ${opened_at.slice(11, 19)} UTC${bounds} · ${state} · ${grouped(stats.matched)} matched${lost}`;
+  return `${visible(opened_by)} · since ${opened_at.slice(11, 19)} UTC${bounds} · ${state} · ${[`${grouped(stats.matched)} matched`, ...missing].join(", ")}`;
 }

@@ -1,6 +1,7 @@
 // One session: opened, read, read on after an interruption, opened anew where it is gone, closed.
 
 import { ask, askForJson, now, Problem } from "./api.js";
+import { grouped } from "./dom.js";
 import { LEVELS } from "./event.js";
 import { Rates } from "./rates.js";
 import { REASONS } from "./reasons.js";
@@ -245,8 +246,7 @@ export class Session {
   }
 
   #tellLeft({ instance, reason, matched, arrived, lost, missing }) {
-    const keptBack = Object.entries(REASONS).filter(([word, { isLoss }]) => !isLoss && missing[word] > 0);
-    const counts = [`${matched} matched`, `${arrived} arrived`, `${lost} lost`, ...keptBack.map(([word, { text }]) => `${missing[word]} ${text}`)];
+    const counts = [`${matched} matched`, `${arrived} arrived`, `${lost} lost`, ...keptBackWords(missing)];
     this.#bar("calm", `${instance} takes no more part: ${LEFT[reason] ?? reason}; ${counts.join(", ")}`);
   }
 
@@ -304,6 +304,12 @@ export class Session {
     this.detail = detail;
     this.onchange();
   }
+}
+
+/** What limits kept back, by reason: `4 rate-limited`. */
+export function keptBackWords(missing) {
+  const keptBack = Object.entries(REASONS).filter(([word, { isLoss }]) => !isLoss && missing[word] > 0);
+  return keptBack.map(([word, { text }]) => `${grouped(missing[word])} ${text}`);
 }
 
 /** How many events, and of which instance if the item names one. */

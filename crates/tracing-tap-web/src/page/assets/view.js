@@ -9,11 +9,10 @@ import { button, counted, element, grouped, uniqueId, visible } from "./dom.js";
 import { Form } from "./form.js";
 import { List } from "./list.js";
 import { nameText, narrowed, valueText } from "./predicate.js";
-import { REASONS } from "./reasons.js";
 import { forgetAll, recent, remember } from "./recent.js";
 import { copy, curlOf, download } from "./save.js";
 import { Search } from "./search.js";
-import { Session } from "./session.js";
+import { keptBackWords, Session } from "./session.js";
 import { linkTo } from "./link.js";
 
 const WORDS = { opening: "Opening", live: "Live", waiting: "Reconnecting", superseded: "Read elsewhere", refused: "Refused", ended: "Ended" };
@@ -350,7 +349,7 @@ export class View {
     const { state, detail, store, received, lost, keptBack, isOver } = session;
     write(this.#parts.state, detail && state !== "live" ? `${WORDS[state]}: ${detail}` : WORDS[state]);
     this.#parts.state.dataset.state = state;
-    write(this.#parts.counts, [counted(received, "event"), lost > 0 ? `${grouped(lost)} lost` : "", ...Object.entries(keptBack).map(([reason, count]) => `${grouped(count)} ${REASONS[reason].text}`)].filter(Boolean).join(" · "));
+    write(this.#parts.counts, [counted(received, "event"), lost > 0 ? `${grouped(lost)} lost` : "", ...keptBackWords(keptBack)].filter(Boolean).join(" · "));
     this.#parts.counts.classList.toggle("lossy", lost > 0);
     write(this.#parts.ends, isOver ? "" : endsIn(session.about.expires_at));
     write(this.#parts.left, store.left > 0 ? `${grouped(store.left)} older events have left this page` : "");
