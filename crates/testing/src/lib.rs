@@ -1,4 +1,5 @@
 //! What the tests of all crates share. `tracing`'s state is the process's: a test with a global subscriber has its own.
+#![allow(clippy::new_without_default, clippy::missing_panics_doc, reason = "tests call these")]
 
 #[cfg(feature = "browser")]
 pub mod browser;

@@ -173,7 +173,7 @@ isolated! {
     fn catalog_and_coverage_answer_within_the_askers_scope() {
         let service = Service::start();
         let served = Served::start(service.door_of_people());
-        tracing::info!(target: "web::watching::hal", own_field = 1, "seen once");
+        tracing::info!(target: "it::endpoint::watching::hal", own_field = 1, "seen once");
         tracing::info!(target: "web::secret", hidden_field = 1, "seen once");
         let ask = |who: &str, path: &str| request(served.address, who, "GET", path, None);
         let catalog = ask("hal", "/catalog");
