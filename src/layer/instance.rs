@@ -5,7 +5,8 @@ use super::capture;
 use super::entered::Push;
 use super::facts::Facts;
 use super::host::Host;
-use super::span::{NO_SPAN, NewSpan, Place, SpanCell};
+use super::notes::Place;
+use super::span::{NO_SPAN, NewSpan, SpanCell};
 use super::table::Spans;
 use super::thread::{self, Asker, SpanName, ThreadState};
 use super::tree::Trees;
@@ -18,7 +19,7 @@ use crate::session::snapshot::Snapshot;
 use crate::shared::Shared;
 use crate::sync::Numbers;
 use crate::sync::atomic::{AtomicU64, Ordering};
-use crate::value::Value;
+use crate::value::{PackedBytes, Value};
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 use tracing_core::dispatcher::WeakDispatch;
@@ -128,7 +129,7 @@ impl Instance {
 
     /// Frees what spans remember of scopes that no session needs any more.
     pub(crate) fn clear_scopes(&self) {
-        self.spans.for_each(SpanCell::clear_decided);
+        self.spans.for_each(|cell| cell.clear_decided());
     }
 
     /// Whether this router has any use for a callsite at present.
@@ -189,14 +190,16 @@ impl Instance {
         thread::with(|state| state.closing.set((0, 0)));
         // A span made by code that formats a value for us is not kept: it may be the very value that is formatted.
         let Some(guard) = Guard::enter() else { return };
-        let fields =
-            if keeps_fields { capture::span_fields(attributes, config) } else { Fields::named(metadata.fields()) };
+        let mut fields = PackedBytes::new();
+        if keeps_fields {
+            capture::pack_span_fields(&mut fields, attributes, config);
+        }
         drop(guard);
         self.mend(|| Facts::Callsite(metadata));
-        let place = if is_watched { self.place(attributes, id.into_u64()) } else { Place::UNKNOWN };
+        let place = is_watched.then(|| self.place(attributes, id.into_u64()));
         // There is nothing to be kept of a span without fields, so it is never incomplete.
         let visible = is_tracked || !config.keeps_fields_of(metadata) && !config.denies(metadata.target());
-        self.spans.insert_new(id.into_u64(), NewSpan { metadata, visible, fields, place });
+        self.spans.insert_new(id.into_u64(), NewSpan { metadata, visible, fields: &fields, place });
     }
 
     /// Where a span hangs that is being created.
@@ -214,7 +217,7 @@ impl Instance {
         let place = match parent {
             Some(NO_SPAN) => Place::below(NO_SPAN, Some(Trees::of_root(id))),
             // What is not known may have been kept from this layer.
-            Some(parent) => match self.spans.with(parent, SpanCell::tree) {
+            Some(parent) => match self.spans.with(parent, |cell| cell.tree()) {
                 Some(tree) => Place::below(parent, tree),
                 None => Place::UNKNOWN,
             },
@@ -226,7 +229,7 @@ impl Instance {
     /// Keeps what is recorded on a span, and tells the caches it concerns.
     pub(super) fn on_record<S: Host>(&self, id: &span::Id, record: &span::Record<'_>, context: &Context<'_, S>) {
         let id = id.into_u64();
-        let Some(Some(metadata)) = self.spans.with(id, SpanCell::shown_metadata) else { return };
+        let Some(Some(metadata)) = self.spans.with(id, |cell| cell.shown_metadata()) else { return };
         let Some(guard) = Guard::enter() else { return };
         let recorded = capture::recorded_fields(record, metadata, &self.shared.config);
         drop(guard);
@@ -267,7 +270,10 @@ impl Instance {
     #[inline]
     fn follow_into(&self, state: &ThreadState, epoch: u64, id: u64) -> bool {
         state.closing.set((0, 0));
-        let is_newer_than = |number| self.spans.with(id, |cell| cell.is_newer_than(number)) == Some(true);
+        let is_newer_than = |number| {
+            let is_newer = |cell: &SpanCell<'_>| cell.notes().is_some_and(|notes| notes.are_newer_than(number));
+            self.spans.with(id, is_newer) == Some(true)
+        };
         let outer = match state.entered.push(self.keeper(), id, is_newer_than) {
             Push::Again => return true,
             Push::Unknown => return false,
@@ -279,7 +285,7 @@ impl Instance {
             if shares {
                 state.entered.share();
             }
-            shares || state.recall(epoch, SpanName { id, uses: cell.uses() })
+            shares || state.recall(epoch, SpanName { id, number: cell.number() })
         });
         is_decided == Some(true)
     }

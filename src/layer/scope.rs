@@ -112,7 +112,7 @@ impl Instance {
             Some(Ok(scope)) => return scope,
             Some(Err(brought)) => brought,
         };
-        let span = self.spans.with(id, SpanCell::captured).flatten();
+        let span = self.spans.with(id, |cell| cell.captured()).flatten();
         let root = || self.root_serial(id, context);
         let added =
             Added { span: span.as_ref(), found: brought.found, followers: brought.followers, root: is_root.then(root) };
@@ -121,7 +121,7 @@ impl Instance {
     }
 
     /// Whether a span adds nothing to the scope of its parent by its callsite.
-    fn is_absent(&self, cell: &SpanCell, snapshot: &Snapshot) -> bool {
+    fn is_absent(&self, cell: &SpanCell<'_>, snapshot: &Snapshot) -> bool {
         let generation = snapshot.names.generation;
         cell.is_absent_in(generation)
             || !cell.is_visible()
@@ -147,7 +147,7 @@ impl Instance {
         let of = self.identity(leaf, tree);
         let decided = self.scope(leaf, self.stamp(tree, snapshot), snapshot, context);
         let mut scope = Arc::clone(decided.get(snapshot));
-        let kept = self.spans.with(leaf, SpanCell::surroundings).flatten();
+        let kept = self.spans.with(leaf, |cell| cell.surroundings()).flatten();
         if let Some(kept) = kept.filter(|kept| kept.are(scope.serial, of)) {
             return kept;
         }
@@ -171,7 +171,7 @@ impl Instance {
             let added = Added {
                 span: span.as_ref(),
                 found: span.as_ref().map(|span| indexed_sessions(snapshot, &span.fields)).unwrap_or_default(),
-                followers: self.spans.with(*id, SpanCell::followers).unwrap_or_default(),
+                followers: self.spans.with(*id, |cell| cell.followers()).unwrap_or_default(),
                 root: (place + 1 == path.len()).then(root),
             };
             let chain = || path[place..].iter().filter_map(|(_, span)| span.clone()).collect();
@@ -185,7 +185,7 @@ impl Instance {
         let mut path = CapturedPath::new();
         let mut next = leaf;
         while next != NO_SPAN {
-            path.push((next, self.spans.with(next, SpanCell::captured).flatten()));
+            path.push((next, self.spans.with(next, |cell| cell.captured()).flatten()));
             next = self.parent(next, context);
         }
         path
@@ -198,7 +198,7 @@ impl Instance {
 
     #[inline]
     fn name_of(&self, id: u64) -> SpanName {
-        SpanName { id, uses: self.spans.with(id, SpanCell::uses).unwrap_or_default() }
+        SpanName { id, number: self.spans.with(id, |cell| cell.number()).unwrap_or_default() }
     }
 }
 

@@ -115,7 +115,7 @@ impl Instance {
         self.spans.for_each(|cell| {
             if left > 0
                 && let Some(metadata) = cell.shown_metadata().filter(|metadata| wants(metadata))
-                && let Some(captured) = cell.captured()
+                && let Some(captured) = cell.capture()
             {
                 left -= 1;
                 look(metadata, &captured.fields);

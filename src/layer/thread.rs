@@ -43,11 +43,11 @@ struct Recent {
     decision: Decision,
 }
 
-/// Names a span for good: its id, and how many had been in its cell, since ids recur.
+/// Names a span for good: its id, and the number of its use of the cell, since ids recur.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct SpanName {
     pub(super) id: u64,
-    pub(super) uses: u64,
+    pub(super) number: u64,
 }
 
 /// What the thread knows about the scope it is in: enough to veto, and nothing that needs freeing.
@@ -139,7 +139,7 @@ fn place_of(span: SpanName) -> usize {
 }
 
 impl Recent {
-    const NONE: Self = Self { span: SpanName { id: 0, uses: 0 }, epoch: 0, decision: Decision::NONE };
+    const NONE: Self = Self { span: SpanName { id: 0, number: 0 }, epoch: 0, decision: Decision::NONE };
 }
 
 impl Decision {
