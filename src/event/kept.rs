@@ -1,7 +1,8 @@
 //! The values of a span as they wait to be asked for: in little memory, since every open span holds them.
 
 use super::fields::{Fields, named_entries};
-use crate::value::{PackedBytes, ValueRef};
+use super::plain_name;
+use crate::value::{Entries, PackedBytes, ValueRef};
 use tracing_core::field::FieldSet;
 
 /// Packed values of one callsite's fields, whose names the caller keeps.
@@ -43,6 +44,19 @@ impl KeptFields {
     ) -> impl Iterator<Item = (&'static str, usize, ValueRef<'a>)> + 'a {
         let entries = named_entries(Some(names), self.as_slice());
         entries.filter(move |(name, _)| wanted(name)).map(|(name, entry)| (name, entry.index.into(), entry.value()))
+    }
+
+    /// The fields that may be tested, with their names and places among the callsite's.
+    #[inline]
+    pub(crate) fn tested<'a>(
+        &'a self,
+        names: &'static FieldSet,
+        is_tested: impl Fn(u16) -> bool + 'a,
+    ) -> impl Iterator<Item = (&'static str, usize, ValueRef<'a>)> + 'a {
+        Entries(self.as_slice()).filter(move |entry| is_tested(entry.index)).filter_map(|entry| {
+            let field = names.iter().nth(entry.index.into())?;
+            Some((plain_name(field.name()), entry.index.into(), entry.value()))
+        })
     }
 
     /// The same values as fields that can be changed and captured.

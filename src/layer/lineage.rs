@@ -17,7 +17,7 @@ impl Instance {
     /// For whom the thread's stack is kept.
     #[inline]
     pub(super) fn keeper(&self) -> Keeper {
-        Keeper { owner: self.number, awake_since: self.epoch.awake_since() }
+        self.epoch.awake_since()
     }
 
     /// The innermost span this thread is in, as far as this layer may see it.

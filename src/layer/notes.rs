@@ -9,6 +9,7 @@
 //! earlier one finds nothing. So a span that closes leaves nothing that needs a lock to be taken back, but what holds
 //! memory.
 
+use super::callsite::Callsites;
 use super::decided::{Decided, Follower, ScopeRef, Stamp};
 use super::surroundings::Surroundings;
 use crate::event::CapturedSpan;
@@ -30,6 +31,8 @@ pub(super) struct Notes {
     created_at: AtomicU64,
     /// The key generation under which it is known to have its parent's scope; 0: none. Written while the state is locked.
     absent_in: AtomicU32,
+    /// Its callsite's word when it was created: what was judged then holds under the generation it names.
+    word: AtomicU64,
     /// The tree whose records concern it; 0 until somebody asks.
     tree: AtomicU8,
     /// Whether the state may hold memory of its own.
@@ -67,6 +70,7 @@ pub(super) struct Place {
     parent: u64,
     tree: u8,
     absent_in: u32,
+    word: u64,
     created_at: u64,
 }
 
@@ -91,6 +95,7 @@ impl Notes {
         self.parent.store(place.parent, Ordering::Relaxed);
         self.created_at.store(place.created_at, Ordering::Relaxed);
         self.absent_in.store(place.absent_in, Ordering::Relaxed);
+        self.word.store(place.word, Ordering::Relaxed);
         self.tree.store(place.tree, Ordering::Relaxed);
         self.of.store(number, Ordering::Release);
     }
@@ -138,7 +143,13 @@ impl Notes {
     /// The tree whose records concern it; `None` until that is known.
     #[inline]
     pub(super) fn tree(&self) -> Option<usize> {
-        Some(self.tree.load(Ordering::Relaxed).into()).filter(|tree| *tree != 0)
+        Some(self.tree_number().into()).filter(|tree| *tree != 0)
+    }
+
+    /// The same as a number; 0 until it is known.
+    #[inline]
+    pub(super) fn tree_number(&self) -> u8 {
+        self.tree.load(Ordering::Relaxed)
     }
 
     pub(super) fn set_parent(&self, parent: u64) {
@@ -161,6 +172,12 @@ impl Notes {
         // Relaxed: who adds a follower clears this, and then moves the records of the tree, which whoever relies on this
         // compares as well.
         self.absent_in.load(Ordering::Relaxed) == generation
+    }
+
+    /// Its callsite's word when it was created; 0 if it was created earlier.
+    #[inline]
+    pub(super) fn word(&self) -> u64 {
+        self.word.load(Ordering::Relaxed)
     }
 
     /// From now on the span has a scope of its own. The caller holds the state locked, and moves the records of its tree
@@ -195,7 +212,10 @@ impl Notes {
 impl Locked<'_> {
     /// The sessions that follow the span.
     pub(super) fn open_followers(&self) -> Sessions {
-        self.state.watched.iter().flat_map(|watched| &watched.followers).filter_map(Follower::open).collect()
+        match &self.state.watched {
+            Some(watched) => watched.followers.iter().filter_map(Follower::open).collect(),
+            None => Sessions::new(),
+        }
     }
 
     pub(super) fn watched(&mut self) -> &mut Watched {
@@ -272,7 +292,7 @@ impl Notes {
 }
 
 impl Place {
-    pub(super) const UNKNOWN: Self = Self { parent: UNKNOWN, tree: 0, absent_in: 0, created_at: 0 };
+    pub(super) const UNKNOWN: Self = Self { parent: UNKNOWN, tree: 0, absent_in: 0, word: 0, created_at: 0 };
 
     /// Below this parent, in this tree if that is known.
     pub(super) fn below(parent: u64, tree: Option<usize>) -> Self {
@@ -280,8 +300,8 @@ impl Place {
     }
 
     /// What else is known of a span that is created while a session is open.
-    pub(super) fn while_watched(self, absent_in: u32, synchronized: u64) -> Self {
-        Self { absent_in, created_at: synchronized, ..self }
+    pub(super) fn while_watched(self, word: u64, synchronized: u64) -> Self {
+        Self { absent_in: Callsites::absent_in(word), word, created_at: synchronized, ..self }
     }
 }
 

@@ -143,7 +143,7 @@ impl Instance {
         decision: Decision,
         context: &Context<'_, S>,
     ) -> Arc<Surroundings> {
-        let of = self.identity(leaf, decision.tree);
+        let of = self.identity(leaf, decision.tree as usize);
         thread::take_surroundings()
             .filter(|kept| kept.are(decision.scope, of))
             .unwrap_or_else(|| self.surroundings(leaf, &self.shared.snapshot.load(), context))

@@ -12,10 +12,9 @@ use super::surroundings::{Identity, Surroundings};
 use super::thread::{self, Decision, SpanName, ThreadState};
 use crate::event::CapturedSpan;
 use crate::session::scope::{Added, CapturedChain, Scope, indexed_sessions};
-use crate::session::snapshot::Snapshot;
+use crate::session::snapshot::{Judgement, Snapshot};
 use smallvec::SmallVec;
 use std::sync::Arc;
-use tracing_core::Metadata;
 use tracing_subscriber::layer::Context;
 
 /// Spans, innermost first, each as it was captured if scopes show it.
@@ -32,32 +31,48 @@ impl Instance {
     #[inline(never)]
     fn decide<S: Host>(&self, epoch: u64, context: &Context<'_, S>) -> Decision {
         let leaf = self.current(epoch, context);
-        let span = self.name_of(leaf);
-        let recalled = thread::with(|state| {
-            let decision = state.recall(epoch, span).then(|| state.decided_in(epoch, &self.trees)).flatten()?;
-            self.check_sharing(state, decision.generation());
-            Some(decision)
-        });
-        if let Some(decision) = recalled {
-            return decision;
+        let known = match self.spans.with(leaf, |cell| self.decide_at_once(cell, leaf, epoch)) {
+            Some(known) => known,
+            None => self.recall(epoch, SpanName { id: leaf, number: 0 }),
+        };
+        known.unwrap_or_else(|| self.decide_step_by_step(leaf, epoch, context))
+    }
+
+    #[inline]
+    fn recall(&self, epoch: u64, span: SpanName) -> Option<Decision> {
+        let recall = |state: &ThreadState| state.recall(epoch, span).then(|| state.decided_in(epoch, &self.trees));
+        thread::with(recall).flatten()
+    }
+
+    /// The decision for a span that was decided about lately, or is a root in which nothing can match: most are.
+    #[inline]
+    fn decide_at_once(&self, cell: &SpanCell<'_>, id: u64, epoch: u64) -> Option<Decision> {
+        let span = SpanName { id, number: cell.number() };
+        if let Some(known) = self.recall(epoch, span) {
+            return Some(known);
         }
+        let notes = cell.notes().filter(|notes| notes.parent() == Some(NO_SPAN))?;
+        let tree = notes.tree()?;
+        let snapshot = self.shared.snapshot.load();
+        let stamp = self.stamp(tree, &snapshot);
+        let judgement = self.judgement_of(cell, &snapshot);
+        let scope = cell.bring_up_to_date(&ScopeRef::OUTSIDE, judgement, stamp, &snapshot, &self.shared.seen).ok()?;
+        Some(self.remember(epoch, span, decision_of(scope.get(&snapshot), tree, stamp, snapshot.names.generation)))
+    }
+
+    #[inline(never)]
+    fn decide_step_by_step<S: Host>(&self, leaf: u64, epoch: u64, context: &Context<'_, S>) -> Decision {
         let snapshot = self.shared.snapshot.load();
         let tree = self.tree(leaf, context);
         let stamp = self.stamp(tree, &snapshot);
         let scope = self.scope(leaf, stamp, &snapshot, context);
-        let generation = snapshot.names.generation;
-        let decision = decision_of(scope.get(&snapshot), tree, stamp, generation);
-        thread::with(|state| {
-            state.remember(epoch, span, decision);
-            self.check_sharing(state, generation);
-        });
-        decision
+        let decision = decision_of(scope.get(&snapshot), tree, stamp, snapshot.names.generation);
+        self.remember(epoch, self.name_of(leaf), decision)
     }
 
-    /// A span that shared a scope when it was entered may be followed by now, or declare what is tested by now.
-    fn check_sharing(&self, state: &ThreadState, generation: u32) {
-        let shares = |id| self.spans.with(id, |cell| cell.is_absent_in(generation)) == Some(true);
-        state.entered.check_sharing(shares);
+    fn remember(&self, epoch: u64, span: SpanName, decision: Decision) -> Decision {
+        thread::with(|state| state.remember(epoch, span, decision));
+        decision
     }
 
     /// What decides now about the spans of a tree. It is read before the fields: a record in between makes the stamp
@@ -103,8 +118,7 @@ impl Instance {
     ) -> ScopeRef {
         let is_root = self.parent(id, context) == NO_SPAN;
         let current = self.spans.with(id, |cell| {
-            let is_absent = self.is_absent(cell, snapshot);
-            cell.bring_up_to_date(&parent, is_absent, stamp, snapshot, &self.shared.seen)
+            cell.bring_up_to_date(&parent, self.judgement_of(cell, snapshot), stamp, snapshot, &self.shared.seen)
         });
         let brought = match current {
             // A span that closes: nothing is known of it any more.
@@ -120,19 +134,23 @@ impl Instance {
         self.spans.with(id, |cell| cell.keep(stamp, &parent, scope)).unwrap_or(parent)
     }
 
-    /// Whether a span adds nothing to the scope of its parent by its callsite.
-    fn is_absent(&self, cell: &SpanCell<'_>, snapshot: &Snapshot) -> bool {
-        let generation = snapshot.names.generation;
-        cell.is_absent_in(generation)
-            || !cell.is_visible()
-            || cell.metadata().is_none_or(|metadata| self.judges_absent(metadata, snapshot))
+    /// What a span can change by its callsite.
+    #[inline]
+    fn judgement_of(&self, cell: &SpanCell<'_>, snapshot: &Snapshot) -> Judgement {
+        let known = cell.notes().and_then(|notes| Callsites::known_judgement(notes.word(), snapshot.names.generation));
+        match known {
+            Some(known) if cell.is_visible() => known,
+            _ => self.judge_span(cell, snapshot),
+        }
     }
 
-    fn judges_absent(&self, metadata: &'static Metadata<'static>, snapshot: &Snapshot) -> bool {
+    #[cold]
+    fn judge_span(&self, cell: &SpanCell<'_>, snapshot: &Snapshot) -> Judgement {
         let names = &snapshot.names;
+        let Some(metadata) = cell.shown_metadata() else { return Judgement::NOTHING };
         match self.callsites.word(key_of(metadata)) {
-            Some(word) => Callsites::is_absent(word, names.generation, || names.judge(metadata)),
-            None => names.judge(metadata).absent,
+            Some(word) => Callsites::judgement(word, names.generation, || names.judge(metadata)),
+            None => names.judge(metadata),
         }
     }
 
@@ -205,7 +223,7 @@ impl Instance {
 /// What a thread needs to know of the scope it is in.
 fn decision_of(scope: &Arc<Scope>, tree: usize, stamp: Stamp, generation: u32) -> Decision {
     Decision {
-        tree,
+        tree: tree as u32,
         records: stamp.records,
         verbosity: scope.verbosity,
         span_verbosity: scope.span_verbosity,

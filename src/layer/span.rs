@@ -14,7 +14,7 @@ use crate::predicate::FieldTest;
 use crate::session::open::OpenSession;
 use crate::session::sample::RootSerial;
 use crate::session::scope::{Scope, Sessions, extend_from_index};
-use crate::session::snapshot::Snapshot;
+use crate::session::snapshot::{Judgement, Snapshot, TestedFields};
 use crate::sync::atomic::{AtomicU64, Ordering};
 use crate::sync::{Mutex, MutexGuard, Numbers, OnceBox};
 use crate::value::{PackedBytes, Value};
@@ -96,7 +96,7 @@ impl Alone {
     pub(super) fn of(id: u64, span: NewSpan<'_>) -> Self {
         static ALONE: Numbers = Numbers::new();
         let alone = Self { kept: Kept::default(), notes: Notes::default() };
-        let number = ALONE_BIT | ALONE.next() * ONCE;
+        let number = ALONE_BIT | (ALONE.next() * ONCE);
         alone.kept.put(&mut alone.kept.lock(), id, number, span);
         alone.cell().start(span.place);
         alone
@@ -187,12 +187,6 @@ impl<'a> SpanCell<'a> {
         self.notes_made().set_tree(tree);
     }
 
-    /// Whether it is known to have its parent's scope under this key generation.
-    #[inline]
-    pub(super) fn is_absent_in(&self, generation: u32) -> bool {
-        self.notes().is_some_and(|notes| notes.say_absent_in(generation))
-    }
-
     /// The span's metadata, where scopes show it.
     pub(super) fn shown_metadata(&self) -> Option<&'static Metadata<'static>> {
         self.metadata().filter(|_| self.is_visible())
@@ -260,17 +254,18 @@ impl<'a> SpanCell<'a> {
     pub(super) fn bring_up_to_date(
         &self,
         parent: &ScopeRef,
-        is_absent: bool,
+        judgement: Judgement,
         stamp: Stamp,
         snapshot: &Snapshot,
         seen: &Seen,
     ) -> Result<ScopeRef, Brought> {
+        let notes = self.notes_made();
         // A span that closes: nothing is known of it any more.
-        let Some(mut locked) = self.lock_notes() else { return Ok(parent.clone()) };
+        let Some(mut locked) = notes.lock(self.number()) else { return Ok(parent.clone()) };
         let outer = parent.get(snapshot);
-        let may_share = self.parent() != Some(NO_SPAN) || !outer.samples();
+        let may_share = notes.parent() != Some(NO_SPAN) || !outer.samples();
         let followers = locked.open_followers();
-        if is_absent && may_share && followers.is_empty() {
+        if judgement.absent && may_share && followers.is_empty() {
             locked.share(snapshot.names.generation);
             return Ok(locked.keep(stamp, parent, parent.clone()));
         }
@@ -280,7 +275,7 @@ impl<'a> SpanCell<'a> {
             let scope = decided.scope.clone();
             return Ok(locked.keep(stamp, parent, scope));
         }
-        let found = self.indexed_sessions(snapshot, seen);
+        let found = self.indexed_sessions(judgement.tested, snapshot, seen);
         if may_share && found.is_empty() && followers.is_empty() && outer.candidates.is_empty() {
             return Ok(locked.keep(stamp, parent, parent.clone()));
         }
@@ -354,6 +349,7 @@ impl<'a> SpanCell<'a> {
     }
 
     /// What sessions know of it, begun with it if need be.
+    #[inline]
     fn notes_made(&self) -> &'a Notes {
         let notes = self.any_notes();
         if !notes.are_about(self.number()) {
@@ -394,14 +390,18 @@ impl<'a> SpanCell<'a> {
     }
 
     /// The sessions that the index keeps for the fields. The shapes of all tested values are noted for coverage.
-    fn indexed_sessions(&self, snapshot: &Snapshot, seen: &Seen) -> Sessions {
+    fn indexed_sessions(&self, tested: TestedFields, snapshot: &Snapshot, seen: &Seen) -> Sessions {
         let mut found = Sessions::new();
         if !self.is_visible() {
             return found;
         }
         let state = self.kept.lock();
         let Some(metadata) = state.metadata else { return found };
-        for (name, field, value) in state.fields.named_by(metadata.fields(), |name| snapshot.names.test(name)) {
+        let is_tested = |place| tested.may_contain(place);
+        for (name, field, value) in state.fields.tested(metadata.fields(), is_tested) {
+            if !tested.are_exact() && !snapshot.names.test(name) {
+                continue;
+            }
             seen.note_value(key_of(metadata), field, value);
             if snapshot.names.index.contains(name) {
                 value.with_canonical(|text| extend_from_index(&mut found, snapshot, name, text));

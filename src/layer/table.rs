@@ -63,11 +63,25 @@ impl Spans {
     /// Looks at a span; `None` if it is not known. `look` must not use this table.
     #[inline]
     pub(super) fn with<R>(&self, id: u64, look: impl FnOnce(&SpanCell<'_>) -> R) -> Option<R> {
+        self.with_any(id, |cell| cell.map(look))
+    }
+
+    /// The same, with no cell for a span that is not known.
+    #[inline]
+    pub(super) fn with_any<R>(&self, id: u64, look: impl FnOnce(Option<&SpanCell<'_>>) -> R) -> R {
         // The others first: of a span among them the cell may hold a double, made while it was vacant.
-        if let Some(alone) = self.other(id) {
-            return Some(look(&alone.cell()));
-        }
-        self.cell(id).filter(|cell| cell.is_of(id)).map(|cell| look(&cell))
+        let alone = self.other(id);
+        let cell = match &alone {
+            Some(alone) => Some(alone.cell()),
+            None => self.find_in_table(id),
+        };
+        look(cell.as_ref())
+    }
+
+    /// A span that has a cell in the table. Where there are others, it may be among those.
+    #[inline]
+    pub(super) fn find_in_table(&self, id: u64) -> Option<SpanCell<'_>> {
+        self.cell(id).filter(|cell| cell.is_of(id))
     }
 
     #[inline]
@@ -109,8 +123,9 @@ impl Spans {
         Some(shard.0.get(chunk)?.get_or_init(Box::default).cell(place))
     }
 
+    /// Whether any span has no cell in the table.
     #[inline]
-    fn has_others(&self) -> bool {
+    pub(super) fn has_others(&self) -> bool {
         // Relaxed: whoever asks for a span was told of it after it was inserted.
         self.other_count.load(Ordering::Relaxed) > 0
     }

@@ -24,9 +24,53 @@ impl Instance {
         epoch == 0 && guard::is_plain() || self.enabled_while_watched(metadata, epoch, context)
     }
 
-    /// Apart, so that it costs nothing to get past while no session is open.
+    /// Apart, so that it costs nothing to get past while no session is open. What follows is called last, here and in
+    /// `enabled_at_once`, so that neither saves registers: most questions end in one of them.
     #[inline(never)]
     fn enabled_while_watched<S: Host>(&self, metadata: &Metadata<'_>, epoch: u64, context: &Context<'_, S>) -> bool {
+        if self.is_vetoed_at_once(metadata, epoch) {
+            thread::with(|state| state.asked.set(PERHAPS_INSIDE_ANOTHER));
+            return false;
+        }
+        self.enabled_at_once(metadata, epoch, context)
+    }
+
+    /// Whether an event is vetoed by a word that is where it is looked for first.
+    #[inline(always)]
+    fn is_vetoed_at_once(&self, metadata: &Metadata<'_>, epoch: u64) -> bool {
+        // Acquire: as in `known_answer`.
+        let word = self.callsites.likely_word(key_of(metadata)).map_or(0, |word| word.load(Ordering::Acquire));
+        let verbosity = verbosity_of(*metadata.level());
+        let vetoes = |decision: &Decision| Word::is_vetoable(word, decision.vetoable) && verbosity > decision.verbosity;
+        metadata.is_event()
+            && guard::is_plain()
+            && thread::with(|state| state.decided_in(epoch, &self.trees).is_some_and(|decision| vetoes(&decision)))
+    }
+
+    /// The answer yes, where it is known and nothing is to be noted.
+    #[inline(never)]
+    fn enabled_at_once<S: Host>(&self, metadata: &Metadata<'_>, epoch: u64, context: &Context<'_, S>) -> bool {
+        if self.is_let_through_at_once(metadata, epoch) {
+            thread::with(|state| state.asked.set(key_of(metadata)));
+            return true;
+        }
+        self.enabled_otherwise(metadata, epoch, context)
+    }
+
+    /// Whether a callsite is let through whatever the scope says: somebody else wants it, or spans of it are kept.
+    #[inline(always)]
+    fn is_let_through_at_once(&self, metadata: &Metadata<'_>, epoch: u64) -> bool {
+        // Acquire: as in `known_answer`.
+        let word = self.callsites.likely_word(key_of(metadata)).map_or(0, |word| word.load(Ordering::Acquire));
+        Word::is_let_through(word)
+            && guard::is_plain()
+            && thread::with(|state| state.held(epoch).generation) == (word >> 32) as u32
+            && !(metadata.is_span() && self.shared.span_limit.excludes(verbosity_of(*metadata.level())))
+    }
+
+    /// The same for what is left.
+    #[inline(never)]
+    fn enabled_otherwise<S: Host>(&self, metadata: &Metadata<'_>, epoch: u64, context: &Context<'_, S>) -> bool {
         if guard::is_plain() {
             let is_span = metadata.is_span();
             if is_span && self.keeps_away(metadata) {
@@ -55,7 +99,7 @@ impl Instance {
         is_unasked_for
     }
 
-    /// The answer, where what the thread and the callsite's word say is enough for one: most events end here.
+    /// The answer, where what the thread and the callsite's word say is enough for one.
     #[inline]
     fn known_answer(&self, metadata: &Metadata<'_>, is_span: bool, epoch: u64) -> Option<bool> {
         let key = key_of(metadata);
@@ -99,9 +143,16 @@ impl Instance {
             if word.load(Ordering::Relaxed) >> 32 != u64::from(decision.generation()) {
                 self.judge(word, decision, metadata);
             }
-            if self.known_answer(metadata, metadata.is_span(), epoch) == Some(false) {
+            let limit = if metadata.is_span() { decision.span_verbosity } else { decision.verbosity };
+            // Acquire: as in `known_answer`.
+            let is_vetoable = Word::is_vetoable(word.load(Ordering::Acquire), decision.vetoable);
+            if is_vetoable && verbosity_of(*metadata.level()) > limit {
+                thread::with(|state| state.asked.set(PERHAPS_INSIDE_ANOTHER));
                 self.note_outside(metadata, decision);
                 return self.note_veto(metadata, context);
+            }
+            if Callsites::is_unarrived(word.load(Ordering::Relaxed)) {
+                Callsites::count_enabled(word);
             }
         }
         thread::with(|state| state.asked.set(key));

@@ -1,6 +1,7 @@
 //! Sharing the parent's scope under `loom`: beside somebody who begins to follow the span.
 
 use super::*;
+use crate::layer::callsite::Callsites;
 use crate::layer::tree::Trees;
 use crate::sync::{thread, try_all};
 use tracing_core::Callsite;
@@ -10,7 +11,7 @@ const GENERATION: u32 = 1;
 
 fn span() -> Alone {
     let metadata = tracing::callsite! { name: "span", kind: tracing::metadata::Kind::SPAN, fields: }.metadata();
-    let place = Place::below(7, Some(TREE)).while_watched(GENERATION, 0);
+    let place = Place::below(7, Some(TREE)).while_watched(Callsites::absent_word(GENERATION), 0);
     Alone::of(1, NewSpan { metadata, visible: true, fields: &PackedBytes::new(), place: Some(place) })
 }
 
@@ -30,7 +31,7 @@ fn loom_a_span_that_is_followed_shares_no_scope_for_good() {
         };
         let (span, trees) = &*shared;
         let decided_for_parent = trees.deciding(TREE);
-        let shares = span.cell().is_absent_in(GENERATION);
+        let shares = span.notes.say_absent_in(GENERATION);
         following.join().unwrap();
         assert!(!shares || trees.deciding(TREE) != decided_for_parent, "it goes on with its parent's decision");
     });
