@@ -46,6 +46,9 @@ impl Word {
     const TESTED_SHIFT: u32 = 16;
     const JUDGED: u64 = Self::CLEAR | Self::ABSENT | Self::TESTED;
 
+    /// What is said of a callsite that may be vetoed, apart from the fields that are tested beside the index.
+    const VETOABLE: u64 = Self::CONTEXTUAL | Self::UNWANTED | Self::CLEAR;
+
     const LEARNED: u64 = Self::UNWANTED | Self::WANTED | Self::ASKING;
     const FLAGS: u64 = u32::MAX as u64;
 
@@ -55,15 +58,16 @@ impl Word {
         word & !(Self::ABSENT | Self::TESTED) == vetoable
     }
 
-    /// Whether this word is that of a callsite that is never vetoed, and of which something has arrived.
+    /// Whether this word is that of a callsite that is not vetoed under the generation in it, and of which something has
+    /// arrived.
     #[inline]
     pub(crate) fn is_let_through(word: u64) -> bool {
-        word & (Self::WANTED | Self::KEPT) != 0 && !Callsites::is_unarrived(word)
+        word & Self::FLAGS & !(Self::ABSENT | Self::TESTED) != Self::VETOABLE && !Callsites::is_unarrived(word)
     }
 
     /// The word of a callsite that may be vetoed under this key generation. Any other word may not.
     pub(crate) fn vetoable(generation: u32) -> u64 {
-        u64::from(generation) << 32 | Self::CONTEXTUAL | Self::UNWANTED | Self::CLEAR
+        u64::from(generation) << 32 | Self::VETOABLE
     }
 
     /// Whether another layer wants it, as far as that is known.

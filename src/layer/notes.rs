@@ -84,7 +84,8 @@ impl Notes {
     /// Whether the atomics are about this span.
     #[inline]
     pub(super) fn are_about(&self, number: u64) -> bool {
-        // Acquire pairs with the Release in `start` and `claim`: who finds the number finds what was written before it.
+        // Acquire pairs with the Release in `start`: who finds the number finds what was written before it. Fails otherwise:
+        // `loom_who_finds_notes_about_a_span_finds_where_it_hangs`.
         self.of.load(Ordering::Acquire) == number
     }
 
@@ -309,3 +310,7 @@ impl Place {
 fn as_tree(tree: usize) -> u8 {
     tree as u8
 }
+
+#[cfg(test)]
+#[cfg(loom)]
+mod models;

@@ -4,9 +4,10 @@
 //! So a span inside a decided one costs no more for what is around that, and a span that adds nothing costs nothing.
 
 use super::callsite::{Callsites, Word, key_of};
-use super::decided::{ScopeRef, Stamp};
+use super::decided::{Brought, ScopeRef, Stamp};
 use super::host::Host;
 use super::instance::Instance;
+use super::notes::Notes;
 use super::span::{NO_SPAN, SpanCell};
 use super::surroundings::{Identity, Surroundings};
 use super::thread::{self, Decision, SpanName, ThreadState};
@@ -16,6 +17,22 @@ use crate::session::snapshot::{Judgement, Snapshot};
 use smallvec::SmallVec;
 use std::sync::Arc;
 use tracing_subscriber::layer::Context;
+
+/// What a look at the span that a thread is in has come to.
+enum AtOnce {
+    Known(Decision),
+    /// It is a root, and brings something into the scope of events outside any span.
+    Brings(Box<Root>),
+    Unknown,
+}
+
+/// A root that brings something, by what that was found.
+struct Root {
+    brought: Brought,
+    tree: usize,
+    stamp: Stamp,
+    snapshot: Arc<Snapshot>,
+}
 
 /// Spans, innermost first, each as it was captured if scopes show it.
 type CapturedPath = SmallVec<[(u64, Option<Arc<CapturedSpan>>); 8]>;
@@ -31,11 +48,15 @@ impl Instance {
     #[inline(never)]
     fn decide<S: Host>(&self, epoch: u64, context: &Context<'_, S>) -> Decision {
         let leaf = self.current(epoch, context);
-        let known = match self.spans.with(leaf, |cell| self.decide_at_once(cell, leaf, epoch)) {
-            Some(known) => known,
-            None => self.recall(epoch, SpanName { id: leaf, number: 0 }),
-        };
-        known.unwrap_or_else(|| self.decide_step_by_step(leaf, epoch, context))
+        match self.spans.with(leaf, |cell| self.decide_at_once(cell, leaf, epoch)) {
+            Some(AtOnce::Known(decision)) => decision,
+            Some(AtOnce::Brings(root)) => self.decide_root(leaf, epoch, root, context),
+            Some(AtOnce::Unknown) => self.decide_step_by_step(leaf, epoch, context),
+            None => {
+                let recalled = self.recall(epoch, SpanName { id: leaf, number: 0 });
+                recalled.unwrap_or_else(|| self.decide_step_by_step(leaf, epoch, context))
+            }
+        }
     }
 
     #[inline]
@@ -46,18 +67,31 @@ impl Instance {
 
     /// The decision for a span that was decided about lately, or is a root in which nothing can match: most are.
     #[inline]
-    fn decide_at_once(&self, cell: &SpanCell<'_>, id: u64, epoch: u64) -> Option<Decision> {
+    fn decide_at_once(&self, cell: &SpanCell<'_>, id: u64, epoch: u64) -> AtOnce {
         let span = SpanName { id, number: cell.number() };
         if let Some(known) = self.recall(epoch, span) {
-            return Some(known);
+            return AtOnce::Known(known);
         }
-        let notes = cell.notes().filter(|notes| notes.parent() == Some(NO_SPAN))?;
-        let tree = notes.tree()?;
+        let root = cell.notes().filter(|notes| notes.parent() == Some(NO_SPAN));
+        let Some(tree) = root.and_then(Notes::tree) else { return AtOnce::Unknown };
         let snapshot = self.shared.snapshot.load();
         let stamp = self.stamp(tree, &snapshot);
         let judgement = self.judgement_of(cell, &snapshot);
-        let scope = cell.bring_up_to_date(&ScopeRef::OUTSIDE, judgement, stamp, &snapshot, &self.shared.seen).ok()?;
-        Some(self.remember(epoch, span, decision_of(scope.get(&snapshot), tree, stamp, snapshot.names.generation)))
+        match cell.bring_up_to_date(&ScopeRef::OUTSIDE, judgement, stamp, &snapshot, &self.shared.seen) {
+            Ok(scope) => {
+                let decision = decision_of(scope.get(&snapshot), tree, stamp, snapshot.names.generation);
+                AtOnce::Known(self.remember(epoch, span, decision))
+            }
+            Err(brought) => AtOnce::Brings(Box::new(Root { brought, tree, stamp, snapshot: Arc::clone(&snapshot) })),
+        }
+    }
+
+    #[inline(never)]
+    fn decide_root<S: Host>(&self, id: u64, epoch: u64, root: Box<Root>, context: &Context<'_, S>) -> Decision {
+        let Root { brought, tree, stamp, snapshot } = *root;
+        let scope = self.scope_bringing(id, brought, ScopeRef::OUTSIDE, stamp, &snapshot, context);
+        let decision = decision_of(scope.get(&snapshot), tree, stamp, snapshot.names.generation);
+        self.remember(epoch, self.name_of(id), decision)
     }
 
     #[inline(never)]
@@ -116,16 +150,28 @@ impl Instance {
         snapshot: &Snapshot,
         context: &Context<'_, S>,
     ) -> ScopeRef {
-        let is_root = self.parent(id, context) == NO_SPAN;
         let current = self.spans.with(id, |cell| {
             cell.bring_up_to_date(&parent, self.judgement_of(cell, snapshot), stamp, snapshot, &self.shared.seen)
         });
-        let brought = match current {
+        match current {
             // A span that closes: nothing is known of it any more.
-            None => return parent,
-            Some(Ok(scope)) => return scope,
-            Some(Err(brought)) => brought,
-        };
+            None => parent,
+            Some(Ok(scope)) => scope,
+            Some(Err(brought)) => self.scope_bringing(id, brought, parent, stamp, snapshot, context),
+        }
+    }
+
+    /// The scope inside a span that brings something into that of its parent.
+    fn scope_bringing<S: Host>(
+        &self,
+        id: u64,
+        brought: Brought,
+        parent: ScopeRef,
+        stamp: Stamp,
+        snapshot: &Snapshot,
+        context: &Context<'_, S>,
+    ) -> ScopeRef {
+        let is_root = self.parent(id, context) == NO_SPAN;
         let span = self.spans.with(id, |cell| cell.captured()).flatten();
         let root = || self.root_serial(id, context);
         let added =
@@ -161,20 +207,28 @@ impl Instance {
         snapshot: &Snapshot,
         context: &Context<'_, S>,
     ) -> Arc<Surroundings> {
-        let tree = self.tree(leaf, context);
-        let of = self.identity(leaf, tree);
-        let decided = self.scope(leaf, self.stamp(tree, snapshot), snapshot, context);
-        let mut scope = Arc::clone(decided.get(snapshot));
+        let decided = self.scope(leaf, self.stamp(self.tree(leaf, context), snapshot), snapshot, context);
+        self.surroundings_of(leaf, decided.get(snapshot), snapshot, context)
+    }
+
+    /// The same where the scope was found out just before.
+    pub(super) fn surroundings_of<S: Host>(
+        &self,
+        leaf: u64,
+        decided: &Arc<Scope>,
+        snapshot: &Snapshot,
+        context: &Context<'_, S>,
+    ) -> Arc<Surroundings> {
+        let of = self.identity(leaf, self.tree(leaf, context));
         let kept = self.spans.with(leaf, |cell| cell.surroundings()).flatten();
-        if let Some(kept) = kept.filter(|kept| kept.are(scope.serial, of)) {
+        if let Some(kept) = kept.filter(|kept| kept.are(decided.serial, of)) {
             return kept;
         }
         let path = self.captured_path(leaf, context);
         let chain: CapturedChain = path.iter().filter_map(|(_, span)| span.clone()).collect();
         // A record between the decision and the capture: an event must show what it matched by.
-        if !scope.agrees_with(&chain) {
-            scope = self.scope_of(&path, snapshot, context);
-        }
+        let agrees = decided.agrees_with(&chain);
+        let scope = if agrees { Arc::clone(decided) } else { self.scope_of(&path, snapshot, context) };
         let made = Arc::new(Surroundings::new(&scope, &chain, of));
         self.spans.with(leaf, |cell| cell.keep_surroundings(&made));
         made

@@ -3,6 +3,7 @@
 use super::entered::Entered;
 use super::surroundings::Surroundings;
 use super::tree::{NO_TREE, Trees};
+use crate::session::scope::Scope;
 use std::cell::Cell;
 use std::sync::Arc;
 
@@ -10,6 +11,8 @@ thread_local! {
     static STATE: ThreadState = const { ThreadState::new() };
     /// The surroundings of the last event that matched here. Taken while in use.
     static SURROUNDINGS: Cell<Option<Arc<Surroundings>>> = const { Cell::new(None) };
+    /// The scope of the last event here that no session admitted. Taken while in use.
+    static REFUSED: Cell<Option<Arc<Scope>>> = const { Cell::new(None) };
 }
 
 /// Nothing in here has a destructor: `tracing` may be used from the destructor of any other thread-local.
@@ -203,6 +206,18 @@ pub(super) fn take_surroundings() -> Option<Arc<Surroundings>> {
 #[inline]
 pub(super) fn keep_surroundings(surroundings: Arc<Surroundings>) {
     let _ = SURROUNDINGS.try_with(|kept| kept.set(Some(surroundings)));
+}
+
+/// Takes the scope that was kept in which an event was refused; `None` while the thread ends.
+#[inline]
+pub(super) fn take_refused() -> Option<Arc<Scope>> {
+    REFUSED.try_with(Cell::take).ok().flatten()
+}
+
+/// Keeps a scope in which an event was refused for the next one there. It holds no session.
+#[inline]
+pub(super) fn keep_refused(refused: Arc<Scope>) {
+    let _ = REFUSED.try_with(|kept| kept.set(Some(refused)));
 }
 
 /// Runs `f` with the thread marked as asking for interest on behalf of `asker`, panics included.

@@ -28,23 +28,26 @@ impl Instance {
     /// `enabled_at_once`, so that neither saves registers: most questions end in one of them.
     #[inline(never)]
     fn enabled_while_watched<S: Host>(&self, metadata: &Metadata<'_>, epoch: u64, context: &Context<'_, S>) -> bool {
-        if self.is_vetoed_at_once(metadata, epoch) {
-            thread::with(|state| state.asked.set(PERHAPS_INSIDE_ANOTHER));
-            return false;
-        }
-        self.enabled_at_once(metadata, epoch, context)
+        let Some(is_vetoed) = self.is_vetoed_at_once(metadata, epoch) else {
+            return self.enabled_at_once(metadata, epoch, context);
+        };
+        let asked = if is_vetoed { PERHAPS_INSIDE_ANOTHER } else { key_of(metadata) };
+        thread::with(|state| state.asked.set(asked));
+        !is_vetoed
     }
 
-    /// Whether an event is vetoed by a word that is where it is looked for first.
+    /// Whether an event is vetoed, where its word is found at once and may be vetoed, so that it is judged and something has
+    /// arrived.
     #[inline(always)]
-    fn is_vetoed_at_once(&self, metadata: &Metadata<'_>, epoch: u64) -> bool {
+    fn is_vetoed_at_once(&self, metadata: &Metadata<'_>, epoch: u64) -> Option<bool> {
+        if !metadata.is_event() || !guard::is_plain() {
+            return None;
+        }
         // Acquire: as in `known_answer`.
-        let word = self.callsites.likely_word(key_of(metadata)).map_or(0, |word| word.load(Ordering::Acquire));
-        let verbosity = verbosity_of(*metadata.level());
-        let vetoes = |decision: &Decision| Word::is_vetoable(word, decision.vetoable) && verbosity > decision.verbosity;
-        metadata.is_event()
-            && guard::is_plain()
-            && thread::with(|state| state.decided_in(epoch, &self.trees).is_some_and(|decision| vetoes(&decision)))
+        let word = self.callsites.likely_word(key_of(metadata))?.load(Ordering::Acquire);
+        let decision = thread::with(|state| state.decided_in(epoch, &self.trees))?;
+        let is_vetoable = Word::is_vetoable(word, decision.vetoable);
+        is_vetoable.then(|| verbosity_of(*metadata.level()) > decision.verbosity)
     }
 
     /// The answer yes, where it is known and nothing is to be noted.
@@ -57,7 +60,7 @@ impl Instance {
         self.enabled_otherwise(metadata, epoch, context)
     }
 
-    /// Whether a callsite is let through whatever the scope says: somebody else wants it, or spans of it are kept.
+    /// Whether a callsite is let through whatever the scope says, as where somebody else wants it or spans of it are kept.
     #[inline(always)]
     fn is_let_through_at_once(&self, metadata: &Metadata<'_>, epoch: u64) -> bool {
         // Acquire: as in `known_answer`.
@@ -108,23 +111,21 @@ impl Instance {
         let slot = self.callsites.word(key)?;
         let word = slot.load(Ordering::Acquire);
         let verbosity = verbosity_of(*metadata.level());
-        thread::with(|state| {
-            let decision = state.decided_in(epoch, &self.trees)?;
-            let limit = if is_span { decision.span_verbosity } else { decision.verbosity };
-            if Word::is_vetoable(word, decision.vetoable) && verbosity > limit {
-                state.asked.set(PERHAPS_INSIDE_ANOTHER);
-                return Some(false);
-            }
-            // A word that was judged under other keys may become vetoable.
-            let is_judged = word >> 32 == u64::from(decision.generation());
-            is_judged.then(|| {
-                if Callsites::is_unarrived(word) {
-                    Callsites::count_enabled(slot);
-                }
-                state.asked.set(key);
-                true
-            })
-        })
+        let decision = thread::with(|state| state.decided_in(epoch, &self.trees))?;
+        let limit = if is_span { decision.span_verbosity } else { decision.verbosity };
+        if Word::is_vetoable(word, decision.vetoable) && verbosity > limit {
+            thread::with(|state| state.asked.set(PERHAPS_INSIDE_ANOTHER));
+            return Some(false);
+        }
+        // A word that was judged under other keys may become vetoable.
+        if word >> 32 != u64::from(decision.generation()) {
+            return None;
+        }
+        if Callsites::is_unarrived(word) {
+            Callsites::count_enabled(slot);
+        }
+        thread::with(|state| state.asked.set(key));
+        Some(true)
     }
 
     /// The same where something is to be found out first.
