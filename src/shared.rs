@@ -9,6 +9,7 @@ use crate::session::open::OpenSession;
 use crate::session::published::Published;
 use crate::session::sample::Sampled;
 use crate::session::snapshot::Snapshot;
+use crate::session::withheld::Withholding;
 use crate::span_limit::SpanLimit;
 use crate::sync::Numbers;
 use crate::sync::atomic::{AtomicU64, Ordering};
@@ -45,10 +46,22 @@ impl Shared {
     #[inline]
     pub(crate) fn admits(&self, session: &OpenSession, sampled: Sampled) -> bool {
         let admission = session.admit(sampled);
+        self.leave_word(session, admission);
+        admission == Admission::Admitted
+    }
+
+    /// Counts an event that matched and is withheld from this session.
+    pub(crate) fn withhold(&self, session: &OpenSession, reason: Withholding) {
+        if let Some(admission) = session.withhold(reason) {
+            self.leave_word(session, admission);
+        }
+    }
+
+    #[inline]
+    fn leave_word(&self, session: &OpenSession, admission: Admission) {
         if admission == Admission::WithheldUntold {
             self.inbox.announce_withheld(session.id);
         }
-        admission == Admission::Admitted
     }
 
     /// Called by the producer that has pushed the last event a session may admit.

@@ -20,6 +20,11 @@ pub(crate) fn drained() -> f64 {
     beside_a_reader(drain_until, four_fields_two_spans)
 }
 
+/// Matching events while another core looks for them without a pause.
+pub(crate) fn drained_without_pause() -> f64 {
+    beside_a_reader(drain_without_pause_until, four_fields_two_spans)
+}
+
 /// Matching events at a steady pace, for a reader that waits for each.
 pub(crate) fn paced_for_a_waiting_reader() -> f64 {
     beside_a_reader(|stream, _| wait_for_all(stream), || in_two_spans(paced))
@@ -55,6 +60,12 @@ fn beside(other: impl FnOnce(&AtomicBool) + Send + 'static, operation: impl FnOn
     stop.store(true, Ordering::Relaxed);
     thread.join().expect("the other thread does not panic");
     result
+}
+
+fn drain_without_pause_until(mut stream: EventStream, stop: &AtomicBool) {
+    while !stop.load(Ordering::Relaxed) {
+        stream.drain().for_each(drop);
+    }
 }
 
 fn drain_until(mut stream: EventStream, stop: &AtomicBool) {

@@ -1,14 +1,17 @@
 //! The paths: what a producer does with no session open, with sessions about others, and with one about it.
 
 use crate::busy::{
-    drained, follows_elsewhere, paced_for_a_looking_reader, paced_for_a_waiting_reader, records_elsewhere,
+    drained, drained_without_pause, follows_elsewhere, paced_for_a_looking_reader, paced_for_a_waiting_reader,
+    records_elsewhere,
 };
 use crate::fresh::{chain, inside, nested, request};
 use crate::operations::{
     disabled_event, enter_event_exit, enter_exit, four_fields, four_fields_two_spans, line, not_matching, own_field,
     printed_event, span_with_fields, span_without_fields, trace_span,
 };
-use crate::service::{bare, elsewhere, followed, idle, json, limited, matching, sampled_in, silent};
+use crate::service::{
+    bare, elsewhere, everything_beyond_a_rate, followed, idle, json, limited, matching, sampled_in, silent,
+};
 use crate::sessions::{open_all, rebuild, watch, watch_and_close};
 use crate::table::{Path, path};
 use tracing::level_filters::LevelFilter;
@@ -47,6 +50,7 @@ pub(crate) const PATHS: &[Path] = &[
     path("request: idle", || idle(request::<7>), || bare(request::<7>), WITHOUT),
     path("request: not matching", || elsewhere(1, request::<7>), || idle(request::<7>), IDLE),
     path("request: matching by its root's field", || matching(1, request::<42>), || idle(request::<42>), IDLE),
+    path("request: everything, beyond a rate", || everything_beyond_a_rate(request::<7>), || idle(request::<7>), IDLE),
     path("fresh span inside 1, an event in it", || elsewhere(1, inside::<1>), || idle(inside::<1>), IDLE),
     path("fresh span inside 10, an event in it", || elsewhere(1, inside::<10>), || idle(inside::<10>), IDLE),
     path("fresh span inside 100, an event in it", || elsewhere(1, inside::<100>), || idle(inside::<100>), IDLE),
@@ -61,6 +65,7 @@ pub(crate) const PATHS: &[Path] = &[
     path("open: 1,000 follow hits/s elsewhere", follows_elsewhere, || elsewhere(1, not_matching), "no hits"),
     path("matching: 4 fields, 2 spans", || matching(1, four_fields_two_spans), four_fields_as_json, JSON),
     path("matching, while another core drains", drained, four_fields_as_json, JSON),
+    path("matching, a reader without a pause", drained_without_pause, four_fields_as_json, JSON),
     path(
         "matching 8 sessions",
         || matching(8, four_fields_two_spans),

@@ -78,6 +78,14 @@ pub(crate) fn limited(limits: fn(SessionOptions) -> SessionOptions, operation: f
     operation()
 }
 
+/// With a session open that wants everything and may have nothing.
+pub(crate) fn everything_beyond_a_rate(operation: fn() -> f64) -> f64 {
+    let router = TapRouter::new();
+    install(Some(&router));
+    let _stream = router.watch(SessionOptions::new(Predicate::everything()).max_rate(0));
+    operation()
+}
+
 /// With a session open that samples, inside a request that it shows.
 pub(crate) fn sampled_in(event: fn()) -> f64 {
     let router = TapRouter::new();

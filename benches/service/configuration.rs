@@ -27,6 +27,8 @@ pub(crate) enum Sessions {
     Elsewhere(u64),
     /// One on each of these users, with a reader.
     Users(Range<u64>),
+    /// One on everything that admits so many events a second, with a reader.
+    Everything(u64),
     /// One on this user, with a reader, opened and closed twice a second.
     Recurring(u64),
 }
@@ -45,6 +47,7 @@ pub(crate) const CONFIGURATIONS: &[Configuration] = &[
     row("100 sessions nobody matches", Subscriber::Router(Sessions::Elsewhere(100))),
     row("100,000 sessions nobody matches", Subscriber::Router(Sessions::Elsewhere(100_000))),
     row("100 users watched, all traffic", Subscriber::Router(Sessions::Users(0..USERS))),
+    row("1 session on everything, 5,000/s", Subscriber::Router(Sessions::Everything(5_000))),
     row("1 session, opened and closed 2/s", Subscriber::Router(Sessions::Recurring(WATCHED))),
     row("EnvFilter, 1 reloaded directive", Subscriber::EnvFilter),
     row("all at TRACE, tracing-appender", Subscriber::Trace),
@@ -66,7 +69,7 @@ impl Subscriber {
             Self::NoRouter | Self::Router(Sessions::None | Sessions::Elsewhere(_)) => 0,
             Self::Router(Sessions::Users(users)) => users.end - users.start,
             Self::Router(Sessions::Recurring(_)) | Self::EnvFilter => 1,
-            Self::Trace => USERS,
+            Self::Router(Sessions::Everything(_)) | Self::Trace => USERS,
         };
         users as f64 / USERS as f64
     }

@@ -4,7 +4,7 @@ use crate::configuration::Sessions;
 use std::hint::black_box;
 use std::time::Duration;
 use tokio::time::{sleep, timeout};
-use tracing_tap::{EventStream, Predicate, TapRouter};
+use tracing_tap::{EventStream, Predicate, SessionOptions, TapRouter};
 
 /// From an opening to the closing, and from there to the next opening.
 const HALF_PERIOD: Duration = Duration::from_millis(250);
@@ -17,6 +17,11 @@ pub(crate) fn open(router: &TapRouter, sessions: &Sessions) -> Vec<EventStream> 
         Sessions::Elsewhere(count) => (0..*count).map(|user| watch(1_000_000 + user)).collect(),
         Sessions::Users(users) => {
             users.clone().map(watch).for_each(|stream| drop(tokio::spawn(read(stream))));
+            Vec::new()
+        }
+        Sessions::Everything(max_rate) => {
+            let session = SessionOptions::new(Predicate::everything()).max_rate(*max_rate);
+            tokio::spawn(read(router.watch(session)));
             Vec::new()
         }
         Sessions::Recurring(user) => {

@@ -41,6 +41,11 @@ impl Fields {
         Self { names: Some(names), packed: PackedBytes::copied(packed), listed: OnceBox::new() }
     }
 
+    /// Values that were just packed.
+    pub(crate) fn packed_as(names: &'static FieldSet, packed: PackedBytes) -> Self {
+        Self { names: Some(names), packed, listed: OnceBox::new() }
+    }
+
     /// These values, as they were read back.
     pub(crate) fn listed(values: Vec<(Name, Value)>) -> Self {
         let fields = Self::default();
@@ -65,10 +70,7 @@ impl Fields {
     /// Appends the value of the field at this place among the names.
     #[inline(always)]
     pub(crate) fn push(&mut self, index: usize, value: ValueRef<'_>) {
-        // A callsite with more fields than this does not compile in any reasonable time.
-        if let Ok(index) = u16::try_from(index) {
-            self.packed.pack(index, value);
-        }
+        self.packed.push(index, value);
     }
 
     /// Sets fields of the same callsite to new values, each in the place of the old one if there is one. Returns the
@@ -139,8 +141,8 @@ impl Fields {
     }
 
     /// The packed values.
-    pub(super) fn packed(&self) -> &[u8] {
-        self.packed.as_slice()
+    pub(crate) fn packed(&self) -> &PackedBytes {
+        &self.packed
     }
 
     /// The values that were never packed.

@@ -3,7 +3,7 @@
 mod unarrived;
 
 use super::thread::{self, Caller};
-use crate::session::snapshot::Judgement;
+use crate::session::snapshot::{Judgement, TestedFields};
 use crate::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use dashmap::DashMap;
 use rustc_hash::FxBuildHasher;
@@ -41,18 +41,33 @@ impl Word {
     /// Never to be vetoed: a span that is kept whether or not a session is open.
     const KEPT: u64 = 1 << 6;
 
+    /// Under the same generation, field by field, whether a predicate tests it; the last bit is for all further fields.
+    const TESTED: u64 = (u16::MAX as u64) << Self::TESTED_SHIFT;
+    const TESTED_SHIFT: u32 = 16;
+    const JUDGED: u64 = Self::CLEAR | Self::ABSENT | Self::TESTED;
+
+    /// What is said of a callsite that may be vetoed, apart from the fields that are tested beside the index.
+    const VETOABLE: u64 = Self::CONTEXTUAL | Self::UNWANTED | Self::CLEAR;
+
     const LEARNED: u64 = Self::UNWANTED | Self::WANTED | Self::ASKING;
     const FLAGS: u64 = u32::MAX as u64;
 
     /// Whether this word is that of a callsite that may be vetoed, `vetoable` under the current generation.
     #[inline]
     pub(crate) fn is_vetoable(word: u64, vetoable: u64) -> bool {
-        word & !Self::ABSENT == vetoable
+        word & !(Self::ABSENT | Self::TESTED) == vetoable
+    }
+
+    /// Whether this word is that of a callsite that is not vetoed under the generation in it, and of which something has
+    /// arrived.
+    #[inline]
+    pub(crate) fn is_let_through(word: u64) -> bool {
+        word & Self::FLAGS & !(Self::ABSENT | Self::TESTED) != Self::VETOABLE && !Callsites::is_unarrived(word)
     }
 
     /// The word of a callsite that may be vetoed under this key generation. Any other word may not.
     pub(crate) fn vetoable(generation: u32) -> u64 {
-        u64::from(generation) << 32 | Self::CONTEXTUAL | Self::UNWANTED | Self::CLEAR
+        u64::from(generation) << 32 | Self::VETOABLE
     }
 
     /// Whether another layer wants it, as far as that is known.
@@ -62,6 +77,18 @@ impl Word {
 
     fn is_judged(self, generation: u32) -> bool {
         (self.0 >> 32) as u32 == generation
+    }
+
+    #[inline]
+    fn judgement(self) -> Judgement {
+        let tested = (self.0 >> Self::TESTED_SHIFT) as u16;
+        Judgement { clear: self.0 & Self::CLEAR != 0, absent: self.0 & Self::ABSENT != 0, tested: TestedFields(tested) }
+    }
+
+    fn judged_as(judgement: Judgement) -> u64 {
+        let clear = if judgement.clear { Self::CLEAR } else { 0 };
+        let absent = if judgement.absent { Self::ABSENT } else { 0 };
+        clear | absent | u64::from(judgement.tested.0) << Self::TESTED_SHIFT
     }
 }
 
@@ -123,6 +150,12 @@ impl Callsites {
         }
     }
 
+    /// The word of a callsite, if it is where it is looked for first.
+    #[inline]
+    pub(crate) fn likely_word(&self, key: CallsiteKey) -> Option<&AtomicU64> {
+        self.table.first_place(key)
+    }
+
     /// The word of a callsite; nothing if it is not registered (yet), as the callsites of `log` never are.
     #[inline]
     pub(crate) fn word(&self, key: CallsiteKey) -> Option<&AtomicU64> {
@@ -169,18 +202,28 @@ impl Callsites {
         Self::judged(word, generation, judge).0 & Word::CLEAR != 0
     }
 
-    /// Whether a span of the callsite adds nothing to the scope of its parent, judged as in `is_clear`.
+    /// What is judged of the callsite, as in `is_clear`.
     #[inline]
-    pub(crate) fn is_absent(word: &AtomicU64, generation: u32, judge: impl FnOnce() -> Judgement) -> bool {
-        Self::judged(word, generation, judge).0 & Word::ABSENT != 0
+    pub(crate) fn judgement(word: &AtomicU64, generation: u32, judge: impl FnOnce() -> Judgement) -> Judgement {
+        Self::judged(word, generation, judge).judgement()
     }
 
-    /// The generation under which a span of this callsite is known to add nothing to the scope of its parent; 0: none.
+    /// What is judged of the callsite under this generation; `None` if nothing is yet.
     #[inline]
-    pub(crate) fn known_absent_in(word: &AtomicU64) -> u32 {
-        // Relaxed: as in `judged`.
-        let seen = word.load(Ordering::Relaxed);
+    pub(crate) fn known_judgement(word: u64, generation: u32) -> Option<Judgement> {
+        Word(word).is_judged(generation).then(|| Word(word).judgement())
+    }
+
+    /// The generation under which a span of the callsite with this word adds nothing to the scope of its parent; 0: none.
+    #[inline]
+    pub(crate) fn absent_in(seen: u64) -> u32 {
         if seen & Word::ABSENT != 0 { (seen >> 32) as u32 } else { 0 }
+    }
+
+    /// The word of a callsite that is judged to be absent, for models.
+    #[cfg(all(test, loom))]
+    pub(crate) fn absent_word(generation: u32) -> u64 {
+        u64::from(generation) << 32 | Word::ABSENT
     }
 
     #[inline]
@@ -192,10 +235,9 @@ impl Callsites {
 
     #[cold]
     fn judge(word: &AtomicU64, mut seen: Word, generation: u32, judgement: Judgement) -> Word {
-        let clear = if judgement.clear { Word::CLEAR } else { 0 };
-        let absent = if judgement.absent { Word::ABSENT } else { 0 };
+        let answers = Word::judged_as(judgement);
         loop {
-            let flags = seen.0 & Word::FLAGS & !(Word::CLEAR | Word::ABSENT) | clear | absent;
+            let flags = seen.0 & Word::FLAGS & !Word::JUDGED | answers;
             let judged = Word(u64::from(generation) << 32 | flags);
             // Relaxed: as in `judged`; the loop keeps what others learn meanwhile.
             match word.compare_exchange_weak(seen.0, judged.0, Ordering::Relaxed, Ordering::Relaxed) {
@@ -268,11 +310,16 @@ impl Default for Table {
 impl Table {
     #[inline]
     fn find(&self, key: CallsiteKey) -> Option<&AtomicU64> {
-        // Most callsites are in the first level, at the first place looked at.
+        self.first_place(key).or_else(|| self.search(key))
+    }
+
+    /// Most callsites are in the first level, at the first place looked at.
+    #[inline]
+    fn first_place(&self, key: CallsiteKey) -> Option<&AtomicU64> {
         let start = start_of_window(FIRST_LEVEL_SLOTS, key);
         let slot = &self.first[start];
         // Acquire pairs with the Release in `insert`; the word beside it starts at 0 either way.
-        if slot.key.load(Ordering::Acquire) == key { Some(&slot.word) } else { self.search(key) }
+        (slot.key.load(Ordering::Acquire) == key).then_some(&slot.word)
     }
 
     #[inline(never)]

@@ -5,7 +5,7 @@ use super::visit::{Named, Sink, Visitor};
 use crate::config::Config;
 use crate::event::{CapturedEvent, Fields};
 use crate::session::scope::CapturedSpans;
-use crate::value::ValueRef;
+use crate::value::{PackedBytes, ValueRef};
 use std::sync::Arc;
 use std::time::SystemTime;
 use tracing_core::{Event, Metadata, span};
@@ -46,11 +46,11 @@ fn write(captured: &mut CapturedEvent, event: &Event<'_>, facts: &Facts<'_>, spa
     captured.weigh(spans.bytes);
 }
 
-/// The fields a new span keeps. Formats its values: the caller holds the guard.
-pub(crate) fn span_fields(attributes: &span::Attributes<'_>, config: &Config) -> Fields {
-    let mut sink = SpanSink { fields: Fields::named(attributes.metadata().fields()), config };
+/// Packs the fields a new span keeps. Formats its values: the caller holds the guard.
+#[inline]
+pub(crate) fn pack_span_fields(packed: &mut PackedBytes, attributes: &span::Attributes<'_>, config: &Config) {
+    let mut sink = SpanSink { packed, config };
     attributes.record(&mut Visitor { sink: &mut sink, max_value_bytes: config.max_value_bytes });
-    sink.fields
 }
 
 /// The values of a record that a span of this callsite keeps. Formats them: the caller holds the guard.
@@ -59,9 +59,10 @@ pub(crate) fn recorded_fields(
     metadata: &'static Metadata<'static>,
     config: &Config,
 ) -> Fields {
-    let mut sink = SpanSink { fields: Fields::named(metadata.fields()), config };
+    let mut packed = PackedBytes::new();
+    let mut sink = SpanSink { packed: &mut packed, config };
     record.record(&mut Visitor { sink: &mut sink, max_value_bytes: config.max_value_bytes });
-    sink.fields
+    Fields::packed_as(metadata.fields(), packed)
 }
 
 /// Keeps the fields of an event, in order; a name that is recorded twice is there twice.
@@ -99,23 +100,24 @@ impl Sink for EventSink<'_> {
 
 /// Keeps the fields that the configuration captures.
 struct SpanSink<'a> {
-    fields: Fields,
+    packed: &'a mut PackedBytes,
     config: &'a Config,
 }
 
 impl Sink for SpanSink<'_> {
+    #[inline(always)]
     fn wants(&mut self, field: Named) -> bool {
         let captures = self.config.captures(field.name);
         if captures && self.config.redacts(field.name) {
-            self.fields.push(field.index, ValueRef::Redacted);
+            self.packed.push(field.index, ValueRef::Redacted);
             return false;
         }
         captures
     }
 
-    #[inline]
+    #[inline(always)]
     fn take(&mut self, field: Named, value: ValueRef<'_>) {
-        self.fields.push(field.index, value);
+        self.packed.push(field.index, value);
     }
 }
 

@@ -10,6 +10,7 @@
 //! count for nothing. One that was created after the stack was synchronized cannot be; any other makes it ask again.
 
 use super::span::NO_SPAN;
+use super::thread::Label;
 use std::cell::Cell;
 
 /// How many spans are followed on top of the base.
@@ -17,28 +18,44 @@ const ROOM: usize = 32;
 
 /// Nothing in here has a destructor.
 pub(super) struct Entered {
-    /// The layer instance it is kept for.
-    owner: Cell<u64>,
-    /// The epoch in which it was synchronized; 0: it is not.
-    synchronized_in: Cell<u64>,
-    /// The number that was given to that; 0 where nothing can be below the base.
+    /// For whom it is kept; [`NOBODY`]: it is not.
+    kept_for: Cell<Keeper>,
+    /// The number that was given when it was synchronized; 0 where nothing can be below the base.
     synchronized_as: Cell<u64>,
     base: Cell<u64>,
     current: Cell<u64>,
+    /// The tree of the current span; 0: not known.
+    tree: Cell<u8>,
     depth: Cell<usize>,
-    spans: [Cell<u64>; ROOM],
-    /// Bit by bit, the spans that count for nothing.
-    again: Cell<u32>,
-    /// Bit by bit, the spans that have the scope of the one they were entered in.
-    sharing: Cell<u32>,
+    levels: [Cell<Level>; ROOM],
 }
 
-/// For whom the stack is kept, and since when.
+/// A span on top of the base, and what the thread goes back to when it leaves it.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Keeper {
-    pub(super) owner: u64,
-    /// The epoch in which the first of the sessions was opened that have been open ever since.
-    pub(super) awake_since: u64,
+struct Level {
+    id: u64,
+    /// The current span when it was entered, and its tree.
+    outer: u64,
+    outer_tree: u8,
+    /// The decision that held then.
+    label: Label,
+}
+
+/// For whom the stack is kept, and since when: the epoch in which the first of the sessions was opened that have been open
+/// ever since. No other layer instance ever has the same one.
+pub(super) type Keeper = u64;
+
+/// No epoch: that of a layer that rests.
+const NOBODY: Keeper = 0;
+
+/// A span that the thread enters.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Entering {
+    pub(super) id: u64,
+    /// Its tree; 0: not known.
+    pub(super) tree: u8,
+    /// The name of the decision that holds before.
+    pub(super) label: Label,
 }
 
 /// What entering a span has come to.
@@ -55,15 +72,13 @@ pub(super) enum Push {
 impl Entered {
     pub(super) const fn new() -> Self {
         Self {
-            owner: Cell::new(0),
-            synchronized_in: Cell::new(0),
+            kept_for: Cell::new(NOBODY),
             synchronized_as: Cell::new(0),
             base: Cell::new(NO_SPAN),
             current: Cell::new(NO_SPAN),
+            tree: Cell::new(0),
             depth: Cell::new(0),
-            spans: [const { Cell::new(NO_SPAN) }; ROOM],
-            again: Cell::new(0),
-            sharing: Cell::new(0),
+            levels: [const { Cell::new(Level { id: NO_SPAN, outer: NO_SPAN, outer_tree: 0, label: 0 }) }; ROOM],
         }
     }
 
@@ -73,91 +88,84 @@ impl Entered {
         self.is_kept_for(keeper).then(|| self.current.get())
     }
 
+    /// The current span and its tree, if they are known.
+    #[inline]
+    pub(super) fn current_in_tree(&self, keeper: Keeper) -> Option<(u64, Option<u8>)> {
+        let tree = Some(self.tree.get()).filter(|tree| *tree != 0);
+        self.current(keeper).map(|current| (current, tree))
+    }
+
     /// Starts at the current span that the registry names. `number` is 0 where it is in no other.
+    ///
+    /// The keeper may have come after the epoch that the caller has seen: in between all sessions may have been closed, and
+    /// the thread may yet enter and leave without looking. Then the stack is not kept.
     pub(super) fn synchronize(&self, keeper: Keeper, epoch: u64, current: u64, number: u64) {
-        self.owner.set(keeper.owner);
-        self.synchronized_in.set(epoch);
+        self.kept_for.set(if epoch >= keeper { keeper } else { NOBODY });
         self.synchronized_as.set(number);
         self.base.set(current);
         self.current.set(current);
+        self.tree.set(0);
         self.depth.set(0);
     }
 
     pub(super) fn lose(&self) {
-        self.synchronized_in.set(0);
+        self.kept_for.set(NOBODY);
     }
 
     /// Follows the entering of a span.
     #[inline]
-    pub(super) fn push(&self, keeper: Keeper, id: u64, is_newer_than: impl FnOnce(u64) -> bool) -> Push {
-        let depth = self.depth.get();
+    pub(super) fn push(&self, keeper: Keeper, entering: Entering, is_newer_than: impl FnOnce(u64) -> bool) -> Push {
+        let Entering { id, tree, label } = entering;
         if !self.is_kept_for(keeper) {
             return Push::Unknown;
         }
-        let again = self.spans[..depth].iter().any(|entered| entered.get() == id);
+        let depth = self.depth.get();
+        let Some((below, [level, ..])) = self.levels.split_at_checked(depth) else { return self.cannot_follow() };
+        let again = below.iter().any(|level| level.get().id == id);
         let number = self.synchronized_as.get();
         // The base entered again may also be entered for the first time: a layer has asked between the registry and us.
         let is_base = id == self.base.get();
-        if depth == ROOM || is_base || !again && number != 0 && !is_newer_than(number) {
-            self.lose();
-            return Push::Unknown;
+        if is_base || !again && number != 0 && !is_newer_than(number) {
+            return self.cannot_follow();
         }
-        let bit = 1 << depth;
-        self.spans[depth].set(id);
+        let outer = self.current.get();
+        level.set(Level { id, outer, outer_tree: self.tree.get(), label });
         self.depth.set(depth + 1);
-        self.sharing.set(self.sharing.get() & !bit);
         if again {
-            self.again.set(self.again.get() | bit);
             return Push::Again;
         }
-        self.again.set(self.again.get() & !bit);
-        Push::Inside(self.current.replace(id))
+        self.current.set(id);
+        self.tree.set(tree);
+        Push::Inside(outer)
     }
 
-    /// Notes that the span entered last has the scope of the one it was entered in.
-    #[inline]
-    pub(super) fn share(&self) {
-        self.sharing.set(self.sharing.get() | 1 << (self.depth.get() - 1));
+    #[cold]
+    fn cannot_follow(&self) -> Push {
+        self.lose();
+        Push::Unknown
     }
 
-    /// Follows the leaving of a span. Returns whether the scope is what it was.
+    /// Follows the leaving of a span. Returns the name of the decision that held when it was entered, which holds again;
+    /// `None` if nobody knows where the thread is now.
     #[inline]
-    pub(super) fn pop(&self, keeper: Keeper, id: u64) -> bool {
+    pub(super) fn pop(&self, keeper: Keeper, id: u64) -> Option<Label> {
         if !self.is_kept_for(keeper) {
-            return false;
+            return None;
         }
-        let Some(depth) = self.depth.get().checked_sub(1).filter(|depth| self.spans[*depth].get() == id) else {
+        let depth = self.depth.get().wrapping_sub(1);
+        let Some(level) = self.levels.get(depth).map(Cell::get).filter(|level| level.id == id) else {
             self.lose();
-            return false;
+            return None;
         };
         self.depth.set(depth);
-        let bit = 1 << depth;
-        if self.again.get() & bit == 0 {
-            self.current.set(self.last_that_counts(depth));
-        }
-        (self.again.get() | self.sharing.get()) & bit != 0
-    }
-
-    /// Forgets of which spans it was noted that they share a scope, from the current one down to the first that does
-    /// not, unless `still` is true of them.
-    pub(super) fn check_sharing(&self, still: impl Fn(u64) -> bool) {
-        for depth in (0..self.depth.get()).rev() {
-            let bit = 1 << depth;
-            if self.again.get() & bit == 0 && self.sharing.get() & bit != 0 && !still(self.spans[depth].get()) {
-                self.sharing.set(self.sharing.get() & !bit);
-            }
-        }
+        self.current.set(level.outer);
+        self.tree.set(level.outer_tree);
+        Some(level.label)
     }
 
     #[inline]
     fn is_kept_for(&self, keeper: Keeper) -> bool {
-        self.owner.get() == keeper.owner && self.synchronized_in.get() >= keeper.awake_since
-    }
-
-    #[inline]
-    fn last_that_counts(&self, depth: usize) -> u64 {
-        let counts = |place: &usize| self.again.get() & 1 << *place == 0;
-        (0..depth).rev().find(counts).map_or(self.base.get(), |place| self.spans[place].get())
+        self.kept_for.get() == keeper
     }
 }
 
@@ -171,7 +179,12 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    const KEEPER: Keeper = Keeper { owner: 7, awake_since: 5 };
+    const KEEPER: Keeper = 5;
+
+    /// The tree of a span is named like the span here.
+    fn entering(id: u64) -> Entering {
+        Entering { id, tree: id as u8, label: id }
+    }
 
     #[derive(Clone, Copy, Debug)]
     enum Step {
@@ -217,6 +230,8 @@ mod tests {
         #[test]
         fn what_it_knows_is_what_the_registry_says(steps in steps()) {
             let (entered, mut registry, mut number) = (Entered::new(), Registry::default(), 0);
+            // The span whose decision is taken for that of where the thread is.
+            let mut label = NO_SPAN;
             let mut scopes = std::collections::HashMap::from([(NO_SPAN, NO_SPAN)]);
             for step in steps {
                 let before = registry.current();
@@ -225,43 +240,52 @@ mod tests {
                         number += 1;
                         let is_in_none = registry.0.is_empty();
                         entered.synchronize(KEEPER, 6, before, if is_in_none { 0 } else { number });
+                        label = before;
                     }
                     Step::Enter(id) => {
                         let is_there = registry.0.iter().any(|(entered, _)| *entered == id);
                         registry.enter(id);
                         // One that is in the registry's stack is not newer than a synchronization inside it.
-                        let push = entered.push(KEEPER, id, |_| id > 3 && !is_there);
+                        let push = entered.push(KEEPER, Entering { label, ..entering(id) }, |_| id > 3 && !is_there);
                         let shares = id % 2 == 1 && !is_there;
                         if !is_there {
                             scopes.insert(id, if shares { scopes.get(&before).copied().unwrap_or(before) } else { id });
                         }
-                        if matches!(push, Push::Inside(_)) && shares {
-                            entered.share();
-                        }
+                        label = match push {
+                            Push::Inside(outer) if shares => {
+                                prop_assert_eq!(outer, before);
+                                label
+                            }
+                            Push::Again => label,
+                            _ => registry.current(),
+                        };
                     }
                     Step::Exit(id) => {
                         registry.exit(id);
-                        if entered.pop(KEEPER, id) {
-                            prop_assert_eq!(scopes.get(&before), scopes.get(&registry.current()), "{:?}", step);
-                        }
+                        label = entered.pop(KEEPER, id).unwrap_or_else(|| registry.current());
                     }
                 }
                 if let Some(current) = entered.current(KEEPER) {
                     prop_assert_eq!(current, registry.current(), "{:?}", step);
+                    let tree = entered.current_in_tree(KEEPER).and_then(|(_, tree)| tree);
+                    prop_assert!(tree.is_none_or(|tree| u64::from(tree) == current), "{:?}", step);
                 }
+                let scope_of = |id: u64| scopes.get(&id).copied().unwrap_or(id);
+                prop_assert_eq!(scope_of(label), scope_of(registry.current()), "{:?}", step);
             }
         }
     }
 
     #[test]
-    fn what_was_entered_for_another_layer_or_before_a_rest_is_unknown() {
+    fn what_was_entered_for_another_keeper_is_unknown() {
         let entered = Entered::new();
         entered.synchronize(KEEPER, 6, 3, 1);
         assert_eq!(entered.current(KEEPER), Some(3));
-        assert_eq!(entered.current(Keeper { owner: 8, ..KEEPER }), None);
-        assert_eq!(entered.current(Keeper { awake_since: 7, ..KEEPER }), None);
-        assert_eq!(entered.push(Keeper { owner: 8, ..KEEPER }, 4, |_| true), Push::Unknown);
+        assert_eq!(entered.current(8), None);
+        assert_eq!(entered.push(8, entering(4), |_| true), Push::Unknown);
         assert_eq!(entered.current(KEEPER), Some(3), "the other's span is in another registry");
+        entered.synchronize(KEEPER, 4, 3, 1);
+        assert_eq!(entered.current(KEEPER), None, "there was a rest since that epoch");
     }
 
     #[test]
@@ -269,9 +293,9 @@ mod tests {
         let entered = Entered::new();
         entered.synchronize(KEEPER, 6, NO_SPAN, 0);
         for id in 1..=ROOM as u64 {
-            assert_eq!(entered.push(KEEPER, id, |_| true), Push::Inside(id - 1));
+            assert_eq!(entered.push(KEEPER, entering(id), |_| true), Push::Inside(id - 1));
         }
-        assert_eq!(entered.push(KEEPER, 100, |_| true), Push::Unknown);
+        assert_eq!(entered.push(KEEPER, entering(100), |_| true), Push::Unknown);
         assert_eq!(entered.current(KEEPER), None);
     }
 }

@@ -39,13 +39,13 @@ impl Instance {
         match follow {
             Follow::Event => NO_SPAN,
             Follow::Root => self.root(leaf, context),
-            Follow::Span => self.nearest(leaf, context, SpanCell::is_visible),
+            Follow::Span => self.nearest(leaf, context, |cell| cell.is_visible()),
             Follow::Named(name) => self.nearest(leaf, context, |cell| cell.is_shown_as(plain_name(name))),
         }
     }
 
     /// The nearest span from `leaf` outwards that is wanted; [`NO_SPAN`] if there is none.
-    fn nearest<S: Host>(&self, leaf: u64, context: &Context<'_, S>, is_wanted: impl Fn(&SpanCell) -> bool) -> u64 {
+    fn nearest<S: Host>(&self, leaf: u64, context: &Context<'_, S>, is_wanted: impl Fn(&SpanCell<'_>) -> bool) -> u64 {
         let mut next = leaf;
         while next != NO_SPAN && self.spans.with(next, &is_wanted) != Some(true) {
             next = self.parent(next, context);

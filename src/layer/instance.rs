@@ -2,10 +2,11 @@
 
 use super::callsite::{Callsites, Registered, key_of};
 use super::capture;
-use super::entered::Push;
+use super::entered::{Entering, Push};
 use super::facts::Facts;
 use super::host::Host;
-use super::span::{NO_SPAN, NewSpan, Place, SpanCell};
+use super::notes::{Notes, Place};
+use super::span::{NO_SPAN, NewSpan};
 use super::table::Spans;
 use super::thread::{self, Caller, SpanName, ThreadState};
 use super::tree::Trees;
@@ -18,7 +19,7 @@ use crate::session::snapshot::Snapshot;
 use crate::shared::Shared;
 use crate::sync::Numbers;
 use crate::sync::atomic::{AtomicU64, Ordering};
-use crate::value::Value;
+use crate::value::{PackedBytes, Value};
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 use tracing_core::dispatcher::WeakDispatch;
@@ -128,7 +129,7 @@ impl Instance {
 
     /// Frees what spans remember of scopes that no session needs any more.
     pub(crate) fn clear_scopes(&self) {
-        self.spans.for_each(SpanCell::clear_decided);
+        self.spans.for_each(|cell| cell.clear_decided());
     }
 
     /// Whether this router has any use for a callsite at present.
@@ -189,44 +190,50 @@ impl Instance {
         thread::with(|state| state.closing.set((0, 0)));
         // A span made by code that formats a value for us is not kept: it may be the very value that is formatted.
         let Some(guard) = Guard::enter() else { return };
-        let fields =
-            if keeps_fields { capture::span_fields(attributes, config) } else { Fields::named(metadata.fields()) };
+        let mut fields = PackedBytes::new();
+        if keeps_fields {
+            capture::pack_span_fields(&mut fields, attributes, config);
+        }
         drop(guard);
         self.mend(|| Facts::Callsite(metadata));
-        let place = if is_watched { self.place(attributes, id.into_u64()) } else { Place::UNKNOWN };
+        let place = is_watched.then(|| self.place(attributes, id.into_u64()));
         // There is nothing to be kept of a span without fields, so it is never incomplete.
         let visible = is_tracked || !config.keeps_fields_of(metadata) && !config.denies(metadata.target());
-        self.spans.insert_new(id.into_u64(), NewSpan { metadata, visible, fields, place });
+        self.spans.insert_new(id.into_u64(), NewSpan { metadata, visible, fields: &fields, place });
     }
 
     /// Where a span hangs that is being created.
     fn place(&self, attributes: &span::Attributes<'_>, id: u64) -> Place {
-        let absent_in = self.callsites.word(key_of(attributes.metadata())).map_or(0, |word| {
+        let word = self.callsites.word(key_of(attributes.metadata())).map_or(0, |word| {
             Callsites::note_parent(word, attributes.is_contextual());
-            Callsites::known_absent_in(word)
+            // Relaxed: what is judged in it holds under the generation in it.
+            word.load(Ordering::Relaxed)
         });
-        let parent = match attributes.parent() {
-            Some(parent) if !self.is_behind_filter() => Some(parent.into_u64()),
-            None if attributes.is_root() => Some(NO_SPAN),
-            None if !self.is_behind_filter() => thread::with(|state| state.entered.current(self.keeper())),
-            _ => None,
+        let (parent, tree) = match attributes.parent() {
+            Some(parent) if !self.is_behind_filter() => (Some(parent.into_u64()), None),
+            None if attributes.is_root() => (Some(NO_SPAN), None),
+            None if !self.is_behind_filter() => {
+                thread::with(|state| state.entered.current_in_tree(self.keeper())).unzip()
+            }
+            _ => (None, None),
         };
-        let place = match parent {
-            Some(NO_SPAN) => Place::below(NO_SPAN, Some(Trees::of_root(id))),
+        let place = match (parent, tree.flatten()) {
+            (Some(NO_SPAN), _) => Place::below(NO_SPAN, Some(Trees::of_root(id))),
+            (Some(parent), Some(tree)) => Place::below(parent, Some(tree.into())),
             // What is not known may have been kept from this layer.
-            Some(parent) => match self.spans.with(parent, SpanCell::tree) {
+            (Some(parent), None) => match self.spans.with(parent, |cell| cell.tree()) {
                 Some(tree) => Place::below(parent, tree),
                 None => Place::UNKNOWN,
             },
-            None => Place::UNKNOWN,
+            (None, _) => Place::UNKNOWN,
         };
-        place.while_watched(absent_in, self.synchronized.last())
+        place.while_watched(word, self.synchronized.last())
     }
 
     /// Keeps what is recorded on a span, and tells the caches it concerns.
     pub(super) fn on_record<S: Host>(&self, id: &span::Id, record: &span::Record<'_>, context: &Context<'_, S>) {
         let id = id.into_u64();
-        let Some(Some(metadata)) = self.spans.with(id, SpanCell::shown_metadata) else { return };
+        let Some(Some(metadata)) = self.spans.with(id, |cell| cell.shown_metadata()) else { return };
         let Some(guard) = Guard::enter() else { return };
         let recorded = capture::recorded_fields(record, metadata, &self.shared.config);
         drop(guard);
@@ -255,44 +262,60 @@ impl Instance {
     pub(super) fn on_enter(&self, id: &span::Id) {
         let epoch = self.epoch();
         if epoch != 0 {
-            thread::with(|state| {
-                if !self.follow_into(state, epoch, id.into_u64()) {
-                    state.forget_decision();
-                }
-            });
+            thread::with(|state| self.follow_into(state, epoch, id.into_u64()));
         }
     }
 
-    /// Returns whether the thread's decision is right for the span it is in then.
-    #[inline]
-    fn follow_into(&self, state: &ThreadState, epoch: u64, id: u64) -> bool {
+    #[inline(never)]
+    fn follow_into(&self, state: &ThreadState, epoch: u64, id: u64) {
+        if self.spans.has_others() {
+            return self.follow_into_any(state, epoch, id);
+        }
+        let cell = self.spans.find_in_table(id);
+        self.enter(state, epoch, id, cell.map(|cell| (cell.number(), cell.notes())));
+    }
+
+    #[cold]
+    fn follow_into_any(&self, state: &ThreadState, epoch: u64, id: u64) {
+        self.spans.with_any(id, |cell| self.enter(state, epoch, id, cell.map(|cell| (cell.number(), cell.notes()))));
+    }
+
+    /// Follows the thread into a span, which has this number and these notes if it is known, and finds the decision that
+    /// holds there if there is one.
+    #[inline(always)]
+    fn enter(&self, state: &ThreadState, epoch: u64, id: u64, known: Option<(u64, Option<&Notes>)>) {
         state.closing.set((0, 0));
-        let is_newer_than = |number| self.spans.with(id, |cell| cell.is_newer_than(number)) == Some(true);
-        let outer = match state.entered.push(self.keeper(), id, is_newer_than) {
-            Push::Again => return true,
-            Push::Unknown => return false,
+        let held = state.held(epoch);
+        let notes = known.and_then(|(_, notes)| notes);
+        let is_newer_than = |number| notes.is_some_and(|notes| notes.are_newer_than(number));
+        let entering = Entering { id, tree: notes.map_or(0, Notes::tree_number), label: held.label };
+        let outer = match state.entered.push(self.keeper(), entering, is_newer_than) {
+            Push::Again => return,
+            Push::Unknown => return state.forget_decision(),
             Push::Inside(outer) => outer,
         };
-        let is_decided = self.spans.with(id, |cell| {
-            let is_absent = || state.generation(epoch).is_some_and(|generation| cell.is_absent_in(generation));
-            let shares = outer != NO_SPAN && is_absent() && cell.parent() == Some(outer);
-            if shares {
-                state.entered.share();
-            }
-            shares || state.recall(epoch, SpanName { id, uses: cell.uses() })
-        });
-        is_decided == Some(true)
+        let shares = |notes: &Notes| notes.say_absent_in(held.generation) && notes.parent() == Some(outer);
+        match known {
+            _ if outer != NO_SPAN && notes.is_some_and(shares) => {}
+            Some((number, _)) => drop(state.recall(epoch, SpanName { id, number })),
+            None => state.forget_decision(),
+        }
     }
 
     /// Follows the thread out of a span.
     #[inline]
     pub(super) fn on_exit(&self, id: &span::Id) {
-        if self.epoch() != 0 {
-            thread::with(|state| {
-                if !state.entered.pop(self.keeper(), id.into_u64()) {
-                    state.forget_decision();
-                }
-            });
+        let epoch = self.epoch();
+        if epoch != 0 {
+            thread::with(|state| self.follow_out(state, epoch, id.into_u64()));
+        }
+    }
+
+    #[inline(never)]
+    fn follow_out(&self, state: &ThreadState, epoch: u64, id: u64) {
+        match state.entered.pop(self.keeper(), id) {
+            Some(label) => state.go_back(epoch, label),
+            None => state.forget_decision(),
         }
     }
 

@@ -3,7 +3,7 @@
 use super::entered::Keeper;
 use super::host::Host;
 use super::instance::Instance;
-use super::span::{NO_SPAN, NewSpan, SpanCell};
+use super::span::{NO_SPAN, NewSpan};
 use super::thread;
 use super::tree::{NO_TREE, Trees};
 use crate::session::sample::RootSerial;
@@ -17,7 +17,7 @@ impl Instance {
     /// For whom the thread's stack is kept.
     #[inline]
     pub(super) fn keeper(&self) -> Keeper {
-        Keeper { owner: self.number, awake_since: self.epoch.awake_since() }
+        self.epoch.awake_since()
     }
 
     /// The innermost span this thread is in, as far as this layer may see it.
@@ -35,7 +35,7 @@ impl Instance {
             thread::with(|state| state.entered.synchronize(self.keeper(), epoch, NO_SPAN, 0));
             return NO_SPAN;
         };
-        let is_known = self.spans.with(id.into_u64(), SpanCell::metadata).flatten();
+        let is_known = self.spans.with(id.into_u64(), |cell| cell.metadata()).flatten();
         let seen = match is_known.filter(|known| std::ptr::eq(*known, metadata)) {
             Some(_) => id.into_u64(),
             None => self.visible_span(metadata, context.lookup_current()),
@@ -103,7 +103,7 @@ impl Instance {
 
     /// The parent of a span, [`NO_SPAN`] for a root.
     pub(super) fn parent<S: Host>(&self, id: u64, context: &Context<'_, S>) -> u64 {
-        let known = self.spans.with(id, SpanCell::parent).flatten();
+        let known = self.spans.with(id, |cell| cell.parent()).flatten();
         known.unwrap_or_else(|| self.look_up_parent(id, context))
     }
 
@@ -127,7 +127,7 @@ impl Instance {
         if id == NO_SPAN {
             return NO_TREE;
         }
-        let known = self.spans.with(id, SpanCell::tree).flatten();
+        let known = self.spans.with(id, |cell| cell.tree()).flatten();
         known.unwrap_or_else(|| self.find_tree(id, context))
     }
 
@@ -136,7 +136,7 @@ impl Instance {
         let mut path = SmallVec::<[u64; 16]>::new();
         let mut next = id;
         let tree = loop {
-            if let Some(tree) = self.spans.with(next, SpanCell::tree).flatten() {
+            if let Some(tree) = self.spans.with(next, |cell| cell.tree()).flatten() {
                 break tree;
             }
             path.push(next);
@@ -164,7 +164,7 @@ impl Instance {
 
     /// The serial of the root around a span.
     pub(super) fn root_serial<S: Host>(&self, id: u64, context: &Context<'_, S>) -> RootSerial {
-        self.spans.with(self.root(id, context), SpanCell::serial).unwrap_or_else(RootSerial::next)
+        self.spans.with(self.root(id, context), |cell| cell.serial()).unwrap_or_else(RootSerial::next)
     }
 
     /// The visible spans from `leaf` to the root, as they are now.
@@ -172,7 +172,7 @@ impl Instance {
         let mut chain = CapturedChain::new();
         let mut next = leaf;
         while next != NO_SPAN {
-            chain.extend(self.spans.with(next, SpanCell::captured).flatten());
+            chain.extend(self.spans.with(next, |cell| cell.captured()).flatten());
             next = self.parent(next, context);
         }
         chain

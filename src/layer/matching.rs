@@ -12,6 +12,7 @@ use crate::session::snapshot::Snapshot;
 use crate::shared::Shared;
 use crate::value::ValueRef;
 use smallvec::SmallVec;
+use std::borrow::Borrow;
 use std::cell::RefCell;
 use std::sync::Arc;
 use tracing_core::Event;
@@ -65,6 +66,29 @@ impl<'a> Incoming<'a> {
             let session = self.match_candidate(candidate)?;
             Some(Matching { session, sampled: candidate.sampled, is_followed: candidate.is_followed })
         })
+    }
+
+    /// Whether none of the sessions that the event matches in this scope may admit it now. Then each has counted it as
+    /// withheld; otherwise none has.
+    pub(super) fn is_refused_in(&self, scope: &Scope) -> bool {
+        self.is_refused_by_all(self.matching_in_scope(scope))
+    }
+
+    /// The same of sessions that the event matches.
+    pub(super) fn is_refused_by_all(&self, matching: impl Iterator<Item = impl Borrow<Matching>>) -> bool {
+        let mut refusals = SmallVec::<[_; 2]>::new();
+        for matching in matching {
+            let Matching { session, sampled, is_followed } = matching.borrow();
+            // What is withheld is followed all the same.
+            let begins_to_follow = session.follows() && !is_followed;
+            match session.withholds_now(*sampled) {
+                _ if session.ended().is_some() => {}
+                Some(reason) if !begins_to_follow => refusals.push((matching, reason)),
+                _ => return false,
+            }
+        }
+        refusals.iter().for_each(|(matching, reason)| self.shared.withhold(&matching.borrow().session, *reason));
+        true
     }
 
     /// The session, if it admits the event that matches it.

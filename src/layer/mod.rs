@@ -15,6 +15,7 @@ mod host;
 mod instance;
 mod lineage;
 mod matching;
+mod notes;
 mod probe;
 mod repair;
 mod route;

@@ -67,9 +67,9 @@ impl Instance {
 
     /// Routes an event whose callsite supplies nothing: only what the scope names can match it.
     fn route_in_scope<S: Host>(&self, event: &Event<'_>, leaf: u64, decision: Decision, context: &Context<'_, S>) {
-        let surroundings = self.current_surroundings(leaf, decision, context);
         let facts = Facts::Callsite(event.metadata());
         let incoming = Incoming::new(event, &facts, true, &self.shared);
+        let Some(surroundings) = self.surroundings_to_match(leaf, decision, &incoming, context) else { return };
         let admitted = incoming.admitted_in_scope(&surroundings.scope);
         if !admitted.is_empty() {
             self.note_inside(event.metadata(), decision);
@@ -112,6 +112,9 @@ impl Instance {
             // Once: now the registry is asked.
             return self.route_anywhere(event, word, epoch, context);
         }
+        if found.is_empty() && scope.is_limited && incoming.is_refused_by_all(in_scope.iter()) {
+            return;
+        }
         let surroundings = self.surroundings(leaf, &snapshot, context);
         let mut admitted: Admitted = if Arc::ptr_eq(&surroundings.scope, scope) {
             in_scope.into_iter().filter_map(|matching| incoming.admitted(matching)).collect()
@@ -135,18 +138,46 @@ impl Instance {
     }
 
     /// The surroundings of the current span: those kept, if the thread's decision was made by their scope and nothing
-    /// has been recorded since.
+    /// has been recorded since. `None` if no session would admit the event: then nothing is captured of the spans.
     #[inline]
-    fn current_surroundings<S: Host>(
+    fn surroundings_to_match<S: Host>(
         &self,
         leaf: u64,
         decision: Decision,
+        incoming: &Incoming<'_>,
         context: &Context<'_, S>,
-    ) -> Arc<Surroundings> {
-        let of = self.identity(leaf, decision.tree);
-        thread::take_surroundings()
-            .filter(|kept| kept.are(decision.scope, of))
-            .unwrap_or_else(|| self.surroundings(leaf, &self.shared.snapshot.load(), context))
+    ) -> Option<Arc<Surroundings>> {
+        let are_these = |kept: &Arc<Surroundings>| {
+            kept.scope.serial == decision.scope && kept.of == self.identity(leaf, decision.tree as usize)
+        };
+        if let Some(kept) = thread::take_surroundings().filter(are_these) {
+            return Some(kept);
+        }
+        // Whatever span it is in: nothing is shown of it.
+        if let Some(scope) = thread::take_refused().filter(|scope| scope.serial == decision.scope)
+            && incoming.is_refused_in(&scope)
+        {
+            thread::keep_refused(scope);
+            return None;
+        }
+        self.new_surroundings_to_match(leaf, incoming, context)
+    }
+
+    #[inline(never)]
+    fn new_surroundings_to_match<S: Host>(
+        &self,
+        leaf: u64,
+        incoming: &Incoming<'_>,
+        context: &Context<'_, S>,
+    ) -> Option<Arc<Surroundings>> {
+        let snapshot = self.shared.snapshot.load();
+        let scope = self.scope(leaf, self.stamp(self.tree(leaf, context), &snapshot), &snapshot, context);
+        let scope = scope.get(&snapshot);
+        if scope.is_limited && incoming.is_refused_in(scope) {
+            thread::keep_refused(Arc::clone(scope));
+            return None;
+        }
+        Some(self.surroundings_of(leaf, scope, &snapshot, context))
     }
 
     /// The innermost span around an event: its explicit parent, or the current span, or none.

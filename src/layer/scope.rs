@@ -4,19 +4,35 @@
 //! So a span inside a decided one costs no more for what is around that, and a span that adds nothing costs nothing.
 
 use super::callsite::{Callsites, Word, key_of};
-use super::decided::{ScopeRef, Stamp};
+use super::decided::{Brought, ScopeRef, Stamp};
 use super::host::Host;
 use super::instance::Instance;
+use super::notes::Notes;
 use super::span::{NO_SPAN, SpanCell};
 use super::surroundings::{Identity, Surroundings};
 use super::thread::{self, Decision, SpanName, ThreadState};
 use crate::event::CapturedSpan;
 use crate::session::scope::{Added, CapturedChain, Scope, indexed_sessions};
-use crate::session::snapshot::Snapshot;
+use crate::session::snapshot::{Judgement, Snapshot};
 use smallvec::SmallVec;
 use std::sync::Arc;
-use tracing_core::Metadata;
 use tracing_subscriber::layer::Context;
+
+/// What a look at the span that a thread is in has come to.
+enum AtOnce {
+    Known(Decision),
+    /// It is a root, and brings something into the scope of events outside any span.
+    Brings(Box<Root>),
+    Unknown,
+}
+
+/// A root that brings something, by what that was found.
+struct Root {
+    brought: Brought,
+    tree: usize,
+    stamp: Stamp,
+    snapshot: Arc<Snapshot>,
+}
 
 /// Spans, innermost first, each as it was captured if scopes show it.
 type CapturedPath = SmallVec<[(u64, Option<Arc<CapturedSpan>>); 8]>;
@@ -32,32 +48,65 @@ impl Instance {
     #[inline(never)]
     fn decide<S: Host>(&self, epoch: u64, context: &Context<'_, S>) -> Decision {
         let leaf = self.current(epoch, context);
-        let span = self.name_of(leaf);
-        let recalled = thread::with(|state| {
-            let decision = state.recall(epoch, span).then(|| state.decided_in(epoch, &self.trees)).flatten()?;
-            self.check_sharing(state, decision.generation());
-            Some(decision)
-        });
-        if let Some(decision) = recalled {
-            return decision;
+        match self.spans.with(leaf, |cell| self.decide_at_once(cell, leaf, epoch)) {
+            Some(AtOnce::Known(decision)) => decision,
+            Some(AtOnce::Brings(root)) => self.decide_root(leaf, epoch, root, context),
+            Some(AtOnce::Unknown) => self.decide_step_by_step(leaf, epoch, context),
+            None => {
+                let recalled = self.recall(epoch, SpanName { id: leaf, number: 0 });
+                recalled.unwrap_or_else(|| self.decide_step_by_step(leaf, epoch, context))
+            }
         }
+    }
+
+    #[inline]
+    fn recall(&self, epoch: u64, span: SpanName) -> Option<Decision> {
+        let recall = |state: &ThreadState| state.recall(epoch, span).then(|| state.decided_in(epoch, &self.trees));
+        thread::with(recall).flatten()
+    }
+
+    /// The decision for a span that was decided about lately, or is a root in which nothing can match: most are.
+    #[inline]
+    fn decide_at_once(&self, cell: &SpanCell<'_>, id: u64, epoch: u64) -> AtOnce {
+        let span = SpanName { id, number: cell.number() };
+        if let Some(known) = self.recall(epoch, span) {
+            return AtOnce::Known(known);
+        }
+        let root = cell.notes().filter(|notes| notes.parent() == Some(NO_SPAN));
+        let Some(tree) = root.and_then(Notes::tree) else { return AtOnce::Unknown };
+        let snapshot = self.shared.snapshot.load();
+        let stamp = self.stamp(tree, &snapshot);
+        let judgement = self.judgement_of(cell, &snapshot);
+        match cell.bring_up_to_date(&ScopeRef::OUTSIDE, judgement, stamp, &snapshot, &self.shared.seen) {
+            Ok(scope) => {
+                let decision = decision_of(scope.get(&snapshot), tree, stamp, snapshot.names.generation);
+                AtOnce::Known(self.remember(epoch, span, decision))
+            }
+            Err(brought) => AtOnce::Brings(Box::new(Root { brought, tree, stamp, snapshot: Arc::clone(&snapshot) })),
+        }
+    }
+
+    #[inline(never)]
+    fn decide_root<S: Host>(&self, id: u64, epoch: u64, root: Box<Root>, context: &Context<'_, S>) -> Decision {
+        let Root { brought, tree, stamp, snapshot } = *root;
+        let scope = self.scope_bringing(id, brought, ScopeRef::OUTSIDE, stamp, &snapshot, context);
+        let decision = decision_of(scope.get(&snapshot), tree, stamp, snapshot.names.generation);
+        self.remember(epoch, self.name_of(id), decision)
+    }
+
+    #[inline(never)]
+    fn decide_step_by_step<S: Host>(&self, leaf: u64, epoch: u64, context: &Context<'_, S>) -> Decision {
         let snapshot = self.shared.snapshot.load();
         let tree = self.tree(leaf, context);
         let stamp = self.stamp(tree, &snapshot);
         let scope = self.scope(leaf, stamp, &snapshot, context);
-        let generation = snapshot.names.generation;
-        let decision = decision_of(scope.get(&snapshot), tree, stamp, generation);
-        thread::with(|state| {
-            state.remember(epoch, span, decision);
-            self.check_sharing(state, generation);
-        });
-        decision
+        let decision = decision_of(scope.get(&snapshot), tree, stamp, snapshot.names.generation);
+        self.remember(epoch, self.name_of(leaf), decision)
     }
 
-    /// A span that shared a scope when it was entered may be followed by now, or declare what is tested by now.
-    fn check_sharing(&self, state: &ThreadState, generation: u32) {
-        let shares = |id| self.spans.with(id, |cell| cell.is_absent_in(generation)) == Some(true);
-        state.entered.check_sharing(shares);
+    fn remember(&self, epoch: u64, span: SpanName, decision: Decision) -> Decision {
+        thread::with(|state| state.remember(epoch, span, decision));
+        decision
     }
 
     /// What decides now about the spans of a tree. It is read before the fields: a record in between makes the stamp
@@ -101,18 +150,29 @@ impl Instance {
         snapshot: &Snapshot,
         context: &Context<'_, S>,
     ) -> ScopeRef {
-        let is_root = self.parent(id, context) == NO_SPAN;
         let current = self.spans.with(id, |cell| {
-            let is_absent = self.is_absent(cell, snapshot);
-            cell.bring_up_to_date(&parent, is_absent, stamp, snapshot, &self.shared.seen)
+            cell.bring_up_to_date(&parent, self.judgement_of(cell, snapshot), stamp, snapshot, &self.shared.seen)
         });
-        let brought = match current {
+        match current {
             // A span that closes: nothing is known of it any more.
-            None => return parent,
-            Some(Ok(scope)) => return scope,
-            Some(Err(brought)) => brought,
-        };
-        let span = self.spans.with(id, SpanCell::captured).flatten();
+            None => parent,
+            Some(Ok(scope)) => scope,
+            Some(Err(brought)) => self.scope_bringing(id, brought, parent, stamp, snapshot, context),
+        }
+    }
+
+    /// The scope inside a span that brings something into that of its parent.
+    fn scope_bringing<S: Host>(
+        &self,
+        id: u64,
+        brought: Brought,
+        parent: ScopeRef,
+        stamp: Stamp,
+        snapshot: &Snapshot,
+        context: &Context<'_, S>,
+    ) -> ScopeRef {
+        let is_root = self.parent(id, context) == NO_SPAN;
+        let span = self.spans.with(id, |cell| cell.captured()).flatten();
         let root = || self.root_serial(id, context);
         let added =
             Added { span: span.as_ref(), found: brought.found, followers: brought.followers, root: is_root.then(root) };
@@ -120,19 +180,23 @@ impl Instance {
         self.spans.with(id, |cell| cell.keep(stamp, &parent, scope)).unwrap_or(parent)
     }
 
-    /// Whether a span adds nothing to the scope of its parent by its callsite.
-    fn is_absent(&self, cell: &SpanCell, snapshot: &Snapshot) -> bool {
-        let generation = snapshot.names.generation;
-        cell.is_absent_in(generation)
-            || !cell.is_visible()
-            || cell.metadata().is_none_or(|metadata| self.judges_absent(metadata, snapshot))
+    /// What a span can change by its callsite.
+    #[inline]
+    fn judgement_of(&self, cell: &SpanCell<'_>, snapshot: &Snapshot) -> Judgement {
+        let known = cell.notes().and_then(|notes| Callsites::known_judgement(notes.word(), snapshot.names.generation));
+        match known {
+            Some(known) if cell.is_visible() => known,
+            _ => self.judge_span(cell, snapshot),
+        }
     }
 
-    fn judges_absent(&self, metadata: &'static Metadata<'static>, snapshot: &Snapshot) -> bool {
+    #[cold]
+    fn judge_span(&self, cell: &SpanCell<'_>, snapshot: &Snapshot) -> Judgement {
         let names = &snapshot.names;
+        let Some(metadata) = cell.shown_metadata() else { return Judgement::NOTHING };
         match self.callsites.word(key_of(metadata)) {
-            Some(word) => Callsites::is_absent(word, names.generation, || names.judge(metadata)),
-            None => names.judge(metadata).absent,
+            Some(word) => Callsites::judgement(word, names.generation, || names.judge(metadata)),
+            None => names.judge(metadata),
         }
     }
 
@@ -143,20 +207,28 @@ impl Instance {
         snapshot: &Snapshot,
         context: &Context<'_, S>,
     ) -> Arc<Surroundings> {
-        let tree = self.tree(leaf, context);
-        let of = self.identity(leaf, tree);
-        let decided = self.scope(leaf, self.stamp(tree, snapshot), snapshot, context);
-        let mut scope = Arc::clone(decided.get(snapshot));
-        let kept = self.spans.with(leaf, SpanCell::surroundings).flatten();
-        if let Some(kept) = kept.filter(|kept| kept.are(scope.serial, of)) {
+        let decided = self.scope(leaf, self.stamp(self.tree(leaf, context), snapshot), snapshot, context);
+        self.surroundings_of(leaf, decided.get(snapshot), snapshot, context)
+    }
+
+    /// The same where the scope was found out just before.
+    pub(super) fn surroundings_of<S: Host>(
+        &self,
+        leaf: u64,
+        decided: &Arc<Scope>,
+        snapshot: &Snapshot,
+        context: &Context<'_, S>,
+    ) -> Arc<Surroundings> {
+        let of = self.identity(leaf, self.tree(leaf, context));
+        let kept = self.spans.with(leaf, |cell| cell.surroundings()).flatten();
+        if let Some(kept) = kept.filter(|kept| kept.are(decided.serial, of)) {
             return kept;
         }
         let path = self.captured_path(leaf, context);
         let chain: CapturedChain = path.iter().filter_map(|(_, span)| span.clone()).collect();
         // A record between the decision and the capture: an event must show what it matched by.
-        if !scope.agrees_with(&chain) {
-            scope = self.scope_of(&path, snapshot, context);
-        }
+        let agrees = decided.agrees_with(&chain);
+        let scope = if agrees { Arc::clone(decided) } else { self.scope_of(&path, snapshot, context) };
         let made = Arc::new(Surroundings::new(&scope, &chain, of));
         self.spans.with(leaf, |cell| cell.keep_surroundings(&made));
         made
@@ -171,7 +243,7 @@ impl Instance {
             let added = Added {
                 span: span.as_ref(),
                 found: span.as_ref().map(|span| indexed_sessions(snapshot, &span.fields)).unwrap_or_default(),
-                followers: self.spans.with(*id, SpanCell::followers).unwrap_or_default(),
+                followers: self.spans.with(*id, |cell| cell.followers()).unwrap_or_default(),
                 root: (place + 1 == path.len()).then(root),
             };
             let chain = || path[place..].iter().filter_map(|(_, span)| span.clone()).collect();
@@ -185,7 +257,7 @@ impl Instance {
         let mut path = CapturedPath::new();
         let mut next = leaf;
         while next != NO_SPAN {
-            path.push((next, self.spans.with(next, SpanCell::captured).flatten()));
+            path.push((next, self.spans.with(next, |cell| cell.captured()).flatten()));
             next = self.parent(next, context);
         }
         path
@@ -198,14 +270,14 @@ impl Instance {
 
     #[inline]
     fn name_of(&self, id: u64) -> SpanName {
-        SpanName { id, uses: self.spans.with(id, SpanCell::uses).unwrap_or_default() }
+        SpanName { id, number: self.spans.with(id, |cell| cell.number()).unwrap_or_default() }
     }
 }
 
 /// What a thread needs to know of the scope it is in.
 fn decision_of(scope: &Arc<Scope>, tree: usize, stamp: Stamp, generation: u32) -> Decision {
     Decision {
-        tree,
+        tree: tree as u32,
         records: stamp.records,
         verbosity: scope.verbosity,
         span_verbosity: scope.span_verbosity,

@@ -8,7 +8,6 @@ use super::matching::Incoming;
 use super::repair::PERHAPS_INSIDE_ANOTHER;
 use super::span::NO_SPAN;
 use super::thread::{self, Decision};
-use super::tree::NO_TREE;
 use crate::coverage::Link;
 use crate::event::Fields;
 use crate::guard::{Guard, run_user_code};
@@ -29,7 +28,7 @@ impl Instance {
     /// stale: a veto costs no more for being counted.
     #[inline]
     pub(super) fn note_outside(&self, metadata: &Metadata<'_>, decision: Decision) {
-        if decision.tree == NO_TREE && metadata.is_event() {
+        if decision.is_outside() && metadata.is_event() {
             self.shared.seen.note_outside(key_of(metadata));
         }
     }
@@ -37,7 +36,7 @@ impl Instance {
     /// Notes that an event has matched inside a span.
     #[inline]
     pub(super) fn note_inside(&self, metadata: &Metadata<'_>, decision: Decision) {
-        if decision.tree != NO_TREE {
+        if !decision.is_outside() {
             self.shared.seen.note_inside(key_of(metadata));
         }
     }
@@ -115,7 +114,7 @@ impl Instance {
         self.spans.for_each(|cell| {
             if left > 0
                 && let Some(metadata) = cell.shown_metadata().filter(|metadata| wants(metadata))
-                && let Some(captured) = cell.captured()
+                && let Some(captured) = cell.capture()
             {
                 left -= 1;
                 look(metadata, &captured.fields);

@@ -4,7 +4,7 @@
 //! and a generation. So thread and place name a cell of their own here. Nothing but speed relies on that: a cell says
 //! whose it is, and what finds its cell taken goes to an ordinary map.
 
-use super::span::{NewSpan, SpanCell};
+use super::span::{Alone, CHUNK_CELLS, ChunkNotes, Kept, NewSpan, SpanCell};
 use crate::sync::OnceBox;
 use crate::sync::atomic::{AtomicUsize, Ordering};
 use dashmap::DashMap;
@@ -17,7 +17,7 @@ use std::sync::Arc;
 pub(super) struct Spans {
     shards: Box<Shards>,
     /// Spans whose cell was taken, or for whose place there is no cell.
-    others: DashMap<u64, Arc<SpanCell>, FxBuildHasher>,
+    others: DashMap<u64, Arc<Alone>, FxBuildHasher>,
     other_count: AtomicUsize,
 }
 
@@ -26,12 +26,14 @@ struct Shard([OnceBox<Chunk>; CHUNKS]);
 
 struct Shards([OnceBox<Shard>; SHARDS]);
 
-struct Chunk([SpanCell; CHUNK_CELLS]);
+struct Chunk {
+    kept: [Kept; CHUNK_CELLS],
+    notes: ChunkNotes,
+}
 
 /// More than most services have threads that make spans: two that share one take each other's cells.
 const SHARDS: usize = 1024;
 const CHUNKS: usize = 2048;
-const CHUNK_CELLS: usize = 64;
 
 /// Where the number of the thread is in an id of the registry.
 const THREAD_SHIFT: u32 = 38;
@@ -39,43 +41,52 @@ const THREAD_SHIFT: u32 = 38;
 impl Spans {
     /// Keeps a new span.
     #[inline]
-    pub(super) fn insert_new(&self, id: u64, span: NewSpan) {
-        let left = match self.cell_to_fill(id) {
-            Some(cell) => cell.fill(id, span),
-            None => Some(span),
-        };
-        if let Some(span) = left {
+    pub(super) fn insert_new(&self, id: u64, span: NewSpan<'_>) {
+        let is_kept = self.cell_to_fill(id).is_some_and(|cell| cell.fill(id, span));
+        if !is_kept {
             self.insert_other(id, span);
         }
     }
 
     /// Keeps a span unless its like is there.
-    pub(super) fn insert_if_unknown(&self, id: u64, span: NewSpan) {
-        if self.other(id).and_then(|cell| cell.metadata()).is_some_and(|known| std::ptr::eq(known, span.metadata)) {
+    pub(super) fn insert_if_unknown(&self, id: u64, span: NewSpan<'_>) {
+        let known = self.other(id).and_then(|alone| alone.cell().metadata());
+        if known.is_some_and(|known| std::ptr::eq(known, span.metadata)) {
             return;
         }
-        let left = match self.cell_to_fill(id) {
-            Some(cell) => cell.fill_if_unknown(id, span),
-            None => Some(span),
-        };
-        if let Some(span) = left {
+        let is_kept = self.cell_to_fill(id).is_some_and(|cell| cell.fill_if_unknown(id, span));
+        if !is_kept {
             self.insert_other_if_unknown(id, span);
         }
     }
 
-    /// Looks at a span; nothing where it is not known. `look` must not use this table.
+    /// Looks at a span; `None` if it is not known. `look` must not use this table.
     #[inline]
-    pub(super) fn with<R>(&self, id: u64, look: impl FnOnce(&SpanCell) -> R) -> Option<R> {
+    pub(super) fn with<R>(&self, id: u64, look: impl FnOnce(&SpanCell<'_>) -> R) -> Option<R> {
+        self.with_any(id, |cell| cell.map(look))
+    }
+
+    /// The same, with no cell for a span that is not known.
+    #[inline]
+    pub(super) fn with_any<R>(&self, id: u64, look: impl FnOnce(Option<&SpanCell<'_>>) -> R) -> R {
         // The others first: of a span among them the cell may hold a double, made while it was vacant.
-        if let Some(cell) = self.other(id) {
-            return Some(look(&cell));
-        }
-        self.cell(id).filter(|cell| cell.is_of(id)).map(look)
+        let alone = self.other(id);
+        let cell = match &alone {
+            Some(alone) => Some(alone.cell()),
+            None => self.find_in_table(id),
+        };
+        look(cell.as_ref())
+    }
+
+    /// A span that has a cell in the table. Where there are others, it may be among those.
+    #[inline]
+    pub(super) fn find_in_table(&self, id: u64) -> Option<SpanCell<'_>> {
+        self.cell(id).filter(|cell| cell.is_of(id))
     }
 
     #[inline]
     pub(super) fn remove(&self, id: u64) {
-        if let Some(cell) = self.cell(id).filter(|cell| cell.is_of(id)) {
+        if let Some(cell) = self.cell(id) {
             cell.vacate(id);
         }
         // Even so: two threads that came upon a span at once may have put it into both.
@@ -85,63 +96,69 @@ impl Spans {
     }
 
     /// Looks at every open span, and at cells that are vacant.
-    pub(super) fn for_each(&self, mut look: impl FnMut(&SpanCell)) {
+    pub(super) fn for_each(&self, mut look: impl FnMut(&SpanCell<'_>)) {
         let chunks = self.shards.0.iter().filter_map(OnceBox::get).flat_map(|shard| &shard.0).filter_map(OnceBox::get);
-        chunks.flat_map(|chunk| &chunk.0).for_each(&mut look);
+        chunks.flat_map(|chunk| (0..CHUNK_CELLS).map(|place| chunk.cell(place))).for_each(|cell| look(&cell));
         // Copied, so that nothing is locked while the caller looks at them.
         let others: Vec<_> = self.others.iter().map(|entry| Arc::clone(entry.value())).collect();
-        others.iter().for_each(|cell| look(cell));
+        others.iter().for_each(|alone| look(&alone.cell()));
     }
 
-    /// The cell where a span would be; nothing where no span near it was ever kept.
+    /// The cell where a span would be; `None` if no span near it was ever kept.
     #[inline]
-    fn cell(&self, id: u64) -> Option<&SpanCell> {
-        let (shard, chunk, cell) = place(id);
-        Some(&self.shards.0[shard].get()?.0.get(chunk)?.get()?.0[cell])
+    fn cell(&self, id: u64) -> Option<SpanCell<'_>> {
+        let (shard, chunk, place) = place(id);
+        Some(self.shards.0[shard].get()?.0.get(chunk)?.get()?.cell(place))
     }
 
     #[inline]
-    fn cell_to_fill(&self, id: u64) -> Option<&SpanCell> {
+    fn cell_to_fill(&self, id: u64) -> Option<SpanCell<'_>> {
         self.cell(id).or_else(|| self.new_cell(id))
     }
 
     #[cold]
-    fn new_cell(&self, id: u64) -> Option<&SpanCell> {
-        let (shard, chunk, cell) = place(id);
+    fn new_cell(&self, id: u64) -> Option<SpanCell<'_>> {
+        let (shard, chunk, place) = place(id);
         let shard = self.shards.0[shard].get_or_init(Box::default);
-        Some(&shard.0.get(chunk)?.get_or_init(Box::default).0[cell])
+        Some(shard.0.get(chunk)?.get_or_init(Box::default).cell(place))
     }
 
+    /// Whether any span has no cell in the table.
     #[inline]
-    fn has_others(&self) -> bool {
+    pub(super) fn has_others(&self) -> bool {
         // Relaxed: whoever asks for a span was told of it after it was inserted.
         self.other_count.load(Ordering::Relaxed) > 0
     }
 
     #[inline]
-    fn other(&self, id: u64) -> Option<Arc<SpanCell>> {
-        if self.has_others() { self.others.get(&id).map(|cell| Arc::clone(&cell)) } else { None }
+    fn other(&self, id: u64) -> Option<Arc<Alone>> {
+        if self.has_others() { self.find_other(id) } else { None }
     }
 
     #[cold]
-    fn insert_other(&self, id: u64, span: NewSpan) {
+    fn find_other(&self, id: u64) -> Option<Arc<Alone>> {
+        self.others.get(&id).map(|alone| Arc::clone(&alone))
+    }
+
+    #[cold]
+    fn insert_other(&self, id: u64, span: NewSpan<'_>) {
         self.other_count.fetch_add(1, Ordering::Relaxed);
-        let replaced = self.others.insert(id, Arc::new(SpanCell::of(id, span)));
+        let replaced = self.others.insert(id, Arc::new(Alone::of(id, span)));
         self.uncount_other(replaced);
     }
 
     #[cold]
-    fn insert_other_if_unknown(&self, id: u64, span: NewSpan) {
+    fn insert_other_if_unknown(&self, id: u64, span: NewSpan<'_>) {
         self.other_count.fetch_add(1, Ordering::Relaxed);
         let mut is_new = false;
         let mut kept = self.others.entry(id).or_insert_with(|| {
             is_new = true;
-            Arc::new(SpanCell::of(id, NewSpan::found(span.metadata, span.visible)))
+            Arc::new(Alone::of(id, span))
         });
         if !is_new {
-            let is_like = kept.metadata().is_some_and(|known| std::ptr::eq(known, span.metadata));
+            let is_like = kept.cell().metadata().is_some_and(|known| std::ptr::eq(known, span.metadata));
             if !is_like {
-                *kept = Arc::new(SpanCell::of(id, span));
+                *kept = Arc::new(Alone::of(id, span));
             }
             self.other_count.fetch_sub(1, Ordering::Relaxed);
         }
@@ -149,11 +166,11 @@ impl Spans {
 
     #[cold]
     fn remove_other(&self, id: u64) {
-        let removed = self.others.remove(&id).map(|(_, cell)| cell);
+        let removed = self.others.remove(&id).map(|(_, alone)| alone);
         self.uncount_other(removed);
     }
 
-    fn uncount_other(&self, removed: Option<Arc<SpanCell>>) {
+    fn uncount_other(&self, removed: Option<Arc<Alone>>) {
         if removed.is_some() {
             self.other_count.fetch_sub(1, Ordering::Relaxed);
         }
@@ -183,7 +200,14 @@ impl Default for Shard {
 
 impl Default for Chunk {
     fn default() -> Self {
-        Self(std::array::from_fn(|_| SpanCell::default()))
+        Self { kept: std::array::from_fn(|_| Kept::default()), notes: ChunkNotes::new() }
+    }
+}
+
+impl Chunk {
+    #[inline]
+    fn cell(&self, place: usize) -> SpanCell<'_> {
+        SpanCell::in_chunk(&self.kept[place], &self.notes, place)
     }
 }
 
@@ -209,12 +233,12 @@ mod tests {
         let spans = Spans::default();
         spans.insert_if_unknown(7, NewSpan::found(metadata, true));
         spans.with(7, |cell| cell.set_parent(3));
-        let uses = spans.with(7, SpanCell::uses);
+        let number = spans.with(7, |cell| cell.number());
         spans.insert_new(7, NewSpan::found(metadata, true));
-        assert_eq!(spans.with(7, SpanCell::parent), Some(None), "it would have another's ancestors");
-        assert_ne!(spans.with(7, SpanCell::uses), uses);
+        assert_eq!(spans.with(7, |cell| cell.parent()), Some(None), "it would have another's ancestors");
+        assert_ne!(spans.with(7, |cell| cell.number()), number);
         spans.remove(7);
-        assert_eq!(spans.with(7, SpanCell::uses), None, "closed, it is gone");
+        assert_eq!(spans.with(7, |cell| cell.number()), None, "closed, it is gone");
     }
 
     #[test]
@@ -228,8 +252,8 @@ mod tests {
         }
         spans.with(one, |cell| cell.set_parent(1));
         spans.with(other, |cell| cell.set_parent(2));
-        assert_eq!([one, other].map(|id| spans.with(id, SpanCell::parent).flatten()), [Some(1), Some(2)]);
+        assert_eq!([one, other].map(|id| spans.with(id, |cell| cell.parent()).flatten()), [Some(1), Some(2)]);
         spans.remove(one);
-        assert_eq!([one, other].map(|id| spans.with(id, SpanCell::parent).flatten()), [None, Some(2)]);
+        assert_eq!([one, other].map(|id| spans.with(id, |cell| cell.parent()).flatten()), [None, Some(2)]);
     }
 }

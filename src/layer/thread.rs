@@ -2,7 +2,8 @@
 
 use super::entered::Entered;
 use super::surroundings::Surroundings;
-use super::tree::Trees;
+use super::tree::{NO_TREE, Trees};
+use crate::session::scope::Scope;
 use std::cell::Cell;
 use std::sync::Arc;
 
@@ -10,15 +11,16 @@ thread_local! {
     static STATE: ThreadState = const { ThreadState::new() };
     /// The surroundings of the last event that matched here. Taken while in use.
     static SURROUNDINGS: Cell<Option<Arc<Surroundings>>> = const { Cell::new(None) };
+    /// The scope of the last event here that no session admitted. Taken while in use.
+    static REFUSED: Cell<Option<Arc<Scope>>> = const { Cell::new(None) };
 }
 
 /// Nothing in here has a destructor: `tracing` may be used from the destructor of any other thread-local.
 pub(crate) struct ThreadState {
-    /// The epoch in which the decision was made, which also names the layer instance; 0: it is stale.
-    decided_in: Cell<u64>,
-    decision: Cell<Decision>,
-    /// What was decided for a few spans lately, by the lowest bits of their ids.
-    recent: [Cell<Recent>; RECENT],
+    /// Where, among the recent decisions, the one is that holds where the thread is; [`UNDECIDED`]: none is known.
+    deciding: Cell<usize>,
+    /// What was decided for a few spans lately, by the lowest bits of their ids; the last one is never used.
+    recent: [Cell<Recent>; RECENT + 1],
     /// The spans the thread is in.
     pub(super) entered: Entered,
     /// The callsite `enabled` was asked for last and whose event has not arrived yet; 0 to 9: none, see `repair`.
@@ -35,26 +37,48 @@ pub(crate) struct ThreadState {
 /// How many spans' decisions a thread remembers: those that a task is polled in, one inside the other.
 const RECENT: usize = 4;
 
+/// The place among the recent decisions where none ever is.
+const UNDECIDED: usize = RECENT;
+
+/// Names the span that a decision is of while that span is open; [`NO_LABEL`]: none is known.
+pub(super) type Label = u64;
+
+/// The id that no span has, nor what is outside all spans.
+const NO_LABEL: Label = u64::MAX;
+
+/// A generation in which nothing is judged: they are counted from 1.
+const NO_GENERATION: u32 = u32::MAX;
+
+/// What is known of the decision that holds where a thread is, apart from whether it is stale.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Held {
+    /// [`NO_LABEL`] if there is none.
+    pub(super) label: Label,
+    /// The key generation it was made under.
+    pub(super) generation: u32,
+}
+
 /// What was decided for a span when the thread was last in it.
 #[derive(Clone, Copy)]
 struct Recent {
     span: SpanName,
+    /// The epoch in which the decision was made, which also names the layer instance; 0: there is none.
     epoch: u64,
     decision: Decision,
 }
 
-/// Names a span for good: its id, and how many had been in its cell, since ids recur.
+/// Names a span for good: its id, and the number of its use of the cell, since ids recur.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct SpanName {
     pub(super) id: u64,
-    pub(super) uses: u64,
+    pub(super) number: u64,
 }
 
 /// What the thread knows about the scope it is in: enough to veto, and nothing that needs freeing.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Decision {
     /// The span tree whose deciding records would make this stale, and how many there had been.
-    pub(super) tree: usize,
+    pub(super) tree: u32,
     pub(super) records: u64,
     /// The verbosity up to which some event may match in this scope; 0: none can.
     pub(super) verbosity: u8,
@@ -80,9 +104,8 @@ pub(crate) enum Caller {
 impl ThreadState {
     const fn new() -> Self {
         Self {
-            decided_in: Cell::new(0),
-            decision: Cell::new(Decision::NONE),
-            recent: [const { Cell::new(Recent::NONE) }; RECENT],
+            deciding: Cell::new(UNDECIDED),
+            recent: [const { Cell::new(Recent::NONE) }; RECENT + 1],
             entered: Entered::new(),
             asked: Cell::new(0),
             closing: Cell::new((0, 0)),
@@ -94,56 +117,70 @@ impl ThreadState {
     /// What was decided under this epoch, where nothing has been recorded since that may have changed it.
     #[inline]
     pub(super) fn decided_in(&self, epoch: u64, trees: &Trees) -> Option<Decision> {
-        let decision = self.decision.get();
-        (self.decided_in.get() == epoch && trees.deciding(decision.tree) == decision.records).then_some(decision)
+        let Recent { epoch: decided_in, decision, .. } = self.recent[self.deciding.get()].get();
+        (decided_in == epoch && trees.deciding(decision.tree as usize) == decision.records).then_some(decision)
     }
 
-    /// Goes back to what was decided under this epoch when the thread was last in this span, if it was lately.
+    /// Goes back to what was decided under this epoch when the thread was last in this span. Returns whether it was lately.
     #[inline]
     pub(super) fn recall(&self, epoch: u64, span: SpanName) -> bool {
-        let recent = self.recent[place_of(span)].get();
+        let place = place_of(span.id);
+        let recent = self.recent[place].get();
         let is_it = recent.epoch == epoch && recent.span == span;
-        if is_it {
-            self.keep_decision(epoch, recent.decision);
-        }
+        self.deciding.set(if is_it { place } else { UNDECIDED });
         is_it
     }
 
     /// Keeps what is decided for the span that the thread is in.
     pub(super) fn remember(&self, epoch: u64, span: SpanName, decision: Decision) {
-        self.recent[place_of(span)].set(Recent { span, epoch, decision });
-        self.keep_decision(epoch, decision);
+        let place = place_of(span.id);
+        self.recent[place].set(Recent { span, epoch, decision });
+        self.deciding.set(place);
     }
 
+    /// The decision that holds where the thread is, if it was made under this epoch: its name and key generation.
     #[inline]
-    pub(super) fn keep_decision(&self, epoch: u64, decision: Decision) {
-        self.decided_in.set(epoch);
-        self.decision.set(decision);
+    pub(super) fn held(&self, epoch: u64) -> Held {
+        let recent = self.recent[self.deciding.get()].get();
+        let is_made = recent.epoch == epoch;
+        let label = if is_made { recent.span.id } else { NO_LABEL };
+        Held { label, generation: if is_made { recent.decision.generation() } else { NO_GENERATION } }
     }
 
-    /// The key generation of the decision that was made in this epoch; `None` if there is none.
+    /// Goes back to the decision of that name, if it was made under this epoch and is still there.
+    ///
+    /// The span that it names has been open since it was named: it is one that the thread has been in all the while, so
+    /// none with its id came after it.
     #[inline]
-    pub(super) fn generation(&self, epoch: u64) -> Option<u32> {
-        (self.decided_in.get() == epoch).then(|| self.decision.get().generation())
+    pub(super) fn go_back(&self, epoch: u64, label: Label) {
+        let place = place_of(label);
+        let recent = self.recent[place].get();
+        self.deciding.set(if recent.span.id == label && recent.epoch == epoch { place } else { UNDECIDED });
     }
 
     /// Marks the decision stale.
     #[inline]
     pub(super) fn forget_decision(&self) {
-        self.decided_in.set(0);
+        self.deciding.set(UNDECIDED);
     }
 }
 
-fn place_of(span: SpanName) -> usize {
-    span.id as usize % RECENT
+fn place_of(id: u64) -> usize {
+    id as usize % RECENT
 }
 
 impl Recent {
-    const NONE: Self = Self { span: SpanName { id: 0, uses: 0 }, epoch: 0, decision: Decision::NONE };
+    const NONE: Self = Self { span: SpanName { id: 0, number: 0 }, epoch: 0, decision: Decision::NONE };
 }
 
 impl Decision {
     const NONE: Self = Self { tree: 0, records: 0, verbosity: 0, span_verbosity: 0, scope: 0, vetoable: 0 };
+
+    /// Whether it is about events outside any span.
+    #[inline]
+    pub(super) fn is_outside(self) -> bool {
+        self.tree as usize == NO_TREE
+    }
 
     /// The key generation it was made under.
     #[inline]
@@ -169,6 +206,18 @@ pub(super) fn take_surroundings() -> Option<Arc<Surroundings>> {
 #[inline]
 pub(super) fn keep_surroundings(surroundings: Arc<Surroundings>) {
     let _ = SURROUNDINGS.try_with(|kept| kept.set(Some(surroundings)));
+}
+
+/// Takes the scope that was kept in which an event was refused; `None` while the thread ends.
+#[inline]
+pub(super) fn take_refused() -> Option<Arc<Scope>> {
+    REFUSED.try_with(Cell::take).ok().flatten()
+}
+
+/// Keeps a scope in which an event was refused for the next one there. It holds no session.
+#[inline]
+pub(super) fn keep_refused(refused: Arc<Scope>) {
+    let _ = REFUSED.try_with(|kept| kept.set(Some(refused)));
 }
 
 /// Runs `f` with the thread marked as asking for interest on behalf of `caller`, panics included.

@@ -12,6 +12,9 @@ pub(crate) const NO_TREE: usize = 0;
 /// Under `loom` as few as there can be: it makes them anew for each history.
 const TREES: usize = if cfg!(loom) { 2 } else { 128 };
 
+/// Spans note their tree in a byte.
+const _: () = assert!(TREES <= 1 << 8);
+
 #[derive(Debug)]
 pub(crate) struct Trees {
     /// Records that may change which sessions match: what vetoes rely on.

@@ -24,9 +24,56 @@ impl Instance {
         epoch == 0 && guard::is_plain() || self.enabled_while_watched(metadata, epoch, context)
     }
 
-    /// Apart, so that it costs nothing to get past while no session is open.
+    /// Apart, so that it costs nothing to get past while no session is open. What follows is called last, here and in
+    /// `enabled_at_once`, so that neither saves registers: most questions end in one of them.
     #[inline(never)]
     fn enabled_while_watched<S: Host>(&self, metadata: &Metadata<'_>, epoch: u64, context: &Context<'_, S>) -> bool {
+        let Some(is_vetoed) = self.is_vetoed_at_once(metadata, epoch) else {
+            return self.enabled_at_once(metadata, epoch, context);
+        };
+        let asked = if is_vetoed { PERHAPS_INSIDE_ANOTHER } else { key_of(metadata) };
+        thread::with(|state| state.asked.set(asked));
+        !is_vetoed
+    }
+
+    /// Whether an event is vetoed, where its word is found at once and may be vetoed, so that it is judged and something has
+    /// arrived.
+    #[inline(always)]
+    fn is_vetoed_at_once(&self, metadata: &Metadata<'_>, epoch: u64) -> Option<bool> {
+        if !metadata.is_event() || !guard::is_plain() {
+            return None;
+        }
+        // Acquire: as in `known_answer`.
+        let word = self.callsites.likely_word(key_of(metadata))?.load(Ordering::Acquire);
+        let decision = thread::with(|state| state.decided_in(epoch, &self.trees))?;
+        let is_vetoable = Word::is_vetoable(word, decision.vetoable);
+        is_vetoable.then(|| verbosity_of(*metadata.level()) > decision.verbosity)
+    }
+
+    /// The answer yes, where it is known and nothing is to be noted.
+    #[inline(never)]
+    fn enabled_at_once<S: Host>(&self, metadata: &Metadata<'_>, epoch: u64, context: &Context<'_, S>) -> bool {
+        if self.is_let_through_at_once(metadata, epoch) {
+            thread::with(|state| state.asked.set(key_of(metadata)));
+            return true;
+        }
+        self.enabled_otherwise(metadata, epoch, context)
+    }
+
+    /// Whether a callsite is let through whatever the scope says, as where somebody else wants it or spans of it are kept.
+    #[inline(always)]
+    fn is_let_through_at_once(&self, metadata: &Metadata<'_>, epoch: u64) -> bool {
+        // Acquire: as in `known_answer`.
+        let word = self.callsites.likely_word(key_of(metadata)).map_or(0, |word| word.load(Ordering::Acquire));
+        Word::is_let_through(word)
+            && guard::is_plain()
+            && thread::with(|state| state.held(epoch).generation) == (word >> 32) as u32
+            && !(metadata.is_span() && self.shared.span_limit.excludes(verbosity_of(*metadata.level())))
+    }
+
+    /// The same for what is left.
+    #[inline(never)]
+    fn enabled_otherwise<S: Host>(&self, metadata: &Metadata<'_>, epoch: u64, context: &Context<'_, S>) -> bool {
         if guard::is_plain() {
             let is_span = metadata.is_span();
             if is_span && self.keeps_away(metadata) {
@@ -55,7 +102,7 @@ impl Instance {
         is_unasked_for
     }
 
-    /// The answer, where what the thread and the callsite's word say is enough for one: most events end here.
+    /// The answer, where what the thread and the callsite's word say is enough for one.
     #[inline]
     fn known_answer(&self, metadata: &Metadata<'_>, is_span: bool, epoch: u64) -> Option<bool> {
         let key = key_of(metadata);
@@ -64,23 +111,21 @@ impl Instance {
         let slot = self.callsites.word(key)?;
         let word = slot.load(Ordering::Acquire);
         let verbosity = verbosity_of(*metadata.level());
-        thread::with(|state| {
-            let decision = state.decided_in(epoch, &self.trees)?;
-            let limit = if is_span { decision.span_verbosity } else { decision.verbosity };
-            if Word::is_vetoable(word, decision.vetoable) && verbosity > limit {
-                state.asked.set(PERHAPS_INSIDE_ANOTHER);
-                return Some(false);
-            }
-            // A word that was judged under other keys may become vetoable.
-            let is_judged = word >> 32 == u64::from(decision.generation());
-            is_judged.then(|| {
-                if Callsites::is_unarrived(word) {
-                    Callsites::count_enabled(slot);
-                }
-                state.asked.set(key);
-                true
-            })
-        })
+        let decision = thread::with(|state| state.decided_in(epoch, &self.trees))?;
+        let limit = if is_span { decision.span_verbosity } else { decision.verbosity };
+        if Word::is_vetoable(word, decision.vetoable) && verbosity > limit {
+            thread::with(|state| state.asked.set(PERHAPS_INSIDE_ANOTHER));
+            return Some(false);
+        }
+        // A word that was judged under other keys may become vetoable.
+        if word >> 32 != u64::from(decision.generation()) {
+            return None;
+        }
+        if Callsites::is_unarrived(word) {
+            Callsites::count_enabled(slot);
+        }
+        thread::with(|state| state.asked.set(key));
+        Some(true)
     }
 
     /// The same where something is to be found out first.
@@ -99,9 +144,16 @@ impl Instance {
             if word.load(Ordering::Relaxed) >> 32 != u64::from(decision.generation()) {
                 self.judge(word, decision, metadata);
             }
-            if self.known_answer(metadata, metadata.is_span(), epoch) == Some(false) {
+            let limit = if metadata.is_span() { decision.span_verbosity } else { decision.verbosity };
+            // Acquire: as in `known_answer`.
+            let is_vetoable = Word::is_vetoable(word.load(Ordering::Acquire), decision.vetoable);
+            if is_vetoable && verbosity_of(*metadata.level()) > limit {
+                thread::with(|state| state.asked.set(PERHAPS_INSIDE_ANOTHER));
                 self.note_outside(metadata, decision);
                 return self.note_veto(metadata, context);
+            }
+            if Callsites::is_unarrived(word.load(Ordering::Relaxed)) {
+                Callsites::count_enabled(word);
             }
         }
         thread::with(|state| state.asked.set(key));

@@ -39,7 +39,7 @@ impl<K: Sink> Visitor<'_, K> {
         self.sink.wants(field).then_some(field)
     }
 
-    #[inline]
+    #[inline(always)]
     fn take(&mut self, field: &Field, value: ValueRef<'_>) {
         if let Some(field) = self.wanted(field) {
             self.sink.take(field, value);

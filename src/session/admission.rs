@@ -70,7 +70,21 @@ impl Limiter {
         }
     }
 
-    fn withhold(&self, reason: Withholding) -> Admission {
+    /// What withholds an event that matches now, if that is certain. Takes nothing and counts nothing.
+    #[inline]
+    pub(crate) fn withholds_now(&self, sampled: Sampled) -> Option<Withholding> {
+        match sampled {
+            Sampled::Out => Some(Withholding::Sampling),
+            Sampled::EachByItself if self.sampler.is_some() => None,
+            _ => {
+                let is_empty = self.bucket.as_ref()?.is_empty(self.opened_at.elapsed());
+                is_empty.then_some(Withholding::Rate)
+            }
+        }
+    }
+
+    /// Counts an event that is withheld.
+    pub(crate) fn withhold(&self, reason: Withholding) -> Admission {
         if self.withholder.count(reason) { Admission::WithheldUntold } else { Admission::Withheld }
     }
 

@@ -3,7 +3,7 @@
 use super::admission::{Admission, Limiter};
 use super::buffer::Buffer;
 use super::sample::{RootSerial, Sampled};
-use super::withheld::Withholder;
+use super::withheld::{Withholder, Withholding};
 use super::{EndReason, Follow, SessionId, SessionInfo, SessionOptions, SessionStats};
 use crate::guard::{Guard, run_user_code};
 use crate::level::verbosity_of_filter;
@@ -159,6 +159,22 @@ impl OpenSession {
             return Admission::Ended;
         }
         self.limiter.as_ref().map_or(Admission::Admitted, |limiter| limiter.admit(sampled))
+    }
+
+    /// Whether it may refuse an event that matches.
+    pub(crate) fn is_limited(&self) -> bool {
+        self.limiter.is_some()
+    }
+
+    /// What withholds an event that matches now, if that is certain.
+    #[inline]
+    pub(crate) fn withholds_now(&self, sampled: Sampled) -> Option<Withholding> {
+        self.limiter.as_ref()?.withholds_now(sampled)
+    }
+
+    /// Counts an event that matched and is withheld.
+    pub(crate) fn withhold(&self, reason: Withholding) -> Option<Admission> {
+        self.limiter.as_ref().map(|limiter| limiter.withhold(reason))
     }
 
     /// Where events wait, made for the first one that was admitted.

@@ -46,6 +46,13 @@ impl TokenBucket {
         false
     }
 
+    /// Whether there is no token at this time.
+    #[inline]
+    pub(crate) fn is_empty(&self, now: Duration) -> bool {
+        // Relaxed: as in `take`. It only grows, and by no more than is earned, so an empty bucket is empty by its own clock.
+        self.spent.load(Ordering::Relaxed) >= self.earned(now) + self.per_second
+    }
+
     /// Tokens earned until `now`, rounded down, beside those it began with. At the largest rate the count would be full
     /// after 58 years; from then on nothing is earned.
     #[inline]
@@ -73,6 +80,15 @@ mod tests {
     /// How many tokens can be taken at once, up to a bound.
     fn taken_at(bucket: &TokenBucket, now: Duration, at_most: u64) -> u64 {
         (0..at_most).take_while(|_| bucket.take(now)).count() as u64
+    }
+
+    #[test]
+    fn a_bucket_is_empty_where_nothing_can_be_taken() {
+        let bucket = TokenBucket::new(3);
+        for now in (0..4_000).step_by(50).map(Duration::from_millis) {
+            let is_empty = bucket.is_empty(now);
+            assert_eq!(bucket.take(now), !is_empty, "{now:?}");
+        }
     }
 
     #[track_caller]

@@ -28,6 +28,8 @@ pub(crate) struct Scope {
     pub(crate) verbosity: u8,
     /// The verbosity up to which sessions that may match here ask for spans; 0: none does.
     pub(crate) span_verbosity: u8,
+    /// Whether all sessions that may match here have limits, so that none may admit what matches.
+    pub(crate) is_limited: bool,
     pub(crate) candidates: Box<[Candidate]>,
 }
 
@@ -121,6 +123,7 @@ impl Scope {
             serial: SCOPES.next(),
             verbosity: counted().map(|candidate| candidate.verbosity).max().unwrap_or(0),
             span_verbosity: spans.max().unwrap_or(0),
+            is_limited: candidates.iter().all(Candidate::is_limited),
             candidates: candidates.into(),
         }
     }
@@ -180,6 +183,11 @@ impl Candidate {
     /// Whether an event that declares no tested key may match here.
     fn counts(&self) -> bool {
         matches!(self.standing, Standing::Sure | Standing::Open)
+    }
+
+    /// Whether the session has limits, or has ended.
+    fn is_limited(&self) -> bool {
+        self.session.upgrade().is_none_or(|session| session.is_limited())
     }
 
     /// The verbosity up to which the session asks for spans here. One that follows asks for those around an event that

@@ -73,6 +73,40 @@ pub(crate) struct Judgement {
     pub(crate) clear: bool,
     /// It bears no tested name and declares no tested field: a span of it adds nothing to the scope of its parent.
     pub(crate) absent: bool,
+    /// Which of its fields some predicate tests.
+    pub(crate) tested: TestedFields,
+}
+
+impl Judgement {
+    /// That of a span that scopes do not show.
+    pub(crate) const NOTHING: Self = Self { clear: true, absent: true, tested: TestedFields(0) };
+}
+
+/// Some fields of a callsite, by their places: a bit for each of the first fifteen, and one for all others.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct TestedFields(pub(crate) u16);
+
+impl TestedFields {
+    /// Whether this field may be among them.
+    #[inline]
+    pub(crate) fn may_contain(self, place: u16) -> bool {
+        self.0 & Self::bit(place) != 0
+    }
+
+    /// Whether that is certain of each field that may be among them.
+    #[inline]
+    pub(crate) fn are_exact(self) -> bool {
+        self.0 & Self::bit(u16::MAX) == 0
+    }
+
+    fn add(&mut self, place: usize) {
+        self.0 |= Self::bit(place.try_into().unwrap_or(u16::MAX));
+    }
+
+    #[inline]
+    fn bit(place: u16) -> u16 {
+        1 << place.min(15)
+    }
 }
 
 /// The names that predicates of open sessions test, by what a callsite or a record that bears one may change.
@@ -151,7 +185,10 @@ impl Names {
         };
         let is_tested_span = metadata.is_span() && self.spans.contains(plain_name(metadata.name()));
         let clear = !is_tested_span && !declares(&|name| self.index.contains(name) || self.linear.contains(name));
-        Judgement { clear, absent: clear && !declares(&|name| self.beside_index.contains(name)) }
+        let mut tested = TestedFields::default();
+        let fields = metadata.fields().iter().filter(|field| self.test(plain_name(field.name())));
+        fields.for_each(|field| tested.add(field.index()));
+        Judgement { clear, absent: clear && tested == TestedFields::default(), tested }
     }
 }
 

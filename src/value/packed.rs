@@ -32,6 +32,26 @@ pub(crate) struct PackedBytes {
 const INLINE_BYTES: usize = 95;
 
 impl PackedBytes {
+    pub(crate) const fn new() -> Self {
+        Self { length: 0, inline: [0; INLINE_BYTES], spilled: Vec::new() }
+    }
+
+    /// Appends the value of the field at this place.
+    #[inline(always)]
+    pub(crate) fn push(&mut self, index: usize, value: ValueRef<'_>) {
+        // A callsite with more fields than this does not compile in any reasonable time.
+        if let Ok(index) = u16::try_from(index) {
+            self.pack(index, value);
+        }
+    }
+
+    /// How many of these bytes are in use; `None` if they are not all.
+    #[inline]
+    pub(crate) fn inline_part<const N: usize>(&self) -> Option<(u8, &[u8; N])> {
+        let is_all = self.spilled.is_empty() && usize::from(self.length) <= N;
+        if is_all { Some((self.length, self.inline.first_chunk()?)) } else { None }
+    }
+
     pub(crate) fn as_slice(&self) -> &[u8] {
         if self.spilled.is_empty() { &self.inline[..usize::from(self.length)] } else { &self.spilled }
     }
@@ -115,7 +135,7 @@ impl PackedBytes {
 
 impl Default for PackedBytes {
     fn default() -> Self {
-        Self { length: 0, inline: [0; INLINE_BYTES], spilled: Vec::new() }
+        Self::new()
     }
 }
 

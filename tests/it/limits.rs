@@ -125,6 +125,20 @@ fn shown_whole(stream: &mut EventStream, requests: u64, each: usize) -> Vec<u64>
     shown.into_keys().collect()
 }
 
+/// Each of so many requests has a fresh span and four events: one by its own span, one by name, two in a span inside.
+fn requests(count: u64) {
+    for request in 0..count {
+        let span = tracing::info_span!("request", request, user = 42);
+        let _entered = span.enter();
+        tracing::debug!("begun");
+        tracing::debug!(parent: &span, "on its way");
+        tracing::info_span!("inside", step = 1).in_scope(|| {
+            tracing::debug!("inside");
+            tracing::debug!(n = 2, "inside still");
+        });
+    }
+}
+
 isolated! {
     fn a_rate_of_none_admits_nothing_captures_nothing_and_counts_everything() {
         let router = install();
@@ -142,6 +156,24 @@ isolated! {
         let rest: Vec<_> = stream.drain().collect();
         let [Item::Missing(missing), Item::Ended(EndReason::Shutdown)] = rest.as_slice() else { panic!("{rest:?}") };
         assert_eq!((missing.count, missing.reason), (100, MissingReason::RateLimited));
+    }
+
+    fn events_refused_in_fresh_spans_are_each_counted_once() {
+        const REQUESTS: u64 = 25;
+        let router = install();
+        let sessions = [everything().max_rate(0), of_42().max_rate(0), everything().sample(u32::MAX), of_42().max_rate(3)];
+        let check = |streams: Vec<EventStream>| {
+            requests(REQUESTS);
+            for stream in streams {
+                let stats = stream.stats();
+                check_account(stats);
+                assert_eq!(stats.matched, 4 * REQUESTS, "{stats:?}");
+                assert!(stats.buffered <= 4 * 3, "{stats:?}");
+            }
+        };
+        // Each by itself, so that no other session admits what it refuses, and then all of them at once.
+        sessions.iter().for_each(|session| check(vec![router.watch(session.clone())]));
+        check(sessions.into_iter().map(|session| router.watch(session)).collect());
     }
 
     fn what_one_session_withholds_another_one_gets() {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use tracing_core::Callsite;
 
 const ROUTER: u64 = 1;
-const JUDGEMENT: Judgement = Judgement { clear: true, absent: false };
+const JUDGEMENT: Judgement = Judgement { absent: false, ..Judgement::NOTHING };
 
 const GENERATION: u32 = 1;
 

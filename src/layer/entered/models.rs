@@ -13,13 +13,13 @@ struct Walker {
 
 impl Walker {
     fn keeper(epoch: &Epoch) -> Keeper {
-        Keeper { owner: 1, awake_since: epoch.awake_since() }
+        epoch.awake_since()
     }
 
     fn enter(&mut self, id: u64, epoch: &Epoch) {
         self.registry.push(id);
         if epoch.current() != 0 {
-            self.entered.push(Self::keeper(epoch), id, |_| false);
+            self.entered.push(Self::keeper(epoch), Entering { id, tree: 0, label: id }, |_| false);
         }
     }
 

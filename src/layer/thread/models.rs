@@ -20,7 +20,7 @@ impl Producer {
         }
         let decision = self.state.decided_in(epoch, &self.trees).unwrap_or_else(|| {
             let decision = Decision { scope: **published.load(), verbosity: self.span, ..Decision::NONE };
-            self.state.keep_decision(epoch, decision);
+            self.state.remember(epoch, SpanName { id: self.span.into(), number: 0 }, decision);
             decision
         });
         Some((epoch, decision.scope, decision.verbosity))

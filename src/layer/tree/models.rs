@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::event::Fields;
-use crate::layer::span::{NewSpan, Place, SpanCell};
+use crate::layer::span::{Alone, NewSpan};
 use crate::session::published::{Epoch, Published};
 use crate::sync::{thread, try_all};
 use crate::value::ValueRef;
@@ -24,13 +24,13 @@ fn fields(user: u64) -> Fields {
     fields
 }
 
-fn span() -> SpanCell {
-    let (metadata, fields, place) = (metadata(), fields(BEFORE), Place::UNKNOWN);
-    SpanCell::of(1, NewSpan { metadata, visible: true, fields, place })
+/// One that was created while no session was open: its notes begin with the first look.
+fn span() -> Alone {
+    Alone::of(1, NewSpan { metadata: metadata(), visible: true, fields: fields(BEFORE).packed(), place: None })
 }
 
-fn user_of(span: &SpanCell) -> u64 {
-    let captured = span.captured().expect("the span is visible");
+fn user_of(span: &Alone) -> u64 {
+    let captured = span.cell().captured().expect("the span is visible");
     match captured.fields.last("user") {
         Some(ValueRef::U64(user)) => user,
         other => panic!("{other:?}"),
@@ -38,7 +38,7 @@ fn user_of(span: &SpanCell) -> u64 {
 }
 
 /// What a scope would be kept with and by.
-fn decide(trees: &Trees, span: &SpanCell) -> (u64, u64) {
+fn decide(trees: &Trees, span: &Alone) -> (u64, u64) {
     let records = trees.deciding(TREE);
     (records, user_of(span))
 }
@@ -51,7 +51,7 @@ fn loom_what_is_kept_while_the_count_stands_is_what_was_recorded_last() {
             let shared = Arc::clone(&shared);
             thread::spawn(move || {
                 let (trees, span) = &*shared;
-                span.record(&fields(AFTER));
+                span.cell().record(&fields(AFTER));
                 trees.count_deciding(TREE);
             })
         };
@@ -72,7 +72,7 @@ fn loom_a_record_is_counted_or_a_session_opened_meanwhile_sees_it() {
             let shared = Arc::clone(&shared);
             thread::spawn(move || {
                 let (trees, span, is_concerned, epoch) = &*shared;
-                span.record(&fields(AFTER));
+                span.cell().record(&fields(AFTER));
                 if epoch.current() != 0 && **is_concerned.load() {
                     trees.count_deciding(TREE);
                 }
