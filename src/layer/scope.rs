@@ -50,7 +50,7 @@ impl Instance {
         let leaf = self.current(epoch, context);
         match self.spans.with(leaf, |cell| self.decide_at_once(cell, leaf, epoch)) {
             Some(AtOnce::Known(decision)) => decision,
-            Some(AtOnce::Brings(root)) => self.decide_root(leaf, epoch, root, context),
+            Some(AtOnce::Brings(root)) => self.decide_root(leaf, epoch, *root, context),
             Some(AtOnce::Unknown) => self.decide_step_by_step(leaf, epoch, context),
             None => {
                 let recalled = self.recall(epoch, SpanName { id: leaf, number: 0 });
@@ -87,8 +87,8 @@ impl Instance {
     }
 
     #[inline(never)]
-    fn decide_root<S: Host>(&self, id: u64, epoch: u64, root: Box<Root>, context: &Context<'_, S>) -> Decision {
-        let Root { brought, tree, stamp, snapshot } = *root;
+    fn decide_root<S: Host>(&self, id: u64, epoch: u64, root: Root, context: &Context<'_, S>) -> Decision {
+        let Root { brought, tree, stamp, snapshot } = root;
         let scope = self.scope_bringing(id, brought, ScopeRef::OUTSIDE, stamp, &snapshot, context);
         let decision = decision_of(scope.get(&snapshot), tree, stamp, snapshot.names.generation);
         self.remember(epoch, self.name_of(id), decision)
