@@ -21,7 +21,7 @@ pub(crate) struct Inbox {
     rebuilds_done: Mutex<u64>,
     rebuilt: Condvar,
     learn: AtomicBool,
-    full: SegQueue<SessionId>,
+    ended: SegQueue<SessionId>,
     withheld: SegQueue<SessionId>,
     retired: SegQueue<Retired>,
     audits: SegQueue<Audit>,
@@ -62,9 +62,10 @@ impl Inbox {
         self.wake();
     }
 
-    /// Reports a session that has admitted all it may.
-    pub(crate) fn close_full(&self, id: SessionId) {
-        self.full.push(id);
+    /// Reports a session that a producer has ended: it has admitted all it may, or has cost too much.
+    #[cold]
+    pub(crate) fn close_ended(&self, id: SessionId) {
+        self.ended.push(id);
         self.wake();
     }
 
@@ -166,8 +167,8 @@ impl Inbox {
         self.learn.swap(false, Ordering::Acquire)
     }
 
-    pub(crate) fn take_full(&self) -> Option<SessionId> {
-        self.full.pop()
+    pub(crate) fn take_ended(&self) -> Option<SessionId> {
+        self.ended.pop()
     }
 
     pub(crate) fn take_withheld(&self) -> Option<SessionId> {

@@ -79,7 +79,8 @@ impl Chores {
     fn pass(&mut self, core: &Weak<Core>) -> Option<Instant> {
         let core = core.upgrade()?;
         let inbox = &core.shared.inbox;
-        while let Some(id) = inbox.take_full() {
+        while let Some(id) = inbox.take_ended() {
+            // The producer has said why.
             core.close(id, EndReason::MaxEvents);
         }
         let next_expiry = core.close_expired();

@@ -12,6 +12,7 @@ use crate::inbox::Retired;
 use crate::layer::Instance;
 use crate::level::verbosity_of_filter;
 use crate::queue::budget::Budget;
+use crate::session::governor::{Governor, TooCostly};
 use crate::session::open::OpenSession;
 use crate::session::registry::Registry;
 use crate::session::{EndReason, SessionId, SessionInfo, SessionOptions, SessionStats};
@@ -83,7 +84,7 @@ impl Core {
 
     /// Opens a session, whatever else is open.
     pub(super) fn open(self: &Arc<Self>, session: SessionOptions) -> EventStream {
-        let session = self.new_session(session);
+        let session = Arc::new(self.new_session(session));
         let mut state = self.state();
         self.add(&mut state, &session);
         drop(state);
@@ -93,11 +94,11 @@ impl Core {
     /// Opens a session, unless the router's policy is against it.
     pub(super) fn try_open(self: &Arc<Self>, session: SessionOptions) -> Result<EventStream, WatchError> {
         let config = &self.shared.config;
-        if let Err(error) = WatchError::check_fields(&session, config) {
+        if let Err(error) = WatchError::check_fields(&session, config).and_then(|()| WatchError::check_cost(&session)) {
             self.tell_refusal(Arc::new(session), &error);
             return Err(error);
         }
-        let session = self.new_session(session);
+        let session = self.new_governed_session(session);
         let mut state = self.state();
         // One step with the opening: of two who come at once the second is counted with the first.
         let checked = WatchError::check_caps(&session, &state.registry, config);
@@ -112,10 +113,16 @@ impl Core {
         Ok(self.hand_out(session))
     }
 
-    fn new_session(&self, session: SessionOptions) -> Arc<OpenSession> {
+    fn new_session(&self, session: SessionOptions) -> OpenSession {
         // Relaxed: only its being new matters.
         let id = SessionId(self.last_session.fetch_add(1, Ordering::Relaxed) + 1);
-        Arc::new(OpenSession::new(id, session, Arc::clone(&self.budget)))
+        OpenSession::new(id, session, Arc::clone(&self.budget))
+    }
+
+    fn new_governed_session(&self, session: SessionOptions) -> Arc<OpenSession> {
+        let report: Arc<dyn TooCostly> = Arc::clone(&self.shared) as _;
+        let governor = Governor::new(self.shared.config.max_session_cost, Arc::downgrade(&report));
+        Arc::new(self.new_session(session).governed(governor))
     }
 
     fn add(&self, state: &mut State, session: &Arc<OpenSession>) {
@@ -345,11 +352,13 @@ impl Core {
         let mut stats = RouterStats {
             open_sessions: state.registry.sessions().len(),
             opened_sessions: state.opened,
+        let predicate_bytes = sessions().map(|session| session.predicate_bytes()).sum();
             events,
             buffered_bytes,
             suppressed: self.shared.suppressed(),
             ..RouterStats::default()
         };
+            predicate_bytes,
         drop(state);
         self.health.fill(&mut stats);
         for instance in self.live_instances() {

@@ -81,6 +81,7 @@ enum DocumentedEnd {
     Expired,
     MaxEvents,
     Shutdown,
+    TooCostly,
 }
 
 #[derive(Deserialize)]

@@ -9,6 +9,7 @@ mod audit;
 mod axum_server;
 mod catalog;
 mod compiled_out;
+mod cost;
 mod coverage;
 mod environment;
 mod equality;
