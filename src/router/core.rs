@@ -26,6 +26,9 @@ use tracing_core::{LevelFilter, dispatcher};
 /// Where more audits than this are left to be told, opening another session waits, for a bounded time.
 const MAX_UNTOLD_AUDITS: usize = 1024;
 
+/// How many more layers are noted before those that are gone are looked for.
+const MIN_SPARE_INSTANCES: usize = 4;
+
 /// What the clones of a router, its layers' lives and its control thread have in common.
 #[derive(Debug)]
 pub(crate) struct Core {
@@ -70,7 +73,7 @@ impl Core {
     pub(super) fn new_instance(&self) -> Arc<Instance> {
         let instance = Arc::new(Instance::new(Arc::clone(&self.shared)));
         let mut state = self.state();
-        state.instances.push(Arc::downgrade(&instance));
+        state.add_instance(&instance);
         if state.registry.sessions().len() > 0 {
             instance.epoch.move_on();
         }
@@ -349,16 +352,16 @@ impl Core {
         let sessions = || state.registry.sessions().chain(&closed);
         sessions().for_each(|session| events.add(&session.stats()));
         let buffered_bytes = sessions().map(|session| session.buffered_bytes()).sum();
+        let predicate_bytes = sessions().map(|session| session.predicate_bytes()).sum();
         let mut stats = RouterStats {
             open_sessions: state.registry.sessions().len(),
             opened_sessions: state.opened,
-        let predicate_bytes = sessions().map(|session| session.predicate_bytes()).sum();
             events,
             buffered_bytes,
+            predicate_bytes,
             suppressed: self.shared.suppressed(),
             ..RouterStats::default()
         };
-            predicate_bytes,
         drop(state);
         self.health.fill(&mut stats);
         for instance in self.live_instances() {
@@ -402,6 +405,16 @@ impl Drop for Core {
 }
 
 impl State {
+    /// Notes an instance. A weak reference keeps an instance's memory, so those of instances that are gone are let go of
+    /// here as well, each time as many may have gone as there are: without a session nobody else looks at them.
+    fn add_instance(&mut self, instance: &Arc<Instance>) {
+        if self.instances.len() == self.instances.capacity() {
+            self.instances.retain(|instance| instance.strong_count() > 0);
+            self.instances.reserve(self.instances.len().max(MIN_SPARE_INSTANCES));
+        }
+        self.instances.push(Arc::downgrade(instance));
+    }
+
     fn live_instances(&mut self) -> Vec<Arc<Instance>> {
         self.instances.retain(|instance| instance.strong_count() > 0);
         self.instances.iter().filter_map(Weak::upgrade).collect()

@@ -18,6 +18,7 @@ mod faults;
 mod filter_bits;
 mod first;
 mod follow;
+mod forked;
 mod forward;
 mod fuzz_corpus;
 mod h2_load;
