@@ -143,7 +143,7 @@ impl<'a> Incoming<'a> {
     }
 
     fn record(&self, sink: &mut impl Sink) {
-        self.event.record(&mut Visitor { sink, max_value_bytes: self.shared.config.max_value_bytes });
+        self.event.record(&mut Visitor { sink, max_value_bytes: self.shared.config.max_value_bytes, prints: true });
     }
 
     /// Whether a field may be tested at all.

@@ -22,6 +22,7 @@ mod forked;
 mod forward;
 mod fuzz_corpus;
 mod h2_load;
+mod hand_written;
 mod health;
 mod instances;
 mod json;
