@@ -1,7 +1,7 @@
 //! What sessions of others may cost the service: bounded when they are opened, and while they are open.
 
 use std::time::Duration;
-use testing::{messages, wait_until};
+use testing::{Output, info_printer, messages, wait_until};
 use tracing_subscriber::prelude::*;
 use tracing_tap::{EndReason, EventStream, Item, Predicate, SessionOptions, TapRouter};
 
@@ -64,8 +64,8 @@ isolated! {
     }
 
     fn a_costly_session_of_others_ends_and_producers_go_on() {
-        let router = TapRouter::new();
-        install(&router);
+        let (router, log) = (TapRouter::new(), Output::default());
+        tracing_subscriber::registry().with(info_printer(&log)).with(router.layer()).init();
         let costly = searching(16);
         assert!((46_000..50_000).contains(&costly.cost()), "{}", costly.cost());
         let mut own = router.watch(costly.clone());
@@ -75,6 +75,9 @@ isolated! {
         assert_eq!(end, Some(EndReason::TooCostly));
         wait_until("the session to be closed", || router.stats().open_sessions == 1);
         assert_eq!(router.stats().ended.too_costly, 1);
+        wait_until("the end to be audited", || {
+            log.all_lines().iter().any(|line| line.contains("session ended") && line.contains("reason=\"too_costly\""))
+        });
         tracing::info!("no such thing 7");
         assert_eq!(messages(&mut own), ["no such thing 7"]);
     }
