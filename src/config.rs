@@ -3,6 +3,7 @@
 use crate::level::{verbosity_of, verbosity_of_filter};
 use crate::predicate::{plain_name, target_within};
 use rustc_hash::FxHashSet;
+use std::time::Duration;
 use tracing_core::{LevelFilter, Metadata};
 
 /// Events of this target say who watched whom; no session ever captures them.
@@ -26,6 +27,8 @@ pub(crate) struct Config {
     pub(crate) max_sessions_per_opener: usize,
     pub(crate) max_unindexed_sessions: usize,
     pub(crate) max_buffered_bytes: usize,
+    /// What evaluating the predicate of a session of others may take of producers' time within a second.
+    pub(crate) max_session_cost: Duration,
 }
 
 impl Default for Config {
@@ -41,6 +44,7 @@ impl Default for Config {
             max_sessions_per_opener: 8,
             max_unindexed_sessions: 16,
             max_buffered_bytes: 64 << 20,
+            max_session_cost: Duration::from_millis(10),
         }
     }
 }

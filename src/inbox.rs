@@ -4,10 +4,11 @@ use crate::audit::{Audit, End};
 use crate::session::SessionId;
 use crate::session::open::OpenSession;
 use crate::session::snapshot::Snapshot;
+use crate::sync::ArcSwap;
 use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use crossbeam_queue::SegQueue;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
-use std::thread::Thread;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::{Thread, ThreadId};
 use std::time::Duration;
 
 /// How long anybody waits for the thread: the caller may hold a lock that some layer wants meanwhile.
@@ -16,12 +17,12 @@ const MAX_WAIT: Duration = Duration::from_secs(1);
 /// The inbox of one router's control thread.
 #[derive(Debug, Default)]
 pub(crate) struct Inbox {
-    thread: OnceLock<Thread>,
+    owner: ArcSwap<Option<Owner>>,
     rebuilds_asked: AtomicU64,
     rebuilds_done: Mutex<u64>,
     rebuilt: Condvar,
     learn: AtomicBool,
-    full: SegQueue<SessionId>,
+    ended: SegQueue<SessionId>,
     withheld: SegQueue<SessionId>,
     retired: SegQueue<Retired>,
     audits: SegQueue<Audit>,
@@ -29,6 +30,13 @@ pub(crate) struct Inbox {
     owed_audits: Mutex<usize>,
     told: Condvar,
     stop: AtomicBool,
+}
+
+/// The control thread, and the process that it is of: a child of `fork` has a copy of this, and no such thread.
+#[derive(Debug)]
+struct Owner {
+    thread: Thread,
+    process: u32,
 }
 
 /// Something that producers may still be reading. Whoever drops it last frees it, so that must not be one of them.
@@ -62,9 +70,10 @@ impl Inbox {
         self.wake();
     }
 
-    /// Reports a session that has admitted all it may.
-    pub(crate) fn close_full(&self, id: SessionId) {
-        self.full.push(id);
+    /// Reports a session that a producer has ended: it has admitted all it may, or has cost too much.
+    #[cold]
+    pub(crate) fn close_ended(&self, id: SessionId) {
+        self.ended.push(id);
         self.wake();
     }
 
@@ -111,8 +120,8 @@ impl Inbox {
 
     /// Makes the thread look at what there is to do.
     pub(crate) fn wake(&self) {
-        if let Some(thread) = self.thread.get() {
-            thread.unpark();
+        if let Some(owner) = &**self.owner.load() {
+            owner.thread.unpark();
         }
     }
 
@@ -123,7 +132,7 @@ impl Inbox {
 
     /// How long somebody may wait for the thread, which cannot wait for itself.
     fn max_wait(&self) -> Duration {
-        let can_wait = self.thread.get().is_some_and(|thread| thread.id() != std::thread::current().id());
+        let can_wait = self.living_thread().is_some_and(|thread| thread != std::thread::current().id());
         if can_wait { MAX_WAIT } else { Duration::ZERO }
     }
 
@@ -138,12 +147,19 @@ impl Inbox {
 
 /// For the thread.
 impl Inbox {
+    /// Whether there is one in this process. Asks the system: not for producers.
     pub(crate) fn has_thread(&self) -> bool {
-        self.thread.get().is_some()
+        self.living_thread().is_some()
     }
 
     pub(crate) fn set_thread(&self, thread: Thread) {
-        let _ = self.thread.set(thread);
+        self.owner.swap(Arc::new(Some(Owner { thread, process: std::process::id() })));
+    }
+
+    fn living_thread(&self) -> Option<ThreadId> {
+        let owner = self.owner.load();
+        let living = Option::as_ref(&owner).filter(|owner| owner.process == std::process::id());
+        living.map(|owner| owner.thread.id())
     }
 
     pub(crate) fn is_stopped(&self) -> bool {
@@ -166,8 +182,8 @@ impl Inbox {
         self.learn.swap(false, Ordering::Acquire)
     }
 
-    pub(crate) fn take_full(&self) -> Option<SessionId> {
-        self.full.pop()
+    pub(crate) fn take_ended(&self) -> Option<SessionId> {
+        self.ended.pop()
     }
 
     pub(crate) fn take_withheld(&self) -> Option<SessionId> {

@@ -7,12 +7,12 @@
 //! |---|---|
 //! | `tracing_tap_open_sessions` | |
 //! | `tracing_tap_opened_sessions_total` | |
-//! | `tracing_tap_refused_sessions_total` | `reason`: `max_sessions`, `max_sessions_per_opener`, `max_unindexed_sessions`, `redacted_field` |
-//! | `tracing_tap_ended_sessions_total` | `reason`: `closed`, `expired`, `max_events`, `shutdown` |
+//! | `tracing_tap_refused_sessions_total` | `reason`: `max_sessions`, `max_sessions_per_opener`, `max_unindexed_sessions`, `redacted_field`, `too_costly` |
+//! | `tracing_tap_ended_sessions_total` | `reason`: `closed`, `expired`, `max_events`, `shutdown`, `too_costly` |
 //! | `tracing_tap_matched_events_total` | |
 //! | `tracing_tap_delivered_events_total` | |
 //! | `tracing_tap_missing_events_total` | `reason`: the [word](crate::MissingReason::word) of each [`MissingReason`](crate::MissingReason) |
-//! | `tracing_tap_buffered_events`, `tracing_tap_buffered_bytes` | |
+//! | `tracing_tap_buffered_events`, `tracing_tap_buffered_bytes`, `tracing_tap_predicate_bytes` | |
 //! | `tracing_tap_suppressed_events_total` | |
 //! | `tracing_tap_callsites`, `tracing_tap_vetoed_callsites` | |
 //! | `tracing_tap_rebuilds_total`, `tracing_tap_rebuild_seconds_total` | |
@@ -91,6 +91,7 @@ impl Numbers {
                 ("max_sessions_per_opener", refused.max_sessions_per_opener),
                 ("max_unindexed_sessions", refused.max_unindexed_sessions),
                 ("redacted_field", refused.redacted_field),
+                ("too_costly", refused.too_costly),
             ],
         )?;
         let ended = &stats.ended;
@@ -102,18 +103,20 @@ impl Numbers {
                 ("expired", ended.expired),
                 ("max_events", ended.max_events),
                 ("shutdown", ended.shutdown),
+                ("too_costly", ended.too_costly),
             ],
         )
     }
 
     fn write_events(&self, page: &mut Page<'_>) -> fmt::Result {
-        let RouterStats { events, buffered_bytes, suppressed, .. } = self.0;
+        let RouterStats { events, buffered_bytes, predicate_bytes, suppressed, .. } = self.0;
         page.counter("matched_events", "Events that matched a session, once for each", events.matched)?;
         page.counter("delivered_events", "Events that were read", events.delivered)?;
         let missing: Vec<_> = events.missing.iter().map(|missing| (missing.reason.word(), missing.count)).collect();
         page.counter_by_reason("missing_events", "Events that matched and that no reader gets", &missing)?;
         page.gauge("buffered_events", "Events that wait to be read", events.buffered as usize)?;
         page.gauge("buffered_bytes", "Bytes held by events that wait to be read", buffered_bytes)?;
+        page.gauge("predicate_bytes", "Bytes held by tables of regular expressions", predicate_bytes)?;
         page.counter("suppressed_events", "Events of values that ran their own code for the router", suppressed)
     }
 

@@ -3,13 +3,14 @@
 use crate::config::Config;
 use crate::coverage::Seen;
 use crate::inbox::Inbox;
-use crate::session::EndReason;
 use crate::session::admission::Admission;
+use crate::session::governor::TooCostly;
 use crate::session::open::OpenSession;
 use crate::session::published::Published;
 use crate::session::sample::Sampled;
 use crate::session::snapshot::Snapshot;
 use crate::session::withheld::Withholding;
+use crate::session::{EndReason, SessionId};
 use crate::span_limit::SpanLimit;
 use crate::sync::Numbers;
 use crate::sync::atomic::{AtomicU64, Ordering};
@@ -68,7 +69,7 @@ impl Shared {
     #[cold]
     pub(crate) fn session_is_full(&self, session: &OpenSession) {
         if session.end(EndReason::MaxEvents) {
-            self.inbox.close_full(session.id);
+            self.inbox.close_ended(session.id);
         }
     }
 
@@ -80,5 +81,11 @@ impl Shared {
 
     pub(crate) fn suppressed(&self) -> u64 {
         self.suppressed.load(Ordering::Relaxed)
+    }
+}
+
+impl TooCostly for Shared {
+    fn session_is_too_costly(&self, id: SessionId) {
+        self.inbox.close_ended(id);
     }
 }

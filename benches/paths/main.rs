@@ -18,6 +18,7 @@ mod peers;
 mod service;
 mod sessions;
 mod table;
+mod tests;
 mod threads;
 
 use std::process::ExitCode;
@@ -30,6 +31,7 @@ const FEW_ROUNDS: usize = 3;
 const TABLES: &[Table] = &[
     Table { title: "path", unit: "ns/op", rows: paths::PATHS },
     Table { title: "two cores", unit: "events/µs", rows: threads::THREADS },
+    Table { title: "tests", unit: "ns/op", rows: tests::TESTS },
     Table { title: "others", unit: "ns/op", rows: peers::PEERS },
 ];
 

@@ -5,8 +5,8 @@
 //! | message | fields besides those of the session |
 //! |---|---|
 //! | `session opened` | |
-//! | `session refused` | `reason`: a limit's name or `redacted_field`; `error`: the refusal in words; `suppressed`: refusals not logged since the last that was |
-//! | `session ended` | `reason`: `closed`, `expired`, `max_events` or `shutdown`; `duration_ms`, `matched`, `delivered`, `buffered`, `lost`, and `kept_back` by limits: `matched` is the sum of the four |
+//! | `session refused` | `reason`: a limit's name, `redacted_field` or `too_costly`; `error`: the refusal in words; `suppressed`: refusals not logged since the last that was |
+//! | `session ended` | `reason`: `closed`, `expired`, `max_events`, `shutdown` or `too_costly`; `duration_ms`, `matched`, `delivered`, `buffered`, `lost`, and `kept_back` by limits: `matched` is the sum of the four |
 //!
 //! Endpoints add [events of their own](AuditEvent) through [`TapRouter::audit`](crate::TapRouter::audit). The HTTP endpoint logs:
 //!

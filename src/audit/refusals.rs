@@ -53,4 +53,17 @@ mod tests {
         assert_eq!(later, [0; 10]);
         assert_eq!(told_at(60_100), Some(20));
     }
+
+    #[test]
+    fn a_clock_that_steps_keeps_events_back_no_longer_than_the_step() {
+        let limit = AuditLimit::default();
+        let start = Instant::now();
+        let told_at = |milliseconds| limit.admit(start + Duration::from_millis(milliseconds)).is_some();
+        assert!((0..10).all(|_| told_at(5_000)));
+        // Five seconds back: nothing until the clock is where it was, and nothing is told twice.
+        assert!([0, 2_500, 4_999].into_iter().all(|time| !told_at(time)));
+        assert!(told_at(5_100));
+        // An hour ahead: a second's worth, no more.
+        assert_eq!((0..100).filter(|_| told_at(3_600_000)).count(), 10);
+    }
 }

@@ -77,30 +77,29 @@ impl Fields {
     /// values that were replaced.
     pub(crate) fn set_all(&mut self, recorded: &Self) -> Vec<Value> {
         self.forget_values();
+        let old = std::mem::take(&mut self.packed);
+        let news: SmallVec<[_; 8]> =
+            Entries(recorded.packed.as_slice()).map(|new| (recorded.name_of(new), new)).collect();
+        let mut is_set: SmallVec<[bool; 8]> = news.iter().map(|_| false).collect();
         let mut replaced = Vec::new();
-        for entry in Entries(recorded.packed.as_slice()) {
-            let known = self.iter().any(|(name, _)| Some(name) == recorded.name_of(entry));
-            if known {
-                replaced.extend(self.replace(entry));
-            } else {
-                self.packed.pack(entry.index, entry.value());
+        // Each value is copied once, however many are recorded.
+        for entry in Entries(old.as_slice()) {
+            let name = self.name_of(entry);
+            match news.iter().rposition(|(new, _)| *new == name) {
+                None => self.packed.pack(entry.index, entry.value()),
+                Some(last) => {
+                    replaced.push(entry.value().to_value());
+                    if !std::mem::replace(&mut is_set[last], true) {
+                        self.packed.pack(news[last].1.index, news[last].1.value());
+                    }
+                }
             }
         }
-        replaced
-    }
-
-    fn replace(&mut self, new: Entry<'_>) -> Vec<Value> {
-        let old = std::mem::take(&mut self.packed);
-        let mut replaced = Vec::new();
-        for entry in Entries(old.as_slice()) {
-            if self.name_of(entry) != self.name_of(new) {
-                self.packed.pack(entry.index, entry.value());
-                continue;
+        for (name, _) in &news {
+            let last = news.iter().rposition(|(new, _)| new == name).unwrap_or_default();
+            if !std::mem::replace(&mut is_set[last], true) {
+                self.packed.pack(news[last].1.index, news[last].1.value());
             }
-            if replaced.is_empty() {
-                self.packed.pack(new.index, new.value());
-            }
-            replaced.push(entry.value().to_value());
         }
         replaced
     }

@@ -7,8 +7,9 @@ use crate::session::snapshot::{Judgement, TestedFields};
 use crate::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use dashmap::DashMap;
 use rustc_hash::FxBuildHasher;
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock, PoisonError};
 use tracing_core::Metadata;
+use tracing_core::callsite::DefaultCallsite;
 
 /// The address of a callsite: its identity. (`log` builds metadata on the stack, so metadata has none.)
 pub(crate) type CallsiteKey = usize;
@@ -38,6 +39,8 @@ impl Word {
     const CLEAR: u64 = 1 << 5;
     /// Under the same generation: a span of it adds nothing to its parent's scope.
     const ABSENT: u64 = 1 << 7;
+    /// It is written by hand, or has another one's address: what holds of one of its events says nothing of the next.
+    const UNRULY: u64 = 1 << 11;
     /// Never to be vetoed: a span that is kept whether or not a session is open.
     const KEPT: u64 = 1 << 6;
 
@@ -109,6 +112,8 @@ pub(crate) struct Callsites {
     table: Table,
     /// For whoever walks them all; never read by a producer.
     known: DashMap<CallsiteKey, Known, FxBuildHasher>,
+    /// Those that are written by hand.
+    unruly: Mutex<Vec<&'static Metadata<'static>>>,
 }
 
 /// A callsite, and whether others than this router have had it asked.
@@ -126,12 +131,19 @@ impl Callsites {
     pub(crate) fn register(&self, metadata: &'static Metadata<'static>, kept: bool, router: u64) -> Registered {
         let key = key_of(metadata);
         let Some(word) = self.table.insert(key) else { return Registered::Ours };
+        if is_written_by_hand(metadata) {
+            // Relaxed: as below. A judgement from before goes with it.
+            let _ = word.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |now| {
+                Some(now & !(Word::CLEAR | Word::ABSENT) | Word::UNRULY)
+            });
+            self.note_unruly(metadata);
+        }
         if kept {
             // Relaxed: a flag that is never cleared; a reader that misses it reads `LEARNED` as missing too.
             word.fetch_or(Word::KEPT, Ordering::Relaxed);
         }
         let changed_by_others = match thread::with(|state| state.caller.get()) {
-            Caller::Probe(_) => false,
+            Caller::Probe(_, probed) => probed != key,
             Caller::Rebuild(caller) => caller != router,
             Caller::Others => true,
         };
@@ -237,6 +249,7 @@ impl Callsites {
     fn judge(word: &AtomicU64, mut seen: Word, generation: u32, judgement: Judgement) -> Word {
         let answers = Word::judged_as(judgement);
         loop {
+            let answers = if seen.0 & Word::UNRULY == 0 { answers } else { 0 };
             let flags = seen.0 & Word::FLAGS & !Word::JUDGED | answers;
             let judged = Word(u64::from(generation) << 32 | flags);
             // Relaxed: as in `judged`; the loop keeps what others learn meanwhile.
@@ -279,8 +292,29 @@ impl Callsites {
 
     /// Every callsite seen so far. Copied, so that nothing is locked while the caller looks at them.
     pub(crate) fn all(&self) -> Vec<&'static Metadata<'static>> {
-        self.known.iter().map(|entry| entry.metadata).collect()
+        let mut all: Vec<_> = self.known.iter().map(|entry| entry.metadata).collect();
+        let is_known = |other: &Metadata<'_>, all: &[&Metadata<'_>]| all.iter().any(|one| std::ptr::eq(*one, other));
+        let unruly = self.unruly.lock().unwrap_or_else(PoisonError::into_inner);
+        let hidden: Vec<_> = unruly.iter().copied().filter(|metadata| !is_known(metadata, &all)).collect();
+        all.extend(hidden);
+        all
     }
+
+    /// Several may have one address, of which `known` has one.
+    #[cold]
+    fn note_unruly(&self, metadata: &'static Metadata<'static>) {
+        let mut unruly = self.unruly.lock().unwrap_or_else(PoisonError::into_inner);
+        if !unruly.iter().any(|known| std::ptr::eq(*known, metadata)) {
+            unruly.push(metadata);
+        }
+    }
+}
+
+/// Whether no macro of `tracing` has written this callsite, as far as its size tells: the macros' remember their interest
+/// and where they are listed. One written by hand may have no memory, and so its address with others, and may give its
+/// events a parent or not.
+fn is_written_by_hand(metadata: &Metadata<'_>) -> bool {
+    size_of_val(metadata.callsite().0) != size_of::<DefaultCallsite>()
 }
 
 /// A lock-free table from callsite to word that only grows: levels of doubling size, each probed in one window.

@@ -41,7 +41,7 @@ fn write(captured: &mut CapturedEvent, event: &Event<'_>, facts: &Facts<'_>, spa
     }
     captured.own.restart(event.metadata().fields());
     let mut sink = EventSink { fields: &mut captured.own, room: config.max_event_fields, omitted: 0, facts, config };
-    event.record(&mut Visitor { sink: &mut sink, max_value_bytes: config.max_value_bytes });
+    event.record(&mut Visitor { sink: &mut sink, max_value_bytes: config.max_value_bytes, prints: true });
     captured.omitted_fields = sink.omitted;
     captured.weigh(spans.bytes);
 }
@@ -50,18 +50,19 @@ fn write(captured: &mut CapturedEvent, event: &Event<'_>, facts: &Facts<'_>, spa
 #[inline]
 pub(crate) fn pack_span_fields(packed: &mut PackedBytes, attributes: &span::Attributes<'_>, config: &Config) {
     let mut sink = SpanSink { packed, config };
-    attributes.record(&mut Visitor { sink: &mut sink, max_value_bytes: config.max_value_bytes });
+    attributes.record(&mut Visitor { sink: &mut sink, max_value_bytes: config.max_value_bytes, prints: true });
 }
 
-/// The values of a record that a span of this callsite keeps. Formats them: the caller holds the guard.
+/// The values of a record that a span of this callsite keeps. Formats them if it `prints`: then the caller holds the guard.
 pub(crate) fn recorded_fields(
     record: &span::Record<'_>,
     metadata: &'static Metadata<'static>,
     config: &Config,
+    prints: bool,
 ) -> Fields {
     let mut packed = PackedBytes::new();
     let mut sink = SpanSink { packed: &mut packed, config };
-    record.record(&mut Visitor { sink: &mut sink, max_value_bytes: config.max_value_bytes });
+    record.record(&mut Visitor { sink: &mut sink, max_value_bytes: config.max_value_bytes, prints });
     Fields::packed_as(metadata.fields(), packed)
 }
 

@@ -154,7 +154,8 @@ impl Instance {
     /// Answers for a callsite: never `always`, so that `enabled` is asked before every event and span.
     pub(super) fn register_callsite(&self, metadata: &'static Metadata<'static>) -> Interest {
         let caller = thread::with(|state| state.caller.get());
-        if caller == Caller::Probe(self.shared.router) {
+        // Another layer that is asked may log, and reach other callsites.
+        if caller == Caller::Probe(self.shared.router, key_of(metadata)) {
             return Interest::never();
         }
         let kept = metadata.is_span() && self.shared.config.always_tracks(metadata);
@@ -234,8 +235,9 @@ impl Instance {
     pub(super) fn on_record<S: Host>(&self, id: &span::Id, record: &span::Record<'_>, context: &Context<'_, S>) {
         let id = id.into_u64();
         let Some(Some(metadata)) = self.spans.with(id, |cell| cell.shown_metadata()) else { return };
-        let Some(guard) = Guard::enter() else { return };
-        let recorded = capture::recorded_fields(record, metadata, &self.shared.config);
+        // Code that formats a value for us may record, perhaps the very value that is formatted: nothing is printed then.
+        let guard = Guard::enter();
+        let recorded = capture::recorded_fields(record, metadata, &self.shared.config, guard.is_some());
         drop(guard);
         let Some(replaced) = self.spans.with(id, |cell| cell.record(&recorded)) else { return };
         // Loaded after the values are in place: whoever opens a session later than this reads them. A thread that comes

@@ -119,8 +119,9 @@ impl<'a> Incoming<'a> {
             return None;
         }
         let session = candidate.session.upgrade()?;
-        let compiled = session.compiled_for(candidate.is_followed);
-        (candidate.standing == Standing::Sure || self.satisfies(compiled, &candidate.satisfied)).then_some(session)
+        let matches = candidate.standing == Standing::Sure
+            || self.satisfies(&session, candidate.is_followed, &candidate.satisfied);
+        matches.then_some(session)
     }
 
     /// Sessions that the scope says nothing about, but the index keeps for a field of the event.
@@ -136,12 +137,17 @@ impl<'a> Incoming<'a> {
     /// Whether the event matches a session by its own fields and by the spans that it will show: it must match by what
     /// it shows.
     pub(super) fn matches_with(&self, session: &OpenSession, spans: &[Arc<CapturedSpan>]) -> bool {
-        self.satisfies(&session.compiled, &satisfied_by_spans(&session.compiled, spans))
+        self.satisfies(session, false, &satisfied_by_spans(session, false, spans))
     }
 
     /// The exact predicate: tests that the scope satisfies stay satisfied, the event may satisfy more.
-    fn satisfies(&self, compiled: &Compiled, satisfied: &Bits) -> bool {
-        let own = self.satisfied_by_fields(compiled);
+    fn satisfies(&self, session: &OpenSession, is_followed: bool, satisfied: &Bits) -> bool {
+        if session.ended().is_some() {
+            return false;
+        }
+        let compiled = session.compiled_for(is_followed);
+        let (own, nanos) = self.satisfied_by_fields(compiled);
+        session.charge(nanos);
         let metadata = self.facts.metadata();
         let tests = compiled.tests();
         let answer = compiled.evaluate(|number| match &tests[number] {
@@ -152,14 +158,16 @@ impl<'a> Incoming<'a> {
         answer == Some(true)
     }
 
-    fn satisfied_by_fields(&self, compiled: &Compiled) -> Bits {
-        let mut sink = TestSink { tests: compiled.tests(), satisfied: Bits::default(), incoming: self };
+    /// The tests that the event's fields satisfy, and what that cost.
+    fn satisfied_by_fields(&self, compiled: &Compiled) -> (Bits, u64) {
+        let nanos = compiled.nanos_of_look(self.facts.metadata().fields().len());
+        let mut sink = TestSink { compiled, satisfied: Bits::default(), nanos, incoming: self };
         self.record(&mut sink);
-        sink.satisfied
+        (sink.satisfied, sink.nanos)
     }
 
     fn record(&self, sink: &mut impl Sink) {
-        self.event.record(&mut Visitor { sink, max_value_bytes: self.shared.config.max_value_bytes });
+        self.event.record(&mut Visitor { sink, max_value_bytes: self.shared.config.max_value_bytes, prints: true });
     }
 
     /// Whether a field may be tested at all.
@@ -188,22 +196,19 @@ impl Sink for IndexSink<'_> {
 
 /// Collects the tests of one session that a field of the event satisfies.
 struct TestSink<'a> {
-    tests: &'a [Test],
+    compiled: &'a Compiled,
     satisfied: Bits,
+    nanos: u64,
     incoming: &'a Incoming<'a>,
 }
 
 impl Sink for TestSink<'_> {
     fn wants(&mut self, Named { name, .. }: Named) -> bool {
-        self.tests.iter().any(|test| test.field().is_some_and(|test| test.names(name))) && self.incoming.shows(name)
+        self.compiled.names(name) && self.incoming.shows(name)
     }
 
     fn take(&mut self, Named { name, index }: Named, value: ValueRef<'_>) {
         self.incoming.note_value(index, value);
-        for (number, test) in self.tests.iter().enumerate() {
-            if test.field().is_some_and(|test| test.names(name) && test.accepts(value)) {
-                self.satisfied.insert(number);
-            }
-        }
+        self.nanos = self.nanos.saturating_add(self.compiled.test_value(name, value, &mut self.satisfied));
     }
 }

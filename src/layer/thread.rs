@@ -1,5 +1,6 @@
 //! What the layer keeps per thread: plain cells, so that they outlive every destructor of the thread.
 
+use super::callsite::CallsiteKey;
 use super::entered::Entered;
 use super::surroundings::Surroundings;
 use super::tree::{NO_TREE, Trees};
@@ -95,8 +96,8 @@ pub(crate) struct Decision {
 pub(crate) enum Caller {
     /// Somebody else: a new callsite, a new subscriber, a reloaded filter.
     Others,
-    /// The control thread of this router wants to know what everybody else wants.
-    Probe(u64),
+    /// The control thread of this router wants to know what everybody else wants of this callsite.
+    Probe(u64, CallsiteKey),
     /// The control thread of this router has changed what it wants.
     Rebuild(u64),
 }

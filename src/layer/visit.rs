@@ -11,6 +11,10 @@ use tracing_core::field::{Field, Visit};
 /// What stands for a value whose `Debug` or `Display` panicked.
 pub(crate) const PANICKED: &str = "<panicked while formatting>";
 
+/// What stands for a value that would have to be printed inside of another one.
+const NOT_PRINTED: ValueRef<'_> =
+    ValueRef::Debug(TextRef { text: "<recorded while another value was formatted>", cut: false });
+
 /// Who takes the values of an event or span, one after the other.
 pub(crate) trait Sink {
     /// Whether the value of this field is needed at all; it is not formatted otherwise.
@@ -30,6 +34,8 @@ pub(crate) struct Named {
 pub(crate) struct Visitor<'a, K> {
     pub(crate) sink: &'a mut K,
     pub(crate) max_value_bytes: usize,
+    /// Whether values are printed. Inside of one that is being printed none is: it may be that very one.
+    pub(crate) prints: bool,
 }
 
 impl<K: Sink> Visitor<'_, K> {
@@ -84,6 +90,9 @@ impl<K: Sink> Visit for Visitor<'_, K> {
 
     fn record_error(&mut self, field: &Field, value: &(dyn Error + 'static)) {
         if let Some(field) = self.wanted(field) {
+            if !self.prints {
+                return self.sink.take(field, NOT_PRINTED);
+            }
             let shown = |text: TextRef<'_>| self.sink.take(field, ValueRef::Error(text));
             with_formatted(&format_args!("{value}"), self.max_value_bytes, shown);
         }
@@ -91,6 +100,9 @@ impl<K: Sink> Visit for Visitor<'_, K> {
 
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
         if let Some(field) = self.wanted(field) {
+            if !self.prints {
+                return self.sink.take(field, NOT_PRINTED);
+            }
             let shown = |text: TextRef<'_>| self.sink.take(field, ValueRef::Debug(text));
             with_formatted(value, self.max_value_bytes, shown);
         }

@@ -59,6 +59,11 @@ impl Compiled {
         &self.tests
     }
 
+    /// Whether a field of this name is tested.
+    pub(crate) fn names(&self, name: &str) -> bool {
+        self.tests.iter().any(|test| test.field().is_some_and(|test| test.names(name)))
+    }
+
     /// The number of an equality that must be true for the whole to be, the one with the fewest entries.
     pub(crate) fn index(&self) -> Option<usize> {
         self.index

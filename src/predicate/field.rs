@@ -70,7 +70,12 @@ impl FieldTest {
 
     /// Whether a value of the tested field passes.
     pub(crate) fn accepts(&self, value: ValueRef<'_>) -> bool {
-        self.check.accepts(value)
+        self.check.accepts(value, || value.number())
+    }
+
+    /// The same where `number` gives the number that the value is, which several tests may ask for.
+    pub(super) fn accepts_as(&self, value: ValueRef<'_>, number: impl FnOnce() -> Option<Number>) -> bool {
+        self.check.accepts(value, number)
     }
 
     /// Whether the test asks for equality, which an index answers.
@@ -123,7 +128,7 @@ impl Check {
         Self::Equals(Box::default())
     }
 
-    fn accepts(&self, value: ValueRef<'_>) -> bool {
+    fn accepts(&self, value: ValueRef<'_>, number: impl FnOnce() -> Option<Number>) -> bool {
         match self {
             Self::Exists => !matches!(value, ValueRef::Redacted),
             Self::Equals(texts) => value.with_canonical(|text| text.is_some_and(|text| is_among(texts, text))),
@@ -131,7 +136,7 @@ impl Check {
             Self::EndsWith(suffix) => !value.is_cut() && has_text(value, |text| text.ends_with(&**suffix)),
             Self::Contains(part) => has_text(value, |text| text.contains(&**part)),
             Self::Matches(pattern) => has_text(value, |text| pattern.is_match(text)),
-            Self::Ordered(relation, bound) => bound.admits(*relation, value),
+            Self::Ordered(relation, bound) => number().is_some_and(|number| bound.admits(*relation, number)),
         }
     }
 }
@@ -168,8 +173,8 @@ impl Bound {
         &self.text
     }
 
-    fn admits(&self, relation: Relation, value: ValueRef<'_>) -> bool {
-        value.number().is_some_and(|number| relation.holds(number.cmp(&self.number)))
+    fn admits(&self, relation: Relation, number: Number) -> bool {
+        relation.holds(number.cmp(&self.number))
     }
 }
 

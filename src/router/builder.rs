@@ -3,6 +3,7 @@
 use super::TapRouter;
 use crate::config::Config;
 use crate::predicate::plain_name;
+use std::time::Duration;
 use tracing_core::LevelFilter;
 
 /// Sets up a [`TapRouter`]; made by [`TapRouter::builder`].
@@ -95,6 +96,19 @@ impl TapRouterBuilder {
     #[must_use]
     pub fn max_buffered_bytes(mut self, bytes: usize) -> Self {
         self.0.max_buffered_bytes = bytes;
+        self
+    }
+
+    /// Bounds what evaluating the predicate of a session that [`TapRouter::try_watch`] opened may take of the service's time
+    /// within a second; default 10 ms, about 1 % of one core. A session that takes more ends with
+    /// [`EndReason::TooCostly`](crate::EndReason::TooCostly).
+    ///
+    /// The time is not measured, but added up by the prices of [`Predicate::cost`](crate::Predicate::cost). Eight tests of
+    /// short values cost nothing, nor do events that the index or the spans around them decide. `Duration::MAX` bounds
+    /// nothing.
+    #[must_use]
+    pub fn max_session_cost(mut self, per_second: Duration) -> Self {
+        self.0.max_session_cost = per_second;
         self
     }
 

@@ -4,8 +4,8 @@ use super::core::Core;
 use super::tell::tell_rest;
 use crate::guard::run_user_code;
 use crate::inbox::Retired;
-use crate::layer::Instance;
 use crate::layer::thread::{Caller, asking};
+use crate::layer::{Instance, key_of};
 #[cfg(feature = "log")]
 use crate::level::filter_of_verbosity;
 use crate::session::{EndReason, SessionId};
@@ -79,7 +79,8 @@ impl Chores {
     fn pass(&mut self, core: &Weak<Core>) -> Option<Instant> {
         let core = core.upgrade()?;
         let inbox = &core.shared.inbox;
-        while let Some(id) = inbox.take_full() {
+        while let Some(id) = inbox.take_ended() {
+            // The producer has said why.
             core.close(id, EndReason::MaxEvents);
         }
         let next_expiry = core.close_expired();
@@ -189,7 +190,8 @@ fn learn(core: &Core) {
     for instance in core.live_instances() {
         let Some(dispatch) = instance.dispatch() else { continue };
         instance.callsites().learn(wanted(&instance), |metadata| {
-            let ask = || asking(Caller::Probe(core.shared.router), || dispatch.register_callsite(metadata));
+            let ask =
+                || asking(Caller::Probe(core.shared.router, key_of(metadata)), || dispatch.register_callsite(metadata));
             run_user_code(ask).map(|interest| !interest.is_never())
         });
     }

@@ -12,6 +12,7 @@ use crate::inbox::Retired;
 use crate::layer::Instance;
 use crate::level::verbosity_of_filter;
 use crate::queue::budget::Budget;
+use crate::session::governor::{Governor, TooCostly};
 use crate::session::open::OpenSession;
 use crate::session::registry::Registry;
 use crate::session::{EndReason, SessionId, SessionInfo, SessionOptions, SessionStats};
@@ -24,6 +25,9 @@ use tracing_core::{LevelFilter, dispatcher};
 
 /// Where more audits than this are left to be told, opening another session waits, for a bounded time.
 const MAX_UNTOLD_AUDITS: usize = 1024;
+
+/// How many more layers are noted before those that are gone are looked for.
+const MIN_SPARE_INSTANCES: usize = 4;
 
 /// What the clones of a router, its layers' lives and its control thread have in common.
 #[derive(Debug)]
@@ -69,7 +73,7 @@ impl Core {
     pub(super) fn new_instance(&self) -> Arc<Instance> {
         let instance = Arc::new(Instance::new(Arc::clone(&self.shared)));
         let mut state = self.state();
-        state.instances.push(Arc::downgrade(&instance));
+        state.add_instance(&instance);
         if state.registry.sessions().len() > 0 {
             instance.epoch.move_on();
         }
@@ -83,7 +87,7 @@ impl Core {
 
     /// Opens a session, whatever else is open.
     pub(super) fn open(self: &Arc<Self>, session: SessionOptions) -> EventStream {
-        let session = self.new_session(session);
+        let session = Arc::new(self.new_session(session));
         let mut state = self.state();
         self.add(&mut state, &session);
         drop(state);
@@ -93,11 +97,11 @@ impl Core {
     /// Opens a session, unless the router's policy is against it.
     pub(super) fn try_open(self: &Arc<Self>, session: SessionOptions) -> Result<EventStream, WatchError> {
         let config = &self.shared.config;
-        if let Err(error) = WatchError::check_fields(&session, config) {
+        if let Err(error) = WatchError::check_fields(&session, config).and_then(|()| WatchError::check_cost(&session)) {
             self.tell_refusal(Arc::new(session), &error);
             return Err(error);
         }
-        let session = self.new_session(session);
+        let session = self.new_governed_session(session);
         let mut state = self.state();
         // One step with the opening: of two who come at once the second is counted with the first.
         let checked = WatchError::check_caps(&session, &state.registry, config);
@@ -112,10 +116,16 @@ impl Core {
         Ok(self.hand_out(session))
     }
 
-    fn new_session(&self, session: SessionOptions) -> Arc<OpenSession> {
+    fn new_session(&self, session: SessionOptions) -> OpenSession {
         // Relaxed: only its being new matters.
         let id = SessionId(self.last_session.fetch_add(1, Ordering::Relaxed) + 1);
-        Arc::new(OpenSession::new(id, session, Arc::clone(&self.budget)))
+        OpenSession::new(id, session, Arc::clone(&self.budget))
+    }
+
+    fn new_governed_session(&self, session: SessionOptions) -> Arc<OpenSession> {
+        let report: Arc<dyn TooCostly> = Arc::clone(&self.shared) as _;
+        let governor = Governor::new(self.shared.config.max_session_cost, Arc::downgrade(&report));
+        Arc::new(self.new_session(session).governed(governor))
     }
 
     fn add(&self, state: &mut State, session: &Arc<OpenSession>) {
@@ -342,11 +352,13 @@ impl Core {
         let sessions = || state.registry.sessions().chain(&closed);
         sessions().for_each(|session| events.add(&session.stats()));
         let buffered_bytes = sessions().map(|session| session.buffered_bytes()).sum();
+        let predicate_bytes = sessions().map(|session| session.predicate_bytes()).sum();
         let mut stats = RouterStats {
             open_sessions: state.registry.sessions().len(),
             opened_sessions: state.opened,
             events,
             buffered_bytes,
+            predicate_bytes,
             suppressed: self.shared.suppressed(),
             ..RouterStats::default()
         };
@@ -393,6 +405,16 @@ impl Drop for Core {
 }
 
 impl State {
+    /// Notes an instance. A weak reference keeps an instance's memory, so those of instances that are gone are let go of
+    /// here as well, each time as many may have gone as there are: without a session nobody else looks at them.
+    fn add_instance(&mut self, instance: &Arc<Instance>) {
+        if self.instances.len() == self.instances.capacity() {
+            self.instances.retain(|instance| instance.strong_count() > 0);
+            self.instances.reserve(self.instances.len().max(MIN_SPARE_INSTANCES));
+        }
+        self.instances.push(Arc::downgrade(instance));
+    }
+
     fn live_instances(&mut self) -> Vec<Arc<Instance>> {
         self.instances.retain(|instance| instance.strong_count() > 0);
         self.instances.iter().filter_map(Weak::upgrade).collect()

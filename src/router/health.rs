@@ -23,6 +23,8 @@ pub struct RouterStats {
     pub events: SessionStats,
     /// Bytes held by events that wait to be read.
     pub buffered_bytes: usize,
+    /// Bytes held by the tables of regular expressions in sessions' predicates, counted for each session.
+    pub predicate_bytes: usize,
     /// Events that arrived while a value or a waker ran its own code for this router, and were not routed.
     pub suppressed: u64,
     /// Callsites of events and spans known; in several subscribers, of each.
@@ -47,6 +49,8 @@ pub struct EndStats {
     pub max_events: u64,
     /// The router was shut down.
     pub shutdown: u64,
+    /// Evaluating their predicate took too much of the service's time.
+    pub too_costly: u64,
 }
 
 /// Sessions that were refused, by the limit that was reached or by what they asked for.
@@ -61,13 +65,15 @@ pub struct RefusalStats {
     pub max_unindexed_sessions: u64,
     /// They tested a redacted field.
     pub redacted_field: u64,
+    /// Their predicate might have taken too much of the service's time or memory.
+    pub too_costly: u64,
 }
 
 /// Counts of the router that no producer writes.
 #[derive(Debug, Default)]
 pub(super) struct Health {
-    ended: [AtomicU64; 4],
-    refused: [AtomicU64; 4],
+    ended: [AtomicU64; 5],
+    refused: [AtomicU64; 5],
     rebuilds: AtomicU64,
     rebuild_ns: AtomicU64,
 }
@@ -80,6 +86,7 @@ impl Health {
             EndReason::Expired => 1,
             EndReason::MaxEvents => 2,
             EndReason::Shutdown => 3,
+            EndReason::TooCostly => 4,
         };
         self.ended[place].fetch_add(1, Ordering::Relaxed);
     }
@@ -90,6 +97,7 @@ impl Health {
             Reason::MaxSessionsPerOpener => 1,
             Reason::MaxUnindexedSessions => 2,
             Reason::RedactedField => 3,
+            Reason::TooCostly => 4,
         };
         self.refused[place].fetch_add(1, Ordering::Relaxed);
     }
@@ -102,18 +110,18 @@ impl Health {
 
     /// Sets what is counted here.
     pub(super) fn fill(&self, stats: &mut RouterStats) {
-        let [closed, expired, max_events, shutdown] = load(&self.ended);
-        stats.ended = EndStats { closed, expired, max_events, shutdown };
+        let [closed, expired, max_events, shutdown, too_costly] = load(&self.ended);
+        stats.ended = EndStats { closed, expired, max_events, shutdown, too_costly };
         let refused = load(&self.refused);
-        let [max_sessions, max_sessions_per_opener, max_unindexed_sessions, redacted_field] = refused;
+        let [max_sessions, max_sessions_per_opener, max_unindexed_sessions, redacted_field, too_costly] = refused;
         stats.refused_by =
-            RefusalStats { max_sessions, max_sessions_per_opener, max_unindexed_sessions, redacted_field };
+            RefusalStats { max_sessions, max_sessions_per_opener, max_unindexed_sessions, redacted_field, too_costly };
         stats.refused = refused.iter().sum();
         stats.rebuilds = self.rebuilds.load(Ordering::Relaxed);
         stats.rebuild_time = Duration::from_nanos(self.rebuild_ns.load(Ordering::Relaxed));
     }
 }
 
-fn load(counts: &[AtomicU64; 4]) -> [u64; 4] {
+fn load(counts: &[AtomicU64; 5]) -> [u64; 5] {
     counts.each_ref().map(|count| count.load(Ordering::Relaxed))
 }

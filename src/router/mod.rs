@@ -102,10 +102,14 @@ impl TapRouter {
 
     /// Opens a session on behalf of somebody else.
     ///
+    /// It ends by itself once evaluating it takes more than
+    /// [`max_session_cost`](TapRouterBuilder::max_session_cost) of the service's time: its opener, remote or not, is not
+    /// the one who bears it. Sessions of [`watch`](Self::watch) do not.
+    ///
     /// # Errors
     /// Refuses where as many sessions are open as `max_sessions`, `max_sessions_per_opener` or (without an equality that
     /// must hold) `max_unindexed_sessions` allow, those of [`watch`](Self::watch) included; and where the predicate or
-    /// the scope tests a redacted field. Of callers that come at once no more get in than there is room for. Refuses a text
+    /// the scope tests a redacted field or [may cost too much](WatchError::is_too_costly). Of callers that come at once no more get in than there is room for. Refuses a text
     /// that is no predicate as well.
     pub fn try_watch(&self, session: impl IntoSessionOptions) -> Result<EventStream, WatchError> {
         self.0.try_open(session.try_into_options().map_err(WatchError::unreadable)?)

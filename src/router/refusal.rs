@@ -2,7 +2,7 @@
 
 use crate::config::Config;
 use crate::escape::escaped;
-use crate::predicate::PredicateError;
+use crate::predicate::{Predicate, PredicateError};
 use crate::session::SessionOptions;
 use crate::session::holders::{Holder, Holders};
 use crate::session::open::OpenSession;
@@ -36,20 +36,21 @@ pub struct WatchError(Refusal);
 enum Refusal {
     TooMany(Box<Crowd>),
     TestsRedactedField { field: String },
-    Unreadable(Unreadable),
+    TooCostly(Flaw),
+    Unreadable(Flaw),
 }
 
-/// A text that is no predicate. Two are the same if they say the same.
+/// What is wrong with a predicate. Two are the same if they say the same.
 #[derive(Clone, Debug)]
-struct Unreadable(PredicateError);
+struct Flaw(PredicateError);
 
-impl PartialEq for Unreadable {
+impl PartialEq for Flaw {
     fn eq(&self, other: &Self) -> bool {
         self.0.to_string() == other.0.to_string()
     }
 }
 
-impl Eq for Unreadable {}
+impl Eq for Flaw {}
 
 /// The sessions that fill a cap.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -76,12 +77,13 @@ pub(super) enum Reason {
     MaxSessionsPerOpener,
     MaxUnindexedSessions,
     RedactedField,
+    TooCostly,
 }
 
 impl WatchError {
     /// Refuses a text that is no predicate.
     pub(super) fn unreadable(error: PredicateError) -> Self {
-        Self(Refusal::Unreadable(Unreadable(error)))
+        Self(Refusal::Unreadable(Flaw(error)))
     }
 
     /// Refuses a session whose predicate or scope tests a field that nobody may.
@@ -92,6 +94,12 @@ impl WatchError {
             Some(field) => Err(Self(Refusal::TestsRedactedField { field: field.to_owned() })),
             None => Ok(()),
         }
+    }
+
+    /// Refuses a session whose predicate or confinement may cost a producer more than one that is read from a text.
+    pub(super) fn check_cost(session: &SessionOptions) -> Result<(), Self> {
+        let mut predicates = std::iter::once(&session.predicate).chain(&session.confinement);
+        predicates.try_for_each(Predicate::check_cost).map_err(|error| Self(Refusal::TooCostly(Flaw(error))))
     }
 
     /// Refuses a session where the open ones leave it no room. Those opened without a cap count as well.
@@ -123,6 +131,7 @@ impl WatchError {
                 Cap::OfOpener => Reason::MaxSessionsPerOpener,
                 Cap::Unindexed => Reason::MaxUnindexedSessions,
             },
+            Refusal::TooCostly(_) => Reason::TooCostly,
             Refusal::Unreadable(_) => return None,
         })
     }
@@ -149,6 +158,13 @@ impl WatchError {
         self.reason() == Some(Reason::RedactedField)
     }
 
+    /// Whether the predicate or the confinement may cost the service more than one that is
+    /// [read from a text](crate::predicate::syntax#limits) may: more than 50 microseconds for an event of 1 KiB, or more than
+    /// 2 MiB for tables of regular expressions.
+    pub fn is_too_costly(&self) -> bool {
+        self.reason() == Some(Reason::TooCostly)
+    }
+
     /// Whether a text was given that is no predicate. It is neither counted nor audited: no session was asked for.
     pub fn is_invalid_predicate(&self) -> bool {
         self.predicate_error().is_some()
@@ -157,7 +173,7 @@ impl WatchError {
     /// What is wrong with the text, and where, if it is no predicate.
     pub fn predicate_error(&self) -> Option<&PredicateError> {
         match &self.0 {
-            Refusal::Unreadable(Unreadable(error)) => Some(error),
+            Refusal::Unreadable(Flaw(error)) => Some(error),
             _ => None,
         }
     }
@@ -207,6 +223,7 @@ impl Reason {
             Self::MaxSessionsPerOpener => Cap::OfOpener.name(),
             Self::MaxUnindexedSessions => Cap::Unindexed.name(),
             Self::RedactedField => "redacted_field",
+            Self::TooCostly => "too_costly",
         }
     }
 }
@@ -230,7 +247,11 @@ impl fmt::Display for WatchError {
                 write!(f, "the field `{field}` is redacted and cannot be tested")
             }
             Refusal::TooMany(crowd) => crowd.fmt(f),
-            Refusal::Unreadable(Unreadable(error)) => error.fmt(f),
+            Refusal::TooCostly(Flaw(error)) => {
+                f.write_str(error.message())?;
+                error.hint().map_or(Ok(()), |hint| write!(f, "; {hint}"))
+            }
+            Refusal::Unreadable(Flaw(error)) => error.fmt(f),
         }
     }
 }

@@ -35,6 +35,9 @@ pub enum EndReason {
     MaxEvents,
     /// The router was shut down or dropped.
     Shutdown,
+    /// Evaluating its predicate took more of the service's time within a second than
+    /// [`max_session_cost`](crate::TapRouterBuilder::max_session_cost) allows.
+    TooCostly,
 }
 
 impl SessionStats {
@@ -66,6 +69,7 @@ impl EndReason {
             Self::Expired => 2,
             Self::MaxEvents => 3,
             Self::Shutdown => 4,
+            Self::TooCostly => 5,
         }
     }
 
@@ -76,11 +80,13 @@ impl EndReason {
             Self::Expired => "expired",
             Self::MaxEvents => "max_events",
             Self::Shutdown => "shutdown",
+            Self::TooCostly => "too_costly",
         }
     }
 
     pub(crate) fn from_code(code: u8) -> Option<Self> {
-        [Self::Closed, Self::Expired, Self::MaxEvents, Self::Shutdown].into_iter().find(|reason| reason.code() == code)
+        let all = [Self::Closed, Self::Expired, Self::MaxEvents, Self::Shutdown, Self::TooCostly];
+        all.into_iter().find(|reason| reason.code() == code)
     }
 }
 
@@ -91,6 +97,7 @@ impl fmt::Display for EndReason {
             Self::Expired => "expired",
             Self::MaxEvents => "reached its number of events",
             Self::Shutdown => "the router was shut down",
+            Self::TooCostly => "its predicate took too much of the service's time",
         })
     }
 }

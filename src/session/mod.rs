@@ -5,6 +5,7 @@ pub(crate) mod admission;
 pub(crate) mod buffer;
 pub(crate) mod changes;
 mod follow;
+pub(crate) mod governor;
 pub(crate) mod holders;
 pub(crate) mod index;
 pub(crate) mod open;

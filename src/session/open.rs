@@ -2,6 +2,7 @@
 
 use super::admission::{Admission, Limiter};
 use super::buffer::Buffer;
+use super::governor::Governor;
 use super::sample::{RootSerial, Sampled};
 use super::withheld::{Withholder, Withholding};
 use super::{EndReason, Follow, SessionId, SessionInfo, SessionOptions, SessionStats};
@@ -34,6 +35,8 @@ pub(crate) struct OpenSession {
     pub(crate) deadline: Option<Instant>,
     pub(crate) limits: Arc<SessionOptions>,
     limiter: Option<Box<Limiter>>,
+    /// Where it was opened on behalf of somebody else.
+    governor: Option<Box<Governor>>,
     opened_at: SystemTime,
     opened: Instant,
     budget: Arc<Budget>,
@@ -67,6 +70,7 @@ impl OpenSession {
             span_verbosity: verbosity_of_filter(session.spans),
             deadline: session.expires_in.and_then(|duration| Instant::now().checked_add(duration)),
             limiter: Limiter::new(id, &session).map(Box::new),
+            governor: None,
             limits: Arc::new(session),
             opened_at: SystemTime::now(),
             opened: Instant::now(),
@@ -76,6 +80,35 @@ impl OpenSession {
             reader: ReaderWait::default(),
             read: CachePadded::default(),
             closed_unread: AtomicU64::new(0),
+        }
+    }
+
+    /// How many bytes the tables of its regular expressions take.
+    pub(crate) fn predicate_bytes(&self) -> usize {
+        // Those of what is followed are the same.
+        self.compiled.table_bytes()
+    }
+
+    /// Bounds what it may cost producers.
+    pub(crate) fn governed(self, governor: Governor) -> Self {
+        Self { governor: Some(Box::new(governor)), ..self }
+    }
+
+    /// Takes note of what evaluating the predicate has cost a producer, and ends the session where that is too much.
+    #[inline]
+    pub(crate) fn charge(&self, nanos: u64) {
+        if let Some(governor) = &self.governor
+            && nanos > 0
+            && governor.charge(nanos)
+        {
+            self.end_too_costly(governor);
+        }
+    }
+
+    #[cold]
+    fn end_too_costly(&self, governor: &Governor) {
+        if self.end(EndReason::TooCostly) {
+            governor.report(self.id);
         }
     }
 

@@ -30,6 +30,7 @@ pub(crate) struct Scope {
     pub(crate) span_verbosity: u8,
     /// Whether all sessions that may match here have limits, so that none may admit what matches.
     pub(crate) is_limited: bool,
+    /// By the number of their session: there may be thousands.
     pub(crate) candidates: Box<[Candidate]>,
 }
 
@@ -92,20 +93,24 @@ impl Scope {
         chain: impl Fn() -> CapturedChain,
         root: impl Fn() -> RootSerial,
     ) -> Self {
-        let mut candidates: Vec<_> = self.candidates.iter().filter_map(|candidate| candidate.inside(added)).collect();
-        let is_new = |session: &&Arc<OpenSession>, known: &[Candidate]| !known.iter().any(|other| other.is_of(session));
+        let mut followed: SmallVec<[SessionId; 4]> = added.followers.iter().map(|session| session.id).collect();
+        followed.sort_unstable();
+        let inherited = self.candidates.iter().filter_map(|candidate| candidate.inside(added, &followed));
+        let mut candidates: Vec<_> = inherited.collect();
+        // Each follows once, and is found once.
+        let known = candidates.len();
         for session in &added.followers {
-            if is_new(&session, &candidates) {
-                let satisfied = satisfied_by_spans(session.compiled_for(true), &chain());
+            if !are_about(&candidates[..known], session.id) {
+                let satisfied = satisfied_by_spans(session, true, &chain());
                 let sampled = session.sampled(|| Some(root()));
                 candidates.push(Candidate::new(session, satisfied, sampled, true));
             }
         }
-        // Each is found once.
+        candidates.sort_unstable_by_key(|candidate| candidate.id);
         let known = candidates.len();
         for session in &added.found {
-            if is_new(&session, &candidates[..known]) {
-                let satisfied = satisfied_by_spans(&session.compiled, &chain());
+            if !are_about(&candidates[..known], session.id) {
+                let satisfied = satisfied_by_spans(session, false, &chain());
                 if session.compiled.index().is_some_and(|index| satisfied.contains(index)) {
                     let sampled = session.sampled(|| Some(root()));
                     candidates.push(Candidate::new(session, satisfied, sampled, false));
@@ -115,8 +120,9 @@ impl Scope {
         Self::new(candidates)
     }
 
-    fn new(candidates: Vec<Candidate>) -> Self {
+    fn new(mut candidates: Vec<Candidate>) -> Self {
         static SCOPES: Numbers = Numbers::new();
+        candidates.sort_unstable_by_key(|candidate| candidate.id);
         let counted = || candidates.iter().filter(|candidate| candidate.counts());
         let spans = candidates.iter().filter_map(Candidate::span_verbosity);
         Self {
@@ -130,7 +136,7 @@ impl Scope {
 
     /// Whether this session was decided here.
     pub(crate) fn is_about(&self, session: &Arc<OpenSession>) -> bool {
-        self.candidates.iter().any(|candidate| candidate.is_of(session))
+        are_about(&self.candidates, session.id)
     }
 
     /// Whether a change of sessions leaves this scope as it is, for a span whose fields satisfy equalities as said.
@@ -162,22 +168,17 @@ impl Candidate {
     }
 
     /// The same session inside a span.
-    fn inside(&self, added: &Added<'_>) -> Option<Self> {
+    fn inside(&self, added: &Added<'_>, followed: &[SessionId]) -> Option<Self> {
         let session = self.session.upgrade().filter(|session| session.ended().is_none())?;
-        let is_newly_followed =
-            !self.is_followed && added.followers.iter().any(|follower| Arc::ptr_eq(follower, &session));
+        let is_newly_followed = !self.is_followed && followed.binary_search(&session.id).is_ok();
         if is_newly_followed {
             return None;
         }
         let mut satisfied = self.satisfied.clone();
         let span = added.span.map(std::slice::from_ref).unwrap_or_default();
-        add_satisfied(&mut satisfied, session.compiled_for(self.is_followed), span);
+        add_satisfied(&mut satisfied, &session, self.is_followed, span);
         let sampled = added.root.map_or(self.sampled, |root| session_sampled(&session, Some(root)));
         Some(Self::new(&session, satisfied, sampled, self.is_followed))
-    }
-
-    fn is_of(&self, session: &Arc<OpenSession>) -> bool {
-        self.id == session.id
     }
 
     /// Whether an event that declares no tested key may match here.
@@ -200,8 +201,18 @@ impl Candidate {
 
     fn agrees_with(&self, chain: &[Arc<CapturedSpan>]) -> bool {
         let Some(session) = self.session.upgrade() else { return true };
-        satisfied_by_spans(session.compiled_for(self.is_followed), chain) == self.satisfied
+        satisfied_by_spans(&session, self.is_followed, chain) == self.satisfied
     }
+}
+
+/// Whether one of the candidates, which are in order, is this session.
+fn are_about(candidates: &[Candidate], session: SessionId) -> bool {
+    let compare = |candidate: &Candidate| {
+        #[cfg(all(test, not(loom)))]
+        tests::COMPARISONS.set(tests::COMPARISONS.get() + 1);
+        candidate.id.cmp(&session)
+    };
+    candidates.binary_search_by(compare).is_ok()
 }
 
 fn session_sampled(session: &OpenSession, root: Option<RootSerial>) -> Sampled {
@@ -240,28 +251,28 @@ fn decided(compiled: &Compiled, satisfied: &Bits) -> Option<bool> {
 }
 
 /// The tests that at least one span satisfies by its fields or its name.
-pub(crate) fn satisfied_by_spans(compiled: &Compiled, chain: &[Arc<CapturedSpan>]) -> Bits {
+pub(crate) fn satisfied_by_spans(session: &OpenSession, is_followed: bool, chain: &[Arc<CapturedSpan>]) -> Bits {
     let mut satisfied = Bits::default();
-    add_satisfied(&mut satisfied, compiled, chain);
+    add_satisfied(&mut satisfied, session, is_followed, chain);
     satisfied
 }
 
-fn add_satisfied(satisfied: &mut Bits, compiled: &Compiled, chain: &[Arc<CapturedSpan>]) {
+/// Charges the session for it.
+fn add_satisfied(satisfied: &mut Bits, session: &OpenSession, is_followed: bool, chain: &[Arc<CapturedSpan>]) {
+    let compiled = session.compiled_for(is_followed);
+    let mut nanos = 0_u64;
     for span in chain {
         for (number, test) in compiled.tests().iter().enumerate() {
-            if !satisfied.contains(number) && span_satisfies(span, test) {
+            if matches!(test, Test::Span(name) if span.name() == &**name) {
                 satisfied.insert(number);
             }
         }
+        for (name, value) in span.fields.named_by(|name| compiled.names(name)) {
+            nanos = nanos.saturating_add(compiled.test_value(name, value, satisfied));
+        }
+        nanos = nanos.saturating_add(compiled.nanos_of_look(span.fields.iter().count()));
     }
-}
-
-fn span_satisfies(span: &CapturedSpan, test: &Test) -> bool {
-    match test {
-        Test::Field(test) => span.fields.named_by(|name| test.names(name)).any(|(_, value)| test.accepts(value)),
-        Test::Span(name) => span.name() == &**name,
-        _ => false,
-    }
+    session.charge(nanos);
 }
 
 /// The sessions that the index keeps for these fields, each once.
@@ -277,9 +288,10 @@ pub(crate) fn indexed_sessions(snapshot: &Snapshot, fields: &Fields) -> Sessions
 pub(crate) fn extend_from_index(found: &mut Sessions, snapshot: &Snapshot, key: &str, text: Option<&str>) {
     let bucket = text.and_then(|text| snapshot.index.get(&index_hash(key, text)));
     // A bucket has each session once.
-    let before = found.len();
+    let mut before: SmallVec<[SessionId; 4]> = found.iter().map(|session| session.id).collect();
+    before.sort_unstable();
     for session in bucket.into_iter().flatten() {
-        if !found[..before].iter().any(|known| Arc::ptr_eq(known, session)) {
+        if before.binary_search(&session.id).is_err() {
             found.push(Arc::clone(session));
         }
     }
@@ -295,5 +307,56 @@ pub(crate) struct CapturedSpans {
 impl CapturedSpans {
     pub(crate) fn new(chain: &[Arc<CapturedSpan>]) -> Self {
         Self { spans: chain.iter().rev().cloned().collect(), bytes: chain.iter().map(|span| span.held_bytes()).sum() }
+    }
+}
+
+#[cfg(test)]
+#[cfg(not(loom))]
+mod tests {
+    use super::*;
+    use crate::Predicate;
+    use crate::queue::budget::Budget;
+    use crate::session::SessionOptions;
+    use crate::session::registry::Registry;
+    use std::cell::Cell;
+
+    thread_local! {
+        pub(super) static COMPARISONS: Cell<usize> = const { Cell::new(0) };
+    }
+
+    fn snapshot_of(sessions: u64) -> Snapshot {
+        let mut registry = Registry::default();
+        for number in 0..sessions {
+            let options = SessionOptions::new(Predicate::eq(["user", "owner"], 42));
+            registry.open(&Arc::new(OpenSession::new(SessionId(number), options, Arc::new(Budget::new(0)))));
+        }
+        registry.snapshot().0
+    }
+
+    /// How often sessions are compared in a span inside another one, where both bring all sessions in, twice each.
+    fn comparisons(sessions: u64) -> usize {
+        let snapshot = snapshot_of(sessions);
+        let fields = Fields::listed(vec![("user".into(), 42.into()), ("owner".into(), 42.into())]);
+        let span = Arc::new(CapturedSpan {
+            name: "request".into(),
+            level: tracing_core::Level::INFO,
+            target: "it".into(),
+            fields,
+        });
+        let found = || indexed_sessions(&snapshot, &span.fields);
+        let added = || Added { span: Some(&span), found: found(), followers: found(), root: None };
+        let inside =
+            |scope: &Scope| scope.inside(&added(), || CapturedChain::from_iter([Arc::clone(&span)]), RootSerial::next);
+        COMPARISONS.set(0);
+        let scope = inside(&inside(&Scope::outside(&snapshot)));
+        assert_eq!(scope.candidates.len() as u64, sessions);
+        assert!(found().iter().all(|session| scope.is_about(session)));
+        COMPARISONS.get()
+    }
+
+    #[test]
+    fn a_scope_compares_sessions_hardly_more_often_than_there_are() {
+        let (some, many) = (comparisons(500), comparisons(4_000));
+        assert!(many < 12 * some, "{some} for 500 sessions, {many} for 4,000");
     }
 }

@@ -22,15 +22,22 @@ enum Kind {
 }
 
 impl Number {
+    /// What `{}` prints of any float is shorter. Reading thousands of digits near a subnormal number takes 100 microseconds.
+    pub(crate) const MAX_TEXT_BYTES: usize = 400;
+
     /// The number a float stands for; NaN stands for none.
     pub(crate) fn from_float(value: f64) -> Option<Self> {
         (!value.is_nan()).then_some(Self(Kind::Float(value)))
     }
 
-    /// The finite number that is written as `text`, without anything around it.
+    /// The finite number that is written as `text`, without anything around it; `None` if it takes more than
+    /// [`MAX_TEXT_BYTES`](Self::MAX_TEXT_BYTES).
     ///
     /// Integers of up to 128 bits are read exactly, everything else as the nearest `f64`.
     pub(crate) fn parse(text: &str) -> Option<Self> {
+        if text.len() > Self::MAX_TEXT_BYTES {
+            return None;
+        }
         if let Ok(value) = text.parse::<i128>() {
             return Some(value.into());
         }

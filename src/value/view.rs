@@ -59,6 +59,37 @@ impl<'a> ValueRef<'a> {
         }
     }
 
+    /// Calls `f` with the text of the value in its place, where that text takes long to print. Every test answers as it
+    /// would of the value, and many tests print it once.
+    pub(crate) fn printed_once<R>(self, f: impl FnOnce(ValueRef<'_>) -> R) -> R {
+        match self {
+            Self::Debug(_) | Self::Bytes { .. } => {
+                let cut = self.is_cut();
+                self.with_text(|text| f(text.map_or(self, |text| ValueRef::Str(TextRef { text, cut }))))
+            }
+            _ => f(self),
+        }
+    }
+
+    /// How many bytes of text a test looks at; those of a number are few and count as none.
+    pub(crate) fn text_bytes(self) -> usize {
+        match self {
+            Self::Str(text) | Self::Debug(text) | Self::Error(text) => text.text.len(),
+            Self::Bytes { bytes, .. } => bytes.len().saturating_mul(3),
+            _ => 0,
+        }
+    }
+
+    /// Whether it is what `{:?}` printed of a string.
+    pub(crate) fn is_quoted(self) -> bool {
+        matches!(self, Self::Debug(text) if text.text.starts_with('"'))
+    }
+
+    /// Whether it is printed to be tested.
+    pub(crate) fn is_printed(self) -> bool {
+        matches!(self, Self::Debug(_) | Self::Error(_) | Self::Bytes { .. })
+    }
+
     /// The value with its texts copied.
     pub(crate) fn to_value(self) -> Value {
         match self {

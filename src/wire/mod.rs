@@ -77,7 +77,7 @@
 //! | key | shape | what |
 //! |---|---|---|
 //! | `type` | `"ended"` | the last item of its session |
-//! | `reason` | `"closed"`, `"expired"`, `"max_events"`, `"shutdown"` | why, as [`EndReason`](crate::EndReason) says |
+//! | `reason` | `"closed"`, `"expired"`, `"max_events"`, `"shutdown"`, `"too_costly"` | why, as [`EndReason`](crate::EndReason) says |
 //!
 //! # What is escaped
 //! In what [`write_item`](crate::write_item) writes, every character that a terminal would obey or not show is `\u` and

@@ -73,6 +73,7 @@ enum DocumentedEnd {
     Expired,
     MaxEvents,
     Shutdown,
+    TooCostly,
 }
 
 #[derive(Deserialize)]

@@ -1,6 +1,6 @@
 //! Per-layer filters keep their answers in thread-local bits; whoever disturbs them must not cost or add an event.
 
-use testing::{Output, info_printer, messages};
+use testing::{Output, info_printer, messages, wait_until};
 use tracing_core::Dispatch;
 use tracing_subscriber::prelude::*;
 use tracing_tap::{Predicate, TapRouter};
@@ -178,6 +178,30 @@ fn check_recursion(order: Order) {
     );
 }
 
+/// An event that is only wanted by a session is printed by nobody, though its arguments log, end the session, and wait until
+/// the router is at rest.
+fn check_arguments_that_end_the_session(order: Order) {
+    let (router, output) = (TapRouter::new(), Output::default());
+    tracing::dispatcher::set_global_default(subscriber(order, &output, Some(&router))).unwrap();
+    let outside = |user: &dyn Fn() -> u64| tracing::debug!(user = user(), "outside");
+    for round in 0..20 {
+        let stream = std::cell::RefCell::new(Some(router.watch(Predicate::eq("user", 42))));
+        // A callsite that is vetoed tells by its count whether the router is at rest.
+        wait_until("a callsite to be learned", || {
+            tracing::debug!("nobody wants this");
+            router.stats().vetoed_callsites > 0
+        });
+        outside(&|| {
+            tracing::info!("inside");
+            stream.take();
+            wait_until("the router to rest", || router.stats().vetoed_callsites == 0);
+            42
+        });
+        assert_eq!(output.lines().len(), round + 1, "{:?}", output.lines());
+    }
+    assert!(output.lines().iter().all(|line| line.ends_with("inside")), "{:?}", output.lines());
+}
+
 fn panics() -> u8 {
     panic!("an argument panics")
 }
@@ -226,6 +250,14 @@ isolated! {
         testing::wait_until("the service to be idle again", || Asks.to_string() == "asked: false");
         tracing::info!("{}", Asks);
         assert_eq!((formats.lines().len(), comes_later.lines().len()), (3, 2));
+    }
+
+    fn arguments_that_log_and_end_the_session_print_nothing_more_when_we_are_last() {
+        check_arguments_that_end_the_session(Order::UsLast);
+    }
+
+    fn arguments_that_log_and_end_the_session_print_nothing_more_when_we_are_first() {
+        check_arguments_that_end_the_session(Order::UsFirst);
     }
 
     fn hints_leave_nothing_behind_when_we_are_the_last_layer() {

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use testing::measure::live_bytes;
 use testing::{Evaluations, Output, events, info_printer, messages, printer, wait_until};
 use tracing::dispatcher::with_default;
 use tracing::{Dispatch, Span, Subscriber};
@@ -37,6 +38,23 @@ fn control_threads() -> usize {
 }
 
 isolated! {
+    fn layers_that_come_and_go_leave_nothing_behind_without_a_session() {
+        let router = TapRouter::new();
+        let come_and_go = |count: usize| (0..count).for_each(|_| drop(router.layer::<tracing_subscriber::Registry>()));
+        come_and_go(100);
+        let before = live_bytes();
+        come_and_go(10_000);
+        let kept = live_bytes().saturating_sub(before);
+        assert!(kept < 64 << 10, "{kept} bytes are left of 10,000 layers");
+        // Neither do those that were in a subscriber.
+        let be_used = |count: usize| (0..count).for_each(|_| with_default(&subscriber(&router), || tracing::info!("handled")));
+        be_used(100);
+        let before = live_bytes();
+        be_used(1_000);
+        let kept = live_bytes().saturating_sub(before);
+        assert!(kept < 64 << 10, "{kept} bytes are left of 1,000 subscribers");
+    }
+
     fn two_routers_in_one_subscriber_get_their_own_events_each() {
         let (first, second, output) = (TapRouter::new(), TapRouter::builder().capture_fields(["user"]).build(), Output::default());
         tracing_subscriber::registry().with(first.layer()).with(info_printer(&output)).with(second.layer()).init();

@@ -38,6 +38,21 @@ fn check_refused(router: &TapRouter, session: SessionOptions, other: &mut EventS
 }
 
 isolated! {
+    fn an_event_of_a_denied_target_that_others_want_matches_nobody_by_its_own_field() {
+        let router = TapRouter::builder().deny_targets(["secret"]).build();
+        let output = testing::Output::default();
+        tracing_subscriber::registry().with(testing::info_printer(&output)).with(router.layer()).init();
+        let mut indexed = router.watch(user(42));
+        let mut linear = router.watch(Predicate::ge("user", 42));
+        tracing::info!(target: "secret::vault", user = 42, "denied");
+        tracing::info_span!("request").in_scope(|| tracing::info!(target: "secret", user = 42, "denied"));
+        tracing::info_span!("request", user = 42).in_scope(|| tracing::info!(target: "secret", user = 42, "denied"));
+        assert_eq!(output.lines().len(), 3, "the other layer wants them");
+        assert!(messages(&mut indexed).is_empty() && messages(&mut linear).is_empty());
+        tracing::info!(user = 42, "not denied");
+        assert_eq!((messages(&mut indexed), messages(&mut linear)), (vec!["not denied".into()], vec!["not denied".into()]));
+    }
+
     fn a_denied_span_is_in_no_scope_and_its_fields_match_nobody() {
         let router = install(TapRouter::builder().deny_targets(["secret"]));
         let before = tracing::info_span!(target: "secret::vault", "opened_before", user = 42);

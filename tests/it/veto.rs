@@ -153,6 +153,28 @@ fn wait_for_rest(counter: &Counter) {
 }
 
 isolated! {
+    fn a_record_that_only_a_test_beside_the_index_asks_for_is_seen() {
+        let router = install();
+        let mut stream = router.watch(Predicate::eq("user", 42) & !Predicate::eq("closed", true));
+        let span = tracing::info_span!("conn", user = 42, closed = true);
+        let evaluations = Evaluations::default();
+        let emit = || span.in_scope(|| tracing::debug!(counted = evaluations.count(), "event"));
+        for round in 0..3 {
+            wait_for_the_veto(&evaluations, emit);
+            span.record("closed", false);
+            assert_eq!(evaluations.during(emit), 1, "round {round}");
+            assert_eq!(messages(&mut stream), ["event"], "round {round}");
+            span.record("closed", true);
+            assert_eq!(evaluations.during(emit), 0, "round {round}");
+        }
+        // The same where the thread stays inside.
+        let _inside = span.enter();
+        tracing::debug!(counted = evaluations.count(), "not yet");
+        span.record("closed", false);
+        tracing::debug!(counted = evaluations.count(), "now");
+        assert_eq!(messages(&mut stream), ["now"]);
+    }
+
     fn arguments_are_evaluated_for_the_watched_user_alone() {
         let router = install();
         let evaluations = Evaluations::default();

@@ -91,7 +91,11 @@ impl From<&WatchError> for Problem {
         if let Some(error) = error.predicate_error() {
             return Self::from(error);
         }
-        let kind = if error.is_redacted_field() { Kind::RedactedField } else { Kind::TooManySessions };
+        let kind = match () {
+            () if error.is_redacted_field() => Kind::RedactedField,
+            () if error.is_too_costly() => Kind::InvalidPredicate,
+            () => Kind::TooManySessions,
+        };
         // Who the others are is for the application to know, and for admins.
         let detail = match (error.limit_name(), error.open_sessions()) {
             (Some(name), Some(open)) => {

@@ -28,8 +28,8 @@ const MAX_DEPTH: usize = 32;
 /// Tests of one text.
 const MAX_TESTS: usize = 256;
 
-/// Regular expressions of one text, each of which may take 1 MiB.
-const MAX_REGEXES: usize = 16;
+/// Regular expressions of one text, each of which may take 1 MiB: more cost a producer too much.
+const MAX_REGEXES: usize = 8;
 
 /// Reads the text form that [`syntax`](super::syntax) tells.
 ///

@@ -82,7 +82,8 @@ fn is_wanted_by_others(
 ) -> bool {
     installed.iter().any(|(instance, dispatch)| {
         instance.standing(metadata).0.unwrap_or_else(|| {
-            let ask = || asking(Caller::Probe(core.shared.router), || dispatch.register_callsite(metadata));
+            let ask =
+                || asking(Caller::Probe(core.shared.router, key_of(metadata)), || dispatch.register_callsite(metadata));
             core.shared.inbox.is_settled()
                 && crate::guard::run_user_code(ask).is_some_and(|interest| !interest.is_never())
         })

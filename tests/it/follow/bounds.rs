@@ -1,11 +1,32 @@
 //! What bounds what is followed: levels, targets, the opener's scope, the rate.
 
 use super::{errors, failing, install, install_with, named, request_with_two_errors};
-use testing::{Evaluations, messages};
+use testing::{Evaluations, messages, wait_until};
 use tracing::level_filters::LevelFilter;
 use tracing_tap::{Follow, Predicate, SessionOptions, TapRouter};
 
 isolated! {
+    fn a_session_that_has_ended_follows_no_more() {
+        let router = install();
+        let mut ended = router.watch(errors(Follow::Root).max_events(1));
+        // Another session keeps the router awake.
+        let _other = router.watch(Predicate::eq("user", 1));
+        let evaluations = Evaluations::default();
+        let debug = || tracing::debug!(counted = evaluations.count(), "debug");
+        tracing::info_span!("request", path = "/a").in_scope(|| {
+            tracing::error!("failed");
+            wait_until("the session to be closed", || router.stats().open_sessions == 1);
+            wait_until("nothing to be followed", || evaluations.during(debug) == 0);
+            // It ends though its stream is still there, and so the session.
+            tracing::info_span!("inner").in_scope(|| {
+                wait_until("nothing to be followed in a span inside", || evaluations.during(debug) == 0);
+            });
+            tracing::error!("failed again");
+            assert_eq!(evaluations.during(debug), 0);
+        });
+        assert_eq!(messages(&mut ended), ["failed"]);
+    }
+
     fn an_error_is_followed_by_debug_events_up_to_the_next_error() {
         let router = install();
         let mut stream = router.watch(errors(named("request")));

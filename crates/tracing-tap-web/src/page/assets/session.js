@@ -38,6 +38,7 @@ const ENDED = {
   expired: "The session's time is over",
   max_events: "The session has its number of events",
   shutdown: "The service ends",
+  too_costly: "The session took too much of the service's time",
 };
 
 /**
