@@ -18,12 +18,11 @@ pub(crate) enum Output {
 impl Output {
     /// A new file; one that is there is added to where that is asked for.
     pub(crate) fn file(path: &Path, appends: bool) -> Result<Self, Error> {
-        let mut options = OpenOptions::new();
         // A pipe or a device is there always, and nothing in it is overwritten.
         let is_other = fs::metadata(path).is_ok_and(|metadata| !metadata.is_file());
         let opened = match appends {
             true if !is_other => continued(path),
-            _ => options.write(true).create_new(!is_other).open(path),
+            _ => for_owner(OpenOptions::new().write(true).create_new(!is_other)).open(path),
         };
         let file = opened.map_err(|cause| {
             let exists = cause.kind() == io::ErrorKind::AlreadyExists;
@@ -87,13 +86,24 @@ pub(crate) fn nobody_reads() -> bool {
 
 /// A file to be added to, without what a process that was killed in the midst of a line has left of that.
 fn continued(path: &Path) -> io::Result<File> {
-    let mut file = OpenOptions::new().read(true).append(true).create(true).open(path)?;
+    let mut file = for_owner(OpenOptions::new().read(true).append(true).create(true)).open(path)?;
     let end = end_of_last_line(&mut file)?;
     if end == 0 && file.metadata()?.len() > 0 {
         return Err(io::Error::new(io::ErrorKind::InvalidData, "there is no whole line in it, so it may not be ours"));
     }
     file.set_len(end)?;
     Ok(file)
+}
+
+/// A file that is created is for its owner alone: events have users' data.
+#[cfg(unix)]
+fn for_owner(options: &mut OpenOptions) -> &mut OpenOptions {
+    std::os::unix::fs::OpenOptionsExt::mode(options, 0o600)
+}
+
+#[cfg(not(unix))]
+fn for_owner(options: &mut OpenOptions) -> &mut OpenOptions {
+    options
 }
 
 fn end_of_last_line(file: &mut File) -> io::Result<u64> {

@@ -22,12 +22,12 @@ isolated! {
         let program = crate::program::watch(&[&url, "user = 42", "--max", "1", "--expect"]);
         emit("here");
         program.end().assert(0, &["1 event delivered"]);
-        // What was withheld has matched.
+        // What was sampled out has matched.
         let program = crate::program::watch(&[&url, "user = 42", "--for", "1s", "--sample", "1000000", "--expect"]);
         for number in 0..20 {
             tracing::info_span!("request", number).in_scope(|| emit("left out"));
         }
-        program.end().assert(0, &["0 events delivered, 20 lost"]);
+        program.end().assert(0, &["0 events delivered, 0 lost, 20 sampled out"]);
     }
 
     fn a_watch_without_a_match_ends_with_what_kept_events_away() {
@@ -212,6 +212,20 @@ fn ctrl_c_leaves_a_server_that_answers_nothing() {
     wait_until("it to be asked", || !stranger.requests().is_empty());
     program.signal("INT");
     assert_eq!(program.end().code, Some(130));
+}
+
+#[test]
+fn an_output_file_is_for_its_owner_alone() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = Folder::new();
+    for (name, more) in [("new", ""), ("appended", "--append")] {
+        let stranger = Stranger::streaming("event: ended\ndata: {\"type\":\"ended\",\"reason\":\"closed\"}\n\n");
+        let path = folder.path(name);
+        let script = format!("umask 0; exec '{BINARY}' watch '{}' '*' --output '{path}' {more}", stranger.url());
+        let status = Command::new("bash").args(["-c", &script]).stderr(Stdio::null()).status().expect("there is bash");
+        let mode = std::fs::metadata(&path).expect("it is there").permissions().mode() & 0o777;
+        assert_eq!((status.code(), mode), (Some(0), 0o600), "{name}: {mode:o}");
+    }
 }
 
 #[test]
