@@ -19,5 +19,5 @@ pub(crate) struct Arguments {
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Error> {
     let mut script = Vec::new();
     clap_complete::generate(arguments.shell, &mut CommandLine::command(), "tracing-tap", &mut script);
-    print::bytes(&script)
+    print::own(&script)
 }

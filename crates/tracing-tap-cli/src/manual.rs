@@ -30,5 +30,5 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Error> {
     let mut page = Vec::new();
     let rendered = Man::new(command).title(title).render(&mut page);
     rendered.map_err(|cause| Error::caused_by(cause, "write the page"))?;
-    print::bytes(&page)
+    print::own(&page)
 }

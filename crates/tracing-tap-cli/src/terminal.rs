@@ -1,7 +1,12 @@
 //! Whether an output is for eyes.
 
 use clap::ValueEnum;
-use std::io;
+use std::io::{self, IsTerminal};
+
+/// Whether standard error is a terminal.
+pub(crate) fn has_stderr() -> bool {
+    io::stderr().is_terminal()
+}
 
 /// When to use colours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

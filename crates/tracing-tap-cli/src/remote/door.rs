@@ -132,7 +132,7 @@ impl Endpoint {
     /// The session's events, behind that place.
     pub(crate) async fn stream(&self, id: &str, last_event_id: Option<&str>) -> Result<Streamed, Error> {
         let attempt = "read the session";
-        let path = format!("/sessions/{id}/stream");
+        let path = format!("/sessions/{}/stream", encoded(id));
         let response = match self.client.send(attempt, Asking::stream(&path, last_event_id)).await {
             Err(error) if error.status() == Some(404) => return Ok(Streamed::Gone),
             response => response?,
@@ -150,11 +150,11 @@ impl Endpoint {
     }
 
     pub(crate) async fn close(&self, id: &str) -> Result<(), Error> {
-        self.client.send("close the session", Asking::delete(&format!("/sessions/{id}"))).await.map(drop)
+        self.client.send("close the session", Asking::delete(&format!("/sessions/{}", encoded(id)))).await.map(drop)
     }
 
     pub(crate) async fn session(&self, id: &str) -> Result<SessionOptions, Error> {
-        self.client.json("look at the session", Asking::get(&format!("/sessions/{id}"))).await
+        self.client.json("look at the session", Asking::get(&format!("/sessions/{}", encoded(id)))).await
     }
 
     /// The sessions, as the door tells of them.

@@ -27,14 +27,13 @@ pub(crate) use telling::short;
 
 use crate::error::Error;
 use crate::remote::{Ask, Client, Endpoint, Fleet, Place};
-use crate::say;
+use crate::{say, terminal};
 use counts::Counts;
 use form::{Form, Writer};
 use observe::Observer;
 use output::Output;
 use printer::{Job, Press, Printed, Printer};
 use source::{Began, Source, Told};
-use std::io::{self, IsTerminal};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot};
@@ -168,7 +167,7 @@ fn observer(
         counts: Arc::clone(counts),
         jobs: jobs.clone(),
         coverage: began.coverage,
-        shows_status: !arguments.quiet && io::stderr().is_terminal(),
+        shows_status: !arguments.quiet && terminal::has_stderr(),
     }
 }
 

@@ -129,6 +129,18 @@ fn lists_are_escaped_too() {
 }
 
 #[test]
+fn the_id_of_a_closed_session_is_escaped() {
+    let session = OPENED.replace("8c6f0b7be2c34b6fa1c5cf5f7ad1f0f1", "8c\u{9b}31m\u{202e}");
+    let answer = format!("{{\"sessions\":[{session}]}}");
+    let stranger = Stranger::start(move |_, stream| respond(stream, "200 OK", "application/json", &answer));
+    let ended = run(&["close", &stranger.url(), "8c"]);
+    ended.assert(0, &[]);
+    assert_shows_nothing_hidden(&ended.stdout);
+    assert_eq!(ended.stdout, "closed 8c\\x9B31m\\u{202E}\n");
+    assert!(stranger.requests()[1].starts_with("DELETE /sessions/8c%C2%9B31m%E2%80%AE "), "{:?}", stranger.requests());
+}
+
+#[test]
 fn a_line_without_an_end_is_given_up_before_it_fills_the_memory() {
     let stranger = Stranger::start(|head, stream| {
         if head.starts_with("POST ") {

@@ -13,6 +13,7 @@ mod papers;
 mod program;
 mod reconnecting;
 mod refusing;
+mod sources;
 mod strangers;
 #[cfg(unix)]
 mod terminal;
