@@ -40,7 +40,9 @@ CONFIGURATION
     credentials_file = \"watcher.creds\"
     subject_prefix = \"ops.tap\"
 
-  A profile's token is sent to the profile's URL alone. Redirects are not followed, proxies not used.
+  A profile's token is sent to the profile's URL only, TRACING_TAP_TOKEN to that of TRACING_TAP_URL or
+  TRACING_TAP_PROFILE only. Tokens and credentials are sent without TLS to this machine only, unless there is
+  `--allow-plaintext`. Redirects are not followed, proxies are not used.
 
   A fleet's key, which its instances have too, is in `--key-file`, else in the profile's file, else in
   TRACING_TAP_FLEET_KEY; line breaks at its end are no part of it. It is never an argument, and is not sent.

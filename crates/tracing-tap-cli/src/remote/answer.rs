@@ -31,7 +31,7 @@ pub(super) async fn refusal(attempt: &str, response: Response<Incoming>) -> Erro
         Err(_) => of_no_door(attempt, status),
     };
     let error = if status == StatusCode::UNAUTHORIZED {
-        error.advise("set TRACING_TAP_TOKEN, or give `--token-file`")
+        error.advise("give `--token-file`, or set TRACING_TAP_TOKEN and TRACING_TAP_URL")
     } else {
         error
     };

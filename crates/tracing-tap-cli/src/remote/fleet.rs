@@ -1,10 +1,11 @@
 //! A fleet as `watch` sees it: where its server is, and what to bring.
 
 use super::pause::pause_after;
-use super::target::without_query;
+use super::target::{is_loopback, without_query};
 use super::tls;
 use super::token::warn_if_others_can_read;
 use crate::error::Error;
+use crate::say;
 use async_nats::{Client, ConnectError, ConnectErrorKind, ConnectOptions, Event};
 use hyper::Uri;
 use percent_encoding::percent_decode_str;
@@ -42,6 +43,7 @@ pub(crate) struct Fleet {
     pub(crate) config: Config,
     credentials_file: Option<PathBuf>,
     ca_file: Option<PathBuf>,
+    allow_plaintext: bool,
 }
 
 /// The URL of a fleet: a server of NATS, and a service behind it.
@@ -50,6 +52,7 @@ pub(crate) struct FleetPlace {
     server: String,
     service: String,
     is_tls: bool,
+    is_loopback: bool,
 }
 
 /// Whether this is the URL of a fleet, and not of a door.
@@ -81,7 +84,7 @@ impl FleetAccess {
     }
 
     /// The fleet at this URL.
-    pub(super) fn at(self, url: &str, ca_file: Option<PathBuf>) -> Result<Fleet, Error> {
+    pub(super) fn at(self, url: &str, ca_file: Option<PathBuf>, allow_plaintext: bool) -> Result<Fleet, Error> {
         let place = FleetPlace::read(url)?;
         let key = key(self.key_file.as_deref())?;
         let config = Config::new(&place.service, key).map_err(unusable)?;
@@ -89,7 +92,7 @@ impl FleetAccess {
             Some(prefix) => config.subject_prefix(prefix).map_err(unusable)?,
             None => config,
         };
-        Ok(Fleet { place, config, credentials_file: self.credentials_file, ca_file })
+        Ok(Fleet { place, config, credentials_file: self.credentials_file, ca_file, allow_plaintext })
     }
 }
 
@@ -157,7 +160,8 @@ impl FleetPlace {
         let service = percent_decode_str(service).decode_utf8().map_err(|_| fail("the service is no text"))?;
         let is_tls = scheme.eq_ignore_ascii_case("tls");
         let scheme = if is_tls { "tls" } else { "nats" };
-        Ok(Self { server: format!("{scheme}://{authority}"), service: service.into_owned(), is_tls })
+        let server = format!("{scheme}://{authority}");
+        Ok(Self { server, service: service.into_owned(), is_tls, is_loopback: is_loopback(authority.host()) })
     }
 }
 
@@ -183,16 +187,31 @@ impl Fleet {
             // Nobody listens once the session is over.
             async move { drop(events.send(event).await) }
         });
-        let options = match (self.place.is_tls, &self.ca_file) {
-            // A server may ask for TLS at `nats://` too: the client then trusts those that the system does.
-            (false, None) => options,
-            (_, file) => options.tls_client_config(tls::config(file.as_deref())?),
+        // If a server requires TLS where nothing here does, the client trusts the system's certificates by itself.
+        let options = match self.requires_tls() {
+            true => options.require_tls(true).tls_client_config(tls::config(self.ca_file.as_deref())?),
+            false => options,
         };
+        // A server names others before TLS has begun, so anybody on the way could name one of their own.
+        let options = if self.credentials_file.is_some() { options.ignore_discovered_servers() } else { options };
         options.connect(&*self.place.server).await.map_err(|error| self.not_connected(error))
+    }
+
+    /// Credentials leave this machine without TLS only if the user says so in words.
+    fn requires_tls(&self) -> bool {
+        self.place.is_tls || self.ca_file.is_some() || (self.has_remote_credentials() && !self.allow_plaintext)
+    }
+
+    fn has_remote_credentials(&self) -> bool {
+        self.credentials_file.is_some() && !self.place.is_loopback
     }
 
     fn with_credentials(&self, options: ConnectOptions) -> Result<ConnectOptions, Error> {
         let Some(file) = &self.credentials_file else { return Ok(options) };
+        if self.has_remote_credentials() && !self.requires_tls() {
+            let server = &self.place.server;
+            say::warn(format_args!("the credentials go to {server} without TLS, unless the server requires it"));
+        }
         let problem = |problem: String| {
             let error = Error::usage(format!("read the credentials file `{}`: {problem}", file.display()));
             error.advise("it must be a `.creds` of NATS, or a line `user:password`")
@@ -210,6 +229,14 @@ impl Fleet {
         }
     }
 
+    fn why_tls(&self) -> &'static str {
+        match () {
+            () if self.place.is_tls => "the server may offer no TLS: then its URL begins with `nats://`",
+            () if self.ca_file.is_some() => "the server may offer no TLS, which `--ca-file` requires",
+            () => "the server may offer no TLS, which credentials require; `--allow-plaintext` sends them without",
+        }
+    }
+
     fn not_connected(&self, error: ConnectError) -> Error {
         let attempt = format!("connect to {}", self.place.server);
         match error.kind() {
@@ -221,7 +248,7 @@ impl Fleet {
                 // Its words are those of its causes too.
                 let words = format!("{attempt}: {error}");
                 let advice = match () {
-                    _ if words.contains("InvalidContentType") => "the server may speak `nats://`",
+                    _ if self.requires_tls() && is_without_tls(&words) => self.why_tls(),
                     _ if words.contains("certificate") => {
                         "where a CA of your own has signed the certificate, give its own with `--ca-file`"
                     }
@@ -231,6 +258,11 @@ impl Fleet {
             }
         }
     }
+}
+
+/// Whether a server has answered the beginning of TLS with something else, or not at all.
+fn is_without_tls(words: &str) -> bool {
+    ["InvalidContentType", "handshake eof", "reset by peer", "Broken pipe"].iter().any(|part| words.contains(part))
 }
 
 /// How long to wait before that try; the first two are made at once, of which one is the first of all.

@@ -2,7 +2,7 @@
 
 use super::fleet::{Fleet, FleetAccess, is_of_fleet};
 use super::profile::{self, Profile};
-use super::token::Token;
+use super::token::{self, Token};
 use crate::error::Error;
 use crate::say;
 use hyper::Uri;
@@ -27,6 +27,9 @@ pub(crate) struct Access {
     /// Trust the certificates in this file (PEM), and no others; without, those that the system trusts
     #[arg(long, value_name = "FILE")]
     ca_file: Option<PathBuf>,
+    /// Send tokens and credentials to other machines without TLS too, where everybody on the way can read them
+    #[arg(long)]
+    allow_plaintext: bool,
 }
 
 /// What can be watched.
@@ -106,12 +109,22 @@ impl Access {
         let (token_file, ca_file) = profile.map(|profile| (profile.token_file, profile.ca_file)).unwrap_or_default();
         let token = match self.token_file.as_ref().or(token_file.as_ref()) {
             Some(file) => Some(Token::of_file(file)?),
-            None => Token::of_environment()?,
+            None => environment_token(&base)?,
         };
         if token.is_some() && !base.is_tls() && !base.is_loopback {
-            say::warn(format_args!("the token goes to {base} unencrypted: use https"));
+            self.check_plaintext(&base)?;
         }
         Ok(Target { base, token, ca_file: self.ca_file.clone().or(ca_file) })
+    }
+
+    /// Secrets leave this machine without TLS only if the user says so in words.
+    fn check_plaintext(&self, base: &Base) -> Result<(), Error> {
+        if !self.allow_plaintext {
+            let advice = "use `https://`, or give `--allow-plaintext`: then everybody on the way can read the token";
+            return Err(Error::usage(format!("send the token to {base}: the connection is without TLS")).advise(advice));
+        }
+        say::warn(format_args!("the token goes to {base} without TLS"));
+        Ok(())
     }
 
     fn fleet(&self, Found { url, profile }: Found, said: &FleetAccess) -> Result<Fleet, Error> {
@@ -122,11 +135,33 @@ impl Access {
             );
         }
         let Some(Profile { ca_file, key_file, credentials_file, subject_prefix, .. }) = profile else {
-            return said.clone().at(&url, self.ca_file.clone());
+            return said.clone().at(&url, self.ca_file.clone(), self.allow_plaintext);
         };
         let access = said.or(FleetAccess { key_file, credentials_file, subject_prefix });
-        access.at(&url, self.ca_file.clone().or(ca_file))
+        access.at(&url, self.ca_file.clone().or(ca_file), self.allow_plaintext)
     }
+}
+
+/// The token in the environment, if `base` is the URL that the environment names too. A token for one service does not go
+/// to another because the shell still has it.
+fn environment_token(base: &Base) -> Result<Option<Token>, Error> {
+    let Some(token) = Token::of_environment()? else { return Ok(None) };
+    if environment_base().is_some_and(|known| known == *base) {
+        return Ok(Some(token));
+    }
+    let variable = token::VARIABLE;
+    say::warn(format_args!(
+        "{variable} is not sent to {base}: it is for the URL in {URL_VARIABLE}, or that of the profile in {PROFILE_VARIABLE}"
+    ));
+    Ok(None)
+}
+
+fn environment_base() -> Option<Base> {
+    let url = match variable(URL_VARIABLE).ok()? {
+        Some(url) => url,
+        None => profile::find(&variable(PROFILE_VARIABLE).ok()??).ok()?.url,
+    };
+    Base::read(&url).ok()
 }
 
 /// A profile's files are for the profile's URL alone.
@@ -210,9 +245,10 @@ fn authority_of(url: &str) -> &str {
     behind_scheme.split(['/', '?', '#']).next().unwrap_or_default()
 }
 
-fn is_loopback(host: &str) -> bool {
+/// Whether a host is this machine for sure: names below `localhost` may be asked of a DNS server.
+pub(super) fn is_loopback(host: &str) -> bool {
     let address: Option<IpAddr> = host.trim_start_matches('[').trim_end_matches(']').parse().ok();
-    host == "localhost" || host.ends_with(".localhost") || address.is_some_and(|address| address.is_loopback())
+    host.eq_ignore_ascii_case("localhost") || address.is_some_and(|address| address.is_loopback())
 }
 
 impl fmt::Display for Base {
@@ -267,7 +303,9 @@ mod tests {
             ("http://localhost", true),
             ("http://127.8.8.8:1", true),
             ("http://[::1]:1", true),
-            ("http://tap.localhost", true),
+            ("http://LOCALHOST", true),
+            ("http://tap.localhost", false),
+            ("http://0.0.0.0", false),
             ("http://10.0.0.1", false),
             ("http://localhost.example", false),
         ] {

@@ -214,7 +214,7 @@ isolated! {
         }
         let plain = Server::start();
         let end = start(&format!("tls://localhost:{}/chat", plain.port()), &["--ca-file", ca]).end();
-        end.assert(1, &["failed to connect to tls://localhost:", "the server may speak `nats://`"]);
+        end.assert(1, &["failed to connect to tls://localhost:", "may offer no TLS: then its URL begins with `nats://`"]);
     }
 
     fn a_token_of_the_servers_operator_lets_in_whom_it_was_made_for() {

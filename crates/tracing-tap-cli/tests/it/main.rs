@@ -10,6 +10,7 @@ mod fleet;
 mod hostile;
 mod listing;
 mod papers;
+mod plaintext;
 mod program;
 mod reconnecting;
 mod refusing;

@@ -127,7 +127,8 @@ isolated! {
         let service = Service::start();
         let served = service.serve_with_token();
         let address = served.address.to_string();
-        let program = Program::start(command(&["watch", &served.url(), "user = 42"]).env("TRACING_TAP_TOKEN", TOKEN));
+        let mut watch = command(&["watch", "user = 42"]);
+        let program = Program::start(watch.env("TRACING_TAP_TOKEN", TOKEN).env("TRACING_TAP_URL", served.url()));
         program.stderr.wait_for("Watching ");
         served.kill();
         let auth = Auth::token("another-token-of-the-door").expect("it is long enough");

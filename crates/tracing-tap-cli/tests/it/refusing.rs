@@ -24,8 +24,8 @@ isolated! {
         let sessions = ["sessions", &url];
         let refused = run_in(&folder, &sessions, &[]);
         refused.assert(3, &["failed to list the sessions at http://127.0.0.1:", "(not-authenticated, 401)"]);
-        refused.assert(3, &["bring the door's token", "\n  set TRACING_TAP_TOKEN, or give `--token-file`"]);
-        run_in(&folder, &sessions, &[("TRACING_TAP_TOKEN", TOKEN)]).assert(0, &[]);
+        refused.assert(3, &["bring the door's token", "\n  give `--token-file`, or set TRACING_TAP_TOKEN and"]);
+        run_in(&folder, &sessions, &[("TRACING_TAP_TOKEN", TOKEN), ("TRACING_TAP_URL", &*url)]).assert(0, &[]);
         run_in(&folder, &["sessions", &url, "--token-file", &good], &[]).assert(0, &[]);
         let wrong_file = ["sessions", &url, "--token-file", &wrong];
         run_in(&folder, &wrong_file, &[("TRACING_TAP_TOKEN", TOKEN)]).assert(3, &["the token is not the door's"]);
@@ -35,7 +35,8 @@ isolated! {
         run_in(&folder, &sessions, &[("TRACING_TAP_PROFILE", "prod")]).assert(3, &["401"]);
         let both = [("TRACING_TAP_PROFILE", "prod"), ("TRACING_TAP_URL", &*url)];
         run_in(&folder, &["sessions"], &both).assert(3, &["401"]);
-        run_in(&folder, &["sessions", "--profile", "bare"], &[("TRACING_TAP_TOKEN", TOKEN)]).assert(0, &[]);
+        let bare = [("TRACING_TAP_TOKEN", TOKEN), ("TRACING_TAP_PROFILE", "bare")];
+        run_in(&folder, &["sessions"], &bare).assert(0, &[]);
     }
 
     fn what_the_server_refuses_is_told_in_its_own_words() {
@@ -125,7 +126,10 @@ fn a_token_that_others_may_read_is_warned_of() {
     std::fs::set_permissions(&token, std::os::unix::fs::PermissionsExt::from_mode(0o640)).expect("it is ours");
     run(&sessions).assert(1, &["warning: others can read the token file `", "`: `chmod 600 "]);
     let elsewhere = run(&["sessions", "http://tap.invalid", "--token-file", &token]);
-    elsewhere.assert(1, &["warning: the token goes to http://tap.invalid unencrypted: use https"]);
+    elsewhere.assert(
+        2,
+        &["failed to send the token to http://tap.invalid: the connection is without TLS\n  use `https://`"],
+    );
 }
 
 #[test]
@@ -161,7 +165,7 @@ fn a_token_follows_no_redirect() {
         let _ = std::io::Write::write_all(stream, head.as_bytes());
     });
     let mut command = command(&["sessions", &stranger.url()]);
-    let ended = Program::start(command.env("TRACING_TAP_TOKEN", TOKEN)).end();
+    let ended = Program::start(command.env("TRACING_TAP_TOKEN", TOKEN).env("TRACING_TAP_URL", stranger.url())).end();
     ended.assert(1, &["the server sends us elsewhere to `http://127.0.0.1:", "redirects are not followed"]);
     assert!(stranger.requests()[0].contains(&format!("authorization: Bearer {TOKEN}")));
     assert_eq!(elsewhere.requests(), [""; 0]);

@@ -66,7 +66,9 @@ isolated! {
         let door = service.serve_with_token();
         let (proxy, folder) = (Proxy::before(&door), Folder::new());
         let ca = folder.write("ca.pem", &proxy.ca);
-        let start = |arguments: &[&str]| Program::start(command(arguments).env("TRACING_TAP_TOKEN", TOKEN));
+        let start = |arguments: &[&str]| {
+            Program::start(command(arguments).env("TRACING_TAP_TOKEN", TOKEN).env("TRACING_TAP_URL", arguments[1]))
+        };
         let url = proxy.url("localhost");
 
         let refused = start(&["sessions", &url]).end();
@@ -85,7 +87,7 @@ isolated! {
         // Of a profile, relative to its file.
         folder.write("tracing-tap/config.toml", &format!("[profiles.own]\nurl = '{url}'\nca_file = '../ca.pem'\n"));
         let mut listing = command(&["sessions", "--profile", "own"]);
-        listing.env("TRACING_TAP_TOKEN", TOKEN).env("XDG_CONFIG_HOME", folder.path(""));
+        listing.env("TRACING_TAP_TOKEN", TOKEN).env("TRACING_TAP_URL", &url).env("XDG_CONFIG_HOME", folder.path(""));
         Program::start(&mut listing).end().assert(0, &[]);
     }
 }
