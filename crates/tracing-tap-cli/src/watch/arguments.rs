@@ -1,9 +1,9 @@
 //! What may be asked of a watch.
 
-use super::form::Form;
 use crate::error::Error;
 use crate::remote::{Access, Ask, FleetAccess};
 use crate::terminal::Colour;
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{ValueEnum, value_parser};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -64,8 +64,8 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "EVENTS", help_heading = "Session", value_parser = value_parser!(u32).range(1..=65_536))]
     capacity: Option<u32>,
     /// The form of the events; without, `compact` on a terminal and `json` otherwise
-    #[arg(long, help_heading = "Output")]
-    pub(crate) format: Option<Form>,
+    #[arg(long, help_heading = "Output", value_parser = format_parser())]
+    pub(crate) format: Option<Format>,
     /// Have no line of JSON be longer: the longest values are cut, and say so; `16384` keeps container runtimes from
     /// splitting lines
     #[arg(long, value_name = "BYTES", help_heading = "Output", value_parser = value_parser!(u32).range(4096..))]
@@ -95,6 +95,18 @@ pub(crate) struct Arguments {
     pub(crate) access: Access,
     #[command(flatten)]
     pub(crate) fleet: FleetAccess,
+}
+
+/// The library's formats, by the library's names.
+fn format_parser() -> impl TypedValueParser<Value = Format> {
+    let formats = [
+        ("human", "The message, then everything else as YAML"),
+        ("json", "A line of JSON for each event, for programs"),
+        ("compact", "A line for each event, for terminals"),
+        ("github", "Workflow commands of GitHub Actions"),
+    ];
+    let values = formats.map(|(name, help)| PossibleValue::new(name).help(help));
+    PossibleValuesParser::new(values).try_map(|name| name.parse::<Format>())
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]

@@ -1,6 +1,6 @@
 //! What was printed so far, as the printing thread counts it and the others see it.
 
-use super::form::Counted;
+use super::writer::Counted;
 use std::sync::atomic::{AtomicU64, Ordering};
 use tracing_tap::missing::{Missing, MissingCounts, MissingReason};
 

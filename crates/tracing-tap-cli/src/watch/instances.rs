@@ -1,11 +1,12 @@
 //! What a door to a fleet tells of its instances: lines of JSON, which are the fleet's own.
 
-use super::form::Counted;
 use super::source::Told;
+use super::writer::Counted;
 use serde::Deserialize;
 use std::borrow::Cow;
 use std::fmt;
 use tracing_tap::missing::{Missing, MissingCounts, MissingReason};
+use tracing_tap::render::Severity;
 
 /// What is shown of a line, whatever its type.
 #[derive(Debug, Deserialize)]
@@ -57,6 +58,15 @@ impl OfInstance<'_> {
             // A reason of a later version may be a loss.
             "missing" => self.announced().map_or(Counted::Gap(self.count), Counted::Missing),
             _ => Counted::Nothing,
+        }
+    }
+
+    /// How much it matters: as much as where a fleet is read without an endpoint.
+    pub(crate) fn severity(&self) -> Severity {
+        match self.counted() {
+            Counted::Missing(missing) if missing.reason == MissingReason::SampledOut => Severity::Notice,
+            Counted::Nothing => Severity::Notice,
+            _ => Severity::Warning,
         }
     }
 

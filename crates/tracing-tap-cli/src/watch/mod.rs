@@ -2,14 +2,13 @@
 //!
 //! `arguments` is what may be asked; a `source` gives what is told: `reader` is that over HTTP, with `backoff` between its
 //! tries, and `fleet` that over NATS, where the session `wanted` is opened from here; what a door to a fleet tells beside
-//! events is read by `instances`; `printer` is the thread that writes it, in a `form`, to the `output`, beside the `status` line; `observe`
+//! events is read by `instances`; `printer` is the thread that writes it, by a `writer`, to the `output`, beside the `status` line; `observe`
 //! looks after both, in the words of `telling`. Here they are put together, and taken apart at the end.
 
 mod arguments;
 mod backoff;
 mod counts;
 mod fleet;
-mod form;
 mod instances;
 mod observe;
 mod output;
@@ -20,6 +19,7 @@ mod source;
 mod status;
 mod telling;
 mod wanted;
+mod writer;
 
 pub(crate) use arguments::Arguments;
 pub(crate) use signals::Signals;
@@ -29,7 +29,6 @@ use crate::error::Error;
 use crate::remote::{Ask, Client, Endpoint, Fleet, Place};
 use crate::{say, terminal};
 use counts::Counts;
-use form::{Form, Writer};
 use observe::Observer;
 use output::Output;
 use printer::{Job, Press, Printed, Printer};
@@ -37,9 +36,10 @@ use source::{Began, Source, Told};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot};
-use tracing_tap::{EndReason, Item};
+use tracing_tap::{EndReason, Format, Item};
 use tracing_tap_nats::FleetItem;
 use wanted::Wanted;
+use writer::Writer;
 
 /// Ended by the second Ctrl-C.
 const INTERRUPTED: u8 = 130;
@@ -150,9 +150,9 @@ fn output(arguments: &Arguments) -> Result<Output, Error> {
 }
 
 fn writer(arguments: &Arguments, output: &Output) -> Writer {
-    let usual = if output.is_terminal() { Form::Compact } else { Form::Json };
+    let usual = if output.is_terminal() { Format::Compact } else { Format::Json };
     let is_coloured = matches!(output, Output::Standard) && arguments.color.for_stdout();
-    Writer { form: arguments.format.unwrap_or(usual), is_coloured, json: arguments.json() }
+    Writer { format: arguments.format.unwrap_or(usual), is_coloured, json: arguments.json() }
 }
 
 fn observer(

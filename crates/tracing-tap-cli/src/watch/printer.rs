@@ -1,10 +1,10 @@
 //! Prints what is told, on a thread of its own: whoever reads slowly, or not at all, keeps nobody from closing the session.
 
 use super::counts::Counts;
-use super::form::{Counted, Writer};
 use super::output::Output;
 use super::source::{Notice, Told};
 use super::status::{Status, StatusLine};
+use super::writer::{Counted, Writer};
 use crate::error::Error;
 use crate::say;
 use crate::shown;

@@ -270,7 +270,7 @@ isolated! {
             ("json", ["{\"type\":\"joined\",\"instance\":\"chat-1\"}\n", "{\"type\":\"event\",\"instance\":\"chat-1\","]),
             ("human", ["  -- chat-1: takes part\n\n", "[chat-1] hello\n  time: "]),
             ("compact", ["-- chat-1: takes part\n", "[chat-1] "]),
-            ("github", ["chat-1: takes part\n", "::debug::it::fleet: hello"]),
+            ("github", ["::notice title=tracing-tap::chat-1: takes part\n", "::debug::it::fleet: hello"]),
         ] {
             let program = crate::program::watch(&[&door.url(), "user = 42", "--max", "1", "--format", form]);
             wait_for_instances(&program, 1);

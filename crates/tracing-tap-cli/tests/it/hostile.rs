@@ -91,6 +91,43 @@ fn what_a_server_says_beside_events_is_escaped_too() {
 }
 
 #[test]
+fn lines_about_instances_are_escaped_in_every_format() {
+    let of = |kind: &str, more: &str| {
+        format!("event: {kind}\ndata: {{\"type\":\"{kind}\",\"instance\":\"chat-1\",{more}}}\n\n")
+    };
+    let lines = [
+        of("joined", "\"later\":1"),
+        of("refused", "\"error\":\"50 % \u{7f}\""),
+        of("gap", "\"count\":3,\"place\":\"network\""),
+        of("missing", "\"count\":1,\"reason\":\"overflow\""),
+        of("missing", "\"count\":2,\"reason\":\"sampled_out\""),
+        ENDED.to_owned(),
+    ];
+    for (format, expected) in [
+        (
+            "compact",
+            vec!["-- chat-1: takes part\n", "-- chat-1: takes no part: 50 % \\x7F\n", "-- chat-1: 3 events lost"],
+        ),
+        ("human", vec!["  -- chat-1: takes part\n\n", "  -- chat-1: takes no part: 50 % \\x7F\n\n"]),
+        (
+            "github",
+            vec![
+                "::notice title=tracing-tap::chat-1: takes part\n",
+                "::notice title=tracing-tap::chat-1: takes no part: 50 %25 \\x7F\n",
+                "::warning title=tracing-tap::chat-1: 3 events lost",
+                "::warning title=tracing-tap::chat-1: 1 event lost",
+                "::notice title=tracing-tap::chat-1: 2 events",
+            ],
+        ),
+    ] {
+        let stranger = Stranger::streaming(lines.concat());
+        let ended = crate::program::watch(&[&stranger.url(), "*", "--format", format]).end();
+        expected.iter().for_each(|line| assert!(ended.stdout.contains(line), "{line:?} in {}", ended.stdout));
+        assert_shows_nothing_hidden(&ended.stdout);
+    }
+}
+
+#[test]
 fn arguments_that_cannot_be_taken_are_repeated_with_what_a_terminal_would_obey_escaped() {
     for arguments in [
         &["no\u{1b}[2J\u{9b}31m"][..],

@@ -4,34 +4,20 @@ use super::instances::{OfInstance, instance_of};
 use super::source::{Notice, Told};
 use super::telling::exact;
 use crate::shown;
-use clap::ValueEnum;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::borrow::Cow;
 use std::fmt;
 use std::time::Duration;
 use tracing_tap::escape::is_plain;
-use tracing_tap::render::{Format, FormatOptions, write_item, write_item_coloured};
+use tracing_tap::render::{Format, FormatOptions, Severity, write_item, write_item_coloured, write_notice};
 use tracing_tap::{Item, Missing};
 use tracing_tap_nats::FleetItem;
-
-/// A form of the output.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Form {
-    /// The message, then everything else as YAML
-    Human,
-    /// A line of JSON for each event, for programs
-    Json,
-    /// A line for each event, for terminals
-    Compact,
-    /// Workflow commands of GitHub Actions
-    Github,
-}
 
 /// Writes what is told, in one form.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Writer {
-    pub(crate) form: Form,
+    pub(crate) format: Format,
     pub(crate) is_coloured: bool,
     /// How lines of JSON are written.
     pub(crate) json: FormatOptions,
@@ -71,7 +57,7 @@ impl Writer {
             },
             Told::Unreadable(why) => self.write_unreadable(out, why.clone()),
             Told::Notice(notice) => {
-                self.write_words(out, &notice.to_string(), notice.json());
+                self.write_words(out, Severity::Warning, &notice.to_string(), notice.json());
                 Counted::Nothing
             }
         }
@@ -79,14 +65,14 @@ impl Writer {
 
     fn write_unreadable(&self, out: &mut Vec<u8>, why: String) -> Counted {
         let json = json!({ "type": "unreadable", "reason": why });
-        self.write_words(out, &format!("something came that is no event: {why}"), Some(json));
+        self.write_words(out, Severity::Warning, &format!("something came that is no event: {why}"), Some(json));
         Counted::Unreadable(why)
     }
 
     /// A line of JSON is passed on as it came, if it is one and nothing in it is hidden: to read it into an item and write
     /// that takes twenty times as long.
     fn write_event(&self, out: &mut Vec<u8>, line: &[u8]) -> serde_json::Result<()> {
-        if self.form == Form::Json && self.passes_on() && is_plain(line) {
+        if self.format == Format::Json && self.passes_on() && is_plain(line) {
             check_event(line)?;
             out.extend_from_slice(line);
             out.push(b'\n');
@@ -98,8 +84,8 @@ impl Writer {
         }
         match instance_of(line) {
             // The instance is no part of the item.
-            Some(_) if self.form == Form::Json && self.passes_on() => self.pass_on(out, line)?,
-            Some(instance) if self.form == Form::Json => self.write_named(out, &instance, &item),
+            Some(_) if self.format == Format::Json && self.passes_on() => self.pass_on(out, line)?,
+            Some(instance) if self.format == Format::Json => self.write_named(out, &instance, &item),
             Some(instance) => self.write_fleet_event(out, &instance, &item),
             None => self.write_item(out, &item),
         }
@@ -127,7 +113,7 @@ impl Writer {
 
     fn write_fleet_item(&self, out: &mut Vec<u8>, item: &FleetItem) {
         match item {
-            FleetItem::Event(event) if self.is_coloured && self.form == Form::Compact => {
+            FleetItem::Event(event) if self.is_coloured && self.format == Format::Compact => {
                 match serde_json::from_str(event.line()) {
                     Ok(event_item) => self.write_fleet_event(out, event.instance(), &event_item),
                     Err(_) => item.write(out, self.options()),
@@ -139,7 +125,7 @@ impl Writer {
 
     /// As the library writes it, with colours.
     fn write_fleet_event(&self, out: &mut Vec<u8>, instance: &str, item: &Item) {
-        if matches!(self.form, Form::Human | Form::Compact) {
+        if matches!(self.format, Format::Human | Format::Compact) {
             out.extend_from_slice(format!("[{}] ", shown::line(instance)).as_bytes());
         }
         self.write_item(out, item);
@@ -147,9 +133,9 @@ impl Writer {
 
     fn write_of_instance(&self, out: &mut Vec<u8>, line: &[u8]) -> serde_json::Result<Counted> {
         let told: OfInstance<'_> = serde_json::from_slice(line)?;
-        match self.form {
-            Form::Json => self.pass_on(out, line)?,
-            _ => self.write_words(out, &told.to_string(), Some(Value::Null)),
+        match self.format {
+            Format::Json => self.pass_on(out, line)?,
+            format => write_notice(out, told.severity(), &told, format),
         }
         Ok(told.counted())
     }
@@ -166,32 +152,23 @@ impl Writer {
     }
 
     fn write_item(&self, out: &mut Vec<u8>, item: &Item) {
-        match self.form {
-            Form::Compact if self.is_coloured => write_item_coloured(out, item),
+        match self.format {
+            Format::Compact if self.is_coloured => write_item_coloured(out, item),
             _ => write_item(out, item, self.options()),
         }
     }
 
     /// Writes what is no item: words, for programs as JSON. What has no JSON is not a part of what was read.
-    fn write_words(&self, out: &mut Vec<u8>, words: &str, json: Option<Value>) {
+    fn write_words(&self, out: &mut Vec<u8>, severity: Severity, words: &str, json: Option<Value>) {
         let Some(json) = json else { return };
-        let words = shown::line(words);
-        let text = match self.form {
-            Form::Json => shown::json(&json),
-            Form::Human => format!("  -- {words}\n\n"),
-            Form::Compact => format!("-- {words}\n"),
-            Form::Github => format!("::warning title=tracing-tap::{}\n", words.replace('%', "%25")),
-        };
-        out.extend_from_slice(text.as_bytes());
+        match self.format {
+            Format::Json => out.extend_from_slice(shown::json(&json).as_bytes()),
+            format => write_notice(out, severity, shown::line(words), format),
+        }
     }
 
     fn options(&self) -> FormatOptions {
-        match self.form {
-            Form::Human => Format::Human.into(),
-            Form::Json => self.json,
-            Form::Compact => Format::Compact.into(),
-            Form::Github => Format::GithubActions.into(),
-        }
+        if self.format == Format::Json { self.json } else { self.format.into() }
     }
 }
 
