@@ -1,4 +1,4 @@
-//! Standard output of the subcommands that print one thing.
+//! Standard output of the subcommands that print one text.
 
 use crate::error::Error;
 use crate::shown;

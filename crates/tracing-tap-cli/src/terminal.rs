@@ -1,4 +1,4 @@
-//! Whether an output is for eyes.
+//! Whether an output is a terminal.
 
 use clap::ValueEnum;
 use std::io::{self, IsTerminal};
@@ -17,8 +17,8 @@ pub(crate) enum Colour {
 }
 
 impl Colour {
-    /// Whether standard output gets colours: what a terminal is, and what `NO_COLOR` and its like say, is found out by
-    /// the library that `clap` uses for its own.
+    /// Whether standard output gets colours. Terminals, `NO_COLOR` and the like are recognised by the library that
+    /// `clap` uses for its own colours.
     pub(crate) fn for_stdout(self) -> bool {
         match self {
             Self::Always => true,
