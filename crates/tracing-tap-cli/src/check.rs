@@ -1,18 +1,18 @@
-//! `tracing-tap check`: what a predicate says, without asking anybody.
+//! `tracing-tap check`: reads a predicate, and contacts no service.
 
 use crate::error::Error;
 use crate::{print, shown};
 use std::collections::BTreeSet;
 use tracing_tap::Predicate;
 
-/// Reads a predicate, and prints it as it is understood
+/// Read a predicate and print its canonical text
 ///
-/// Prints its canonical text, and the fields it tests. Asks no service.
+/// Prints the canonical text and the tested fields. Contacts no service.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:
   tracing-tap check 'user == 42 && !(n<1)'")]
 pub(crate) struct Arguments {
-    /// What to read
+    /// The predicate to read
     #[arg(value_name = "PREDICATE")]
     predicate: String,
 }
@@ -28,7 +28,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Error> {
 /// Reads a predicate.
 ///
 /// # Errors
-/// The library's own, with the place shown.
+/// The library's own, which shows the position.
 pub(crate) fn predicate(text: &str) -> Result<Predicate, Error> {
     if text.trim().is_empty() {
         return Err(Error::usage("parse the predicate: it is empty").advise("write `user = 42`, or `*` for everything"));

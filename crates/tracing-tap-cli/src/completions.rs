@@ -1,4 +1,4 @@
-//! `tracing-tap completions`: for the shells that know how to ask.
+//! `tracing-tap completions`: scripts that let a shell complete the arguments.
 
 use crate::CommandLine;
 use crate::error::Error;
@@ -6,12 +6,12 @@ use crate::print;
 use clap::CommandFactory;
 use clap_complete::Shell;
 
-/// Prints a script that has a shell complete the arguments
+/// Print a completion script for a shell
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:
   tracing-tap completions bash > ~/.local/share/bash-completion/completions/tracing-tap")]
 pub(crate) struct Arguments {
-    /// Which shell
+    /// The shell
     #[arg(value_name = "SHELL")]
     shell: Shell,
 }
@@ -19,5 +19,5 @@ pub(crate) struct Arguments {
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Error> {
     let mut script = Vec::new();
     clap_complete::generate(arguments.shell, &mut CommandLine::command(), "tracing-tap", &mut script);
-    print::bytes(&script)
+    print::own(&script)
 }

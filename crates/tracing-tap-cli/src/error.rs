@@ -1,80 +1,80 @@
-//! What a subcommand failed to do, and why.
+//! Why a subcommand failed.
 
 use std::error::Error as StdError;
 use std::fmt;
 
-/// What was attempted, worded to follow "failed to", and what stood in the way.
+/// A failed attempt, worded to follow "failed to", and its cause.
 #[derive(Debug)]
 pub(crate) struct Error {
-    kind: Kind,
+    class: FailureClass,
     attempt: String,
     cause: Option<Box<dyn StdError + Send + Sync>>,
     advice: Option<String>,
     status: Option<u16>,
 }
 
-/// Whose fault it is, which is what the exit code says.
+/// What kind of failure it is, as the exit code shows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
+enum FailureClass {
     Failed,
     Usage,
     Refused,
 }
 
 impl Error {
-    /// An attempt that explains itself.
+    /// An attempt whose text includes the cause.
     pub(crate) fn new(attempt: impl Into<String>) -> Self {
-        Self { kind: Kind::Failed, attempt: attempt.into(), cause: None, advice: None, status: None }
+        Self { class: FailureClass::Failed, attempt: attempt.into(), cause: None, advice: None, status: None }
     }
 
-    /// An attempt that somebody else's error put an end to.
+    /// An attempt that failed with another error.
     pub(crate) fn caused_by(cause: impl Into<Box<dyn StdError + Send + Sync>>, attempt: impl Into<String>) -> Self {
         Self { cause: Some(cause.into()), ..Self::new(attempt) }
     }
 
-    /// An attempt that cannot be made as it was asked for.
+    /// An attempt with an invalid argument, variable or file.
     pub(crate) fn usage(attempt: impl Into<String>) -> Self {
-        Self { kind: Kind::Usage, ..Self::new(attempt) }
+        Self { class: FailureClass::Usage, ..Self::new(attempt) }
     }
 
-    /// An attempt that the server has refused.
+    /// An attempt that the server refused.
     pub(crate) fn refused(attempt: impl Into<String>) -> Self {
-        Self { kind: Kind::Refused, ..Self::new(attempt) }
+        Self { class: FailureClass::Refused, ..Self::new(attempt) }
     }
 
-    /// The same as a mistake in what was asked for.
+    /// The same error as one of usage.
     pub(crate) fn into_usage(mut self) -> Self {
-        self.kind = Kind::Usage;
+        self.class = FailureClass::Usage;
         self
     }
 
-    /// Says what to do about it.
+    /// Adds advice, which is printed on a line of its own.
     pub(crate) fn advise(mut self, advice: impl Into<String>) -> Self {
         self.advice = Some(advice.into());
         self
     }
 
-    /// Says which status of HTTP it was.
+    /// Adds the HTTP status.
     pub(crate) fn of_status(mut self, status: u16) -> Self {
         self.status = Some(status);
         self
     }
 
-    /// The status of HTTP, where a server has answered.
+    /// The HTTP status, if a server answered.
     pub(crate) fn status(&self) -> Option<u16> {
         self.status
     }
 
-    /// What to do about it, where that is not said already.
+    /// What to do about it.
     pub(crate) fn advice(&self) -> Option<&str> {
         self.advice.as_deref()
     }
 
     pub(crate) fn exit_code(&self) -> u8 {
-        match self.kind {
-            Kind::Failed => 1,
-            Kind::Usage => 2,
-            Kind::Refused => 3,
+        match self.class {
+            FailureClass::Failed => 1,
+            FailureClass::Usage => 2,
+            FailureClass::Refused => 3,
         }
     }
 

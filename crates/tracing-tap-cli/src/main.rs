@@ -22,12 +22,24 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use error::Error;
 use std::process::ExitCode;
 
+// Paragraphs are single lines, which clap wraps at the width of the terminal.
 const AFTER_HELP: &str = "\
 CONFIGURATION
-  A door's URL is the argument, else that of `--profile NAME`, else TRACING_TAP_URL, else that of the profile
-  TRACING_TAP_PROFILE. Its token is in `--token-file`, else in the profile's file, else in TRACING_TAP_TOKEN; it is never
-  an argument, which everybody on the machine could see. Profiles are in `tracing-tap/config.toml` in the user's
-  configuration folder, such as ~/.config; paths there are relative to that file:
+The URL is the argument, then that of `--profile NAME`, then TRACING_TAP_URL, then that of the profile \
+TRACING_TAP_PROFILE.
+
+The token is in `--token-file`, then in the profile's file, then in TRACING_TAP_TOKEN. It is never an argument, because \
+every user of the machine can see arguments. A profile's token is sent to the profile's URL only, and TRACING_TAP_TOKEN \
+only to the URL in TRACING_TAP_URL, or that of the profile in TRACING_TAP_PROFILE.
+
+Tokens and credentials are sent without TLS only to this machine, unless there is `--allow-plaintext`. Redirects are not \
+followed, nor are further servers that a NATS server names if there are credentials. Proxies are not used.
+
+The key of a fleet is that of its instances. It is in `--key-file`, then in the profile's file, then in \
+TRACING_TAP_FLEET_KEY, without line breaks at its end. It is never an argument, and is never sent.
+
+Profiles are in `tracing-tap/config.toml` in the user's configuration folder, such as ~/.config; paths there are \
+relative to that file:
 
     [profiles.prod]
     url = \"https://chat.example/tap\"
@@ -40,37 +52,30 @@ CONFIGURATION
     credentials_file = \"watcher.creds\"
     subject_prefix = \"ops.tap\"
 
-  A profile's token is sent to the profile's URL alone. Redirects are not followed, proxies not used.
-
-  A fleet's key, which its instances have too, is in `--key-file`, else in the profile's file, else in
-  TRACING_TAP_FLEET_KEY; line breaks at its end are no part of it. It is never an argument, and is not sent.
-
 OUTPUT
-  Every event on standard output is one that matched; losses and the end of the session are told among them, where they
-  happened. In lines of JSON they are of the types `event`, `missing` and `ended`. What became of the reading is there too:
-  `continued`, once a lost connection is made anew, with nothing missing but what is announced; `gap`, where the session
-  was gone, and what happened in between is not known: another begins, where there is time left; `unreadable`, where
-  something came that is no event. Whatever a terminal would obey or not show is escaped, in every form, whoever has sent
-  it.
+Standard output has the events that matched. Missing events and the end of the session are reported among them, where \
+they happened: in JSON lines the types `event`, `missing` and `ended`. There are three more types about the connection: \
+`continued` after a reconnect, nothing is missing except what is reported; `gap`, the session was gone, events in between \
+are unknown, and a new session follows if time is left; `unreadable`, the server sent something that is no event. Control \
+and hidden characters are escaped in every format.
 
-  Of a fleet, every line has the instance, as `instance` or in brackets; what becomes of instances is told where it
-  happened, as the types `joined`, `left`, `silent` and `refused`, and events lost between an instance and here as `gap`
-  with an `instance`.
+In a fleet every line has the instance, as `instance` or in brackets. The types `joined`, `left`, `silent` and `refused` \
+report on instances; a `gap` with an `instance` reports events lost between that instance and this program.
 
-  Standard error is for what is said beside that. A message of the server may have 16 MiB; what has more is an error.
+Standard error has everything else. A message of the server may have 16 MiB; a longer one is an error.
 
-  A file is written in whole lines, each write ending with one, so that it may be read, and tracing-tap killed, at any time.
-  Only where the system itself cuts a write short is the last line not whole: `--append` takes such a one away.
+Files are created for their owner alone, and are written in whole lines, so they can be read, and tracing-tap can be \
+killed, at any time. Only if the system itself cuts a write short is the last line incomplete: `--append` removes it.
 
 EXIT CODES
-  0    it ended as asked
-  1    it failed
-  2    it cannot be done as asked: an argument, a variable or a file says what it must not
+  0    done
+  1    failed
+  2    an argument, a variable or a file is invalid
   3    the server refused
   4    nothing matched, with `watch --expect`
-  130  the second Ctrl-C, or the first before the session was open: it was not read to its end";
+  130  interrupted: the second Ctrl-C, or the first before the session was open";
 
-/// Watch one user of a running service, down to TRACE, while everyone else costs nothing.
+/// Watch one user of a running service, down to TRACE, while everybody else's events cost almost nothing
 #[derive(Debug, Parser)]
 #[command(name = "tracing-tap", version, after_help = AFTER_HELP)]
 struct CommandLine {
@@ -98,16 +103,17 @@ fn main() -> ExitCode {
         Ok(code) => ExitCode::from(code),
         Err(error) => {
             let advice = error.advice().map_or_else(String::new, |advice| format!("\n  {advice}"));
-            say::tell(format_args!("error: failed to {}{advice}", error.with_causes()));
+            say::report(format_args!("error: failed to {}{advice}", error.with_causes()));
             ExitCode::from(error.exit_code())
         }
     }
 }
 
-/// What was asked for; where that is not to be done, it was said why.
+/// Reads the arguments. If they are invalid, the reason is printed, and the exit code returned.
 ///
-/// Clap repeats arguments as they are. Where they have what a terminal would obey, all that it says is escaped, and has
-/// no styles of its own, which would be escaped too.
+/// Clap prints arguments as they are. If they have what a terminal would obey, its whole message is escaped, and
+/// printed
+/// without its own styles, which would be escaped too.
 fn read_arguments() -> Result<CommandLine, ExitCode> {
     if std::env::args_os().all(|argument| tracing_tap::escape::is_plain(argument.as_encoded_bytes())) {
         return Ok(CommandLine::parse());
@@ -115,16 +121,16 @@ fn read_arguments() -> Result<CommandLine, ExitCode> {
     let read = CommandLine::command().styles(Styles::plain()).try_get_matches();
     read.and_then(|matches| CommandLine::from_arg_matches(&matches)).map_err(|error| {
         if !error.use_stderr() {
-            // Help and the version, which repeat nothing.
+            // Help and the version, which have no argument in them.
             error.exit();
         }
-        say::tell(error.render().ansi().to_string().trim_end());
+        say::report(error.render().ansi().to_string().trim_end());
         ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(1))
     })
 }
 
 impl Command {
-    /// Gives the exit code.
+    /// Returns the exit code.
     fn run(self) -> Result<u8, Error> {
         match self {
             Self::Watch(arguments) => block_on(watch::run(*arguments)),
@@ -138,12 +144,12 @@ impl Command {
     }
 }
 
-/// Runs on this one thread: there is one connection to read, and starting others takes time.
+/// Runs on this thread only: there is one connection to read, and starting threads takes time.
 fn block_on<T>(work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|cause| Error::caused_by(cause, "start"))?;
     let done = runtime.block_on(work);
-    // A name that is being looked up on another thread would be waited for.
+    // Otherwise it would wait for a DNS lookup on another thread.
     runtime.shutdown_background();
     done
 }

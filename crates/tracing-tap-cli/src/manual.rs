@@ -1,4 +1,4 @@
-//! `tracing-tap man`: the manual, for `man`.
+//! `tracing-tap man`: the pages of the manual.
 
 use crate::CommandLine;
 use crate::error::Error;
@@ -6,13 +6,13 @@ use crate::print;
 use clap::CommandFactory;
 use clap_mangen::Man;
 
-/// Prints a page of the manual, in `man`'s own language
+/// Print a page of the manual, in roff
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   tracing-tap man watch | man -l -
   tracing-tap man > /usr/local/share/man/man1/tracing-tap.1")]
 pub(crate) struct Arguments {
-    /// Of which subcommand; without, of the whole
+    /// The subcommand. Default: the whole program
     #[arg(value_name = "SUBCOMMAND")]
     subcommand: Option<String>,
 }
@@ -30,5 +30,5 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Error> {
     let mut page = Vec::new();
     let rendered = Man::new(command).title(title).render(&mut page);
     rendered.map_err(|cause| Error::caused_by(cause, "write the page"))?;
-    print::bytes(&page)
+    print::own(&page)
 }

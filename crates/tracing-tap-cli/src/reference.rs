@@ -1,7 +1,6 @@
-//! docs/cli.md, made from the definitions that `--help` is made from.
+//! Generates docs/cli.md from the definitions behind `--help`.
 //!
-//! A test holds the file to them: `TRACING_TAP_WRITE_DOCS=1 cargo test -p tracing-tap-cli reference` writes
-//! it again.
+//! A test compares the two; `TRACING_TAP_WRITE_DOCS=1 cargo test -p tracing-tap-cli reference` writes the file.
 
 use crate::CommandLine;
 use clap::{Arg, Command, CommandFactory};
@@ -9,9 +8,9 @@ use std::fmt::Write;
 
 const PATH: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/cli.md");
 const HEAD: &str = "\
-# The command line, subcommand by subcommand
+# The command line
 
-Made from the definitions that `--help` is made from; a test holds it to them.
+Generated from the definitions behind `--help`; a test compares the two.
 
 ";
 
@@ -19,11 +18,11 @@ fn rendered() -> String {
     let mut command = CommandLine::command();
     command.build();
     let mut out = HEAD.to_owned();
-    push(&mut out, format_args!("{}\n\n", command.get_about().expect("it says what it is")));
+    push(&mut out, format_args!("{}\n\n", command.get_about().expect("the program has a description")));
     command.get_subcommands_mut().filter(|command| command.get_name() != "help").for_each(|command| {
         write_command(&mut out, command);
     });
-    let more = command.get_after_help().expect("it says what holds for all").to_string();
+    let more = command.get_after_help().expect("the program has more help").to_string();
     write_sections(&mut out, &more);
     format!("{}\n", out.trim_end())
 }
@@ -31,7 +30,8 @@ fn rendered() -> String {
 fn write_command(out: &mut String, command: &mut Command) {
     let usage = command.render_usage().to_string();
     push(out, format_args!("## `tracing-tap {}`\n\n", command.get_name()));
-    let about = command.get_long_about().or(command.get_about()).expect("it says what it does").to_string();
+    let about =
+        command.get_long_about().or(command.get_about()).expect("each subcommand has a description").to_string();
     let (first, rest) = about.split_once('\n').unwrap_or((&about, ""));
     push(
         out,
@@ -42,7 +42,7 @@ fn write_command(out: &mut String, command: &mut Command) {
         ),
     );
     push(out, format_args!("```text\n{}\n```\n\n", usage.trim_start_matches("Usage: ")));
-    out.push_str("| argument | what |\n|---|---|\n");
+    out.push_str("| argument | meaning |\n|---|---|\n");
     command
         .get_arguments()
         .filter(|argument| argument.get_id() != "help")
@@ -69,10 +69,10 @@ fn write_argument(out: &mut String, argument: &Arg) {
         None => values,
     };
     let short = argument.get_short().map_or_else(String::new, |short| format!(", `-{short}`"));
-    let help = argument.get_help().expect("every argument is told of").to_string();
+    let help = argument.get_help().expect("every argument has a help text").to_string();
     let usual: Vec<_> = argument.get_default_values().iter().map(|value| value.to_string_lossy()).collect();
     let usual =
-        if usual.is_empty() || !takes_value { String::new() } else { format!("; `{}` if not said", usual.join(" ")) };
+        if usual.is_empty() || !takes_value { String::new() } else { format!("; default `{}`", usual.join(" ")) };
     let possible: Vec<_> =
         argument.get_possible_values().iter().map(|value| format!("`{}`", value.get_name())).collect();
     let possible =
@@ -80,22 +80,21 @@ fn write_argument(out: &mut String, argument: &Arg) {
     push(out, format_args!("| `{name}`{short} | {}{possible}{usual} |\n", help.replace('|', "\\|")));
 }
 
-/// What is told behind a title in capitals, as it is.
+/// A paragraph whose first line is in capitals begins a section; an indented one is shown as it is.
 fn write_sections(out: &mut String, text: &str) {
-    for section in text.split("\n\n").fold(Vec::<String>::new(), joined) {
-        let (title, lines) = section.split_once('\n').expect("a title has lines below it");
-        let title = format!("{}{}", &title[..1], title[1..].to_lowercase());
-        push(out, format_args!("## {title}\n\n```text\n{}\n```\n\n", lines.trim_end()));
+    for paragraph in text.split("\n\n") {
+        let is_titled =
+            paragraph.lines().next().is_some_and(|line| !line.contains(char::is_lowercase) && line.len() > 1);
+        let (title, body) = if is_titled { paragraph.split_once('\n').unwrap_or_default() } else { ("", paragraph) };
+        if is_titled {
+            push(out, format_args!("## {}{}\n\n", &title[..1], title[1..].to_lowercase()));
+        }
+        if body.starts_with(' ') {
+            push(out, format_args!("```text\n{body}\n```\n\n"));
+        } else {
+            push(out, format_args!("{body}\n\n"));
+        }
     }
-}
-
-/// A paragraph that begins with a space belongs to the section before it.
-fn joined(mut sections: Vec<String>, paragraph: &str) -> Vec<String> {
-    match sections.last_mut() {
-        Some(section) if paragraph.starts_with(' ') => push(section, format_args!("\n\n{paragraph}")),
-        _ => sections.push(paragraph.to_owned()),
-    }
-    sections
 }
 
 fn push(out: &mut String, words: std::fmt::Arguments<'_>) {
@@ -103,16 +102,16 @@ fn push(out: &mut String, words: std::fmt::Arguments<'_>) {
 }
 
 #[test]
-fn the_reference_is_what_the_definitions_say() {
+fn the_reference_is_that_of_the_definitions() {
     let rendered = rendered();
     if std::env::var_os("TRACING_TAP_WRITE_DOCS").is_some() {
         std::fs::write(PATH, &rendered).unwrap();
     }
     let written = std::fs::read_to_string(PATH).unwrap_or_default();
-    assert_eq!(written, rendered, "write it anew: see the head of this file");
+    assert_eq!(written, rendered, "docs/cli.md is out of date: see the head of this file");
 }
 
 #[test]
-fn the_definitions_contradict_nothing_in_themselves() {
+fn the_definitions_are_consistent() {
     CommandLine::command().debug_assert();
 }

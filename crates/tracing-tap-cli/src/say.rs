@@ -1,17 +1,17 @@
-//! What is told on standard error, to whoever still listens there.
+//! Messages on standard error.
 
 use crate::shown;
 use std::fmt::Display;
 use std::io::{self, Write};
 
-/// Tells of something that is no failure, and that somebody should look at.
+/// Prints a warning.
 pub(crate) fn warn(warning: impl Display) {
-    tell(format_args!("warning: {warning}"));
+    report(format_args!("warning: {warning}"));
 }
 
-/// Tells it, with what a terminal would obey escaped.
-pub(crate) fn tell(text: impl Display) {
+/// Prints a message, with what a terminal would obey or not show escaped.
+pub(crate) fn report(text: impl Display) {
     let text = text.to_string();
-    // Where standard error is gone, there is nobody to tell that.
+    // If standard error is closed, that cannot be reported anywhere.
     let _ = writeln!(io::stderr(), "{}", shown::lines(&text));
 }

@@ -1,42 +1,42 @@
-//! `tracing-tap sessions`: what is open at a door.
+//! `tracing-tap sessions`: the sessions that are open at an HTTP endpoint.
 
 use crate::error::Error;
 use crate::print;
-use crate::remote::{Access, Client, Endpoint, SessionOptions};
+use crate::remote::{Access, Client, Endpoint, SessionInfo};
 use crate::table::{json_lines, table};
 use crate::watch::short;
 use clap::ValueEnum;
 use jiff::Timestamp;
 use serde_json::Value;
 
-/// Lists your sessions at a door, or everybody's if you are an admin there
+/// List your sessions at an HTTP endpoint, or all sessions if you are an admin there
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
-    /// Where the door is; where it is left out, see `--profile`
+    /// URL of the HTTP endpoint. Default: see `--profile`
     #[arg(value_name = "URL")]
     url: Option<String>,
-    /// The form of the list
+    /// The format of the list
     #[arg(long, default_value = "table")]
-    format: ListForm,
+    format: ListFormat,
     #[command(flatten)]
     access: Access,
 }
 
-/// A form of a list.
+/// A format of a list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum ListForm {
-    /// For people
+pub(crate) enum ListFormat {
+    /// A table, for reading
     Table,
-    /// A line of JSON for each, with all there is, for programs
+    /// A line of JSON for each, with all details, for programs
     Json,
 }
 
 pub(crate) async fn run(arguments: &Arguments) -> Result<(), Error> {
-    let door = Endpoint::new(Client::new(arguments.access.target(arguments.url.as_deref())?)?);
-    let sessions = door.sessions().await?;
+    let endpoint = Endpoint::new(Client::new(arguments.access.target(arguments.url.as_deref())?)?);
+    let sessions = endpoint.sessions().await?;
     match arguments.format {
-        ListForm::Json => print::text(&json_lines(&sessions)),
-        ListForm::Table => print::text(&shown_as_table(&sessions)?),
+        ListFormat::Json => print::text(&json_lines(&sessions)),
+        ListFormat::Table => print::text(&shown_as_table(&sessions)?),
     }
 }
 
@@ -63,19 +63,19 @@ fn shown_as_table(sessions: &[Value]) -> Result<String, Error> {
     Ok(table(&headers, &[8, 9, 10, 11, 12], sessions.into_iter().map(row)))
 }
 
-/// A session as its door tells of it.
-pub(crate) fn read(session: &Value) -> Result<SessionOptions, Error> {
+/// Reads a session in the endpoint's answer.
+pub(crate) fn read(session: &Value) -> Result<SessionInfo, Error> {
     let read = serde_json::from_value(session.clone());
-    read.map_err(|cause| Error::caused_by(cause, "understand a session as the door tells of it"))
+    read.map_err(|cause| Error::caused_by(cause, "read a session in the endpoint's answer"))
 }
 
-fn row(session: SessionOptions) -> Vec<String> {
-    let SessionOptions { id, name, opened_by, predicate, level, spans, is_read, has_ended, stats, expires_at, .. } =
+fn row(session: SessionInfo) -> Vec<String> {
+    let SessionInfo { id, name, opened_by, predicate, level, spans, is_read, has_ended, stats, expires_at, .. } =
         session;
     let state = match (has_ended, is_read) {
-        (true, _) => "over",
+        (true, _) => "ended",
         (false, true) => "read",
-        (false, false) => "alone",
+        (false, false) => "unread",
     };
     let numbers = [stats.matched, stats.delivered, stats.lost, stats.missing.kept_back(), stats.buffered];
     let [name, level, spans] = [name, level, spans].map(|text| text.unwrap_or_else(|| "-".to_owned()));
@@ -83,7 +83,7 @@ fn row(session: SessionOptions) -> Vec<String> {
     texts.into_iter().chain(numbers.map(|number| number.to_string())).collect()
 }
 
-/// By this machine's clock.
+/// The time left, by this machine's clock.
 fn left(expires_at: Option<Timestamp>) -> String {
     let Some(end) = expires_at else { return "-".to_owned() };
     let seconds = end.duration_since(Timestamp::now()).as_secs().max(0);

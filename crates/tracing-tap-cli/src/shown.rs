@@ -1,20 +1,20 @@
-//! Texts of strangers, as they may be shown: nothing in them reaches a terminal that it would obey or not show.
+//! Escapes texts for a terminal: what it would obey or not show is written as an escape.
 
 use std::borrow::Cow;
 use std::fmt::Write;
 use tracing_tap::escape::is_hidden;
 
-/// A text on one line.
+/// A text on one line: line breaks are escaped too.
 pub(crate) fn line(text: &str) -> Cow<'_, str> {
     escaped(text, is_hidden)
 }
 
-/// A text whose line breaks are its own.
+/// A text that keeps its line breaks.
 pub(crate) fn lines(text: &str) -> Cow<'_, str> {
     escaped(text, |character| character != '\n' && is_hidden(character))
 }
 
-/// JSON on a line of its own. Hidden characters are in its strings alone, where an escape says the same.
+/// A line of JSON. Hidden characters occur in its strings only, where an escape means the same.
 pub(crate) fn json(value: &serde_json::Value) -> String {
     let mut shown = String::new();
     for character in value.to_string().chars() {

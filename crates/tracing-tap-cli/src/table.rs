@@ -1,9 +1,9 @@
-//! Tables for people.
+//! Tables, and lines of JSON.
 
 use crate::shown;
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 
-/// Columns without lines between them, as wide as they need to be. Texts are of strangers.
+/// Columns without lines between them, as wide as they need to be. Cells are escaped.
 pub(crate) fn table(headers: &[&str], numbers: &[usize], rows: impl Iterator<Item = Vec<String>>) -> String {
     let mut table = Table::new();
     table.load_preset(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
@@ -23,7 +23,7 @@ pub(crate) fn table(headers: &[&str], numbers: &[usize], rows: impl Iterator<Ite
     lines.concat()
 }
 
-/// Lines of JSON: one for each value, with what is hidden as JSON escapes it.
+/// One line of JSON for each value, with hidden characters as JSON escapes.
 pub(crate) fn json_lines(values: &[serde_json::Value]) -> String {
     values.iter().map(shown::json).collect()
 }

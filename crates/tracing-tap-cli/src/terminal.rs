@@ -1,7 +1,12 @@
-//! Whether an output is for eyes.
+//! Whether an output is a terminal.
 
 use clap::ValueEnum;
-use std::io;
+use std::io::{self, IsTerminal};
+
+/// Whether standard error is a terminal.
+pub(crate) fn has_stderr() -> bool {
+    io::stderr().is_terminal()
+}
 
 /// When to use colours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -12,8 +17,8 @@ pub(crate) enum Colour {
 }
 
 impl Colour {
-    /// Whether standard output gets colours: what a terminal is, and what `NO_COLOR` and its like say, is found out by
-    /// the library that `clap` uses for its own.
+    /// Whether standard output gets colours. Terminals, `NO_COLOR` and the like are recognised by the library that
+    /// `clap` uses for its own colours.
     pub(crate) fn for_stdout(self) -> bool {
         match self {
             Self::Always => true,

@@ -1,4 +1,4 @@
-//! Requests to one door, and answers that are no refusals.
+//! Requests to one HTTP endpoint, and the answers that are no refusals.
 
 use super::answer;
 use super::target::Target;
@@ -18,14 +18,14 @@ use std::time::Duration;
 use tokio::time::timeout;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-/// Until an answer begins, and until one is read that is no stream. Opening a session takes up to a second.
+/// How long an answer may take to begin, and one that is no stream to end. Opening a session takes up to a second.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
-/// A connection that was used for one request and is used for the next. Doors keep them for longer.
+/// How long an idle connection is kept for the next request. Endpoints keep them for longer.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(2);
-/// What is read of an answer that is no stream: the catalog of some 200,000 callsites.
+/// Maximum size of an answer that is no stream: the catalog of some 200,000 callsites.
 const MAX_ANSWER_BYTES: usize = 64 << 20;
 
-/// A door's clients send requests to it alone: redirects are not followed, so a token goes nowhere else.
+/// Sends requests to one endpoint only: redirects are not followed, so a token goes nowhere else.
 #[derive(Debug)]
 pub(crate) struct Client {
     connections: legacy::Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
@@ -51,33 +51,33 @@ impl Client {
         &self.target
     }
 
-    /// Asks for `path`, and gives the answer, once it has begun and is no refusal.
-    pub(crate) async fn send(&self, attempt: &str, ask: Asking<'_>) -> Result<Response<Incoming>, Error> {
+    /// Sends a request. Returns the answer once it has begun, if it is no refusal.
+    pub(crate) async fn send(&self, attempt: &str, ask: ApiRequest<'_>) -> Result<Response<Incoming>, Error> {
         let request = self.request(&ask)?;
         let attempt = format!("{attempt} at {}", self.target.base);
         let sent = timeout(ANSWER_TIMEOUT, self.connections.request(request)).await;
         let response = match sent {
             Ok(Ok(response)) => response,
             Ok(Err(cause)) => return Err(unreachable(cause, attempt)),
-            Err(_) => return Err(Error::new(format!("{attempt}: there is no answer after {ANSWER_TIMEOUT:?}"))),
+            Err(_) => return Err(Error::new(format!("{attempt}: no answer after {ANSWER_TIMEOUT:?}"))),
         };
         if response.status().is_success() { Ok(response) } else { Err(answer::refusal(&attempt, response).await) }
     }
 
-    /// The same, and reads an answer of JSON.
-    pub(crate) async fn json<T: DeserializeOwned>(&self, attempt: &str, ask: Asking<'_>) -> Result<T, Error> {
+    /// Sends a request and reads the answer as JSON.
+    pub(crate) async fn json<T: DeserializeOwned>(&self, attempt: &str, ask: ApiRequest<'_>) -> Result<T, Error> {
         let response = self.send(attempt, ask).await?;
         let body = body_of(response).await.map_err(|error| Error::caused_by(error, attempt))?;
         serde_json::from_slice(&body).map_err(|cause| {
-            Error::caused_by(cause, format!("{attempt}: the answer is not what a door sends"))
-                .advise("give the URL where the door is mounted")
+            Error::caused_by(cause, format!("{attempt}: the answer is not that of a tracing-tap endpoint"))
+                .advise("give the URL at which the endpoint is mounted")
         })
     }
 
-    fn request(&self, ask: &Asking<'_>) -> Result<Request<Full<Bytes>>, Error> {
+    fn request(&self, ask: &ApiRequest<'_>) -> Result<Request<Full<Bytes>>, Error> {
         let mut request = Request::new(ask.body.clone().map_or_else(Full::default, Full::from));
         *request.method_mut() = ask.method.clone();
-        *request.uri_mut() = self.target.base.endpoint(ask.path)?;
+        *request.uri_mut() = self.target.base.uri(ask.path)?;
         let headers = request.headers_mut();
         headers.insert(header::ACCEPT, HeaderValue::from_static(ask.accept));
         headers
@@ -95,22 +95,22 @@ impl Client {
     }
 }
 
-/// Why no answer came at all.
+/// Why no answer arrived.
 fn unreachable(cause: legacy::Error, attempt: String) -> Error {
     let (is_connect, error) = (cause.is_connect(), Error::caused_by(cause, attempt));
     match error.with_causes() {
         causes if causes.contains("certificate") => {
-            error.advise("where a CA of your own has signed the certificate, give its own with `--ca-file`")
+            error.advise("if your own CA has signed the certificate, give that of the CA with `--ca-file`")
         }
         causes if causes.contains("InvalidContentType") => error.advise("the server may speak `http://`"),
-        _ if is_connect => error.advise("look whether the service runs, and listens there"),
+        _ if is_connect => error.advise("check that the service runs and listens there"),
         _ => error,
     }
 }
 
 /// One request.
 #[derive(Clone, Debug)]
-pub(crate) struct Asking<'a> {
+pub(crate) struct ApiRequest<'a> {
     method: Method,
     path: &'a str,
     accept: &'static str,
@@ -118,7 +118,7 @@ pub(crate) struct Asking<'a> {
     last_event_id: Option<&'a str>,
 }
 
-impl<'a> Asking<'a> {
+impl<'a> ApiRequest<'a> {
     pub(crate) fn get(path: &'a str) -> Self {
         Self { method: Method::GET, path, accept: "application/json", body: None, last_event_id: None }
     }
@@ -132,18 +132,18 @@ impl<'a> Asking<'a> {
         Self { method: Method::POST, body: Some(body.into()), ..Self::get(path) }
     }
 
-    /// A stream of server-sent events behind that place.
+    /// A stream of server-sent events, after that id.
     pub(crate) fn stream(path: &'a str, last_event_id: Option<&'a str>) -> Self {
         Self { accept: "text/event-stream", last_event_id, ..Self::get(path) }
     }
 }
 
-/// Reads an answer to its end, but not endlessly.
+/// Reads an answer to its end, within a time and a size.
 pub(super) async fn body_of(response: Response<Incoming>) -> Result<Bytes, Error> {
     let body = Limited::new(response.into_body(), MAX_ANSWER_BYTES).collect();
     match timeout(ANSWER_TIMEOUT, body).await {
         Ok(Ok(body)) => Ok(body.to_bytes()),
         Ok(Err(cause)) => Err(Error::caused_by(cause, "read the answer")),
-        Err(_) => Err(Error::new(format!("read the answer: it has no end after {ANSWER_TIMEOUT:?}"))),
+        Err(_) => Err(Error::new(format!("read the answer: it has not ended after {ANSWER_TIMEOUT:?}"))),
     }
 }

@@ -1,42 +1,42 @@
-//! Reads server-sent events, with a bound on what one of them may hold.
+//! Reads server-sent events, with a bound on the size of each.
 //!
-//! The crates that do this keep whatever a server sends until a line ends. Here a message is a slice of what came from
-//! the network, unless it was cut in two there, so that nothing is copied where there is much of it.
+//! The crates for this buffer all that a server sends until a line ends. Here a message is a slice of what arrived from
+//! the network, unless it arrived in two pieces, so that under load nothing is copied.
 
 use crate::error::Error;
 use bytes::{Buf, Bytes, BytesMut};
 use memchr::memchr;
 
-/// What one message may hold. The largest event that a door with its usual limits can send has some 500 KiB, before its
-/// escapes and without its spans.
+/// Maximum size of a message. The largest event of an endpoint with default limits has some 500 KiB, before escapes and
+/// without spans.
 pub(crate) const MAX_MESSAGE_BYTES: usize = 16 << 20;
 
 /// One message.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Message {
-    /// What it is called; nothing where it has no name.
+    /// Its name; empty if it has none.
     pub(crate) name: Bytes,
     pub(crate) data: Bytes,
-    /// Where it is in its stream, if it says.
+    /// Its position in the stream, if it has an id.
     pub(crate) id: Option<Bytes>,
 }
 
-/// What has come of a message so far.
+/// The part of a message that has arrived so far.
 #[derive(Debug, Default)]
 pub(crate) struct Parser {
-    /// The beginning of a line whose end has not come.
+    /// The beginning of a line whose end has not arrived.
     rest: BytesMut,
     message: Message,
     has_data: bool,
-    /// The message's data where they are in more than one line, which is rare.
+    /// The message's data if it has more than one line of them, which is rare.
     joined: BytesMut,
 }
 
 impl Parser {
-    /// Takes what has come, and gives the messages that are whole.
+    /// Takes bytes that have arrived, and gives the messages that are complete.
     ///
     /// # Errors
-    /// Where a message is larger than [`MAX_MESSAGE_BYTES`].
+    /// If a message is larger than [`MAX_MESSAGE_BYTES`].
     pub(crate) fn feed(&mut self, mut bytes: Bytes, mut give: impl FnMut(Message)) -> Result<(), Error> {
         while let Some(end) = memchr(b'\n', &bytes) {
             let mut line = bytes.split_to(end);
@@ -82,7 +82,7 @@ impl Parser {
             b"data" => (self.message.data, self.has_data) = (line, true),
             b"event" => self.message.name = line,
             b"id" => self.message.id = Some(line),
-            // A comment, which keeps the connection alive, or what a later version may say.
+            // A comment, which keeps the connection alive, or a field of a later version.
             _ => {}
         }
         None

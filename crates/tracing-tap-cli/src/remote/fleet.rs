@@ -1,10 +1,11 @@
-//! A fleet as `watch` sees it: where its server is, and what to bring.
+//! A fleet as `watch` sees it: the URL of its server, the key and the credentials.
 
 use super::pause::pause_after;
-use super::target::without_query;
+use super::target::{is_loopback, without_query};
 use super::tls;
 use super::token::warn_if_others_can_read;
 use crate::error::Error;
+use crate::say;
 use async_nats::{Client, ConnectError, ConnectErrorKind, ConnectOptions, Event};
 use hyper::Uri;
 use percent_encoding::percent_decode_str;
@@ -15,51 +16,53 @@ use std::time::Duration;
 use tokio::sync::mpsc::Sender;
 use tracing_tap_nats::{Config, Key};
 
-/// How many messages may wait to be heard, of 64 KiB: more are lost, and said to be.
+/// How many messages of 64 KiB may wait to be read; further ones are lost, and reported.
 const MAX_MESSAGES: usize = 2_048;
 
 const KEY_VARIABLE: &str = "TRACING_TAP_FLEET_KEY";
 
-/// How to get to a fleet
+/// The options of a fleet
 #[derive(Clone, Debug, Default, clap::Args)]
 #[command(next_help_heading = "Fleet")]
 pub(crate) struct FleetAccess {
-    /// The fleet's key is in this file; without, in that of the profile, or in the variable TRACING_TAP_FLEET_KEY
+    /// Read the fleet's key from this file. Default: the profile's, then `$TRACING_TAP_FLEET_KEY`
     #[arg(long, value_name = "FILE")]
     pub(super) key_file: Option<PathBuf>,
-    /// Bring these credentials of NATS: a file `.creds`, or one with `user:password`; without, that of the profile
+    /// NATS credentials: a `.creds` file, or one with `user:password`. Default: the profile's
     #[arg(long, value_name = "FILE")]
     pub(super) credentials_file: Option<PathBuf>,
-    /// Under which subject the fleet's messages are; without, that of the profile, or `tap`
+    /// Prefix of the fleet's subjects. Default: the profile's, then `tap`
     #[arg(long, value_name = "SUBJECT")]
     pub(super) subject_prefix: Option<String>,
 }
 
-/// A fleet, and what to bring.
+/// A fleet, with the key and the credentials.
 #[derive(Clone, Debug)]
 pub(crate) struct Fleet {
-    pub(crate) place: FleetPlace,
+    pub(crate) url: FleetUrl,
     pub(crate) config: Config,
     credentials_file: Option<PathBuf>,
     ca_file: Option<PathBuf>,
+    allow_plaintext: bool,
 }
 
-/// The URL of a fleet: a server of NATS, and a service behind it.
+/// The URL of a fleet: a NATS server, and a service.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct FleetPlace {
+pub(crate) struct FleetUrl {
     server: String,
     service: String,
     is_tls: bool,
+    is_loopback: bool,
 }
 
-/// Whether this is the URL of a fleet, and not of a door.
+/// Whether this is the URL of a fleet, and not of an HTTP endpoint.
 pub(crate) fn is_of_fleet(url: &str) -> bool {
     let scheme = url.split_once("://").map(|(scheme, _)| scheme);
     scheme.is_some_and(|scheme| ["nats", "tls"].iter().any(|known| scheme.eq_ignore_ascii_case(known)))
 }
 
 impl FleetAccess {
-    /// What is said here, and by the profile where nothing is.
+    /// These options, and the profile's if one is not given.
     pub(super) fn or(&self, profile: Self) -> Self {
         let said = self.clone();
         Self {
@@ -69,7 +72,7 @@ impl FleetAccess {
         }
     }
 
-    /// What is said here that means nothing to a door.
+    /// The first option given that an HTTP endpoint has no use for.
     pub(super) fn first_said(&self) -> Option<&'static str> {
         let Self { key_file, credentials_file, subject_prefix } = self;
         let said = [
@@ -81,19 +84,19 @@ impl FleetAccess {
     }
 
     /// The fleet at this URL.
-    pub(super) fn at(self, url: &str, ca_file: Option<PathBuf>) -> Result<Fleet, Error> {
-        let place = FleetPlace::read(url)?;
+    pub(super) fn at(self, url: &str, ca_file: Option<PathBuf>, allow_plaintext: bool) -> Result<Fleet, Error> {
+        let url = FleetUrl::read(url)?;
         let key = key(self.key_file.as_deref())?;
-        let config = Config::new(&place.service, key).map_err(unusable)?;
+        let config = Config::new(&url.service, key).map_err(unusable)?;
         let config = match &self.subject_prefix {
             Some(prefix) => config.subject_prefix(prefix).map_err(unusable)?,
             None => config,
         };
-        Ok(Fleet { place, config, credentials_file: self.credentials_file, ca_file })
+        Ok(Fleet { url, config, credentials_file: self.credentials_file, ca_file, allow_plaintext })
     }
 }
 
-/// A name or a prefix that no fleet has.
+/// A name or a prefix that is invalid.
 fn unusable(error: tracing_tap_nats::ConfigError) -> Error {
     let text = error.to_string();
     match std::error::Error::source(&error) {
@@ -102,15 +105,15 @@ fn unusable(error: tracing_tap_nats::ConfigError) -> Error {
     }
 }
 
-/// The key, which is never an argument: those are for everybody on the machine to see.
+/// The key, which is never an argument, because every user of the machine can see arguments.
 fn key(file: Option<&Path>) -> Result<Key, Error> {
     let (mut secret, place) = match file {
         Some(file) => (bytes_of("key", file)?, format!("the key file `{}`", file.display())),
         None => match std::env::var_os(KEY_VARIABLE) {
             Some(value) => (value.into_encoded_bytes(), KEY_VARIABLE.to_owned()),
             None => {
-                let advice = format!("set {KEY_VARIABLE}, or give `--key-file`: it is the one that the instances have");
-                return Err(Error::usage("find the fleet's key: nothing says what it is").advise(advice));
+                let advice = format!("set {KEY_VARIABLE}, or give `--key-file`: it is the key of the instances");
+                return Err(Error::usage("find the fleet's key: no file or variable has it").advise(advice));
             }
         },
     };
@@ -120,7 +123,7 @@ fn key(file: Option<&Path>) -> Result<Key, Error> {
     Key::new(secret).map_err(|error| Error::caused_by(error, format!("read {place}")).into_usage())
 }
 
-/// A file of secrets; warns where others can read it.
+/// Reads a file of secrets; warns if others can read it.
 fn bytes_of(what: &str, path: &Path) -> Result<Vec<u8>, Error> {
     let attempt = || format!("read the {what} file `{}`", path.display());
     let bytes = fs::read(path).map_err(|cause| Error::caused_by(cause, attempt()).into_usage())?;
@@ -128,11 +131,13 @@ fn bytes_of(what: &str, path: &Path) -> Result<Vec<u8>, Error> {
     Ok(bytes)
 }
 
-impl FleetPlace {
+impl FleetUrl {
     pub(crate) fn read(url: &str) -> Result<Self, Error> {
         if url.contains('@') {
-            return Err(Error::usage("read the URL: there is a name or a password in it, for everybody to see")
-                .advise("give `--credentials-file`"));
+            return Err(Error::usage(
+                "read the URL: it contains a name or a password, which every user of this machine can see",
+            )
+            .advise("give `--credentials-file`"));
         }
         let said = without_query(url);
         let fail = |problem: &str| Error::usage(format!("read the URL `{said}`: {problem}"));
@@ -140,7 +145,7 @@ impl FleetPlace {
             return Err(fail("it has no host"));
         }
         if url.contains(['#', '?']) {
-            return Err(fail("a fleet has a server and a service, and nothing else").advise(EXAMPLE));
+            return Err(fail("a fleet's URL has a server and a service, and nothing else").advise(EXAMPLE));
         }
         let uri: Uri = url.parse().map_err(|cause| fail(&format!("{cause}")))?;
         let (Some(scheme), Some(authority)) = (uri.scheme_str(), uri.authority().filter(|at| !at.host().is_empty()))
@@ -149,56 +154,72 @@ impl FleetPlace {
         };
         let service = uri.path().trim_matches('/');
         if service.is_empty() {
-            return Err(fail("it has no service behind the host").advise(EXAMPLE));
+            return Err(fail("it has no service after the host").advise(EXAMPLE));
         }
         if service.contains('/') {
             return Err(fail("the service is one name: write `%2F` for a slash in it").advise(EXAMPLE));
         }
-        let service = percent_decode_str(service).decode_utf8().map_err(|_| fail("the service is no text"))?;
+        let service = percent_decode_str(service).decode_utf8().map_err(|_| fail("the service is not UTF-8"))?;
         let is_tls = scheme.eq_ignore_ascii_case("tls");
         let scheme = if is_tls { "tls" } else { "nats" };
-        Ok(Self { server: format!("{scheme}://{authority}"), service: service.into_owned(), is_tls })
+        let server = format!("{scheme}://{authority}");
+        Ok(Self { server, service: service.into_owned(), is_tls, is_loopback: is_loopback(authority.host()) })
     }
 }
 
 const EXAMPLE: &str = "write `nats://host:4222/service`";
 
-impl fmt::Display for FleetPlace {
+impl fmt::Display for FleetUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}", self.server, self.service)
     }
 }
 
 impl Fleet {
-    /// Connects to the server; what becomes of the connection is told from then on.
+    /// Connects to the server; `events` gets what happens to the connection from then on.
     ///
     /// # Errors
-    /// Where the server is not there, does not let us in, or a file is not what it must be.
+    /// If the server cannot be reached or denies access, or if a file is invalid.
     pub(crate) async fn connect(&self, events: Sender<Event>) -> Result<Client, Error> {
         let options = self.with_credentials(ConnectOptions::new())?.name("tracing-tap");
         let options = options.subscription_capacity(MAX_MESSAGES);
         let options = options.reconnect_delay_callback(pause_before);
         let options = options.event_callback(move |event| {
             let events = events.clone();
-            // Nobody listens once the session is over.
+            // Nobody receives once the session has ended.
             async move { drop(events.send(event).await) }
         });
-        let options = match (self.place.is_tls, &self.ca_file) {
-            // A server may ask for TLS at `nats://` too: the client then trusts those that the system does.
-            (false, None) => options,
-            (_, file) => options.tls_client_config(tls::config(file.as_deref())?),
+        // If a server requires TLS where nothing here does, the client trusts the system's certificates by itself.
+        let options = match self.requires_tls() {
+            true => options.require_tls(true).tls_client_config(tls::config(self.ca_file.as_deref())?),
+            false => options,
         };
-        options.connect(&*self.place.server).await.map_err(|error| self.not_connected(error))
+        // A server names others before TLS has begun, so anybody on the way could name one of their own.
+        let options = if self.credentials_file.is_some() { options.ignore_discovered_servers() } else { options };
+        options.connect(&*self.url.server).await.map_err(|error| self.not_connected(error))
+    }
+
+    /// Credentials leave this machine without TLS only if the user says so in words.
+    fn requires_tls(&self) -> bool {
+        self.url.is_tls || self.ca_file.is_some() || (self.has_remote_credentials() && !self.allow_plaintext)
+    }
+
+    fn has_remote_credentials(&self) -> bool {
+        self.credentials_file.is_some() && !self.url.is_loopback
     }
 
     fn with_credentials(&self, options: ConnectOptions) -> Result<ConnectOptions, Error> {
         let Some(file) = &self.credentials_file else { return Ok(options) };
+        if self.has_remote_credentials() && !self.requires_tls() {
+            let server = &self.url.server;
+            say::warn(format_args!("the credentials go to {server} without TLS, unless the server requires it"));
+        }
         let problem = |problem: String| {
             let error = Error::usage(format!("read the credentials file `{}`: {problem}", file.display()));
-            error.advise("it must be a `.creds` of NATS, or a line `user:password`")
+            error.advise("it must be a NATS `.creds` file, or a line `user:password`")
         };
         let text =
-            String::from_utf8(bytes_of("credentials", file)?).map_err(|_| problem("it is no text".to_owned()))?;
+            String::from_utf8(bytes_of("credentials", file)?).map_err(|_| problem("it is not UTF-8".to_owned()))?;
         if text.contains("-----BEGIN") {
             return options.credentials(&text).map_err(|cause| problem(cause.to_string()));
         }
@@ -206,26 +227,34 @@ impl Fleet {
             Some((user, password)) if !user.is_empty() && !password.contains('\n') => {
                 Ok(options.user_and_password(user.to_owned(), password.to_owned()))
             }
-            _ => Err(problem("it has no credentials".to_owned())),
+            _ => Err(problem("it contains no credentials".to_owned())),
+        }
+    }
+
+    fn why_tls(&self) -> &'static str {
+        match () {
+            () if self.url.is_tls => "the server may offer no TLS: then its URL begins with `nats://`",
+            () if self.ca_file.is_some() => "the server may offer no TLS, which `--ca-file` requires",
+            () => "the server may offer no TLS, which credentials require; `--allow-plaintext` sends them without",
         }
     }
 
     fn not_connected(&self, error: ConnectError) -> Error {
-        let attempt = format!("connect to {}", self.place.server);
+        let attempt = format!("connect to {}", self.url.server);
         match error.kind() {
             ConnectErrorKind::AuthorizationViolation | ConnectErrorKind::Authentication => {
-                let advice = "give credentials that the server knows, with `--credentials-file`";
-                Error::refused(format!("{attempt}: the server does not let us in: {}", error.kind())).advise(advice)
+                let advice = "give credentials that the server accepts, with `--credentials-file`";
+                Error::refused(format!("{attempt}: the server denies access: {}", error.kind())).advise(advice)
             }
             _ => {
-                // Its words are those of its causes too.
+                // Its text includes its causes.
                 let words = format!("{attempt}: {error}");
                 let advice = match () {
-                    _ if words.contains("InvalidContentType") => "the server may speak `nats://`",
+                    _ if self.requires_tls() && is_without_tls(&words) => self.why_tls(),
                     _ if words.contains("certificate") => {
-                        "where a CA of your own has signed the certificate, give its own with `--ca-file`"
+                        "if your own CA has signed the certificate, give that of the CA with `--ca-file`"
                     }
-                    _ => "look whether a NATS server runs, and listens there",
+                    _ => "check that a NATS server runs and listens there",
                 };
                 Error::new(words).advise(advice)
             }
@@ -233,7 +262,12 @@ impl Fleet {
     }
 }
 
-/// How long to wait before that try; the first two are made at once, of which one is the first of all.
+/// Whether a server has answered the beginning of TLS with something else, or not at all.
+fn is_without_tls(words: &str) -> bool {
+    ["InvalidContentType", "handshake eof", "reset by peer", "Broken pipe"].iter().any(|part| words.contains(part))
+}
+
+/// How long to wait before that attempt to connect. The very first, and the first after a loss, are made at once.
 fn pause_before(attempt: usize) -> Duration {
     let tries = attempt.checked_sub(2).map(|tries| u32::try_from(tries).unwrap_or(u32::MAX));
     tries.map_or(Duration::ZERO, pause_after)
@@ -260,25 +294,25 @@ mod tests {
             ("tls://[::1]/chat%2Fhub%20%C3%A9", "tls://[::1]/chat/hub é"),
         ] {
             assert!(is_of_fleet(url));
-            assert_eq!(FleetPlace::read(url).unwrap().to_string(), shown);
+            assert_eq!(FleetUrl::read(url).unwrap().to_string(), shown);
         }
         assert!(!is_of_fleet("http://a/nats://") && !is_of_fleet("nats"));
     }
 
     #[test]
-    fn what_is_no_url_of_a_fleet_is_refused_with_what_is_wrong() {
+    fn an_invalid_url_of_a_fleet_is_refused_with_the_reason() {
         for (url, problem) in [
             ("nats://", "it has no host"),
             ("nats:///chat", ""),
-            ("nats://a", "no service behind the host"),
-            ("nats://a/", "no service behind the host"),
+            ("nats://a", "no service after the host"),
+            ("nats://a/", "no service after the host"),
             ("nats://a/b/c", "one name"),
             ("nats://a/b?c", "nothing else"),
-            ("nats://a/b?token=secret", "`nats://a/b?…`: a fleet has"),
-            ("nats://a/%FF", "no text"),
+            ("nats://a/b?token=secret", "`nats://a/b?…`: a fleet's URL has"),
+            ("nats://a/%FF", "not UTF-8"),
             ("nats://ann:secret@a/chat", "a password"),
         ] {
-            let error = FleetPlace::read(url).unwrap_err();
+            let error = FleetUrl::read(url).unwrap_err();
             assert!(error.with_causes().contains(problem), "{url}: {}", error.with_causes());
             assert_eq!(error.exit_code(), 2);
             assert!(!error.with_causes().contains("secret"));

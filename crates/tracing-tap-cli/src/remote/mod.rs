@@ -1,13 +1,15 @@
-//! A service's door as the subcommands see it, over HTTP, and a fleet.
+//! Clients of a service: of its HTTP endpoint, and of a fleet.
 //!
-//! `target` finds out where it is and what to bring, from arguments, the environment or a `profile`, whose `token` is
-//! kept with it; `tls` says whom to trust; `client` sends requests, `answer` understands refusals; `door` has a call for
-//! each endpoint; `events` reads a stream. `fleet` is what `watch` may watch in place of a door;
-//! `pause` is how long to wait before trying again at either.
+//! `target` finds the URL and the secrets, in arguments, the environment or a `profile`; `token` reads a token; `tls`
+//! has
+//! the certificates to trust; `client` sends requests, `answer` reads refusals; `endpoint` has a method for each
+//! request;
+//! `events` reads a stream. `fleet` connects to a fleet, which `watch` can read too; `pause` is how long to wait before
+//! another attempt at either.
 
 mod answer;
 mod client;
-mod door;
+mod endpoint;
 mod events;
 mod fleet;
 mod pause;
@@ -17,8 +19,8 @@ mod tls;
 mod token;
 
 pub(crate) use client::Client;
-pub(crate) use door::{Ask, Coverage, Endpoint, Seen, SessionOptions, Streamed};
+pub(crate) use endpoint::{Coverage, Endpoint, Seen, SessionInfo, SessionRequest, Streamed};
 pub(crate) use events::{Message, Parser};
 pub(crate) use fleet::{Fleet, FleetAccess};
 pub(crate) use pause::pause_after;
-pub(crate) use target::{Access, Place};
+pub(crate) use target::{Access, Destination};

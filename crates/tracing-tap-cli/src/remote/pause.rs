@@ -1,13 +1,13 @@
-//! How long to wait before something that failed is tried again.
+//! How long to wait before another attempt.
 
 use std::time::Duration;
 
 const FIRST: Duration = Duration::from_millis(200);
-/// With the try itself less than a second: so soon a service that is back is read again, however long it was away.
+/// Less than a second with the attempt itself: that soon a service is read again after its return.
 const LONGEST: Duration = Duration::from_millis(750);
 
-/// The wait after so many tries in vain. Between half and all of a time that doubles up to a bound, so that clients which
-/// lost the same server do not come back as one.
+/// The wait after this many failed attempts: between half and all of a time that doubles up to a bound, so that clients
+/// of the same server do not reconnect all at once.
 pub(crate) fn pause_after(tries: u32) -> Duration {
     let whole = FIRST.saturating_mul(1 << tries.min(10)).min(LONGEST);
     whole.mul_f64(0.5 + fastrand::f64() / 2.0)

@@ -1,4 +1,4 @@
-//! Profiles: doors and fleets with a name, in a file in the user's configuration folder.
+//! Profiles: HTTP endpoints and fleets by name, in a file in the user's configuration folder.
 
 use crate::error::Error;
 use etcetera::BaseStrategy;
@@ -8,7 +8,7 @@ use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-/// One door, or one fleet.
+/// One HTTP endpoint, or one fleet.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Profile {
@@ -68,7 +68,7 @@ fn read(text: &str, name: &str, path: &Path) -> Result<Profile, Error> {
     })
 }
 
-/// What is wrong, and where. The line itself, which the library shows, may be a token in the wrong place.
+/// What is wrong, and where. The line itself, which the library shows, may be a misplaced token.
 fn problem(error: &toml::de::Error) -> String {
     let shown = error.to_string();
     match shown.lines().next() {

@@ -1,8 +1,8 @@
-//! Where a door is, and what to bring.
+//! The URL of an HTTP endpoint or a fleet, and the secrets for it.
 
 use super::fleet::{Fleet, FleetAccess, is_of_fleet};
 use super::profile::{self, Profile};
-use super::token::Token;
+use super::token::{self, Token};
 use crate::error::Error;
 use crate::say;
 use hyper::Uri;
@@ -14,35 +14,38 @@ use std::path::PathBuf;
 const URL_VARIABLE: &str = "TRACING_TAP_URL";
 const PROFILE_VARIABLE: &str = "TRACING_TAP_PROFILE";
 
-/// How to get to the door
+/// The options of a connection
 #[derive(Debug, Default, clap::Args)]
-#[command(next_help_heading = "Door")]
+#[command(next_help_heading = "Connection")]
 pub(crate) struct Access {
-    /// Take the URL, the files and what else is said of it from this profile, see CONFIGURATION in `tracing-tap --help`
+    /// Read the URL, the files and the other settings from this profile; see CONFIGURATION in `tracing-tap --help`
     #[arg(long, value_name = "NAME")]
     profile: Option<String>,
-    /// Bring the token in this file; without, that of the profile, or of the variable TRACING_TAP_TOKEN
+    /// Read the token from this file. Default: the profile's, then `$TRACING_TAP_TOKEN`
     #[arg(long, value_name = "FILE")]
     token_file: Option<PathBuf>,
-    /// Trust the certificates in this file (PEM), and no others; without, those that the system trusts
+    /// Trust only the certificates in this file (PEM). Default: the system's
     #[arg(long, value_name = "FILE")]
     ca_file: Option<PathBuf>,
+    /// Send tokens and credentials without TLS to other machines too: everybody on the way can read them
+    #[arg(long)]
+    allow_plaintext: bool,
 }
 
 /// What can be watched.
 #[derive(Clone, Debug)]
-pub(crate) enum Place {
+pub(crate) enum Destination {
     Endpoint(Target),
     Fleet(Box<Fleet>),
 }
 
-/// A URL, and what a profile says beside it.
+/// A URL, and the profile that it is from.
 struct Found {
     url: String,
     profile: Option<Profile>,
 }
 
-/// A door, and what to bring.
+/// An HTTP endpoint, with the token and the certificates.
 #[derive(Clone, Debug)]
 pub(crate) struct Target {
     pub(crate) base: Base,
@@ -50,7 +53,7 @@ pub(crate) struct Target {
     pub(crate) ca_file: Option<PathBuf>,
 }
 
-/// The URL of a door: where it is mounted, without a slash at its end.
+/// The URL at which an endpoint is mounted, without a slash at its end.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Base {
     scheme: String,
@@ -60,120 +63,155 @@ pub(crate) struct Base {
 }
 
 impl Access {
-    /// The door at this URL; without one, at that of the profile, or of the environment.
+    /// The endpoint at this URL. Default: the profile's, then the environment's.
     pub(crate) fn target(&self, url: Option<&str>) -> Result<Target, Error> {
         let found = self.find(url)?;
         if is_of_fleet(&found.url) {
             return Err(Error::usage(
-                "read the URL: it is a fleet's, and `sessions`, `close` and `catalog` are for doors",
+                "read the URL: it is a fleet's, and `sessions`, `close` and `catalog` are for HTTP endpoints",
             )
-            .advise("give the URL of a door, `http://` or `https://`; of a fleet there is `watch` alone"));
+            .advise("give an `http://` or `https://` URL; of a fleet there is only `watch`"));
         }
-        self.door(found)
+        self.endpoint(found)
     }
 
-    /// The same, or a fleet.
-    pub(crate) fn place(&self, url: Option<&str>, fleet: &FleetAccess) -> Result<Place, Error> {
+    /// The endpoint or the fleet at this URL.
+    pub(crate) fn destination(&self, url: Option<&str>, fleet: &FleetAccess) -> Result<Destination, Error> {
         let found = self.find(url)?;
         if is_of_fleet(&found.url) {
-            return self.fleet(found, fleet).map(|fleet| Place::Fleet(Box::new(fleet)));
+            return self.fleet(found, fleet).map(|fleet| Destination::Fleet(Box::new(fleet)));
         }
         if let Some(option) = fleet.first_said() {
-            let problem = format!("watch a door: `{option}` is for fleets");
+            let problem = format!("watch an HTTP endpoint: `{option}` is for fleets");
             return Err(Error::usage(problem).advise("a fleet's URL is `nats://host:4222/service`"));
         }
-        self.door(found).map(Place::Endpoint)
+        self.endpoint(found).map(Destination::Endpoint)
     }
 
     fn find(&self, url: Option<&str>) -> Result<Found, Error> {
         match (url, &self.profile) {
-            (Some(_), Some(_)) => Err(Error::usage("choose the door: there is a URL and a profile").advise("give one")),
+            (Some(_), Some(_)) => {
+                Err(Error::usage("choose the URL: there is an argument and a profile").advise("give one of them"))
+            }
             (Some(url), None) => Ok(Found { url: url.to_owned(), profile: None }),
             (None, Some(profile)) => of_profile(profile),
             (None, None) => match (variable(URL_VARIABLE)?, variable(PROFILE_VARIABLE)?) {
                 (Some(url), _) => Ok(Found { url, profile: None }),
                 (None, Some(profile)) => of_profile(&profile),
                 (None, None) => {
-                    let advice = format!("give its URL, or `--profile`, or set {URL_VARIABLE} or {PROFILE_VARIABLE}");
-                    Err(Error::usage("find the door: nothing says where it is").advise(advice))
+                    let advice = format!("give a URL or `--profile`, or set {URL_VARIABLE} or {PROFILE_VARIABLE}");
+                    Err(Error::usage("find the URL: no argument, profile or variable has it").advise(advice))
                 }
             },
         }
     }
 
-    fn door(&self, Found { url, profile }: Found) -> Result<Target, Error> {
+    fn endpoint(&self, Found { url, profile }: Found) -> Result<Target, Error> {
         let base = Base::read(&url)?;
         let (token_file, ca_file) = profile.map(|profile| (profile.token_file, profile.ca_file)).unwrap_or_default();
         let token = match self.token_file.as_ref().or(token_file.as_ref()) {
             Some(file) => Some(Token::of_file(file)?),
-            None => Token::of_environment()?,
+            None => environment_token(&base)?,
         };
         if token.is_some() && !base.is_tls() && !base.is_loopback {
-            say::warn(format_args!("the token goes to {base} unencrypted: use https"));
+            self.check_plaintext(&base)?;
         }
         Ok(Target { base, token, ca_file: self.ca_file.clone().or(ca_file) })
     }
 
+    /// Secrets leave this machine without TLS only if the user says so in words.
+    fn check_plaintext(&self, base: &Base) -> Result<(), Error> {
+        if !self.allow_plaintext {
+            let advice = "use `https://`, or give `--allow-plaintext`: then everybody on the way can read the token";
+            return Err(Error::usage(format!("send the token to {base}: the connection is without TLS")).advise(advice));
+        }
+        say::warn(format_args!("the token goes to {base} without TLS"));
+        Ok(())
+    }
+
     fn fleet(&self, Found { url, profile }: Found, said: &FleetAccess) -> Result<Fleet, Error> {
         if self.token_file.is_some() {
-            let problem = "watch a fleet: `--token-file` is for doors";
+            let problem = "watch a fleet: `--token-file` is for HTTP endpoints";
             return Err(
-                Error::usage(problem).advise("a fleet asks for its key, and its server for `--credentials-file`")
+                Error::usage(problem).advise("a fleet has a key, and its server may require `--credentials-file`")
             );
         }
         let Some(Profile { ca_file, key_file, credentials_file, subject_prefix, .. }) = profile else {
-            return said.clone().at(&url, self.ca_file.clone());
+            return said.clone().at(&url, self.ca_file.clone(), self.allow_plaintext);
         };
         let access = said.or(FleetAccess { key_file, credentials_file, subject_prefix });
-        access.at(&url, self.ca_file.clone().or(ca_file))
+        access.at(&url, self.ca_file.clone().or(ca_file), self.allow_plaintext)
     }
 }
 
-/// A profile's files are for the profile's URL alone.
+/// The token in the environment, if `base` is the URL that the environment names too. A token for one service does not
+/// go
+/// to another because the shell still has it.
+fn environment_token(base: &Base) -> Result<Option<Token>, Error> {
+    let Some(token) = Token::of_environment()? else { return Ok(None) };
+    if environment_base().is_some_and(|known| known == *base) {
+        return Ok(Some(token));
+    }
+    let variable = token::VARIABLE;
+    say::warn(format_args!(
+        "{variable} is not sent to {base}: it is for the URL in {URL_VARIABLE}, or of the profile in {PROFILE_VARIABLE}"
+    ));
+    Ok(None)
+}
+
+fn environment_base() -> Option<Base> {
+    let url = match variable(URL_VARIABLE).ok()? {
+        Some(url) => url,
+        None => profile::find(&variable(PROFILE_VARIABLE).ok()??).ok()?.url,
+    };
+    Base::read(&url).ok()
+}
+
+/// A profile's files are for the profile's URL only.
 fn of_profile(name: &str) -> Result<Found, Error> {
     let profile = profile::find(name)?;
     Ok(Found { url: profile.url.clone(), profile: Some(profile) })
 }
 
-/// What a variable says; nothing where it is empty.
+/// The value of a variable; `None` if it is empty or not set.
 fn variable(name: &str) -> Result<Option<String>, Error> {
     let Some(value) = std::env::var_os(name).filter(|value| !value.is_empty()) else { return Ok(None) };
-    value.into_string().map(Some).map_err(|_| Error::usage(format!("read the variable {name}: it is no text")))
+    value.into_string().map(Some).map_err(|_| Error::usage(format!("read the variable {name}: it is not UTF-8")))
 }
 
 impl Base {
     pub(crate) fn read(url: &str) -> Result<Self, Error> {
         let said = without_query(url);
         let fail = |problem: &str| Error::usage(format!("read the URL `{said}`: {problem}"));
-        // First, since whatever else is wrong is told with the URL.
+        // First, because the other errors show the URL.
         if authority_of(url).contains('@') {
-            return Err(Error::usage("read the URL: there is a password in it, for everybody on this machine to see")
+            return Err(Error::usage("read the URL: it contains a password, which every user of this machine can see")
                 .advise("use --token-file or TRACING_TAP_TOKEN"));
         }
         if !url.contains("://") {
-            return Err(fail("it does not say `http://` or `https://`").advise(format!("write `http://{said}`")));
+            return Err(fail("it does not begin with `http://` or `https://`").advise(format!("write `http://{said}`")));
         }
         if url.ends_with("://") {
             return Err(fail("it has no host"));
         }
         if url.contains('#') {
-            return Err(fail("a part behind `#` means nothing to a server"));
+            return Err(fail("the part after `#` is never sent to a server"));
         }
         let uri: Uri = url.parse().map_err(|cause| fail(&format!("{cause}")))?;
         let (Some(scheme), Some(authority)) = (uri.scheme_str(), uri.authority()) else {
             return Err(fail("it has no host"));
         };
         if !matches!(scheme, "http" | "https") {
-            return Err(fail("a door is at `http://` or `https://`"));
+            return Err(fail("an HTTP endpoint is at `http://` or `https://`"));
         }
         if authority.host().is_empty() {
             return Err(fail("it has no host"));
         }
         if uri.query().is_some() {
             let advice = if uri.query().is_some_and(|query| query.to_ascii_lowercase().contains("token=")) {
-                "use --token-file or TRACING_TAP_TOKEN: a token in an address is for everybody on this machine to see"
+                "use --token-file or TRACING_TAP_TOKEN: every user of this machine can see a token in a URL"
             } else {
-                "give the URL where the door is mounted, and nothing else"
+                "give the URL at which the endpoint is mounted, without a query"
             };
             return Err(fail("it has a query").advise(advice));
         }
@@ -189,14 +227,14 @@ impl Base {
         self.scheme == "https"
     }
 
-    /// The URL of an endpoint: `path` begins with a slash, and may have a query.
-    pub(crate) fn endpoint(&self, path: &str) -> Result<Uri, Error> {
+    /// The URL of a request: `path` begins with a slash, and may have a query.
+    pub(crate) fn uri(&self, path: &str) -> Result<Uri, Error> {
         let url = format!("{self}{path}");
-        url.parse().map_err(|cause| Error::caused_by(cause, format!("make the URL `{url}`")))
+        url.parse().map_err(|cause| Error::caused_by(cause, format!("build the URL `{url}`")))
     }
 }
 
-/// A URL as it may be told of: what is behind `?` or `#`, where people put tokens, is left out.
+/// A URL as it may be shown: without the part after `?` or `#`, which may be a token.
 pub(super) fn without_query(url: &str) -> Cow<'_, str> {
     match url.find(['?', '#']) {
         Some(at) => Cow::Owned(format!("{}…", &url[..=at])),
@@ -204,15 +242,16 @@ pub(super) fn without_query(url: &str) -> Cow<'_, str> {
     }
 }
 
-/// What is before the path, whether it is well-formed or not.
+/// The part before the path, whether it is well-formed or not.
 fn authority_of(url: &str) -> &str {
     let behind_scheme = url.split_once("://").map_or(url, |(_, behind)| behind);
     behind_scheme.split(['/', '?', '#']).next().unwrap_or_default()
 }
 
-fn is_loopback(host: &str) -> bool {
+/// Whether a host is this machine for sure: names below `localhost` may be asked of a DNS server.
+pub(super) fn is_loopback(host: &str) -> bool {
     let address: Option<IpAddr> = host.trim_start_matches('[').trim_end_matches(']').parse().ok();
-    host == "localhost" || host.ends_with(".localhost") || address.is_some_and(|address| address.is_loopback())
+    host.eq_ignore_ascii_case("localhost") || address.is_some_and(|address| address.is_loopback())
 }
 
 impl fmt::Display for Base {
@@ -227,31 +266,31 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_url_is_where_the_door_is_mounted() {
-        let endpoint = |url: &str| Base::read(url).unwrap().endpoint("/sessions").unwrap().to_string();
+    fn a_url_is_where_the_endpoint_is_mounted() {
+        let endpoint = |url: &str| Base::read(url).unwrap().uri("/sessions").unwrap().to_string();
         assert_eq!(endpoint("http://127.0.0.1:80/tap/"), "http://127.0.0.1:80/tap/sessions");
         assert_eq!(endpoint("https://tap.example"), "https://tap.example/sessions");
         assert_eq!(endpoint("HTTP://[::1]:8080//"), "http://[::1]:8080/sessions");
     }
 
     #[test]
-    fn what_is_no_url_of_a_door_is_refused_with_what_is_wrong() {
+    fn an_invalid_url_is_refused_with_the_reason() {
         for (url, problem) in [
-            ("localhost:8080", "does not say `http://`"),
+            ("localhost:8080", "does not begin with `http://`"),
             ("ftp://a", "`http://` or `https://`"),
             ("http://", "it has no host"),
             ("http://a b", "invalid uri"),
             ("http://a/?q=1", "has a query"),
-            ("http://a/#b", "behind `#`"),
+            ("http://a/#b", "after `#`"),
             ("http://ann:secret@a", "a password"),
             ("ann:secret@a", "a password"),
             ("ftp://ann:secret@a", "a password"),
             ("http://ann:secret @a", "a password"),
             ("http://ann:secret@a/#b", "a password"),
             ("http://a/?token=secret", "`http://a/?…`: it has a query"),
-            ("http://a/#token=secret", "`http://a/#…`: a part behind `#`"),
+            ("http://a/#token=secret", "`http://a/#…`: the part after `#`"),
             ("http://a/ b?token=secret", "`http://a/ b?…`: invalid uri"),
-            ("a?token=secret", "`a?…`: it does not say `http://`"),
+            ("a?token=secret", "`a?…`: it does not begin with `http://`"),
         ] {
             let error = Base::read(url).unwrap_err();
             assert!(error.with_causes().contains(problem), "{url}: {}", error.with_causes());
@@ -262,12 +301,14 @@ mod tests {
     }
 
     #[test]
-    fn loopback_is_told_by_name_and_by_number() {
+    fn loopback_is_recognised_by_name_and_by_address() {
         for (url, expected) in [
             ("http://localhost", true),
             ("http://127.8.8.8:1", true),
             ("http://[::1]:1", true),
-            ("http://tap.localhost", true),
+            ("http://LOCALHOST", true),
+            ("http://tap.localhost", false),
+            ("http://0.0.0.0", false),
             ("http://10.0.0.1", false),
             ("http://localhost.example", false),
         ] {

@@ -1,4 +1,4 @@
-//! Whom to trust.
+//! The certificates to trust.
 
 use super::target::Target;
 use crate::error::Error;
@@ -9,13 +9,13 @@ use rustls::{ClientConfig, RootCertStore};
 use std::path::Path;
 use std::sync::Arc;
 
-/// What TLS needs to reach the door. Reading the system's certificates takes milliseconds, so where there is no TLS,
-/// nobody is trusted.
+/// The TLS configuration for an endpoint. Reading the system's certificates takes milliseconds, so without TLS none are
+/// read.
 pub(crate) fn config_for(target: &Target) -> Result<ClientConfig, Error> {
     if target.base.is_tls() { config(target.ca_file.as_deref()) } else { trusting(RootCertStore::empty()) }
 }
 
-/// What TLS needs to trust those of this file, or those that the system does.
+/// A TLS configuration that trusts the certificates in this file. Default: the system's.
 pub(crate) fn config(ca_file: Option<&Path>) -> Result<ClientConfig, Error> {
     trusting(ca_file.map_or_else(of_system, of_file)?)
 }
@@ -32,7 +32,7 @@ fn of_file(file: &Path) -> Result<RootCertStore, Error> {
     let certificates = CertificateDer::pem_file_iter(file).and_then(Iterator::collect::<Result<Vec<_>, _>>);
     let certificates = certificates.map_err(|cause| Error::caused_by(cause, attempt()).into_usage())?;
     if certificates.is_empty() {
-        return Err(Error::usage(format!("{}: there is no certificate in it", attempt())).advise("it must be PEM"));
+        return Err(Error::usage(format!("{}: it contains no certificate", attempt())).advise("it must be PEM"));
     }
     let mut roots = RootCertStore::empty();
     for certificate in certificates {
@@ -44,7 +44,7 @@ fn of_file(file: &Path) -> Result<RootCertStore, Error> {
 fn of_system() -> Result<RootCertStore, Error> {
     let found = rustls_native_certs::load_native_certs();
     let mut roots = RootCertStore::empty();
-    // Old certificates that cannot be understood are nothing unusual in a system's store.
+    // Old certificates that cannot be parsed are common in a system's store.
     let (known, _) = roots.add_parsable_certificates(found.certs);
     if known > 0 {
         return Ok(roots);

@@ -1,4 +1,4 @@
-//! The token, which is never an argument: those are for everybody on the machine to see.
+//! The token, which is never an argument, because every user of the machine can see arguments.
 
 use crate::error::Error;
 use crate::say;
@@ -9,7 +9,7 @@ use std::path::Path;
 
 pub(crate) const VARIABLE: &str = "TRACING_TAP_TOKEN";
 
-/// A token, and where it is from.
+/// A token, as the header that carries it.
 #[derive(Clone)]
 pub(crate) struct Token(HeaderValue);
 
@@ -17,11 +17,11 @@ impl Token {
     /// The token of the environment, if it has one.
     pub(crate) fn of_environment() -> Result<Option<Self>, Error> {
         let Some(value) = std::env::var_os(VARIABLE) else { return Ok(None) };
-        let text = value.to_str().ok_or_else(|| Error::usage(format!("read {VARIABLE}: it is no text")))?;
+        let text = value.to_str().ok_or_else(|| Error::usage(format!("read {VARIABLE}: it is not UTF-8")))?;
         Self::read(text, VARIABLE).map(Some)
     }
 
-    /// The token in a file; warns where others can read that.
+    /// The token in a file; warns if others can read it.
     pub(crate) fn of_file(path: &Path) -> Result<Self, Error> {
         let shown = path.display().to_string();
         let text = fs::read_to_string(path)
@@ -33,10 +33,11 @@ impl Token {
     fn read(text: &str, place: &str) -> Result<Self, Error> {
         let token = text.trim_end_matches(['\r', '\n']);
         if token.is_empty() {
-            return Err(Error::usage(format!("read {place}: it is empty")).advise("write the door's token into it"));
+            return Err(Error::usage(format!("read {place}: it is empty")).advise("it must be the endpoint's token"));
         }
         if !token.bytes().all(|byte| byte.is_ascii_graphic()) {
-            let problem = "it has characters that no token has: spaces, line breaks, or what is not ASCII";
+            let problem =
+                "it has characters that a token cannot have: spaces, line breaks, or characters outside ASCII";
             return Err(Error::usage(format!("read {place}: {problem}")));
         }
         let mut header = HeaderValue::try_from(format!("Bearer {token}"))
@@ -64,7 +65,7 @@ pub(super) fn warn_if_others_can_read(what: &str, path: &Path) {
 #[cfg(not(unix))]
 pub(super) fn warn_if_others_can_read(_: &str, _: &Path) {}
 
-/// Says that there is one, and not which.
+/// Does not show the token.
 impl fmt::Debug for Token {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Token")
@@ -83,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_token_is_refused_and_not_shown() {
+    fn an_invalid_token_is_refused_and_not_shown() {
         for text in ["", "\n", "a b", "a\nb", "é"] {
             let error = Token::read(text, "the file").unwrap_err();
             assert_eq!(error.exit_code(), 2);

@@ -1,100 +1,117 @@
-//! What may be asked of a watch.
+//! The arguments of `watch`.
 
-use super::form::Form;
 use crate::error::Error;
-use crate::remote::{Access, Ask, FleetAccess};
+use crate::remote::{Access, FleetAccess, SessionRequest};
 use crate::terminal::Colour;
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{ValueEnum, value_parser};
 use std::path::PathBuf;
 use std::time::Duration;
 use tracing_tap::render::{Format, FormatOptions};
 use tracing_tap::{Follow, Predicate};
 
-/// Watches what matches in a running service
+/// Watch matching events in a running service
 ///
-/// Opens a session at the service's door and prints its events as they come. First it says, on standard error, what can
-/// match and what keeps events away, and says it again at the end if nothing has matched; on a terminal a line there shows
-/// how it goes. A connection that is lost is made anew, and the session read on where it was; what is lost is told where it
-/// is missing. A service that ends is waited for as well, and its session opened anew.
+/// Opens a session at the service's HTTP endpoint and prints its events as they arrive. Standard error first reports
+/// what
+/// can match and what hides events, and repeats this at the end if nothing matched; on a terminal it also has a status
+/// line. If the connection drops, it reconnects and resumes where it left off; missing events are reported where they
+/// are
+/// missing. If the service ends, it waits for its return and opens a new session.
 ///
-/// At `nats://host/service` it opens the session on all instances of a service, and says with each event whose it is.
+/// At `nats://host/service` it opens the session on all instances of a service, and prints the instance of each event.
 ///
-/// Ctrl-C closes the session, prints what is left and ends; a second one leaves at once.
+/// Ctrl-C closes the session, prints what is left and exits; a second Ctrl-C exits at once.
 #[derive(Debug, clap::Args)]
 #[command(allow_missing_positional = true)]
 #[command(after_help = "Examples:
   tracing-tap watch http://localhost:8080/tap 'user = 42'
-  tracing-tap watch --profile prod 'user = 42 and @level >= debug' --for 1h --output ticket-7.json
-  tracing-tap watch http://localhost:8080/tap '@level = error' --follow named:request --max 1000
-  tracing-tap watch http://localhost:8080/tap 'job = \"nightly\"' --for 10m --expect
+  export TRACING_TAP_URL=http://localhost:8080/tap
+  tracing-tap watch '@level = error' --follow named:request --max 1000
+  tracing-tap watch 'job = \"nightly\"' --for 10m --expect
+  tracing-tap watch --profile prod 'user = 42' --for 1h --output ticket-7.json
   tracing-tap watch nats://localhost/chat 'user = 42' --key-file fleet.key")]
 pub(crate) struct Arguments {
-    /// Where the door is: `http://host:port/path` or `https://…`, or the fleet: `nats://host:port/service` or `tls://…`;
-    /// where it is left out, see `--profile`
+    /// Address of the HTTP endpoint, `http://host:port/path` or `https://…`, or of a fleet, `nats://host:port/service`
+    /// or `tls://…`. Default: see `--profile`
     #[arg(value_name = "URL")]
     pub(crate) url: Option<String>,
-    /// What to watch, such as `user = 42`; `*` is everything
+    /// What to watch, such as `user = 42`; `*` matches everything
     #[arg(value_name = "PREDICATE")]
     predicate: String,
-    /// Only events of this level and more severe ones, also of what is followed
+    /// Only events of this level or more severe, including followed events
     #[arg(long, help_heading = "Session")]
     level: Option<Level>,
-    /// When the session ends: `90s`, `15m`, `1h30m`; without, after 15 minutes, and after 24 hours at the latest
+    /// When the session ends: `90s`, `15m`, `1h30m`; at most 24 hours. Default: 15 minutes
     #[arg(long = "for", value_name = "TIME", help_heading = "Session", value_parser = time)]
     duration: Option<String>,
-    /// End after so many events
+    /// Exit after this many events
     #[arg(long, value_name = "EVENTS", help_heading = "Session", value_parser = value_parser!(u64).range(1..))]
     max: Option<u64>,
-    /// So many events a second at most; without, 5000
+    /// Maximum events a second. Default: 5000
     #[arg(long, value_name = "EVENTS", help_heading = "Session", value_parser = value_parser!(u64).range(1..))]
     rate: Option<u64>,
-    /// Show one request in so many, whole
+    /// Show one in this many requests, each whole
     #[arg(long, value_name = "NUMBER", help_heading = "Session", value_parser = value_parser!(u32).range(1..))]
     sample: Option<u32>,
-    /// What else belongs to it once an event matched: `event`, `span`, `root`, or `named:` and the name of a span
+    /// What belongs to the session after an event has matched: `event`, `span`, `root`, or `named:` and the name of a
+    /// span
     #[arg(long, value_name = "WHAT", help_heading = "Session", value_parser = follow)]
     follow: Option<String>,
-    /// Enable spans up to this level that nobody else wants, which changes the service's own spans meanwhile
+    /// Enable spans up to this level that nobody else wants; this changes the service's own spans while the session is
+    /// open
     #[arg(long, value_name = "LEVEL", help_heading = "Session")]
     spans: Option<Level>,
-    /// What to call the session
+    /// A name for the session
     #[arg(long, help_heading = "Session", value_parser = name)]
     name: Option<String>,
-    /// How many events may wait at the service to be read; without, 4096
+    /// How many events may wait at the service to be read. Default: 4096
     #[arg(long, value_name = "EVENTS", help_heading = "Session", value_parser = value_parser!(u32).range(1..=65_536))]
     capacity: Option<u32>,
-    /// The form of the events; without, `compact` on a terminal and `json` otherwise
-    #[arg(long, help_heading = "Output")]
-    pub(crate) format: Option<Form>,
-    /// Have no line of JSON be longer: the longest values are cut, and say so; `16384` keeps container runtimes from
+    /// The format of the events. Default: `compact` on a terminal, otherwise `json`
+    #[arg(long, help_heading = "Output", value_parser = format_parser())]
+    pub(crate) format: Option<Format>,
+    /// Maximum length of a JSON line: the longest values are cut and marked. `16384` keeps container runtimes from
     /// splitting lines
     #[arg(long, value_name = "BYTES", help_heading = "Output", value_parser = value_parser!(u32).range(4096..))]
     max_line_bytes: Option<u32>,
-    /// Have lines of JSON say integers past 2^53 as strings, for `jq` 1.6 and JavaScript, which round them
+    /// Write integers past 2^53 as strings in JSON lines, because `jq` 1.6 and JavaScript round them
     #[arg(long, help_heading = "Output")]
     large_integers_as_strings: bool,
-    /// Write to this file, whole lines at a time; it must not be there yet
+    /// Write to this file, in whole lines; it must not exist yet, and is created for its owner alone
     #[arg(long, value_name = "FILE", help_heading = "Output")]
     pub(crate) output: Option<PathBuf>,
-    /// Add to the file, behind its last whole line
+    /// Append to the file, after its last whole line
     #[arg(long, requires = "output", help_heading = "Output")]
     pub(crate) append: bool,
-    /// Whether to use colours; `auto`: on a terminal, unless NO_COLOR is set
+    /// When to use colours; `auto`: on a terminal, unless NO_COLOR is set
     #[arg(long, value_name = "WHEN", default_value = "auto", help_heading = "Output")]
     pub(crate) color: Colour,
-    /// Say nothing on standard error but what has failed
+    /// Print only warnings and errors on standard error
     #[arg(long, short, help_heading = "Output")]
     pub(crate) quiet: bool,
-    /// End with exit code 4 if nothing matched
+    /// Exit with code 4 if nothing matched
     #[arg(long)]
     pub(crate) expect: bool,
-    /// For how long to try again where the connection is lost; `0s`: not at all
+    /// How long to try to reconnect; `0s`: never
     #[arg(long, value_name = "TIME", default_value = "5m", value_parser = patience)]
     pub(crate) reconnect_for: Duration,
     #[command(flatten)]
     pub(crate) access: Access,
     #[command(flatten)]
     pub(crate) fleet: FleetAccess,
+}
+
+/// The library's formats, by the library's names.
+fn format_parser() -> impl TypedValueParser<Value = Format> {
+    let formats = [
+        ("human", "The message, then everything else as YAML"),
+        ("json", "A line of JSON for each event, for programs"),
+        ("compact", "A line for each event, for terminals"),
+        ("github", "Workflow commands of GitHub Actions"),
+    ];
+    let values = formats.map(|(name, help)| PossibleValue::new(name).help(help));
+    PossibleValuesParser::new(values).try_map(|name| name.parse::<Format>())
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -113,7 +130,7 @@ impl Level {
 }
 
 impl Arguments {
-    /// How lines of JSON are written.
+    /// How JSON lines are written.
     pub(crate) fn json(&self) -> FormatOptions {
         let options = FormatOptions::new(Format::Json);
         let max_line_bytes = self.max_line_bytes.and_then(|bytes| bytes.try_into().ok());
@@ -121,11 +138,11 @@ impl Arguments {
         if self.large_integers_as_strings { options.large_integers_as_strings() } else { options }
     }
 
-    /// The session asked for.
+    /// The session to open.
     ///
     /// # Errors
-    /// Where the predicate cannot be read.
-    pub(crate) fn ask(&self) -> Result<Ask, Error> {
+    /// If the predicate cannot be read.
+    pub(crate) fn ask(&self) -> Result<SessionRequest, Error> {
         if self.url.is_none() && self.predicate.contains("://") && self.predicate.parse::<Predicate>().is_err() {
             let advice = "write `tracing-tap watch URL PREDICATE`, such as `'user = 42'`; `'*'` is everything";
             return Err(Error::usage("watch: there is a URL and no predicate").advise(advice));
@@ -135,7 +152,7 @@ impl Arguments {
             return Err(Error::usage("watch: the URL comes before the predicate").advise(advice));
         }
         crate::check::predicate(&self.predicate)?;
-        Ok(Ask {
+        Ok(SessionRequest {
             q: self.predicate.clone(),
             level: self.level.map(Level::name),
             duration: self.duration.clone(),
@@ -150,10 +167,10 @@ impl Arguments {
     }
 }
 
-/// A time, as the door reads it too, which is sent as it was written.
+/// A time, which is sent as it was written: the endpoint reads it the same way.
 fn time(text: &str) -> Result<String, String> {
     match patience(text)? {
-        Duration::ZERO => Err("a session of no time shows nothing".to_owned()),
+        Duration::ZERO => Err("a session of zero duration shows nothing".to_owned()),
         _ => Ok(text.to_owned()),
     }
 }

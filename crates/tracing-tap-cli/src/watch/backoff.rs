@@ -1,9 +1,9 @@
-//! How long to wait before the next try, and when to give up.
+//! How long to wait before the next attempt, and when to give up.
 
 use crate::remote::pause_after;
 use std::time::{Duration, Instant};
 
-/// The tries since a connection was lost.
+/// The attempts since a connection was lost.
 #[derive(Debug)]
 pub(crate) struct Backoff {
     since: Instant,
@@ -16,12 +16,12 @@ impl Backoff {
         Self { since: Instant::now(), patience, tries: 0 }
     }
 
-    /// How long it was tried.
+    /// How long ago the connection was lost.
     pub(crate) fn elapsed(&self) -> Duration {
         self.since.elapsed()
     }
 
-    /// How long to wait; nothing where it was tried for long enough.
+    /// How long to wait; `None` if it is time to give up.
     pub(crate) fn next(&mut self) -> Option<Duration> {
         let left = self.patience.checked_sub(self.elapsed()).filter(|left| !left.is_zero())?;
         let pause = pause_after(self.tries);

@@ -1,16 +1,17 @@
-//! What was printed so far, as the printing thread counts it and the others see it.
+//! What was printed so far: counted by the printing thread, read by the others.
 
-use super::form::Counted;
+use super::writer::Counted;
 use std::sync::atomic::{AtomicU64, Ordering};
 use tracing_tap::missing::{Missing, MissingCounts, MissingReason};
 
-/// Written by one thread. All loads and stores are relaxed: each number is shown on its own, and the last ones are read
-/// when that thread has been joined.
+/// Written by one thread. All loads and stores are relaxed: each number is shown on its own, and the final ones are
+/// read
+/// after that thread was joined.
 #[derive(Debug, Default)]
 pub(crate) struct Counts {
     delivered: AtomicU64,
     missing: [AtomicU64; MissingReason::ALL.len()],
-    /// Lost between an instance and here.
+    /// Events lost between an instance and this program.
     lost_in_gaps: AtomicU64,
     unreadable: AtomicU64,
 }
@@ -28,7 +29,7 @@ impl Counts {
         };
     }
 
-    /// Events that were printed.
+    /// Printed events.
     pub(crate) fn delivered(&self) -> u64 {
         self.delivered.load(Ordering::Relaxed)
     }
@@ -44,12 +45,12 @@ impl Counts {
         self.missing().lost().saturating_add(self.lost_in_gaps.load(Ordering::Relaxed))
     }
 
-    /// What came and could not be printed.
+    /// Lines that could not be read.
     pub(crate) fn unreadable(&self) -> u64 {
         self.unreadable.load(Ordering::Relaxed)
     }
 
-    /// Everything that is known to have matched.
+    /// All events known to have matched.
     pub(crate) fn matched(&self) -> u64 {
         let missing = self.lost().saturating_add(self.missing().kept_back());
         self.delivered().saturating_add(missing).saturating_add(self.unreadable())

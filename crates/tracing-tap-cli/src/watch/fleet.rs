@@ -1,10 +1,10 @@
 //! Reads a session over all instances of a service.
 //!
-//! The stream itself says what becomes of the instances, and the client of NATS comes back by itself; here is told when
-//! it is gone, and given up after the same time as a door.
+//! The stream itself reports on the instances, and the NATS client reconnects by itself. This source reports a lost
+//! connection, and gives up after the same time as one over HTTP.
 
-use super::source::{Began, Handle, Notice, Source, Told};
-use super::telling::exact;
+use super::reports::exact;
+use super::source::{Began, Handle, Notice, Source, Update};
 use super::wanted::Wanted;
 use crate::error::Error;
 use crate::remote::{Coverage, Fleet, Seen};
@@ -17,39 +17,39 @@ use tokio::sync::{Notify, watch};
 use tokio::time::{interval, sleep_until, timeout};
 use tracing_tap_nats::{self as fleet, FleetItem, FleetStats, FleetStream};
 
-/// Batches between the stream and whoever prints, and items in each.
+/// Batches between the stream and the printer, and items in each.
 const BATCHES: usize = 4;
 const BATCH_ITEMS: usize = 256;
-/// What the client of NATS may tell at once.
+/// Events of the NATS client that may wait.
 const EVENTS: usize = 16;
-/// How often the stream is asked what it has counted.
+/// How often the stream's counts are read.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
-/// How long what was said last may take to the server before the process ends.
+/// How long the last messages may take to reach the server before the process ends.
 const FLUSHING: Duration = Duration::from_secs(1);
-/// After how long it is odd that no instance has answered: two renewals of a session.
+/// After how long it is reported that no instance has answered: two renewals of a session.
 const ANSWERED_WITHIN: Duration = Duration::from_secs(4);
-/// How many instances are told of that take no part.
+/// Maximum number of refusals that the coverage lists.
 const MAX_REFUSALS: usize = 8;
 
-/// A session of a fleet, as those see it who do not read it.
+/// A session of a fleet, except its stream.
 #[derive(Debug)]
 pub(crate) struct Remote {
     began: Instant,
     ends_at: Option<Instant>,
     close: Notify,
-    /// Closed once the session is over and the server was told.
+    /// Closed once the session has ended and the server knows.
     over: watch::Receiver<()>,
-    heard: Mutex<Heard>,
+    state: Mutex<FleetState>,
 }
 
-/// What was heard of the instances.
+/// What is known of the instances.
 #[derive(Debug, Default)]
-struct Heard {
+struct FleetState {
     stats: FleetStats,
     has_answered: bool,
-    /// Whether the server is gone.
+    /// Whether the connection to the server is lost.
     is_cut: bool,
-    /// Who takes no part, and why.
+    /// Instances that refused the session, and why.
     refusals: BTreeMap<String, String>,
 }
 
@@ -58,29 +58,29 @@ struct Reader {
     remote: Arc<Remote>,
     client: Client,
     stream: FleetStream,
-    told: Sender<Vec<Told>>,
+    updates: Sender<Vec<Update>>,
     events: Receiver<Event>,
-    /// To be told before anything else.
-    notices: Vec<Told>,
+    /// To be sent before anything else.
+    notices: Vec<Update>,
     patience: Duration,
-    /// Since when the server is gone.
+    /// Since when the connection is lost.
     lost: Option<Instant>,
     _over: watch::Sender<()>,
 }
 
-/// What there is next.
+/// What comes next.
 enum Next<'a> {
-    Items(Vec<FleetItem>, Permit<'a, Vec<Told>>),
-    Notices(Permit<'a, Vec<Told>>),
+    Items(Vec<FleetItem>, Permit<'a, Vec<Update>>),
+    Notices(Permit<'a, Vec<Update>>),
     Over,
-    /// Nobody wants any more.
+    /// The receiver is gone.
     Unwanted,
 }
 
 /// Opens a session, and reads it from then on.
 pub(crate) async fn open(fleet: &Fleet, wanted: Wanted, patience: Duration) -> Result<(Source, Began), Error> {
-    let (tell_event, events) = mpsc::channel(EVENTS);
-    let client = fleet.connect(tell_event).await?;
+    let (event_sender, events) = mpsc::channel(EVENTS);
+    let client = fleet.connect(event_sender).await?;
     let Wanted { session, predicate, level, spans, lasts } = wanted;
     let stream = fleet::watch(client.clone(), &fleet.config, session).await;
     let stream = stream.map_err(|error| Error::new(error.to_string()))?;
@@ -91,21 +91,21 @@ pub(crate) async fn open(fleet: &Fleet, wanted: Wanted, patience: Duration) -> R
         ends_at: began.checked_add(lasts),
         close: Notify::new(),
         over: is_over,
-        heard: Mutex::default(),
+        state: Mutex::default(),
     });
-    let (told, receiver) = mpsc::channel(BATCHES);
+    let (updates, receiver) = mpsc::channel(BATCHES);
     let handle = Handle::Fleet(Arc::clone(&remote));
     let reader =
-        Reader { remote, client, stream, told, events, notices: Vec::new(), patience, lost: None, _over: over };
+        Reader { remote, client, stream, updates, events, notices: Vec::new(), patience, lost: None, _over: over };
     let task = tokio::spawn(reader.read_to_end());
-    let place = fleet.place.to_string();
+    let url = fleet.url.to_string();
     let coverage = Coverage::default();
-    let began = Began { predicate, level, spans, place, session: None, lasts: Some(lasts), coverage };
-    Ok((Source { told: receiver, handle, task }, began))
+    let began = Began { predicate, level, spans, url, session: None, lasts: Some(lasts), coverage };
+    Ok((Source { updates: receiver, handle, task }, began))
 }
 
 impl Remote {
-    /// Has the session closed; its reader gets what the instances have left, and the end.
+    /// Requests that the session is closed; its reader gets what the instances have left, then the end.
     pub(crate) fn close(&self) {
         self.close.notify_one();
     }
@@ -114,7 +114,7 @@ impl Remote {
     pub(crate) async fn close_and_wait(&self) {
         self.close();
         let mut over = self.over.clone();
-        // It changes never, and is closed in the end.
+        // It never changes, and is closed in the end.
         while over.changed().await.is_ok() {}
     }
 
@@ -123,19 +123,19 @@ impl Remote {
     }
 
     pub(crate) fn waiting(&self) -> u64 {
-        self.heard().stats.buffered
+        self.state().stats.buffered
     }
 
     pub(crate) fn coverage(&self) -> Coverage {
-        self.heard().coverage(self.began.elapsed())
+        self.state().coverage(self.began.elapsed())
     }
 
-    fn heard(&self) -> MutexGuard<'_, Heard> {
-        self.heard.lock().unwrap_or_else(PoisonError::into_inner)
+    fn state(&self) -> MutexGuard<'_, FleetState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Heard {
+impl FleetState {
     fn note(&mut self, item: &FleetItem) {
         let Some(instance) = item.instance() else { return };
         self.has_answered = true;
@@ -156,17 +156,16 @@ impl Heard {
         } else if self.is_cut {
             coverage.findings.push("the connection to the server is lost".to_owned().into());
         } else if open_for >= ANSWERED_WITHIN {
-            let text =
-                "no instance has answered: is the service's name right, is the key the instances', and are the clocks?";
+            let text = "no instance has answered: the service's name, the key or a clock may be wrong";
             coverage.findings.push(text.to_owned().into());
         }
         let ignored = self.stats.ignored;
         if ignored.forged > 0 {
-            let text = "messages came that are not signed with this key: they are ignored";
+            let text = "messages that are not signed with this key arrived, and were ignored";
             coverage.findings.push(text.to_owned().into());
         }
         if ignored.stale > 0 {
-            let text = "messages came whose time is more than 30 s from this machine's: are the clocks right?";
+            let text = "messages whose time is more than 30 s from this machine's arrived: a clock may be wrong";
             coverage.findings.push(text.to_owned().into());
         }
         let refused = self.refusals.iter().map(|(instance, error)| format!("{instance} takes no part: {error}"));
@@ -186,22 +185,22 @@ fn taking_part_in_words(instances: usize) -> String {
 impl Reader {
     async fn read_to_end(mut self) -> Result<(), Error> {
         let read = self.read().await;
-        // So that no instance waits for the lease to end.
+        // Otherwise the instances would wait for the lease to end.
         let _ = timeout(FLUSHING, self.client.flush()).await;
         read
     }
 
     async fn read(&mut self) -> Result<(), Error> {
         let mut looks = interval(LOOK_EVERY);
-        // Of its own, so that the room that is reserved there is not taken from all of this.
-        let told = self.told.clone();
+        // A clone, because a permit borrows the sender, and the rest of `self` is used meanwhile.
+        let updates = self.updates.clone();
         loop {
             let given_up_at = self.lost.and_then(|lost| lost.checked_add(self.patience)).map(Into::into);
             tokio::select! {
-                next = next(&mut self.stream, &told, !self.notices.is_empty()) => match next {
+                next = next(&mut self.stream, &updates, !self.notices.is_empty()) => match next {
                     Next::Items(items, permit) => {
-                        items.iter().for_each(|item| self.remote.heard().note(item));
-                        permit.send(items.into_iter().map(Told::Fleet).collect());
+                        items.iter().for_each(|item| self.remote.state().note(item));
+                        permit.send(items.into_iter().map(Update::Fleet).collect());
                     }
                     Next::Notices(permit) => permit.send(std::mem::take(&mut self.notices)),
                     Next::Over => break,
@@ -212,12 +211,12 @@ impl Reader {
                     }
                 },
                 () = self.remote.close.notified() => self.stream.close(),
-                Some(event) = self.events.recv() => self.heed(&event)?,
+                Some(event) = self.events.recv() => self.on_event(&event)?,
                 _ = looks.tick() => self.look(),
                 () = sleep_until(given_up_at.unwrap_or_else(tokio::time::Instant::now)), if given_up_at.is_some() => {
                     let patience = exact(self.patience);
-                    let error = format!("read on: the server is gone, and {patience} of trying were in vain");
-                    return Err(Error::new(error));
+                    let why = format!("the server is gone, and no attempt within {patience} succeeded");
+                    return Err(Error::new(format!("resume the session: {why}")));
                 }
             }
         }
@@ -227,25 +226,25 @@ impl Reader {
 
     fn look(&self) {
         let stats = self.stream.stats();
-        let mut heard = self.remote.heard();
-        (heard.stats, heard.is_cut) = (stats, self.lost.is_some());
+        let mut state = self.remote.state();
+        (state.stats, state.is_cut) = (stats, self.lost.is_some());
     }
 
-    /// Tells what becomes of the connection.
-    fn heed(&mut self, event: &Event) -> Result<(), Error> {
+    /// Reports what happens to the connection.
+    fn on_event(&mut self, event: &Event) -> Result<(), Error> {
         match event {
             Event::Disconnected if self.lost.is_none() => {
                 self.lost = Some(Instant::now());
                 let why = "keep the connection to the server".to_owned();
-                self.notices.push(Told::Notice(Notice::Cut { why, patience: self.patience }));
+                self.notices.push(Update::Notice(Notice::Cut { why, patience: self.patience }));
             }
             Event::Connected => {
                 let continued = self.lost.take().map(|lost| Notice::Continued { after: lost.elapsed() });
-                self.notices.extend(continued.map(Told::Notice));
+                self.notices.extend(continued.map(Update::Notice));
             }
             Event::ServerError(ServerError::Other(text)) if text.to_ascii_lowercase().contains("permissions") => {
                 let advice = "a watcher's credentials must allow the fleet's subjects, see docs/fleet.md";
-                return Err(Error::refused(format!("watch the fleet: the server refuses it: {text}")).advise(advice));
+                return Err(Error::refused(format!("watch the fleet: the server refuses: {text}")).advise(advice));
             }
             _ => {}
         }
@@ -253,9 +252,9 @@ impl Reader {
     }
 }
 
-/// What there is next, once there is room for it. Cancel safe.
-async fn next<'a>(stream: &mut FleetStream, told: &'a Sender<Vec<Told>>, has_notices: bool) -> Next<'a> {
-    let Ok(permit) = told.reserve().await else { return Next::Unwanted };
+/// The next items, once the channel has room. Cancel safe.
+async fn next<'a>(stream: &mut FleetStream, updates: &'a Sender<Vec<Update>>, has_notices: bool) -> Next<'a> {
+    let Ok(permit) = updates.reserve().await else { return Next::Unwanted };
     if has_notices {
         return Next::Notices(permit);
     }
@@ -272,22 +271,22 @@ async fn next<'a>(stream: &mut FleetStream, told: &'a Sender<Vec<Told>>, has_not
 mod tests {
     use super::*;
 
-    fn told(heard: &Heard, seconds: u64) -> (Vec<String>, Vec<String>) {
-        let Coverage { findings, notes, .. } = heard.coverage(Duration::from_secs(seconds));
-        let texts = |told: Vec<Seen>| told.into_iter().map(|told| told.text).collect();
-        (texts(findings), texts(notes))
+    fn texts(state: &FleetState, seconds: u64) -> (Vec<String>, Vec<String>) {
+        let Coverage { findings, notes, .. } = state.coverage(Duration::from_secs(seconds));
+        let text = |seen: Vec<Seen>| seen.into_iter().map(|seen| seen.text).collect();
+        (text(findings), text(notes))
     }
 
     #[test]
-    fn that_nobody_has_answered_is_odd_after_a_while() {
-        let mut heard = Heard::default();
-        assert_eq!(told(&heard, 1), (Vec::new(), Vec::new()));
-        let (findings, notes) = told(&heard, 5);
+    fn no_answer_is_a_finding_after_a_while() {
+        let mut state = FleetState::default();
+        assert_eq!(texts(&state, 1), (Vec::new(), Vec::new()));
+        let (findings, notes) = texts(&state, 5);
         assert!(findings[0].starts_with("no instance has answered:") && notes.is_empty());
-        heard.has_answered = true;
-        heard.stats.instances = 3;
-        assert_eq!(told(&heard, 5), (Vec::new(), vec!["3 instances take part".to_owned()]));
-        heard.refusals.insert("chat-1".to_owned(), "open a session: 0 are open".to_owned());
-        assert_eq!(told(&heard, 5).0, ["chat-1 takes no part: open a session: 0 are open"]);
+        state.has_answered = true;
+        state.stats.instances = 3;
+        assert_eq!(texts(&state, 5), (Vec::new(), vec!["3 instances take part".to_owned()]));
+        state.refusals.insert("chat-1".to_owned(), "open a session: 0 are open".to_owned());
+        assert_eq!(texts(&state, 5).0, ["chat-1 takes no part: open a session: 0 are open"]);
     }
 }

@@ -1,13 +1,14 @@
-//! What a door to a fleet tells of its instances: lines of JSON, which are the fleet's own.
+//! Lines about instances, as an HTTP endpoint of a fleet sends them: the fleet's own JSON.
 
-use super::form::Counted;
-use super::source::Told;
+use super::source::Update;
+use super::writer::Counted;
 use serde::Deserialize;
 use std::borrow::Cow;
 use std::fmt;
 use tracing_tap::missing::{Missing, MissingCounts, MissingReason};
+use tracing_tap::render::Severity;
 
-/// What is shown of a line, whatever its type.
+/// The parts of a line that are shown, for any type.
 #[derive(Debug, Deserialize)]
 pub(crate) struct OfInstance<'a> {
     #[serde(rename = "type", borrow)]
@@ -32,8 +33,8 @@ pub(crate) struct OfInstance<'a> {
     missing: MissingCounts,
 }
 
-impl Told {
-    /// Whether a line is of an instance of a fleet.
+impl Update {
+    /// Whether a line names an instance.
     pub(crate) fn is_of_instance(line: &[u8]) -> bool {
         instance_of(line).is_some()
     }
@@ -50,13 +51,22 @@ pub(crate) fn instance_of(line: &[u8]) -> Option<Cow<'_, str>> {
 }
 
 impl OfInstance<'_> {
-    /// What it counts as.
+    /// How the line is counted.
     pub(crate) fn counted(&self) -> Counted {
         match &*self.kind {
             "gap" => Counted::Gap(self.count),
             // A reason of a later version may be a loss.
             "missing" => self.announced().map_or(Counted::Gap(self.count), Counted::Missing),
             _ => Counted::Nothing,
+        }
+    }
+
+    /// The severity, the same as if the fleet is read without an endpoint.
+    pub(crate) fn severity(&self) -> Severity {
+        match self.counted() {
+            Counted::Missing(missing) if missing.reason == MissingReason::SampledOut => Severity::Notice,
+            Counted::Nothing => Severity::Notice,
+            _ => Severity::Warning,
         }
     }
 
@@ -67,12 +77,12 @@ impl OfInstance<'_> {
     }
 }
 
-/// In the words of the fleet's own items.
+/// The words are those of the fleet's own items.
 impl fmt::Display for OfInstance<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { kind, instance, reason, error, place, count, matched, arrived, lost, missing } = self;
         let plural = if *count == 1 { "" } else { "s" };
-        let word = |word: &Option<Cow<'_, str>>| word.as_deref().unwrap_or("it is not said why").to_owned();
+        let word = |word: &Option<Cow<'_, str>>| word.as_deref().unwrap_or("no reason given").to_owned();
         write!(f, "{instance}: ")?;
         match &**kind {
             "joined" => f.write_str("takes part"),

@@ -1,15 +1,15 @@
-//! `tracing-tap watch`: a session read from afar, to its end.
+//! `tracing-tap watch`: reads a session of a service to its end.
 //!
-//! `arguments` is what may be asked; a `source` gives what is told: `reader` is that over HTTP, with `backoff` between its
-//! tries, and `fleet` that over NATS, where the session `wanted` is opened from here; what a door to a fleet tells beside
-//! events is read by `instances`; `printer` is the thread that writes it, in a `form`, to the `output`, beside the `status` line; `observe`
-//! looks after both, in the words of `telling`. Here they are put together, and taken apart at the end.
+//! `arguments` are the options. A `source` gives updates: `reader` over HTTP, with `backoff` between its attempts, and
+//! `fleet` over NATS, for a session `wanted`; `instances` reads what an HTTP endpoint of a fleet sends about instances.
+//! `printer` is the thread that writes updates, formatted by `writer`, to the `output`, and the `status` line.
+//! `observe`
+//! looks after both, in the words of `reports`. This file connects them, and ends them.
 
 mod arguments;
 mod backoff;
 mod counts;
 mod fleet;
-mod form;
 mod instances;
 mod observe;
 mod output;
@@ -18,39 +18,39 @@ mod reader;
 mod signals;
 mod source;
 mod status;
-mod telling;
+mod reports;
 mod wanted;
+mod writer;
 
 pub(crate) use arguments::Arguments;
+pub(crate) use reports::short;
 pub(crate) use signals::Signals;
-pub(crate) use telling::short;
 
 use crate::error::Error;
-use crate::remote::{Ask, Client, Endpoint, Fleet, Place};
-use crate::say;
+use crate::remote::{Client, Destination, Endpoint, Fleet, SessionRequest};
+use crate::{say, terminal};
 use counts::Counts;
-use form::{Form, Writer};
 use observe::Observer;
 use output::Output;
 use printer::{Job, Press, Printed, Printer};
-use source::{Began, Source, Told};
-use std::io::{self, IsTerminal};
+use source::{Began, Source, Update};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot};
-use tracing_tap::{EndReason, Item};
+use tracing_tap::{EndReason, Format, Item};
 use tracing_tap_nats::FleetItem;
 use wanted::Wanted;
+use writer::Writer;
 
-/// Ended by the second Ctrl-C.
+/// Exit code after the second Ctrl-C.
 const INTERRUPTED: u8 = 130;
-/// Nothing has matched, and something was expected to.
+/// Exit code if nothing matched with `--expect`.
 const NOTHING_MATCHED: u8 = 4;
-/// How long a server may take to close the session, and then say nothing while something is left.
+/// How long a server may take to close the session, and then be silent before the end.
 const CLOSING: Duration = Duration::from_secs(10);
-/// How often it is looked whether anybody reads the output, while there is none.
+/// How often it is checked that the output is still read, while nothing is written.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// How long it may take to be told that a session which is over need not be kept. It is not for long anyway.
+/// How long the request may take that frees an ended session. The service would free it soon by itself.
 const FORGETTING: Duration = Duration::from_secs(1);
 
 /// A watch at work.
@@ -59,27 +59,27 @@ struct Watch {
     jobs: mpsc::Sender<Job>,
     done: oneshot::Receiver<Result<Printed, Error>>,
     signals: Signals,
-    /// Why the session is over, once it is.
+    /// Why the session has ended, once it has.
     reason: Option<EndReason>,
     is_on_stdout: bool,
     is_closing: bool,
     is_quiet: bool,
 }
 
-/// How the reading came to its end.
+/// How the reading ended.
 enum Over {
-    /// All was read and handed to the printer.
+    /// Everything was read and sent to the printer.
     Read,
     Printer(Result<Printed, Error>),
     Failed(Error),
     Interrupted,
 }
 
-/// Watches to the end; what it gives is the exit code.
+/// Watches to the end. Returns the exit code.
 pub(crate) async fn run(arguments: Arguments) -> Result<u8, Error> {
     let ask = arguments.ask()?;
     let opening = Opening::of(&arguments, ask)?;
-    // Before anything is open that would have to be closed.
+    // Before a session is open that would have to be closed.
     let output = output(&arguments)?;
     let mut signals = Signals::listen()?;
     let (source, began) = tokio::select! {
@@ -90,7 +90,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<u8, Error> {
                 return Err(error);
             }
         },
-        // What may have been opened is closed by the service when nobody has read it.
+        // A session that may have been opened is closed by the service because nobody reads it.
         () = signals.next() => {
             output.discard();
             return Ok(INTERRUPTED);
@@ -101,7 +101,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<u8, Error> {
     let writer = writer(&arguments, &output);
     let press = Press { output, writer, counts: Arc::clone(&counts), is_quiet: arguments.quiet };
     let Printer { jobs, done } = Printer::start(press)?;
-    let _ = jobs.send(Job::Say(telling::opened(&began))).await;
+    let _ = jobs.send(Job::Say(reports::opened(&began))).await;
     let observer = observer(&arguments, &source, &counts, &jobs, began);
     let watch = Watch {
         source,
@@ -115,29 +115,29 @@ pub(crate) async fn run(arguments: Arguments) -> Result<u8, Error> {
     };
     let code = watch.read(observer, &counts).await?;
     if code == 0 && arguments.expect && counts.matched() == 0 {
-        say::tell("error: nothing has matched");
+        say::report("error: nothing has matched");
         return Ok(NOTHING_MATCHED);
     }
     Ok(code)
 }
 
-/// What is to be opened, with all known that can be before anybody is asked.
+/// What to open: everything is checked that can be before the service is contacted.
 enum Opening {
-    Endpoint(Box<Endpoint>, Ask),
+    Endpoint(Box<Endpoint>, SessionRequest),
     Fleet(Box<Fleet>, Box<Wanted>),
 }
 
 impl Opening {
-    fn of(arguments: &Arguments, ask: Ask) -> Result<Self, Error> {
-        match arguments.access.place(arguments.url.as_deref(), &arguments.fleet)? {
-            Place::Endpoint(target) => Ok(Self::Endpoint(Box::new(Endpoint::new(Client::new(target)?)), ask)),
-            Place::Fleet(fleet) => Ok(Self::Fleet(fleet, Box::new(Wanted::of(&ask)?))),
+    fn of(arguments: &Arguments, ask: SessionRequest) -> Result<Self, Error> {
+        match arguments.access.destination(arguments.url.as_deref(), &arguments.fleet)? {
+            Destination::Endpoint(target) => Ok(Self::Endpoint(Box::new(Endpoint::new(Client::new(target)?)), ask)),
+            Destination::Fleet(fleet) => Ok(Self::Fleet(fleet, Box::new(Wanted::of(&ask)?))),
         }
     }
 
     async fn open(self, patience: Duration) -> Result<(Source, Began), Error> {
         match self {
-            Self::Endpoint(door, ask) => reader::open(*door, ask, patience).await,
+            Self::Endpoint(endpoint, ask) => reader::open(*endpoint, ask, patience).await,
             Self::Fleet(fleet, wanted) => fleet::open(&fleet, *wanted, patience).await,
         }
     }
@@ -151,9 +151,9 @@ fn output(arguments: &Arguments) -> Result<Output, Error> {
 }
 
 fn writer(arguments: &Arguments, output: &Output) -> Writer {
-    let usual = if output.is_terminal() { Form::Compact } else { Form::Json };
+    let usual = if output.is_terminal() { Format::Compact } else { Format::Json };
     let is_coloured = matches!(output, Output::Standard) && arguments.color.for_stdout();
-    Writer { form: arguments.format.unwrap_or(usual), is_coloured, json: arguments.json() }
+    Writer { format: arguments.format.unwrap_or(usual), is_coloured, json: arguments.json() }
 }
 
 fn observer(
@@ -168,7 +168,7 @@ fn observer(
         counts: Arc::clone(counts),
         jobs: jobs.clone(),
         coverage: began.coverage,
-        shows_status: !arguments.quiet && io::stderr().is_terminal(),
+        shows_status: !arguments.quiet && terminal::has_stderr(),
     }
 }
 
@@ -188,7 +188,7 @@ impl Watch {
                 Ok(INTERRUPTED)
             }
             Over::Failed(error) => {
-                // So that its status line is not in the way. It may have nobody to print for.
+                // So that the status line is gone before the error. The output may be stuck, so not for long.
                 drop(self.jobs);
                 let _ = tokio::time::timeout(FORGETTING, self.done).await;
                 Err(error)
@@ -198,15 +198,15 @@ impl Watch {
         }
     }
 
-    /// Hands on what is told until there is no more.
+    /// Sends updates to the printer until there are no more.
     async fn read_to_end(&mut self) -> Over {
         let (send_closed, mut closed) = mpsc::channel(1);
         let mut look = tokio::time::interval(LOOK_EVERY);
-        // Since when the server says nothing, once it has closed the session.
+        // Since when the server is silent, once it has closed the session.
         let mut silent_since: Option<Instant> = None;
         loop {
             tokio::select! {
-                told = next(&mut self.source.told, &self.jobs) => match told {
+                batch = next(&mut self.source.updates, &self.jobs) => match batch {
                     Some((batch, permit)) => {
                         silent_since = silent_since.map(|_| Instant::now());
                         self.reason = self.reason.or(end_of(&batch));
@@ -219,7 +219,7 @@ impl Watch {
                         return Over::Interrupted;
                     }
                     self.is_closing = true;
-                    let _ = self.jobs.try_send(Job::Say("Closing the session; Ctrl-C again leaves at once.".to_owned()));
+                    let _ = self.jobs.try_send(Job::Say("Closing the session; Ctrl-C again exits at once.".to_owned()));
                     self.close(send_closed.clone());
                 }
                 Some(closed) = closed.recv() => match closed {
@@ -227,17 +227,17 @@ impl Watch {
                     Err(error) => return Over::Failed(error),
                 },
                 printed = &mut self.done => return Over::Printer(joined(printed)),
-                // Told by no signal while nothing is written.
+                // No error reports this while nothing is written.
                 _ = look.tick() => {
                     if self.is_on_stdout && output::nobody_reads() {
                         return Over::Printer(Ok(Printed::ReaderGone));
                     }
-                    // Whoever reads the output slowly is waited for: the server cannot go on meanwhile.
+                    // A slow reader of the output holds up the server, whose silence does not count then.
                     if self.jobs.capacity() == 0 {
                         silent_since = silent_since.map(|_| Instant::now());
                     }
                     if silent_since.is_some_and(|since| since.elapsed() >= CLOSING) {
-                        let problem = format!("read the session to its end: nothing more came for {CLOSING:?}");
+                        let problem = format!("read the session to its end: nothing arrived for {CLOSING:?}");
                         return Over::Failed(Error::new(problem).advise(self.source.handle.left_open()));
                     }
                 }
@@ -245,22 +245,22 @@ impl Watch {
         }
     }
 
-    /// Has the session closed, beside the reading of what is left; says how that went.
+    /// Closes the session while what is left is read; `closed` gets the result.
     fn close(&self, closed: mpsc::Sender<Result<(), Error>>) {
         let handle = self.source.handle.clone();
         tokio::spawn(async move {
-            let done = tokio::time::timeout(CLOSING, handle.close()).await.unwrap_or_else(|_| {
-                Err(Error::new(format!("close the session: there is no answer after {CLOSING:?}")))
-            });
-            // Nobody listens once all was read.
+            let done = tokio::time::timeout(CLOSING, handle.close())
+                .await
+                .unwrap_or_else(|_| Err(Error::new(format!("close the session: no answer after {CLOSING:?}"))));
+            // Nobody receives once everything was read.
             let _ = closed.send(done.map_err(|error| error.advise(handle.left_open()))).await;
         });
     }
 
-    /// Closes the session of an output that nobody reads, or that cannot be written to.
+    /// Closes the session if the output has no reader, or cannot be written to.
     async fn close_after(mut self, printed: Result<Printed, Error>) -> Result<u8, Error> {
-        drop(self.source.told);
-        // It is over by itself soon; and what is to be told is why the output failed.
+        drop(self.source.updates);
+        // The session ends by itself soon; the error to report is that of the output.
         tokio::select! {
             _ = tokio::time::timeout(CLOSING, self.source.handle.abandon()) => {}
             () = self.signals.next() => {}
@@ -268,7 +268,7 @@ impl Watch {
         printed.map(|_| 0)
     }
 
-    /// Waits until all is printed, and says what came of it.
+    /// Waits until everything is printed, and reports the totals.
     async fn finish(mut self, counts: &Counts) -> Result<u8, Error> {
         let handle = self.source.handle.clone();
         let read = self.source.task.await.map_err(|cause| Error::caused_by(cause, "read the session"))?;
@@ -278,7 +278,7 @@ impl Watch {
             () = self.signals.next() => return Ok(INTERRUPTED),
         };
         if !self.is_closing {
-            // One that was read to its end is kept for a while, and counts as one of ours.
+            // The service keeps an ended session for a while, and counts it against the limit of its opener.
             let _ = tokio::time::timeout(FORGETTING, handle.close()).await;
         }
         printed?;
@@ -291,30 +291,30 @@ impl Watch {
                     () = self.signals.next() => return Ok(INTERRUPTED),
                 }
             }
-            say::tell(telling::ended(self.reason, counts, coverage.as_ref()));
+            say::report(reports::ended(self.reason, counts, coverage.as_ref()));
         }
         match counts.unreadable() {
             0 => Ok(0),
-            count => Err(Error::new(format!("read all that came: {count} lines were no events"))),
+            count => Err(Error::new(format!("read everything that arrived: {count} lines were no events"))),
         }
     }
 }
 
-/// What is told next, once there is room to print it.
+/// The next batch, once the printer has room for it.
 async fn next<'a>(
-    told: &mut mpsc::Receiver<Vec<Told>>,
+    updates: &mut mpsc::Receiver<Vec<Update>>,
     jobs: &'a mpsc::Sender<Job>,
-) -> Option<(Vec<Told>, mpsc::Permit<'a, Job>)> {
+) -> Option<(Vec<Update>, mpsc::Permit<'a, Job>)> {
     let Ok(permit) = jobs.reserve().await else {
-        // The printer is done, which says itself why.
+        // The printer has ended, and reports why itself.
         return std::future::pending().await;
     };
-    Some((told.recv().await?, permit))
+    Some((updates.recv().await?, permit))
 }
 
-fn end_of(batch: &[Told]) -> Option<EndReason> {
+fn end_of(batch: &[Update]) -> Option<EndReason> {
     match batch.last()? {
-        Told::Item(Item::Ended(reason)) | Told::Fleet(FleetItem::Ended(reason)) => Some(*reason),
+        Update::Item(Item::Ended(reason)) | Update::Fleet(FleetItem::Ended(reason)) => Some(*reason),
         _ => None,
     }
 }

@@ -1,10 +1,10 @@
-//! Looks after the session beside the reading: the status line, and what to say where nothing comes.
+//! Watches the session while it is read: the status line, and reports about silence.
 
 use super::counts::Counts;
 use super::printer::Job;
+use super::reports;
 use super::source::{Handle, PATIENCE};
 use super::status::Status;
-use super::telling;
 use crate::remote::Coverage;
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -14,14 +14,14 @@ use tokio::sync::mpsc::Sender;
 use tokio::time::{MissedTickBehavior, timeout};
 
 const TICK: Duration = Duration::from_millis(500);
-/// How many ticks the rate is taken over.
+/// Over how many ticks the rate is taken.
 const RATE_TICKS: usize = 4;
-/// How often the service is asked what waits there: every so many ticks.
+/// Every how many ticks the service is asked for the events that wait there.
 const WAITING_TICKS: u64 = 4;
-/// After how long a silence something is said of it; the last goes on and on.
+/// After how long a silence is reported; the last is repeated, at growing intervals.
 const SILENCES: [Duration; 3] = [Duration::from_secs(5), Duration::from_secs(30), Duration::from_secs(300)];
 
-/// What is looked after.
+/// What is observed.
 pub(crate) struct Observer {
     pub(crate) handle: Handle,
     pub(crate) counts: Arc<Counts>,
@@ -30,19 +30,19 @@ pub(crate) struct Observer {
     pub(crate) shows_status: bool,
 }
 
-/// How long nothing has come.
+/// How long nothing has arrived.
 struct Silence {
     since: Instant,
     matched: u64,
-    told: usize,
+    reported: usize,
 }
 
 impl Observer {
-    /// Goes on until it is dropped.
+    /// Runs until it is dropped.
     pub(crate) async fn observe(mut self) -> Infallible {
         let mut ticks = tokio::time::interval(TICK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut silence = Silence { since: Instant::now(), matched: 0, told: 0 };
+        let mut silence = Silence { since: Instant::now(), matched: 0, reported: 0 };
         let mut past = VecDeque::with_capacity(RATE_TICKS);
         let mut waiting = 0;
         let mut tick = 0_u64;
@@ -55,8 +55,8 @@ impl Observer {
                 }
                 self.show(&mut past, waiting);
             }
-            if silence.is_to_be_told(self.counts.matched()) {
-                self.tell(silence.since.elapsed()).await;
+            if silence.is_due(self.counts.matched()) {
+                self.report(silence.since.elapsed()).await;
             }
             tick += 1;
         }
@@ -72,33 +72,33 @@ impl Observer {
         let matched = self.counts.matched().saturating_add(waiting);
         let (lost, missing) = (self.counts.lost(), self.counts.missing());
         let status = Status { matched, delivered, lost, missing, events_per_second, left };
-        // Where there is much to print the line is drawn with that, and the next status comes soon.
+        // If the printer is busy, it draws the line itself, and the next status follows soon.
         let _ = self.jobs.try_send(Job::Show(status));
     }
 
-    /// Says what has been seen, and what keeps events away if that has changed.
-    async fn tell(&mut self, silent_for: Duration) {
-        // A door that cannot be reached is the reader's to tell of.
+    /// Reports the coverage: in short, or in full if it has changed or hides events.
+    async fn report(&mut self, silent_for: Duration) {
+        // The reader reports an endpoint that cannot be reached.
         let Ok(Ok(coverage)) = timeout(PATIENCE, self.handle.coverage()).await else { return };
-        let text = telling::silence(silent_for, self.counts.matched(), &coverage, &self.coverage);
+        let text = reports::silence(silent_for, self.counts.matched(), &coverage, &self.coverage);
         self.coverage = coverage;
         let _ = self.jobs.send(Job::Say(text)).await;
     }
 }
 
 impl Silence {
-    fn is_to_be_told(&mut self, matched: u64) -> bool {
+    fn is_due(&mut self, matched: u64) -> bool {
         if matched != self.matched {
-            *self = Self { since: Instant::now(), matched, told: 0 };
+            *self = Self { since: Instant::now(), matched, reported: 0 };
         }
         let is_due = self.since.elapsed() >= self.next();
-        self.told += usize::from(is_due);
+        self.reported += usize::from(is_due);
         is_due
     }
 
     fn next(&self) -> Duration {
-        let more = u32::try_from((self.told + 2).saturating_sub(SILENCES.len())).unwrap_or(u32::MAX);
-        SILENCES[self.told.min(SILENCES.len() - 1)].saturating_mul(more.max(1))
+        let more = u32::try_from((self.reported + 2).saturating_sub(SILENCES.len())).unwrap_or(u32::MAX);
+        SILENCES[self.reported.min(SILENCES.len() - 1)].saturating_mul(more.max(1))
     }
 }
 
@@ -107,8 +107,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn silence_is_told_of_ever_more_rarely() {
-        let after = |told| Silence { since: Instant::now(), matched: 0, told }.next().as_secs();
+    fn silence_is_reported_ever_more_rarely() {
+        let after = |reported| Silence { since: Instant::now(), matched: 0, reported }.next().as_secs();
         assert_eq!([0, 1, 2, 3, 4].map(after), [5, 30, 300, 600, 900]);
     }
 }

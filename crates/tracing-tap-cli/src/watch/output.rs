@@ -1,14 +1,14 @@
-//! Where the events go: standard output, or a file that may be read, and this process ended, at any time.
+//! The output of events: standard output, or a file with whole lines whenever it is read or this process is killed.
 
 use crate::error::Error;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, IsTerminal, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
-/// How far back the last line break is looked for at a time.
+/// How many bytes are searched for the last line break at a time.
 const STEP: u64 = 64 << 10;
 
-/// What is written to.
+/// An output.
 #[derive(Debug)]
 pub(crate) enum Output {
     Standard,
@@ -16,27 +16,26 @@ pub(crate) enum Output {
 }
 
 impl Output {
-    /// A new file; one that is there is added to where that is asked for.
+    /// Creates a file, or appends to one.
     pub(crate) fn file(path: &Path, appends: bool) -> Result<Self, Error> {
-        let mut options = OpenOptions::new();
-        // A pipe or a device is there always, and nothing in it is overwritten.
+        // A pipe or a device exists already, and nothing in it is overwritten.
         let is_other = fs::metadata(path).is_ok_and(|metadata| !metadata.is_file());
         let opened = match appends {
             true if !is_other => continued(path),
-            _ => options.write(true).create_new(!is_other).open(path),
+            _ => for_owner(OpenOptions::new().write(true).create_new(!is_other)).open(path),
         };
         let file = opened.map_err(|cause| {
             let exists = cause.kind() == io::ErrorKind::AlreadyExists;
             let error = Error::caused_by(cause, format!("write to `{}`", path.display()));
-            if exists { error.advise("choose another file, or add to it with `--append`") } else { error }
+            if exists { error.advise("choose another file, or append to it with `--append`") } else { error }
         })?;
         Ok(Self::File { file, path: path.to_owned(), is_new: !appends && !is_other })
     }
 
-    /// Takes the file away that was made for what did not come to be, so that the same can be asked for again.
+    /// Removes a file that was created for a session that was not opened, so that the same command works the next time.
     pub(crate) fn discard(self) {
         if let Self::File { path, is_new: true, .. } = self {
-            // Empty as it is, it harms nobody.
+            // An empty file that stays does no harm.
             let _ = fs::remove_file(path);
         }
     }
@@ -49,7 +48,7 @@ impl Output {
         }
     }
 
-    /// Writes whole lines, in one go and through no buffer.
+    /// Writes whole lines at once, without a buffer.
     pub(crate) fn write(&mut self, lines: &[u8]) -> io::Result<()> {
         match self {
             Self::Standard => {
@@ -61,7 +60,7 @@ impl Output {
         }
     }
 
-    /// What could not be done where writing failed.
+    /// The error of a failed write.
     pub(crate) fn failed(&self, cause: io::Error) -> Error {
         match self {
             Self::Standard => Error::caused_by(cause, "write to standard output"),
@@ -70,7 +69,7 @@ impl Output {
     }
 }
 
-/// Whether standard output is a pipe that nobody reads from any more, which writing to it would tell as well.
+/// Whether standard output is a pipe without a reader, found without writing to it.
 #[cfg(unix)]
 pub(crate) fn nobody_reads() -> bool {
     use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -85,15 +84,29 @@ pub(crate) fn nobody_reads() -> bool {
     false
 }
 
-/// A file to be added to, without what a process that was killed in the midst of a line has left of that.
+/// Opens a file to append to, and removes an incomplete last line, which a killed process may have left.
 fn continued(path: &Path) -> io::Result<File> {
-    let mut file = OpenOptions::new().read(true).append(true).create(true).open(path)?;
+    let mut file = for_owner(OpenOptions::new().read(true).append(true).create(true)).open(path)?;
     let end = end_of_last_line(&mut file)?;
     if end == 0 && file.metadata()?.len() > 0 {
-        return Err(io::Error::new(io::ErrorKind::InvalidData, "there is no whole line in it, so it may not be ours"));
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidData,
+            "it has no whole line, so tracing-tap may not have written it",
+        ));
     }
     file.set_len(end)?;
     Ok(file)
+}
+
+/// A file that is created is for its owner alone: events have users' data.
+#[cfg(unix)]
+fn for_owner(options: &mut OpenOptions) -> &mut OpenOptions {
+    std::os::unix::fs::OpenOptionsExt::mode(options, 0o600)
+}
+
+#[cfg(not(unix))]
+fn for_owner(options: &mut OpenOptions) -> &mut OpenOptions {
+    options
 }
 
 fn end_of_last_line(file: &mut File) -> io::Result<u64> {

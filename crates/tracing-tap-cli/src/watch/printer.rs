@@ -1,10 +1,10 @@
-//! Prints what is told, on a thread of its own: whoever reads slowly, or not at all, keeps nobody from closing the session.
+//! Prints updates on a thread of its own, so that a slow or absent reader cannot keep the session from being closed.
 
 use super::counts::Counts;
-use super::form::{Counted, Writer};
 use super::output::Output;
-use super::source::{Notice, Told};
+use super::source::{Notice, Update};
 use super::status::{Status, StatusLine};
+use super::writer::{Counted, Writer};
 use crate::error::Error;
 use crate::say;
 use crate::shown;
@@ -16,35 +16,35 @@ use tokio::sync::oneshot;
 
 /// Batches that wait to be printed.
 const JOBS: usize = 4;
-/// What is written at once; more only where one event is larger.
+/// How much is written at once; more only if one event is larger.
 const WRITE_BYTES: usize = 64 << 10;
 
-/// What there is to do. One thread writes to both outputs, which may be the same terminal.
+/// A job of the printing thread. It writes to both outputs, because they may be the same terminal.
 #[derive(Debug)]
 pub(crate) enum Job {
-    Print(Vec<Told>),
-    /// Something for standard error.
+    Print(Vec<Update>),
+    /// A message for standard error.
     Say(String),
     Show(Status),
 }
 
-/// How the printing came out.
+/// How the printing ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Printed {
     All,
-    /// Whoever read the output has had enough of it.
+    /// The reader of the output has gone.
     ReaderGone,
 }
 
-/// The printing thread as others see it.
+/// A handle of the printing thread.
 #[derive(Debug)]
 pub(crate) struct Printer {
     pub(crate) jobs: Sender<Job>,
-    /// Comes when it has printed all, or cannot print any more.
+    /// Completes when everything is printed, or when printing fails.
     pub(crate) done: oneshot::Receiver<Result<Printed, Error>>,
 }
 
-/// What the printing thread works with.
+/// What the printing thread needs.
 pub(crate) struct Press {
     pub(crate) output: Output,
     pub(crate) writer: Writer,
@@ -68,7 +68,7 @@ impl Printer {
         let running = Running { press, status: StatusLine::default(), buffer: Vec::new(), is_on_terminal };
         thread::Builder::new()
             .name("printer".to_owned())
-            // Nobody waits any more where it is left in the midst of it.
+            // Nobody receives if the program exits before the end.
             .spawn(move || drop(send_done.send(running.print_all(received))))
             .map_err(|cause| Error::caused_by(cause, "start a thread to print"))?;
         Ok(Self { jobs, done })
@@ -97,15 +97,15 @@ impl Running {
         Ok(())
     }
 
-    fn print(&mut self, batch: &[Told]) -> io::Result<()> {
-        for told in batch {
-            let counted = self.press.writer.write(&mut self.buffer, told);
+    fn print(&mut self, batch: &[Update]) -> io::Result<()> {
+        for update in batch {
+            let counted = self.press.writer.write(&mut self.buffer, update);
             self.press.counts.count(&counted);
-            match (told, counted) {
-                (Told::Notice(notice), _) => self.say_notice(notice)?,
+            match (update, counted) {
+                (Update::Notice(notice), _) => self.say_notice(notice)?,
                 (_, Counted::Unreadable(why)) if self.press.counts.unreadable() == 1 => {
                     let why = shown::line(&why);
-                    self.say(&format!("Something came that is no event, and is told of in the output: {why}"));
+                    self.say(&format!("Unreadable data arrived, and is reported in the output: {why}"));
                 }
                 _ => {}
             }
@@ -116,7 +116,7 @@ impl Running {
         self.write()
     }
 
-    /// On a terminal one sees it in the output, all but that a connection was lost.
+    /// Prints a notice on standard error. On a terminal the output has it already, except for a lost connection.
     fn say_notice(&mut self, notice: &Notice) -> io::Result<()> {
         self.write()?;
         if !self.is_on_terminal || matches!(notice, Notice::Cut { .. }) {
@@ -143,7 +143,7 @@ impl Running {
     fn say(&mut self, text: &str) {
         if !self.press.is_quiet {
             self.status.clear();
-            say::tell(text);
+            say::report(text);
             self.status.draw();
         }
     }

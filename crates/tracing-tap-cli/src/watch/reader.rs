@@ -1,14 +1,14 @@
-//! Reads a session over HTTP, and reads on where the connection is lost.
+//! Reads a session over HTTP, and resumes if the connection is lost.
 //!
-//! The session outlives its connections, and `Last-Event-ID` says where the last one was: the server sends what is still
-//! to be read, and says what is lost. Where the session itself is gone, because the service was started anew or nobody has
-//! read for too long, a new one is opened for what is left to watch, and the gap is told of.
+//! The session outlives its connections, and `Last-Event-ID` is the position of the last one: the server sends what
+//! follows, and reports losses. If the session itself is gone, because the service was restarted or the session was not
+//! read for too long, a new one is opened for what is left of the time and the events, and the gap is reported.
 
 use super::backoff::Backoff;
-use super::source::{Began, Handle, Notice, Source, Told};
-use super::telling::exact;
+use super::reports::exact;
+use super::source::{Began, Handle, Notice, Source, Update};
 use crate::error::Error;
-use crate::remote::{Ask, Coverage, Endpoint, Message, Parser, SessionOptions, Streamed};
+use crate::remote::{Coverage, Endpoint, Message, Parser, SessionInfo, SessionRequest, Streamed};
 use bytes::Bytes;
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
@@ -19,27 +19,27 @@ use tokio::sync::mpsc::{self, Sender};
 use tokio::time::timeout;
 use tracing_tap::{EndReason, Item, MissingReason};
 
-/// Three heartbeats of the server: who sends nothing for so long is not there.
+/// Three heartbeats of the server: one that sends nothing for that long is gone.
 const SILENCE: Duration = Duration::from_secs(45);
-/// After how long a connection that sends only heartbeats is one that lasts.
+/// After how long a connection that sends only heartbeats counts as a success.
 const LASTING: Duration = Duration::from_secs(10);
-/// Batches between the reader and whoever prints; each is what came from the network at once.
+/// Batches between the reader and the printer; each is what arrived from the network at once.
 const BATCHES: usize = 4;
 
-/// A session of a door, as those see it who do not read it.
+/// A session of an HTTP endpoint, except its stream.
 #[derive(Debug)]
 pub(crate) struct Remote {
-    door: Endpoint,
-    ask: Ask,
+    endpoint: Endpoint,
+    ask: SessionRequest,
     now: Mutex<Whereabouts>,
-    /// Whether we have closed the session, so that its being gone is no surprise.
+    /// Whether this program has closed the session, so that it is expected to be gone.
     is_closed: AtomicBool,
 }
 
-/// Which session it is now.
+/// The current session.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Whereabouts {
-    /// What names it to `close`.
+    /// Its id.
     session: String,
     pub(crate) ends_at: Option<Instant>,
 }
@@ -47,66 +47,70 @@ pub(crate) struct Whereabouts {
 /// The reading end.
 struct Reader {
     remote: Arc<Remote>,
-    told: Sender<Vec<Told>>,
+    updates: Sender<Vec<Update>>,
     patience: Duration,
-    /// Known from the start: without one the server begins behind what it has made ready before, whether that came or not.
+    /// Set from the start: without one the server begins after what it has prepared before, even if that never arrived.
     last_event_id: Option<String>,
-    /// Events that count for `max`: those told and those lost on the way.
+    /// Events that count for `max`: received, or lost on the way.
     admitted: u64,
-    /// Since the connection was lost, until a message has come again or the new one has lasted.
+    /// Since the connection was lost, until a message has arrived again or the new connection has lasted.
     backoff: Option<Backoff>,
-    /// Whether anything has come of this session.
+    /// Whether anything of this session has arrived.
     has_read: bool,
-    /// Whether it was told that this session is another than before.
-    is_told_anew: bool,
+    /// Whether the new session was reported already.
+    is_reopening_reported: bool,
 }
 
-/// Why a stream is read no further.
+/// Why the reading of a stream has stopped.
 enum Left {
-    /// The session is over.
+    /// The session has ended.
     Ended,
-    /// The connection is gone, or was never there.
+    /// The connection is lost, or was never made.
     Cut(Error),
     /// The session is gone.
     Gone,
-    /// Nobody wants any more.
+    /// The receiver is gone.
     Unwanted,
 }
 
 /// Opens a session, and reads it from then on.
-pub(crate) async fn open(door: Endpoint, ask: Ask, patience: Duration) -> Result<(Source, Began), Error> {
-    let opened = door.open(&ask).await?;
+pub(crate) async fn open(
+    endpoint: Endpoint,
+    ask: SessionRequest,
+    patience: Duration,
+) -> Result<(Source, Began), Error> {
+    let opened = endpoint.open(&ask).await?;
     let last_event_id = Some(before_the_first(&opened.session));
     let began = Began {
         predicate: opened.session.predicate.clone(),
         level: opened.session.level.clone(),
         spans: opened.session.spans.clone(),
-        place: door.base().to_string(),
+        url: endpoint.base().to_string(),
         session: Some(opened.session.id.clone()),
         lasts: opened.session.lasts(),
         coverage: opened.coverage,
     };
     let now = Mutex::new(Whereabouts::of(&opened.session));
-    let remote = Arc::new(Remote { door, ask, now, is_closed: AtomicBool::new(false) });
-    let (told, receiver) = mpsc::channel(BATCHES);
+    let remote = Arc::new(Remote { endpoint, ask, now, is_closed: AtomicBool::new(false) });
+    let (updates, receiver) = mpsc::channel(BATCHES);
     let handle = Handle::Http(Arc::clone(&remote));
     let reader = Reader {
         remote,
-        told,
+        updates,
         patience,
         last_event_id,
         admitted: 0,
         backoff: None,
         has_read: false,
-        is_told_anew: false,
+        is_reopening_reported: false,
     };
     let task = tokio::spawn(reader.read_to_end());
-    Ok((Source { told: receiver, handle, task }, began))
+    Ok((Source { updates: receiver, handle, task }, began))
 }
 
 impl Whereabouts {
-    /// By our own clock: it starts when the session is told of.
-    fn of(session: &SessionOptions) -> Self {
+    /// By this machine's clock, from now on.
+    fn of(session: &SessionInfo) -> Self {
         let ends_at = session.lasts().and_then(|lasts| Instant::now().checked_add(lasts));
         Self { session: session.id.clone(), ends_at }
     }
@@ -114,10 +118,10 @@ impl Whereabouts {
 
 impl Remote {
     pub(crate) async fn close(&self) -> Result<(), Error> {
-        // Relaxed: the answer to the request below is what tells the reader, and comes later.
+        // Relaxed: the reader looks after an answer to the request below, which comes later.
         self.is_closed.store(true, Ordering::Relaxed);
-        match self.door.close(&self.whereabouts().session).await {
-            // It is over anyway.
+        match self.endpoint.close(&self.whereabouts().session).await {
+            // It has ended already.
             Err(error) if error.status() == Some(404) => Ok(()),
             closed => closed,
         }
@@ -128,11 +132,11 @@ impl Remote {
     }
 
     pub(crate) async fn waiting(&self) -> Result<u64, Error> {
-        Ok(self.door.session(&self.whereabouts().session).await?.stats.buffered)
+        Ok(self.endpoint.session(&self.whereabouts().session).await?.stats.buffered)
     }
 
     pub(crate) async fn coverage(&self) -> Result<Coverage, Error> {
-        self.door.coverage(&self.ask).await
+        self.endpoint.coverage(&self.ask).await
     }
 
     fn now(&self) -> MutexGuard<'_, Whereabouts> {
@@ -146,11 +150,11 @@ impl Reader {
             match self.read_stream().await? {
                 Left::Ended | Left::Unwanted => return Ok(()),
                 Left::Cut(error) => self.wait_after(error).await?,
-                // The end that we asked for ourselves.
-                Left::Gone if self.remote.is_closed.load(Ordering::Relaxed) => return self.tell_gone().await,
+                // This program closed it.
+                Left::Gone if self.remote.is_closed.load(Ordering::Relaxed) => return self.report_gone().await,
                 Left::Gone => {
                     self.wait_if_never_there().await?;
-                    if self.open_anew().await?.is_none() {
+                    if self.reopen().await?.is_none() {
                         return Ok(());
                     }
                 }
@@ -161,12 +165,12 @@ impl Reader {
     /// Reads one connection to its end.
     async fn read_stream(&mut self) -> Result<Left, Error> {
         let session = self.remote.whereabouts().session;
-        let mut body = match self.remote.door.stream(&session, self.last_event_id.as_deref()).await {
+        let mut body = match self.remote.endpoint.stream(&session, self.last_event_id.as_deref()).await {
             Ok(Streamed::Events(body)) => body,
             Ok(Streamed::Gone) => return Ok(Left::Gone),
             Err(error) => return left_by(error),
         };
-        if self.tell_continued().await.is_none() {
+        if self.report_continued().await.is_none() {
             return Ok(Left::Unwanted);
         }
         let mut parser = Parser::default();
@@ -179,26 +183,26 @@ impl Reader {
             self.has_read = true;
             let mut messages = Vec::new();
             parser.feed(bytes, |message| messages.push(message))?;
-            // A heartbeat at the beginning of each of many short connections is no progress.
+            // Otherwise short connections with one heartbeat each would count as progress.
             if !messages.is_empty() || since.elapsed() >= LASTING {
                 self.backoff = None;
             }
-            if let Some(left) = self.tell(messages).await? {
+            if let Some(left) = self.send(messages).await? {
                 return Ok(left);
             }
         }
     }
 
-    /// Says that the connection is there again, if it was not; nothing where nobody wants to know.
-    async fn tell_continued(&mut self) -> Option<()> {
-        let is_told_anew = std::mem::take(&mut self.is_told_anew);
-        let Some(backoff) = self.backoff.as_ref().filter(|_| !is_told_anew) else { return Some(()) };
+    /// Reports that the connection is back, if it was lost; `None` if the receiver is gone.
+    async fn report_continued(&mut self) -> Option<()> {
+        let is_reopening_reported = std::mem::take(&mut self.is_reopening_reported);
+        let Some(backoff) = self.backoff.as_ref().filter(|_| !is_reopening_reported) else { return Some(()) };
         let notice = Notice::Continued { after: backoff.elapsed() };
-        self.told.send(vec![Told::Notice(notice)]).await.ok()
+        self.updates.send(vec![Update::Notice(notice)]).await.ok()
     }
 
-    /// Hands over what came at once; says whether that was the end.
-    async fn tell(&mut self, messages: Vec<Message>) -> Result<Option<Left>, Error> {
+    /// Sends what arrived at once; returns whether that was the end.
+    async fn send(&mut self, messages: Vec<Message>) -> Result<Option<Left>, Error> {
         if messages.is_empty() {
             return Ok(None);
         }
@@ -210,25 +214,27 @@ impl Reader {
                 break;
             }
         }
-        Ok(if self.told.send(batch).await.is_err() { Some(Left::Unwanted) } else { left })
+        Ok(if self.updates.send(batch).await.is_err() { Some(Left::Unwanted) } else { left })
     }
 
-    fn understand(&mut self, message: Message, batch: &mut Vec<Told>) -> Result<Option<Left>, Error> {
+    fn understand(&mut self, message: Message, batch: &mut Vec<Update>) -> Result<Option<Left>, Error> {
         let Message { name, data, id } = message;
         let left = match &name[..] {
             b"" => {
                 self.admitted = self.admitted.saturating_add(1);
-                batch.push(Told::Event(data));
+                batch.push(Update::Event(data));
                 None
             }
-            b"joined" | b"left" | b"silent" | b"refused" | b"gap" | b"missing" if Told::is_of_instance(&data) => {
-                batch.push(Told::OfInstance(data));
+            b"joined" | b"left" | b"silent" | b"refused" | b"gap" | b"missing" if Update::is_of_instance(&data) => {
+                batch.push(Update::OfInstance(data));
                 None
             }
             b"missing" | b"ended" => self.understand_item(&data, batch),
-            b"stalled" => Some(Left::Cut(Error::new("be fast enough: the server has sent us away"))),
-            b"superseded" => return Err(Error::new("read on: somebody else has taken over the session")),
-            // What a later door may say.
+            b"stalled" => {
+                Some(Left::Cut(Error::new("read fast enough: the server has closed the connection of a slow reader")))
+            }
+            b"superseded" => return Err(Error::new("read the session: another client has taken it over")),
+            // An event of a later version.
             _ => None,
         };
         if let Some(id) = id {
@@ -237,11 +243,11 @@ impl Reader {
         Ok(left)
     }
 
-    fn understand_item(&mut self, data: &[u8], batch: &mut Vec<Told>) -> Option<Left> {
+    fn understand_item(&mut self, data: &[u8], batch: &mut Vec<Update>) -> Option<Left> {
         match serde_json::from_slice::<Item>(data) {
-            // It may be started anew, and is waited for as one that ended without a word.
+            // It may be restarted, and is waited for like one that crashed.
             Ok(Item::Ended(EndReason::Shutdown)) if self.is_to_come_back() => {
-                Some(Left::Cut(Error::new("read the stream: the service ends")))
+                Some(Left::Cut(Error::new("read the stream: the service is shutting down")))
             }
             Ok(item) => {
                 let left = matches!(item, Item::Ended(_)).then_some(Left::Ended);
@@ -250,64 +256,67 @@ impl Reader {
                 {
                     self.admitted = self.admitted.saturating_add(missing.count);
                 }
-                batch.push(Told::Item(item));
+                batch.push(Update::Item(item));
                 left
             }
             Err(error) => {
-                batch.push(Told::Unreadable(error.to_string()));
+                batch.push(Update::Unreadable(error.to_string()));
                 None
             }
         }
     }
 
-    /// Whether the end of the service is not ours.
+    /// Whether to wait for the return of a service that ends.
     fn is_to_come_back(&self) -> bool {
         !self.patience.is_zero() && !self.remote.is_closed.load(Ordering::Relaxed)
     }
 
-    /// Waits before the next try.
+    /// Waits before the next attempt.
     async fn wait_after(&mut self, error: Error) -> Result<(), Error> {
         let is_first = self.backoff.is_none();
         let backoff = self.backoff.get_or_insert_with(|| Backoff::new(self.patience));
         let Some(wait) = backoff.next() else {
-            let attempt =
-                format!("read on: the connection was lost, and {} of trying were in vain", exact(self.patience));
+            let attempt = format!(
+                "resume the session: the connection was lost, and no attempt within {} succeeded",
+                exact(self.patience)
+            );
             return Err(Error::caused_by(error, attempt));
         };
         if is_first {
             let notice = Notice::Cut { why: error.with_causes(), patience: self.patience };
-            // Whether somebody listens is found out by what comes next.
-            let _ = self.told.send(vec![Told::Notice(notice)]).await;
+            // If the receiver is gone, the next step finds out.
+            let _ = self.updates.send(vec![Update::Notice(notice)]).await;
         }
         tokio::select! {
             () = tokio::time::sleep(wait) => {}
-            () = self.told.closed() => {}
+            () = self.updates.closed() => {}
         }
         Ok(())
     }
 
-    /// A session that is gone before anything came of it may be so every time: where one of many servers answers, and
+    /// A session that is gone before anything of it arrived may be gone every time: if several servers share the URL,
+    /// and
     /// none knows the others' sessions.
     async fn wait_if_never_there(&mut self) -> Result<(), Error> {
         if self.has_read {
             return Ok(());
         }
-        let error = Error::new("read the session: it is not there, though it was just opened");
-        self.wait_after(error.advise("where there are many servers, give the URL of one")).await
+        let error = Error::new("read the session: it was gone right after it was opened");
+        self.wait_after(error.advise("if several servers share the URL, give that of one")).await
     }
 
-    /// Opens a session for what is left to watch; nothing if nothing is left.
-    async fn open_anew(&mut self) -> Result<Option<()>, Error> {
-        let Some(ask) = self.what_is_left() else { return self.tell_gone().await.map(|()| None) };
-        match self.remote.door.open(&ask).await {
+    /// Opens a session for what is left of the time and the events; `None` if nothing is left.
+    async fn reopen(&mut self) -> Result<Option<()>, Error> {
+        let Some(ask) = self.what_is_left() else { return self.report_gone().await.map(|()| None) };
+        match self.remote.endpoint.open(&ask).await {
             Ok(opened) => {
                 *self.remote.now() = Whereabouts::of(&opened.session);
                 self.last_event_id = Some(before_the_first(&opened.session));
-                (self.has_read, self.is_told_anew) = (false, true);
+                (self.has_read, self.is_reopening_reported) = (false, true);
                 let after = self.backoff.as_ref().map(Backoff::elapsed).unwrap_or_default();
-                let is_wanted = self.told.send(vec![Told::Notice(Notice::Anew { after })]).await.is_ok();
+                let is_wanted = self.updates.send(vec![Update::Notice(Notice::Reopened { after })]).await.is_ok();
                 if self.remote.is_closed.load(Ordering::Relaxed) {
-                    // While it was being opened; the session before was closed in its place.
+                    // It was closed while a new one was being opened: the request closed the one before.
                     self.remote.close().await?;
                     return Ok(None);
                 }
@@ -320,18 +329,18 @@ impl Reader {
         }
     }
 
-    /// Says that the session is gone before its end was read, and that it is the last one; not where all was had.
-    async fn tell_gone(&self) -> Result<(), Error> {
+    /// Reports that the last session was gone before its end was read, unless all events had arrived.
+    async fn report_gone(&self) -> Result<(), Error> {
         if self.remote.ask.max.is_none_or(|max| self.admitted < max) {
             let after = self.backoff.as_ref().map(Backoff::elapsed).unwrap_or_default();
-            // Nobody need listen.
-            let _ = self.told.send(vec![Told::Notice(Notice::Gone { after })]).await;
+            // The receiver may be gone.
+            let _ = self.updates.send(vec![Update::Notice(Notice::Gone { after })]).await;
         }
         Ok(())
     }
 
-    /// What was asked for, less what was had.
-    fn what_is_left(&self) -> Option<Ask> {
+    /// The request, reduced by what has arrived.
+    fn what_is_left(&self) -> Option<SessionRequest> {
         let mut ask = self.remote.ask.clone();
         if let Some(max) = ask.max {
             ask.max = Some(max.checked_sub(self.admitted).filter(|left| *left > 0)?);
@@ -344,12 +353,12 @@ impl Reader {
     }
 }
 
-/// The place before a session's first item, as the door writes it.
-fn before_the_first(session: &SessionOptions) -> String {
+/// The position before a session's first item, as the endpoint writes it.
+fn before_the_first(session: &SessionInfo) -> String {
     format!("{}:-1", session.id)
 }
 
-/// Whether a failure is one that passes: the server is not there, is about to end, or has too many sessions.
+/// Whether a failure may pass: the server cannot be reached, is shutting down, or has too many sessions.
 fn left_by(error: Error) -> Result<Left, Error> {
     let passes = match error.status() {
         None => true,
@@ -363,7 +372,7 @@ async fn next_bytes(body: &mut Incoming) -> Result<Bytes, Error> {
         let frame = match timeout(SILENCE, body.frame()).await {
             Ok(Some(frame)) => frame.map_err(|cause| Error::caused_by(cause, "read the stream"))?,
             Ok(None) => return Err(Error::new("read the stream: the server has ended it")),
-            Err(_) => return Err(Error::new(format!("read the stream: nothing has come for {SILENCE:?}"))),
+            Err(_) => return Err(Error::new(format!("read the stream: nothing has arrived for {SILENCE:?}"))),
         };
         if let Ok(bytes) = frame.into_data() {
             return Ok(bytes);

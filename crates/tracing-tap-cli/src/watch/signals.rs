@@ -1,8 +1,8 @@
-//! Being asked to stop.
+//! Signals that end a watch.
 
 use crate::error::Error;
 
-/// Ctrl-C, and on Unix SIGTERM and SIGHUP, which stand for the same.
+/// Ctrl-C, and on Unix SIGTERM and SIGHUP, which mean the same.
 #[cfg(unix)]
 #[derive(Debug)]
 pub(crate) struct Signals([tokio::signal::unix::Signal; 3]);

@@ -1,7 +1,7 @@
-//! Where a watch reads from: what is told, in order, and a handle to ask about it and to close it.
+//! What a watch reads from: updates in order, and a handle to query and close the session.
 //!
-//! A source runs on its own and leaves what it has in a channel of a few places, so it takes no more from whoever sends
-//! than is printed. There are doors, over HTTP, and fleets, over NATS.
+//! A source is a task that sends to a bounded channel, so it takes no more from the server than is printed. There are
+//! sources over HTTP, and over NATS for fleets.
 
 use super::{fleet, reader};
 use crate::error::Error;
@@ -15,74 +15,74 @@ use tokio::time::{sleep, timeout_at};
 use tracing_tap::Item;
 use tracing_tap_nats::FleetItem;
 
-/// How long a question about a session may take.
+/// How long a query about a session may take.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(2);
 
-/// After how long a provisional answer is asked for again.
+/// After how long a provisional answer is requested again.
 const ASK_AGAIN: Duration = Duration::from_millis(50);
 
-/// What a source gives, one after the other.
+/// One update of a source.
 #[derive(Debug)]
-pub(crate) enum Told {
-    /// An event, as it came: a line of JSON in the wire form, if the sender is honest.
+pub(crate) enum Update {
+    /// An event as it arrived: a line of JSON in the wire form, if the sender is honest.
     Event(Bytes),
-    /// A loss, or the end.
+    /// A loss, or the end of the session.
     Item(Item),
-    /// Anything that a fleet gives.
+    /// An item of a fleet.
     Fleet(FleetItem),
-    /// What a door to a fleet tells of an instance: a line of JSON, as it came.
+    /// What an HTTP endpoint of a fleet sends about an instance: a line of JSON as it arrived.
     OfInstance(Bytes),
-    /// Something that is neither, and why.
+    /// Unreadable data, and why they are.
     Unreadable(String),
     Notice(Notice),
 }
 
-/// What became of the reading itself.
+/// What happened to the connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Notice {
-    /// The connection is gone; it is tried again for so long.
+    /// The connection is lost; attempts follow for `patience`.
     Cut { why: String, patience: Duration },
-    /// It is there again, and goes on where it was.
+    /// Reconnected, and resumed at the same position.
     Continued { after: Duration },
-    /// It is there again, and the session was not: this is a new one, after a gap nothing is known of.
-    Anew { after: Duration },
-    /// It is there again, and the session was not, and it is not to be watched any longer.
+    /// Reconnected with a new session, because the old one was gone: events in between are unknown.
+    Reopened { after: Duration },
+    /// Reconnected, and the session was gone, and its time is over.
     Gone { after: Duration },
 }
 
-/// A source at work.
+/// A running source.
 #[derive(Debug)]
 pub(crate) struct Source {
-    /// Closed when there is nothing more.
-    pub(crate) told: Receiver<Vec<Told>>,
+    /// Closed at the end.
+    pub(crate) updates: Receiver<Vec<Update>>,
     pub(crate) handle: Handle,
-    /// How it came to its end.
+    /// Its result.
     pub(crate) task: JoinHandle<Result<(), Error>>,
 }
 
-/// To ask about a source, and to close it.
+/// A handle to query and close the session.
 #[derive(Clone, Debug)]
 pub(crate) enum Handle {
     Http(Arc<reader::Remote>),
     Fleet(Arc<fleet::Remote>),
 }
 
-/// What there is to tell of a session before its first event.
+/// What is reported of a session before its first event.
 #[derive(Clone, Debug)]
 pub(crate) struct Began {
     pub(crate) predicate: String,
     pub(crate) level: Option<String>,
     pub(crate) spans: Option<String>,
-    /// Where it is read from.
-    pub(crate) place: String,
-    /// What names it there; a fleet's has no name.
+    /// The URL of the endpoint or the fleet.
+    pub(crate) url: String,
+    /// Its id; `None` for a fleet.
     pub(crate) session: Option<String>,
     pub(crate) lasts: Option<Duration>,
     pub(crate) coverage: Coverage,
 }
 
 impl Handle {
-    /// Closes the session; its reader gets what is left, and the end.
+    /// Closes the session; its reader gets what is left, then the end.
     pub(crate) async fn close(&self) -> Result<(), Error> {
         match self {
             Self::Http(remote) => remote.close().await,
@@ -93,7 +93,7 @@ impl Handle {
         }
     }
 
-    /// Closes the session where nobody reads what is left, and waits until that is known wherever it is open.
+    /// Closes the session if what is left is not read, and waits until every service knows.
     pub(crate) async fn abandon(&self) -> Result<(), Error> {
         match self {
             Self::Http(remote) => remote.close().await,
@@ -104,15 +104,15 @@ impl Handle {
         }
     }
 
-    /// What becomes of a session that was not closed.
+    /// What happens to a session that was not closed.
     pub(crate) fn left_open(&self) -> &'static str {
         match self {
-            Self::Http(_) => "the service closes it when nobody has read it for 30 s",
-            Self::Fleet(_) => "the instances close it when it was not renewed for 6.5 s",
+            Self::Http(_) => "the service closes the session 30 s after it was last read",
+            Self::Fleet(_) => "the instances close the session 6.5 s after its last renewal",
         }
     }
 
-    /// When the session is over, by this machine's clock.
+    /// When the session ends, by this machine's clock.
     pub(crate) fn ends_at(&self) -> Option<Instant> {
         match self {
             Self::Http(remote) => remote.whereabouts().ends_at,
@@ -128,9 +128,9 @@ impl Handle {
         }
     }
 
-    /// What the session could see, once it is over; `None` if the service does not answer soon.
+    /// The coverage after the end; `None` if the service does not answer soon.
     ///
-    /// Its end has callsites asked again, so what is said then may be provisional for a moment.
+    /// The end of a session makes the service ask its callsites again, so the answer may be provisional for a moment.
     pub(crate) async fn last_coverage(&self) -> Option<Coverage> {
         let deadline = tokio::time::Instant::now() + PATIENCE;
         loop {
@@ -141,7 +141,7 @@ impl Handle {
         }
     }
 
-    /// What the session can see, and why not more, as of now.
+    /// What the session can match, and what hides events from it, at this moment.
     pub(crate) async fn coverage(&self) -> Result<Coverage, Error> {
         match self {
             Self::Http(remote) => remote.coverage().await,

@@ -1,4 +1,4 @@
-//! The status line on standard error, where that is a terminal: always the last line, and gone before anything else is
+//! The status line on standard error, if that is a terminal: always the last line, and erased before anything else is
 //! written.
 
 use std::fmt;
@@ -10,13 +10,13 @@ use tracing_tap::missing::MissingCounts;
 const CLEAR: &str = "\r\x1b[2K";
 const USUAL_WIDTH: usize = 80;
 
-/// What the line says.
+/// The contents of the line.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Status {
     pub(crate) matched: u64,
     pub(crate) delivered: u64,
     pub(crate) lost: u64,
-    /// What limits kept back of it is shown besides.
+    /// Events that limits kept back are shown too.
     pub(crate) missing: MissingCounts,
     pub(crate) events_per_second: f64,
     pub(crate) left: Option<Duration>,
@@ -39,14 +39,14 @@ impl StatusLine {
         self.draw();
     }
 
-    /// Takes the line away, so that something else can be written.
+    /// Erases the line, so that something else can be written.
     pub(crate) fn clear(&mut self) {
         if std::mem::take(&mut self.is_drawn) {
             write_now(CLEAR);
         }
     }
 
-    /// Puts the line back.
+    /// Draws the line again.
     pub(crate) fn draw(&mut self) {
         if !self.text.is_empty() {
             self.is_drawn = true;
@@ -55,14 +55,14 @@ impl StatusLine {
     }
 }
 
-/// Takes away what another thread may have left, which has no time to do so itself.
+/// Erases the line of another thread, which has no time to do so itself.
 pub(crate) fn wipe() {
     if io::stderr().is_terminal() {
         write_now(CLEAR);
     }
 }
 
-/// Where the terminal is gone, so is whoever would look at it.
+/// An error is ignored: the terminal has gone, and its user too.
 fn write_now(text: &str) {
     let mut stderr = io::stderr().lock();
     let _ = stderr.write_all(text.as_bytes()).and_then(|()| stderr.flush());
@@ -95,7 +95,7 @@ mod tests {
     use tracing_tap::missing::{Missing, MissingReason};
 
     #[test]
-    fn it_says_what_there_is_and_how_long_it_lasts() {
+    fn it_shows_the_counts_and_the_time_left() {
         let left = Some(Duration::from_secs(899));
         let missing = MissingCounts::default();
         let status = Status { matched: 13, delivered: 10, lost: 3, missing, events_per_second: 2.4, left };

@@ -1,20 +1,20 @@
-//! What is asked for, as a session that is opened from here, and not by a door.
+//! The session that this program opens itself, on a fleet.
 
 use crate::check;
 use crate::error::Error;
-use crate::remote::Ask;
+use crate::remote::SessionRequest;
 use jiff::SignedDuration;
 use std::env;
 use std::time::Duration;
 use tracing_core::LevelFilter;
 use tracing_tap::{Follow, SessionOptions};
 
-/// No session lasts longer, as at a door.
+/// No session lasts longer, as at an HTTP endpoint.
 const MAX_DURATION: Duration = Duration::from_secs(24 * 60 * 60);
-/// The longest name of an opener that is sent, in bytes.
+/// Maximum length of an opener that is sent, in bytes.
 const MAX_OPENER_BYTES: usize = 256;
 
-/// A session, and what is told of it.
+/// The options of the session, and what is reported of them.
 #[derive(Clone, Debug)]
 pub(crate) struct Wanted {
     pub(crate) session: SessionOptions,
@@ -26,8 +26,8 @@ pub(crate) struct Wanted {
 
 impl Wanted {
     /// # Errors
-    /// Where something cannot be read, or is more than a session may have.
-    pub(crate) fn of(ask: &Ask) -> Result<Self, Error> {
+    /// If an option cannot be read, or exceeds the limits of a session.
+    pub(crate) fn of(ask: &SessionRequest) -> Result<Self, Error> {
         let predicate = check::predicate(&ask.q)?;
         let text = predicate.to_string();
         let mut session = SessionOptions::remote(predicate);
@@ -52,7 +52,7 @@ impl Wanted {
     }
 }
 
-/// Arguments were read before, with better words.
+/// Arguments were checked before, with better messages.
 fn read<T: std::str::FromStr>(what: &str, text: &str) -> Result<T, Error> {
     text.parse().map_err(|_| Error::usage(format!("read `--{what}`: `{text}`")))
 }
@@ -61,11 +61,11 @@ fn duration(text: &str) -> Result<Duration, Error> {
     let duration: SignedDuration = read("for", text)?;
     match Duration::try_from(duration) {
         Ok(duration) if duration <= MAX_DURATION => Ok(duration),
-        _ => Err(Error::usage("watch for so long: `--for` is more than the 24 hours that a session may last")),
+        _ => Err(Error::usage("open a session: `--for` is more than the 24 hours that a session may last")),
     }
 }
 
-/// Who the user of this machine says to be: for the instances' audit, and their limit of sessions of one opener.
+/// The user of this machine: for the instances' audit, and their limit of sessions per opener.
 fn opener() -> Option<String> {
     let names = ["USER", "LOGNAME", "USERNAME"].into_iter().filter_map(|variable| env::var(variable).ok());
     names.into_iter().find(|name| (1..=MAX_OPENER_BYTES).contains(&name.len()))

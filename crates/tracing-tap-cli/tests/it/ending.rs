@@ -13,16 +13,16 @@ fn emit(message: &str) {
 }
 
 isolated! {
-    fn nothing_where_something_was_expected_is_told_by_the_exit_code() {
+    fn a_watch_that_expects_events_exits_with_4_without() {
         let service = Service::start();
-        let door = service.serve();
-        let url = door.url();
+        let endpoint = service.serve();
+        let url = endpoint.url();
         run(&["watch", &url, "user = 42", "--for", "1s", "--expect"]).assert(4, &["error: nothing has matched"]);
         run(&["watch", &url, "user = 42", "--for", "1s"]).assert(0, &["Session over: expired. 0 events delivered"]);
         let program = crate::program::watch(&[&url, "user = 42", "--max", "1", "--expect"]);
         emit("here");
         program.end().assert(0, &["1 event delivered"]);
-        // What was withheld has matched.
+        // What was sampled out has matched.
         let program = crate::program::watch(&[&url, "user = 42", "--for", "1s", "--sample", "1000000", "--expect"]);
         for number in 0..20 {
             tracing::info_span!("request", number).in_scope(|| emit("left out"));
@@ -32,8 +32,8 @@ isolated! {
 
     fn a_watch_without_a_match_ends_with_what_kept_events_away() {
         let service = Service::start();
-        let door = service.serve();
-        let url = door.url();
+        let endpoint = service.serve();
+        let url = endpoint.url();
         let program = crate::program::watch(&[&url, "usr = 42"]);
         assert!(program.stderr.text().contains("  ! no event callsite has been reached yet"), "{}", program.stderr.text());
         emit("reached while it watches");
@@ -61,9 +61,9 @@ isolated! {
 
     fn a_signal_closes_the_session_and_what_is_left_is_printed() {
         let service = Service::start();
-        let door = service.serve();
+        let endpoint = service.serve();
         for signal in ["INT", "TERM", "HUP"] {
-            let program = crate::program::watch(&[&door.url(), "user = 42"]);
+            let program = crate::program::watch(&[&endpoint.url(), "user = 42"]);
             emit("here");
             program.stdout.wait_for("here");
             program.signal(signal);
@@ -76,24 +76,24 @@ isolated! {
 
     fn a_session_that_somebody_else_closes_is_an_end_and_says_so() {
         let service = Service::start();
-        let door = service.serve();
-        let program = crate::program::watch(&[&door.url(), "user = 42"]);
+        let endpoint = service.serve();
+        let program = crate::program::watch(&[&endpoint.url(), "user = 42"]);
         service.router.close(service.router.sessions()[0].id);
         program.end().assert(0, &["Session over: closed."]);
     }
 
-    fn a_service_that_ends_ends_the_session_where_its_return_is_not_waited_for() {
+    fn the_end_of_a_service_ends_a_watch_that_does_not_wait() {
         let service = Service::start();
-        let door = service.serve();
-        let program = crate::program::watch(&[&door.url(), "user = 42", "--reconnect-for", "0s"]);
+        let endpoint = service.serve();
+        let program = crate::program::watch(&[&endpoint.url(), "user = 42", "--reconnect-for", "0s"]);
         service.router.shutdown();
         program.end().assert(0, &["Session over: the router was shut down."]);
     }
 
     fn a_reader_who_has_enough_closes_the_session_quietly() {
         let service = Service::start();
-        let door = service.serve();
-        let url = door.url();
+        let endpoint = service.serve();
+        let url = endpoint.url();
         // Nothing comes after the first: that nobody reads any more is found without writing.
         let line = format!("'{BINARY}' watch '{url}' 'user = 42' --quiet | head -n 1; echo \"${{PIPESTATUS[0]}}\"");
         for more in [false, true] {
@@ -115,10 +115,10 @@ isolated! {
         }
     }
 
-    fn a_file_has_whole_lines_when_its_writer_is_killed_and_can_be_added_to() {
+    fn a_killed_writer_leaves_whole_lines_to_append_to() {
         let service = Service::start();
-        let door = service.serve();
-        let (url, folder) = (door.url(), Folder::new());
+        let endpoint = service.serve();
+        let (url, folder) = (endpoint.url(), Folder::new());
         let path = folder.path("events.json");
         let watch = [&url, "user = 42", "--output", &path];
         let mut program = crate::program::watch(&watch);
@@ -132,7 +132,7 @@ isolated! {
         assert!(json_lines(&folder.read("events.json")).len() > 50);
 
         let refused = run(&[&["watch"], &watch[..]].concat());
-        refused.assert(1, &["failed to write to", "events.json`: File exists", "or add to it with `--append`"]);
+        refused.assert(1, &["failed to write to", "events.json`: File exists", "or append to it with `--append`"]);
 
         // As if the machine had gone in the midst of a write.
         folder.write("events.json", "{\"whole\":1}\n{\"cut in the mid");
@@ -146,14 +146,14 @@ isolated! {
 
     fn a_file_may_be_no_file() {
         let service = Service::start();
-        let door = service.serve();
+        let endpoint = service.serve();
         for append in [&["--append"][..], &[]] {
-            let url = door.url();
+            let url = endpoint.url();
             let program = crate::program::watch(&[&[&url, "user = 42", "--max", "1", "--output", "/dev/null"], append].concat());
             emit("into nothing");
             program.end().assert(0, &["1 event delivered"]);
         }
-        let program = crate::program::watch(&[&door.url(), "user = 42", "--output", "/dev/full"]);
+        let program = crate::program::watch(&[&endpoint.url(), "user = 42", "--output", "/dev/full"]);
         emit("into what is full");
         program.end().assert(1, &["failed to write to `/dev/full`: No space left"]);
         service.wait_for_sessions(0);
@@ -197,7 +197,7 @@ fn the_second_ctrl_c_leaves_at_once_whatever_the_server_does() {
     });
     let program = crate::program::watch(&[&stranger.url(), "*"]);
     program.signal("INT");
-    program.stderr.wait_for("Ctrl-C again leaves at once");
+    program.stderr.wait_for("Ctrl-C again exits at once");
     assert!(wait_for("the closing", || {
         stranger.requests().iter().find(|head| head.starts_with("DELETE ")).map(|head| head.contains("/sessions/8c6f"))
     }));
@@ -212,6 +212,20 @@ fn ctrl_c_leaves_a_server_that_answers_nothing() {
     wait_until("it to be asked", || !stranger.requests().is_empty());
     program.signal("INT");
     assert_eq!(program.end().code, Some(130));
+}
+
+#[test]
+fn an_output_file_is_for_its_owner_alone() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = Folder::new();
+    for (name, more) in [("new", ""), ("appended", "--append")] {
+        let stranger = Stranger::streaming("event: ended\ndata: {\"type\":\"ended\",\"reason\":\"closed\"}\n\n");
+        let path = folder.path(name);
+        let script = format!("umask 0; exec '{BINARY}' watch '{}' '*' --output '{path}' {more}", stranger.url());
+        let status = Command::new("bash").args(["-c", &script]).stderr(Stdio::null()).status().expect("there is bash");
+        let mode = std::fs::metadata(&path).expect("it is there").permissions().mode() & 0o777;
+        assert_eq!((status.code(), mode), (Some(0), 0o600), "{name}: {mode:o}");
+    }
 }
 
 #[test]
@@ -231,11 +245,10 @@ fn a_session_that_cannot_be_opened_leaves_no_file() {
 }
 
 #[test]
-fn a_file_without_any_line_is_not_added_to_and_stays_as_it_is() {
+fn a_file_without_a_line_is_not_appended_to() {
     let folder = Folder::new();
     let path = folder.write("notes", "precious");
-    run(&["watch", "http://127.0.0.1:1", "*", "--append", "--output", &path])
-        .assert(1, &["there is no whole line in it"]);
+    run(&["watch", "http://127.0.0.1:1", "*", "--append", "--output", &path]).assert(1, &["it has no whole line"]);
     assert_eq!(folder.read("notes"), "precious");
 }
 

@@ -1,4 +1,4 @@
-//! A service with a door, in the test's own process.
+//! A service with an HTTP endpoint, in the test's own process.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -18,7 +18,7 @@ pub(crate) struct Service {
     pub(crate) router: TapRouter,
 }
 
-/// A door that is being served.
+/// An endpoint that is being served.
 pub(crate) struct Served {
     pub(crate) address: SocketAddr,
     stop: Arc<Notify>,
@@ -34,12 +34,12 @@ impl Service {
         Self { router }
     }
 
-    /// Serves a door for whoever is on this machine.
+    /// Serves an endpoint for callers on this machine.
     pub(crate) fn serve(&self) -> Served {
         Served::start(Endpoint::new(self.router.clone(), Auth::loopback_only()), "127.0.0.1:0")
     }
 
-    /// Serves a door for whoever has the token.
+    /// Serves an endpoint for callers with the token.
     pub(crate) fn serve_with_token(&self) -> Served {
         let auth = Auth::token(TOKEN).expect("the token is long enough");
         Served::start(Endpoint::new(self.router.clone(), auth), "127.0.0.1:0")
@@ -51,19 +51,19 @@ impl Service {
 }
 
 impl Served {
-    pub(crate) fn start(door: Endpoint, address: &str) -> Self {
+    pub(crate) fn start(endpoint: Endpoint, address: &str) -> Self {
         Self::run(address, |listener, stopped| async move {
             let stopped = async move { stopped.notified().await };
-            door.serve(listener, stopped).await.expect("the door can be served");
+            endpoint.serve(listener, stopped).await.expect("the endpoint can be served");
         })
     }
 
-    /// Mounts a door under `/tap`, and ends it and its server by one signal, as the usual recipe has it.
-    pub(crate) fn start_graceful(door: Endpoint, address: &str) -> Self {
+    /// Mounts an endpoint under `/tap`, and ends it and its server by one signal, as the usual recipe has it.
+    pub(crate) fn start_graceful(endpoint: Endpoint, address: &str) -> Self {
         Self::run(address, |listener, stopped| async move {
             let (ends, ending) = watch::channel(());
             let signal = |mut ending: watch::Receiver<()>| async move { while ending.changed().await.is_ok() {} };
-            let tap = door.with_graceful_shutdown(signal(ending.clone())).routes();
+            let tap = endpoint.with_graceful_shutdown(signal(ending.clone())).routes();
             let application = axum::Router::new().nest("/tap", tap).into_make_service_with_connect_info::<SocketAddr>();
             let serving = axum::serve(listener, application).with_graceful_shutdown(signal(ending));
             let ended = async move {
@@ -79,7 +79,7 @@ impl Served {
         serve: impl FnOnce(TcpListener, Arc<Notify>) -> F + Send + 'static,
     ) -> Self {
         let runtime = testing::runtime::multi_thread();
-        // Its port may be that of a door which has just gone.
+        // Its port may be that of an endpoint which has just gone.
         let listener = runtime.block_on(TcpListener::bind(address)).expect("the port is free");
         let address = listener.local_addr().expect("a listener has an address");
         let stop = Arc::new(Notify::new());
@@ -101,13 +101,13 @@ impl Served {
         format!("http://{}", self.address)
     }
 
-    /// Ends it as the end of a process does: nobody is told, and its sessions are gone.
+    /// Ends it as the end of a process does: no reader hears of it, and its sessions are gone.
     pub(crate) fn kill(self) {
         self.kill.notify_one();
         self.wait();
     }
 
-    /// Ends it in order: readers are told.
+    /// Shuts it down: readers get the end.
     pub(crate) fn stop(self) {
         self.stop.notify_one();
         self.wait();
@@ -115,8 +115,8 @@ impl Served {
 
     fn wait(mut self) {
         let thread = self.thread.take().expect("it is stopped once");
-        wait_until("the door to close", || thread.is_finished());
-        thread.join().expect("the door did not panic");
+        wait_until("the endpoint to close", || thread.is_finished());
+        thread.join().expect("the endpoint did not panic");
     }
 }
 

@@ -75,11 +75,11 @@ impl Fleet {
     }
 }
 
-/// Waits until it is told that so many instances take part, which is when their producers see the session.
+/// Waits until so many instances are reported to take part, which is when their producers see the session.
 fn wait_for_instances(program: &Program, count: usize) {
-    let told = || program.stdout.text().matches("\"type\":\"joined\"").count();
-    let told_in_words = || program.stdout.text().matches(": takes part\n").count();
-    wait_until("the instances to take part", || told() + told_in_words() >= count);
+    let in_json = || program.stdout.text().matches("\"type\":\"joined\"").count();
+    let in_words = || program.stdout.text().matches(": takes part\n").count();
+    wait_until("the instances to take part", || in_json() + in_words() >= count);
 }
 
 fn of_type<'a>(lines: &'a [Value], kind: &str) -> Vec<&'a Value> {
@@ -87,7 +87,7 @@ fn of_type<'a>(lines: &'a [Value], kind: &str) -> Vec<&'a Value> {
 }
 
 isolated! {
-    fn each_form_says_whose_an_event_is_and_what_becomes_of_instances() {
+    fn each_format_shows_the_instances() {
         let fleet = Fleet::start(&["chat-1"]);
         for (form, parts) in [
             ("json", ["{\"type\":\"joined\",\"instance\":\"chat-1\"}\n", "{\"type\":\"event\",\"instance\":\"chat-1\","]),
@@ -109,7 +109,7 @@ isolated! {
         assert!(coloured.end().stdout.contains("\u{1b}[34m"), "DEBUG is blue");
     }
 
-    fn the_events_of_all_instances_come_and_ctrl_c_closes_the_session_at_each() {
+    fn events_of_all_instances_arrive_and_ctrl_c_closes_all() {
         let fleet = Fleet::start(&["chat-1", "chat-2"]);
         let program = fleet.watch(&["user = 42"], 2);
         emit("here");
@@ -143,12 +143,12 @@ isolated! {
         fleet.run(&["user = 42", "--for", "25h"]).assert(2, &["more than the 24 hours"]);
     }
 
-    fn a_key_that_is_not_the_instances_opens_nothing_and_it_is_said_why() {
+    fn a_wrong_key_opens_nothing_and_is_reported() {
         let fleet = Fleet::start(&["chat-1"]);
         let mut other = fleet.command(&["user = 42"]);
         let program = Program::start(other.env(KEY_VARIABLE, KEY.to_uppercase()));
         program.stderr.wait_for(
-            "  ! no instance has answered: is the service's name right, is the key the instances', and are the clocks?",
+            "  ! no instance has answered: the service's name, the key or a clock may be wrong",
         );
         emit("not for you");
         program.signal("INT");
@@ -158,22 +158,22 @@ isolated! {
         assert_eq!(fleet.service.router.stats().opened_sessions, 0);
     }
 
-    fn nothing_where_something_was_expected_is_told_by_the_exit_code() {
+    fn a_watch_that_expects_events_exits_with_4_without() {
         let fleet = Fleet::start(&["chat-1"]);
         fleet.run(&["user = 42", "--for", "1s", "--expect"]).assert(4, &["error: nothing has matched"]);
         fleet.run(&["user = 42", "--for", "1s"]).assert(0, &["Session over: expired. 0 events delivered"]);
     }
 
-    fn credentials_are_the_servers_to_refuse_and_come_from_a_file_or_a_profile() {
+    fn credentials_come_from_a_file_or_a_profile() {
         let instance = || ConnectOptions::with_user_and_password("instance".to_owned(), "instance".to_owned());
         let fleet = Fleet::on(Server::with_configuration("crates/tracing-tap-nats/examples/fleet/nats-server.conf"), &["chat-1"], &instance);
         let folder = Folder::new();
         let [watcher, other, wrong] = [("a", "watcher:watcher\n"), ("b", "instance:instance"), ("c", "watcher:x")]
             .map(|(name, text)| folder.write(name, text));
         let none = fleet.run(&["user = 42"]);
-        none.assert(3, &["failed to connect to nats://127.0.0.1:", "does not let us in", "`--credentials-file`"]);
-        fleet.run(&["user = 42", "--credentials-file", &wrong]).assert(3, &["the server does not let us in"]);
-        fleet.run(&["user = 42", "--credentials-file", &other]).assert(3, &["the server refuses it: Permissions Violation"]);
+        none.assert(3, &["failed to connect to nats://127.0.0.1:", "denies access", "`--credentials-file`"]);
+        fleet.run(&["user = 42", "--credentials-file", &wrong]).assert(3, &["the server denies access"]);
+        fleet.run(&["user = 42", "--credentials-file", &other]).assert(3, &["the server refuses: Permissions Violation"]);
 
         folder.write("key", &format!("{KEY}\n"));
         let profile = format!("[profiles.fleet]\nurl = '{}'\nkey_file = '../key'\n", fleet.url());
@@ -188,7 +188,7 @@ isolated! {
         assert_eq!(messages(&ended.json()), ["let in"]);
     }
 
-    fn a_ca_of_ones_own_is_trusted_for_a_fleet_where_it_is_named_and_nowhere_else() {
+    fn a_fleets_own_ca_is_trusted_if_named_only() {
         let certificates = Certificates::new();
         let server = Server::with_settings(TLS, &certificates.files());
         let (ca, port) = (server.file("ca.pem"), server.port());
@@ -214,7 +214,7 @@ isolated! {
         }
         let plain = Server::start();
         let end = start(&format!("tls://localhost:{}/chat", plain.port()), &["--ca-file", ca]).end();
-        end.assert(1, &["failed to connect to tls://localhost:", "the server may speak `nats://`"]);
+        end.assert(1, &["failed to connect to tls://localhost:", "may offer no TLS: then its URL begins with `nats://`"]);
     }
 
     fn a_token_of_the_servers_operator_lets_in_whom_it_was_made_for() {
@@ -229,8 +229,8 @@ isolated! {
             ("broken.creds", tokens.watcher.lines().next().expect("it has lines")),
         ]
         .map(|(name, text)| folder.write(name, text));
-        fleet.run(&["user = 42"]).assert(3, &["the server does not let us in"]);
-        fleet.run(&["user = 42", "--credentials-file", &stranger]).assert(3, &["the server does not let us in"]);
+        fleet.run(&["user = 42"]).assert(3, &["the server denies access"]);
+        fleet.run(&["user = 42", "--credentials-file", &stranger]).assert(3, &["the server denies access"]);
         fleet.run(&["user = 42", "--credentials-file", &broken]).assert(2, &["failed to read the credentials file"]);
         let program = fleet.watch(&["user = 42", "--max", "1", "--credentials-file", &watcher], 1);
         emit("let in");
@@ -240,7 +240,7 @@ isolated! {
         assert!(!format!("{ended:?}").contains("SEED"), "nothing of it is shown");
     }
 
-    fn a_server_that_goes_and_comes_back_is_told_of_where_it_happened() {
+    fn a_server_that_goes_and_returns_is_reported_in_place() {
         let mut fleet = Fleet::start(&["chat-1"]);
         let program = fleet.watch(&["user = 42"], 1);
         emit("before");
@@ -258,21 +258,21 @@ isolated! {
 
         let program = fleet.watch(&["user = 42", "--reconnect-for", "0s"], 1);
         fleet.server.kill();
-        program.end().assert(1, &["failed to read on: the server is gone"]);
+        program.end().assert(1, &["failed to resume the session: the server is gone"]);
     }
 
-    fn a_door_to_a_fleet_tells_of_its_instances_in_place() {
+    fn an_endpoint_of_a_fleet_reports_instances_in_place() {
         let fleet = Fleet::start(&["chat-1"]);
         let client = fleet.runtime.block_on(client(&fleet.server.url()));
-        let door = Endpoint::new(fleet.service.router.clone(), Auth::loopback_only()).sessions_at(fleet::Fleet::new(client, config()));
-        let door = Served::start(door, "127.0.0.1:0");
+        let endpoint = Endpoint::new(fleet.service.router.clone(), Auth::loopback_only()).sessions_at(fleet::Fleet::new(client, config()));
+        let endpoint = Served::start(endpoint, "127.0.0.1:0");
         for (form, parts) in [
             ("json", ["{\"type\":\"joined\",\"instance\":\"chat-1\"}\n", "{\"type\":\"event\",\"instance\":\"chat-1\","]),
             ("human", ["  -- chat-1: takes part\n\n", "[chat-1] hello\n  time: "]),
             ("compact", ["-- chat-1: takes part\n", "[chat-1] "]),
-            ("github", ["chat-1: takes part\n", "::debug::it::fleet: hello"]),
+            ("github", ["::notice title=tracing-tap::chat-1: takes part\n", "::debug::it::fleet: hello"]),
         ] {
-            let program = crate::program::watch(&[&door.url(), "user = 42", "--max", "1", "--format", form]);
+            let program = crate::program::watch(&[&endpoint.url(), "user = 42", "--max", "1", "--format", form]);
             wait_for_instances(&program, 1);
             emit("hello");
             let ended = program.end();
@@ -285,30 +285,33 @@ isolated! {
 }
 
 #[test]
-fn what_is_asked_wrongly_of_a_fleet_is_said_before_anybody_is_asked() {
+fn invalid_fleet_arguments_fail_before_any_request() {
     let folder = Folder::new();
     let short = folder.write("short", "short\n");
     let odd = folder.write("odd", "nothing that is known\n");
     let url = "nats://127.0.0.1:1/chat";
     let with_key = |arguments: &[&str]| Program::start(command(arguments).env(KEY_VARIABLE, KEY)).end();
-    run(&["watch", url, "*"])
-        .assert(2, &["failed to find the fleet's key: nothing says what it is\n  set TRACING_TAP_FLEET_KEY, or give"]);
+    run(&["watch", url, "*"]).assert(
+        2,
+        &["failed to find the fleet's key: no file or variable has it\n  set TRACING_TAP_FLEET_KEY, or give"],
+    );
     run(&["watch", url, "*", "--key-file", &short]).assert(2, &["short`: use the fleet's key: it has 5 bytes"]);
     run(&["watch", url, "*", "--key-file", "/nowhere/key"]).assert(2, &["read the key file `/nowhere/key`: No such"]);
     let credentials = with_key(&["watch", url, "*", "--credentials-file", &odd]);
-    credentials.assert(2, &["odd`: it has no credentials\n  it must be a `.creds` of NATS"]);
+    credentials.assert(2, &["odd`: it contains no credentials\n  it must be a NATS `.creds` file"]);
     with_key(&["watch", url, "*", "--subject-prefix", "tap.>"])
         .assert(2, &["set the prefix of the subjects: expected"]);
-    with_key(&["watch", url, "*", "--token-file", &short]).assert(2, &["`--token-file` is for doors"]);
+    with_key(&["watch", url, "*", "--token-file", &short]).assert(2, &["`--token-file` is for HTTP endpoints"]);
     with_key(&["watch", "nats://127.0.0.1:1", "*"])
-        .assert(2, &["no service behind the host\n  write `nats://host:4222/"]);
+        .assert(2, &["no service after the host\n  write `nats://host:4222/"]);
     let secret = with_key(&["watch", "nats://ann:secret@127.0.0.1:1/chat", "*"]);
-    secret.assert(2, &["a password in it", "`--credentials-file`"]);
+    secret.assert(2, &["a name or a password", "`--credentials-file`"]);
     assert!(!secret.stderr.contains("secret"));
     run(&["watch", "http://127.0.0.1:1", "*", "--key-file", &short]).assert(2, &["`--key-file` is for fleets"]);
     for asks_a_door in [&["sessions", url][..], &["close", url, "ab"], &["catalog", url]] {
-        run(asks_a_door).assert(2, &["`sessions`, `close` and `catalog` are for doors", "there is `watch` alone"]);
+        run(asks_a_door)
+            .assert(2, &["`sessions`, `close` and `catalog` are for HTTP endpoints", "there is only `watch`"]);
     }
     let nobody = with_key(&["watch", url, "*"]);
-    nobody.assert(1, &["failed to connect to nats://127.0.0.1:1: ", "refused", "\n  look whether a NATS server runs"]);
+    nobody.assert(1, &["failed to connect to nats://127.0.0.1:1: ", "refused", "\n  check that a NATS server runs"]);
 }

@@ -1,4 +1,4 @@
-//! Servers that mean harm: to the terminal, to the memory, to whoever reads the output.
+//! Hostile servers: their target is the terminal, the memory or the reader of the output.
 
 use crate::program::{Program, command, run};
 use crate::strangers::{OPENED, Stranger, begin_stream, respond};
@@ -18,11 +18,11 @@ fn assert_shows_nothing_hidden(text: &str) {
 }
 
 #[test]
-fn no_form_passes_on_what_a_terminal_would_obey() {
-    // Raw, as no door sends it; JSON itself takes the last two.
-    let told = [event("delete \u{7f} c1 \u{9b}31m"), event("turn \u{202e} hide \u{200b}"), ENDED.to_owned()].concat();
+fn every_format_escapes_what_a_terminal_would_obey() {
+    // Raw, as no endpoint sends it; JSON itself takes the last two.
+    let sent = [event("delete \u{7f} c1 \u{9b}31m"), event("turn \u{202e} hide \u{200b}"), ENDED.to_owned()].concat();
     for form in ["json", "human", "compact", "github"] {
-        let stranger = Stranger::streaming(told.clone());
+        let stranger = Stranger::streaming(sent.clone());
         let ended = crate::program::watch(&[&stranger.url(), "*", "--format", form]).end();
         ended.assert(0, &["2 events delivered"]);
         assert_shows_nothing_hidden(&ended.stdout);
@@ -34,7 +34,7 @@ fn no_form_passes_on_what_a_terminal_would_obey() {
 }
 
 #[test]
-fn what_is_no_event_is_told_in_place_and_is_a_failure_at_the_end() {
+fn unreadable_data_are_reported_in_place_and_fail_at_the_end() {
     let odd = [
         "data: {\"type\":\"event\",\n\n",
         "data: \u{1b}[2J\n\n",
@@ -42,15 +42,15 @@ fn what_is_no_event_is_told_in_place_and_is_a_failure_at_the_end() {
         "data: {\"no\":\"type\"}\n\n",
         "event: missing\ndata: {\"type\":\"missing\",\"count\":-1,\"reason\":\"\u{1b}[31m\"}\n\n",
     ];
-    let told = [odd.concat(), event("good"), ENDED.to_owned()].concat();
+    let sent = [odd.concat(), event("good"), ENDED.to_owned()].concat();
     for form in ["json", "human", "compact", "github"] {
-        let stranger = Stranger::streaming(told.clone());
+        let stranger = Stranger::streaming(sent.clone());
         let ended = crate::program::watch(&[&stranger.url(), "*", "--format", form]).end();
         ended.assert(
             1,
             &[
                 "1 event delivered",
-                "Something came that is no event, and is told of in the output: EOF",
+                "Unreadable data arrived, and is reported in the output: EOF",
                 "5 lines were no events",
             ],
         );
@@ -65,7 +65,7 @@ fn what_is_no_event_is_told_in_place_and_is_a_failure_at_the_end() {
 }
 
 #[test]
-fn what_a_server_says_beside_events_is_escaped_too() {
+fn refusals_and_coverage_are_escaped_too() {
     let stranger = Stranger::start(|_, stream| {
         let problem =
             "{\"type\":\"urn:\\u001b[1m\",\"detail\":\"no\\u001b[2J \u{9b}31m\\nno \u{202e}\",\"text\":\"\\u0007\"}";
@@ -91,7 +91,44 @@ fn what_a_server_says_beside_events_is_escaped_too() {
 }
 
 #[test]
-fn arguments_that_cannot_be_taken_are_repeated_with_what_a_terminal_would_obey_escaped() {
+fn lines_about_instances_are_escaped_in_every_format() {
+    let of = |kind: &str, more: &str| {
+        format!("event: {kind}\ndata: {{\"type\":\"{kind}\",\"instance\":\"chat-1\",{more}}}\n\n")
+    };
+    let lines = [
+        of("joined", "\"later\":1"),
+        of("refused", "\"error\":\"50 % \u{7f}\""),
+        of("gap", "\"count\":3,\"place\":\"network\""),
+        of("missing", "\"count\":1,\"reason\":\"overflow\""),
+        of("missing", "\"count\":2,\"reason\":\"sampled_out\""),
+        ENDED.to_owned(),
+    ];
+    for (format, expected) in [
+        (
+            "compact",
+            vec!["-- chat-1: takes part\n", "-- chat-1: takes no part: 50 % \\x7F\n", "-- chat-1: 3 events lost"],
+        ),
+        ("human", vec!["  -- chat-1: takes part\n\n", "  -- chat-1: takes no part: 50 % \\x7F\n\n"]),
+        (
+            "github",
+            vec![
+                "::notice title=tracing-tap::chat-1: takes part\n",
+                "::notice title=tracing-tap::chat-1: takes no part: 50 %25 \\x7F\n",
+                "::warning title=tracing-tap::chat-1: 3 events lost",
+                "::warning title=tracing-tap::chat-1: 1 event lost",
+                "::notice title=tracing-tap::chat-1: 2 events",
+            ],
+        ),
+    ] {
+        let stranger = Stranger::streaming(lines.concat());
+        let ended = crate::program::watch(&[&stranger.url(), "*", "--format", format]).end();
+        expected.iter().for_each(|line| assert!(ended.stdout.contains(line), "{line:?} in {}", ended.stdout));
+        assert_shows_nothing_hidden(&ended.stdout);
+    }
+}
+
+#[test]
+fn invalid_arguments_are_shown_escaped() {
     for arguments in [
         &["no\u{1b}[2J\u{9b}31m"][..],
         &["watch", "http://127.0.0.1:1", "*", "--format", "no\u{1b}[2J\u{9b}31m"],
@@ -129,7 +166,19 @@ fn lists_are_escaped_too() {
 }
 
 #[test]
-fn a_line_without_an_end_is_given_up_before_it_fills_the_memory() {
+fn the_id_of_a_closed_session_is_escaped() {
+    let session = OPENED.replace("8c6f0b7be2c34b6fa1c5cf5f7ad1f0f1", "8c\u{9b}31m\u{202e}");
+    let answer = format!("{{\"sessions\":[{session}]}}");
+    let stranger = Stranger::start(move |_, stream| respond(stream, "200 OK", "application/json", &answer));
+    let ended = run(&["close", &stranger.url(), "8c"]);
+    ended.assert(0, &[]);
+    assert_shows_nothing_hidden(&ended.stdout);
+    assert_eq!(ended.stdout, "closed 8c\\x9B31m\\u{202E}\n");
+    assert!(stranger.requests()[1].starts_with("DELETE /sessions/8c%C2%9B31m%E2%80%AE "), "{:?}", stranger.requests());
+}
+
+#[test]
+fn an_endless_line_is_given_up() {
     let stranger = Stranger::start(|head, stream| {
         if head.starts_with("POST ") {
             return respond(stream, "201 Created", "application/json", OPENED);
@@ -143,7 +192,7 @@ fn a_line_without_an_end_is_given_up_before_it_fills_the_memory() {
 }
 
 #[test]
-fn an_answer_without_an_end_is_given_up_before_it_fills_the_memory() {
+fn an_endless_answer_is_given_up() {
     let stranger = Stranger::start(|_, stream| {
         let _ = std::io::Write::write_all(stream, b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n\r\n");
         let piece = [b' '; 1 << 16];

@@ -1,4 +1,4 @@
-//! What is open, what there is to ask for, and the closing of sessions.
+//! Lists of sessions and callsites, and closing a session.
 
 use crate::fixture::Service;
 use crate::program::run;
@@ -6,8 +6,8 @@ use crate::program::run;
 isolated! {
     fn sessions_are_listed_for_people_and_for_programs() {
         let service = Service::start();
-        let door = service.serve();
-        let url = door.url();
+        let endpoint = service.serve();
+        let url = endpoint.url();
         assert_eq!(run(&["sessions", &url]).stdout, "no sessions\n");
         assert_eq!(run(&["sessions", &url, "--format", "json"]).stdout, "");
         let _first = crate::program::watch(&[&url, "user = 42", "--name", "ticket 7", "--for", "1h"]);
@@ -24,10 +24,10 @@ isolated! {
         assert!(sessions[0]["id"].as_str().is_some_and(|id| lines[1].starts_with(&id[..8])));
     }
 
-    fn a_session_is_closed_by_as_much_of_its_id_as_no_other_has() {
+    fn a_session_is_closed_by_an_unambiguous_beginning_of_its_id() {
         let service = Service::start();
-        let door = service.serve();
-        let url = door.url();
+        let endpoint = service.serve();
+        let url = endpoint.url();
         // With 17 sessions two would begin with the same digit; eight may be open, so one is found that differs.
         let first = crate::program::watch(&[&url, "user = 42"]);
         let _second = crate::program::watch(&[&url, "user = 7"]);
@@ -40,13 +40,13 @@ isolated! {
         assert_eq!((closed.code, closed.stdout), (Some(0), format!("closed {}\n", &ids[0][..8])));
         first.end().assert(0, &["Session over: closed."]);
         service.wait_for_sessions(1);
-        run(&["close", &url, ids[0]]).assert(3, &["no session of yours begins so", "`tracing-tap sessions` lists yours"]);
+        run(&["close", &url, ids[0]]).assert(3, &["no session of yours has such an id", "`tracing-tap sessions` lists your open"]);
     }
 
     fn the_catalog_lists_what_was_reached_and_contains_the_pattern() {
         let service = Service::start();
-        let door = service.serve();
-        let url = door.url();
+        let endpoint = service.serve();
+        let url = endpoint.url();
         tracing::info_span!(target: "chat::conn", "conn", user = 42).in_scope(|| {
             tracing::info!(target: "chat::hub", channel = "orders", attempt = 3, "subscribed");
         });

@@ -10,9 +10,11 @@ mod fleet;
 mod hostile;
 mod listing;
 mod papers;
+mod plaintext;
 mod program;
 mod reconnecting;
 mod refusing;
+mod sources;
 mod strangers;
 #[cfg(unix)]
 mod terminal;

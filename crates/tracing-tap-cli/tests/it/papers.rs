@@ -1,6 +1,6 @@
-//! What asks no server.
+//! The subcommands that contact no server, and the help.
 
-use crate::program::run;
+use crate::program::{Program, command, run};
 
 #[test]
 fn a_predicate_is_checked_without_asking_anybody() {
@@ -31,7 +31,7 @@ fn there_are_completions_for_every_shell() {
 }
 
 #[test]
-fn there_is_a_page_of_the_manual_for_all_and_for_each() {
+fn there_are_pages_of_the_manual() {
     let page = run(&["man"]).stdout;
     assert!(page.contains(".TH tracing-tap 1") && page.contains("EXIT CODES"), "{page}");
     let page = run(&["man", "watch"]).stdout;
@@ -46,4 +46,22 @@ fn the_help_says_every_exit_code_and_where_the_token_comes_from() {
         assert!(help.contains(part), "{part} in {help}");
     }
     assert!(run(&["watch", "--help"]).stdout.contains("--reconnect-for"));
+}
+
+#[test]
+fn the_help_is_wrapped_once_at_the_width_of_the_terminal() {
+    for columns in [60, 90] {
+        let ended = Program::start(command(&["--help"]).env("COLUMNS", columns.to_string())).end();
+        let lines: Vec<_> = ended.stdout.lines().collect();
+        assert!(lines.iter().all(|line| line.chars().count() <= columns), "{}", ended.stdout);
+        let is_prose = |line: &str| line.contains(char::is_lowercase) && !line.starts_with(' ');
+        for pair in lines.windows(2).filter(|pair| is_prose(pair[0]) && is_prose(pair[1])) {
+            let first_word = pair[1].split(' ').next().unwrap_or_default();
+            let could_have = pair[0].chars().count() + 1 + first_word.chars().count();
+            assert!(could_have > columns, "`{first_word}` fits behind `{}`", pair[0]);
+        }
+    }
+    let examples = Program::start(command(&["watch", "--help"]).env("COLUMNS", "80")).end().stdout;
+    let examples: Vec<_> = examples.lines().skip_while(|line| *line != "Examples:").skip(1).collect();
+    assert!(!examples.is_empty() && examples.iter().all(|line| line.starts_with("  ")), "{examples:?}");
 }

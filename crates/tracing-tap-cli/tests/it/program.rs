@@ -1,4 +1,4 @@
-//! The binary at work.
+//! The binary, run by the tests.
 
 use std::process::{Command, Stdio};
 pub(crate) use testing::program::{Ended, Folder, Program, json_lines, messages};

@@ -1,4 +1,4 @@
-//! Connections that are lost, servers that are started anew, servers that do not come back.
+//! Lost connections, restarted servers, and servers that do not return.
 
 use crate::fixture::{Served, Service, TOKEN};
 use crate::program::{Program, command, json_lines, messages};
@@ -14,15 +14,15 @@ fn emit(message: &str) {
     tracing::info!(user = 42, "{message}");
 }
 
-fn door(service: &Service) -> Endpoint {
+fn endpoint(service: &Service) -> Endpoint {
     Endpoint::new(service.router.clone(), Auth::loopback_only())
 }
 
 isolated! {
-    fn a_connection_that_is_cut_loses_nothing_and_is_told_in_place() {
+    fn a_cut_connection_loses_nothing_and_is_reported_in_place() {
         let service = Service::start();
-        let door = service.serve();
-        let way = Way::to(door.address);
+        let endpoint = service.serve();
+        let way = Way::to(endpoint.address);
         let program = crate::program::watch(&[&way.url(), "user = 42", "--max", "300"]);
         for round in 0..3 {
             for number in 0..100 {
@@ -32,17 +32,17 @@ isolated! {
                     way.cut();
                 }
             }
-            wait_until("it to be told", || program.stdout.text().matches("\"continued\"").count() == round + 1);
+            wait_until("it to be reported", || program.stdout.text().matches("\"continued\"").count() == round + 1);
         }
         let ended = program.end();
-        ended.assert(0, &["connection lost, trying again for 5m", "connected again after", "300 events delivered, 0 lost"]);
+        ended.assert(0, &["connection lost, trying again for 5m", "reconnected after", "300 events delivered, 0 lost"]);
         let lines = ended.json();
         let sequences = lines.iter().filter_map(|line| line["sequence"].as_u64());
         assert!(sequences.eq(0..300), "each once, and in order");
         assert_eq!(lines.iter().filter(|line| line["type"] == "continued").count(), 3);
     }
 
-    fn a_service_that_is_started_anew_is_watched_anew_and_the_gap_is_told_in_place() {
+    fn a_restarted_service_gets_a_new_session_after_a_gap() {
         let service = Service::start();
         let served = service.serve();
         let address = served.address.to_string();
@@ -50,18 +50,18 @@ isolated! {
         emit("before");
         program.stdout.wait_for("before");
         served.kill();
-        let again = Served::start(door(&service), &address);
-        program.stdout.wait_for("-- connected again after ");
-        assert!(program.stdout.text().contains("with a new session: what happened in between is not known"));
+        let again = Served::start(endpoint(&service), &address);
+        program.stdout.wait_for("-- reconnected after ");
+        assert!(program.stdout.text().contains("with a new session: events in between are unknown"));
         emit("after");
         let ended = program.end();
         ended.assert(0, &["connection lost", "2 events delivered, 0 lost"]);
-        let places = ["before", "-- connected again", "after", "-- session over: reached"].map(|part| ended.stdout.find(part));
+        let places = ["before", "-- reconnected", "after", "-- session over: reached"].map(|part| ended.stdout.find(part));
         assert!(places.is_sorted() && places[0].is_some(), "{}", ended.stdout);
         drop(again);
     }
 
-    fn a_service_that_ends_in_order_and_is_started_anew_is_watched_anew() {
+    fn a_service_that_shuts_down_and_restarts_is_watched_again() {
         let service = Service::start();
         let served = service.serve();
         let address = served.address.to_string();
@@ -69,11 +69,11 @@ isolated! {
         emit("before");
         program.stdout.wait_for("before");
         served.stop();
-        let again = Served::start(door(&service), &address);
+        let again = Served::start(endpoint(&service), &address);
         program.stdout.wait_for("\"gap\"");
         emit("after");
         let ended = program.end();
-        ended.assert(0, &["connection lost", "the service ends", "2 events delivered, 0 lost"]);
+        ended.assert(0, &["connection lost", "the service is shutting down", "2 events delivered, 0 lost"]);
         let types: Vec<_> = ended.json().iter().map(|line| line["type"].clone()).collect();
         assert_eq!(types, ["event", "gap", "event", "ended"], "the end of the service is not that of the reading");
         drop(again);
@@ -92,7 +92,7 @@ isolated! {
                 let end = if attempt % 2 == 0 { Served::kill } else { Served::stop };
                 served.take().into_iter().for_each(end);
                 hang_up_on(&address, tries);
-                served = Some(Served::start(door(&service), &address));
+                served = Some(Served::start(endpoint(&service), &address));
                 let back = Instant::now();
                 restarts += 1;
                 wait_until("the gap to be reported", || program.stdout.text().matches("\"gap\"").count() == restarts);
@@ -106,7 +106,7 @@ isolated! {
 
     fn a_graceful_shutdown_waits_for_no_watch_which_then_resumes() {
         let service = Service::start();
-        let first = Served::start_graceful(door(&service), "127.0.0.1:0");
+        let first = Served::start_graceful(endpoint(&service), "127.0.0.1:0");
         let address = first.address.to_string();
         let program = crate::program::watch(&[&format!("{}/tap", first.url()), "user = 42", "--max", "1"]);
         let mut served = Some(first);
@@ -114,30 +114,31 @@ isolated! {
             let begun = Instant::now();
             served.take().into_iter().for_each(Served::stop);
             let took = begun.elapsed();
-            served = Some(Served::start_graceful(door(&service), &address));
+            served = Some(Served::start_graceful(endpoint(&service), &address));
             wait_until("the gap to be reported", || program.stdout.text().matches("\"gap\"").count() == attempt);
             took < Duration::from_secs(1)
         });
         assert!(is_soon);
         emit("after");
-        program.end().assert(0, &["the service ends", "1 event delivered, 0 lost"]);
+        program.end().assert(0, &["the service is shutting down", "1 event delivered, 0 lost"]);
     }
 
     fn what_is_no_longer_allowed_after_a_cut_is_refused() {
         let service = Service::start();
         let served = service.serve_with_token();
         let address = served.address.to_string();
-        let program = Program::start(command(&["watch", &served.url(), "user = 42"]).env("TRACING_TAP_TOKEN", TOKEN));
+        let mut watch = command(&["watch", "user = 42"]);
+        let program = Program::start(watch.env("TRACING_TAP_TOKEN", TOKEN).env("TRACING_TAP_URL", served.url()));
         program.stderr.wait_for("Watching ");
         served.kill();
-        let auth = Auth::token("another-token-of-the-door").expect("it is long enough");
+        let auth = Auth::token("another-token-than-before").expect("it is long enough");
         let _served = Served::start(Endpoint::new(service.router.clone(), auth), &address);
-        program.end().assert(3, &["the token is not the door's (not-authenticated, 401)"]);
+        program.end().assert(3, &["(not-authenticated, 401)"]);
     }
 }
 
 #[test]
-fn a_server_that_is_gone_for_good_is_given_up_after_the_time_that_was_said() {
+fn a_lost_server_is_given_up_after_the_given_time() {
     let stranger = Stranger::start(|head, stream| match head.split(' ').next() {
         Some("POST") => respond(stream, "201 Created", "application/json", OPENED),
         _ => {
@@ -151,7 +152,7 @@ fn a_server_that_is_gone_for_good_is_given_up_after_the_time_that_was_said() {
     let way = Way::to(stranger.address);
     let program = crate::program::watch(&[&way.url(), "*", "--reconnect-for", "0s"]);
     let ended = program.end();
-    ended.assert(1, &["failed to read on: the connection was lost", "0s of trying were in vain"]);
+    ended.assert(1, &["failed to resume the session: the connection was lost", "no attempt within 0s succeeded"]);
     assert_eq!(json_lines(&ended.stdout).len(), 1);
 }
 
@@ -166,7 +167,10 @@ fn it_is_tried_again_for_as_long_as_was_said() {
     let ended = program.end();
     ended.assert(
         1,
-        &["trying again for 1.1s: failed to read the session", "the answer is 502 Bad Gateway, and not from a door"],
+        &[
+            "trying again for 1.1s: failed to read the session",
+            "the answer is 502 Bad Gateway, and not from a tracing-tap endpoint",
+        ],
     );
     let tries = stranger.requests().iter().filter(|head| head.contains("/stream ")).count();
     assert!((3..30).contains(&tries), "tried {tries} times");
@@ -181,8 +185,8 @@ fn a_session_that_was_gone_when_its_time_was_over_leaves_a_gap() {
         }
         Some("GET") if !head.to_lowercase().contains("last-event-id: a:0") => {
             begin_stream(stream);
-            let told = b"event: missing\nid: a:0\ndata: {\"type\":\"missing\",\"count\":3,\"reason\":\"overflow\"}\n\n";
-            let _ = std::io::Write::write_all(stream, told);
+            let sent = b"event: missing\nid: a:0\ndata: {\"type\":\"missing\",\"count\":3,\"reason\":\"overflow\"}\n\n";
+            let _ = std::io::Write::write_all(stream, sent);
         }
         _ => respond(stream, "404 Not Found", "application/problem+json", "{}"),
     });
@@ -202,7 +206,7 @@ fn a_server_that_sends_a_heartbeat_and_hangs_up_is_given_up_too() {
         _ => respond(stream, "204 No Content", "text/plain", ""),
     });
     let ended = crate::program::watch(&[&stranger.url(), "*", "--reconnect-for", "1100ms"]).end();
-    ended.assert(1, &["1.1s of trying were in vain"]);
+    ended.assert(1, &["no attempt within 1.1s succeeded"]);
 }
 
 #[test]
@@ -213,7 +217,7 @@ fn servers_that_do_not_know_each_others_sessions_are_no_endless_loop() {
         _ => respond(stream, "204 No Content", "text/plain", ""),
     });
     let program = crate::program::watch(&[&stranger.url(), "*", "--reconnect-for", "1s"]);
-    program.end().assert(1, &["it is not there, though it was just opened"]);
+    program.end().assert(1, &["it was gone right after it was opened"]);
     assert!(stranger.requests().len() < 30);
 }
 
@@ -227,13 +231,13 @@ fn where_it_was_is_said_when_it_comes_back() {
             return respond(stream, "204 No Content", "text/plain", "");
         }
         begin_stream(stream);
-        let told: &[u8] = if head.to_lowercase().contains("last-event-id: here:17.2") {
+        let sent: &[u8] = if head.to_lowercase().contains("last-event-id: here:17.2") {
             b"event: ended\ndata: {\"type\":\"ended\",\"reason\":\"closed\"}\n\n"
         } else {
-            // The second is cut off, and to be told again.
+            // The second is cut off, and to be sent again.
             b"event: missing\nid: here:17.2\ndata: {\"type\":\"missing\",\"count\":3,\"reason\":\"overflow\"}\n\nid: here:18\ndata: {"
         };
-        let _ = std::io::Write::write_all(stream, told);
+        let _ = std::io::Write::write_all(stream, sent);
     });
     let program = crate::program::watch(&[&stranger.url(), "*"]);
     let ended = program.end();
@@ -244,7 +248,7 @@ fn where_it_was_is_said_when_it_comes_back() {
 }
 
 #[test]
-fn what_was_sent_into_a_connection_that_was_cut_at_once_is_asked_for_again() {
+fn what_a_cut_connection_swallowed_is_requested_again() {
     let first = "last-event-id: 8c6f0b7be2c34b6fa1c5cf5f7ad1f0f1:-1";
     let stranger = Stranger::start(move |head, stream| {
         if head.starts_with("POST ") {
@@ -263,25 +267,25 @@ fn what_was_sent_into_a_connection_that_was_cut_at_once_is_asked_for_again() {
             let _ = std::io::Write::write_all(stream, ended);
         }
     });
-    crate::program::watch(&[&stranger.url(), "*"]).end().assert(0, &["connected again", "Session over: closed."]);
+    crate::program::watch(&[&stranger.url(), "*"]).end().assert(0, &["reconnected", "Session over: closed."]);
 }
 
 #[test]
 fn a_reader_that_was_superseded_says_so() {
     let stranger = Stranger::streaming("event: superseded\ndata: {\"type\":\"superseded\"}\n\n");
     let program = crate::program::watch(&[&stranger.url(), "*"]);
-    program.end().assert(1, &["failed to read on: somebody else has taken over the session"]);
+    program.end().assert(1, &["failed to read the session: another client has taken it over"]);
 }
 
 #[test]
-fn what_a_later_door_says_is_passed_over() {
-    let told =
+fn unknown_events_are_ignored() {
+    let sent =
         "event: weather\ndata: {}\nretry: 5\n\nevent: ended\ndata: {\"type\":\"ended\",\"reason\":\"closed\"}\n\n";
     let stranger = Stranger::start(move |head, stream| match head.split(' ').next() {
         Some("POST") => respond(stream, "201 Created", "application/json", OPENED),
         Some("GET") => {
             begin_stream(stream);
-            let _ = std::io::Write::write_all(stream, told.as_bytes());
+            let _ = std::io::Write::write_all(stream, sent.as_bytes());
             wait_for_the_other_end(stream);
         }
         _ => respond(stream, "204 No Content", "text/plain", ""),

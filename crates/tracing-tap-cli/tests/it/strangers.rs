@@ -1,14 +1,14 @@
-//! Servers that are no doors, and what stands between.
+//! Servers that only pretend to be an endpoint, and connections that can be cut.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex, PoisonError};
 use testing::wait_for;
 
-/// What a door says of a session it has just opened.
+/// The answer of an endpoint that has just opened a session.
 pub(crate) const OPENED: &str = r#"{"coverage":{"findings":[],"is_clear":true,"notes":[]},"expires_at":"2026-11-20T09:15:02.000000Z","follow":"event","has_ended":false,"id":"8c6f0b7be2c34b6fa1c5cf5f7ad1f0f1","is_read":false,"name":null,"opened_at":"2026-11-20T08:15:02.000000Z","opened_by":"token","outlives_connection":true,"predicate":"*","confinement":null,"session":7,"stats":{"buffered":0,"delivered":0,"lost":0,"matched":0,"missing":{"closed":0,"overflow":0,"rate_limited":0,"sampled_out":0}}}"#;
 
-/// A server that answers each request as it is told to.
+/// A server that answers each request with a given function.
 pub(crate) struct Stranger {
     pub(crate) address: SocketAddr,
     /// The heads of the requests so far.
@@ -31,7 +31,7 @@ impl Stranger {
         Self { address, requests }
     }
 
-    /// A door that opens a session, and streams these bytes before it says nothing more.
+    /// An endpoint that opens a session, streams these bytes, and is silent then.
     pub(crate) fn streaming(bytes: impl Into<Vec<u8>>) -> Self {
         let bytes = bytes.into();
         Self::start(move |head, stream| {

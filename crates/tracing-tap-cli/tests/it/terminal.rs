@@ -1,4 +1,4 @@
-//! What one sees on a terminal: both outputs are the same one.
+//! The output on a terminal, where both outputs are the same one.
 
 use crate::fixture::Service;
 use crate::program::{command, wait_for_session_at};
@@ -90,8 +90,8 @@ fn emit(message: &str) {
 isolated! {
     fn the_status_line_is_always_the_last_and_never_a_part_of_an_event() {
         let service = Service::start();
-        let door = service.serve();
-        let mut terminal = Terminal::watch(&[&door.url(), "user = 42"], &[]);
+        let endpoint = service.serve();
+        let mut terminal = Terminal::watch(&[&endpoint.url(), "user = 42"], &[]);
         terminal.wait_for("0 matched, 0 delivered, 0 lost, 0/s, 14:");
         for number in 0..20 {
             emit(&format!("event {number}."));
@@ -111,9 +111,9 @@ isolated! {
         service.wait_for_sessions(0);
     }
 
-    fn the_form_on_a_terminal_is_compact_and_has_colours_unless_they_are_not_wanted() {
+    fn on_a_terminal_the_format_is_compact_with_colours() {
         let service = Service::start();
-        let door = service.serve();
+        let endpoint = service.serve();
         for (variables, more, is_coloured) in [
             (&[][..], &[][..], true),
             (&[("NO_COLOR", "1")], &[], false),
@@ -121,7 +121,7 @@ isolated! {
             (&[], &["--color", "never"], false),
             (&[("NO_COLOR", "1")], &["--color", "always"], true),
         ] {
-            let mut terminal = Terminal::watch(&[&[&door.url(), "user = 42", "--max", "1"], more].concat(), variables);
+            let mut terminal = Terminal::watch(&[&[&endpoint.url(), "user = 42", "--max", "1"], more].concat(), variables);
             terminal.wait_for("Watching ");
             emit("hello");
             assert_eq!(terminal.wait(), 0);
@@ -135,9 +135,9 @@ isolated! {
 
     fn nothing_that_was_logged_moves_the_cursor() {
         let service = Service::start();
-        let door = service.serve();
-        let mut terminal = Terminal::watch(&[&door.url(), "user = 42", "--max", "1", "--quiet", "--color", "never"], &[]);
-        wait_for_session_at(&door.url());
+        let endpoint = service.serve();
+        let mut terminal = Terminal::watch(&[&endpoint.url(), "user = 42", "--max", "1", "--quiet", "--color", "never"], &[]);
+        wait_for_session_at(&endpoint.url());
         emit("up \u{1b}[A back \r beep \u{7}");
         assert_eq!(terminal.wait(), 0);
         terminal.wait_for(r"up \x1B[A back \r beep \x07");

@@ -1,4 +1,4 @@
-//! Doors behind TLS, whose certificates a CA of one's own has signed.
+//! Endpoints behind TLS, with certificates of an own CA.
 
 use crate::fixture::{Served, Service, TOKEN};
 use crate::program::{Folder, Program, command, messages};
@@ -10,27 +10,27 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::crypto::ring::default_provider;
 
-/// TLS before a door, as a proxy does it; `localhost` by a CA that nobody knows.
+/// A proxy that adds TLS, with a certificate for `localhost` of a CA that no system knows.
 struct Proxy {
     address: SocketAddr,
     ca: String,
 }
 
 impl Proxy {
-    fn before(door: &Served) -> Self {
+    fn before(endpoint: &Served) -> Self {
         let (ca, config) = certificates();
         let acceptor = TlsAcceptor::from(Arc::new(config));
         let runtime = testing::runtime::multi_thread();
         let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).expect("there is a free port");
-        let (address, door) = (listener.local_addr().expect("a listener has an address"), door.address);
+        let (address, endpoint) = (listener.local_addr().expect("a listener has an address"), endpoint.address);
         std::thread::spawn(move || {
             runtime.block_on(async {
                 while let Ok((client, _)) = listener.accept().await {
                     let acceptor = acceptor.clone();
                     tokio::spawn(async move {
                         let mut client = acceptor.accept(client).await?;
-                        let mut door = TcpStream::connect(door).await?;
-                        tokio::io::copy_bidirectional(&mut client, &mut door).await
+                        let mut endpoint = TcpStream::connect(endpoint).await?;
+                        tokio::io::copy_bidirectional(&mut client, &mut endpoint).await
                     });
                 }
             });
@@ -61,19 +61,21 @@ fn certificates() -> (String, ServerConfig) {
 }
 
 isolated! {
-    fn a_ca_of_ones_own_is_trusted_where_it_is_named_and_nowhere_else() {
+    fn an_own_ca_is_trusted_if_named_only() {
         let service = Service::start();
-        let door = service.serve_with_token();
-        let (proxy, folder) = (Proxy::before(&door), Folder::new());
+        let endpoint = service.serve_with_token();
+        let (proxy, folder) = (Proxy::before(&endpoint), Folder::new());
         let ca = folder.write("ca.pem", &proxy.ca);
-        let start = |arguments: &[&str]| Program::start(command(arguments).env("TRACING_TAP_TOKEN", TOKEN));
+        let start = |arguments: &[&str]| {
+            Program::start(command(arguments).env("TRACING_TAP_TOKEN", TOKEN).env("TRACING_TAP_URL", arguments[1]))
+        };
         let url = proxy.url("localhost");
 
         let refused = start(&["sessions", &url]).end();
-        refused.assert(1, &["invalid peer certificate: UnknownIssuer", "give its own with `--ca-file`"]);
+        refused.assert(1, &["invalid peer certificate: UnknownIssuer", "give that of the CA with `--ca-file`"]);
         start(&["sessions", &proxy.url("127.0.0.1"), "--ca-file", &ca]).end().assert(1, &["invalid peer certificate"]);
         start(&["sessions", &format!("http://{}", proxy.address)]).end().assert(1, &["failed to list the sessions"]);
-        start(&["sessions", &format!("https://{}", door.address), "--ca-file", &ca]).end().assert(1, &["`http://`"]);
+        start(&["sessions", &format!("https://{}", endpoint.address), "--ca-file", &ca]).end().assert(1, &["`http://`"]);
 
         let program = start(&["watch", &url, "user = 42", "--max", "1", "--ca-file", &ca]);
         program.stderr.wait_for("Watching ");
@@ -85,7 +87,7 @@ isolated! {
         // Of a profile, relative to its file.
         folder.write("tracing-tap/config.toml", &format!("[profiles.own]\nurl = '{url}'\nca_file = '../ca.pem'\n"));
         let mut listing = command(&["sessions", "--profile", "own"]);
-        listing.env("TRACING_TAP_TOKEN", TOKEN).env("XDG_CONFIG_HOME", folder.path(""));
+        listing.env("TRACING_TAP_TOKEN", TOKEN).env("TRACING_TAP_URL", &url).env("XDG_CONFIG_HOME", folder.path(""));
         Program::start(&mut listing).end().assert(0, &[]);
     }
 }

@@ -1,4 +1,4 @@
-//! What a watch prints, and what it asks for.
+//! What a watch prints, and which session it opens.
 
 use crate::fixture::Service;
 use crate::program::{Folder, Program, command, json_lines, messages, run};
@@ -11,10 +11,10 @@ fn emit(user: u64, message: &str) {
 }
 
 isolated! {
-    fn it_prints_exactly_the_matching_events_as_lines_of_json_where_nobody_looks() {
+    fn without_a_terminal_the_matching_events_are_json_lines() {
         let service = Service::start();
-        let door = service.serve();
-        let program = crate::program::watch(&[&door.url(), "user = 42", "--max", "2"]);
+        let endpoint = service.serve();
+        let program = crate::program::watch(&[&endpoint.url(), "user = 42", "--max", "2"]);
         emit(42, "first");
         emit(7, "somebody else's");
         emit(42, "second");
@@ -29,16 +29,16 @@ isolated! {
         service.wait_for_sessions(0);
     }
 
-    fn each_form_is_that_of_the_library() {
+    fn each_format_is_that_of_the_library() {
         let service = Service::start();
-        let door = service.serve();
+        let endpoint = service.serve();
         for (form, parts) in [
             ("json", ["{\"type\":\"event\",", "\"message\":\"hello\"", "{\"type\":\"ended\",\"reason\":\"max_events\"}\n"]),
             ("human", ["hello\n  time: ", "\n    channel: orders\n", "\n\n  -- session over: reached its number of events\n\n"]),
             ("compact", [" DEBUG it::watching conn{user=42}: hello", " channel=orders\n", "-- session over: reached"]),
             ("github", ["::debug::it::watching: hello", "channel=orders", "::notice title=tracing-tap::session over"]),
         ] {
-            let program = crate::program::watch(&[&door.url(), "user = 42", "--max", "1", "--format", form]);
+            let program = crate::program::watch(&[&endpoint.url(), "user = 42", "--max", "1", "--format", form]);
             emit(42, "hello");
             let ended = program.end();
             ended.assert(0, &[]);
@@ -49,8 +49,8 @@ isolated! {
 
     fn lines_fit_and_keep_integers_where_that_is_asked_for() {
         let service = Service::start();
-        let door = service.serve();
-        let url = door.url();
+        let endpoint = service.serve();
+        let url = endpoint.url();
         let options = ["--max", "1", "--max-line-bytes", "4096", "--large-integers-as-strings"];
         let program = crate::program::watch(&[&[&*url, "user = 42"], &options[..]].concat());
         tracing::info!(user = 42, n = i64::MAX, body = "b".repeat(8_000), "long");
@@ -64,10 +64,10 @@ isolated! {
 
     fn colours_can_be_demanded_and_are_for_standard_output_alone() {
         let service = Service::start();
-        let door = service.serve();
+        let endpoint = service.serve();
         let folder = Folder::new();
         let file = folder.path("events");
-        let url = door.url();
+        let url = endpoint.url();
         let watch = [&url, "user = 42", "--max", "1", "--format", "compact", "--color", "always"];
         let program = crate::program::watch(&watch);
         let to_file = crate::program::watch(&[&watch[..], &["--output", &file]].concat());
@@ -79,10 +79,10 @@ isolated! {
 
     fn every_limit_reaches_the_session() {
         let service = Service::start();
-        let door = service.serve();
+        let endpoint = service.serve();
         let limits = ["--level", "info", "--for", "1h30m", "--rate", "77", "--sample", "3", "--follow", "named:conn", "--spans", "debug"];
         let more = ["--name", "ticket 7", "--capacity", "16", "--max", "9"];
-        let url = door.url();
+        let url = endpoint.url();
         let program = crate::program::watch(&[&[&url, "user = 42"], &limits[..], &more].concat());
         let listed = &run(&["sessions", &url, "--format", "json"]).json()[0];
         assert_eq!(listed["name"], "ticket 7");
@@ -103,16 +103,16 @@ isolated! {
     fn the_example_of_following_in_the_help_does_what_it_says() {
         let help = run(&["watch", "--help"]).stdout;
         let examples: Vec<_> = help.lines().filter(|line| line.contains("--follow ") && line.contains("'")).collect();
-        assert_eq!(examples, ["  tracing-tap watch http://localhost:8080/tap '@level = error' --follow named:request --max 1000"]);
+        assert_eq!(examples, ["  tracing-tap watch '@level = error' --follow named:request --max 1000"]);
         let recipes = include_str!("../../../../docs/recipes.md");
         let in_recipes: Vec<_> = recipes.lines().filter(|line| line.contains("--follow ")).collect();
         assert_eq!(in_recipes, ["$ tracing-tap watch http://localhost:8080/tap '@level = error' --follow named:request --level debug"]);
 
         let service = Service::start();
-        let door = service.serve();
+        let endpoint = service.serve();
         let (as_in_help, as_in_readme) = (["--max", "4"], ["--level", "debug"]);
         let [followed, bounded] = [as_in_help, as_in_readme].map(|more| {
-            crate::program::watch(&[&[door.url().as_str(), "@level = error", "--follow", "named:request"], &more[..]].concat())
+            crate::program::watch(&[&[endpoint.url().as_str(), "@level = error", "--follow", "named:request"], &more[..]].concat())
         });
         tracing::info_span!("request").in_scope(|| {
             tracing::debug!("before");
@@ -128,10 +128,10 @@ isolated! {
         assert_eq!(messages(&bounded.end().json()), ["first error", "between", "second error"]);
     }
 
-    fn what_a_rate_withholds_is_told_in_place() {
+    fn rate_limited_events_are_reported_in_place() {
         let service = Service::start();
-        let door = service.serve();
-        let program = crate::program::watch(&[&door.url(), "user = 42", "--rate", "1"]);
+        let endpoint = service.serve();
+        let program = crate::program::watch(&[&endpoint.url(), "user = 42", "--rate", "1"]);
         (0..5).for_each(|_| emit(42, "much"));
         program.stdout.wait_for("\"type\":\"missing\"");
         let lines = json_lines(&program.stdout.text());
@@ -140,25 +140,25 @@ isolated! {
         program.end().assert(0, &["1 event delivered, 0 lost, 4 rate-limited."]);
     }
 
-    fn it_says_first_what_keeps_events_away_and_later_that_nothing_has_come() {
+    fn what_hides_events_is_reported_first_and_after_silence() {
         let service = Service::start();
-        let door = service.serve();
+        let endpoint = service.serve();
         tracing::info!(user = 42, "so that there is a callsite");
-        let program = crate::program::watch(&[&door.url(), "usr = 42"]);
+        let program = crate::program::watch(&[&endpoint.url(), "usr = 42"]);
         let finding = "  ! no callsite seen so far declares a field `usr`: did you mean `user`?";
         program.stderr.wait_for(finding);
         assert!(program.stderr.text().contains("\n  nothing can match\n  ! "), "the verdict comes first");
         assert!(program.stderr.text().contains("\n  - 0 of 1 event callsites seen so far can match\n"));
         program.stderr.wait_for("s; as of now:\n");
         assert!(program.stderr.text().contains("\nNothing has matched for "));
-        wait_until("the finding to be told again", || program.stderr.text().matches(finding).count() == 2);
+        wait_until("the finding to be reported again", || program.stderr.text().matches(finding).count() == 2);
         assert_eq!(program.stdout.text(), "");
     }
 
     fn nothing_is_said_where_that_is_asked_for() {
         let service = Service::start();
-        let door = service.serve();
-        let program = Program::start(&mut command(&["watch", &door.url(), "user = 42", "--max", "1", "--quiet"]));
+        let endpoint = service.serve();
+        let program = Program::start(&mut command(&["watch", &endpoint.url(), "user = 42", "--max", "1", "--quiet"]));
         service.wait_for_sessions(1);
         wait_until("an event to arrive", || {
             emit(42, "hello");
@@ -170,18 +170,18 @@ isolated! {
 
     fn the_times_that_were_given_are_shown_exactly() {
         let service = Service::start();
-        let door = service.serve();
+        let endpoint = service.serve();
         for (given, shown) in [("1500ms", "1.5s"), ("90s", "1m 30s"), ("61m 250ms", "1h 1m 0.25s"), ("24h", "24h")] {
-            let program = crate::program::watch(&[&door.url(), "user = 42", "--for", given]);
+            let program = crate::program::watch(&[&endpoint.url(), "user = 42", "--for", given]);
             program.stderr.wait_for(&format!(", for {shown}; Ctrl-C ends it."));
         }
     }
 
-    fn where_the_door_is_may_be_left_to_the_environment() {
+    fn the_url_may_come_from_the_environment() {
         let service = Service::start();
-        let door = service.serve();
+        let endpoint = service.serve();
         let watch = ["watch", "user = 42", "--max", "1"];
-        let program = Program::start(command(&watch).env("TRACING_TAP_URL", door.url()));
+        let program = Program::start(command(&watch).env("TRACING_TAP_URL", endpoint.url()));
         program.stderr.wait_for("Watching ");
         emit(42, "hello");
         assert_eq!(messages(&program.end().json()), ["hello"]);

@@ -1,77 +1,63 @@
-//! How what is told looks in the output.
+//! Formats updates for the output.
 
 use super::instances::{OfInstance, instance_of};
-use super::source::{Notice, Told};
-use super::telling::exact;
+use super::reports::exact;
+use super::source::{Notice, Update};
 use crate::shown;
-use clap::ValueEnum;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::borrow::Cow;
 use std::fmt;
 use std::time::Duration;
 use tracing_tap::escape::is_plain;
-use tracing_tap::render::{Format, FormatOptions, write_item, write_item_coloured};
+use tracing_tap::render::{Format, FormatOptions, Severity, write_item, write_item_coloured, write_notice};
 use tracing_tap::{Item, Missing};
 use tracing_tap_nats::FleetItem;
 
-/// A form of the output.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Form {
-    /// The message, then everything else as YAML
-    Human,
-    /// A line of JSON for each event, for programs
-    Json,
-    /// A line for each event, for terminals
-    Compact,
-    /// Workflow commands of GitHub Actions
-    Github,
-}
-
-/// Writes what is told, in one form.
+/// Writes updates in one format.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Writer {
-    pub(crate) form: Form,
+    pub(crate) format: Format,
     pub(crate) is_coloured: bool,
-    /// How lines of JSON are written.
+    /// How JSON lines are written.
     pub(crate) json: FormatOptions,
 }
 
-/// What something that was told counts as.
+/// How an update is counted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Counted {
     Event,
     Missing(Missing),
-    /// Events lost between an instance and here.
+    /// Events lost between an instance and this program.
     Gap(u64),
-    /// Not an item; why not.
+    /// Unreadable data, and why they are.
     Unreadable(String),
     Nothing,
 }
 
 impl Writer {
-    /// Appends it, with its line breaks. Nothing a terminal would obey is left in it.
-    pub(crate) fn write(&self, out: &mut Vec<u8>, told: &Told) -> Counted {
-        match told {
-            Told::Event(line) => match self.write_event(out, line) {
+    /// Appends an update, with its line breaks. What a terminal would obey or not show is escaped.
+    pub(crate) fn write(&self, out: &mut Vec<u8>, update: &Update) -> Counted {
+        match update {
+            Update::Event(line) => match self.write_event(out, line) {
                 Ok(()) => Counted::Event,
                 Err(error) => self.write_unreadable(out, error.to_string()),
             },
-            Told::Item(item) => {
+            Update::Item(item) => {
                 self.write_item(out, item);
                 if let Item::Missing(missing) = item { Counted::Missing(*missing) } else { Counted::Nothing }
             }
-            Told::Fleet(item) => {
+            Update::Fleet(item) => {
                 self.write_fleet_item(out, item);
                 counted(item)
             }
-            Told::OfInstance(line) => match self.write_of_instance(out, line) {
+            Update::OfInstance(line) => match self.write_of_instance(out, line) {
                 Ok(counted) => counted,
                 Err(error) => self.write_unreadable(out, error.to_string()),
             },
-            Told::Unreadable(why) => self.write_unreadable(out, why.clone()),
-            Told::Notice(notice) => {
-                self.write_words(out, &notice.to_string(), notice.json());
+            Update::Unreadable(why) => self.write_unreadable(out, why.clone()),
+            Update::Notice(notice) => {
+                self.write_words(out, Severity::Warning, &notice.to_string(), notice.json());
                 Counted::Nothing
             }
         }
@@ -79,14 +65,15 @@ impl Writer {
 
     fn write_unreadable(&self, out: &mut Vec<u8>, why: String) -> Counted {
         let json = json!({ "type": "unreadable", "reason": why });
-        self.write_words(out, &format!("something came that is no event: {why}"), Some(json));
+        self.write_words(out, Severity::Warning, &format!("unreadable data arrived: {why}"), Some(json));
         Counted::Unreadable(why)
     }
 
-    /// A line of JSON is passed on as it came, if it is one and nothing in it is hidden: to read it into an item and write
-    /// that takes twenty times as long.
+    /// A line of JSON is copied if it is valid and has nothing hidden: to read it into an item and write that takes
+    /// twenty
+    /// times as long.
     fn write_event(&self, out: &mut Vec<u8>, line: &[u8]) -> serde_json::Result<()> {
-        if self.form == Form::Json && self.passes_on() && is_plain(line) {
+        if self.format == Format::Json && self.passes_on() && is_plain(line) {
             check_event(line)?;
             out.extend_from_slice(line);
             out.push(b'\n');
@@ -97,21 +84,21 @@ impl Writer {
             return Err(serde::de::Error::custom("an item of another type was sent as an event"));
         }
         match instance_of(line) {
-            // The instance is no part of the item.
-            Some(_) if self.form == Form::Json && self.passes_on() => self.pass_on(out, line)?,
-            Some(instance) if self.form == Form::Json => self.write_named(out, &instance, &item),
+            // An item has no instance.
+            Some(_) if self.format == Format::Json && self.passes_on() => self.pass_on(out, line)?,
+            Some(instance) if self.format == Format::Json => self.write_named(out, &instance, &item),
             Some(instance) => self.write_fleet_event(out, &instance, &item),
             None => self.write_item(out, &item),
         }
         Ok(())
     }
 
-    /// Whether a line is already what it is to be.
+    /// Whether lines can be copied.
     fn passes_on(&self) -> bool {
         self.json == FormatOptions::new(Format::Json)
     }
 
-    /// Writes a line anew, with the instance behind its type.
+    /// Writes a line again, with the instance after its type.
     fn write_named(&self, out: &mut Vec<u8>, instance: &str, item: &Item) {
         let named = format!(r#"{{"type":"event","instance":{},"#, shown::json(&instance.into()).trim_end());
         let beginning = br#"{"type":"event","#;
@@ -127,7 +114,7 @@ impl Writer {
 
     fn write_fleet_item(&self, out: &mut Vec<u8>, item: &FleetItem) {
         match item {
-            FleetItem::Event(event) if self.is_coloured && self.form == Form::Compact => {
+            FleetItem::Event(event) if self.is_coloured && self.format == Format::Compact => {
                 match serde_json::from_str(event.line()) {
                     Ok(event_item) => self.write_fleet_event(out, event.instance(), &event_item),
                     Err(_) => item.write(out, self.options()),
@@ -137,24 +124,24 @@ impl Writer {
         }
     }
 
-    /// As the library writes it, with colours.
+    /// Like the library, with colours.
     fn write_fleet_event(&self, out: &mut Vec<u8>, instance: &str, item: &Item) {
-        if matches!(self.form, Form::Human | Form::Compact) {
+        if matches!(self.format, Format::Human | Format::Compact) {
             out.extend_from_slice(format!("[{}] ", shown::line(instance)).as_bytes());
         }
         self.write_item(out, item);
     }
 
     fn write_of_instance(&self, out: &mut Vec<u8>, line: &[u8]) -> serde_json::Result<Counted> {
-        let told: OfInstance<'_> = serde_json::from_slice(line)?;
-        match self.form {
-            Form::Json => self.pass_on(out, line)?,
-            _ => self.write_words(out, &told.to_string(), Some(Value::Null)),
+        let about: OfInstance<'_> = serde_json::from_slice(line)?;
+        match self.format {
+            Format::Json => self.pass_on(out, line)?,
+            format => write_notice(out, about.severity(), &about, format),
         }
-        Ok(told.counted())
+        Ok(about.counted())
     }
 
-    /// Writes a line of JSON as it came, but for what is hidden in it.
+    /// Copies a line of JSON, with hidden characters as escapes.
     fn pass_on(&self, out: &mut Vec<u8>, line: &[u8]) -> serde_json::Result<()> {
         if is_plain(line) {
             out.extend_from_slice(line);
@@ -166,36 +153,27 @@ impl Writer {
     }
 
     fn write_item(&self, out: &mut Vec<u8>, item: &Item) {
-        match self.form {
-            Form::Compact if self.is_coloured => write_item_coloured(out, item),
+        match self.format {
+            Format::Compact if self.is_coloured => write_item_coloured(out, item),
             _ => write_item(out, item, self.options()),
         }
     }
 
-    /// Writes what is no item: words, for programs as JSON. What has no JSON is not a part of what was read.
-    fn write_words(&self, out: &mut Vec<u8>, words: &str, json: Option<Value>) {
+    /// Writes a line of the program itself: in words, or as JSON. Without JSON it is not part of the output.
+    fn write_words(&self, out: &mut Vec<u8>, severity: Severity, words: &str, json: Option<Value>) {
         let Some(json) = json else { return };
-        let words = shown::line(words);
-        let text = match self.form {
-            Form::Json => shown::json(&json),
-            Form::Human => format!("  -- {words}\n\n"),
-            Form::Compact => format!("-- {words}\n"),
-            Form::Github => format!("::warning title=tracing-tap::{}\n", words.replace('%', "%25")),
-        };
-        out.extend_from_slice(text.as_bytes());
+        match self.format {
+            Format::Json => out.extend_from_slice(shown::json(&json).as_bytes()),
+            format => write_notice(out, severity, shown::line(words), format),
+        }
     }
 
     fn options(&self) -> FormatOptions {
-        match self.form {
-            Form::Human => Format::Human.into(),
-            Form::Json => self.json,
-            Form::Compact => Format::Compact.into(),
-            Form::Github => Format::GithubActions.into(),
-        }
+        if self.format == Format::Json { self.json } else { self.format.into() }
     }
 }
 
-/// What an item of a fleet counts as.
+/// How an item of a fleet is counted.
 fn counted(item: &FleetItem) -> Counted {
     match item {
         FleetItem::Event(_) => Counted::Event,
@@ -205,7 +183,7 @@ fn counted(item: &FleetItem) -> Counted {
     }
 }
 
-/// Whether a line is JSON, and says that it is an event.
+/// Checks that a line is JSON, and of the type `event`.
 fn check_event(line: &[u8]) -> serde_json::Result<()> {
     #[derive(Deserialize)]
     struct Head<'a> {
@@ -217,13 +195,13 @@ fn check_event(line: &[u8]) -> serde_json::Result<()> {
 }
 
 impl Notice {
-    /// As it is in the output; nothing for what is no part of that.
+    /// The line of JSON in the output; `None` if the output does not have it.
     fn json(&self) -> Option<Value> {
         let milliseconds = |after: &Duration| u64::try_from(after.as_millis()).unwrap_or(u64::MAX);
         match self {
             Self::Cut { .. } => None,
             Self::Continued { after } => Some(json!({ "type": "continued", "after_ms": milliseconds(after) })),
-            Self::Anew { after } | Self::Gone { after } => {
+            Self::Reopened { after } | Self::Gone { after } => {
                 Some(json!({ "type": "gap", "after_ms": milliseconds(after) }))
             }
         }
@@ -237,16 +215,13 @@ impl fmt::Display for Notice {
                 write!(f, "connection lost, trying again for {}: failed to {why}", exact(*patience))
             }
             Self::Continued { after } => {
-                write!(f, "connected again after {after:.1?}: what is missing, if anything, is announced")
+                write!(f, "reconnected after {after:.1?}: missing events, if any, are reported")
             }
-            Self::Anew { after } => {
-                write!(
-                    f,
-                    "connected again after {after:.1?}, with a new session: what happened in between is not known"
-                )
+            Self::Reopened { after } => {
+                write!(f, "reconnected after {after:.1?} with a new session: events in between are unknown")
             }
             Self::Gone { .. } => {
-                f.write_str("the session was gone before its end was read: what happened in between is not known")
+                f.write_str("the session was gone before its end was read: events in between are unknown")
             }
         }
     }

@@ -1,4 +1,4 @@
-//! What is said on standard error of a session: what it can see, of its silence, of its end.
+//! Reports on standard error: at the opening of a session, while nothing matches, and at the end.
 
 use super::counts::Counts;
 use super::source::Began;
@@ -8,7 +8,7 @@ use std::fmt::Write;
 use std::time::Duration;
 use tracing_tap::EndReason;
 
-/// What there is to know before the first event.
+/// The report before the first event.
 pub(crate) fn opened(began: &Began) -> String {
     let mut text = format!("Watching {}", shown::line(&began.predicate));
     for (what, level) in [("events", &began.level), ("spans", &began.spans)] {
@@ -16,7 +16,7 @@ pub(crate) fn opened(began: &Began) -> String {
             push(&mut text, format_args!(", {what} up to {}", shown::line(level)));
         }
     }
-    push(&mut text, format_args!(" at {}", began.place));
+    push(&mut text, format_args!(" at {}", began.url));
     if let Some(session) = &began.session {
         push(&mut text, format_args!(", session {}", short(session)));
     }
@@ -24,11 +24,11 @@ pub(crate) fn opened(began: &Began) -> String {
         push(&mut text, format_args!(", for {}", exact(lasts)));
     }
     text.push_str("; Ctrl-C ends it.");
-    tell_coverage(&mut text, &began.coverage);
+    write_coverage(&mut text, &began.coverage);
     text
 }
 
-/// What has been seen where nothing came, and the coverage where it is another than before.
+/// The report of a silence, with the coverage if it has changed or hides events.
 pub(crate) fn silence(silent_for: Duration, matched: u64, now: &Coverage, before: &Coverage) -> String {
     let seconds = rounded(silent_for);
     let mut text = match matched {
@@ -40,24 +40,24 @@ pub(crate) fn silence(silent_for: Duration, matched: u64, now: &Coverage, before
         push(&mut text, format_args!("{seen}."));
     } else {
         text.push_str("; as of now:");
-        tell_coverage(&mut text, now);
+        write_coverage(&mut text, now);
     }
     text
 }
 
-/// What came of it; where that is nothing, what is known to have kept events away.
+/// The report at the end, with the coverage if nothing matched.
 pub(crate) fn ended(reason: Option<EndReason>, counts: &Counts, coverage: Option<&Coverage>) -> String {
     let (delivered, lost, kept_back) = (counts.delivered(), counts.lost(), counts.missing().kept_back_words());
     let reason = reason.map_or_else(|| "ended".to_owned(), |reason| reason.to_string());
     let events = plural(delivered);
     let mut text = format!("Session over: {reason}. {delivered} event{events} delivered, {lost} lost{kept_back}.");
     if let Some(coverage) = coverage.filter(|_| counts.matched() == 0) {
-        tell_coverage(&mut text, coverage);
+        write_coverage(&mut text, coverage);
     }
     text
 }
 
-fn tell_coverage(text: &mut String, coverage: &Coverage) {
+fn write_coverage(text: &mut String, coverage: &Coverage) {
     if let Some(verdict) = coverage.verdict {
         push(text, format_args!("\n  {verdict}"));
     }
@@ -77,12 +77,12 @@ fn plural(count: u64) -> &'static str {
     if count == 1 { "" } else { "s" }
 }
 
-/// What is enough of an id to name a session among a few.
+/// The beginning of an id, enough to tell a few sessions apart.
 pub(crate) fn short(id: &str) -> String {
     id.chars().take(8).collect()
 }
 
-/// A duration that the operator gave: `1h 30m`, `1.5s`.
+/// A given duration, exactly: `1h 30m`, `1.5s`.
 pub(crate) fn exact(duration: Duration) -> String {
     let minutes = duration.as_secs() / 60;
     let seconds = seconds(duration.saturating_sub(Duration::from_secs(minutes * 60)));
@@ -91,7 +91,7 @@ pub(crate) fn exact(duration: Duration) -> String {
     if words.is_empty() { "0s".to_owned() } else { words.join(" ") }
 }
 
-/// A duration that was measured, in whole seconds: `5s`.
+/// A measured duration, in whole seconds: `5s`.
 fn rounded(duration: Duration) -> String {
     exact(Duration::from_secs(duration.saturating_add(Duration::from_millis(500)).as_secs()))
 }

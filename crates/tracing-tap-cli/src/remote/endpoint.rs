@@ -1,6 +1,6 @@
-//! A door's endpoints, a call for each.
+//! The requests that an HTTP endpoint answers, a method for each.
 
-use super::client::{Asking, Client};
+use super::client::{ApiRequest, Client};
 use super::target::Base;
 use crate::error::Error;
 use hyper::StatusCode;
@@ -14,9 +14,9 @@ use std::time::Duration;
 use tracing_tap::Verdict;
 use tracing_tap::missing::MissingCounts;
 
-/// A session as it is asked for.
+/// A request for a session.
 #[derive(Clone, Debug, Default, Serialize)]
-pub(crate) struct Ask {
+pub(crate) struct SessionRequest {
     pub(crate) q: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) level: Option<String>,
@@ -38,9 +38,9 @@ pub(crate) struct Ask {
     pub(crate) capacity: Option<usize>,
 }
 
-/// A session that is there; what a later door may tell besides is passed over.
+/// A session that exists. Unknown keys, of a later endpoint, are ignored.
 #[derive(Clone, Debug, Deserialize)]
-pub(crate) struct SessionOptions {
+pub(crate) struct SessionInfo {
     pub(crate) id: String,
     pub(crate) name: Option<String>,
     pub(crate) opened_by: String,
@@ -63,7 +63,7 @@ pub(crate) struct Stats {
     pub(crate) missing: MissingCounts,
 }
 
-/// What a session can see, and why not more.
+/// What a session can match, and what hides events from it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 pub(crate) struct Coverage {
     /// `None` if the source gives no verdict, as a fleet.
@@ -73,17 +73,17 @@ pub(crate) struct Coverage {
     pub(crate) notes: Vec<Seen>,
 }
 
-/// A finding or a note, in the door's words.
+/// A finding or a note, in the endpoint's words.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub(crate) struct Seen {
     pub(crate) text: String,
-    /// Which finding it is, if it is one of a door.
+    /// The name of the finding; `None` for a fleet.
     #[serde(default)]
     finding: Option<String>,
 }
 
 impl Coverage {
-    /// Whether the service is still asking its callsites, so that it will soon say something else.
+    /// Whether the service is still asking its callsites, so that the coverage will change soon.
     pub(crate) fn is_provisional(&self) -> bool {
         self.findings.iter().any(|found| found.finding.as_deref() == Some("rebuild_pending"))
     }
@@ -95,23 +95,23 @@ impl From<String> for Seen {
     }
 }
 
-/// A session that was just opened.
+/// A session just opened.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Opened {
     pub(crate) coverage: Coverage,
     #[serde(flatten)]
-    pub(crate) session: SessionOptions,
+    pub(crate) session: SessionInfo,
 }
 
-/// What there is to read of a session.
+/// The answer to a request for a stream.
 #[derive(Debug)]
 pub(crate) enum Streamed {
     Events(Incoming),
-    /// It is over, or was never there.
+    /// The session has ended, or never existed.
     Gone,
 }
 
-/// A door.
+/// An HTTP endpoint.
 #[derive(Debug)]
 pub(crate) struct Endpoint {
     client: Client,
@@ -126,16 +126,16 @@ impl Endpoint {
         &self.client.target().base
     }
 
-    pub(crate) async fn open(&self, ask: &Ask) -> Result<Opened, Error> {
-        let body = serde_json::to_vec(ask).map_err(|cause| Error::caused_by(cause, "write what is asked for"))?;
-        self.client.json("open a session", Asking::post("/sessions", body)).await
+    pub(crate) async fn open(&self, ask: &SessionRequest) -> Result<Opened, Error> {
+        let body = serde_json::to_vec(ask).map_err(|cause| Error::caused_by(cause, "encode the request"))?;
+        self.client.json("open a session", ApiRequest::post("/sessions", body)).await
     }
 
-    /// The session's events, behind that place.
+    /// The session's events, after that id.
     pub(crate) async fn stream(&self, id: &str, last_event_id: Option<&str>) -> Result<Streamed, Error> {
         let attempt = "read the session";
-        let path = format!("/sessions/{id}/stream");
-        let response = match self.client.send(attempt, Asking::stream(&path, last_event_id)).await {
+        let path = format!("/sessions/{}/stream", encoded(id));
+        let response = match self.client.send(attempt, ApiRequest::stream(&path, last_event_id)).await {
             Err(error) if error.status() == Some(404) => return Ok(Streamed::Gone),
             response => response?,
         };
@@ -145,46 +145,46 @@ impl Endpoint {
         let kind =
             response.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or("nothing");
         if !kind.starts_with("text/event-stream") {
-            let problem = format!("{attempt} at {}: the answer is `{kind}` and no stream of events", self.base());
-            return Err(Error::new(problem).advise("look whether something between changes it"));
+            let problem = format!("{attempt} at {}: the answer is `{kind}`, and no stream of events", self.base());
+            return Err(Error::new(problem).advise("check whether a proxy changes the answer"));
         }
         Ok(Streamed::Events(response.into_body()))
     }
 
     pub(crate) async fn close(&self, id: &str) -> Result<(), Error> {
-        self.client.send("close the session", Asking::delete(&format!("/sessions/{id}"))).await.map(drop)
+        self.client.send("close the session", ApiRequest::delete(&format!("/sessions/{}", encoded(id)))).await.map(drop)
     }
 
-    pub(crate) async fn session(&self, id: &str) -> Result<SessionOptions, Error> {
-        self.client.json("look at the session", Asking::get(&format!("/sessions/{id}"))).await
+    pub(crate) async fn session(&self, id: &str) -> Result<SessionInfo, Error> {
+        self.client.json("look at the session", ApiRequest::get(&format!("/sessions/{}", encoded(id)))).await
     }
 
-    /// The sessions, as the door tells of them.
+    /// The sessions, as the endpoint lists them.
     pub(crate) async fn sessions(&self) -> Result<Vec<Value>, Error> {
         #[derive(Deserialize)]
         struct Answer {
             sessions: Vec<Value>,
         }
-        let answer: Answer = self.client.json("list the sessions", Asking::get("/sessions")).await?;
+        let answer: Answer = self.client.json("list the sessions", ApiRequest::get("/sessions")).await?;
         Ok(answer.sessions)
     }
 
-    /// The callsites, as the door tells of them.
+    /// The callsites, as the endpoint lists them.
     pub(crate) async fn catalog(&self) -> Result<Vec<Value>, Error> {
         #[derive(Deserialize)]
         struct Answer {
             callsites: Vec<Value>,
         }
-        let answer: Answer = self.client.json("read the catalog", Asking::get("/catalog")).await?;
+        let answer: Answer = self.client.json("read the catalog", ApiRequest::get("/catalog")).await?;
         Ok(answer.callsites)
     }
 
-    pub(crate) async fn coverage(&self, ask: &Ask) -> Result<Coverage, Error> {
+    pub(crate) async fn coverage(&self, ask: &SessionRequest) -> Result<Coverage, Error> {
         let mut path = format!("/coverage?q={}", encoded(&ask.q));
         for (name, value) in [("level", &ask.level), ("follow", &ask.follow), ("spans", &ask.spans)] {
             path.extend(value.iter().map(|value| format!("&{name}={}", encoded(value))));
         }
-        self.client.json("ask for the coverage", Asking::get(&path)).await
+        self.client.json("ask for the coverage", ApiRequest::get(&path)).await
     }
 }
 
@@ -192,8 +192,8 @@ fn encoded(text: &str) -> PercentEncode<'_> {
     utf8_percent_encode(text, NON_ALPHANUMERIC)
 }
 
-impl SessionOptions {
-    /// How long it was to last, by the server's clock.
+impl SessionInfo {
+    /// How long it lasts, by the server's clock.
     pub(crate) fn lasts(&self) -> Option<Duration> {
         let lasts = self.expires_at?.duration_since(self.opened_at);
         Some(Duration::try_from(lasts).unwrap_or_default())
