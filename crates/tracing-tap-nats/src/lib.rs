@@ -58,7 +58,9 @@ mod message;
 mod opening;
 mod pack;
 mod peer;
+mod peers;
 mod publisher;
+mod replay;
 mod seal;
 mod source;
 mod stats;
@@ -133,7 +135,7 @@ pub async fn watch(
         Announcement::of(&session, config.renewal).map_err(|error| FleetError(Trouble::Announce(error)))?;
     let key = SessionKey::random().map_err(|_| FleetError(Trouble::NoRandomness))?;
     // Before the announcement, so that no answer is missed.
-    let subscribed = client.subscribe(config.place.events(key)).await;
+    let subscribed = client.subscribe(config.subjects.events(key)).await;
     let messages = subscribed.map_err(|_| FleetError(Trouble::Closed))?;
     let inbox = Arc::new(Inbox::default());
     let watcher = Watcher::new(client, config.clone(), key, (&session, announcement), Arc::clone(&inbox));

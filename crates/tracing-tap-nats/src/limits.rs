@@ -41,6 +41,11 @@ impl Limits {
         self.remaining = self.remaining.map(|remaining| remaining.saturating_add(granted));
     }
 
+    /// Charges events that were sent after their grant was given back.
+    pub(super) fn charge(&mut self, sent: u64) {
+        self.remaining = self.remaining.map(|remaining| remaining.saturating_sub(sent));
+    }
+
     /// Whether the last event was granted.
     pub(super) fn is_used_up(&self) -> bool {
         self.remaining == Some(0)

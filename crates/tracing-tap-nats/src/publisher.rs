@@ -6,7 +6,7 @@
 use super::attention::{Attention, End, Granted};
 use super::batch::Batch;
 use super::link::{Link, LinkError};
-use super::message::{Farewell, InstanceWord, LeaveReason, Tally};
+use super::message::{FinalAccount, InstanceMessage, LeaveReason, Tally};
 use super::pack::Packer;
 use std::time::Duration;
 use tokio::time::{Instant, sleep_until, timeout};
@@ -84,7 +84,7 @@ impl Publisher {
     }
 
     async fn send_all(&mut self) -> Result<End, End> {
-        self.say(InstanceWord::Joined).await?;
+        self.send(InstanceMessage::Joined).await?;
         loop {
             self.fill();
             if self.is_due() {
@@ -144,9 +144,9 @@ impl Publisher {
         let mut part = self.batch.whole();
         while !part.count.is_empty() {
             let packed = self.packer.pack(&self.batch.lines[..part.end]);
-            let word = InstanceWord::Batch { before: self.sent, count: part.count, unpacked: packed.unpacked };
-            let said = self.link.say(word, packed.bytes);
-            match self.attention.during(said).await? {
+            let batch = InstanceMessage::Batch { before: self.sent, count: part.count, unpacked: packed.unpacked };
+            let sent = self.link.send(batch, packed.bytes);
+            match self.attention.during(sent).await? {
                 Ok(()) => self.sent = self.sent.plus(part.count),
                 Err(LinkError::Closed) => return Err(closed()),
                 Err(LinkError::TooLarge) => match self.batch.before_last().filter(|before| before.end < part.end) {
@@ -154,7 +154,7 @@ impl Publisher {
                         part = before;
                         continue;
                     }
-                    None => self.leave_out(part.count),
+                    None => self.note_unsent(part.count),
                 },
             }
             self.batch.remove(part);
@@ -164,7 +164,7 @@ impl Publisher {
     }
 
     /// One event can be larger than the server takes: it is lost, and what else the batch said is said later.
-    fn leave_out(&mut self, count: Tally) {
+    fn note_unsent(&mut self, count: Tally) {
         self.unsent += count.events;
         self.sent = self.sent.plus(Tally { events: 0, ..count });
     }
@@ -186,8 +186,9 @@ impl Publisher {
         let events = self.batch.count.events;
         let Some(limit) = self.limit.filter(|_| events > 0) else { return Ok(None) };
         let asked = limit.asked + events;
+        self.attention.ask(asked);
         loop {
-            self.say(InstanceWord::Ask { asked }).await?;
+            self.send(InstanceMessage::Ask { asked }).await?;
             // While the server is away it is asked once, and not twice a second into the client's queue.
             self.flush().await?;
             let granted = timeout(ASK_AGAIN, self.attention.grant(asked)).await;
@@ -203,11 +204,11 @@ impl Publisher {
         }
         self.answered = self.attention.renewals;
         let (sent, unsent) = (self.sent, self.unsent);
-        self.say(InstanceWord::Beat { sent, matched: self.stream.stats().matched, unsent }).await
+        self.send(InstanceMessage::Beat { sent, matched: self.stream.stats().matched, unsent }).await
     }
 
-    async fn say(&mut self, word: InstanceWord) -> Result<(), End> {
-        self.attention.during(self.link.say(word, b"")).await?.map_err(|_| closed())
+    async fn send(&mut self, message: InstanceMessage) -> Result<(), End> {
+        self.attention.during(self.link.send(message, b"")).await?.map_err(|_| closed())
     }
 
     async fn flush(&mut self) -> Result<(), End> {
@@ -224,13 +225,13 @@ impl Publisher {
         }
         self.give_up_rest();
         let stats = self.stream.stats();
-        let word = Farewell {
+        let account = FinalAccount {
             reason: end.reason,
             sent: self.sent,
             matched: stats.matched,
             unsent: self.unsent + stats.buffered,
         };
-        let _ = timeout(PARTING, self.link.say(InstanceWord::Ended(word), b"")).await;
+        let _ = timeout(PARTING, self.link.send(InstanceMessage::Ended(account), b"")).await;
         let _ = timeout(PARTING, self.link.flush()).await;
     }
 
@@ -249,7 +250,7 @@ impl Publisher {
         while let Ok(item) = self.stream.try_recv() {
             count.count(&item);
         }
-        self.leave_out(count);
+        self.note_unsent(count);
     }
 }
 

@@ -243,7 +243,7 @@ mod tests {
         let mut stream = FleetStream::new(Arc::clone(&inbox)).reorder_window(window);
         let mut given = 0;
         for _ in 0..20 {
-            inbox.leave(batch(LARGE));
+            inbox.put(batch(LARGE));
             given += usize::from(matches!(stream.try_recv(), Ok(FleetItem::Event(_))));
             assert!(stream.merging_bytes <= MAX_WAITING_BYTES + LARGE + 1024);
         }

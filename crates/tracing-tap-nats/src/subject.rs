@@ -6,7 +6,7 @@ use std::fmt::{self, Write};
 
 /// Where the instances and the watchers of a service meet.
 #[derive(Clone, Debug)]
-pub(super) struct Place {
+pub(super) struct Subjects {
     prefix: String,
     /// Encoded.
     service: String,
@@ -16,7 +16,7 @@ pub(super) struct Place {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct SubjectError;
 
-impl Place {
+impl Subjects {
     pub(super) fn new(service: &str) -> Self {
         Self { prefix: "tap".to_owned(), service: encoded(service) }
     }
@@ -85,17 +85,17 @@ mod tests {
             ("%2E", "tap.%252E.announce"),
             ("é", "tap.%C3%A9.announce"),
         ] {
-            assert_eq!(Place::new(name).announcements(), subject);
+            assert_eq!(Subjects::new(name).announcements(), subject);
         }
     }
 
     #[test]
     fn a_prefix_is_plain_words() {
         for prefix in ["", ".", "a.", ".a", "a..b", "a b", "*", ">", "a.>", "é", &"a".repeat(129)] {
-            assert_eq!(Place::new("chat").set_prefix(prefix), Err(SubjectError), "{prefix:?}");
+            assert_eq!(Subjects::new("chat").set_prefix(prefix), Err(SubjectError), "{prefix:?}");
         }
         for prefix in ["tap", "a.b-c.d_1"] {
-            let mut place = Place::new("chat");
+            let mut place = Subjects::new("chat");
             assert_eq!(place.set_prefix(prefix), Ok(()));
             assert_eq!(place.announcements(), format!("{prefix}.chat.announce"));
         }
