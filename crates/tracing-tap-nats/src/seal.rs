@@ -1,12 +1,12 @@
-//! Messages as they travel: a version, a signature, a header, lines of items.
+//! Messages on the wire: a version, a signature, a header, lines of items.
 //!
 //! ```text
 //! tap2 5f0c…e1 {"kind":"batch",…}
 //! {"type":"event",…}
 //! ```
 //!
-//! The signature covers the version, the subject, the header and the lines. This envelope is the same in every version,
-//! so that one that is not known can be refused with an answer rather than with silence.
+//! The signature covers the version, the subject, the header and the lines. The envelope is the same in every version,
+//! so that a message of an unknown version can be answered.
 
 use super::key::{Key, Keys, Role, SIGNATURE_BYTES};
 use bytes::Bytes;
@@ -17,42 +17,42 @@ use sha2::Sha256;
 use std::time::{Duration, SystemTime};
 use tracing_tap::MissingReason;
 
-/// What this version of the crate writes and reads. A tally has a number for each reason why events are missing, so a
-/// further reason is a further version, by itself. Any other change of the format changes the difference.
+/// The version that this crate writes and reads. A tally has a number for each reason why events are missing, so a new
+/// reason raises the version by itself. Any other change of the format changes the difference.
 pub(super) const VERSION: u32 = MissingReason::ALL.len() as u32 - 2;
 
 /// How far a sender's clock may be from the receiver's, travel included.
 pub(super) const MAX_SKEW: Duration = Duration::from_secs(30);
 
-/// The longest header, in bytes: an announcement with the longest predicate and scope, each with every byte escaped.
+/// The longest header, in bytes: an announcement with the longest predicate and confinement, each with every byte escaped.
 const MAX_HEADER_BYTES: usize = 64 << 10;
 
-/// The longest message, in bytes. Servers have a limit of their own, 1 MiB if not told otherwise.
+/// The longest message, in bytes. Servers have a limit of their own, by default 1 MiB.
 pub(super) const MAX_MESSAGE_BYTES: usize = 8 << 20;
 
 /// The longest number of a version, in digits.
 const MAX_VERSION_DIGITS: usize = 4;
 
-/// What is before a header and behind it: `tap`, the version, two spaces, the signature, a line break.
+/// The bytes before and after a header: `tap`, the version, two spaces, the signature, a line break.
 const MAX_ENVELOPE_BYTES: usize = 3 + MAX_VERSION_DIGITS + 2 + 2 * SIGNATURE_BYTES + 1;
 
-/// Why a message is not heeded.
+/// Why a message is rejected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Rejection {
     TooLarge,
     Malformed,
-    /// It is not signed by anybody who has the key.
+    /// It is not signed with an accepted key.
     Forged,
-    /// It is signed, and of a version that is not known here.
+    /// It is signed, and of an unknown version.
     Version(u32),
-    /// It was sent too long ago, or by a clock too far off.
+    /// Its time is too far from now.
     Stale,
     Replayed,
     /// It is from a new instance, and too many are known.
     TooMany,
 }
 
-/// A message whose signature is good.
+/// A message with a valid signature.
 #[derive(Debug)]
 pub(super) struct Unsealed {
     version: u32,
@@ -60,7 +60,7 @@ pub(super) struct Unsealed {
     pub(super) lines: Bytes,
 }
 
-/// Signs a message and writes it.
+/// Signs and writes a message.
 pub(super) fn seal(keys: &Keys, role: Role, subject: &str, header: &impl Serialize, lines: &[u8]) -> Bytes {
     seal_version(VERSION, keys.signing(), role, subject, header, lines)
 }
@@ -116,7 +116,7 @@ impl Unsealed {
         self.read_any()
     }
 
-    /// Reads what headers of all versions have.
+    /// Reads the keys that headers of all versions have.
     pub(super) fn read_any<H: DeserializeOwned>(&self) -> Result<H, Rejection> {
         serde_json::from_slice(&self.header).map_err(|_| Rejection::Malformed)
     }
@@ -142,7 +142,7 @@ pub(super) fn now_us() -> u64 {
     u64::try_from(since.as_micros()).unwrap_or(u64::MAX)
 }
 
-/// Refuses a time too far from now.
+/// Rejects a time too far from now.
 pub(super) fn check_fresh(sent_us: u64, now_us: u64) -> Result<(), Rejection> {
     let fresh = u128::from(sent_us.abs_diff(now_us)) <= MAX_SKEW.as_micros();
     fresh.then_some(()).ok_or(Rejection::Stale)
@@ -219,14 +219,14 @@ mod tests {
     }
 
     #[test]
-    fn what_was_sealed_comes_out_as_it_went_in() {
+    fn a_sealed_message_unseals_to_itself() {
         let unsealed = unseal(&keys([7]), Role::Instance, "tap.chat.events.1", &sealed()).expect("it is signed");
         assert_eq!(unsealed.read::<Value>(), Ok(json!({"kind": "batch"})));
         assert_eq!(&*unsealed.lines, b"{\"a\":1}\n");
     }
 
     #[test]
-    fn nothing_of_a_message_can_be_changed_nor_where_it_is_said_nor_by_whom() {
+    fn a_changed_message_subject_role_or_key_is_rejected() {
         let message = sealed();
         let refused = |role, subject: &str, message: &Bytes| unseal(&keys([7]), role, subject, message).err();
         for place in 0..message.len() {
@@ -249,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_message_is_malformed() {
+    fn other_texts_are_malformed() {
         let signature = "00".repeat(16);
         for text in [
             String::new(),
@@ -269,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_too_large_is_not_looked_into() {
+    fn too_large_messages_are_rejected_unread() {
         let large = Bytes::from(vec![b' '; MAX_MESSAGE_BYTES + 1]);
         assert_eq!(unseal(&keys([7]), Role::Watcher, "s", &large).err(), Some(Rejection::TooLarge));
         let header = seal(&keys([7]), Role::Watcher, "s", &"a".repeat(MAX_HEADER_BYTES), b"");
@@ -277,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn another_version_is_told_apart_from_a_forgery() {
+    fn another_version_is_no_forgery() {
         let message = seal_of_version(VERSION + 1, &key(7), Role::Watcher, "s", &json!({"session": "x"}));
         let unsealed = unseal(&keys([7]), Role::Watcher, "s", &message).expect("it is signed");
         assert_eq!(unsealed.read::<Value>(), Err(Rejection::Version(VERSION + 1)));
