@@ -12,8 +12,8 @@ use std::collections::binary_heap::{BinaryHeap, PeekMut};
 use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, Instant, SystemTime};
 
-/// An offset that grows is followed at one thousandth of the time passed.
-const DRIFT_DIVISOR: i64 = 1_000;
+/// An offset is the smallest difference of one to two of these intervals, so that it follows a clock that is set back.
+const MEASURED_US: i64 = 30_000_000;
 
 /// The line of items that belong to no known instance.
 pub(super) const NO_INSTANCE: u64 = 0;
@@ -51,8 +51,10 @@ struct Line {
 /// One instance's time.
 #[derive(Clone, Copy, Debug)]
 struct Clock {
-    /// Added to its times.
+    /// The smallest offsets of this interval and the one before. The smaller one is added to its times.
     offset: i64,
+    offset_before: i64,
+    interval_began: i64,
     measured_at: i64,
     /// The place of its last item.
     last: i64,
@@ -100,10 +102,7 @@ impl Merge {
         let offset = at - sent;
         self.remove_idle_lines(at);
         let clock = &mut self.line(arrival.peer).clock;
-        let clock = clock.get_or_insert(Clock { offset, measured_at: at, last: i64::MIN });
-        let drift = (at - clock.measured_at) / DRIFT_DIVISOR;
-        clock.offset = offset.min(clock.offset + drift);
-        clock.measured_at = at;
+        clock.get_or_insert_with(|| Clock::new(at, offset)).measure(at, offset);
     }
 
     /// Puts an item in its place. One without a time of its own, such as a gap, comes right after the item before it.
@@ -177,9 +176,27 @@ impl Merge {
 }
 
 impl Clock {
+    fn new(at: i64, offset: i64) -> Self {
+        Self { offset, offset_before: offset, interval_began: at, measured_at: at, last: i64::MIN }
+    }
+
+    /// Takes in the difference between the arrival of a message and its sending time.
+    fn measure(&mut self, at: i64, offset: i64) {
+        let intervals = (at - self.interval_began) / MEASURED_US;
+        if intervals > 0 {
+            self.offset_before = if intervals == 1 { self.offset } else { offset };
+            self.offset = offset;
+            self.interval_began = at;
+        }
+        self.offset = self.offset.min(offset);
+        self.measured_at = at;
+    }
+
     /// The place of the next item, which arrived at this time: not after that, and not before the last one.
     fn place(&mut self, at: i64, time: Option<SystemTime>) -> i64 {
-        let own = time.and_then(since_1970).map_or(self.last, |time| time.saturating_add(self.offset));
+        let own = time
+            .and_then(since_1970)
+            .map_or(self.last, |time| time.saturating_add(self.offset.min(self.offset_before)));
         self.last = own.min(at).max(self.last);
         self.last
     }
@@ -273,6 +290,31 @@ mod tests {
         scene.send(1, 1000, 0, 9_000_000, "from the future");
         scene.send(1, 1001, 0, 1001, "the one behind it");
         assert_eq!(scene.due(1201), ["from the future", "the one behind it"]);
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_is_followed_within_a_minute() {
+        let mut scene = Scene::new();
+        scene.send(2, 1_000, 25_000, 1_000, "before");
+        for second in (2..=62).step_by(4) {
+            scene.send(2, second * 1_000, 5_000, second * 1_000, "after");
+        }
+        scene.due(65_000);
+        scene.send(1, 70_060, 0, 70_000, "first");
+        scene.send(2, 70_070, 5_000, 70_020, "second");
+        scene.send(1, 70_080, 0, 70_040, "third");
+        assert_eq!(scene.due(70_300), ["first", "second", "third"]);
+    }
+
+    #[test]
+    fn a_delayed_message_does_not_change_the_offset() {
+        let mut clock = Clock::new(0, 7);
+        for (at, offset) in [(10, 40_000_000), (MEASURED_US, 9), (MEASURED_US + 1, 40_000_000)] {
+            clock.measure(at, offset);
+            assert_eq!(clock.offset.min(clock.offset_before), 7);
+        }
+        clock.measure(2 * MEASURED_US, 9);
+        assert_eq!(clock.offset.min(clock.offset_before), 9);
     }
 
     #[test]

@@ -241,8 +241,7 @@ impl Tally {
 
 impl From<TallyList> for Tally {
     fn from([events, missing @ ..]: TallyList) -> Self {
-        // An equal part each, so that their sum fits 64 bits whatever was sent.
-        let bounded = |count: u64| count.min(u64::MAX / TALLY_LENGTH as u64);
+        let bounded = |count: u64| count.min(MAX_COUNT);
         let missing = MissingReason::ALL.iter().zip(missing);
         Self {
             events: bounded(events),

@@ -4,6 +4,7 @@ use super::event::Line;
 use super::inbox::{Arrived, Content, Inbox, Wish};
 use super::item::{FleetItem, Gap, GapPlace};
 use super::merge::{Arrival, Merge};
+use super::message::add_counts;
 use super::pack::unpack;
 use super::stats::FleetStats;
 use std::fmt;
@@ -188,7 +189,7 @@ impl FleetStream {
 
     fn note_illegible(&mut self, arrival: &Arrival, instance: Arc<str>, count: u64) {
         if count > 0 {
-            self.illegible += count;
+            self.illegible = add_counts(self.illegible, count);
             self.merge.push(arrival, None, FleetItem::Gap(Gap { instance, count, place: GapPlace::Malformed }));
         }
     }
@@ -218,6 +219,8 @@ impl fmt::Debug for FleetStream {
 mod tests {
     use super::*;
     use crate::inbox::Content;
+    use crate::message::Tally;
+    use tracing_tap::MissingReason;
 
     const LARGE: usize = 7 << 20;
 
@@ -251,5 +254,20 @@ mod tests {
         inbox.end(EndReason::Closed);
         assert_eq!(std::iter::from_fn(|| stream.try_recv().ok()).count(), 20 - given + 1);
         assert_eq!((stream.merging, stream.merging_bytes, stream.stats().delivered), (0, 0, 20));
+    }
+
+    #[tokio::test]
+    async fn extreme_counts_of_batches_cause_no_panic() {
+        let inbox = Arc::new(Inbox::default());
+        let mut stream = FleetStream::new(Arc::clone(&inbox));
+        let extreme = Tally::from([u64::MAX; 1 + MissingReason::ALL.len()]);
+        for _ in 0..8 {
+            let content = Content::Lines { lines: "no event".into(), unpacked: 0, events: extreme.events };
+            inbox.put(Arrived { content, ..batch(0) });
+            assert!(stream.stats().buffered > 0);
+        }
+        inbox.end(EndReason::Closed);
+        assert_eq!(std::iter::from_fn(|| stream.try_recv().ok()).count(), 8 + 1);
+        assert!(stream.stats().lost_here > 0);
     }
 }
