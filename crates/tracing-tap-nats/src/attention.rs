@@ -1,4 +1,4 @@
-//! What an instance's session listens to while it does anything else: its lease, its grants, its end.
+//! The lease, the grants and the end of a session at an instance, which it notices during all its work.
 
 use super::message::{CloseReason, LeaveReason};
 use std::future::Future;
@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
-/// What is said to a session at an instance.
+/// A message to a session at an instance.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Control {
     Renewed,
@@ -17,12 +17,12 @@ pub(super) enum Control {
     Leave,
 }
 
-/// Of all events that were asked for, so many may be sent.
+/// How many of the events asked for may be sent.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Granted {
     pub(super) asked: u64,
     pub(super) granted: u64,
-    /// Whether there will be no more.
+    /// Whether no more will be granted.
     pub(super) is_last: bool,
 }
 
@@ -30,47 +30,58 @@ pub(super) struct Granted {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct End {
     pub(super) reason: LeaveReason,
-    /// Whether what waits to be sent is sent before.
+    /// Whether waiting events are sent first.
     pub(super) sends_rest: bool,
 }
 
-/// The lease of a session, and what was heard that concerns it.
+/// The lease of a session, and the messages about it.
 #[derive(Debug)]
 pub(super) struct Attention {
     controls: mpsc::Receiver<Control>,
     every: Duration,
     deadline: Instant,
-    /// Renewals that were heard.
+    /// Renewals received.
     pub(super) renewals: u64,
+    /// Events asked for. A grant of more is not an answer to it.
+    asked: u64,
     granted: Granted,
     end: Option<End>,
-    /// Whether the session has ended, and only what waits is sent.
+    /// Whether the session has ended, and only waiting events are sent.
     is_finishing: bool,
 }
 
-/// How long a lease lasts without a renewal: three are missed then, and a quarter is for their way.
+/// How long a lease lasts without a renewal: three missed ones, and a quarter for their travel.
 pub(super) fn lease(every: Duration) -> Duration {
     every * 13 / 4
 }
 
 impl Attention {
-    /// By the monotonic clock of this instance, whatever the watcher's is.
+    /// A lease from now on, by the monotonic clock of this instance.
     pub(super) fn new(controls: mpsc::Receiver<Control>, every: Duration) -> Self {
         let deadline = Instant::now() + lease(every);
-        Self { controls, every, deadline, renewals: 0, granted: Granted::default(), end: None, is_finishing: false }
+        Self {
+            controls,
+            every,
+            deadline,
+            renewals: 0,
+            asked: 0,
+            granted: Granted::default(),
+            end: None,
+            is_finishing: false,
+        }
     }
 
-    /// Waits until something concerns the session. Cancel safe.
+    /// Waits for the next message, or the end of the lease. Cancel safe.
     pub(super) async fn next(&mut self) {
         tokio::select! {
             biased;
-            Some(control) = self.controls.recv() => self.heed(control),
+            Some(control) = self.controls.recv() => self.handle(control),
             () = sleep_until(self.deadline), if !self.is_finishing => self.end_by(LeaveReason::Unrenewed, false),
             else => std::future::pending().await,
         }
     }
 
-    /// Does something else meanwhile, until the session is to end.
+    /// Does work until it is done or the session ends.
     pub(super) async fn during<T>(&mut self, work: impl Future<Output = T>) -> Result<T, End> {
         let mut work = pin!(work);
         loop {
@@ -85,18 +96,23 @@ impl Attention {
         }
     }
 
-    /// How the session is to end, if it is.
+    /// The end of the session, once there is one.
     pub(super) fn end(&self) -> Option<End> {
         self.end
     }
 
-    /// From here on only grants matter: the session is over.
+    /// Accepts grants only from here on: the session is over.
     pub(super) fn finish(&mut self) {
         self.is_finishing = true;
         self.end = None;
     }
 
-    /// Waits for a grant of all that were asked for. Cancel safe.
+    /// Sets how many events are asked for, before the message that asks.
+    pub(super) fn ask(&mut self, asked: u64) {
+        self.asked = asked;
+    }
+
+    /// Waits for the answer to a number of events asked for. Cancel safe.
     pub(super) async fn grant(&mut self, asked: u64) -> Result<Granted, End> {
         loop {
             if let Some(end) = self.end {
@@ -109,17 +125,22 @@ impl Attention {
         }
     }
 
-    fn heed(&mut self, control: Control) {
+    fn handle(&mut self, control: Control) {
         match control {
             Control::Renewed => {
                 self.renewals += 1;
                 self.deadline = Instant::now() + lease(self.every);
             }
-            Control::Granted(granted) if granted.asked > self.granted.asked => self.granted = granted,
-            Control::Granted(_) => {}
+            Control::Granted(granted) => self.take_grant(granted),
             Control::Close(CloseReason::Closed) => self.end_by(LeaveReason::Closed, true),
             Control::Close(CloseReason::MaxEvents) => self.end_by(LeaveReason::Closed, false),
             Control::Leave => self.end_by(LeaveReason::Shutdown, true),
+        }
+    }
+
+    fn take_grant(&mut self, granted: Granted) {
+        if granted.asked > self.granted.asked && granted.asked <= self.asked {
+            self.granted = granted;
         }
     }
 
@@ -172,9 +193,10 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_session_that_has_ended_hears_of_grants_and_of_nothing_else() {
+    async fn an_ended_session_accepts_grants_only() {
         let (say, mut attention) = attention();
         attention.finish();
+        attention.ask(7);
         let granted = Granted { asked: 7, granted: 3, is_last: false };
         for control in [Control::Leave, Control::Granted(granted)] {
             say.try_send(control).expect("there is room");
@@ -186,9 +208,10 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn an_older_grant_takes_nothing_back() {
+    async fn an_old_or_unasked_grant_changes_nothing() {
         let (say, mut attention) = attention();
-        for (asked, granted) in [(5, 5), (3, 0), (5, 0)] {
+        attention.ask(5);
+        for (asked, granted) in [(5, 5), (3, 0), (5, 0), (6, 0), (u64::MAX, 0)] {
             say.try_send(Control::Granted(Granted { asked, granted, is_last: false })).expect("there is room");
             attention.next().await;
         }

@@ -1,4 +1,4 @@
-//! Items that travel together.
+//! Items that are sent in one message.
 
 use super::message::Tally;
 use tracing_tap::render::{Format, write_item};
@@ -9,7 +9,7 @@ use tracing_tap::{Item, Missing};
 pub(super) struct Batch {
     pub(super) lines: Vec<u8>,
     pub(super) count: Tally,
-    /// Behind each event: where its line ends, and what was counted so far.
+    /// For each event: the end of its line, and the counts up to there.
     events: Vec<(usize, Tally)>,
 }
 
@@ -37,7 +37,7 @@ impl Batch {
         self.lines.len()
     }
 
-    /// Keeps the first events, and returns how many were cut off. What is missing between those is told all the same.
+    /// Keeps the first events, and returns how many were cut off. The missing events between those are still announced.
     pub(super) fn keep_events(&mut self, kept: u64) -> u64 {
         let kept = usize::try_from(kept).unwrap_or(usize::MAX);
         if kept >= self.events.len() {
@@ -56,13 +56,13 @@ impl Batch {
         Part { end: self.lines.len(), count: self.count }
     }
 
-    /// All up to the last event, where that is not the only one: it may be what makes a batch too large.
+    /// All up to the last event, unless it is the only one: it may be the one that makes a batch too large.
     pub(super) fn before_last(&self) -> Option<Part> {
         let (end, count) = *self.events.iter().rev().nth(1)?;
         Some(Part { end, count })
     }
 
-    /// Takes out what was sent, or will not be.
+    /// Removes a part that was sent, or is given up.
     pub(super) fn remove(&mut self, part: Part) {
         self.lines.drain(..part.end);
         self.events.retain(|(end, _)| *end > part.end);
@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_cut_off_is_counted_by_its_reason() {
+    fn missing_events_that_are_cut_off_are_still_announced() {
         for (kept, events, lines) in [(9, 3, 6), (3, 3, 6), (2, 2, 5), (1, 1, 3), (0, 0, 2)] {
             let mut batch = batch();
             assert_eq!(batch.keep_events(kept), 3 - events, "{kept} kept");
@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn the_last_event_is_parted_with_unless_it_is_the_only_one() {
+    fn the_last_event_is_split_off_unless_it_is_the_only_one() {
         let mut batch = batch();
         let (lines, count) = (batch.lines.clone(), batch.count);
         let first = batch.before_last().expect("there are three");
@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_behind_what_was_removed_is_cut_as_before() {
+    fn a_batch_is_cut_correctly_after_a_removal() {
         let mut removed = batch();
         let first = removed.events[0];
         removed.remove(Part { end: first.0, count: first.1 });

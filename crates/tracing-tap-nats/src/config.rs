@@ -1,7 +1,7 @@
-//! What instances and watchers of one fleet agree on.
+//! The settings that instances and watchers of one fleet share.
 
-use super::key::Key;
-use super::subject::{Place, SubjectError};
+use super::key::{Key, Keys, MAX_KEYS};
+use super::subject::{SubjectError, Subjects};
 use std::fmt;
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -9,13 +9,13 @@ use std::time::Duration;
 /// The longest name of a service or an instance, in bytes.
 pub(super) const MAX_NAME_BYTES: usize = 128;
 
-/// How often a watcher renews its sessions, unless told otherwise.
+/// The default interval between renewals of a session.
 pub(super) const RENEWAL: Duration = Duration::from_secs(2);
 
-/// How often it may.
+/// The intervals allowed.
 const RENEWALS: RangeInclusive<Duration> = Duration::from_millis(50)..=Duration::from_secs(60);
 
-/// A service's name, the key its instances and watchers share, and where on the server they meet.
+/// A service's name, the keys that its instances and watchers share, and their subjects on the server.
 ///
 /// ```
 /// use tracing_tap_nats::{Config, Key};
@@ -27,13 +27,13 @@ const RENEWALS: RangeInclusive<Duration> = Duration::from_millis(50)..=Duration:
 /// ```
 #[derive(Clone, Debug)]
 pub struct Config {
-    pub(super) place: Place,
-    pub(super) key: Key,
+    pub(super) subjects: Subjects,
+    pub(super) keys: Keys,
     pub(super) instance: Option<String>,
     pub(super) renewal: Duration,
 }
 
-/// A name or a prefix that cannot be used.
+/// Error of [`Config`]: a value that is not allowed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConfigError(Trouble);
 
@@ -42,19 +42,44 @@ enum Trouble {
     Name { what: &'static str, bytes: usize },
     Prefix(SubjectError),
     Renewal(Duration),
+    Keys,
 }
 
 impl Config {
-    /// A service whose instances and watchers meet under the subject `tap`.
+    /// The configuration of a service whose subjects begin with `tap`. `key` signs, and its signatures are accepted.
     ///
     /// # Errors
-    /// If the service's name is empty or longer than 128 bytes. Any characters will do: they are encoded.
+    /// If the service's name is empty or longer than 128 bytes. Any characters are allowed: subjects encode them.
     pub fn new(service: impl AsRef<str>, key: Key) -> Result<Self, ConfigError> {
         let service = checked("service", service.as_ref())?;
-        Ok(Self { place: Place::new(service), key, instance: None, renewal: RENEWAL })
+        Ok(Self { subjects: Subjects::new(service), keys: Keys::new(key), instance: None, renewal: RENEWAL })
     }
 
-    /// Names the instance for those who watch; by default it has the number it gives itself when it joins.
+    /// Also accepts messages signed with `key`; the key given to [`new`](Self::new) still signs all messages.
+    ///
+    /// This replaces a key while the fleet runs, without losing a message. Restart instances and watchers three times,
+    /// one after the other and in any order; begin each round when the last one is complete:
+    ///
+    /// 1. They sign with the old key, and accept the new one.
+    /// 2. They sign with the new key, and accept the old one.
+    /// 3. They know the new key only.
+    ///
+    /// ```
+    /// use tracing_tap_nats::{Config, Key};
+    ///
+    /// let [old, new] = ["the old secret, of 32 bytes or more", "the new secret, of 32 bytes or more"];
+    /// let second_round = Config::new("chat", Key::new(new)?)?.accept_key(Key::new(old)?)?;
+    /// # let _ = second_round;
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// If four keys are accepted already: each one makes a forged message dearer to reject.
+    pub fn accept_key(mut self, key: Key) -> Result<Self, ConfigError> {
+        if self.keys.accept(key) { Ok(self) } else { Err(ConfigError(Trouble::Keys)) }
+    }
+
+    /// Sets the instance's name in the items of watchers. Default: a random number, drawn when it joins.
     ///
     /// # Errors
     /// If the name is empty or longer than 128 bytes.
@@ -63,17 +88,17 @@ impl Config {
         Ok(self)
     }
 
-    /// Says under which subject all messages are; `tap` by default. Permissions of the server are given below it.
+    /// Sets the beginning of all subjects; default `tap`. Permissions of the server are granted below it.
     ///
     /// # Errors
-    /// If it is not words of letters, digits, `_` and `-` with dots between them, at most 128 bytes.
+    /// If it is not words of letters, digits, `_` and `-` with dots between them, of at most 128 bytes together.
     pub fn subject_prefix(mut self, prefix: impl AsRef<str>) -> Result<Self, ConfigError> {
-        self.place.set_prefix(prefix.as_ref()).map_err(|error| ConfigError(Trouble::Prefix(error)))?;
+        self.subjects.set_prefix(prefix.as_ref()).map_err(|error| ConfigError(Trouble::Prefix(error)))?;
         Ok(self)
     }
 
-    /// Says how often a watcher renews its sessions; default 2 s. Instances close a session that is not renewed for
-    /// three and a quarter times as long.
+    /// Sets how often a watcher renews its sessions; default 2 s. An instance closes a session after 3.25 times this
+    /// interval without a renewal.
     ///
     /// # Errors
     /// If it is less than 50 ms or more than a minute.
@@ -86,7 +111,7 @@ impl Config {
     }
 }
 
-/// Whether a watcher may renew its sessions as often.
+/// Whether a watcher may renew its sessions at this interval.
 pub(super) fn may_renew_every(renewal: Duration) -> bool {
     RENEWALS.contains(&renewal)
 }
@@ -100,57 +125,55 @@ fn checked<'a>(what: &'static str, name: &'a str) -> Result<&'a str, ConfigError
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
-            Trouble::Name { what, bytes: 0 } => write!(f, "name the {what}: the name is empty"),
+            Trouble::Name { what, bytes: 0 } => write!(f, "the name of the {what} is empty"),
             Trouble::Name { what, bytes } => {
-                write!(f, "name the {what}: the name has {bytes} bytes, more than the {MAX_NAME_BYTES} allowed")
+                write!(f, "the name of the {what} has {bytes} bytes, more than the {MAX_NAME_BYTES} allowed")
             }
             Trouble::Renewal(renewal) => {
-                write!(f, "renew sessions every {renewal:?}: from 50 ms to a minute are allowed")
+                write!(f, "a renewal interval of {renewal:?} is not between 50 ms and one minute")
             }
-            Trouble::Prefix(_) => f.write_str("set the prefix of the subjects"),
+            Trouble::Keys => write!(f, "more than {MAX_KEYS} keys are accepted"),
+            Trouble::Prefix(error) => write!(f, "invalid subject prefix: {error}"),
         }
     }
 }
 
-impl std::error::Error for ConfigError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match &self.0 {
-            Trouble::Name { .. } | Trouble::Renewal(_) => None,
-            Trouble::Prefix(error) => Some(error),
-        }
-    }
-}
+impl std::error::Error for ConfigError {}
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::error::Error;
 
     fn config() -> Config {
         Config::new("chat", Key::new([7; 32]).expect("it is long enough")).expect("it is a name")
     }
 
     #[test]
-    fn what_cannot_be_used_is_said() {
+    fn an_error_names_the_value_and_the_limit() {
         let key = || Key::new([7; 32]).expect("it is long enough");
         let long = "a".repeat(129);
+        let words = "expected words of letters, digits, `_` and `-` with dots between them, at most 128 bytes";
         for (error, text) in [
-            (Config::new("", key()), "name the service: the name is empty"),
-            (Config::new(&long, key()), "name the service: the name has 129 bytes, more than the 128 allowed"),
-            (config().instance(""), "name the instance: the name is empty"),
-            (config().subject_prefix("tap.>"), "set the prefix of the subjects"),
-            (config().renew_every(Duration::ZERO), "renew sessions every 0ns: from 50 ms to a minute are allowed"),
+            (Config::new("", key()), "the name of the service is empty"),
+            (Config::new(&long, key()), "the name of the service has 129 bytes, more than the 128 allowed"),
+            (config().instance(""), "the name of the instance is empty"),
+            (config().subject_prefix("tap.>"), &*format!("invalid subject prefix: {words}")),
+            (config().renew_every(Duration::ZERO), "a renewal interval of 0ns is not between 50 ms and one minute"),
         ] {
             assert_eq!(error.expect_err("it is refused").to_string(), text);
         }
-        let error = config().subject_prefix("*").expect_err("it is refused");
-        let source = error.source().map(ToString::to_string).unwrap_or_default();
-        let expected = "expected words of letters, digits, `_` and `-` with dots between them, at most 128 bytes";
-        assert_eq!(source, expected);
+    }
+
+    #[test]
+    fn a_fifth_key_is_refused() {
+        let accept = |config: Config, byte| config.accept_key(Key::new([byte; 32]).expect("it is long enough"));
+        let four = (0..3).try_fold(config(), accept).expect("four keys are allowed");
+        let error = accept(four, 4).expect_err("it is the fifth");
+        assert_eq!(error.to_string(), "more than 4 keys are accepted");
     }
 
     #[test]
     fn the_key_is_not_shown() {
-        assert!(format!("{:?}", config()).contains("key: Key { .. }"), "{:?}", config());
+        assert!(format!("{:?}", config()).contains("signing: Key { .. }"), "{:?}", config());
     }
 }

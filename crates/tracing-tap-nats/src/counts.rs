@@ -1,22 +1,24 @@
-//! What was not heeded, counted by reason.
+//! Rejected messages, counted by reason.
 
 use super::seal::Rejection;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Messages that were not heeded.
+/// Messages that were rejected.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct IgnoredMessages {
-    /// Not signed with the fleet's key, or changed on their way.
+    /// Not signed with an accepted key, or changed on the way.
     pub forged: u64,
     /// Sent more than 30 s ago, or by a clock that is off by more.
     pub stale: u64,
-    /// Heard before.
+    /// Received before.
     pub replayed: u64,
-    /// Of no form that is known, or too large.
+    /// Not readable, or too large.
     pub malformed: u64,
-    /// Of another version.
+    /// Of another version of the format.
     pub other_version: u64,
+    /// From instances beyond the 65,536 that a watcher knows at once.
+    pub too_many_instances: u64,
 }
 
 /// Counts them.
@@ -27,6 +29,7 @@ pub(super) struct Counts {
     replayed: AtomicU64,
     malformed: AtomicU64,
     other_version: AtomicU64,
+    too_many_instances: AtomicU64,
 }
 
 impl Counts {
@@ -37,8 +40,9 @@ impl Counts {
             Rejection::Replayed => &self.replayed,
             Rejection::Malformed | Rejection::TooLarge => &self.malformed,
             Rejection::Version(_) => &self.other_version,
+            Rejection::TooMany => &self.too_many_instances,
         };
-        // Relaxed, here and below: plain numbers that nothing else hangs on.
+        // Relaxed, here and below: plain numbers on which no other memory depends.
         count.fetch_add(1, Ordering::Relaxed);
     }
 
@@ -50,6 +54,7 @@ impl Counts {
             replayed: read(&self.replayed),
             malformed: read(&self.malformed),
             other_version: read(&self.other_version),
+            too_many_instances: read(&self.too_many_instances),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! An event as an instance has sent it: a line of JSON, read when somebody looks into it.
+//! An event as an instance sent it: a line of JSON that is parsed on demand.
 
 use serde::Deserialize;
 use serde::de::IgnoredAny;
@@ -12,12 +12,12 @@ use tracing_tap::render::{Format, write_item};
 use tracing_tap::wire::read_time;
 use tracing_tap::{Item, Missing};
 
-/// What every line of an event begins with.
+/// The beginning of every line of an event.
 const BEGINNING: &str = r#"{"type":"event","#;
 
 /// An event of the session at one instance: the line of JSON that the instance has signed.
 ///
-/// To read the line costs more than all else that is done with it here, so that is for whoever wants the event's fields.
+/// Parsing the line costs more than everything else this crate does with it, so it happens in [`read`](Self::read) only.
 ///
 /// ```no_run
 /// # async fn example(mut stream: tracing_tap_nats::FleetStream) -> Result<(), Box<dyn std::error::Error>> {
@@ -37,11 +37,11 @@ pub struct FleetEvent {
     line: Box<str>,
 }
 
-/// Why an event could not be read: an instance has sent JSON that this version of the crate does not take for an event.
+/// Error of [`FleetEvent::read`]: this version of the crate does not accept the JSON as an event.
 #[derive(Debug)]
 pub struct FleetEventError(serde_json::Error);
 
-/// What a line says.
+/// A parsed line.
 #[derive(Debug)]
 pub(super) enum Line {
     Event(FleetEvent, SystemTime),
@@ -49,7 +49,7 @@ pub(super) enum Line {
     Ended,
 }
 
-/// What is looked at of an event before anybody reads it: enough that no other item passes for one.
+/// The keys that are checked of an event before it is parsed: enough to tell it from every other item.
 #[derive(Deserialize)]
 struct Head<'a> {
     #[serde(rename = "type")]
@@ -67,20 +67,20 @@ struct Head<'a> {
     instance: Option<IgnoredAny>,
 }
 
-/// Where an event was in its session at the instance.
+/// The position of an event in its session at the instance.
 #[derive(Deserialize)]
-struct Place {
+struct Position {
     session: SessionId,
     sequence: u64,
 }
 
 impl Line {
-    /// Reads a line of a batch; nothing where it is no item.
+    /// Parses a line of a batch; `None` if it is no item.
     pub(super) fn read(line: &str, instance: &Arc<str>) -> Option<Self> {
         if let Some(time) = time_of_event(line) {
             return Some(Self::event(instance, line.into(), time));
         }
-        // Somebody else's writing, or no event: it is written anew as this crate does it.
+        // Written by another program, or no event: this crate writes the line again.
         match serde_json::from_str(line).ok()? {
             Item::Event { session, sequence, event, .. } => {
                 let time = event.time();
@@ -100,7 +100,7 @@ impl Line {
     }
 }
 
-/// The time of an event that is written as this crate does it.
+/// The time of an event, if the line is written as this crate writes it.
 fn time_of_event(line: &str) -> Option<SystemTime> {
     if !line.starts_with(BEGINNING) || !is_plain(line.as_bytes()) {
         return None;
@@ -111,41 +111,41 @@ fn time_of_event(line: &str) -> Option<SystemTime> {
 }
 
 impl FleetEvent {
-    /// The name of the instance it happened at.
+    /// The name of its instance.
     pub fn instance(&self) -> &str {
         &self.instance
     }
 
-    /// The line of [JSON](tracing_tap::wire) as it was signed, without a line break. Nothing in it is hidden: a line in which
-    /// something is, or that another program has written in its own way, is written anew.
+    /// The line of [JSON](tracing_tap::wire) as it was signed, without a line break. A line with hidden characters, or
+    /// written in another way by another program, was written again.
     pub fn line(&self) -> &str {
         &self.line
     }
 
-    /// Reads the line.
+    /// Parses the line.
     ///
     /// # Errors
-    /// If it is no event as this version of the crate knows them, whatever its type says.
+    /// If this version of the crate does not accept it as an event.
     pub fn read(&self) -> Result<CapturedEvent, FleetEventError> {
         serde_json::from_str(&self.line).map_err(FleetEventError)
     }
 
-    /// Reads the line, as what a stream of the instance gives.
+    /// Parses the line as an item of the instance's stream.
     pub(super) fn item(&self) -> Result<Item, FleetEventError> {
-        let Place { session, sequence } = serde_json::from_str(&self.line).map_err(FleetEventError)?;
+        let Position { session, sequence } = serde_json::from_str(&self.line).map_err(FleetEventError)?;
         Ok(Item::event(session, sequence, Arc::new(self.read()?)))
     }
 
-    /// A line that ends with its type.
+    /// A line that ends behind its type.
     pub(super) const NOTHING_BEHIND_TYPE: &str = BEGINNING;
 
-    /// What is behind the type in the line of an event.
+    /// The rest of an event's line behind its type.
     pub(super) fn behind_type(line: &str) -> &str {
         // The comma is part of it.
         &line[BEGINNING.len() - 1..]
     }
 
-    /// What keeping it holds on the heap.
+    /// Its bytes on the heap.
     pub(crate) fn held_bytes(&self) -> usize {
         self.line.len()
     }
@@ -159,13 +159,13 @@ impl FleetEventError {
 
 impl fmt::Display for FleetEventError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("read an event of the fleet")
+        write!(f, "an event of the fleet is not readable: {}", self.0)
     }
 }
 
 impl std::error::Error for FleetEventError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        Some(&self.0)
+        std::error::Error::source(&self.0)
     }
 }
 
@@ -201,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn what_somebody_else_has_written_is_written_anew() {
+    fn a_line_of_another_program_is_written_again() {
         let spaced =
             EVENT.replace(r#""session""#, r#" "session""#).replace(r#"{"type":"event","#, r#"{ "type": "event","#);
         let hidden = EVENT.replace("rejected", "re\u{9b}jec\u{202e}ted");
@@ -237,16 +237,15 @@ mod tests {
     }
 
     #[test]
-    fn an_event_that_only_its_reader_cannot_read_says_why() {
+    fn an_unreadable_event_has_an_error_with_its_cause() {
         let event = FleetEvent::of("chat-1", &EVENT.replace(r#"{"message":"rejected"}"#, "7"));
         let error = event.read().expect_err("fields are an object");
-        assert_eq!(error.to_string(), "read an event of the fleet");
-        assert!(std::error::Error::source(&error).is_some_and(|source| source.to_string().contains("invalid type")));
+        assert!(error.to_string().starts_with("an event of the fleet is not readable: invalid type"), "{error}");
     }
 
     proptest! {
         #[test]
-        fn no_line_shows_what_is_hidden_and_what_is_an_item_is_taken(text in any::<String>(), place in 0..EVENT.len()) {
+        fn every_item_is_accepted_and_no_hidden_character_shown(text in any::<String>(), place in 0..EVENT.len()) {
             let mut changed = EVENT.to_owned();
             changed.insert_str(place, &text);
             if serde_json::from_str::<Item>(&changed).is_ok() {

@@ -1,4 +1,4 @@
-//! What the watcher's task has ready for the stream's reader, within bounds.
+//! The bounded queue between the watcher's task and the reader of the stream.
 
 use super::item::FleetItem;
 use super::merge::Arrival;
@@ -10,27 +10,33 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
 use tracing_tap::EndReason;
 
-/// How much may wait to be read, in bytes of messages.
+/// How many bytes of messages may wait.
 const MAX_WAITING_BYTES: usize = 64 << 20;
 
-/// What a message is taken to weigh beside its bytes.
+/// What a message counts in addition to its bytes.
 const MESSAGE_BYTES: usize = 256;
 
-/// Between the task that hears the instances and whoever reads the stream.
+/// How many notices about instances may wait: two for each instance that can be known at once.
+const MAX_NOTICES: usize = 2 * super::peers::MAX_PEERS;
+
+/// Items on their way from the watcher's task to the reader of the stream.
 #[derive(Debug, Default)]
 pub(super) struct Inbox {
     state: Mutex<State>,
     pub(super) reader: AtomicWaker,
-    /// Told where the reader wants the session closed, or is gone.
+    /// Notified when the reader closes the session or drops the stream.
     pub(super) wish: Notify,
 }
 
 #[derive(Debug, Default)]
 struct State {
     waiting: VecDeque<Arrived>,
-    /// What waits holds so many bytes, and events.
+    /// Bytes, events and notices in `waiting`.
     bytes: usize,
     events: u64,
+    notices: usize,
+    /// Notices dropped because too many waited.
+    dropped_notices: u64,
     stats: FleetStats,
     wish: Wish,
     over: Option<EndReason>,
@@ -41,13 +47,13 @@ struct State {
 pub(super) enum Wish {
     #[default]
     Open,
-    /// What waits at the instances is still wanted.
+    /// Events that wait at the instances are still wanted.
     Close(EndReason),
-    /// Nobody reads any more.
+    /// The stream was dropped.
     Gone,
 }
 
-/// Something for the reader.
+/// A message or notice for the reader.
 #[derive(Debug)]
 pub(super) struct Arrived {
     pub(super) arrival: Arrival,
@@ -57,7 +63,7 @@ pub(super) struct Arrived {
 
 #[derive(Debug)]
 pub(super) enum Content {
-    /// Lines of items, as they travel.
+    /// The lines of a batch, as they were sent.
     Lines {
         lines: Bytes,
         unpacked: u64,
@@ -67,17 +73,23 @@ pub(super) enum Content {
 }
 
 impl Inbox {
-    /// Whether there is room for so many bytes.
+    /// Whether there is room for this many bytes.
     pub(super) fn has_room(&self, bytes: usize) -> bool {
         self.state().bytes + bytes <= MAX_WAITING_BYTES
     }
 
-    /// Leaves something for the reader. What the task itself says always has room; of batches that are dropped, one after
-    /// the other, it says one thing.
-    pub(super) fn leave(&self, arrived: Arrived) {
+    /// Adds a message or notice. A batch is always taken: see [`has_room`](Self::has_room). A notice is dropped and
+    /// counted if too many wait.
+    pub(super) fn put(&self, arrived: Arrived) {
         let mut state = self.state();
+        let is_notice = arrived.content.is_notice();
+        if is_notice && state.notices >= MAX_NOTICES {
+            state.dropped_notices += 1;
+            return;
+        }
         state.bytes += arrived.bytes();
         state.events += arrived.content.events();
+        state.notices += usize::from(is_notice);
         state.waiting.push_back(arrived);
         drop(state);
         self.reader.wake();
@@ -87,25 +99,29 @@ impl Inbox {
         self.state().stats = stats;
     }
 
-    /// Notes that nothing more will come.
+    /// Ends the queue.
     pub(super) fn end(&self, reason: EndReason) {
         self.state().over = Some(reason);
         self.reader.wake();
     }
 
-    /// The next that was left; where there is nothing, why it is over, if it is.
+    /// The next message or notice.
+    ///
+    /// # Errors
+    /// If none waits: with the reason of the end once there is one.
     pub(super) fn take(&self) -> Result<Arrived, Option<EndReason>> {
         let mut state = self.state();
         let Some(arrived) = state.waiting.pop_front() else { return Err(state.over) };
         state.bytes -= arrived.bytes();
         state.events -= arrived.content.events();
+        state.notices -= usize::from(arrived.content.is_notice());
         Ok(arrived)
     }
 
     /// The account, and how many events wait here.
     pub(super) fn stats(&self) -> (FleetStats, u64) {
         let state = self.state();
-        (state.stats, state.events)
+        (FleetStats { dropped_notices: state.dropped_notices, ..state.stats }, state.events)
     }
 
     pub(super) fn wishes(&self, wish: Wish) {
@@ -132,6 +148,10 @@ impl Content {
     fn events(&self) -> u64 {
         if let Self::Lines { events, .. } = self { *events } else { 0 }
     }
+
+    fn is_notice(&self) -> bool {
+        matches!(self, Self::Item(_))
+    }
 }
 
 #[cfg(test)]
@@ -139,13 +159,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn there_is_room_for_so_much_until_it_is_read() {
+    fn there_is_room_again_when_a_message_is_read() {
         let inbox = Inbox::default();
         let lines = Bytes::from(vec![b' '; MAX_WAITING_BYTES / 2]);
         let arrival = Arrival { peer: 0, at: std::time::Instant::now(), sent_us: None };
         let content = Content::Lines { lines: lines.clone(), unpacked: 0, events: 7 };
         assert!(inbox.has_room(MAX_WAITING_BYTES));
-        inbox.leave(Arrived { arrival, instance: "chat".into(), content });
+        inbox.put(Arrived { arrival, instance: "chat".into(), content });
         assert!(!inbox.has_room(lines.len()));
         assert_eq!(inbox.stats().1, 7);
         inbox.end(EndReason::Closed);
@@ -153,5 +173,21 @@ mod tests {
         assert_eq!(inbox.stats().1, 0);
         assert!(inbox.has_room(MAX_WAITING_BYTES));
         assert_eq!(inbox.take().err(), Some(Some(EndReason::Closed)));
+    }
+
+    #[test]
+    fn an_unread_stream_holds_a_bounded_number_of_notices() {
+        let inbox = Inbox::default();
+        let instance: Arc<str> = "chat".into();
+        for _ in 0..MAX_NOTICES + 7 {
+            let arrival = Arrival { peer: 1, at: std::time::Instant::now(), sent_us: None };
+            let content = Content::Item(FleetItem::Silent { instance: Arc::clone(&instance) });
+            inbox.put(Arrived { arrival, instance: Arc::clone(&instance), content });
+        }
+        assert_eq!(inbox.stats().0.dropped_notices, 7);
+        assert_eq!(inbox.state().waiting.len(), MAX_NOTICES);
+        assert!(inbox.has_room(MAX_WAITING_BYTES / 4), "events still have room");
+        assert!(inbox.take().is_ok());
+        assert_eq!(inbox.state().notices, MAX_NOTICES - 1);
     }
 }

@@ -1,4 +1,4 @@
-//! What a fleet's stream gives.
+//! The items of a fleet's stream.
 
 use super::event::FleetEvent;
 use super::message::LeaveReason;
@@ -11,24 +11,24 @@ use tracing_tap::missing::MissingCounts;
 use tracing_tap::render::{Format, FormatOptions, Severity, write_item, write_notice};
 use tracing_tap::{EndReason, Item, Missing};
 
-/// How much of what an instance says in words is shown.
+/// How much of a text from an instance is shown, in bytes.
 const MAX_TEXT_BYTES: usize = 512;
 
-/// One thing a fleet's stream gives.
+/// An item of a fleet's stream.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum FleetItem {
     /// An event that matched at one instance.
     Event(FleetEvent),
-    /// Events that matched at one instance and are missing there: lost, or kept back by a limit.
+    /// Events that matched at one instance and are missing there: lost, rate-limited or sampled out.
     #[non_exhaustive]
     Missing {
         /// The instance's name.
         instance: Arc<str>,
-        /// How many, and why.
+        /// Their number, and the reason.
         missing: Missing,
     },
-    /// An instance has opened the session, or is heard again after it was silent.
+    /// An instance has opened the session, or sends messages again after it was silent.
     #[non_exhaustive]
     Joined {
         /// The instance's name.
@@ -39,12 +39,12 @@ pub enum FleetItem {
     Refused {
         /// The instance's name.
         instance: Arc<str>,
-        /// Why, in one word: a limit's name, `redacted_field`, `invalid_session` or `version`.
+        /// The reason in one word: a limit's name, `redacted_field`, `invalid_session`, `clock` or `version`.
         reason: String,
-        /// Why, in words.
+        /// The reason in words.
         error: String,
     },
-    /// Nothing was heard of an instance for five renewals. Others are not held up.
+    /// No message of an instance arrived for five renewals. Other instances do not wait for it.
     #[non_exhaustive]
     Silent {
         /// The instance's name.
@@ -55,12 +55,12 @@ pub enum FleetItem {
     Left {
         /// The instance's name.
         instance: Arc<str>,
-        /// Why.
+        /// The reason.
         reason: LeaveReason,
-        /// What the session has counted there.
+        /// The counts of the session there.
         account: InstanceAccount,
     },
-    /// Events of an instance were lost between its session and this stream, at this place.
+    /// Events of an instance were lost between its session and this stream.
     Gap(Gap),
     /// The session is over; nothing follows.
     Ended(EndReason),
@@ -72,29 +72,29 @@ pub enum FleetItem {
 pub struct Gap {
     /// The instance's name.
     pub instance: Arc<str>,
-    /// How many.
+    /// Their number.
     pub count: u64,
     /// Where they were lost.
     pub place: GapPlace,
 }
 
-/// Where events were lost on their way.
+/// Where events were lost between a session and its stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum GapPlace {
-    /// At the instance: the session was over before they were sent, or the server takes none as large.
+    /// At the instance: the session was over before they were sent, or the server accepts no message of that size.
     Instance,
-    /// On the way: the server went away, or it or the client cut off a slow consumer.
+    /// On the way: the connection to the server broke, or the server or a client dropped messages to a slow consumer.
     Network,
-    /// Here: the stream was not read, and had no more room.
+    /// Here: the stream was not read, and its buffer was full.
     Watcher,
-    /// Here: they could not be read.
+    /// Here: their lines were not readable.
     Malformed,
 }
 
-/// What a session has counted at one instance, as far as it has told.
+/// The counts of a session at one instance, as of its last report.
 ///
-/// `matched = arrived + lost + missing.kept_back()` once the session is over there and the instance could say so.
+/// `matched = arrived + lost + missing.kept_back()` once the instance has sent its last message.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct InstanceAccount {
@@ -102,14 +102,14 @@ pub struct InstanceAccount {
     pub matched: u64,
     /// Events that arrived here.
     pub arrived: u64,
-    /// Events that were lost, there or on their way.
+    /// Events that were lost, there or on the way.
     pub lost: u64,
     /// Events that the instance announced as missing, by reason.
     pub missing: MissingCounts,
 }
 
 impl FleetItem {
-    /// The instance it comes from.
+    /// The name of its instance; `None` for [`Ended`](Self::Ended).
     pub fn instance(&self) -> Option<&str> {
         match self {
             Self::Event(event) => Some(event.instance()),
@@ -123,10 +123,10 @@ impl FleetItem {
         }
     }
 
-    /// Appends the item in the given form: a [`Format`], or [`FormatOptions`] with what is set beside one.
+    /// Appends the item in a [`Format`], or as [`FormatOptions`] say.
     ///
-    /// A line of JSON has the key `instance` behind its `type`; an event's is otherwise what
-    /// [`write_item`] writes. In other forms an item begins with the instance's name in brackets.
+    /// A line of JSON has the key `instance` after its `type`, and is otherwise the line that [`write_item`] writes. In
+    /// other formats an event begins with the instance's name in brackets.
     ///
     /// ```
     /// use tracing_tap::Format;
@@ -169,7 +169,7 @@ impl FleetItem {
     }
 }
 
-/// Puts the instance behind the type, which every line begins with.
+/// Writes the instance after the type, which is the first key of every line.
 fn write_line(out: &mut Vec<u8>, event: &FleetEvent, line: &str) {
     out.extend_from_slice(br#"{"type":"event","instance":"#);
     serde_json::to_writer(&mut *out, &shown(event.instance())).expect("text is written to memory without errors");
@@ -177,13 +177,13 @@ fn write_line(out: &mut Vec<u8>, event: &FleetEvent, line: &str) {
     out.push(b'\n');
 }
 
-/// Writes the line anew; one that cannot be read is passed on as it was signed.
+/// Writes the line with options; one that is not readable is passed on as it was signed.
 fn write_line_with(out: &mut Vec<u8>, event: &FleetEvent, options: FormatOptions) {
     let Ok(item) = event.item() else { return write_line(out, event, event.line()) };
     let mut named = Vec::new();
     write_line(&mut named, event, FleetEvent::NOTHING_BEHIND_TYPE);
     let mut line = Vec::new();
-    // What is named replaces a beginning, and has a line break of its own.
+    // The new beginning replaces the old one, and ends in a line break.
     let added = named.len() - FleetEvent::NOTHING_BEHIND_TYPE.len() - 1;
     write_item(&mut line, &item, options.with_room_for(added));
     let line = String::from_utf8_lossy(&line);
@@ -201,12 +201,12 @@ fn write_to(out: &mut Vec<u8>, text: fmt::Arguments<'_>) {
     out.write_fmt(text).expect("memory takes all that is written");
 }
 
-/// A name or a text from elsewhere, as it may be sent to a terminal.
+/// A text from an instance, safe for a terminal.
 fn shown(text: &str) -> String {
     escaped(text, MAX_TEXT_BYTES)
 }
 
-/// In words, without what an event says: `chat-1: 3 events lost on the way`.
+/// In words, without an event's fields: `chat-1: 3 events lost on the way`.
 impl fmt::Display for FleetItem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(instance) = self.instance() {
@@ -215,7 +215,7 @@ impl fmt::Display for FleetItem {
         match self {
             Self::Event(event) => match event.read() {
                 Ok(event) => f.write_str(&shown(event.message())),
-                Err(error) => write!(f, "sent an event that cannot be read: {}", shown(&error.why())),
+                Err(error) => write!(f, "sent an unreadable event: {}", shown(&error.why())),
             },
             Self::Missing { missing, .. } => missing.fmt(f),
             Self::Ended(reason) => write!(f, "session over: {reason}"),
@@ -257,7 +257,7 @@ impl GapPlace {
     }
 }
 
-/// An item that is about an instance and not from its session, as JSON.
+/// The JSON of an item that is no event.
 struct Notice<'a>(&'a FleetItem);
 
 impl Serialize for Notice<'_> {
@@ -329,7 +329,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_of_json_names_the_instance_and_is_otherwise_the_sessions() {
+    fn json_is_the_line_of_the_session_with_its_instance() {
         let event = event("chat-1");
         let expected = EVENT.replace(r#"{"type":"event","#, r#"{"type":"event","instance":"chat-1","#);
         assert_eq!(written(&event, Format::Json), format!("{expected}\n"));
@@ -341,7 +341,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_that_is_bounded_has_room_for_the_instance() {
+    fn a_bounded_line_has_room_for_the_instance() {
         let long = "b".repeat(9_000);
         let line = EVENT.replace(r#"{"message":"rejected"}"#, &format!(r#"{{"n":9007199254740993,"body":"{long}"}}"#));
         for instance in ["chat-1", &"\"".repeat(400)] {
@@ -385,7 +385,7 @@ mod tests {
             (
                 FleetItem::Left { instance: instance.clone(), reason: LeaveReason::Unrenewed, account },
                 r#"{"type":"left","instance":"chat-1","reason":"unrenewed","matched":8,"arrived":4,"lost":3,"missing":{"overflow":2,"closed":0,"rate_limited":1,"sampled_out":0}}"#,
-                "-- chat-1: takes no more part: the instance did not hear from the watcher; 8 matched, 4 arrived, 3 lost, 1 rate-limited",
+                "-- chat-1: takes no more part: the instance received no renewal from the watcher; 8 matched, 4 arrived, 3 lost, 1 rate-limited",
             ),
             (
                 FleetItem::Gap(Gap { instance: instance.clone(), count: 1, place: GapPlace::Network }),
@@ -403,7 +403,7 @@ mod tests {
     }
 
     #[test]
-    fn an_instances_name_cannot_write_to_the_terminal() {
+    fn the_name_of_an_instance_is_safe_for_a_terminal() {
         let item = event("a\x1b[2J\nb");
         for format in [Format::Json, Format::Human, Format::Compact, Format::GithubActions] {
             assert!(!written(&item, format).contains('\x1b'), "{format}");
@@ -411,7 +411,7 @@ mod tests {
         let line = EVENT.replace(r#"{"message":"rejected"}"#, r#""\u001b""#);
         let unreadable = FleetItem::Event(FleetEvent::of("chat-1", &line));
         let words = written(&unreadable, Format::Compact);
-        assert!(words.starts_with("-- chat-1: sent an event that cannot be read: "), "{words}");
+        assert!(words.starts_with("-- chat-1: sent an unreadable event: "), "{words}");
         assert!(!words.contains('\x1b'), "{words:?}");
         assert!(written(&item, Format::Compact).starts_with("[a\\x1B[2J"));
     }

@@ -1,25 +1,28 @@
-//! The secret that instances and watchers share, and what is derived from it.
+//! The secrets that instances and watchers share, and the keys derived from them.
 
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 use std::fmt;
 
-/// The shortest key, in bytes: as long as what HMAC-SHA-256 puts out.
+/// The shortest key, in bytes: the length of an HMAC-SHA-256.
 const MIN_BYTES: usize = 32;
 
 /// Bytes of a signature: the left half of HMAC-SHA-256, as RFC 2104 allows.
 pub(super) const SIGNATURE_BYTES: usize = 16;
 
-/// The secret shared by the instances and watchers of a service: who has it may open sessions, and be an instance.
+/// The most keys one configuration accepts. Each forged message costs one HMAC per key.
+pub(super) const MAX_KEYS: usize = 4;
+
+/// The secret shared by the instances and watchers of a service. Its holder can open sessions, and act as an instance.
 ///
-/// `Debug` does not show it.
+/// `Debug` does not show it. To replace a key while the fleet runs, see [`Config::accept_key`](crate::Config::accept_key).
 ///
 /// ```
 /// use tracing_tap_nats::Key;
 ///
 /// assert!(Key::new("S8uWXu0mEZzN1Fbs-S8uWXu0mEZzN1Fbs").is_ok());
 /// let error = Key::new("short").unwrap_err();
-/// assert_eq!(error.to_string(), "use the fleet's key: it has 5 bytes, fewer than the 32 needed");
+/// assert_eq!(error.to_string(), "the fleet's key has 5 bytes, fewer than the 32 required");
 /// ```
 #[derive(Clone)]
 pub struct Key {
@@ -27,24 +30,32 @@ pub struct Key {
     instances: Hmac<Sha256>,
 }
 
-/// A key that is too short.
+/// Error of [`Key::new`]: the key is too short.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeyError {
     bytes: usize,
 }
 
-/// Who speaks. What one of them has signed does not count from the other.
+/// The keys of one configuration.
+#[derive(Clone, Debug)]
+pub(super) struct Keys {
+    signing: Key,
+    /// Accepted as well, while a key is replaced.
+    others: Vec<Key>,
+}
+
+/// The role of a sender. A message signed in one role never counts in the other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Voice {
+pub(super) enum Role {
     Watcher,
     Instance,
 }
 
 impl Key {
-    /// Takes the secret's bytes, which should come from a generator of random ones.
+    /// Derives the keys of both roles from a secret, which should come from a random generator.
     ///
     /// # Errors
-    /// If there are fewer than 32.
+    /// If the secret has fewer than 32 bytes.
     pub fn new(secret: impl AsRef<[u8]>) -> Result<Self, KeyError> {
         let secret = secret.as_ref();
         if secret.len() < MIN_BYTES {
@@ -53,12 +64,38 @@ impl Key {
         Ok(Self { watchers: derived(secret, b"watchers"), instances: derived(secret, b"instances") })
     }
 
-    /// Begins a signature of what somebody says.
-    pub(super) fn signing(&self, voice: Voice) -> Hmac<Sha256> {
-        match voice {
-            Voice::Watcher => self.watchers.clone(),
-            Voice::Instance => self.instances.clone(),
+    /// Begins a signature.
+    pub(super) fn signing(&self, role: Role) -> Hmac<Sha256> {
+        match role {
+            Role::Watcher => self.watchers.clone(),
+            Role::Instance => self.instances.clone(),
         }
+    }
+}
+
+impl Keys {
+    pub(super) fn new(signing: Key) -> Self {
+        Self { signing, others: Vec::new() }
+    }
+
+    /// Accepts a further key. Returns whether there was room for it.
+    #[must_use]
+    pub(super) fn accept(&mut self, key: Key) -> bool {
+        let has_room = 1 + self.others.len() < MAX_KEYS;
+        if has_room {
+            self.others.push(key);
+        }
+        has_room
+    }
+
+    /// The key that signs.
+    pub(super) fn signing(&self) -> &Key {
+        &self.signing
+    }
+
+    /// All keys whose signatures are accepted, the one that signs first.
+    pub(super) fn accepted(&self) -> impl Iterator<Item = &Key> {
+        std::iter::once(&self.signing).chain(&self.others)
     }
 }
 
@@ -80,7 +117,7 @@ impl fmt::Debug for Key {
 
 impl fmt::Display for KeyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "use the fleet's key: it has {} bytes, fewer than the {MIN_BYTES} needed", self.bytes)
+        write!(f, "the fleet's key has {} bytes, fewer than the {MIN_BYTES} required", self.bytes)
     }
 }
 

@@ -1,7 +1,8 @@
 //! One session over every instance of a service, on NATS.
 //!
-//! A service runs as fifty instances behind a balancer, and user 42 may land on any. Each instance [joins](join) the
-//! fleet with its router; a watcher opens one session on all of them with [`watch`], and gets what matched, merged.
+//! A service runs as fifty instances behind a load balancer, and any of them may serve user 42. Each instance
+//! [joins](join) the fleet with its router. A watcher opens one session on all instances with [`watch`], and reads one
+//! merged stream of the matching events.
 //!
 //! ```no_run
 //! use tracing_subscriber::prelude::*;
@@ -28,19 +29,20 @@
 //! # }
 //! ```
 //!
-//! - **Filtering stays with the producers.** An instance opens an ordinary session of its router, within its own
-//!   [limits](tracing_tap::TapRouterBuilder), and sends what that gives. Nothing else crosses the network but about 170 bytes a
-//!   second for each instance and session.
-//! - **A session is a lease.** The watcher announces it every two seconds; an instance closes it when three announcements
-//!   are missed. There is no coordinator and nothing is stored, so whoever dies leaves nothing behind, and an instance
-//!   that starts takes part within one renewal.
-//! - **Every loss is seen**, and said where and at whom: in the ring, on the way, here. See [`FleetStats`] for the
-//!   account.
-//! - **Messages are signed** by a key that instances and watchers share. Who may read and write which subjects is for the
-//!   server's permissions.
+//! - **Filtering stays in the instances.** An instance opens an ordinary session of its router, within its own
+//!   [limits](tracing_tap::TapRouterBuilder), and sends the session's items. Apart from those, about 170 bytes a second
+//!   cross the network for each instance and session.
+//! - **A session is a lease.** The watcher announces it every two seconds, and an instance closes it when three
+//!   announcements are missing. There is no coordinator, and nothing is stored: a process that dies leaves no session
+//!   behind, and an instance that starts takes part within one renewal.
+//! - **Every loss is counted** and reported with its instance and place: the instance's ring, the network, or the
+//!   watcher. See [`FleetStats`].
+//! - **Messages are signed** with a key that instances and watchers share; [`Config::accept_key`] replaces it while the
+//!   fleet runs. They are not encrypted: the permissions of the server decide who may read and write which subjects.
+//! - **Memory is bounded** at instances and watchers, in sessions of any length.
 //!
-//! What the NATS client itself logs, target `async_nats`, is in no session of the fleet: it would feed on itself.
-//! Subjects, messages, trust and losses are told in `docs/fleet.md`.
+//! Events of the NATS client itself, target `async_nats`, are in no session of the fleet, because each message would
+//! cause further events. The file `docs/fleet.md` describes subjects, messages, trust, losses and size.
 
 mod attention;
 mod batch;
@@ -58,7 +60,9 @@ mod message;
 mod opening;
 mod pack;
 mod peer;
+mod peers;
 mod publisher;
+mod replay;
 mod seal;
 mod source;
 mod stats;
@@ -94,10 +98,10 @@ use tracing_tap::TapRouter;
 use tracing_tap::endpoint::Quiet;
 use watcher::Watcher;
 
-/// Has an instance take part in the fleet until `shutdown` is done; give it to `tokio::spawn`.
+/// Joins an instance to the fleet until `shutdown` completes. The future is for `tokio::spawn`.
 ///
-/// It never holds up the service, and no trouble with the server ends it: while that is away there are no sessions.
-/// Dropping it ends its sessions at once; `shutdown` lets them send what waits.
+/// It never blocks the service, and it survives failures of the server: while the server is away, there are no
+/// sessions. Dropping the future ends its sessions at once; `shutdown` lets them send waiting events first.
 pub fn join(
     router: TapRouter,
     client: Client,
@@ -107,7 +111,7 @@ pub fn join(
     let counts = Arc::new(Counts::default());
     let member = Member::new(router, client, config, Arc::clone(&counts));
     let work = async move {
-        // Where the system gives no randomness, the instance cannot be told from others and takes no part.
+        // Without random numbers the instance has no id of its own, and takes no part.
         if let Some(member) = member {
             member.run(shutdown).await;
         }
@@ -115,14 +119,16 @@ pub fn join(
     Membership { counts, work: Some(Box::pin(Quiet::new(work))), runtime: None }
 }
 
-/// Opens a session on all instances of a service, and keeps it open until the stream is dropped.
+/// Opens a session on all instances of a service, until the stream is dropped.
 ///
-/// The session's limits hold for the whole fleet: [`max_events`](SessionOptions::max_events) and
-/// [`max_rate`](SessionOptions::max_rate) are never exceeded by all instances together; its ring is each instance's own.
+/// [`max_events`](SessionOptions::max_events) and [`max_rate`](SessionOptions::max_rate) limit the events of all
+/// instances together. Each instance has a ring of its own.
 ///
 /// # Errors
-/// If the session cannot be announced: its predicate or scope has no text form that stands for it, or a name is longer
-/// than 256 bytes; if the client is closed; or if the system gives no randomness.
+/// - If the session cannot be announced: its predicate or confinement has no equal text form, or a name is longer than
+///   256 bytes.
+/// - If the client is closed.
+/// - If the system provides no random numbers.
 pub async fn watch(
     client: Client,
     config: &Config,
@@ -133,7 +139,7 @@ pub async fn watch(
         Announcement::of(&session, config.renewal).map_err(|error| FleetError(Trouble::Announce(error)))?;
     let key = SessionKey::random().map_err(|_| FleetError(Trouble::NoRandomness))?;
     // Before the announcement, so that no answer is missed.
-    let subscribed = client.subscribe(config.place.events(key)).await;
+    let subscribed = client.subscribe(config.subjects.events(key)).await;
     let messages = subscribed.map_err(|_| FleetError(Trouble::Closed))?;
     let inbox = Arc::new(Inbox::default());
     let watcher = Watcher::new(client, config.clone(), key, (&session, announcement), Arc::clone(&inbox));
@@ -141,17 +147,17 @@ pub async fn watch(
     Ok(FleetStream::new(inbox))
 }
 
-/// An instance's part in the fleet, as a future that is done once it has left.
-#[must_use = "an instance takes part for as long as this is polled"]
+/// An instance's membership in the fleet: a future that completes when the instance has left.
+#[must_use = "an instance takes part only while this future is polled"]
 pub struct Membership {
     counts: Arc<Counts>,
-    /// Nothing once it is done or dropped.
+    /// `None` once it is done or dropped.
     work: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
-    /// Where it is polled: the client's subscriptions panic where they are dropped outside a runtime.
+    /// The runtime that polls it: the client's subscriptions panic if they are dropped outside a runtime.
     runtime: Option<Handle>,
 }
 
-/// Why a session could not be opened on a fleet.
+/// Error of [`watch`].
 #[derive(Debug)]
 pub struct FleetError(Trouble);
 
@@ -163,7 +169,7 @@ enum Trouble {
 }
 
 impl Membership {
-    /// How many messages were not heeded so far: a function, to be asked while the membership is polled elsewhere.
+    /// A function that returns the number of rejected messages so far, also while the membership is polled elsewhere.
     pub fn ignored(&self) -> impl Fn() -> IgnoredMessages + Send + Sync + use<> {
         let counts = Arc::clone(&self.counts);
         move || counts.read()
@@ -201,11 +207,11 @@ impl fmt::Debug for Membership {
 
 impl fmt::Display for FleetError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("open a session on the fleet: ")?;
+        f.write_str("the session was not opened on the fleet: ")?;
         match &self.0 {
             Trouble::Announce(error) => error.fmt(f),
             Trouble::Closed => f.write_str("the NATS client is closed"),
-            Trouble::NoRandomness => f.write_str("the system gives no random numbers"),
+            Trouble::NoRandomness => f.write_str("the system provides no random numbers"),
         }
     }
 }
@@ -219,12 +225,12 @@ impl std::error::Error for FleetError {
     }
 }
 
-/// The next message; nothing once the client is closed. Cancel safe.
+/// The next message; `None` once the client is closed. Cancel safe.
 async fn next_message(messages: &mut Subscriber) -> Option<Message> {
     poll_fn(|context| Pin::new(&mut *messages).poll_next(context)).await
 }
 
-/// The next message that is there already.
+/// The next message if one is waiting.
 async fn ready_message(messages: &mut Subscriber) -> Option<Message> {
     poll_fn(|context| match Pin::new(&mut *messages).poll_next(context) {
         Poll::Ready(message) => Poll::Ready(message),

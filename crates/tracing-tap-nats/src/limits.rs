@@ -1,16 +1,16 @@
-//! The limits of a session over the whole fleet, handed out where its events are.
+//! The limits of a session over the whole fleet, granted to the instances that have matching events.
 //!
-//! Instances ask for each event before they send it. So the fleet never exceeds what one router would let through, and
-//! what one instance does not need is there for the others.
+//! Instances ask for each event before they send it. So the fleet never exceeds what one router would admit, and events
+//! that one instance does not need are granted to others.
 
 use std::time::Instant;
 use tracing_tap::SessionOptions;
 use tracing_tap::endpoint::TokenBucket;
 
-/// More than this is not asked for at once; whoever asks for more is granted less.
+/// The most events granted at once.
 const MAX_ASKED: u64 = 1 << 20;
 
-/// What may still be sent.
+/// The events that may still be sent.
 #[derive(Debug)]
 pub(super) struct Limits {
     rate: Option<TokenBucket>,
@@ -24,7 +24,7 @@ impl Limits {
         Self { rate, started: Instant::now(), remaining: session.max_events }
     }
 
-    /// How many of so many events may be sent.
+    /// Grants up to this many events, and returns how many.
     pub(super) fn take(&mut self, asked: u64) -> u64 {
         let wanted = asked.min(MAX_ASKED).min(self.remaining.unwrap_or(u64::MAX));
         let now = self.started.elapsed();
@@ -36,9 +36,14 @@ impl Limits {
         granted
     }
 
-    /// Takes back what was granted to an instance that is gone.
+    /// Takes back the unused grant of an instance that left.
     pub(super) fn give_back(&mut self, granted: u64) {
         self.remaining = self.remaining.map(|remaining| remaining.saturating_add(granted));
+    }
+
+    /// Charges events that were sent after their grant was given back.
+    pub(super) fn charge(&mut self, sent: u64) {
+        self.remaining = self.remaining.map(|remaining| remaining.saturating_sub(sent));
     }
 
     /// Whether the last event was granted.
@@ -57,7 +62,7 @@ mod tests {
     }
 
     #[test]
-    fn no_more_events_are_granted_than_there_may_be_whoever_asks() {
+    fn all_grants_together_are_within_max_events() {
         let mut limits = limits(|session| session.max_events(10));
         assert_eq!([4, 4, 4, 4].map(|asked| limits.take(asked)), [4, 4, 2, 0]);
         assert!(limits.is_used_up());
@@ -67,7 +72,7 @@ mod tests {
     }
 
     #[test]
-    fn no_more_events_a_second_are_granted_than_one_router_would_admit() {
+    fn all_grants_together_are_within_max_rate() {
         let mut limits = limits(|session| session.max_rate(10));
         let granted: u64 = (0..100).map(|_| limits.take(7)).sum();
         let earned = limits.started.elapsed().as_millis() as u64 / 100;
@@ -76,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn an_absurd_number_is_not_counted_out() {
+    fn an_extreme_request_is_granted_in_part() {
         let mut limits = limits(|session| session.max_rate(u64::MAX));
         assert_eq!(limits.take(u64::MAX), MAX_ASKED);
     }

@@ -1,4 +1,4 @@
-//! What watchers and instances say to each other: the headers of messages.
+//! The headers of the messages between watchers and instances.
 
 use super::seal::{hex_digits, read_hex};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
@@ -8,10 +8,10 @@ use tracing_tap::EndReason;
 use tracing_tap::missing::MissingCounts;
 use tracing_tap::{Item, Missing, MissingReason};
 
-/// How often a watcher renews its session where it does not say, in milliseconds. Part of the format: not to be changed.
+/// The default of `every_ms`. Part of the format: a change needs a new version.
 const RENEWAL_MS: u64 = 2_000;
 
-/// Counts end here, so that no sum of them overflows, whatever somebody with the key says.
+/// The largest count, so that no sum overflows, whatever a holder of the key sends.
 pub(super) const MAX_COUNT: u64 = 1 << 44;
 
 /// Adds within the bound of all counts.
@@ -27,26 +27,26 @@ pub(super) struct SessionKey([u8; 16]);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct MemberId([u8; 8]);
 
-/// What a watcher says. `turn` grows with each thing it says of a session.
+/// The header of a watcher's message. `turn` grows with each message of a session.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub(super) struct FromWatcher {
+pub(super) struct WatcherHeader {
     pub(super) session: SessionKey,
     pub(super) turn: u64,
     /// Microseconds since 1970.
     pub(super) time: u64,
     #[serde(flatten)]
-    pub(super) word: WatcherWord,
+    pub(super) message: WatcherMessage,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
-pub(super) enum WatcherWord {
-    /// Opens the session, or renews it: the same each time, so that whoever has just come knows all.
+pub(super) enum WatcherMessage {
+    /// Opens the session, or renews it: complete each time, for instances that have just joined.
     Open(Box<Announcement>),
     /// Closes it.
     Close { reason: CloseReason },
-    /// To one instance: so many of the events it has asked for it may send. Where it is the last, there are no more for
-    /// anybody.
+    /// To one instance: how many of the events it asked for it may send. After the last grant there are no more for any
+    /// instance.
     Grant {
         #[serde(default, skip_serializing_if = "is_zero")]
         opening: u64,
@@ -57,7 +57,7 @@ pub(super) enum WatcherWord {
     },
 }
 
-/// A session as it is announced. What is not said is as `SessionOptions::new` has it.
+/// A session as it is announced. Options that are not set have the defaults of `SessionOptions::new`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Announcement {
     pub(super) predicate: String,
@@ -85,10 +85,10 @@ pub(super) struct Announcement {
     pub(super) max_level: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) spans: Option<String>,
-    /// Whether instances ask before they send, since the fleet's events are bounded.
+    /// Whether instances ask before they send, because the fleet's events are limited.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(super) is_limited: bool,
-    /// What a later watcher asks for besides. A session without it would be another, so it is refused.
+    /// Options of later versions. The session would be a different one without them, so it is refused.
     #[serde(flatten)]
     pub(super) unknown: Map<String, Value>,
 }
@@ -97,17 +97,18 @@ pub(super) struct Announcement {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum CloseReason {
-    /// What waits is still to be sent.
+    /// Waiting events are still sent.
     Closed,
-    /// Nothing more will be granted.
+    /// The limit is reached; no more is granted.
     MaxEvents,
 }
 
-/// What an instance says to the watcher of a session. `number` grows by one with each thing it says in one opening.
+/// The header of an instance's message to the watcher of a session. `number` grows by one with each message of an
+/// opening.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub(super) struct FromInstance {
+pub(super) struct InstanceHeader {
     pub(super) member: MemberId,
-    /// Which of the times that it opened this session, or tried to.
+    /// Grows each time the instance opens a session, or tries to.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub(super) opening: u64,
     pub(super) number: u64,
@@ -115,33 +116,33 @@ pub(super) struct FromInstance {
     pub(super) time: u64,
     pub(super) instance: String,
     #[serde(flatten)]
-    pub(super) word: InstanceWord,
+    pub(super) message: InstanceMessage,
 }
 
-/// What a header of any version is expected to have, so that its sender can be answered.
+/// The keys that headers of all versions have, so that their senders can be answered.
 #[derive(Clone, Debug, Deserialize)]
-pub(super) struct OfAnyVersion {
+pub(super) struct AnyVersionHeader {
     pub(super) session: Option<SessionKey>,
     pub(super) instance: Option<String>,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
-pub(super) enum InstanceWord {
+pub(super) enum InstanceMessage {
     /// The session is open here.
     Joined,
-    /// The session is not opened here.
+    /// The instance does not open the session.
     Refused { reason: String, error: String },
-    /// Items follow. `before` is what was sent before them.
+    /// Items follow. `before` counts those sent earlier.
     Batch {
         #[serde(default, skip_serializing_if = "Tally::is_empty")]
         before: Tally,
         count: Tally,
-        /// How many bytes they are unpacked; 0 where they are not packed.
+        /// Their bytes when unpacked; 0 if they are not packed.
         #[serde(default, skip_serializing_if = "is_zero")]
         unpacked: u64,
     },
-    /// All is well.
+    /// A sign of life.
     Beat {
         #[serde(default, skip_serializing_if = "Tally::is_empty")]
         sent: Tally,
@@ -150,19 +151,19 @@ pub(super) enum InstanceWord {
         #[serde(default, skip_serializing_if = "is_zero")]
         unsent: u64,
     },
-    /// Events are ready to be sent: so many together with all that were asked for before.
+    /// Events are ready to be sent: their number, with all asked for before.
     Ask { asked: u64 },
     /// The session is over here.
-    Ended(Farewell),
+    Ended(FinalAccount),
 }
 
-/// The last word of an instance, and the account of its session.
+/// The account of a session in the last message of an instance.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Farewell {
+pub(super) struct FinalAccount {
     pub(super) reason: LeaveReason,
     pub(super) sent: Tally,
     pub(super) matched: u64,
-    /// Events that were taken out and not sent, as in `Beat`.
+    /// Events taken from the ring and not sent, as in `Beat`.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub(super) unsent: u64,
 }
@@ -172,19 +173,19 @@ pub(super) struct Farewell {
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum LeaveReason {
-    /// The watcher has closed it.
+    /// The watcher closed it.
     Closed,
-    /// The instance has not heard from the watcher for three renewals.
+    /// The instance received no renewal from the watcher for 3.25 intervals.
     Unrenewed,
-    /// The instance was shut down, or has left the fleet.
+    /// The instance was shut down, or left the fleet.
     Shutdown,
-    /// The instance itself has closed it.
+    /// The instance itself closed it.
     ClosedHere,
-    /// Nothing was heard of the instance for long; its account is as it last told it.
+    /// No message of the instance arrived for 30 renewals; its account is the last it reported.
     Lost,
 }
 
-/// How many events were sent, and how many were announced as missing, by reason. As a list, the events come first, then the
+/// Events sent, and events announced as missing by reason. As a list, the events come first, then the
 /// counts in the order of [`MissingReason::ALL`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "TallyList", into = "TallyList")]
@@ -240,8 +241,7 @@ impl Tally {
 
 impl From<TallyList> for Tally {
     fn from([events, missing @ ..]: TallyList) -> Self {
-        // An equal part each, so that their sums stay within 64 bits whatever was said.
-        let bounded = |count: u64| count.min(u64::MAX / TALLY_LENGTH as u64);
+        let bounded = |count: u64| count.min(MAX_COUNT);
         let missing = MissingReason::ALL.iter().zip(missing);
         Self {
             events: bounded(events),
@@ -259,7 +259,7 @@ impl From<Tally> for TallyList {
 }
 
 impl LeaveReason {
-    /// Why, where the router has ended the session.
+    /// The reason if the router ended the session.
     pub(super) fn of_end(reason: EndReason) -> Self {
         match reason {
             EndReason::Shutdown => Self::Shutdown,
@@ -273,10 +273,10 @@ impl fmt::Display for LeaveReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Closed => "the watcher closed the session",
-            Self::Unrenewed => "the instance did not hear from the watcher",
+            Self::Unrenewed => "the instance received no renewal from the watcher",
             Self::Shutdown => "the instance was shut down",
             Self::ClosedHere => "the instance closed the session",
-            Self::Lost => "nothing was heard of the instance",
+            Self::Lost => "no message of the instance arrived",
         })
     }
 }

@@ -1,4 +1,4 @@
-//! A session as it is announced, and an announcement as a session of an instance.
+//! Turns a session into an announcement, and an announcement into the session of an instance.
 
 use super::config::may_renew_every;
 use super::message::Announcement;
@@ -12,25 +12,25 @@ use tracing_tap::predicate::{Predicate, PredicateError};
 use tracing_tap::session::Overflow;
 use tracing_tap::session::{Follow, FollowError, SessionOptions};
 
-/// Where the NATS client logs. It runs on tasks of its own, and tells there of each message: a session that took that
-/// would feed on itself.
+/// The target of the NATS client's events. It logs each message on tasks of its own, so a session that included those
+/// would cause further events for each event.
 const CLIENT_TARGET: &str = "async_nats";
 
-/// The longest name and opener that are announced, in bytes.
+/// The longest name and opener, in bytes.
 const MAX_TEXT_BYTES: usize = 256;
 
-/// How much of what was found is shown.
+/// How much of an invalid value an error shows, in bytes.
 const MAX_SHOWN_BYTES: usize = 64;
 
-/// What shows nothing, or enables nothing.
+/// The name of the level that enables nothing.
 const OFF: &str = "off";
 
-/// Why a session cannot be announced, or an announcement not be taken at its word.
+/// Why a session cannot be announced, or an announcement is refused.
 #[derive(Clone, Debug)]
 pub(super) enum OpeningError {
     Predicate(PredicateError),
     Follow(FollowError),
-    /// A predicate that was built by code, and is not what is read from its print.
+    /// The predicate was built by code, and differs from the one that its text means.
     NotText,
     TooLong {
         what: &'static str,
@@ -39,19 +39,19 @@ pub(super) enum OpeningError {
     Renewals {
         every_ms: u64,
     },
-    /// What is none of the levels there are, or bounds what it should not.
+    /// Not the name of a level.
     Level {
         key: &'static str,
         found: String,
     },
-    /// What this version does not know.
+    /// A key of a later version.
     Unknown {
         key: String,
     },
 }
 
 impl Announcement {
-    /// What is announced of a session.
+    /// Announces a session.
     pub(super) fn of(session: &SessionOptions, renewal: Duration) -> Result<Self, OpeningError> {
         let default = SessionOptions::new(Predicate::everything());
         let differs = |differs: bool| differs.then_some(());
@@ -78,8 +78,7 @@ impl Announcement {
 
     /// The session that an instance opens.
     ///
-    /// Its rate is the whole fleet's: no instance may have more. How many events there may be is for the watcher to
-    /// say.
+    /// The rate of the whole fleet also bounds each instance. The watcher alone counts the events of `max_events`.
     pub(super) fn session(&self) -> Result<SessionOptions, OpeningError> {
         self.check()?;
         let quiet = !Predicate::target(CLIENT_TARGET);
@@ -138,19 +137,19 @@ impl fmt::Display for OpeningError {
         match self {
             Self::Predicate(error) => write!(f, "{error}"),
             Self::Follow(error) => write!(f, "{error}"),
-            Self::NotText => f.write_str("write the predicate as text: what is read from that is another"),
+            Self::NotText => f.write_str("the predicate has no text form: its text means a different predicate"),
             Self::TooLong { what, bytes } => {
-                write!(f, "announce the {what}: it has {bytes} bytes, more than the {MAX_TEXT_BYTES} allowed")
+                write!(f, "the {what} has {bytes} bytes, more than the {MAX_TEXT_BYTES} allowed")
             }
             Self::Level { key, found } => {
-                write!(f, "read `{key}`: `{found}` is none of `error`, `warn`, `info`, `debug`, `trace` and `off`")
+                write!(f, "`{key}` is `{found}`, which is none of `error`, `warn`, `info`, `debug`, `trace` and `off`")
             }
             Self::Unknown { key } => {
                 let key = escaped(key, MAX_SHOWN_BYTES);
-                write!(f, "open the session as it is asked for: `{key}` is not known to this version")
+                write!(f, "the option `{key}` is not known to this version")
             }
             Self::Renewals { every_ms } => {
-                write!(f, "renew the session every {every_ms} ms: from 50 to 60000 are allowed")
+                write!(f, "a renewal interval of {every_ms} ms is not between 50 and 60000 ms")
             }
         }
     }
@@ -208,13 +207,13 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_announced_is_said() {
+    fn an_error_names_what_cannot_be_announced() {
         let error = |session: SessionOptions| {
             Announcement::of(&session, RENEWAL).expect_err("it cannot be announced").to_string()
         };
         let long = "a".repeat(257);
         let plain = || SessionOptions::new(Predicate::eq("user", 42));
-        assert_eq!(error(plain().name(&long)), "announce the name: it has 257 bytes, more than the 256 allowed");
+        assert_eq!(error(plain().name(&long)), "the name has 257 bytes, more than the 256 allowed");
         assert!(error(Predicate::eq("user", "a".repeat(5000)).into()).contains("more than the 4096 allowed"));
     }
 
@@ -228,11 +227,14 @@ mod tests {
         assert!(refused(r#"{"predicate":"a = 1","confinement":"("}"#).starts_with("parse the predicate"));
         assert!(refused(r#"{"predicate":"a = 1","follow":"x"}"#).starts_with("follow `x`: expected"));
         let later = refused(r#"{"predicate":"a = 1","look_back":"30s"}"#);
-        assert_eq!(later, "open the session as it is asked for: `look_back` is not known to this version");
+        assert_eq!(later, "the option `look_back` is not known to this version");
         let level = refused(r#"{"predicate":"a = 1","max_level":"loud"}"#);
-        assert_eq!(level, "read `max_level`: `loud` is none of `error`, `warn`, `info`, `debug`, `trace` and `off`");
-        assert!(refused(r#"{"predicate":"a = 1","spans":"3"}"#).starts_with("read `spans`: `3` is none of"));
-        let refusal = "renew the session every 1 ms: from 50 to 60000 are allowed";
+        assert_eq!(
+            level,
+            "`max_level` is `loud`, which is none of `error`, `warn`, `info`, `debug`, `trace` and `off`"
+        );
+        assert!(refused(r#"{"predicate":"a = 1","spans":"3"}"#).starts_with("`spans` is `3`, which is none of"));
+        let refusal = "a renewal interval of 1 ms is not between 50 and 60000 ms";
         assert_eq!(refused(r#"{"predicate":"a = 1","every_ms":1}"#), refusal);
     }
 }

@@ -1,15 +1,16 @@
-//! The lines of a batch on the wire: they repeat themselves, so they are compressed, as a block of LZ4.
+//! The lines of a batch on the wire, compressed as a block of LZ4.
 //!
-//! That is a tenth of the bytes to sign, to send, to copy at the server and to check, for less than it saves.
+//! Lines of one session are similar, so a tenth of the bytes is signed, sent, copied at the server and checked. That
+//! saves more time than the compression takes.
 
 use super::seal::MAX_MESSAGE_BYTES;
 use lz4_flex::block::{compress_into, decompress_into, get_maximum_output_size};
 use std::borrow::Cow;
 
-/// Fewer bytes go as they are.
+/// Fewer bytes are not packed.
 const MIN_BYTES: usize = 512;
 
-/// What lines are packed into, to be used again.
+/// A buffer for packed lines, used again for each batch.
 #[derive(Debug, Default)]
 pub(super) struct Packer {
     packed: Vec<u8>,
@@ -18,13 +19,13 @@ pub(super) struct Packer {
 /// Lines as they travel.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Packed<'a> {
-    /// How many bytes they are unpacked; 0 where they are not packed.
+    /// Their bytes when unpacked; 0 if they are not packed.
     pub(super) unpacked: u64,
     pub(super) bytes: &'a [u8],
 }
 
 impl Packer {
-    /// Packs lines, where that makes them shorter.
+    /// Packs lines if that makes them shorter.
     pub(super) fn pack<'a>(&'a mut self, lines: &'a [u8]) -> Packed<'a> {
         let plain = Packed { unpacked: 0, bytes: lines };
         if !(MIN_BYTES..=MAX_MESSAGE_BYTES).contains(&lines.len()) {
@@ -40,8 +41,8 @@ impl Packer {
     }
 }
 
-/// The lines that came; nothing where they are not what they are said to be. As many bytes are taken as there are said to
-/// be, and a message's at most.
+/// The lines of a message; `None` if they do not unpack to the length in the header. Allocates at most the largest
+/// message.
 pub(super) fn unpack(bytes: &[u8], unpacked: u64) -> Option<Cow<'_, [u8]>> {
     match usize::try_from(unpacked).ok()? {
         0 => Some(Cow::Borrowed(bytes)),
@@ -60,7 +61,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn what_repeats_itself_is_packed_and_what_is_short_is_not() {
+    fn similar_lines_are_packed_and_short_ones_are_not() {
         let lines = b"{\"type\":\"event\",\"session\":1}\n".repeat(100);
         let mut packer = Packer::default();
         let packed = packer.pack(&lines);
@@ -70,7 +71,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_as_long_as_it_is_said_to_be_is_nothing() {
+    fn lines_of_another_length_than_announced_are_rejected() {
         let lines = b"0123456789".repeat(100);
         let mut packer = Packer::default();
         let packed = packer.pack(&lines);
@@ -82,7 +83,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn all_lines_come_out_as_they_went_in(lines in prop::collection::vec(any::<u8>(), 0..2000), times in 1..5_usize) {
+        fn all_lines_unpack_to_themselves(lines in prop::collection::vec(any::<u8>(), 0..2000), times in 1..5_usize) {
             let lines = lines.repeat(times);
             let mut packer = Packer::default();
             let packed = packer.pack(&lines);
@@ -91,7 +92,7 @@ mod tests {
         }
 
         #[test]
-        fn no_bytes_panic_anybody(bytes in prop::collection::vec(any::<u8>(), 0..200), unpacked in 0..5000_u64) {
+        fn no_bytes_cause_a_panic(bytes in prop::collection::vec(any::<u8>(), 0..200), unpacked in 0..5000_u64) {
             let _ = unpack(&bytes, unpacked);
         }
     }

@@ -1,36 +1,38 @@
-//! An instance as its watcher sees it: what it has said, and what of that has arrived.
+//! One instance as a watcher sees it: what it has sent, and what of that has arrived.
 
 use super::item::{FleetItem, Gap, GapPlace, InstanceAccount};
-use super::message::{Farewell, FromInstance, LeaveReason, MAX_COUNT, Tally, add_counts};
-use super::seal::Rejection;
+use super::message::{FinalAccount, InstanceHeader, LeaveReason, MAX_COUNT, Tally, add_counts};
+use super::seal::{MAX_SKEW, Rejection};
 use super::stats::FleetStats;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tracing_tap::missing::MissingCounts;
 
 /// One instance.
 #[derive(Debug)]
 pub(super) struct Peer {
     pub(super) instance: Arc<str>,
-    /// For the order of its items: 1, 2, 3…
-    pub(super) number: usize,
+    /// Its line in the merge: 1, 2, 3…, never used again.
+    pub(super) number: u64,
     pub(super) presence: Presence,
-    pub(super) heard: Instant,
+    pub(super) last_message: Instant,
+    /// The latest sending time of its messages, in microseconds since 1970.
+    newest_us: u64,
     pub(super) opening: u64,
-    /// The number of the message that is expected next.
-    next: u64,
-    /// What it has sent, whether or not that arrived.
+    /// The number of its last message in this opening; `None` before the first.
+    last_number: Option<u64>,
+    /// Items sent in this opening, whether or not they arrived.
     seen: Tally,
-    told_matched: u64,
+    reported_matched: u64,
     unsent: u64,
-    /// Events that are missing, on the way and here.
+    /// Events lost on the way, and dropped here.
     not_arrived: u64,
     dropped: u64,
-    /// What was dropped since there is no room, and is said once there is again: what waits is bounded.
-    untold: Tally,
+    /// Dropped since the last report. One report covers all batches dropped in a row, so memory is bounded.
+    unreported: Tally,
     /// The sums of earlier openings.
-    past: Past,
-    /// Why it has refused the session, in one word, as long as it does.
+    past: Sums,
+    /// The reason of its refusal, until it joins.
     refused_for: Option<String>,
     pub(super) asked: u64,
     pub(super) granted: u64,
@@ -39,7 +41,7 @@ pub(super) struct Peer {
 /// Whether an instance takes part.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Presence {
-    /// It has said something, and not yet that it takes part.
+    /// It has sent a message, and has not joined yet.
     New,
     Here,
     Silent,
@@ -47,8 +49,9 @@ pub(super) enum Presence {
     Over,
 }
 
+/// The account of several openings or instances.
 #[derive(Clone, Copy, Debug, Default)]
-struct Past {
+pub(super) struct Sums {
     matched: u64,
     seen: Tally,
     unsent: u64,
@@ -57,40 +60,43 @@ struct Past {
 }
 
 impl Peer {
-    pub(super) fn new(instance: Arc<str>, number: usize, opening: u64) -> Self {
+    pub(super) fn new(instance: Arc<str>, number: u64, opening: u64, now: Instant) -> Self {
         Self {
             instance,
             number,
             presence: Presence::New,
-            heard: Instant::now(),
+            last_message: now,
+            newest_us: 0,
             opening,
-            next: 0,
+            last_number: None,
             seen: Tally::default(),
-            told_matched: 0,
+            reported_matched: 0,
             unsent: 0,
             not_arrived: 0,
             dropped: 0,
-            untold: Tally::default(),
-            past: Past::default(),
+            unreported: Tally::default(),
+            past: Sums::default(),
             refused_for: None,
             asked: 0,
             granted: 0,
         }
     }
 
-    /// Refuses what was heard before, and begins anew where the instance has opened the session anew. Returns the items
-    /// that says.
-    pub(super) fn note(&mut self, said: &FromInstance) -> Result<Vec<FleetItem>, Rejection> {
-        if said.opening < self.opening || said.opening == self.opening && said.number < self.next {
+    /// Rejects replays, and starts over if the instance has opened the session again. Returns the items that end the
+    /// earlier opening.
+    pub(super) fn accept(&mut self, header: &InstanceHeader, now: Instant) -> Result<Vec<FleetItem>, Rejection> {
+        let is_old = Some(header.number) <= self.last_number;
+        if header.opening < self.opening || header.opening == self.opening && is_old {
             return Err(Rejection::Replayed);
         }
         let mut items = Vec::new();
-        if said.opening > self.opening {
+        if header.opening > self.opening {
             items.extend(self.give_up());
-            self.begin(said.opening);
+            self.begin(header.opening);
         }
-        self.next = said.number.saturating_add(1);
-        self.heard = Instant::now();
+        self.last_number = Some(header.number);
+        self.last_message = now;
+        self.newest_us = self.newest_us.max(header.time);
         Ok(items)
     }
 
@@ -102,7 +108,7 @@ impl Peer {
         is_news.then(|| FleetItem::Joined { instance: Arc::clone(&self.instance) })
     }
 
-    /// Notes that it takes no part. It tries again and again, and is told of when the reason is another.
+    /// Notes that it does not open the session. It tries again; only another reason is reported.
     pub(super) fn refuse(&mut self, reason: String, error: String) -> Option<FleetItem> {
         self.presence = Presence::Refused;
         let is_news = self.refused_for.as_deref() != Some(&reason);
@@ -110,26 +116,26 @@ impl Peer {
         is_news.then(|| FleetItem::Refused { instance: Arc::clone(&self.instance), reason, error })
     }
 
-    /// Notes that nothing was heard of it for long.
+    /// Notes that it has sent no message for long.
     pub(super) fn fall_silent(&mut self) -> FleetItem {
         self.presence = Presence::Silent;
         FleetItem::Silent { instance: Arc::clone(&self.instance) }
     }
 
-    /// Says of an instance that takes part and will not be heard again in this opening that it is gone.
+    /// Ends this opening without a last message of the instance.
     pub(super) fn give_up(&mut self) -> Vec<FleetItem> {
         let was_part = matches!(self.presence, Presence::Here | Presence::Silent);
-        let mut items = self.tell_dropped();
+        let mut items = self.report_dropped();
         items.extend(was_part.then(|| self.leave(LeaveReason::Lost)));
         items
     }
 
-    /// Notes its last word.
-    pub(super) fn say_farewell(&mut self, farewell: &Farewell) -> Vec<FleetItem> {
-        let mut items = self.tell_dropped();
-        items.extend(self.catch_up(farewell.sent, farewell.matched));
-        items.extend(self.leave_out(farewell.unsent));
-        items.push(self.leave(farewell.reason));
+    /// Ends this opening with the account of the instance.
+    pub(super) fn end(&mut self, account: &FinalAccount) -> Vec<FleetItem> {
+        let mut items = self.report_dropped();
+        items.extend(self.catch_up(account.sent, account.matched));
+        items.extend(self.note_unsent(account.unsent));
+        items.push(self.leave(account.reason));
         items
     }
 
@@ -138,62 +144,79 @@ impl Peer {
         FleetItem::Left { instance: Arc::clone(&self.instance), reason, account: self.account() }
     }
 
-    /// Takes note of what was sent so far, and says what of it has not arrived.
+    /// Takes in how much was sent so far, and reports what of it has not arrived.
     pub(super) fn catch_up(&mut self, sent: Tally, matched: u64) -> Vec<FleetItem> {
         let missed = sent.minus(self.seen);
         self.seen = self.seen.plus(missed);
-        self.told_matched = self.told_matched.max(matched.min(MAX_COUNT));
+        self.reported_matched = self.reported_matched.max(matched.min(MAX_COUNT));
         self.not_arrived = add_counts(self.not_arrived, missed.events);
         let gap = self.gap(missed.events, GapPlace::Network);
         gap.into_iter().chain(self.announced(missed.missing)).collect()
     }
 
-    /// Takes note of what it did not send so far, and says what of it is news.
-    pub(super) fn leave_out(&mut self, unsent: u64) -> Option<FleetItem> {
+    /// Takes in how many events the instance did not send so far, and reports the new ones.
+    pub(super) fn note_unsent(&mut self, unsent: u64) -> Option<FleetItem> {
         let news = unsent.min(MAX_COUNT).saturating_sub(self.unsent);
         self.unsent += news;
         self.gap(news, GapPlace::Instance)
     }
 
-    /// Takes note of a batch that has arrived.
+    /// Counts a batch that has arrived.
     pub(super) fn count(&mut self, count: Tally) {
         self.seen = self.seen.plus(count);
     }
 
-    /// Takes note of a batch that has arrived and is dropped, since there is no room.
+    /// Counts a batch that has arrived and is dropped because there is no room.
     pub(super) fn drop_batch(&mut self, count: Tally) {
         self.dropped = add_counts(self.dropped, count.events);
-        self.untold = self.untold.plus(count);
+        self.unreported = self.unreported.plus(count);
     }
 
-    /// Says what was dropped since this was said last: before anything else that the instance says.
-    pub(super) fn tell_dropped(&mut self) -> Vec<FleetItem> {
-        let untold = std::mem::take(&mut self.untold);
-        let gap = self.gap(untold.events, GapPlace::Watcher);
-        gap.into_iter().chain(self.announced(untold.missing)).collect()
+    /// Reports what was dropped since the last report. Its place is before all later items of the instance.
+    pub(super) fn report_dropped(&mut self) -> Vec<FleetItem> {
+        let unreported = std::mem::take(&mut self.unreported);
+        let gap = self.gap(unreported.events, GapPlace::Watcher);
+        gap.into_iter().chain(self.announced(unreported.missing)).collect()
     }
 
-    /// How many of the events that were granted were never seen, and will not be.
+    /// Takes back the events that were granted and never sent.
     pub(super) fn take_unused_grant(&mut self) -> u64 {
         let unused = self.granted.saturating_sub(self.seen.events);
         self.granted -= unused;
         unused
     }
 
+    /// Grants the events that were sent after their grant was taken back, and returns how many those are.
+    pub(super) fn take_excess(&mut self) -> u64 {
+        let excess = self.seen.events.saturating_sub(self.granted);
+        self.granted += excess;
+        excess
+    }
+
+    /// Whether it takes no part; one that never did is gone after this time without a message.
+    pub(super) fn is_gone(&self, now: Instant, after: Duration) -> bool {
+        match self.presence {
+            Presence::Here | Presence::Silent => false,
+            Presence::Over => true,
+            Presence::New | Presence::Refused => now.saturating_duration_since(self.last_message) > after,
+        }
+    }
+
+    /// Whether a replay of any of its messages would be stale, so that forgetting the instance admits none.
+    pub(super) fn is_stale(&self, now: Instant, now_us: u64) -> bool {
+        let skew_us = u64::try_from(MAX_SKEW.as_micros()).unwrap_or(u64::MAX);
+        let is_silent = now.saturating_duration_since(self.last_message) > 2 * MAX_SKEW;
+        is_silent && self.newest_us.saturating_add(skew_us) < now_us
+    }
+
     fn begin(&mut self, opening: u64) {
-        let past = Past {
-            matched: add_counts(self.past.matched, self.matched()),
-            seen: self.past.seen.plus(self.seen),
-            unsent: add_counts(self.past.unsent, self.unsent),
-            not_arrived: add_counts(self.past.not_arrived, self.not_arrived),
-            dropped: add_counts(self.past.dropped, self.dropped),
-        };
-        let fresh = Self::new(Arc::clone(&self.instance), self.number, opening);
-        *self = Self { past, refused_for: self.refused_for.take(), ..fresh };
+        let fresh = Self::new(Arc::clone(&self.instance), self.number, opening, self.last_message);
+        let (past, newest_us) = (self.sums(), self.newest_us);
+        *self = Self { past, newest_us, refused_for: self.refused_for.take(), ..fresh };
     }
 
     fn matched(&self) -> u64 {
-        self.told_matched.max(self.seen.total().saturating_add(self.unsent))
+        self.reported_matched.max(self.seen.total().saturating_add(self.unsent))
     }
 
     fn account(&self) -> InstanceAccount {
@@ -203,18 +226,30 @@ impl Peer {
         InstanceAccount { matched: self.matched(), arrived, lost, missing }
     }
 
-    /// Adds what it has counted, all openings together; what of it was read is not known here.
+    /// The account of all its openings.
+    pub(super) fn sums(&self) -> Sums {
+        self.past.plus(self.current())
+    }
+
+    /// The account of this opening.
+    fn current(&self) -> Sums {
+        Sums {
+            matched: self.matched(),
+            seen: self.seen,
+            unsent: self.unsent,
+            not_arrived: self.not_arrived,
+            dropped: self.dropped,
+        }
+    }
+
+    /// Adds the counts of all its openings.
     pub(super) fn add_to(&self, stats: &mut FleetStats) {
-        let seen = self.seen.plus(self.past.seen);
-        stats.matched += self.matched() + self.past.matched;
-        stats.missing.add(&seen.missing);
-        stats.lost_at_instances += self.unsent + self.past.unsent;
-        stats.lost_on_the_way += self.not_arrived + self.past.not_arrived;
-        stats.lost_here += self.dropped + self.past.dropped;
+        self.past.add_to(stats);
+        self.current().add_to(stats);
         stats.instances += usize::from(self.presence == Presence::Here);
     }
 
-    /// Events it has sent, all openings together, whether or not they arrived.
+    /// Events sent in all its openings, whether or not they arrived.
     pub(super) fn sent_events(&self) -> u64 {
         self.seen.events + self.past.seen.events
     }
@@ -229,19 +264,45 @@ impl Peer {
     }
 }
 
+impl Sums {
+    pub(super) fn plus(self, other: Self) -> Self {
+        Self {
+            matched: add_counts(self.matched, other.matched),
+            seen: self.seen.plus(other.seen),
+            unsent: add_counts(self.unsent, other.unsent),
+            not_arrived: add_counts(self.not_arrived, other.not_arrived),
+            dropped: add_counts(self.dropped, other.dropped),
+        }
+    }
+
+    /// Events sent, whether or not they arrived.
+    pub(super) fn sent_events(&self) -> u64 {
+        self.seen.events
+    }
+
+    /// Adds the counts; how many of the events were read is not known here.
+    pub(super) fn add_to(&self, stats: &mut FleetStats) {
+        stats.matched += self.matched;
+        stats.missing.add(&self.seen.missing);
+        stats.lost_at_instances += self.unsent;
+        stats.lost_on_the_way += self.not_arrived;
+        stats.lost_here += self.dropped;
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::message::{InstanceWord, MemberId};
+    use crate::message::{InstanceMessage, MemberId};
     use tracing_tap::{Missing, MissingReason};
 
     fn peer() -> Peer {
-        Peer::new("chat-1".into(), 1, 0)
+        Peer::new("chat-1".into(), 1, 0, Instant::now())
     }
 
-    fn said(opening: u64, number: u64) -> FromInstance {
+    fn header(opening: u64, number: u64) -> InstanceHeader {
         let member = MemberId::random().expect("there is randomness");
-        FromInstance { member, opening, number, time: 0, instance: String::new(), word: InstanceWord::Joined }
+        InstanceHeader { member, opening, number, time: 0, instance: String::new(), message: InstanceMessage::Joined }
     }
 
     fn tally(events: u64, overflow: u64) -> Tally {
@@ -259,19 +320,20 @@ mod tests {
     }
 
     #[test]
-    fn what_was_heard_before_is_a_replay() {
+    fn a_message_accepted_before_is_a_replay() {
         let mut peer = peer();
-        assert!(peer.note(&said(0, 0)).is_ok());
-        assert_eq!(peer.note(&said(0, 0)).err(), Some(Rejection::Replayed));
-        assert!(peer.note(&said(0, 5)).is_ok(), "what is missing shows in the account");
-        assert_eq!(peer.note(&said(0, 4)).err(), Some(Rejection::Replayed));
-        assert!(peer.note(&said(1, 0)).is_ok(), "the session was opened anew");
-        assert_eq!(peer.note(&said(0, 9)).err(), Some(Rejection::Replayed));
-        assert!(peer.note(&said(1, u64::MAX)).is_ok());
+        assert!(peer.accept(&header(0, 0), Instant::now()).is_ok());
+        assert_eq!(peer.accept(&header(0, 0), Instant::now()).err(), Some(Rejection::Replayed));
+        assert!(peer.accept(&header(0, 5), Instant::now()).is_ok(), "what is missing shows in the account");
+        assert_eq!(peer.accept(&header(0, 4), Instant::now()).err(), Some(Rejection::Replayed));
+        assert!(peer.accept(&header(1, 0), Instant::now()).is_ok(), "the session was opened again");
+        assert_eq!(peer.accept(&header(0, 9), Instant::now()).err(), Some(Rejection::Replayed));
+        assert!(peer.accept(&header(1, u64::MAX), Instant::now()).is_ok());
+        assert_eq!(peer.accept(&header(1, u64::MAX), Instant::now()).err(), Some(Rejection::Replayed));
     }
 
     #[test]
-    fn what_is_missing_is_said_once_losses_that_were_announced_on_the_way_too() {
+    fn each_loss_is_reported_once_announced_ones_included() {
         let mut peer = peer();
         peer.count(tally(10, 0));
         let items = peer.catch_up(tally(15, 3), 18);
@@ -286,40 +348,44 @@ mod tests {
         let mut peer = peer();
         peer.join();
         peer.count(tally(10, 2));
-        assert_eq!(peer.note(&said(1, 0)).map(|items| items.len()), Ok(1), "the first opening is over");
+        assert_eq!(
+            peer.accept(&header(1, 0), Instant::now()).map(|items| items.len()),
+            Ok(1),
+            "the first opening is over"
+        );
         peer.join();
         peer.count(tally(5, 0));
         (0..3).for_each(|_| peer.drop_batch(tally(1, 0)));
-        assert_eq!(texts(&peer.tell_dropped()), ["chat-1: 3 events lost here: the stream was not read"]);
-        assert!(peer.tell_dropped().is_empty(), "it is said once");
+        assert_eq!(texts(&peer.report_dropped()), ["chat-1: 3 events lost here: the stream was not read"]);
+        assert!(peer.report_dropped().is_empty(), "it is reported once");
         peer.count(tally(3, 0));
-        let farewell = Farewell { reason: LeaveReason::Closed, sent: tally(8, 0), matched: 11, unsent: 3 };
-        let items = peer.say_farewell(&farewell);
+        let account = FinalAccount { reason: LeaveReason::Closed, sent: tally(8, 0), matched: 11, unsent: 3 };
+        let items = peer.end(&account);
         let left = "chat-1: takes no more part: the watcher closed the session; 11 matched, 5 arrived, 6 lost";
         assert_eq!(texts(&items), ["chat-1: 3 events lost at the instance: they were not sent", left]);
         let stats = stats(&peer);
-        assert_eq!((stats.matched, stats.lost, stats.instances), (23, 2 + 3 + 3, 0));
+        assert_eq!((stats.matched, stats.lost), (23, 2 + 3 + 3));
         assert_eq!(stats.matched - stats.lost, 15);
     }
 
     #[test]
-    fn what_an_instance_did_not_send_is_said_when_it_tells_and_not_again_with_its_last_word() {
+    fn unsent_events_are_reported_once() {
         let mut peer = peer();
         peer.join();
         peer.catch_up(tally(0, 0), 5);
         assert_eq!(
-            peer.leave_out(5).map(|item| texts(&[item]).concat()),
+            peer.note_unsent(5).map(|item| texts(&[item]).concat()),
             Some("chat-1: 5 events lost at the instance: they were not sent".to_owned(),)
         );
-        assert!(peer.leave_out(5).is_none());
+        assert!(peer.note_unsent(5).is_none());
         assert_eq!((stats(&peer).matched, stats(&peer).lost), (5, 5));
-        let farewell = Farewell { reason: LeaveReason::Closed, sent: tally(0, 0), matched: 6, unsent: 6 };
-        assert_eq!(peer.say_farewell(&farewell).len(), 2, "one more, and that it has left");
+        let account = FinalAccount { reason: LeaveReason::Closed, sent: tally(0, 0), matched: 6, unsent: 6 };
+        assert_eq!(peer.end(&account).len(), 2, "one more, and that it has left");
         assert_eq!((stats(&peer).matched, stats(&peer).lost), (6, 6));
     }
 
     #[test]
-    fn what_was_granted_and_not_used_can_be_granted_again_once() {
+    fn an_unused_grant_is_taken_back_once() {
         let mut peer = peer();
         peer.granted = 10;
         peer.count(tally(7, 0));
@@ -327,10 +393,10 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_is_said_once_for_each_reason() {
+    fn a_refusal_is_reported_once_for_each_reason() {
         let mut peer = peer();
         let mut refuse = |opening, reason: &str| {
-            assert!(peer.note(&said(opening, 0)).is_ok_and(|items| items.is_empty()));
+            assert!(peer.accept(&header(opening, 0), Instant::now()).is_ok_and(|items| items.is_empty()));
             peer.refuse(reason.to_owned(), "no".to_owned()).is_some()
         };
         assert!(refuse(0, "max_sessions"));
@@ -341,20 +407,15 @@ mod tests {
     }
 
     #[test]
-    fn absurd_numbers_panic_nobody() {
+    fn extreme_numbers_cause_no_panic() {
         let mut peer = peer();
-        let absurd = Tally::from([u64::MAX; 1 + MissingReason::ALL.len()]);
+        let extreme = Tally::from([u64::MAX; 1 + MissingReason::ALL.len()]);
         for _ in 0..3 {
-            peer.catch_up(absurd, u64::MAX);
-            peer.count(absurd);
-            peer.drop_batch(absurd);
-            peer.say_farewell(&Farewell {
-                reason: LeaveReason::Closed,
-                sent: absurd,
-                matched: u64::MAX,
-                unsent: u64::MAX,
-            });
-            let _ = peer.note(&said(peer.opening + 1, 0));
+            peer.catch_up(extreme, u64::MAX);
+            peer.count(extreme);
+            peer.drop_batch(extreme);
+            peer.end(&FinalAccount { reason: LeaveReason::Closed, sent: extreme, matched: u64::MAX, unsent: u64::MAX });
+            let _ = peer.accept(&header(peer.opening + 1, 0), Instant::now());
             stats(&peer);
         }
     }

@@ -1,12 +1,12 @@
-//! One session at one instance: its items, in batches, on their way to the watcher.
+//! Sends the items of one session at one instance to its watcher, in batches.
 //!
-//! A batch goes out when it is 64 KiB, or 50 ms after its first item, and the next is begun when the client has written
-//! it: while the server is away, or slow, events wait in the session's ring, which loses by its policy and says so.
+//! A batch is sent at 64 KiB, or 50 ms after its first item. The next one begins when the client has written it: while
+//! the server is away or slow, events wait in the session's ring, which drops by its policy and counts.
 
 use super::attention::{Attention, End, Granted};
 use super::batch::Batch;
 use super::link::{Link, LinkError};
-use super::message::{Farewell, InstanceWord, LeaveReason, Tally};
+use super::message::{FinalAccount, InstanceMessage, LeaveReason, Tally};
 use super::pack::Packer;
 use std::time::Duration;
 use tokio::time::{Instant, sleep_until, timeout};
@@ -17,34 +17,34 @@ use tracing_tap::{Item, Missing, MissingReason};
 /// How long an item waits for others.
 const BATCH_DELAY: Duration = Duration::from_millis(50);
 
-/// How often a ring is looked at while a batch is being filled: a ring of the default capacity holds what comes in that
-/// time at 800,000 events a second.
+/// How often the ring is emptied while a batch is being filled: a ring of the default capacity holds the events of this
+/// time at 800,000 a second.
 const TICK: Duration = Duration::from_millis(5);
 
 /// How long to wait for a grant before asking again.
 const ASK_AGAIN: Duration = Duration::from_millis(500);
 
-/// How long a session that is over may take to send what waits.
+/// How long a session that is over may take to send waiting events.
 const PARTING: Duration = Duration::from_secs(2);
 
-/// Every so many renewals are answered, if nothing else was said meanwhile.
+/// Every second renewal is answered with a beat.
 const RENEWALS_PER_BEAT: u64 = 2;
 
-/// What sends a session's items.
+/// The sender of one session's items.
 #[derive(Debug)]
 pub(super) struct Publisher {
     router: TapRouter,
     stream: EventStream,
     link: Link,
     attention: Attention,
-    /// What was granted last, where the fleet's events are bounded.
+    /// The last grant; `None` if the fleet's events are not limited.
     limit: Option<Granted>,
     batch: Batch,
     packer: Packer,
-    /// When the batch goes out at the latest; nothing while it is empty.
+    /// When the batch is sent at the latest; `None` while it is empty.
     due: Option<Instant>,
     sent: Tally,
-    /// Events that were taken out and not sent, for the session was over or the server takes none as large.
+    /// Events taken from the ring and not sent: the session was over, or the server accepts no message of that size.
     unsent: u64,
     answered: u64,
     over: Option<End>,
@@ -74,7 +74,7 @@ impl Publisher {
         }
     }
 
-    /// Sends until the session is over, and says why it is.
+    /// Sends until the session is over, and returns the reason.
     pub(super) async fn run(mut self) -> LeaveReason {
         let end = match self.send_all().await {
             Ok(end) | Err(end) => end,
@@ -84,7 +84,7 @@ impl Publisher {
     }
 
     async fn send_all(&mut self) -> Result<End, End> {
-        self.say(InstanceWord::Joined).await?;
+        self.send(InstanceMessage::Joined).await?;
         loop {
             self.fill();
             if self.is_due() {
@@ -114,7 +114,7 @@ impl Publisher {
         self.batch.bytes() >= self.link.batch_bytes()
     }
 
-    /// Takes what there is, as far as the batch has room.
+    /// Takes waiting items while the batch has room.
     fn fill(&mut self) {
         while !self.is_full() && self.over.is_none() {
             let Ok(item) = self.stream.try_recv() else { return };
@@ -135,7 +135,7 @@ impl Publisher {
         }
     }
 
-    /// Sends the batch, as much of it as is granted, and waits until the client has written it.
+    /// Sends the granted part of the batch, and waits until the client has written it.
     async fn send_batch(&mut self) -> Result<(), End> {
         if let Some(granted) = self.ask().await? {
             self.keep(granted);
@@ -144,9 +144,9 @@ impl Publisher {
         let mut part = self.batch.whole();
         while !part.count.is_empty() {
             let packed = self.packer.pack(&self.batch.lines[..part.end]);
-            let word = InstanceWord::Batch { before: self.sent, count: part.count, unpacked: packed.unpacked };
-            let said = self.link.say(word, packed.bytes);
-            match self.attention.during(said).await? {
+            let batch = InstanceMessage::Batch { before: self.sent, count: part.count, unpacked: packed.unpacked };
+            let sent = self.link.send(batch, packed.bytes);
+            match self.attention.during(sent).await? {
                 Ok(()) => self.sent = self.sent.plus(part.count),
                 Err(LinkError::Closed) => return Err(closed()),
                 Err(LinkError::TooLarge) => match self.batch.before_last().filter(|before| before.end < part.end) {
@@ -154,7 +154,7 @@ impl Publisher {
                         part = before;
                         continue;
                     }
-                    None => self.leave_out(part.count),
+                    None => self.note_unsent(part.count),
                 },
             }
             self.batch.remove(part);
@@ -163,13 +163,14 @@ impl Publisher {
         self.flush().await
     }
 
-    /// One event can be larger than the server takes: it is lost, and what else the batch said is said later.
-    fn leave_out(&mut self, count: Tally) {
+    /// Gives up events, such as one larger than the server accepts. Missing events of the part are reported with the next
+    /// counts.
+    fn note_unsent(&mut self, count: Tally) {
         self.unsent += count.events;
         self.sent = self.sent.plus(Tally { events: 0, ..count });
     }
 
-    /// Leaves out what was not granted: it is over the fleet's rate, or behind the fleet's last event.
+    /// Cuts off events that were not granted: over the fleet's rate, or after the fleet's last event.
     fn keep(&mut self, granted: Granted) {
         let before = self.limit.map_or(0, |limit| limit.granted);
         let cut = self.batch.keep_events(granted.granted.saturating_sub(before));
@@ -181,14 +182,15 @@ impl Publisher {
         self.limit = Some(granted);
     }
 
-    /// What is granted of the batch's events; nothing where there is no limit.
+    /// Asks for the batch's events; `None` if there is no limit.
     async fn ask(&mut self) -> Result<Option<Granted>, End> {
         let events = self.batch.count.events;
         let Some(limit) = self.limit.filter(|_| events > 0) else { return Ok(None) };
         let asked = limit.asked + events;
+        self.attention.ask(asked);
         loop {
-            self.say(InstanceWord::Ask { asked }).await?;
-            // While the server is away it is asked once, and not twice a second into the client's queue.
+            self.send(InstanceMessage::Ask { asked }).await?;
+            // Waits while the server is away, so that the client's queue holds one request and not two a second.
             self.flush().await?;
             let granted = timeout(ASK_AGAIN, self.attention.grant(asked)).await;
             if let Ok(granted) = granted {
@@ -203,34 +205,34 @@ impl Publisher {
         }
         self.answered = self.attention.renewals;
         let (sent, unsent) = (self.sent, self.unsent);
-        self.say(InstanceWord::Beat { sent, matched: self.stream.stats().matched, unsent }).await
+        self.send(InstanceMessage::Beat { sent, matched: self.stream.stats().matched, unsent }).await
     }
 
-    async fn say(&mut self, word: InstanceWord) -> Result<(), End> {
-        self.attention.during(self.link.say(word, b"")).await?.map_err(|_| closed())
+    async fn send(&mut self, message: InstanceMessage) -> Result<(), End> {
+        self.attention.during(self.link.send(message, b"")).await?.map_err(|_| closed())
     }
 
     async fn flush(&mut self) -> Result<(), End> {
         self.attention.during(self.link.flush()).await?.map_err(|_| closed())
     }
 
-    /// Closes the session, sends what is left or counts it, and gives the account.
+    /// Closes the session, sends or counts waiting events, and sends the account.
     async fn finish(&mut self, end: End) {
         self.router.close(self.stream.id());
         self.attention.finish();
         if end.sends_rest {
-            // Where it does not end in time, or the client is closed, what is left is counted below.
+            // If the time runs out or the client is closed, the rest is counted below.
             let _ = timeout(PARTING, self.send_rest()).await;
         }
         self.give_up_rest();
         let stats = self.stream.stats();
-        let word = Farewell {
+        let account = FinalAccount {
             reason: end.reason,
             sent: self.sent,
             matched: stats.matched,
             unsent: self.unsent + stats.buffered,
         };
-        let _ = timeout(PARTING, self.link.say(InstanceWord::Ended(word), b"")).await;
+        let _ = timeout(PARTING, self.link.send(InstanceMessage::Ended(account), b"")).await;
         let _ = timeout(PARTING, self.link.flush()).await;
     }
 
@@ -249,7 +251,7 @@ impl Publisher {
         while let Ok(item) = self.stream.try_recv() {
             count.count(&item);
         }
-        self.leave_out(count);
+        self.note_unsent(count);
     }
 }
 

@@ -1,14 +1,14 @@
-//! Messages as they travel: a version, a signature, a header, lines of items.
+//! Messages on the wire: a version, a signature, a header, lines of items.
 //!
 //! ```text
 //! tap2 5f0c…e1 {"kind":"batch",…}
 //! {"type":"event",…}
 //! ```
 //!
-//! The signature covers the version, the subject, the header and the lines. This envelope is the same in every version,
-//! so that one that is not known can be refused with an answer rather than with silence.
+//! The signature covers the version, the subject, the header and the lines. The envelope is the same in every version,
+//! so that a message of an unknown version can be answered.
 
-use super::key::{Key, SIGNATURE_BYTES, Voice};
+use super::key::{Key, Keys, Role, SIGNATURE_BYTES};
 use bytes::Bytes;
 use hmac::{Hmac, Mac};
 use serde::Serialize;
@@ -17,40 +17,42 @@ use sha2::Sha256;
 use std::time::{Duration, SystemTime};
 use tracing_tap::MissingReason;
 
-/// What this version of the crate writes and reads. A tally has a number for each reason why events are missing, so a
-/// further reason is a further version, by itself. Any other change of the format changes the difference.
+/// The version that this crate writes and reads. A tally has a number for each reason why events are missing, so a new
+/// reason raises the version by itself. Any other change of the format changes the difference.
 pub(super) const VERSION: u32 = MissingReason::ALL.len() as u32 - 2;
 
 /// How far a sender's clock may be from the receiver's, travel included.
 pub(super) const MAX_SKEW: Duration = Duration::from_secs(30);
 
-/// The longest header, in bytes: an announcement with the longest predicate and scope, each with every byte escaped.
+/// The longest header, in bytes: an announcement with the longest predicate and confinement, each with every byte escaped.
 const MAX_HEADER_BYTES: usize = 64 << 10;
 
-/// The longest message, in bytes. Servers have a limit of their own, 1 MiB if not told otherwise.
+/// The longest message, in bytes. Servers have a limit of their own, by default 1 MiB.
 pub(super) const MAX_MESSAGE_BYTES: usize = 8 << 20;
 
 /// The longest number of a version, in digits.
 const MAX_VERSION_DIGITS: usize = 4;
 
-/// What is before a header and behind it: `tap`, the version, two spaces, the signature, a line break.
+/// The bytes before and after a header: `tap`, the version, two spaces, the signature, a line break.
 const MAX_ENVELOPE_BYTES: usize = 3 + MAX_VERSION_DIGITS + 2 + 2 * SIGNATURE_BYTES + 1;
 
-/// Why a message is not heeded.
+/// Why a message is rejected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Rejection {
     TooLarge,
     Malformed,
-    /// It is not signed by anybody who has the key.
+    /// It is not signed with an accepted key.
     Forged,
-    /// It is signed, and of a version that is not known here.
+    /// It is signed, and of an unknown version.
     Version(u32),
-    /// It was sent too long ago, or by a clock too far off.
+    /// Its time is too far from now.
     Stale,
     Replayed,
+    /// It is from a new instance, and too many are known.
+    TooMany,
 }
 
-/// A message whose signature is good.
+/// A message with a valid signature.
 #[derive(Debug)]
 pub(super) struct Unsealed {
     version: u32,
@@ -58,15 +60,15 @@ pub(super) struct Unsealed {
     pub(super) lines: Bytes,
 }
 
-/// Signs a message and writes it.
-pub(super) fn seal(key: &Key, voice: Voice, subject: &str, header: &impl Serialize, lines: &[u8]) -> Bytes {
-    seal_version(VERSION, key, voice, subject, header, lines)
+/// Signs and writes a message.
+pub(super) fn seal(keys: &Keys, role: Role, subject: &str, header: &impl Serialize, lines: &[u8]) -> Bytes {
+    seal_version(VERSION, keys.signing(), role, subject, header, lines)
 }
 
-fn seal_version(version: u32, key: &Key, voice: Voice, subject: &str, header: &impl Serialize, lines: &[u8]) -> Bytes {
+fn seal_version(version: u32, key: &Key, role: Role, subject: &str, header: &impl Serialize, lines: &[u8]) -> Bytes {
     let mut header = serde_json::to_vec(header).expect("headers are plain structures");
     header.push(b'\n');
-    let signature = signature(key, voice, version, subject, [&header, lines]).finalize().into_bytes();
+    let signature = signature(key, role, version, subject, [&header, lines]).finalize().into_bytes();
     let mut message = format!("tap{version} ").into_bytes();
     message.reserve(2 * SIGNATURE_BYTES + 1 + header.len() + lines.len());
     message.extend(signature[..SIGNATURE_BYTES].iter().flat_map(|byte| hex_digits(*byte)));
@@ -76,9 +78,9 @@ fn seal_version(version: u32, key: &Key, voice: Voice, subject: &str, header: &i
     message.into()
 }
 
-/// Takes a message apart, if it is signed.
-pub(super) fn unseal(key: &Key, voice: Voice, subject: &str, message: &Bytes) -> Result<Unsealed, Rejection> {
-    if message.len() > max_bytes(voice) {
+/// Splits a message whose signature is by one of the accepted keys.
+pub(super) fn unseal(keys: &Keys, role: Role, subject: &str, message: &Bytes) -> Result<Unsealed, Rejection> {
+    if message.len() > max_bytes(role) {
         return Err(Rejection::TooLarge);
     }
     let (version, signed, body_at) = split(message).ok_or(Rejection::Malformed)?;
@@ -87,17 +89,21 @@ pub(super) fn unseal(key: &Key, voice: Voice, subject: &str, message: &Bytes) ->
     if header_end > MAX_HEADER_BYTES {
         return Err(Rejection::TooLarge);
     }
-    // In constant time.
-    let expected = signature(key, voice, version, subject, [&body]);
-    expected.verify_truncated_left(&signed).map_err(|_| Rejection::Forged)?;
+    let is_signed_by = |key: &Key| {
+        // In constant time.
+        signature(key, role, version, subject, [&body]).verify_truncated_left(&signed).is_ok()
+    };
+    if !keys.accepted().any(is_signed_by) {
+        return Err(Rejection::Forged);
+    }
     Ok(Unsealed { version, header: body.slice(..header_end), lines: body.slice(header_end + 1..) })
 }
 
-/// What a watcher says has no lines: nobody has an instance look into more than a header.
-fn max_bytes(voice: Voice) -> usize {
-    match voice {
-        Voice::Watcher => MAX_HEADER_BYTES + MAX_ENVELOPE_BYTES,
-        Voice::Instance => MAX_MESSAGE_BYTES,
+/// A watcher's messages have no lines, so an instance never reads more than a header.
+fn max_bytes(role: Role) -> usize {
+    match role {
+        Role::Watcher => MAX_HEADER_BYTES + MAX_ENVELOPE_BYTES,
+        Role::Instance => MAX_MESSAGE_BYTES,
     }
 }
 
@@ -110,7 +116,7 @@ impl Unsealed {
         self.read_any()
     }
 
-    /// Reads what headers of all versions have.
+    /// Reads the keys that headers of all versions have.
     pub(super) fn read_any<H: DeserializeOwned>(&self) -> Result<H, Rejection> {
         serde_json::from_slice(&self.header).map_err(|_| Rejection::Malformed)
     }
@@ -125,6 +131,7 @@ impl Rejection {
             Self::Version(_) => "version",
             Self::Stale => "stale",
             Self::Replayed => "replayed",
+            Self::TooMany => "too_many_instances",
         }
     }
 }
@@ -135,7 +142,7 @@ pub(super) fn now_us() -> u64 {
     u64::try_from(since.as_micros()).unwrap_or(u64::MAX)
 }
 
-/// Refuses a time too far from now.
+/// Rejects a time too far from now.
 pub(super) fn check_fresh(sent_us: u64, now_us: u64) -> Result<(), Rejection> {
     let fresh = u128::from(sent_us.abs_diff(now_us)) <= MAX_SKEW.as_micros();
     fresh.then_some(()).ok_or(Rejection::Stale)
@@ -155,9 +162,9 @@ fn split(message: &[u8]) -> Option<(u32, [u8; SIGNATURE_BYTES], usize)> {
     Some((version, read_hex(hex)?, message.len() - rest.len()))
 }
 
-fn signature<const N: usize>(key: &Key, voice: Voice, version: u32, subject: &str, parts: [&[u8]; N]) -> Hmac<Sha256> {
+fn signature<const N: usize>(key: &Key, role: Role, version: u32, subject: &str, parts: [&[u8]; N]) -> Hmac<Sha256> {
     // The subject holds neither spaces nor line breaks, so no two messages are signed by the same bytes.
-    let mut signing = key.signing(voice).chain_update(format!("tap{version} {subject}\n"));
+    let mut signing = key.signing(role).chain_update(format!("tap{version} {subject}\n"));
     parts.iter().for_each(|part| signing.update(part));
     signing
 }
@@ -187,8 +194,8 @@ pub(super) fn read_hex<const N: usize>(hex: &[u8]) -> Option<[u8; N]> {
 }
 
 #[cfg(test)]
-pub(super) fn seal_of_version(version: u32, key: &Key, voice: Voice, subject: &str, header: &impl Serialize) -> Bytes {
-    seal_version(version, key, voice, subject, header, b"")
+pub(super) fn seal_of_version(version: u32, key: &Key, role: Role, subject: &str, header: &impl Serialize) -> Bytes {
+    seal_version(version, key, role, subject, header, b"")
 }
 
 #[cfg(test)]
@@ -196,39 +203,53 @@ mod tests {
     use super::*;
     use serde_json::{Value, json};
 
-    fn key() -> Key {
-        Key::new([7; 32]).expect("it is long enough")
+    fn key(byte: u8) -> Key {
+        Key::new([byte; 32]).expect("it is long enough")
+    }
+
+    /// Keys of which the first signs.
+    fn keys<const N: usize>(bytes: [u8; N]) -> Keys {
+        let mut keys = Keys::new(key(bytes[0]));
+        assert!(bytes[1..].iter().all(|byte| keys.accept(key(*byte))));
+        keys
     }
 
     fn sealed() -> Bytes {
-        seal(&key(), Voice::Instance, "tap.chat.events.1", &json!({"kind": "batch"}), b"{\"a\":1}\n")
+        seal(&keys([7]), Role::Instance, "tap.chat.events.1", &json!({"kind": "batch"}), b"{\"a\":1}\n")
     }
 
     #[test]
-    fn what_was_sealed_comes_out_as_it_went_in() {
-        let unsealed = unseal(&key(), Voice::Instance, "tap.chat.events.1", &sealed()).expect("it is signed");
+    fn a_sealed_message_unseals_to_itself() {
+        let unsealed = unseal(&keys([7]), Role::Instance, "tap.chat.events.1", &sealed()).expect("it is signed");
         assert_eq!(unsealed.read::<Value>(), Ok(json!({"kind": "batch"})));
         assert_eq!(&*unsealed.lines, b"{\"a\":1}\n");
     }
 
     #[test]
-    fn nothing_of_a_message_can_be_changed_nor_where_it_is_said_nor_by_whom() {
+    fn a_changed_message_subject_role_or_key_is_rejected() {
         let message = sealed();
-        let refused = |voice, subject: &str, message: &Bytes| unseal(&key(), voice, subject, message).err();
+        let refused = |role, subject: &str, message: &Bytes| unseal(&keys([7]), role, subject, message).err();
         for place in 0..message.len() {
             let mut changed = message.to_vec();
             changed[place] ^= 1;
-            assert!(refused(Voice::Instance, "tap.chat.events.1", &changed.into()).is_some(), "byte {place}");
+            assert!(refused(Role::Instance, "tap.chat.events.1", &changed.into()).is_some(), "byte {place}");
         }
-        assert_eq!(refused(Voice::Instance, "tap.chat.events.2", &message), Some(Rejection::Forged));
-        assert_eq!(refused(Voice::Watcher, "tap.chat.events.1", &message), Some(Rejection::Forged));
-        let other = Key::new([8; 32]).expect("it is long enough");
-        let by_other = unseal(&other, Voice::Instance, "tap.chat.events.1", &message);
+        assert_eq!(refused(Role::Instance, "tap.chat.events.2", &message), Some(Rejection::Forged));
+        assert_eq!(refused(Role::Watcher, "tap.chat.events.1", &message), Some(Rejection::Forged));
+        let by_other = unseal(&keys([8]), Role::Instance, "tap.chat.events.1", &message);
         assert_eq!(by_other.err(), Some(Rejection::Forged));
     }
 
     #[test]
-    fn what_is_no_message_is_malformed() {
+    fn every_accepted_key_counts_and_only_the_first_signs() {
+        let message = seal(&keys([7, 8]), Role::Watcher, "s", &json!({}), b"");
+        for (accepted, is_accepted) in [(keys([7]), true), (keys([9, 7]), true), (keys([9, 8]), false)] {
+            assert_eq!(unseal(&accepted, Role::Watcher, "s", &message).is_ok(), is_accepted);
+        }
+    }
+
+    #[test]
+    fn other_texts_are_malformed() {
         let signature = "00".repeat(16);
         for text in [
             String::new(),
@@ -242,23 +263,23 @@ mod tests {
             format!("tap{VERSION} {signature}{{}}\n"),
             format!("nat1 {signature} {{}}\n"),
         ] {
-            let refused = unseal(&key(), Voice::Watcher, "s", &text.clone().into()).err();
+            let refused = unseal(&keys([7]), Role::Watcher, "s", &text.clone().into()).err();
             assert_eq!(refused, Some(Rejection::Malformed), "{text:?}");
         }
     }
 
     #[test]
-    fn what_is_too_large_is_not_looked_into() {
+    fn too_large_messages_are_rejected_unread() {
         let large = Bytes::from(vec![b' '; MAX_MESSAGE_BYTES + 1]);
-        assert_eq!(unseal(&key(), Voice::Watcher, "s", &large).err(), Some(Rejection::TooLarge));
-        let header = seal(&key(), Voice::Watcher, "s", &"a".repeat(MAX_HEADER_BYTES), b"");
-        assert_eq!(unseal(&key(), Voice::Watcher, "s", &header).err(), Some(Rejection::TooLarge));
+        assert_eq!(unseal(&keys([7]), Role::Watcher, "s", &large).err(), Some(Rejection::TooLarge));
+        let header = seal(&keys([7]), Role::Watcher, "s", &"a".repeat(MAX_HEADER_BYTES), b"");
+        assert_eq!(unseal(&keys([7]), Role::Watcher, "s", &header).err(), Some(Rejection::TooLarge));
     }
 
     #[test]
-    fn another_version_is_told_apart_from_a_forgery() {
-        let message = seal_of_version(VERSION + 1, &key(), Voice::Watcher, "s", &json!({"session": "x"}));
-        let unsealed = unseal(&key(), Voice::Watcher, "s", &message).expect("it is signed");
+    fn another_version_is_no_forgery() {
+        let message = seal_of_version(VERSION + 1, &key(7), Role::Watcher, "s", &json!({"session": "x"}));
+        let unsealed = unseal(&keys([7]), Role::Watcher, "s", &message).expect("it is signed");
         assert_eq!(unsealed.read::<Value>(), Err(Rejection::Version(VERSION + 1)));
         assert_eq!(unsealed.read_any::<Value>(), Ok(json!({"session": "x"})));
     }

@@ -1,4 +1,4 @@
-//! A fleet as a place that an endpoint opens its sessions at.
+//! A fleet as the session source of an endpoint.
 
 use super::config::Config;
 use super::item::FleetItem;
@@ -14,10 +14,10 @@ use tracing_tap::render::FormatOptions;
 use tracing_tap::stream::TryRecvError;
 use tracing_tap::{EndReason, SessionOptions};
 
-/// All instances of a service, for an endpoint that opens sessions on them rather than on its own router.
+/// All instances of a service, for an endpoint whose sessions are on all of them instead of on its own router.
 ///
-/// Streams then have the items of a [`FleetStream`]: lines with an `instance`, and besides events, `missing` and `ended`
-/// also `joined`, `left`, `silent`, `refused` and `gap`.
+/// Streams then have the items of a [`FleetStream`]: lines with an `instance`, and also `joined`, `left`, `silent`,
+/// `refused` and `gap`.
 #[derive(Clone, Debug)]
 pub struct Fleet {
     client: Client,
@@ -25,7 +25,7 @@ pub struct Fleet {
 }
 
 impl Fleet {
-    /// The instances that [join](super::join) with the same service, prefix and key.
+    /// The instances that [join](super::join) with the same service, prefix and keys.
     pub fn new(client: Client, config: Config) -> Self {
         Self { client, config }
     }

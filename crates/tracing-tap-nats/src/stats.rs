@@ -1,14 +1,15 @@
-//! What a fleet's stream has counted.
+//! The counts of a fleet's stream.
 
 use super::counts::IgnoredMessages;
 use serde::Serialize;
 use tracing_tap::missing::MissingCounts;
 
-/// What one session has counted over all instances, as far as they have told.
+/// The counts of one session over all instances, as of their last reports.
 ///
-/// At rest, and once it is over, the equations of [`missing`](tracing_tap::missing) hold, with three more places where
-/// events are lost: `lost_at_instances`, `lost_on_the_way` and `lost_here`. While events are under way `matched` may be
-/// off by those. Of an instance that dies nobody knows what its ring still held: it counts as it last told.
+/// Once the session is over, and whenever no events are on their way, the equations of
+/// [`missing`](tracing_tap::missing) hold, with three more places of losses: `lost_at_instances`, `lost_on_the_way` and
+/// `lost_here`. While events are on their way, `matched` may differ by those. If an instance dies, the content of its
+/// ring is not known: it counts as last reported. Instances that left long ago are forgotten, and their counts are kept.
 ///
 /// Serialized as an object of its fields, without the ignored messages.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
@@ -18,21 +19,24 @@ pub struct FleetStats {
     pub matched: u64,
     /// Events that were read from the stream.
     pub delivered: u64,
-    /// Events that wait to be read, or for others to be put in order with.
+    /// Events that wait to be read, or to be put in order.
     pub buffered: u64,
     /// Events that were lost: the losses in `missing`, and the three numbers after it.
     pub lost: u64,
     /// Events that instances announced as missing, by reason.
     pub missing: MissingCounts,
-    /// Lost: not sent by instances whose session was over, or which the server takes no message of that size from.
+    /// Lost: not sent, because the session of the instance was over or the server accepts no message of that size.
     pub lost_at_instances: u64,
     /// Lost: sent, and not arrived.
     pub lost_on_the_way: u64,
-    /// Lost: arrived, and dropped since the stream was not read; or not legible.
+    /// Lost: arrived, and dropped because the stream was not read; or not readable.
     pub lost_here: u64,
+    /// Items other than events that were dropped because the stream was not read: 131,072 can wait. The counts here
+    /// include what they reported.
+    pub dropped_notices: u64,
     /// Instances that take part now.
     pub instances: usize,
-    /// Messages that were not heeded.
+    /// Messages that were rejected.
     #[serde(skip)]
     pub ignored: IgnoredMessages,
 }

@@ -4,6 +4,7 @@ use super::event::Line;
 use super::inbox::{Arrived, Content, Inbox, Wish};
 use super::item::{FleetItem, Gap, GapPlace};
 use super::merge::{Arrival, Merge};
+use super::message::add_counts;
 use super::pack::unpack;
 use super::stats::FleetStats;
 use std::fmt;
@@ -15,28 +16,28 @@ use tokio::time::Sleep;
 use tracing_tap::EndReason;
 use tracing_tap::stream::TryRecvError;
 
-/// How far items are put in order, unless told otherwise.
+/// The default window in which items are put in order.
 const WINDOW: Duration = Duration::from_millis(200);
 
-/// Where more items than this wait for their order, or more bytes of events, the first of them waits no longer.
+/// If more items than this wait to be put in order, or more bytes of events, the first one is released.
 const MAX_WAITING: usize = 65_536;
 const MAX_WAITING_BYTES: usize = 64 << 20;
 
 /// A session over all instances of a service; dropping it closes the session everywhere.
 ///
-/// Items come in the order of their times, as far as a window of 200 ms allows; those of one instance always in theirs.
-/// Give them to somebody within bounds: what waits here beyond 64 MiB is lost, and said to be.
+/// Items are in the order of their times within a window of 200 ms; those of one instance keep their own order. Up to
+/// 64 MiB of messages wait to be read. Further events are lost, counted and reported.
 #[must_use = "dropping the stream closes its session"]
 pub struct FleetStream {
     inbox: Arc<Inbox>,
     merge: Merge,
     timer: Pin<Box<Sleep>>,
     delivered: u64,
-    /// Events in `merge`, and what they hold.
+    /// Events in `merge`, and their bytes.
     merging: u64,
     merging_bytes: usize,
     illegible: u64,
-    /// Why it is over, once all before that was put in order.
+    /// The reason of the end, once all items before it are in `merge`.
     ending: Option<EndReason>,
     has_ended: bool,
 }
@@ -56,27 +57,27 @@ impl FleetStream {
         }
     }
 
-    /// Says how long an item waits for those before it; default 200 ms. Call it before the first item is read.
+    /// Sets how long an item waits for earlier ones; default 200 ms. Call it before the first item is read.
     pub fn reorder_window(mut self, window: Duration) -> Self {
         self.merge.set_window(window);
         self
     }
 
-    /// Waits for the next item; nothing once the stream is over. Cancel safe.
+    /// Waits for the next item; `None` once the stream is over. Cancel safe.
     pub async fn recv(&mut self) -> Option<FleetItem> {
         std::future::poll_fn(|context| self.poll_item(context)).await
     }
 
-    /// Gives the next item if its time has come.
+    /// Returns the next item if one is due.
     ///
     /// # Errors
-    /// `Empty` where there is none now, `Ended` where there will be none.
+    /// `Empty` if none is due, `Ended` once the stream is over.
     pub fn try_recv(&mut self) -> Result<FleetItem, TryRecvError> {
         self.next_item().ok_or(if self.has_ended { TryRecvError::Ended } else { TryRecvError::Empty })
     }
 
-    /// What the session has counted over all instances, as far as they have told: each tells at least every four
-    /// seconds.
+    /// The counts of the session over all instances, as of their last reports: each reports at least at every second
+    /// renewal.
     pub fn stats(&self) -> FleetStats {
         let (mut stats, waiting) = self.inbox.stats();
         stats.delivered = self.delivered;
@@ -85,19 +86,19 @@ impl FleetStream {
         stats.summed()
     }
 
-    /// Closes the session everywhere. The stream gives what instances still hold, and then `Ended(Closed)`.
+    /// Closes the session everywhere. The stream then returns the events that instances still hold, and `Ended(Closed)`.
     pub fn close(&self) {
         self.end(EndReason::Closed);
     }
 
-    /// Closes the session, for a reason that the stream gives at its end.
+    /// Closes the session for a reason, which the stream returns last.
     pub(crate) fn end(&self, reason: EndReason) {
         self.inbox.wishes(Wish::Close(reason));
     }
 
     fn poll_item(&mut self, context: &mut Context<'_>) -> Poll<Option<FleetItem>> {
         loop {
-            // Before the look, so that what comes after it wakes this task.
+            // Before the check, so that an item that arrives after it wakes this task.
             self.inbox.reader.register(context.waker());
             if let Some(item) = self.next_item() {
                 return Poll::Ready(Some(item));
@@ -162,7 +163,7 @@ impl FleetStream {
             Content::Lines { lines, unpacked, events } => {
                 let before = self.merging;
                 let lines = unpack(&lines, unpacked).unwrap_or_default();
-                // What is no text has no line that can be read.
+                // Bytes that are no text have no readable line.
                 let lines = str::from_utf8(&lines).unwrap_or_default();
                 lines.lines().for_each(|line| self.put_line(&arrival, &instance, line));
                 self.note_illegible(&arrival, instance, events.saturating_sub(self.merging - before));
@@ -170,7 +171,7 @@ impl FleetStream {
         }
     }
 
-    /// One that cannot be read is counted with its batch.
+    /// A line that is not readable is counted with its batch.
     fn put_line(&mut self, arrival: &Arrival, instance: &Arc<str>, line: &str) {
         match Line::read(line, instance) {
             Some(Line::Event(event, time)) => {
@@ -188,7 +189,7 @@ impl FleetStream {
 
     fn note_illegible(&mut self, arrival: &Arrival, instance: Arc<str>, count: u64) {
         if count > 0 {
-            self.illegible += count;
+            self.illegible = add_counts(self.illegible, count);
             self.merge.push(arrival, None, FleetItem::Gap(Gap { instance, count, place: GapPlace::Malformed }));
         }
     }
@@ -218,10 +219,12 @@ impl fmt::Debug for FleetStream {
 mod tests {
     use super::*;
     use crate::inbox::Content;
+    use crate::message::Tally;
+    use tracing_tap::MissingReason;
 
     const LARGE: usize = 7 << 20;
 
-    /// A batch of one event with so many bytes, from a clock that is right.
+    /// A batch of one event with a text of this many bytes, from a correct clock.
     fn batch(bytes: usize) -> Arrived {
         let now = std::time::SystemTime::now();
         let time = tracing_tap::wire::TimeText::new(now);
@@ -237,13 +240,13 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn where_large_events_wait_for_their_order_the_first_waits_no_longer() {
+    async fn large_events_are_released_before_they_fill_the_memory() {
         let inbox = Arc::new(Inbox::default());
         let window = Duration::from_secs(3_600);
         let mut stream = FleetStream::new(Arc::clone(&inbox)).reorder_window(window);
         let mut given = 0;
         for _ in 0..20 {
-            inbox.leave(batch(LARGE));
+            inbox.put(batch(LARGE));
             given += usize::from(matches!(stream.try_recv(), Ok(FleetItem::Event(_))));
             assert!(stream.merging_bytes <= MAX_WAITING_BYTES + LARGE + 1024);
         }
@@ -251,5 +254,20 @@ mod tests {
         inbox.end(EndReason::Closed);
         assert_eq!(std::iter::from_fn(|| stream.try_recv().ok()).count(), 20 - given + 1);
         assert_eq!((stream.merging, stream.merging_bytes, stream.stats().delivered), (0, 0, 20));
+    }
+
+    #[tokio::test]
+    async fn extreme_counts_of_batches_cause_no_panic() {
+        let inbox = Arc::new(Inbox::default());
+        let mut stream = FleetStream::new(Arc::clone(&inbox));
+        let extreme = Tally::from([u64::MAX; 1 + MissingReason::ALL.len()]);
+        for _ in 0..8 {
+            let content = Content::Lines { lines: "no event".into(), unpacked: 0, events: extreme.events };
+            inbox.put(Arrived { content, ..batch(0) });
+            assert!(stream.stats().buffered > 0);
+        }
+        inbox.end(EndReason::Closed);
+        assert_eq!(std::iter::from_fn(|| stream.try_recv().ok()).count(), 8 + 1);
+        assert!(stream.stats().lost_here > 0);
     }
 }

@@ -1,22 +1,22 @@
-//! Which subjects there are. Names are encoded, so that no dot, space or wildcard in one leads anywhere else.
+//! The subjects of a service. Names are encoded, so that no dot, space or wildcard in a name changes the subject.
 
 use super::config::MAX_NAME_BYTES;
 use super::message::{MemberId, SessionKey};
 use std::fmt::{self, Write};
 
-/// Where the instances and the watchers of a service meet.
+/// The subjects of one service.
 #[derive(Clone, Debug)]
-pub(super) struct Place {
+pub(super) struct Subjects {
     prefix: String,
     /// Encoded.
     service: String,
 }
 
-/// A prefix that is no subject, or one with wildcards.
+/// The prefix is no subject, or has wildcards.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct SubjectError;
 
-impl Place {
+impl Subjects {
     pub(super) fn new(service: &str) -> Self {
         Self { prefix: "tap".to_owned(), service: encoded(service) }
     }
@@ -30,17 +30,17 @@ impl Place {
         Ok(())
     }
 
-    /// What a watcher says to all instances.
+    /// From watchers to all instances.
     pub(super) fn announcements(&self) -> String {
         format!("{}.{}.announce", self.prefix, self.service)
     }
 
-    /// What a watcher says to one instance.
+    /// From watchers to one instance.
     pub(super) fn grants(&self, member: MemberId) -> String {
         format!("{}.{}.grant.{member}", self.prefix, self.service)
     }
 
-    /// What all instances say to the watcher of one session.
+    /// From all instances to the watcher of one session.
     pub(super) fn events(&self, session: SessionKey) -> String {
         format!("{}.{}.events.{session}", self.prefix, self.service)
     }
@@ -51,7 +51,7 @@ fn encoded(name: &str) -> String {
         if is_plain(byte) {
             encoded.push(char::from(byte));
         } else {
-            write!(encoded, "%{byte:02X}").expect("memory takes all that is written");
+            write!(encoded, "%{byte:02X}").expect("a `String` accepts all writes");
         }
         encoded
     })
@@ -77,7 +77,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_name_leads_out_of_its_place() {
+    fn no_name_leads_to_another_subject() {
         for (name, subject) in [
             ("chat", "tap.chat.announce"),
             ("chat.>", "tap.chat%2E%3E.announce"),
@@ -85,19 +85,19 @@ mod tests {
             ("%2E", "tap.%252E.announce"),
             ("é", "tap.%C3%A9.announce"),
         ] {
-            assert_eq!(Place::new(name).announcements(), subject);
+            assert_eq!(Subjects::new(name).announcements(), subject);
         }
     }
 
     #[test]
     fn a_prefix_is_plain_words() {
         for prefix in ["", ".", "a.", ".a", "a..b", "a b", "*", ">", "a.>", "é", &"a".repeat(129)] {
-            assert_eq!(Place::new("chat").set_prefix(prefix), Err(SubjectError), "{prefix:?}");
+            assert_eq!(Subjects::new("chat").set_prefix(prefix), Err(SubjectError), "{prefix:?}");
         }
         for prefix in ["tap", "a.b-c.d_1"] {
-            let mut place = Place::new("chat");
-            assert_eq!(place.set_prefix(prefix), Ok(()));
-            assert_eq!(place.announcements(), format!("{prefix}.chat.announce"));
+            let mut subjects = Subjects::new("chat");
+            assert_eq!(subjects.set_prefix(prefix), Ok(()));
+            assert_eq!(subjects.announcements(), format!("{prefix}.chat.announce"));
         }
     }
 }

@@ -1,42 +1,42 @@
-//! The task that keeps a session of the fleet open, and hears the instances.
+//! The task that keeps a session of the fleet open, and receives the messages of the instances.
 
-use super::config::Config;
+use super::config::{Config, MAX_NAME_BYTES};
 use super::counts::Counts;
 use super::inbox::{Arrived, Content, Inbox, Wish};
 use super::item::FleetItem;
-use super::key::Voice;
+use super::key::Role;
 use super::limits::Limits;
-use super::merge::{Arrival, NOBODY};
+use super::merge::{Arrival, NO_INSTANCE};
 use super::message::{
-    Announcement, CloseReason, FromInstance, FromWatcher, InstanceWord, MemberId, OfAnyVersion, SessionKey, WatcherWord,
+    Announcement, AnyVersionHeader, CloseReason, InstanceHeader, InstanceMessage, MemberId, SessionKey, WatcherHeader,
+    WatcherMessage,
 };
-use super::peer::{Peer, Presence};
+use super::peer::Peer;
+use super::peers::{Notice, Peers};
 use super::seal::{Rejection, Unsealed, VERSION, check_fresh, now_us, seal, unseal};
 use super::stats::FleetStats;
 use super::{next_message, ready_message};
 use async_nats::connection::State;
 use async_nats::{Client, Message, Subscriber};
 use bytes::Bytes;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep_until};
 use tracing_tap::session::{EndReason, SessionOptions};
 
-/// An instance is silent after so many renewals in which nothing was heard of it.
-const SILENT_AFTER: u32 = 5;
-
-/// And given up after so many.
-const LOST_AFTER: u32 = 30;
-
-/// How long instances have to say farewell.
+/// How long instances have to send their last messages.
 const PARTING: Duration = Duration::from_secs(3);
 
-/// How long messages are heard, where there are as many, before anything else is done.
-const HEARD_AT_ONCE: Duration = Duration::from_millis(5);
+/// How long messages are handled in a row before the task does anything else.
+const HANDLED_AT_ONCE: Duration = Duration::from_millis(5);
 
-/// Of how many instances it is said that they speak another version.
+/// How many instances of another version are reported.
 const MAX_OTHER_VERSIONS: usize = 1024;
+
+/// The longest reason and the longest error of a refusal that are kept, in bytes.
+const MAX_REASON_BYTES: usize = 64;
+const MAX_ERROR_BYTES: usize = 1024;
 
 /// A session of the fleet.
 pub(super) struct Watcher {
@@ -47,13 +47,13 @@ pub(super) struct Watcher {
     inbox: Arc<Inbox>,
     counts: Counts,
     turn: u64,
-    peers: HashMap<MemberId, Peer>,
-    /// Instances of which it was said that they speak another version.
+    peers: Peers,
+    /// Reported instances of another version.
     other_versions: HashSet<Arc<str>>,
     limits: Limits,
     max_events: Option<u64>,
     expires: Option<Instant>,
-    /// Why the session is to end, and when at the latest.
+    /// Why the session ends, and its deadline.
     closing: Option<(EndReason, Instant)>,
 }
 
@@ -73,7 +73,7 @@ impl Watcher {
             inbox,
             counts: Counts::default(),
             turn: 0,
-            peers: HashMap::new(),
+            peers: Peers::default(),
             other_versions: HashSet::new(),
             limits: Limits::of(session),
             max_events: session.max_events,
@@ -82,7 +82,7 @@ impl Watcher {
         }
     }
 
-    /// Keeps the session open until it is to end and all instances have said farewell, or had the time to.
+    /// Keeps the session open until it ends, and all instances have sent their last messages or their time is over.
     pub(super) async fn run(mut self, mut messages: Subscriber) {
         let reason = self.keep(&mut messages).await;
         if self.inbox.wish() != Wish::Gone {
@@ -104,7 +104,7 @@ impl Watcher {
                 () = inbox.wish.notified() => {}
                 _ = renewals.tick(), if self.closing.is_none() => self.renew(messages).await,
                 message = next_message(messages) => match message {
-                    Some(message) => self.hear_all(message, messages).await,
+                    Some(message) => self.receive_all(message, messages).await,
                     None => return EndReason::Shutdown,
                 },
                 () = sleep_until(wakes_at.unwrap_or_else(Instant::now)), if wakes_at.is_some() => {}
@@ -116,15 +116,11 @@ impl Watcher {
         self.closing.map(|(_, deadline)| deadline).or(self.expires)
     }
 
-    /// Why the session is over, once it is.
+    /// The reason of the end; `None` while the session goes on.
     fn over(&self) -> Option<EndReason> {
         let (reason, deadline) = self.closing?;
-        let is_over = !self.is_anybody_here() || deadline <= Instant::now() || self.inbox.wish() == Wish::Gone;
+        let is_over = !self.peers.is_anybody_here() || deadline <= Instant::now() || self.inbox.wish() == Wish::Gone;
         is_over.then_some(reason)
-    }
-
-    fn is_anybody_here(&self) -> bool {
-        self.peers.values().any(|peer| peer.presence == Presence::Here)
     }
 
     async fn close_if_due(&mut self) {
@@ -138,115 +134,113 @@ impl Watcher {
             Wish::Open if self.expires.is_some_and(|expires| expires <= Instant::now()) => EndReason::Expired,
             Wish::Open => return,
         };
-        // Where nobody has answered a whole renewal, there is nobody to wait for.
-        let is_alone = self.turn > 1 && !self.is_anybody_here();
+        // If no instance has answered within a whole renewal, there is none to wait for.
+        let is_alone = self.turn > 1 && !self.peers.is_anybody_here();
         let parting = if is_alone { Duration::ZERO } else { PARTING };
         self.closing = Some((reason, Instant::now() + parting));
         let reason = if reason == EndReason::MaxEvents { CloseReason::MaxEvents } else { CloseReason::Closed };
-        self.say(self.config.place.announcements(), WatcherWord::Close { reason }).await;
+        self.send(self.config.subjects.announcements(), WatcherMessage::Close { reason }).await;
     }
 
     fn has_reached_max(&self) -> bool {
-        let sent = || self.peers.values().map(Peer::sent_events).sum::<u64>();
-        self.max_events.is_some_and(|max| sent() >= max)
+        self.max_events.is_some_and(|max| self.peers.sent_events() >= max)
     }
 
     async fn renew(&mut self, messages: &mut Subscriber) {
-        // A renewal that waits in the client is stale when the server is back, and is room that the service needs.
+        // While the server is away, a renewal would be stale when it is sent, and takes room in the client.
         if self.turn == 0 || self.client.connection_state() == State::Connected {
-            let word = WatcherWord::Open(Box::new(self.announcement.clone()));
-            self.say(self.config.place.announcements(), word).await;
+            let open = WatcherMessage::Open(Box::new(self.announcement.clone()));
+            self.send(self.config.subjects.announcements(), open).await;
         }
-        // Nobody is silent who has spoken and was not heard yet.
-        if self.hear_ready(messages).await {
+        // An instance whose messages still wait here is not silent.
+        if self.receive_ready(messages).await {
             self.look_after_peers();
         }
-        self.tell_stats();
+        self.publish_stats();
     }
 
-    /// Says of whom nothing was heard for long.
     fn look_after_peers(&mut self) {
-        let every = self.announcement.every();
-        let mut items = Vec::new();
-        for peer in self.peers.values_mut() {
-            let silence = peer.heard.elapsed();
-            let told = match peer.presence {
-                Presence::Here if silence > every * SILENT_AFTER => vec![peer.fall_silent()],
-                Presence::Silent if silence > every * LOST_AFTER => {
-                    self.limits.give_back(peer.take_unused_grant());
-                    peer.give_up()
-                }
-                _ => Vec::new(),
-            };
-            items.extend(told.into_iter().map(|item| (peer.number, Arc::clone(&peer.instance), item)));
-        }
-        for (number, instance, item) in items {
-            self.inbox.leave(told(number, None, &instance, item));
+        let now = (std::time::Instant::now(), now_us());
+        let notices = self.peers.look_after(now, self.announcement.every(), &mut self.limits);
+        self.deliver(notices);
+    }
+
+    fn deliver(&self, notices: Vec<Notice>) {
+        for Notice { number, instance, item } in notices {
+            self.inbox.put(notice(number, None, &instance, item));
         }
     }
 
-    async fn hear_all(&mut self, first: Message, messages: &mut Subscriber) {
-        self.hear(&first).await;
-        self.hear_ready(messages).await;
-        self.tell_stats();
+    async fn receive_all(&mut self, first: Message, messages: &mut Subscriber) {
+        self.receive(&first).await;
+        self.receive_ready(messages).await;
+        self.publish_stats();
     }
 
-    /// Hears what there is, as far as the others of the task's work can wait for it. Whether that was all.
-    async fn hear_ready(&mut self, messages: &mut Subscriber) -> bool {
-        let until = Instant::now() + HEARD_AT_ONCE;
+    /// Handles waiting messages, for a bounded time. Returns whether those were all.
+    async fn receive_ready(&mut self, messages: &mut Subscriber) -> bool {
+        let until = Instant::now() + HANDLED_AT_ONCE;
         while Instant::now() < until {
             let Some(message) = ready_message(messages).await else { return true };
-            self.hear(&message).await;
+            self.receive(&message).await;
         }
         false
     }
 
-    async fn hear(&mut self, message: &Message) {
-        match self.heed(message) {
+    async fn receive(&mut self, message: &Message) {
+        match self.accept(message) {
             Ok(None) => {}
-            Ok(Some((member, grant))) => self.say(self.config.place.grants(member), grant).await,
+            Ok(Some((member, grant))) => self.send(self.config.subjects.grants(member), grant).await,
             Err(rejection) => self.counts.note(rejection),
         }
     }
 
-    /// Returns what is to be said to whom, if anything is.
-    fn heed(&mut self, message: &Message) -> Result<Option<(MemberId, WatcherWord)>, Rejection> {
-        let unsealed = unseal(&self.config.key, Voice::Instance, &message.subject, &message.payload)?;
-        let said: FromInstance = unsealed.read().inspect_err(|rejection| {
+    /// Returns a grant and its receiver if the message asks for one.
+    fn accept(&mut self, message: &Message) -> Result<Option<(MemberId, WatcherMessage)>, Rejection> {
+        let unsealed = unseal(&self.config.keys, Role::Instance, &message.subject, &message.payload)?;
+        let header: InstanceHeader = unsealed.read().inspect_err(|rejection| {
             if let (Rejection::Version(version), Ok(any)) = (rejection, unsealed.read_any()) {
-                self.tell_version(*version, any);
+                self.report_version(*version, any);
             }
         })?;
-        // What an instance says that is known is no replay if its number is new, however late it comes: after a long
-        // time without the server that is its account.
-        if !self.peers.contains_key(&said.member) {
-            check_fresh(said.time, now_us())?;
+        if header.instance.len() > MAX_NAME_BYTES {
+            return Err(Rejection::Malformed);
         }
-        self.note(said, unsealed)
+        // A message of a known instance is no replay if its number is new, however late it arrives: after a long time
+        // without the server, that is its account.
+        if !self.peers.is_known(header.member) {
+            check_fresh(header.time, now_us())?;
+        }
+        self.handle(header, unsealed)
     }
 
-    fn note(&mut self, said: FromInstance, unsealed: Unsealed) -> Result<Option<(MemberId, WatcherWord)>, Rejection> {
-        let number = self.peers.len() + 1;
-        let new = || Peer::new(said.instance.as_str().into(), number, said.opening);
-        let peer = self.peers.entry(said.member).or_insert_with(new);
-        if said.opening > peer.opening {
-            // Where its last word was lost, what it was granted before and has not sent is for others.
+    fn handle(
+        &mut self,
+        header: InstanceHeader,
+        unsealed: Unsealed,
+    ) -> Result<Option<(MemberId, WatcherMessage)>, Rejection> {
+        let now = std::time::Instant::now();
+        let peer = self.peers.sender(&header, now)?;
+        if header.opening > peer.opening {
+            // If its last message was lost, the unused part of its grant is for others.
             self.limits.give_back(peer.take_unused_grant());
         }
-        let mut items = peer.note(&said)?;
+        let mut items = peer.accept(&header, now)?;
         let has_room = self.inbox.has_room(unsealed.lines.len());
         if has_room {
-            items.extend(peer.tell_dropped());
+            items.extend(peer.report_dropped());
         }
-        if !matches!(said.word, InstanceWord::Refused { .. } | InstanceWord::Ended(_)) {
+        if !matches!(header.message, InstanceMessage::Refused { .. } | InstanceMessage::Ended(_)) {
             items.extend(peer.join());
         }
         let mut answer = None;
         let mut lines = None;
-        match said.word {
-            InstanceWord::Joined => {}
-            InstanceWord::Refused { reason, error } => items.extend(peer.refuse(reason, error)),
-            InstanceWord::Batch { before, count, unpacked } => {
+        match header.message {
+            InstanceMessage::Joined => {}
+            InstanceMessage::Refused { reason, error } => {
+                items.extend(peer.refuse(cut(reason, MAX_REASON_BYTES), cut(error, MAX_ERROR_BYTES)));
+            }
+            InstanceMessage::Batch { before, count, unpacked } => {
                 items.extend(peer.catch_up(before, 0));
                 peer.count(count);
                 if has_room {
@@ -255,72 +249,81 @@ impl Watcher {
                     peer.drop_batch(count);
                 }
             }
-            InstanceWord::Beat { sent, matched, unsent } => {
+            InstanceMessage::Beat { sent, matched, unsent } => {
                 items.extend(peer.catch_up(sent, matched));
-                items.extend(peer.leave_out(unsent));
+                items.extend(peer.note_unsent(unsent));
             }
-            InstanceWord::Ask { asked } => {
-                let word = grant(&mut self.limits, peer, asked);
-                answer = Some((said.member, word));
+            InstanceMessage::Ask { asked } => {
+                let grant = grant(&mut self.limits, peer, asked);
+                answer = Some((header.member, grant));
             }
-            InstanceWord::Ended(farewell) => {
-                items.extend(peer.say_farewell(&farewell));
+            InstanceMessage::Ended(account) => {
+                items.extend(peer.end(&account));
                 self.limits.give_back(peer.take_unused_grant());
             }
         }
+        // A batch can arrive after its instance was given up and its grant was given back.
+        self.limits.charge(peer.take_excess());
         let (number, instance) = (peer.number, Arc::clone(&peer.instance));
         for item in items {
-            self.inbox.leave(told(number, Some(said.time), &instance, item));
+            self.inbox.put(notice(number, Some(header.time), &instance, item));
         }
         if let Some(content) = lines {
-            let arrival = arrival(number, Some(said.time));
-            self.inbox.leave(Arrived { arrival, instance, content });
+            let arrival = arrival(number, Some(header.time));
+            self.inbox.put(Arrived { arrival, instance, content });
         }
         Ok(answer)
     }
 
-    /// An instance speaks another version: said once of each.
-    fn tell_version(&mut self, version: u32, said: OfAnyVersion) {
-        let instance: Arc<str> = said.instance.unwrap_or_else(|| "an instance".to_owned()).into();
+    /// Reports an instance of another version, once.
+    fn report_version(&mut self, version: u32, header: AnyVersionHeader) {
+        let instance = header.instance.unwrap_or_else(|| "an instance".to_owned());
+        let instance: Arc<str> = cut(instance, MAX_NAME_BYTES).into();
         if self.other_versions.len() >= MAX_OTHER_VERSIONS || !self.other_versions.insert(Arc::clone(&instance)) {
             return;
         }
-        let error = format!("read what it says: its version is {version}, and {VERSION} is what this watcher knows");
+        let error = format!("its messages have version {version}; this watcher reads version {VERSION}");
         let item = FleetItem::Refused { instance: Arc::clone(&instance), reason: "version".to_owned(), error };
-        self.inbox.leave(told(NOBODY, None, &instance, item));
+        self.inbox.put(notice(NO_INSTANCE, None, &instance, item));
     }
 
-    /// While the server is away the client keeps what is said, as far as it has room: the first announcement and the end.
-    async fn say(&mut self, subject: String, word: WatcherWord) {
+    /// While the server is away, the client keeps the message as far as it has room: the first announcement and the end.
+    async fn send(&mut self, subject: String, message: WatcherMessage) {
         self.turn += 1;
-        let said = FromWatcher { session: self.key, turn: self.turn, time: now_us(), word };
-        let message: Bytes = seal(&self.config.key, Voice::Watcher, &subject, &said, b"");
-        // A client that is closed gives no messages any more, which ends this task.
+        let header = WatcherHeader { session: self.key, turn: self.turn, time: now_us(), message };
+        let message: Bytes = seal(&self.config.keys, Role::Watcher, &subject, &header, b"");
+        // An error means that the client is closed. It then gives no more messages, which ends this task.
         let _ = self.client.publish(subject, message).await;
     }
 
-    fn tell_stats(&self) {
+    fn publish_stats(&self) {
         let mut stats = FleetStats { ignored: self.counts.read(), ..FleetStats::default() };
-        self.peers.values().for_each(|peer| peer.add_to(&mut stats));
+        self.peers.add_to(&mut stats);
         self.inbox.set_stats(stats.summed());
     }
 
     fn end(&mut self, reason: EndReason) {
-        for peer in self.peers.values_mut() {
-            for item in peer.give_up() {
-                self.inbox.leave(told(peer.number, None, &peer.instance, item));
-            }
-        }
-        self.tell_stats();
+        let notices = self.peers.give_up();
+        self.deliver(notices);
+        self.publish_stats();
         self.inbox.end(reason);
     }
 }
 
-fn grant(limits: &mut Limits, peer: &mut Peer, asked: u64) -> WatcherWord {
+fn grant(limits: &mut Limits, peer: &mut Peer, asked: u64) -> WatcherMessage {
     peer.granted += limits.take(asked.saturating_sub(peer.asked));
     peer.asked = peer.asked.max(asked);
     let is_last = limits.is_used_up();
-    WatcherWord::Grant { opening: peer.opening, asked: peer.asked, granted: peer.granted, is_last }
+    WatcherMessage::Grant { opening: peer.opening, asked: peer.asked, granted: peer.granted, is_last }
+}
+
+/// The beginning of a text, of at most this many bytes.
+fn cut(mut text: String, max_bytes: usize) -> String {
+    if text.len() > max_bytes {
+        let end = (0..=max_bytes).rfind(|end| text.is_char_boundary(*end)).unwrap_or(0);
+        text.truncate(end);
+    }
+    text
 }
 
 fn renewals(every: Duration) -> Interval {
@@ -329,10 +332,10 @@ fn renewals(every: Duration) -> Interval {
     renewals
 }
 
-fn arrival(peer: usize, sent_us: Option<u64>) -> Arrival {
+fn arrival(peer: u64, sent_us: Option<u64>) -> Arrival {
     Arrival { peer, at: std::time::Instant::now(), sent_us }
 }
 
-fn told(peer: usize, sent_us: Option<u64>, instance: &Arc<str>, item: FleetItem) -> Arrived {
+fn notice(peer: u64, sent_us: Option<u64>, instance: &Arc<str>, item: FleetItem) -> Arrived {
     Arrived { arrival: arrival(peer, sent_us), instance: Arc::clone(instance), content: Content::Item(item) }
 }

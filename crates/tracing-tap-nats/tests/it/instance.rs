@@ -7,18 +7,27 @@ use std::time::Duration;
 use testing::{PATIENCE, wait_for};
 use tracing_tap_nats::{Config, Key};
 
-pub(crate) const KEY: &str = "a key of thirty-two bytes, or more";
+pub(crate) const KEY: &str = "a key of thirty-two bytes or more";
 
 /// What the instance's process is told by its environment.
 pub(crate) const URL: &str = "TRACING_TAP_FLEET_URL";
 pub(crate) const NAME: &str = "TRACING_TAP_FLEET_NAME";
 pub(crate) const POLICY: &str = "TRACING_TAP_FLEET_POLICY";
+/// The keys, with commas between them; the first signs.
+pub(crate) const KEYS: &str = "TRACING_TAP_FLEET_KEYS";
 
 /// What begins each answer, beside what the test harness prints.
 pub(crate) const ANSWER: &str = "answer: ";
 
 pub(crate) fn config() -> Config {
-    Config::new("chat", Key::new(KEY).expect("it is long enough")).expect("it is a name")
+    config_of(&[KEY])
+}
+
+/// With these keys, of which the first signs.
+pub(crate) fn config_of(keys: &[&str]) -> Config {
+    let key = |secret: &str| Key::new(secret).expect("it is long enough");
+    let config = Config::new("chat", key(keys[0])).expect("it is a name");
+    keys[1..].iter().fold(config, |config, secret| config.accept_key(key(secret)).expect("there is room"))
 }
 
 /// Renewals so seldom that no lease ends within a test, and none is answered by a beat.

@@ -94,7 +94,7 @@ fn what_cannot_be_announced_opens_no_session() {
         let client = client(&server.url()).await;
         let long = user(42).name("a".repeat(257));
         let error = fleet::watch(client, &config(), long).await.expect_err("it is refused");
-        let text = "open a session on the fleet: announce the name: it has 257 bytes, more than the 256 allowed";
+        let text = "the session was not opened on the fleet: the name has 257 bytes, more than the 256 allowed";
         assert_eq!(error.to_string(), text);
     });
 }

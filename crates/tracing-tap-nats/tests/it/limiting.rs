@@ -1,6 +1,7 @@
 //! Limits of the whole fleet, and what crosses the network.
 
-use crate::instance::{Instance, KEY};
+use crate::bridge::kind;
+use crate::instance::{Instance, KEY, config};
 use crate::proxy::Proxy;
 use crate::sealing::{VERSION, now_us, publish, sealed, session_of};
 use crate::watching::{instances, is_event, joined, read_all, read_events, read_until, user, watch};
@@ -9,7 +10,9 @@ use std::time::{Duration, Instant};
 use testing::nats_server::{Server, client};
 use testing::runtime::{run, soon};
 use tracing_tap::{EndReason, MissingReason};
-use tracing_tap_nats::{FleetItem, LeaveReason};
+use tracing_tap_nats::{self as fleet, FleetItem, LeaveReason};
+
+const SESSION: &str = "00112233445566778899aabbccddeeff";
 
 isolated! {
 
@@ -30,7 +33,7 @@ fn no_more_events_come_than_were_asked_for_however_many_instances_have_them() {
     });
 }
 
-fn what_was_granted_to_an_opening_whose_last_word_is_lost_is_granted_again() {
+fn the_grant_of_an_opening_that_was_replaced_is_granted_again() {
     run(async {
         let server = Server::start();
         let client = client(&server.url()).await;
@@ -46,6 +49,72 @@ fn what_was_granted_to_an_opening_whose_last_word_is_lost_is_granted_again() {
             let grant = soon("a grant", grants.next()).await.expect("the client is open");
             let text = String::from_utf8_lossy(&grant.payload).into_owned();
             assert!(text.contains("\"granted\":10"), "opening {opening}: {text}");
+        }
+    });
+}
+
+fn the_grant_of_an_instance_that_was_given_up_goes_to_another() {
+    run(async {
+        let server = Server::start();
+        let client = client(&server.url()).await;
+        let mut announcements = client.subscribe("tap.chat.announce").await.expect("the client is open");
+        let mut grants = client.subscribe("tap.chat.grant.*").await.expect("the client is open");
+        let config = config().renew_every(Duration::from_millis(50)).expect("it is allowed");
+        let watched = fleet::watch(client.clone(), &config, user(42).max_events(10)).await;
+        let mut stream = watched.expect("the session is announced");
+        let announced = soon("the announcement", announcements.next()).await.expect("the client is open");
+        let subject = format!("tap.chat.events.{}", session_of(&announced));
+        let ask = |member: &str| {
+            let header = serde_json::json!({"kind": "ask", "member": member.repeat(8), "number": 0, "time": now_us(),
+                "instance": member, "asked": 10});
+            publish(&client, &subject, sealed(KEY, VERSION, "instances", &subject, &header, ""))
+        };
+        ask("aa").await;
+        soon("a grant", grants.next()).await.expect("the client is open");
+        read_until(&mut stream, |item| matches!(item, FleetItem::Left { reason: LeaveReason::Lost, .. })).await;
+        ask("bb").await;
+        let grant = soon("a grant", grants.next()).await.expect("the client is open");
+        let text = String::from_utf8_lossy(&grant.payload);
+        assert!(text.contains("\"granted\":10"), "{text}");
+    });
+}
+
+fn a_grant_of_more_than_was_asked_for_stops_no_instance() {
+    run(async {
+        let server = Server::start();
+        let mut instance = Instance::start(&server.url(), "chat");
+        let client = client(&server.url()).await;
+        let subject = format!("tap.chat.events.{SESSION}");
+        let mut messages = client.subscribe(subject).await.expect("the client is open");
+        client.flush().await.expect("the server is there");
+        let say = async |turn: u64, subject: &str, rest: serde_json::Value| {
+            let mut header = serde_json::json!({"session": SESSION, "turn": turn, "time": now_us()});
+            header.as_object_mut().expect("it is one").extend(rest.as_object().expect("it is one").clone());
+            publish(&client, subject, sealed(KEY, VERSION, "watchers", subject, &header, "")).await;
+        };
+        let open = serde_json::json!({"kind": "open", "predicate": "user = 42", "is_limited": true, "every_ms": 60_000});
+        say(1, "tap.chat.announce", open).await;
+        let mut next = async |wanted: &str| loop {
+            let message = soon(wanted, messages.next()).await.expect("the client is open");
+            if kind(&message) == wanted {
+                let text = String::from_utf8_lossy(&message.payload);
+                let header = text.splitn(3, ' ').nth(2).and_then(|rest| rest.lines().next()).expect("it has a header");
+                return serde_json::from_str::<serde_json::Value>(header).expect("it is JSON");
+            }
+        };
+        next("joined").await;
+        for (round, asked) in [(1, 3), (2, 6)] {
+            instance.emit(3, 42);
+            let ask = next("ask").await;
+            assert_eq!(ask["asked"], asked);
+            let grant = |asked: u64| {
+                serde_json::json!({"kind": "grant", "opening": ask["opening"].as_u64().unwrap_or(0), "asked": asked,
+                    "granted": asked})
+            };
+            let subject = format!("tap.chat.grant.{}", ask["member"].as_str().expect("it is text"));
+            say(10 * round, &subject, grant(u64::MAX)).await;
+            say(10 * round + 1, &subject, grant(asked)).await;
+            assert_eq!(next("batch").await["count"][0], 3);
         }
     });
 }

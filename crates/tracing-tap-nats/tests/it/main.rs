@@ -21,6 +21,7 @@ mod pressing;
 mod process;
 mod proxy;
 mod road;
+mod rotating;
 mod sealing;
 mod trusting;
 mod watching;

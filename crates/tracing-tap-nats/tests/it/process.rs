@@ -1,7 +1,7 @@
 //! What the process of an instance is and does.
 
 use crate::emitting::{emit, flow, large};
-use crate::instance::{ANSWER, NAME, POLICY, URL, config};
+use crate::instance::{ANSWER, KEY, KEYS, NAME, POLICY, URL, config_of};
 use crate::watching::{Reading, joined, user, watch};
 use async_nats::{Client, ConnectOptions};
 use std::sync::atomic::Ordering;
@@ -58,7 +58,8 @@ impl Process {
         let runtime = runtime.expect("a runtime starts");
         let client = runtime.block_on(client_with(options(), url));
         let (stop, stopped) = oneshot::channel::<()>();
-        let config = config().instance(name).expect("it is a name");
+        let keys = std::env::var(KEYS).unwrap_or_else(|_| KEY.to_owned());
+        let config = config_of(&keys.split(',').collect::<Vec<_>>()).instance(name).expect("it is a name");
         let mut membership = fleet::join(router.clone(), client.clone(), config, async { drop(stopped.await) });
         let ignored = Box::new(membership.ignored());
         // Its first poll subscribes: whoever is told that this is ready need not wait for the second announcement.

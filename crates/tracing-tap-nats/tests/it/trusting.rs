@@ -1,4 +1,4 @@
-//! Who is heeded, and what nobody can overrule.
+//! Which messages are accepted, and what no message can change.
 
 use crate::bridge::{Bridge, kind};
 use crate::instance::{Instance, KEY, often};
@@ -25,17 +25,17 @@ fn wait_for_ignored(instance: &mut Instance, part: &str) {
     wait_for(part, || instance.ask("ignored").contains(part).then_some(()));
 }
 
-/// An instance that hears what the client says.
+/// An instance that receives what the client publishes.
 async fn listening() -> (Server, Instance, Client) {
     let server = Server::start();
     let mut instance = Instance::start(&server.url(), "chat");
     let client = client(&server.url()).await;
-    wait_until_heard(&mut instance, &client).await;
+    wait_until_joined(&mut instance, &client).await;
     (server, instance, client)
 }
 
-/// Returns once the instance hears what is announced.
-async fn wait_until_heard(instance: &mut Instance, client: &Client) {
+/// Returns once the instance receives announcements.
+async fn wait_until_joined(instance: &mut Instance, client: &Client) {
     let mut stream = fleet::watch(client.clone(), &often(), user(0)).await.expect("the session is announced");
     joined(&mut stream, 1).await;
     drop(stream);
@@ -117,7 +117,7 @@ fn another_version_is_refused_with_an_answer() {
         let answer = soon("an answer", answers.next()).await.expect("the client is open");
         assert_eq!(kind(&answer), "refused");
         let text = String::from_utf8_lossy(&answer.payload);
-        let versions = format!("its version is {}, and {VERSION} is what this instance knows", VERSION + 1);
+        let versions = format!("the announcement has version {}; this instance reads version {VERSION}", VERSION + 1);
         assert!(text.contains(&versions), "{text}");
         wait_for_ignored(&mut instance, "other_version: 1");
     });
@@ -138,6 +138,39 @@ fn a_session_of_a_later_watcher_is_refused_by_the_key_that_is_not_known() {
     });
 }
 
+fn the_highest_turn_locks_no_session() {
+    run(async {
+        let (_server, mut instance, client) = listening().await;
+        let say = |header: Value| publish(&client, ANNOUNCE, sealed(KEY, VERSION, "watchers", ANNOUNCE, &header, ""));
+        let highest = announcement(u64::MAX, now_us());
+        say(highest.clone()).await;
+        instance.wait_for_sessions(1);
+        say(json!({"kind": "close", "session": SESSION, "turn": 8, "time": now_us(), "reason": "closed"})).await;
+        instance.wait_for_sessions(0);
+        say(highest).await;
+        wait_for_ignored(&mut instance, "replayed: 1");
+        assert_eq!(instance.open_sessions(), 0, "the session stays closed");
+    });
+}
+
+fn a_refused_session_near_the_highest_turn_is_tried_again() {
+    run(async {
+        let server = Server::start();
+        let mut instance = Instance::with_policy(&server.url(), "full", "no sessions");
+        let client = client(&server.url()).await;
+        let mut answers = client.subscribe(format!("tap.chat.events.{SESSION}")).await.expect("the client is open");
+        for turn in u64::MAX - 6..=u64::MAX {
+            let header = announcement(turn, now_us());
+            publish(&client, ANNOUNCE, sealed(KEY, VERSION, "watchers", ANNOUNCE, &header, "")).await;
+            if [u64::MAX - 6, u64::MAX - 1].contains(&turn) {
+                let answer = soon("an answer", answers.next()).await.expect("the client is open");
+                assert_eq!(kind(&answer), "refused", "turn {turn}");
+            }
+        }
+        assert_eq!(instance.ask("ignored"), format!("{:?}", fleet::IgnoredMessages::default()));
+    });
+}
+
 fn a_watcher_whose_clock_is_off_is_told_so() {
     run(async {
         let (_server, _instance, client) = listening().await;
@@ -146,7 +179,7 @@ fn a_watcher_whose_clock_is_off_is_told_so() {
         publish(&client, ANNOUNCE, sealed(KEY, VERSION, "watchers", ANNOUNCE, &header, "")).await;
         let answer = soon("an answer", answers.next()).await.expect("the client is open");
         let text = String::from_utf8_lossy(&answer.payload);
-        assert!(text.contains("\"reason\":\"clock\"") && text.contains("its time is more than 30 s off"), "{text}");
+        assert!(text.contains("\"reason\":\"clock\"") && text.contains("the announcement's time is more than 30 s off"), "{text}");
     });
 }
 
