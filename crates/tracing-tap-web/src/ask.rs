@@ -1,7 +1,7 @@
 //! What is asked of a session: the parameters of a query, or the same in JSON.
 
 use super::auth::Caller;
-use super::problem::{Kind, Problem};
+use super::problem::{Problem, ProblemKind};
 use jiff::SignedDuration;
 use serde::Deserialize;
 use serde::de::{Deserializer, Error, Visitor};
@@ -82,7 +82,7 @@ pub(super) fn predicate(text: &str) -> Result<Predicate, Problem> {
 }
 
 pub(super) fn invalid(parameter: &str, detail: impl Into<String>) -> Problem {
-    Problem::new(Kind::InvalidParameter, detail).with("parameter", parameter)
+    Problem::new(ProblemKind::InvalidParameter, detail).with("parameter", parameter)
 }
 
 fn duration(text: &str) -> Result<Duration, Problem> {

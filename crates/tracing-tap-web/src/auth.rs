@@ -1,7 +1,7 @@
 //! Who may come in: a token, a hook of the service, or whoever is on this machine.
 
-use super::problem::{Kind, Problem};
-use super::query::{TOKEN_ADVICE, has_token};
+use super::problem::{Problem, ProblemKind};
+use super::url_token::{TOKEN_ADVICE, has_token};
 use axum::extract::ConnectInfo;
 use axum::http::{Extensions, HeaderMap, Method, Uri, header, request::Parts};
 use std::fmt;
@@ -16,7 +16,7 @@ use tracing_tap::Predicate;
 pub(super) const NO_PEER_ADDRESS: &str = "the address of the peer is not known: serve the application with \
                                           `into_make_service_with_connect_info::<SocketAddr>()`";
 
-/// How the door finds out who is asking. There is no default: a door without one cannot be built.
+/// How the endpoint finds out who is asking. There is no default: an endpoint without one cannot be built.
 ///
 /// ```
 /// use tracing_tap::Predicate;
@@ -190,15 +190,15 @@ fn check_token(token: &str, parts: &Parts) -> Result<Caller, Problem> {
         let detail = if has_token(parts.uri.query()) {
             TOKEN_ADVICE
         } else {
-            "bring the door's token: `Authorization: Bearer TOKEN`, exactly once"
+            "bring the endpoint's token: `Authorization: Bearer TOKEN`, exactly once"
         };
-        Problem::new(Kind::NotAuthenticated, detail)
+        Problem::new(ProblemKind::NotAuthenticated, detail)
     })?;
     // The time this takes depends on the length of what was brought, and on no character of the token.
     if bool::from(brought.as_bytes().ct_eq(token.as_bytes())) {
         Ok(Caller::new("token"))
     } else {
-        Err(Problem::new(Kind::NotAuthenticated, "the token is not the door's"))
+        Err(Problem::new(ProblemKind::NotAuthenticated, "the token is not the endpoint's"))
     }
 }
 
@@ -225,7 +225,7 @@ impl AuthRequest {
         &self.method
     }
 
-    /// The path and the query, below where the door is mounted.
+    /// The path and the query, below where the endpoint is mounted.
     pub fn uri(&self) -> &Uri {
         &self.uri
     }
@@ -320,9 +320,9 @@ impl Denied {
 impl From<Denied> for Problem {
     fn from(denied: Denied) -> Self {
         let kind = match denied.kind {
-            DeniedKind::Unauthenticated => Kind::NotAuthenticated,
-            DeniedKind::Forbidden => Kind::Forbidden,
-            DeniedKind::NoPeerAddress => Kind::MissingPeerAddress,
+            DeniedKind::Unauthenticated => ProblemKind::NotAuthenticated,
+            DeniedKind::Forbidden => ProblemKind::Forbidden,
+            DeniedKind::NoPeerAddress => ProblemKind::MissingPeerAddress,
         };
         Self::new(kind, denied.detail)
     }

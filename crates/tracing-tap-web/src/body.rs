@@ -4,12 +4,12 @@
 //! loses by its policy. A batch goes out when it is 64 KiB, or 50 ms after its first item. Within a batch the ring is
 //! looked at every few milliseconds instead of waking the task for each event: producers wake it once for a batch.
 
-use super::endpoint::Inner;
 use super::feed::{Attached, Farewell, Feed, Position};
 use super::form::{Form, Notice};
-use super::hub::{Entry, PublicId};
+use super::hub::{HubSession, PublicId};
 use super::socket::{Line, Peer};
 use super::source::SourceItem;
+use super::state::EndpointState;
 use axum::body::{Bytes, HttpBody};
 use http_body::Frame;
 use serde_json::json;
@@ -38,8 +38,8 @@ const NEXT_SIGNS: [Duration; 2] = [Duration::from_millis(100), Duration::from_se
 /// One reader of a session.
 #[derive(Debug)]
 pub(super) struct StreamBody {
-    door: Arc<Inner>,
-    entry: Arc<Entry>,
+    endpoint: Arc<EndpointState>,
+    entry: Arc<HubSession>,
     reader: u64,
     form: Form,
     batch: Vec<u8>,
@@ -49,7 +49,7 @@ pub(super) struct StreamBody {
     last_sent: Instant,
     timer: Pin<Box<Sleep>>,
     is_over: bool,
-    /// Its connection, where it is the door's own.
+    /// Its connection, where it is the endpoint's own.
     line: Option<Line>,
     /// How many signs of life were sent to a peer that sends no more itself.
     signs: usize,
@@ -63,13 +63,19 @@ enum Next {
 
 impl StreamBody {
     /// `notices` are sent at once.
-    pub(super) fn new(door: Arc<Inner>, entry: Arc<Entry>, attached: Attached, form: Form, notices: &[Notice]) -> Self {
+    pub(super) fn new(
+        endpoint: Arc<EndpointState>,
+        entry: Arc<HubSession>,
+        attached: Attached,
+        form: Form,
+        notices: &[Notice],
+    ) -> Self {
         let mut batch = Vec::with_capacity(FIRST_BATCH_BYTES);
         form.write_beginning(&mut batch);
         notices.iter().for_each(|notice| form.write_notice(&mut batch, notice));
         let now = Instant::now();
         Self {
-            door,
+            endpoint,
             entry,
             reader: attached.reader,
             form,
@@ -98,8 +104,8 @@ impl StreamBody {
         self.form
     }
 
-    pub(super) fn door(&self) -> &Inner {
-        &self.door
+    pub(super) fn endpoint(&self) -> &EndpointState {
+        &self.endpoint
     }
 
     /// Looks at the session until there is a batch to send, or nothing more to do at present.
@@ -173,7 +179,7 @@ impl StreamBody {
 
     /// How long nothing need be sent.
     fn silence(&self) -> Duration {
-        let heartbeat = self.door.settings.heartbeat;
+        let heartbeat = self.endpoint.settings.heartbeat;
         let next_sign = self.signs.checked_sub(1).and_then(|sent| NEXT_SIGNS.get(sent));
         next_sign.map_or(heartbeat, |wait| heartbeat.min(*wait))
     }
@@ -200,7 +206,7 @@ impl StreamBody {
 
     fn write(&mut self, position: Position, told: &SourceItem) {
         self.form.write(&mut self.batch, &self.entry.id, position, told);
-        self.due.get_or_insert_with(|| Instant::now() + self.door.settings.batch_delay);
+        self.due.get_or_insert_with(|| Instant::now() + self.endpoint.settings.batch_delay);
         self.is_over |= told.is_end();
     }
 
@@ -245,14 +251,14 @@ impl Drop for StreamBody {
     fn drop(&mut self) {
         let mut feed = self.entry.feed();
         // Its connection may be closed for standing still before anybody who looks after the session has seen it do so.
-        let is_stalled = feed.has_stalled(self.reader, self.door.settings.stall_timeout);
+        let is_stalled = feed.has_stalled(self.reader, self.endpoint.settings.stall_timeout);
         let left = feed.leave(self.reader);
         drop(feed);
         if is_stalled {
-            self.door.tell_stalled(&self.entry);
+            self.endpoint.tell_stalled(&self.entry);
         }
         if left && !self.entry.about.is_kept {
-            self.door.hub.remove(self.entry.id, |entry| entry.feed().has_ended());
+            self.endpoint.hub.remove(self.entry.id, |entry| entry.feed().has_ended());
         }
     }
 }

@@ -1,28 +1,22 @@
-//! The door: a router, who may come in, and how long things may take.
+//! The endpoint: a router, who may come in, and how long things may take.
 
 use super::auth::Auth;
-use super::hub::Hub;
-use super::routes::Route;
 use super::shutdown::Shutdown;
+use super::state::{EndpointState, Route, Settings};
 use super::{page, routes, security};
 use axum::middleware::from_fn_with_state;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Semaphore;
-use tracing_tap::EndReason;
 use tracing_tap::TapRouter;
-use tracing_tap::audit::AuditLimit;
 use tracing_tap::endpoint::SessionSource;
-
-/// How many sessions are being opened at once: each may hold a thread of the runtime's blocking ones for a second.
-const MAX_OPENINGS: usize = 4;
 
 /// No setting of time is shorter, lest what waits for it spins, or longer, lest a clock overflows.
 const SHORTEST: Duration = Duration::from_millis(1);
 const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// A door with settings of its own; [`routes`](super::routes) and [`serve`](super::serve) are doors with the defaults.
+/// An endpoint with settings of its own; [`routes`](super::routes) and [`serve`](super::serve) are endpoints with the defaults.
 ///
 /// Times are from a millisecond to a day; others are taken for the nearest of these.
 ///
@@ -32,8 +26,8 @@ const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 /// use tracing_tap_web as web;
 ///
 /// let auth = web::Auth::token("S8uWXu0mEZzN1Fbs").expect("it is long enough");
-/// let door = web::Endpoint::new(TapRouter::new(), auth).grace_period(Duration::from_secs(120));
-/// let application: axum::Router = axum::Router::new().nest("/tap", door.routes());
+/// let endpoint = web::Endpoint::new(TapRouter::new(), auth).grace_period(Duration::from_secs(120));
+/// let application: axum::Router = axum::Router::new().nest("/tap", endpoint.routes());
 /// # let _ = application;
 /// ```
 #[derive(Clone, Debug)]
@@ -43,35 +37,8 @@ pub struct Endpoint {
     settings: Settings,
 }
 
-#[derive(Clone, Debug)]
-pub(super) struct Settings {
-    pub(super) grace_period: Duration,
-    pub(super) stall_timeout: Duration,
-    pub(super) heartbeat: Duration,
-    pub(super) batch_delay: Duration,
-    pub(super) request_timeout: Duration,
-    pub(super) max_connections: usize,
-    pub(super) allowed_origins: Vec<String>,
-    pub(super) shutdown: Option<Shutdown>,
-    /// Where sessions are opened, if not here alone.
-    pub(super) source: Option<Arc<dyn SessionSource>>,
-}
-
-/// What all requests to a door share.
-#[derive(Debug)]
-pub(super) struct Inner {
-    pub(super) router: TapRouter,
-    pub(super) auth: Auth,
-    pub(super) settings: Settings,
-    pub(super) hub: Hub,
-    pub(super) refusals: AuditLimit,
-    pub(super) openings: Arc<Semaphore>,
-    /// Whether the service serves it, with what that logs.
-    pub(super) is_mounted: bool,
-}
-
 impl Endpoint {
-    /// Creates a door to the router's sessions.
+    /// Creates an endpoint to the router's sessions.
     pub fn new(router: TapRouter, auth: Auth) -> Self {
         Self { router, auth, settings: Settings::default() }
     }
@@ -111,10 +78,24 @@ impl Endpoint {
         self
     }
 
-    /// Bounds the connections that [`serve`](Self::serve) has at once; default 256.
+    /// Bounds the connections of [`serve`](Self::serve) that have had an accepted request; default 256.
+    ///
+    /// A request over the limit is refused with 503.
     #[must_use]
     pub fn max_connections(mut self, connections: usize) -> Self {
         self.settings.max_connections = connections.min(Semaphore::MAX_PERMITS);
+        self
+    }
+
+    /// Bounds the connections of [`serve`](Self::serve) that have had no accepted request yet; default 128, at least 1.
+    ///
+    /// They have the [`request_timeout`](Self::request_timeout) until their first accepted request, and 64 requests; then the
+    /// endpoint closes them, so a hook of [`Auth::check_async`] that takes longer admits nobody. Past this limit, a new connection closes the oldest of them. They take nothing from
+    /// [`max_connections`](Self::max_connections), so clients without a token cannot keep others out. The page is served
+    /// to them.
+    #[must_use]
+    pub fn max_pending_connections(mut self, connections: usize) -> Self {
+        self.settings.max_pending_connections = connections.max(1);
         self
     }
 
@@ -169,83 +150,44 @@ impl Endpoint {
         self
     }
 
-    pub(super) fn settings(&self) -> &Settings {
-        &self.settings
-    }
-
-    /// The door as a part of the service's own application: [`nest`](axum::Router::nest) it.
+    /// The endpoint as a part of the service's own application: [`nest`](axum::Router::nest) it.
     pub fn routes(self) -> axum::Router {
-        self.build(true).application()
+        application(&self.build(true))
     }
 
-    pub(super) fn into_inner(self) -> Arc<Inner> {
+    pub(super) fn into_state(self) -> Arc<EndpointState> {
         self.build(false)
     }
 
-    fn build(self, is_mounted: bool) -> Arc<Inner> {
-        let door = Arc::new(Inner::new(self.router, self.auth, self.settings, is_mounted));
-        if let Some(shutdown) = &door.settings.shutdown {
-            shutdown.close_in_the_end(&door);
+    fn build(self, is_mounted: bool) -> Arc<EndpointState> {
+        let state = Arc::new(EndpointState::new(self.router, self.auth, self.settings, is_mounted));
+        if let Some(shutdown) = &state.settings.shutdown {
+            shutdown.close_in_the_end(Arc::clone(&state) as _);
         }
-        door
+        state
     }
 }
 
-impl Inner {
-    fn new(router: TapRouter, auth: Auth, settings: Settings, is_mounted: bool) -> Self {
-        Self {
-            router,
-            auth,
-            settings,
-            hub: Hub::default(),
-            refusals: AuditLimit::default(),
-            openings: Arc::new(Semaphore::new(MAX_OPENINGS)),
-            is_mounted,
-        }
-    }
-
-    /// Opens nothing any more, and ends the sessions that are open: their readers get what is left, and the reason.
-    pub(super) fn close(&self) {
-        self.hub.close().iter().for_each(|entry| self.end(entry, EndReason::Shutdown));
-    }
-
-    /// The endpoints and nothing else, so that what is not there is the service's to answer.
-    fn application(self: &Arc<Self>) -> axum::Router {
-        let admit = from_fn_with_state(Arc::clone(self), security::admit);
-        router_of(routes::all()).route_layer(admit).merge(self.page()).with_state(Arc::clone(self))
-    }
-
-    /// The endpoints, and an answer to everything else.
-    pub(super) fn whole_application(self: &Arc<Self>) -> axum::Router {
-        let admit = from_fn_with_state(Arc::clone(self), security::admit);
-        let endpoints = router_of(routes::all()).fallback(routes::not_found).layer(admit);
-        endpoints.merge(self.page()).with_state(Arc::clone(self))
-    }
-
-    /// The page, for everybody.
-    fn page(self: &Arc<Self>) -> axum::Router<Arc<Self>> {
-        router_of(page::all()).route_layer(from_fn_with_state(Arc::clone(self), security::admit_visitor))
-    }
+/// The endpoint's paths alone; the service answers all others.
+fn application(state: &Arc<EndpointState>) -> axum::Router {
+    let admit = from_fn_with_state(Arc::clone(state), security::admit);
+    router_of(routes::all()).route_layer(admit).merge(page_of(state)).with_state(Arc::clone(state))
 }
 
-fn router_of(all: Vec<Route>) -> axum::Router<Arc<Inner>> {
+/// The endpoint's paths, and an answer to every other.
+pub(super) fn whole_application(state: &Arc<EndpointState>) -> axum::Router {
+    let admit = from_fn_with_state(Arc::clone(state), security::admit);
+    let authenticated = router_of(routes::all()).fallback(routes::not_found).layer(admit);
+    authenticated.merge(page_of(state)).with_state(Arc::clone(state))
+}
+
+/// The page, which needs no authentication.
+fn page_of(state: &Arc<EndpointState>) -> axum::Router<Arc<EndpointState>> {
+    router_of(page::all()).route_layer(from_fn_with_state(Arc::clone(state), security::admit_visitor))
+}
+
+fn router_of(all: Vec<Route>) -> axum::Router<Arc<EndpointState>> {
     let application =
         all.into_iter().fold(axum::Router::new(), |application, (path, _, methods)| application.route(path, methods));
     application.method_not_allowed_fallback(routes::method_not_allowed)
-}
-
-impl Default for Settings {
-    fn default() -> Self {
-        Self {
-            grace_period: Duration::from_secs(30),
-            stall_timeout: Duration::from_secs(15),
-            heartbeat: Duration::from_secs(15),
-            batch_delay: Duration::from_millis(50),
-            request_timeout: Duration::from_secs(10),
-            max_connections: 256,
-            allowed_origins: Vec::new(),
-            shutdown: None,
-            source: None,
-        }
-    }
 }

@@ -3,7 +3,7 @@
 use super::answer::json_text;
 use super::feed::Position;
 use super::hub::PublicId;
-use super::problem::{Kind, Problem};
+use super::problem::{Problem, ProblemKind};
 use super::query::Query;
 use super::source::SourceItem;
 use axum::http::{HeaderMap, header};
@@ -26,7 +26,7 @@ pub(super) enum Form {
 /// What [`Form::of`] reads of a query.
 pub(super) const PARAMETERS: [&str; 3] = ["format", "max_line_bytes", "large_integers_as_strings"];
 
-/// What the door says itself, beside the session's items.
+/// What the endpoint says itself, beside the session's items.
 #[derive(Debug)]
 pub(super) struct Notice {
     /// The event's name and the `type` of its JSON.
@@ -57,11 +57,11 @@ impl Form {
             Some("sse") => Ok(Self::events()),
             Some(name) => name.parse().map(Self::lines).map_err(|_| {
                 let detail = "`format` is none of `json`, `sse`, `human`, `compact` and `github`";
-                Problem::new(Kind::InvalidParameter, detail).with("parameter", "format")
+                Problem::new(ProblemKind::InvalidParameter, detail).with("parameter", "format")
             }),
             None => Self::accepted(headers).ok_or_else(|| {
                 let detail = "accept `text/event-stream`, `application/x-ndjson` or `text/plain`";
-                Problem::new(Kind::NotAcceptable, detail)
+                Problem::new(ProblemKind::NotAcceptable, detail)
             }),
         }
     }
@@ -139,7 +139,7 @@ impl Form {
         }
     }
 
-    /// Appends what the door says itself.
+    /// Appends what the endpoint says itself.
     pub(super) fn write_notice(self, out: &mut Vec<u8>, notice: &Notice) {
         if self.is_events() {
             out.extend_from_slice(b"event: ");
@@ -175,7 +175,7 @@ fn line_bytes(bytes: usize) -> Result<usize, Problem> {
         return Ok(bytes);
     }
     let detail = format!("`max_line_bytes` is less than {least}, in which not every line can be written");
-    Err(Problem::new(Kind::InvalidParameter, detail).with("parameter", "max_line_bytes").with("limit", least))
+    Err(Problem::new(ProblemKind::InvalidParameter, detail).with("parameter", "max_line_bytes").with("limit", least))
 }
 
 /// How much a range of media types is liked, from 0 to 1.

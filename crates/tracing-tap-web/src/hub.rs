@@ -1,8 +1,8 @@
-//! The door's sessions: whose each is, under ids that nobody can guess.
+//! The endpoint's sessions: whose each is, under ids that nobody can guess.
 
 use super::auth::Caller;
 use super::feed::{Attached, Feed, Position};
-use super::problem::{Kind, Problem};
+use super::problem::{Problem, ProblemKind};
 use serde_json::{Value, json};
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
@@ -18,9 +18,9 @@ const MAX_REMEMBERED: usize = 1024;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct PublicId(u128);
 
-/// A session of the door.
+/// A session of the endpoint.
 #[derive(Debug)]
-pub(super) struct Entry {
+pub(super) struct HubSession {
     pub(super) id: PublicId,
     pub(super) about: About,
     feed: Mutex<Feed>,
@@ -52,7 +52,7 @@ pub(super) struct Hub(Mutex<Sessions>);
 
 #[derive(Debug, Default)]
 struct Sessions {
-    open: HashMap<PublicId, Arc<Entry>>,
+    open: HashMap<PublicId, Arc<HubSession>>,
     /// The last that are over, with their owners.
     over: VecDeque<(PublicId, String)>,
     is_closed: bool,
@@ -61,7 +61,7 @@ struct Sessions {
 /// What an id stands for.
 #[derive(Debug)]
 pub(super) enum Found {
-    Open(Arc<Entry>),
+    Open(Arc<HubSession>),
     Over,
 }
 
@@ -100,7 +100,7 @@ impl LastEventId {
     }
 }
 
-impl Entry {
+impl HubSession {
     pub(super) fn new(id: PublicId, about: About, feed: Feed) -> Self {
         Self { id, about, feed: Mutex::new(feed) }
     }
@@ -162,7 +162,7 @@ impl Sessions {
             return Ok(());
         }
         let detail = format!("{here} sessions of yours are open or wait to be read to their end: close one");
-        Err(Problem::new(Kind::TooManySessions, detail)
+        Err(Problem::new(ProblemKind::TooManySessions, detail)
             .with("limit", limit)
             .with("limit_name", "max_sessions_per_opener"))
     }
@@ -170,8 +170,8 @@ impl Sessions {
 
 impl Hub {
     /// # Errors
-    /// Where the door is about to close for good, or so many sessions of this opener are here already.
-    pub(super) fn add(&self, entry: &Arc<Entry>, limit: usize) -> Result<(), Problem> {
+    /// Where the endpoint is about to close for good, or so many sessions of this opener are here already.
+    pub(super) fn add(&self, entry: &Arc<HubSession>, limit: usize) -> Result<(), Problem> {
         let mut sessions = self.sessions();
         if sessions.is_closed {
             return Err(Problem::shutting_down());
@@ -191,7 +191,11 @@ impl Hub {
     /// Forgets a session that nobody reads any more; whoever still holds it may read on.
     ///
     /// One that is `remembered` is over for whoever comes back; one that is not was never there.
-    pub(super) fn remove(&self, id: PublicId, is_remembered: impl FnOnce(&Entry) -> bool) -> Option<Arc<Entry>> {
+    pub(super) fn remove(
+        &self,
+        id: PublicId,
+        is_remembered: impl FnOnce(&HubSession) -> bool,
+    ) -> Option<Arc<HubSession>> {
         let removed = self.sessions().open.remove(&id)?;
         // Asked without the lock: the two locks are never held together.
         if is_remembered(&removed) {
@@ -215,7 +219,7 @@ impl Hub {
     }
 
     /// The caller's sessions, or all for an admin, oldest first.
-    pub(super) fn list(&self, caller: &Caller) -> Vec<Arc<Entry>> {
+    pub(super) fn list(&self, caller: &Caller) -> Vec<Arc<HubSession>> {
         let sessions = self.sessions();
         let own = sessions.open.values().filter(|entry| caller.may_use(&entry.about.owner));
         let mut own: Vec<_> = own.map(Arc::clone).collect();
@@ -224,7 +228,7 @@ impl Hub {
     }
 
     /// Lets nobody in any more; returns the sessions that are to be ended.
-    pub(super) fn close(&self) -> Vec<Arc<Entry>> {
+    pub(super) fn close(&self) -> Vec<Arc<HubSession>> {
         let mut sessions = self.sessions();
         sessions.is_closed = true;
         sessions.open.values().map(Arc::clone).collect()

@@ -1,7 +1,7 @@
 //! Bodies: JSON, short, and in time.
 
-use super::endpoint::Inner;
-use super::problem::{Kind, Problem};
+use super::problem::{Problem, ProblemKind};
+use super::state::EndpointState;
 use axum::body::to_bytes;
 use axum::extract::Request;
 use axum::http::{HeaderMap, header};
@@ -15,10 +15,10 @@ pub(super) const MAX_BODY_BYTES: usize = 16 << 10;
 const MAX_SHOWN_BYTES: usize = 512;
 
 /// Reads the body of a request.
-pub(super) async fn body_of<T: DeserializeOwned>(door: &Inner, request: Request) -> Result<T, Problem> {
+pub(super) async fn body_of<T: DeserializeOwned>(endpoint: &EndpointState, request: Request) -> Result<T, Problem> {
     check_type(request.headers())?;
     let reading = to_bytes(request.into_body(), MAX_BODY_BYTES);
-    let bytes = timeout(door.settings.request_timeout, reading).await.map_err(|_| too_slow())?;
+    let bytes = timeout(endpoint.settings.request_timeout, reading).await.map_err(|_| too_slow())?;
     let bytes = bytes.map_err(|error| if is_too_large(&error) { too_large() } else { cut_short() })?;
     serde_json::from_slice(&bytes).map_err(|error| not_understood(&error))
 }
@@ -30,7 +30,7 @@ fn check_type(headers: &HeaderMap) -> Result<(), Problem> {
     if essence.eq_ignore_ascii_case("application/json") {
         return Ok(());
     }
-    Err(Problem::new(Kind::UnsupportedMediaType, "say `Content-Type: application/json`, and send JSON"))
+    Err(Problem::new(ProblemKind::UnsupportedMediaType, "say `Content-Type: application/json`, and send JSON"))
 }
 
 fn is_too_large(error: &axum::Error) -> bool {
@@ -41,18 +41,18 @@ fn is_too_large(error: &axum::Error) -> bool {
 
 fn too_large() -> Problem {
     let detail = format!("the body has more than {MAX_BODY_BYTES} bytes");
-    Problem::new(Kind::BodyTooLarge, detail).with("limit", MAX_BODY_BYTES)
+    Problem::new(ProblemKind::BodyTooLarge, detail).with("limit", MAX_BODY_BYTES)
 }
 
 fn too_slow() -> Problem {
-    Problem::new(Kind::BodyTimeout, "the body did not come in time: send all of it at once")
+    Problem::new(ProblemKind::BodyTimeout, "the body did not come in time: send all of it at once")
 }
 
 fn cut_short() -> Problem {
-    Problem::new(Kind::InvalidBody, "the body ended before its end: send all of it")
+    Problem::new(ProblemKind::InvalidBody, "the body ended before its end: send all of it")
 }
 
 fn not_understood(error: &serde_json::Error) -> Problem {
     let detail = escaped(&error.to_string(), MAX_SHOWN_BYTES);
-    Problem::new(Kind::InvalidBody, detail).with("line", error.line()).with("column", error.column())
+    Problem::new(ProblemKind::InvalidBody, detail).with("line", error.line()).with("column", error.column())
 }

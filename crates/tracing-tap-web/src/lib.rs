@@ -1,4 +1,4 @@
-//! The HTTP door: sessions over server-sent events and lines of JSON, for `curl`, browsers and other programs.
+//! The HTTP endpoint: sessions over server-sent events and lines of JSON, for `curl`, browsers and other programs.
 //!
 //! A service that has HTTP of its own mounts [`routes`] under a path of its choice; one that has none calls [`serve`].
 //! Either way somebody says who may come in: [`Auth`] has no default.
@@ -50,42 +50,46 @@
 //!   connection has room for it.
 //! - A session belongs to whoever opened it. To others, but admins, it is not there.
 //! - A request from another site's page is refused, and so is a body that is no JSON. There is no CORS.
-//! - The page is served to everybody who may reach the door, and holds no secrets: what it asks for is asked as above.
+//! - The page is served to everybody who may reach the endpoint, and holds no secrets: what it asks for is asked as above.
 //! - Every refusal is a problem document (RFC 9457) that says what to change, and an event of the target
 //!   `tracing_tap::audit`, of which ten a second are told.
-//! - Under [`serve`], what the door and its HTTP stack log reaches no session. Where the service mounts [`routes`] it is
+//! - Under [`serve`], what the endpoint and its HTTP stack log reaches no session. Where the service mounts [`routes`] it is
 //!   the service's own stack that logs. Where a session can see that, its coverage says so, and what to do about it.
 //!
 //! # Under other layers
 //! Answers say `Cache-Control: no-transform`, but `tower-http`'s `CompressionLayer` does not look at it: it leaves
-//! `text/event-stream` alone, and holds lines of JSON back until its encoder has enough. Let it leave the door out, or read
+//! `text/event-stream` alone, and holds lines of JSON back until its encoder has enough. Let it leave the endpoint out, or read
 //! events. `TimeoutLayer` bounds the time until a stream begins, which is at most a second or so, and not the stream.
 //! Streams end by the signal of [`Endpoint::with_graceful_shutdown`], and with [`TapRouter::shutdown`].
 
+// In the order of dependence: each uses only those above it, and a test checks it.
 mod answer;
-mod ask;
+mod problem;
+mod url_token;
 mod auth;
-mod body;
-mod endpoint;
-mod routes;
+mod ask;
+mod query;
+mod source;
 mod feed;
-mod form;
 mod hub;
-mod intake;
+mod shutdown;
+mod state;
+mod form;
+mod socket;
+mod connections;
+mod security;
+mod body;
+mod own_traffic;
+mod sight;
 mod keeper;
 mod opening;
-mod own_traffic;
-mod page;
-mod problem;
-mod query;
-mod security;
-mod serving;
-mod sessions;
-mod shutdown;
-mod sight;
-mod socket;
-mod source;
+mod intake;
 mod watch;
+mod sessions;
+mod page;
+mod routes;
+mod endpoint;
+mod serving;
 
 #[cfg(test)]
 mod tests;
@@ -98,7 +102,7 @@ use std::future::Future;
 use tokio::net::TcpListener;
 use tracing_tap::TapRouter;
 
-/// The door as a part of the service's own application: [`nest`](axum::Router::nest) it under a path.
+/// The endpoint as a part of the service's own application: [`nest`](axum::Router::nest) it under a path.
 ///
 /// Where the hook of [`Auth::check`] asks for the peer's address, and with [`Auth::loopback_only`], the application must be
 /// served by `into_make_service_with_connect_info::<SocketAddr>()`. The routes answer nothing but their own paths. Where the
@@ -116,7 +120,7 @@ pub fn routes(router: TapRouter, auth: Auth) -> axum::Router {
     Endpoint::new(router, auth).routes()
 }
 
-/// Serves the door by HTTP/1.1 until `shutdown` is done; then ends its sessions as [`EndReason::Shutdown`], and gives
+/// Serves the endpoint by HTTP/1.1 until `shutdown` is done; then ends its sessions as [`EndReason::Shutdown`], and gives
 /// connections five seconds.
 ///
 /// [`EndReason::Shutdown`]: tracing_tap::EndReason::Shutdown
@@ -129,12 +133,12 @@ pub fn routes(router: TapRouter, auth: Auth) -> axum::Router {
 ///
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() {
-/// let door = |listener| web::serve(listener, TapRouter::new(), web::Auth::loopback_only(), ready(()));
+/// let endpoint = |listener| web::serve(listener, TapRouter::new(), web::Auth::loopback_only(), ready(()));
 /// let listener = TcpListener::bind("127.0.0.1:0").await.expect("there is a free port");
-/// door(listener).await.expect("it is on a loopback address");
+/// endpoint(listener).await.expect("it is on a loopback address");
 ///
 /// let listener = TcpListener::bind("0.0.0.0:0").await.expect("there is a free port");
-/// assert!(door(listener).await.unwrap_err().is_not_loopback());
+/// assert!(endpoint(listener).await.unwrap_err().is_not_loopback());
 /// # }
 /// ```
 ///

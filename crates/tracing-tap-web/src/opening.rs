@@ -2,14 +2,14 @@
 
 use super::ask::Ask;
 use super::auth::Caller;
-use super::endpoint::Inner;
 use super::feed::Feed;
-use super::hub::{About, Entry, PublicId};
+use super::hub::{About, HubSession, PublicId};
 use super::keeper;
-use super::problem::{Kind, Problem};
+use super::problem::{Problem, ProblemKind};
 use super::security::Admitted;
 use super::sight::Sight;
 use super::source::Source;
+use super::state::EndpointState;
 use std::sync::Arc;
 use std::time::SystemTime;
 use tokio::task::spawn_blocking;
@@ -28,14 +28,14 @@ pub(super) enum Life {
     Kept,
 }
 
-impl Inner {
+impl EndpointState {
     /// Opens what is asked for, and says what it can see.
     pub(super) async fn open(
         self: &Arc<Self>,
         admitted: &Admitted,
         ask: Ask,
         life: Life,
-    ) -> Result<(Arc<Entry>, Sight), Problem> {
+    ) -> Result<(Arc<HubSession>, Sight), Problem> {
         let opened = self.open_somewhere(admitted, ask, life).await?;
         self.hub.add(&opened.0, self.router.max_sessions_per_opener())?;
         keeper::keep(self, &opened.0, admitted.shutdowns);
@@ -47,21 +47,21 @@ impl Inner {
         admitted: &Admitted,
         ask: Ask,
         life: Life,
-    ) -> Result<(Arc<Entry>, Sight), Problem> {
+    ) -> Result<(Arc<HubSession>, Sight), Problem> {
         if let Some(source) = &self.settings.source {
             return self.open_at(source.as_ref(), admitted, ask, life).await;
         }
-        let (door, admitted) = (Arc::clone(self), admitted.clone());
+        let (endpoint, admitted) = (Arc::clone(self), admitted.clone());
         let opened = self.off_executor(move || {
             let session = ask.session(&admitted.caller)?;
-            door.check_room(&admitted.caller)?;
+            endpoint.check_room(&admitted.caller)?;
             let id = PublicId::random().map_err(|_| no_randomness())?;
-            let stream = door.router.try_watch(session.clone()).map_err(|error| Problem::from(&error))?;
+            let stream = endpoint.router.try_watch(session.clone()).map_err(|error| Problem::from(&error))?;
             // A shutdown that came between could not end what was not open yet, and whoever shuts down waits for streams.
-            if door.router.shutdowns() != admitted.shutdowns {
+            if endpoint.router.shutdowns() != admitted.shutdowns {
                 return Err(Problem::shutting_down());
             }
-            let sight = Sight::of(stream.coverage(), &session, &door, &admitted);
+            let sight = Sight::of(stream.coverage(), &session, &endpoint, &admitted);
             Ok((entry(id, &session, Source::Own(stream), life), sight))
         });
         opened.await
@@ -74,18 +74,18 @@ impl Inner {
         admitted: &Admitted,
         ask: Ask,
         life: Life,
-    ) -> Result<(Arc<Entry>, Sight), Problem> {
-        let (door, asking) = (Arc::clone(self), admitted.clone());
+    ) -> Result<(Arc<HubSession>, Sight), Problem> {
+        let (endpoint, asking) = (Arc::clone(self), admitted.clone());
         let looked = self.off_executor(move || {
             let session = ask.session(&asking.caller)?;
             let id = PublicId::random().map_err(|_| no_randomness())?;
-            let sight = Sight::of(door.router.coverage_of(&session), &session, &door, &asking);
+            let sight = Sight::of(endpoint.router.coverage_of(&session), &session, &endpoint, &asking);
             Ok((session, id, sight))
         });
         let (session, id, sight) = looked.await?;
         self.hub.check_room(&admitted.caller, self.router.max_sessions_per_opener())?;
         let opened = source.open(session.clone()).await;
-        let stream = opened.map_err(|error| Problem::new(Kind::Unavailable, format!("failed to {error}")))?;
+        let stream = opened.map_err(|error| Problem::new(ProblemKind::Unavailable, format!("failed to {error}")))?;
         if self.router.shutdowns() != admitted.shutdowns {
             return Err(Problem::shutting_down());
         }
@@ -116,7 +116,7 @@ impl Inner {
     }
 }
 
-pub(super) fn entry(id: PublicId, session: &SessionOptions, source: Source, life: Life) -> Arc<Entry> {
+pub(super) fn entry(id: PublicId, session: &SessionOptions, source: Source, life: Life) -> Arc<HubSession> {
     let about = About {
         session: source.id(),
         owner: session.opened_by.clone().unwrap_or_default(),
@@ -131,11 +131,11 @@ pub(super) fn entry(id: PublicId, session: &SessionOptions, source: Source, life
         is_kept: life == Life::Kept,
     };
     let max_items = if about.is_kept { session.capacity.get() } else { 0 };
-    Arc::new(Entry::new(id, about, Feed::new(source, max_items, MAX_SENT_BYTES)))
+    Arc::new(HubSession::new(id, about, Feed::new(source, max_items, MAX_SENT_BYTES)))
 }
 
 pub(super) fn no_randomness() -> Problem {
-    Problem::new(Kind::Unavailable, "the system gives no random numbers at present: try again")
+    Problem::new(ProblemKind::Unavailable, "the system gives no random numbers at present: try again")
 }
 
 #[cfg(test)]
@@ -148,17 +148,17 @@ mod tests {
 
     #[tokio::test]
     async fn who_leaves_makes_no_room_for_another_before_their_work_is_done() {
-        let door = Endpoint::new(TapRouter::new(), Auth::loopback_only()).into_inner();
-        let places = door.openings.available_permits();
+        let endpoint = Endpoint::new(TapRouter::new(), Auth::loopback_only()).into_state();
+        let places = endpoint.openings.available_permits();
         let mut works = Vec::new();
         for _ in 0..places {
             let (done, waits) = mpsc::channel::<()>();
             works.push(done);
-            let left = timeout(Duration::ZERO, door.off_executor(move || Ok(waits.recv().is_ok())));
+            let left = timeout(Duration::ZERO, endpoint.off_executor(move || Ok(waits.recv().is_ok())));
             assert!(left.await.is_err(), "nobody has said that it is done");
         }
-        assert_eq!(door.openings.available_permits(), 0);
+        assert_eq!(endpoint.openings.available_permits(), 0);
         drop(works);
-        assert!(door.off_executor(|| Ok(true)).await.is_ok());
+        assert!(endpoint.off_executor(|| Ok(true)).await.is_ok());
     }
 }

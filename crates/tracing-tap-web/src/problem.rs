@@ -7,12 +7,12 @@ use serde_json::{Map, Value};
 use tracing_tap::PredicateError;
 use tracing_tap::WatchError;
 
-/// What every problem's `type` begins with; behind it comes the word of its [`Kind`].
+/// What every problem's `type` begins with; behind it comes the word of its [`ProblemKind`].
 const TYPE_PREFIX: &str = "urn:tracing-tap:problem:";
 
 /// What a refused request was refused for. Stable: programs decide by it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum ProblemKind {
     BadRequest,
     UnknownParameter,
     RepeatedParameter,
@@ -40,7 +40,7 @@ pub(super) enum Kind {
 /// One refusal.
 #[derive(Debug)]
 pub(super) struct Problem {
-    kind: Kind,
+    kind: ProblemKind,
     detail: String,
     members: Map<String, Value>,
 }
@@ -53,7 +53,7 @@ pub(super) struct Refused {
 }
 
 impl Problem {
-    pub(super) fn new(kind: Kind, detail: impl Into<String>) -> Self {
+    pub(super) fn new(kind: ProblemKind, detail: impl Into<String>) -> Self {
         Self { kind, detail: detail.into(), members: Map::new() }
     }
 
@@ -65,17 +65,17 @@ impl Problem {
 
     /// There is no such session, or it is somebody else's: the two are not told apart.
     pub(super) fn no_such_session() -> Self {
-        Self::new(Kind::NotFound, "there is no session of yours with this id: open one with `POST /sessions`")
+        Self::new(ProblemKind::NotFound, "there is no session of yours with this id: open one with `POST /sessions`")
     }
 
     pub(super) fn shutting_down() -> Self {
-        Self::new(Kind::Unavailable, "the service is about to end: try again when it is back")
+        Self::new(ProblemKind::Unavailable, "the service is about to end: try again when it is back")
     }
 }
 
 impl From<&PredicateError> for Problem {
     fn from(error: &PredicateError) -> Self {
-        let mut problem = Self::new(Kind::InvalidPredicate, error.message()).with("text", error.to_string());
+        let mut problem = Self::new(ProblemKind::InvalidPredicate, error.message()).with("text", error.to_string());
         if let (Some(line), Some(column)) = (error.line(), error.column()) {
             problem = problem.with("line", line).with("column", column);
         }
@@ -92,9 +92,9 @@ impl From<&WatchError> for Problem {
             return Self::from(error);
         }
         let kind = match () {
-            () if error.is_redacted_field() => Kind::RedactedField,
-            () if error.is_too_costly() => Kind::InvalidPredicate,
-            () => Kind::TooManySessions,
+            () if error.is_redacted_field() => ProblemKind::RedactedField,
+            () if error.is_too_costly() => ProblemKind::InvalidPredicate,
+            () => ProblemKind::TooManySessions,
         };
         // Who the others are is for the application to know, and for admins.
         let detail = match (error.limit_name(), error.open_sessions()) {
@@ -134,7 +134,7 @@ impl IntoResponse for Problem {
         let (status, reason) = (self.kind.status(), self.kind.row().1);
         let content_type = [(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"))];
         let mut response = (status, content_type, self.document()).into_response();
-        if self.kind == Kind::NotAuthenticated {
+        if self.kind == ProblemKind::NotAuthenticated {
             response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
         response.extensions_mut().insert(Refused { reason, detail: self.detail });
@@ -142,7 +142,7 @@ impl IntoResponse for Problem {
     }
 }
 
-impl Kind {
+impl ProblemKind {
     #[cfg(test)]
     pub(super) const ALL: [Self; 22] = [
         Self::BadRequest,
@@ -185,7 +185,7 @@ impl Kind {
             Self::NotAuthenticated => (401, "not-authenticated", "Say who you are"),
             Self::Forbidden => (403, "forbidden", "You may not do this"),
             Self::CrossSite => (403, "cross-site", "Requests from other sites are refused"),
-            Self::WrongHost => (403, "wrong-host", "This door answers to loopback names alone"),
+            Self::WrongHost => (403, "wrong-host", "This endpoint answers to loopback names alone"),
             Self::RedactedField => (403, "redacted-field", "The field may be tested by nobody"),
             Self::NotFound => (404, "not-found", "There is no such thing"),
             Self::MethodNotAllowed => (405, "method-not-allowed", "This cannot be done here"),

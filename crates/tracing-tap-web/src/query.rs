@@ -1,16 +1,14 @@
 //! The query of a URL: every parameter is known and given once, or the request is refused by its name.
 
 use super::ask::{Ask, invalid};
-use super::problem::{Kind, Problem};
+use super::problem::{Problem, ProblemKind};
+use super::url_token::{TOKEN_ADVICE, is_token_name};
 use percent_encoding::percent_decode_str;
 use std::str::FromStr;
 use tracing_tap::escape::escaped;
 
 /// How much of a parameter's name a refusal shows.
 const MAX_SHOWN_BYTES: usize = 64;
-
-/// What is said to those who put a token into an address, as other tools take it.
-pub(super) const TOKEN_ADVICE: &str = "a token in an address ends up in logs: programs send the header `Authorization: Bearer TOKEN`, the page asks for it";
 
 /// Parameters of which each is known.
 #[derive(Debug)]
@@ -29,7 +27,7 @@ impl Query {
             let name = known.iter().find(|known| **known == name).ok_or_else(|| unknown(&name, known))?;
             if read.get(name).is_some() {
                 let detail = format!("`{name}` is given more than once");
-                return Err(Problem::new(Kind::RepeatedParameter, detail).with("parameter", *name));
+                return Err(Problem::new(ProblemKind::RepeatedParameter, detail).with("parameter", *name));
             }
             read.0.push((name, value));
         }
@@ -72,32 +70,24 @@ impl Query {
     }
 }
 
-/// Whether a query has a token in it.
-pub(super) fn has_token(query: Option<&str>) -> bool {
-    query.unwrap_or_default().split('&').any(|pair| is_of_token(pair.split('=').next().unwrap_or_default()))
-}
-
-fn is_of_token(name: &str) -> bool {
-    let plain = name.replace(['_', '-'], "").to_ascii_lowercase();
-    matches!(&*plain, "token" | "accesstoken" | "authtoken" | "bearer" | "authorization" | "auth" | "apikey" | "key")
-}
-
 /// As a browser's `URLSearchParams` writes it: a plus is a space.
 fn decode(text: &str) -> Result<String, Problem> {
     let spaced = text.replace('+', " ");
     let decoded = percent_decode_str(&spaced).decode_utf8().map(|text| text.into_owned());
-    decoded.map_err(|_| Problem::new(Kind::BadRequest, "the query is no UTF-8: encode each byte as `%` and two digits"))
+    decoded.map_err(|_| {
+        Problem::new(ProblemKind::BadRequest, "the query is no UTF-8: encode each byte as `%` and two digits")
+    })
 }
 
 fn unknown(name: &str, known: &[&str]) -> Problem {
     let shown = escaped(name, MAX_SHOWN_BYTES);
     let known_names = known.join("`, `");
-    let detail = if is_of_token(name) {
+    let detail = if is_token_name(name) {
         format!("there is no parameter `{shown}` here: {TOKEN_ADVICE}")
     } else if known.is_empty() {
         format!("there is no parameter `{shown}` here: leave the query out")
     } else {
         format!("there is no parameter `{shown}` here: known are `{known_names}`")
     };
-    Problem::new(Kind::UnknownParameter, detail).with("parameter", shown).with("known", known)
+    Problem::new(ProblemKind::UnknownParameter, detail).with("parameter", shown).with("known", known)
 }

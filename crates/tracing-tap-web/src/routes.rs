@@ -3,18 +3,18 @@
 use super::answer::json;
 use super::ask::predicate;
 use super::auth::Caller;
-use super::endpoint::Inner;
 use super::intake::body_of;
-use super::problem::{Kind, Problem};
+use super::problem::{Problem, ProblemKind};
 use super::query::Query;
 use super::security::Admitted;
 use super::sight::Sight;
+use super::state::{EndpointState, Route};
 use super::{page, sessions, sight, watch};
 use axum::Extension;
 use axum::extract::{RawQuery, Request, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{MethodRouter, delete, get, post};
+use axum::routing::{delete, get, post};
 use serde::Deserialize;
 use serde_json::json;
 use std::collections::BTreeSet;
@@ -22,9 +22,6 @@ use std::sync::Arc;
 use tracing_tap::prometheus::CONTENT_TYPE;
 
 type Answer = Result<Response, Problem>;
-
-/// Its path below the door, its method, and who answers.
-pub(super) type Route = (&'static str, &'static str, MethodRouter<Arc<Inner>>);
 
 /// Every endpoint for those who were let in; the [page] has its own.
 pub(super) fn all() -> Vec<Route> {
@@ -43,48 +40,52 @@ pub(super) fn all() -> Vec<Route> {
 }
 
 pub(super) async fn method_not_allowed() -> Problem {
-    Problem::new(Kind::MethodNotAllowed, "there is something here, but not by this method: see the header `Allow`")
+    Problem::new(
+        ProblemKind::MethodNotAllowed,
+        "there is something here, but not by this method: see the header `Allow`",
+    )
 }
 
 /// A head alone must change nothing: it opens no session, and reads none in place of whoever does.
 async fn no_head() -> Response {
-    let problem = Problem::new(Kind::MethodNotAllowed, "a stream has no head without its body: ask for it by `GET`");
+    let problem =
+        Problem::new(ProblemKind::MethodNotAllowed, "a stream has no head without its body: ask for it by `GET`");
     ([(header::ALLOW, HeaderValue::from_static("GET"))], problem).into_response()
 }
 
 pub(super) async fn not_found() -> Problem {
     let paths: BTreeSet<_> = all().into_iter().chain(page::all()).map(|(path, _, _)| path).collect();
     let paths = paths.into_iter().collect::<Vec<_>>().join("`, `");
-    Problem::new(Kind::NotFound, format!("there is nothing here: there are `{paths}`"))
+    Problem::new(ProblemKind::NotFound, format!("there is nothing here: there are `{paths}`"))
 }
 
 async fn catalog(
-    State(door): State<Arc<Inner>>,
+    State(endpoint): State<Arc<EndpointState>>,
     Extension(caller): Extension<Caller>,
     RawQuery(query): RawQuery,
 ) -> Answer {
     Query::read(query.as_deref(), &[])?;
-    Ok(json(StatusCode::OK, &json!({ "callsites": sight::catalog(&door.router, &caller) })))
+    Ok(json(StatusCode::OK, &json!({ "callsites": sight::catalog(&endpoint.router, &caller) })))
 }
 
 async fn coverage(
-    State(door): State<Arc<Inner>>,
+    State(endpoint): State<Arc<EndpointState>>,
     Extension(admitted): Extension<Admitted>,
     RawQuery(query): RawQuery,
 ) -> Answer {
     let query = Query::read(query.as_deref(), &["q", "level", "follow", "spans"])?;
-    let (looking, ask) = (Arc::clone(&door), query.ask()?);
-    let seen = door.off_executor(move || {
+    let (looking, ask) = (Arc::clone(&endpoint), query.ask()?);
+    let seen = endpoint.off_executor(move || {
         let session = ask.session(&admitted.caller)?;
         Ok(Sight::of(looking.router.coverage_of(&session), &session, &looking, &admitted))
     });
     Ok(json(StatusCode::OK, &seen.await?.to_json()))
 }
 
-async fn stats(State(door): State<Arc<Inner>>, RawQuery(query): RawQuery) -> Answer {
+async fn stats(State(endpoint): State<Arc<EndpointState>>, RawQuery(query): RawQuery) -> Answer {
     Query::read(query.as_deref(), &[])?;
     let content_type = [(header::CONTENT_TYPE, HeaderValue::from_static(CONTENT_TYPE))];
-    Ok((content_type, door.router.stats().to_prometheus()).into_response())
+    Ok((content_type, endpoint.router.stats().to_prometheus()).into_response())
 }
 
 /// What `POST /parse` takes.
@@ -94,10 +95,10 @@ struct Text {
     q: String,
 }
 
-async fn parse(State(door): State<Arc<Inner>>, request: Request) -> Answer {
+async fn parse(State(endpoint): State<Arc<EndpointState>>, request: Request) -> Answer {
     Query::read(request.uri().query(), &[])?;
-    let Text { q } = body_of(&door, request).await?;
-    let predicate = door.off_executor(move || predicate(&q)).await?;
+    let Text { q } = body_of(&endpoint, request).await?;
+    let predicate = endpoint.off_executor(move || predicate(&q)).await?;
     let fields: BTreeSet<_> = predicate.field_names().collect();
     Ok(json(StatusCode::OK, &json!({ "predicate": predicate.to_string(), "fields": fields })))
 }

@@ -1,9 +1,10 @@
 //! Before anything is answered: limits, where a request comes from, and who is asking.
 
 use super::auth::{Caller, NO_PEER_ADDRESS};
-use super::endpoint::Inner;
-use super::problem::{Kind, Problem, Refused};
+use super::connections::ConnectionSlot;
+use super::problem::{Problem, ProblemKind, Refused};
 use super::socket::Line;
+use super::state::EndpointState;
 use axum::extract::{ConnectInfo, Request, State};
 use axum::http::{HeaderMap, HeaderValue, Version, header, request::Parts, uri::Authority};
 use axum::middleware::Next;
@@ -25,7 +26,7 @@ pub(super) struct Admitted {
     pub(super) caller: Caller,
     pub(super) shutdowns: u64,
     pub(super) version: Version,
-    /// Their connection, where it is the door's own.
+    /// Their connection, where it is the endpoint's own.
     pub(super) line: Option<Line>,
 }
 
@@ -37,15 +38,15 @@ struct Seen {
 }
 
 /// Lets a request in with its [`Caller`] and as [`Admitted`], or refuses it, and audits every refusal of whatever comes behind.
-pub(super) async fn admit(State(door): State<Arc<Inner>>, request: Request, next: Next) -> Response {
+pub(super) async fn admit(State(endpoint): State<Arc<EndpointState>>, request: Request, next: Next) -> Response {
     let (mut parts, body) = request.into_parts();
     let seen = Seen::of(&parts);
-    if let Some(shutdown) = &door.settings.shutdown {
+    if let Some(shutdown) = &endpoint.settings.shutdown {
         shutdown.begin();
     }
     // Before the hook, which may take its time: a request that waits there while the router is shut down was there before.
-    let shutdowns = door.router.shutdowns();
-    let caller = door.check(&parts).await;
+    let shutdowns = endpoint.router.shutdowns();
+    let caller = endpoint.check(&parts).await.and_then(|caller| take_slot(&parts, caller));
     let name = caller.as_ref().ok().map(|caller| caller.name().to_owned());
     let response = match caller {
         Ok(caller) => {
@@ -56,18 +57,30 @@ pub(super) async fn admit(State(door): State<Arc<Inner>>, request: Request, next
         }
         Err(problem) => problem.into_response(),
     };
-    door.send_off(response, seen, name)
+    endpoint.send_off(response, seen, name)
+}
+
+/// A connection of the endpoint's own listener is authenticated from its first accepted request on.
+fn take_slot(parts: &Parts, caller: Caller) -> Result<Caller, Problem> {
+    match parts.extensions.get::<ConnectionSlot>() {
+        Some(slot) => slot.authenticate().map(|()| caller),
+        None => Ok(caller),
+    }
 }
 
 /// Lets a request for the page in, whoever asks, or refuses it.
-pub(super) async fn admit_visitor(State(door): State<Arc<Inner>>, request: Request, next: Next) -> Response {
+pub(super) async fn admit_visitor(
+    State(endpoint): State<Arc<EndpointState>>,
+    request: Request,
+    next: Next,
+) -> Response {
     let (parts, body) = request.into_parts();
     let seen = Seen::of(&parts);
-    let response = match door.check_visit(&parts) {
+    let response = match endpoint.check_visit(&parts) {
         Ok(()) => next.run(Request::from_parts(parts, body)).await,
         Err(problem) => problem.into_response(),
     };
-    door.send_off(response, seen, None)
+    endpoint.send_off(response, seen, None)
 }
 
 impl Seen {
@@ -80,7 +93,7 @@ impl Seen {
     }
 }
 
-impl Inner {
+impl EndpointState {
     async fn check(&self, parts: &Parts) -> Result<Caller, Problem> {
         self.check_place(parts)?;
         check_site(parts, &self.settings.allowed_origins)?;
@@ -138,12 +151,12 @@ fn check_sizes(parts: &Parts) -> Result<(), Problem> {
     let query_bytes = parts.uri.query().map_or(0, str::len);
     if query_bytes > MAX_QUERY_BYTES {
         let detail = format!("the query has {query_bytes} bytes, {MAX_QUERY_BYTES} are the most");
-        return Err(Problem::new(Kind::QueryTooLong, detail).with("limit", MAX_QUERY_BYTES));
+        return Err(Problem::new(ProblemKind::QueryTooLong, detail).with("limit", MAX_QUERY_BYTES));
     }
     let header_bytes: usize = parts.headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
     if header_bytes > MAX_HEADER_BYTES {
         let detail = format!("the headers have {header_bytes} bytes, {MAX_HEADER_BYTES} are the most");
-        return Err(Problem::new(Kind::HeadersTooLarge, detail).with("limit", MAX_HEADER_BYTES));
+        return Err(Problem::new(ProblemKind::HeadersTooLarge, detail).with("limit", MAX_HEADER_BYTES));
     }
     Ok(())
 }
@@ -151,16 +164,19 @@ fn check_sizes(parts: &Parts) -> Result<(), Problem> {
 /// The listener is the application's: it may be open to other machines, and a proxy of this one may stand before it.
 fn check_peer(parts: &Parts) -> Result<(), Problem> {
     let Some(ConnectInfo(peer)) = parts.extensions.get::<ConnectInfo<SocketAddr>>() else {
-        return Err(Problem::new(Kind::MissingPeerAddress, NO_PEER_ADDRESS));
+        return Err(Problem::new(ProblemKind::MissingPeerAddress, NO_PEER_ADDRESS));
     };
     if !peer.ip().to_canonical().is_loopback() {
-        return Err(Problem::new(Kind::Forbidden, "only requests made on the service's own machine are admitted"));
+        return Err(Problem::new(
+            ProblemKind::Forbidden,
+            "only requests made on the service's own machine are admitted",
+        ));
     }
     match FORWARDED.iter().find(|name| parts.headers.contains_key(**name)) {
         None => Ok(()),
         Some(name) => {
             let detail = format!("the header `{name}` shows that a proxy has passed this on: use a token there");
-            Err(Problem::new(Kind::Forbidden, detail).with("header", *name))
+            Err(Problem::new(ProblemKind::Forbidden, detail).with("header", *name))
         }
     }
 }
@@ -176,7 +192,7 @@ fn check_host(parts: &Parts) -> Result<(), Problem> {
         return Ok(());
     }
     let detail = "the host asked for is no loopback name: ask for `localhost`, `127.0.0.1` or `[::1]`";
-    Err(Problem::new(Kind::WrongHost, detail))
+    Err(Problem::new(ProblemKind::WrongHost, detail))
 }
 
 fn is_loopback(authority: &str) -> bool {
@@ -220,7 +236,7 @@ fn check_site(parts: &Parts, allowed: &[String]) -> Result<(), Problem> {
     if !sites.all(|site| matches!(site, b"same-origin" | b"none")) {
         let detail =
             "this request was made by a page of another site: use a page of this one, or have `allow_origin` name it";
-        return Err(Problem::new(Kind::CrossSite, detail).with("header", "Sec-Fetch-Site"));
+        return Err(Problem::new(ProblemKind::CrossSite, detail).with("header", "Sec-Fetch-Site"));
     }
     // HTTP/2 says it in the request itself.
     let authority = || parts.uri.authority().map(Authority::as_str);
@@ -228,7 +244,7 @@ fn check_site(parts: &Parts, allowed: &[String]) -> Result<(), Problem> {
     let is_own = |origin: &Option<&str>| origin.is_some_and(|origin| host.is_some_and(|host| is_of(origin, host)));
     if !origins.iter().all(is_own) {
         let detail = "the header `Origin` names another site than `Host`: where a proxy changes `Host`, have `allow_origin` name it";
-        return Err(Problem::new(Kind::CrossSite, detail).with("header", "Origin"));
+        return Err(Problem::new(ProblemKind::CrossSite, detail).with("header", "Origin"));
     }
     Ok(())
 }

@@ -1,16 +1,21 @@
-//! Serving the door to those who have no HTTP of their own.
+//! Serving the endpoint to those who have no HTTP of their own.
 
-use super::endpoint::{Endpoint, Inner};
-use super::problem::{Kind, Problem};
+use super::connections::{ConnectionSlot, Connections};
+use super::endpoint::{Endpoint, whole_application};
 use super::security::MAX_HEADER_BYTES;
-use super::socket::Socket;
+use super::shutdown::Closes;
+use super::socket::{Line, Socket};
+use super::state::{EndpointState, Settings};
 use axum::body::Body;
 use axum::extract::ConnectInfo;
-use axum::http::Request;
+use axum::http::{HeaderValue, Request, header};
+use axum::response::Response;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use socket2::{SockRef, TcpKeepalive};
+use std::convert::Infallible;
 use std::fmt;
 use std::future::{Future, pending};
 use std::io;
@@ -19,16 +24,16 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_io_timeout::TimeoutStream;
 use tower_service::Service;
 use tracing_tap::endpoint::Quiet;
 
-/// How long connections have to end once the door is to.
+/// How long connections have to end once the endpoint is to.
 const PARTING: Duration = Duration::from_secs(5);
 
-/// How long the door waits where the system gives it no connection, for want of descriptors perhaps.
+/// How long the endpoint waits where the system gives it no connection, for want of descriptors perhaps.
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// What the system holds back for a slow peer. It says that there is room again when a third is free: left to itself it
@@ -38,97 +43,79 @@ const SEND_BUFFER_BYTES: usize = 512 << 10;
 /// How long a connection may be silent before its peer is asked whether it is there: lines of JSON have no heartbeat.
 const SILENCE: Duration = Duration::from_secs(60);
 
-/// Why the door was not served.
+/// Why the endpoint was not served.
 #[derive(Debug)]
-pub struct ServeError(Trouble);
+pub struct ServeError(ServeFailure);
 
 #[derive(Debug)]
-enum Trouble {
+enum ServeFailure {
     NotLoopback(SocketAddr),
     NoAddress(io::Error),
 }
 
-/// What the connections share.
-struct Hall {
+/// What the connections of a listener share.
+struct Listening {
     application: axum::Router,
-    door: Arc<Inner>,
+    endpoint: Arc<EndpointState>,
+    connections: Arc<Connections>,
     leave: watch::Receiver<bool>,
 }
 
 impl Endpoint {
-    /// Serves the door until `shutdown` is done, which ends its sessions as
+    /// Serves the endpoint until `shutdown` is done, which ends its sessions as
     /// [`EndReason::Shutdown`](tracing_tap::EndReason::Shutdown); see [`serve`](super::serve).
     ///
     /// # Errors
-    /// Where the door is for this machine alone and the listener is not on a loopback address.
+    /// Where the endpoint is for this machine alone and the listener is not on a loopback address.
     pub async fn serve(self, listener: TcpListener, shutdown: impl Future<Output = ()>) -> Result<(), ServeError> {
-        let max_connections = self.settings().max_connections;
-        let door = self.into_inner();
-        let address = listener.local_addr().map_err(|error| ServeError(Trouble::NoAddress(error)))?;
-        if door.auth.is_loopback_only() && !address.ip().is_loopback() {
-            return Err(ServeError(Trouble::NotLoopback(address)));
+        let endpoint = self.into_state();
+        let address = listener.local_addr().map_err(|error| ServeError(ServeFailure::NoAddress(error)))?;
+        if endpoint.auth.is_loopback_only() && !address.ip().is_loopback() {
+            return Err(ServeError(ServeFailure::NotLoopback(address)));
         }
         let (leave, leaving) = watch::channel(false);
-        let application = door.whole_application();
-        let hall = Arc::new(Hall { application, door: Arc::clone(&door), leave: leaving });
-        let mut connections = JoinSet::new();
-        let accepting = accept_all(&listener, &hall, &mut connections, max_connections);
+        let listening = Arc::new(Listening::new(&endpoint, leaving));
+        let mut tasks = JoinSet::new();
         tokio::select! {
-            () = Quiet::new(accepting) => {}
+            () = Quiet::new(accept_all(&listener, &listening, &mut tasks)) => {}
             () = shutdown => {}
-            () = signalled(&door) => {}
+            () = signalled(&endpoint) => {}
         }
         drop(listener);
-        door.close();
-        // Nobody listens where no connection is left.
+        endpoint.close();
+        // Without connections, nothing receives it.
         let _ = leave.send(true);
-        let parted = async { while connections.join_next().await.is_some() {} };
-        // Connections that are still there are dropped with the set.
+        let parted = async { while tasks.join_next().await.is_some() {} };
+        // Connections that are still open are dropped with the set.
         let _ = tokio::time::timeout(PARTING, parted).await;
         Ok(())
     }
 }
 
 /// Waits for the signal of [`Endpoint::with_graceful_shutdown`], if there is one.
-async fn signalled(door: &Inner) {
-    match &door.settings.shutdown {
+async fn signalled(endpoint: &EndpointState) {
+    match &endpoint.settings.shutdown {
         Some(shutdown) => shutdown.come().await,
         None => pending().await,
     }
 }
 
-async fn accept_all(listener: &TcpListener, hall: &Arc<Hall>, connections: &mut JoinSet<()>, max_connections: usize) {
-    let places = Arc::new(Semaphore::new(max_connections));
+async fn accept_all(listener: &TcpListener, listening: &Arc<Listening>, tasks: &mut JoinSet<()>) {
     loop {
-        // Those that have ended are let go of while there are others.
-        while connections.try_join_next().is_some() {}
+        // Frees the results of connections that have ended.
+        while tasks.try_join_next().is_some() {}
         let Ok((stream, peer)) = listener.accept().await else {
             tokio::time::sleep(PAUSE).await;
             continue;
         };
-        let Ok(place) = Arc::clone(&places).try_acquire_owned() else {
-            turn_away(&stream, max_connections);
-            continue;
-        };
-        let hall = Arc::clone(hall);
-        connections.spawn(Quiet::new(async move {
-            hall.attend(stream, peer).await;
-            drop(place);
-        }));
+        let (slot, displaces) = listening.connections.enter();
+        let serving = Arc::clone(listening);
+        tasks.spawn(Quiet::new(async move { serving.attend(stream, peer, slot).await }));
+        if displaces {
+            // So that no flood closes a connection before its request was read.
+            tokio::task::yield_now().await;
+        }
     }
-}
-
-/// Says that there is no place, as far as the system takes it at once: whoever is too many costs nothing.
-fn turn_away(stream: &TcpStream, max_connections: usize) {
-    let detail = format!("all {max_connections} connections of this door are taken: close some, or try again");
-    let document = Problem::new(Kind::Unavailable, detail).with("limit", max_connections).document();
-    let length = document.len();
-    let answer = format!(
-        "HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/problem+json\r\nconnection: close\r\n\
-         content-length: {length}\r\n\r\n{document}"
-    );
-    // It may be gone already.
-    let _ = stream.try_write(answer.as_bytes());
 }
 
 /// Bounds what the system holds for a connection, and has it find out that a peer is gone without a word. A system that
@@ -139,54 +126,82 @@ fn bound(stream: &TcpStream) {
     let _ = socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(SILENCE).with_interval(SILENCE / 4));
 }
 
-impl Hall {
+impl Listening {
+    fn new(endpoint: &Arc<EndpointState>, leave: watch::Receiver<bool>) -> Self {
+        let Settings { max_connections, max_pending_connections, .. } = endpoint.settings;
+        let connections = Connections::new(max_connections, max_pending_connections);
+        Self { application: whole_application(endpoint), endpoint: Arc::clone(endpoint), connections, leave }
+    }
+
     /// Serves one connection to its end.
-    async fn attend(&self, stream: TcpStream, peer: SocketAddr) {
-        // Batches are whole: nothing is gained by holding one back. A peer that is gone needs no answer.
+    async fn attend(&self, stream: TcpStream, peer: SocketAddr, slot: ConnectionSlot) {
+        // Batches are whole, so delaying one gains nothing. A peer that is gone needs no answer.
         let _ = stream.set_nodelay(true);
         bound(&stream);
-        let settings = &self.door.settings;
+        let settings = &self.endpoint.settings;
         let socket = Socket::new(stream);
         let line = socket.line();
         let mut stream = TimeoutStream::new(socket);
-        // Past the time at which its session is told, so that it can be.
+        // Later than the end of its session, so that the end can be sent.
         stream.set_write_timeout(Some(settings.stall_timeout * 2));
-        let service = service_fn(|mut request: Request<hyper::body::Incoming>| {
-            request.extensions_mut().insert(ConnectInfo(peer));
-            request.extensions_mut().insert(line.clone());
-            self.application.clone().call(request.map(Body::new))
-        });
+        let service = service_fn(|request| self.answer(request, ConnectInfo(peer), line.clone(), slot.clone()));
         let mut builder = http1::Builder::new();
         builder.timer(TokioTimer::new()).header_read_timeout(settings.request_timeout);
         builder.max_buf_size(4 * MAX_HEADER_BYTES);
-        // Who sends no more may still read, as `nc -N` does: the stream finds out.
+        // A client that has closed its sending side may still read, as `nc -N` does: the stream finds out.
         builder.half_close(true);
         let mut connection = pin!(builder.serve_connection(TokioIo::new(Box::pin(stream)), service));
         let mut leave = self.leave.clone();
-        // How it ends is for the peer alone to know.
+        // How a connection ends is of no interest here.
         tokio::select! {
             _ = &mut connection => return,
-            () = async { drop(leave.wait_for(|leave| *leave).await) } => connection.as_mut().graceful_shutdown(),
+            () = slot.displaced() => return,
+            () = slot.overdue(settings.request_timeout) => {}
+            () = async { drop(leave.wait_for(|leave| *leave).await) } => {}
         }
-        let _ = connection.await;
+        // It may finish the answer that it is sending.
+        connection.as_mut().graceful_shutdown();
+        tokio::select! {
+            _ = connection => {}
+            () = slot.displaced() => {}
+            () = slot.overdue(PARTING) => {}
+        }
+    }
+
+    /// Answers a request. The last answer to a pending connection closes it.
+    async fn answer(
+        &self,
+        mut request: Request<Incoming>,
+        peer: ConnectInfo<SocketAddr>,
+        line: Line,
+        slot: ConnectionSlot,
+    ) -> Result<Response, Infallible> {
+        request.extensions_mut().insert(peer);
+        request.extensions_mut().insert(line);
+        request.extensions_mut().insert(slot.clone());
+        let mut response = self.application.clone().call(request.map(Body::new)).await?;
+        if slot.is_last_request() {
+            response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
+        Ok(response)
     }
 }
 
 impl ServeError {
-    /// Whether the door is for this machine alone and the listener is not.
+    /// Whether the endpoint is for this machine alone and the listener is not.
     pub fn is_not_loopback(&self) -> bool {
-        matches!(self.0, Trouble::NotLoopback(_))
+        matches!(self.0, ServeFailure::NotLoopback(_))
     }
 }
 
 impl fmt::Display for ServeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
-            Trouble::NotLoopback(address) => write!(
+            ServeFailure::NotLoopback(address) => write!(
                 f,
                 "serve on {address} whoever is on this machine: listen on 127.0.0.1 or [::1], or take a token"
             ),
-            Trouble::NoAddress(_) => f.write_str("serve on a listener whose address is not known"),
+            ServeFailure::NoAddress(_) => f.write_str("serve on a listener whose address is not known"),
         }
     }
 }
@@ -194,8 +209,8 @@ impl fmt::Display for ServeError {
 impl std::error::Error for ServeError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match &self.0 {
-            Trouble::NotLoopback(_) => None,
-            Trouble::NoAddress(error) => Some(error),
+            ServeFailure::NotLoopback(_) => None,
+            ServeFailure::NoAddress(error) => Some(error),
         }
     }
 }

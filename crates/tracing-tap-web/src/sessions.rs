@@ -4,14 +4,14 @@ use super::answer::json;
 use super::ask::Ask;
 use super::auth::Caller;
 use super::body::StreamBody;
-use super::endpoint::Inner;
 use super::form::{self, Form};
-use super::hub::{Entry, Found, PublicId};
+use super::hub::{Found, HubSession, PublicId};
 use super::intake::body_of;
 use super::opening::Life;
-use super::problem::{Kind, Problem};
+use super::problem::{Problem, ProblemKind};
 use super::query::Query;
 use super::security::Admitted;
+use super::state::EndpointState;
 use super::watch::{last_event_id, nothing_more, respond};
 use axum::Extension;
 use axum::extract::{FromRequestParts, OriginalUri, RawPathParams, RawQuery, Request, State};
@@ -23,7 +23,7 @@ use tracing_tap::EndReason;
 
 type Answer = Result<Response, Problem>;
 
-/// The session that the last part of the path names; what comes before may be named by whoever mounts the door.
+/// The session that the last part of the path names; what comes before may be named by whoever mounts the endpoint.
 pub(super) struct Named(PublicId);
 
 impl<S: Send + Sync> FromRequestParts<S> for Named {
@@ -37,14 +37,14 @@ impl<S: Send + Sync> FromRequestParts<S> for Named {
 }
 
 pub(super) async fn open(
-    State(door): State<Arc<Inner>>,
+    State(endpoint): State<Arc<EndpointState>>,
     Extension(admitted): Extension<Admitted>,
     OriginalUri(uri): OriginalUri,
     request: Request,
 ) -> Answer {
     Query::read(request.uri().query(), &[])?;
-    let ask: Ask = body_of(&door, request).await?;
-    let (entry, sight) = door.open(&admitted, ask, Life::Kept).await?;
+    let ask: Ask = body_of(&endpoint, request).await?;
+    let (entry, sight) = endpoint.open(&admitted, ask, Life::Kept).await?;
     let mut shown = entry.to_json();
     if let Value::Object(members) = &mut shown {
         members.insert("coverage".to_owned(), sight.to_json());
@@ -58,42 +58,42 @@ pub(super) async fn open(
 }
 
 pub(super) async fn list(
-    State(door): State<Arc<Inner>>,
+    State(endpoint): State<Arc<EndpointState>>,
     Extension(caller): Extension<Caller>,
     RawQuery(query): RawQuery,
 ) -> Answer {
     Query::read(query.as_deref(), &[])?;
-    let sessions: Vec<_> = door.hub.list(&caller).iter().map(|entry| entry.to_json()).collect();
+    let sessions: Vec<_> = endpoint.hub.list(&caller).iter().map(|entry| entry.to_json()).collect();
     Ok(json(StatusCode::OK, &json!({ "sessions": sessions })))
 }
 
 pub(super) async fn show(
-    State(door): State<Arc<Inner>>,
+    State(endpoint): State<Arc<EndpointState>>,
     Extension(caller): Extension<Caller>,
     Named(id): Named,
     RawQuery(query): RawQuery,
 ) -> Answer {
     Query::read(query.as_deref(), &[])?;
-    let entry = door.open_entry(id, &caller)?;
+    let entry = endpoint.open_entry(id, &caller)?;
     Ok(json(StatusCode::OK, &entry.to_json()))
 }
 
 pub(super) async fn close(
-    State(door): State<Arc<Inner>>,
+    State(endpoint): State<Arc<EndpointState>>,
     Extension(caller): Extension<Caller>,
     Named(id): Named,
     RawQuery(query): RawQuery,
 ) -> Answer {
     Query::read(query.as_deref(), &[])?;
-    let entry = door.open_entry(id, &caller)?;
+    let entry = endpoint.open_entry(id, &caller)?;
     // Its reader, if there is one, still gets what there is, and then the end.
-    door.end(&entry, EndReason::Closed);
-    door.hub.remove(id, |_| true);
+    endpoint.end(&entry, EndReason::Closed);
+    endpoint.hub.remove(id, |_| true);
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 
 pub(super) async fn stream(
-    State(door): State<Arc<Inner>>,
+    State(endpoint): State<Arc<EndpointState>>,
     Extension(admitted): Extension<Admitted>,
     Named(id): Named,
     RawQuery(query): RawQuery,
@@ -102,34 +102,26 @@ pub(super) async fn stream(
     let query = Query::read(query.as_deref(), &form::PARAMETERS)?;
     let form = Form::of(&query, &headers)?;
     let last = last_event_id(&headers)?;
-    let Found::Open(entry) = door.found(id, &admitted.caller)? else { return Ok(nothing_more()) };
+    let Found::Open(entry) = endpoint.found(id, &admitted.caller)? else { return Ok(nothing_more()) };
     if !entry.about.is_kept {
         let detail = "this session belongs to its connection: open one with `POST /sessions` to read it from another";
-        return Err(Problem::new(Kind::NotFound, detail));
+        return Err(Problem::new(ProblemKind::NotFound, detail));
     }
     if last.is_some_and(|last| last.session != id) {
         let detail = "the header `Last-Event-ID` is of another session: send one that this stream has given, or none";
-        return Err(Problem::new(Kind::BadRequest, detail).with("header", "Last-Event-ID"));
+        return Err(Problem::new(ProblemKind::BadRequest, detail).with("header", "Last-Event-ID"));
     }
     let attached = entry.attach(last.map(|last| last.position));
-    let stream = attached.map(|attached| StreamBody::new(door, entry, attached, form, &[]).over(admitted.line));
+    let stream = attached.map(|attached| StreamBody::new(endpoint, entry, attached, form, &[]).over(admitted.line));
     Ok(stream.map_or_else(nothing_more, respond))
 }
 
-impl Inner {
-    /// Ends a session; its reader gets what is left of it, and the end.
-    pub(super) fn end(&self, entry: &Entry, reason: EndReason) {
-        match entry.about.session {
-            Some(session) => drop(self.router.close_with(session, reason)),
-            None => entry.feed().end(reason),
-        }
-    }
-
+impl EndpointState {
     fn found(&self, id: PublicId, caller: &Caller) -> Result<Found, Problem> {
         self.hub.find(id, caller).ok_or_else(Problem::no_such_session)
     }
 
-    fn open_entry(&self, id: PublicId, caller: &Caller) -> Result<Arc<Entry>, Problem> {
+    fn open_entry(&self, id: PublicId, caller: &Caller) -> Result<Arc<HubSession>, Problem> {
         match self.found(id, caller)? {
             Found::Open(entry) => Ok(entry),
             Found::Over => Err(Problem::no_such_session()),

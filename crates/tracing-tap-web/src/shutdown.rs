@@ -1,6 +1,5 @@
 //! The future that ends an endpoint's sessions where a graceful shutdown of its server begins.
 
-use super::endpoint::Inner;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
@@ -11,7 +10,12 @@ use tokio::task::AbortHandle;
 
 type Signal = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// Shared by the clones of a [`Endpoint`](super::Door): one task waits for all of them.
+/// What a graceful shutdown closes.
+pub(super) trait Closes: Send + Sync {
+    fn close(&self);
+}
+
+/// Shared by the clones of a [`Endpoint`](super::Endpoint): one task waits for all of them.
 #[derive(Clone)]
 pub(super) struct Shutdown(Arc<Shared>);
 
@@ -20,7 +24,7 @@ struct Shared {
     signal: Mutex<Option<Signal>>,
     task: OnceLock<AbortHandle>,
     /// What is to be closed; held while it is decided whether that is now.
-    doors: Mutex<Vec<Weak<Inner>>>,
+    endpoints: Mutex<Vec<Weak<dyn Closes>>>,
     has_come: watch::Sender<bool>,
 }
 
@@ -29,20 +33,20 @@ impl Shutdown {
         Self(Arc::new(Shared {
             signal: Mutex::new(Some(Box::pin(signal))),
             task: OnceLock::new(),
-            doors: Mutex::default(),
+            endpoints: Mutex::default(),
             has_come: watch::Sender::new(false),
         }))
     }
 
-    /// Has `door` closed when the signal comes, or now if it has come already.
-    pub(super) fn close_in_the_end(&self, door: &Arc<Inner>) {
-        let mut doors = lock(&self.0.doors);
+    /// Has `endpoint` closed when the signal comes, or now if it has come already.
+    pub(super) fn close_in_the_end(&self, endpoint: Arc<dyn Closes>) {
+        let mut endpoints = lock(&self.0.endpoints);
         if *self.0.has_come.borrow() {
-            drop(doors);
-            return door.close();
+            drop(endpoints);
+            return endpoint.close();
         }
-        doors.push(Arc::downgrade(door));
-        drop(doors);
+        endpoints.push(Arc::downgrade(&endpoint));
+        drop(endpoints);
         self.begin();
     }
 
@@ -75,11 +79,11 @@ impl Shutdown {
 
 impl Shared {
     fn come(&self) {
-        let mut doors = lock(&self.doors);
+        let mut endpoints = lock(&self.endpoints);
         self.has_come.send_replace(true);
-        let closing = std::mem::take(&mut *doors);
-        drop(doors);
-        closing.iter().filter_map(Weak::upgrade).for_each(|door| door.close());
+        let closing = std::mem::take(&mut *endpoints);
+        drop(endpoints);
+        closing.iter().filter_map(Weak::upgrade).for_each(|endpoint| endpoint.close());
     }
 }
 
@@ -109,45 +113,45 @@ mod tests {
     use tokio::sync::oneshot;
     use tracing_tap::TapRouter;
 
-    fn door() -> Endpoint {
+    fn endpoint() -> Endpoint {
         Endpoint::new(TapRouter::new(), Auth::loopback_only())
     }
 
     #[tokio::test]
-    async fn every_clone_of_a_door_is_closed() {
+    async fn every_clone_of_an_endpoint_is_closed() {
         let (stop, stopped) = oneshot::channel::<()>();
-        let door = door().with_graceful_shutdown(async { drop(stopped.await) });
-        let mounted = [door.clone().into_inner(), door.clone().into_inner()];
-        assert!(mounted.iter().all(|door| !door.hub.is_closed()));
+        let endpoint = endpoint().with_graceful_shutdown(async { drop(stopped.await) });
+        let mounted = [endpoint.clone().into_state(), endpoint.clone().into_state()];
+        assert!(mounted.iter().all(|endpoint| !endpoint.hub.is_closed()));
         drop(stop);
-        door.settings().shutdown.as_ref().expect("it was given").come().await;
-        let late = door.into_inner();
-        assert!(mounted.iter().chain([&late]).all(|door| door.hub.is_closed()));
+        mounted[0].settings.shutdown.as_ref().expect("it was given").come().await;
+        let late = endpoint.into_state();
+        assert!(mounted.iter().chain([&late]).all(|endpoint| endpoint.hub.is_closed()));
     }
 
     #[test]
     fn routes_made_outside_of_a_runtime_wait_from_the_first_request() {
-        let door = door().with_graceful_shutdown(async {}).into_inner();
+        let endpoint = endpoint().with_graceful_shutdown(async {}).into_state();
         let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime can be built");
-        assert!(!door.hub.is_closed());
+        assert!(!endpoint.hub.is_closed());
         runtime.block_on(async {
-            let shutdown = door.settings.shutdown.as_ref().expect("it was given");
+            let shutdown = endpoint.settings.shutdown.as_ref().expect("it was given");
             shutdown.begin();
             shutdown.come().await;
         });
-        assert!(door.hub.is_closed());
+        assert!(endpoint.hub.is_closed());
     }
 
     #[tokio::test]
     async fn nothing_waits_for_doors_that_are_gone() {
         let held = Arc::new(());
-        let (door, signal) = (door(), Arc::clone(&held));
-        let inner = door
+        let (endpoint, signal) = (endpoint(), Arc::clone(&held));
+        let inner = endpoint
             .with_graceful_shutdown(async move {
                 pending::<()>().await;
                 drop(signal)
             })
-            .into_inner();
+            .into_state();
         drop(inner);
         while Arc::strong_count(&held) > 1 {
             tokio::task::yield_now().await;

@@ -1,10 +1,10 @@
 //! What an caller may see of the service's code: catalog and coverage within their scope.
 
 use super::auth::Caller;
-use super::endpoint::Inner;
 use super::form::Notice;
 use super::own_traffic;
 use super::security::Admitted;
+use super::state::EndpointState;
 use serde::Serialize;
 use serde_json::{Value, json};
 use std::fmt::Display;
@@ -28,11 +28,16 @@ pub(super) fn catalog(router: &TapRouter, caller: &Caller) -> Vec<CatalogEntry> 
 
 impl Sight {
     /// `coverage`, which the router has confined, and what is to be said of the stream itself.
-    pub(super) fn of(coverage: Coverage, session: &SessionOptions, door: &Inner, admitted: &Admitted) -> Self {
-        // Where the door is served alone, its stack logs into no session.
+    pub(super) fn of(
+        coverage: Coverage,
+        session: &SessionOptions,
+        endpoint: &EndpointState,
+        admitted: &Admitted,
+    ) -> Self {
+        // Where the endpoint is served alone, its stack logs into no session.
         let note = |catalog: &[_]| own_traffic::note(&session.confined_predicate(), catalog, admitted.version);
-        let may_see_it = door.is_mounted && coverage.verdict() != Verdict::Nothing;
-        let own_traffic = may_see_it.then(|| note(&door.router.catalog())).flatten();
+        let may_see_it = endpoint.is_mounted && coverage.verdict() != Verdict::Nothing;
+        let own_traffic = may_see_it.then(|| note(&endpoint.router.catalog())).flatten();
         Self { coverage, own_traffic }
     }
 

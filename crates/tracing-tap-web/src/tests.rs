@@ -1,6 +1,6 @@
 //! What holds the papers to the routes.
 
-use super::problem::Kind;
+use super::problem::ProblemKind;
 use super::{form, page, routes, watch};
 use std::collections::BTreeSet;
 
@@ -44,7 +44,33 @@ fn the_openapi_file_has_exactly_the_parameters_of_a_watch() {
 #[test]
 fn every_refusal_is_told_of_in_the_papers() {
     let told = std::fs::read_to_string("../../docs/http.md").unwrap();
-    for (status, word, _) in Kind::ALL.map(Kind::row) {
+    for (status, word, _) in ProblemKind::ALL.map(ProblemKind::row) {
         assert!(told.contains(&format!("| `{word}` | {status} |")), "{word} is not there with {status}");
     }
+}
+
+/// What a file takes from its siblings, tests apart.
+fn siblings_used(text: &str) -> BTreeSet<String> {
+    let code = text.split("\nmod tests {").next().unwrap();
+    let code: String = code.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n");
+    let after_super = code.split("super::").skip(1).map(|rest| rest.split(';').next().unwrap().to_owned());
+    let first_names = after_super.flat_map(|rest| match rest.strip_prefix('{') {
+        Some(list) => list.split('}').next().unwrap().split(',').map(|name| name.trim().to_owned()).collect(),
+        None => vec![rest],
+    });
+    first_names.map(|name| name.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect()).collect()
+}
+
+#[test]
+fn every_file_uses_only_those_listed_above_it() {
+    let library = std::fs::read_to_string("src/lib.rs").unwrap();
+    let modules: Vec<_> = library.lines().filter_map(|line| line.strip_prefix("mod ")?.strip_suffix(';')).collect();
+    let rank = |name: &str| modules.iter().position(|module| *module == name);
+    for name in modules.iter().filter(|name| **name != "tests") {
+        let file = if *name == "page" { "src/page/mod.rs".to_owned() } else { format!("src/{name}.rs") };
+        let used = siblings_used(&std::fs::read_to_string(file).unwrap());
+        let below: Vec<_> = used.iter().filter(|used| rank(used) >= rank(name)).collect();
+        assert!(below.is_empty(), "{name} uses {below:?}, which lib.rs lists below it");
+    }
+    assert!(siblings_used("use super::auth::Auth;\nuse super::{page, routes};").iter().eq(["auth", "page", "routes"]));
 }

@@ -1,13 +1,13 @@
 //! `GET /watch`: a session for one connection; and what all streams have in common.
 
 use super::body::StreamBody;
-use super::endpoint::Inner;
 use super::form::{self, Form, Notice};
 use super::hub::{Found, LastEventId};
 use super::opening::Life;
-use super::problem::{Kind, Problem};
+use super::problem::{Problem, ProblemKind};
 use super::query::Query;
 use super::security::Admitted;
+use super::state::EndpointState;
 use axum::Extension;
 use axum::body::Body;
 use axum::extract::{RawQuery, State};
@@ -21,7 +21,7 @@ pub(super) const PARAMETERS: [&str; 11] =
     ["q", "level", "for", "max", "rate", "sample", "follow", "spans", "name", "capacity", "coverage"];
 
 pub(super) async fn watch(
-    State(door): State<Arc<Inner>>,
+    State(endpoint): State<Arc<EndpointState>>,
     Extension(admitted): Extension<Admitted>,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
@@ -30,15 +30,15 @@ pub(super) async fn watch(
     let form = Form::of(&query, &headers)?;
     let tells_coverage = query.flag("coverage")? || !form.is_lines_of_json();
     let last = last_event_id(&headers)?;
-    if let Some(Found::Over) = last.and_then(|last| door.hub.find(last.session, &admitted.caller)) {
+    if let Some(Found::Over) = last.and_then(|last| endpoint.hub.find(last.session, &admitted.caller)) {
         return Ok(nothing_more());
     }
-    let (entry, sight) = door.open(&admitted, query.ask()?, Life::OfConnection).await?;
+    let (entry, sight) = endpoint.open(&admitted, query.ask()?, Life::OfConnection).await?;
     let mut notices = Vec::new();
     notices.extend(last.map(gap));
     notices.extend(tells_coverage.then(|| sight.notice()));
     let attached = entry.attach(None).ok_or_else(Problem::no_such_session)?;
-    Ok(respond(StreamBody::new(door, entry, attached, form, &notices).over(admitted.line)))
+    Ok(respond(StreamBody::new(endpoint, entry, attached, form, &notices).over(admitted.line)))
 }
 
 /// Where a browser that comes back was.
@@ -46,8 +46,8 @@ pub(super) fn last_event_id(headers: &HeaderMap) -> Result<Option<LastEventId>, 
     let Some(value) = headers.get("last-event-id").filter(|value| !value.is_empty()) else { return Ok(None) };
     let read = value.to_str().ok().and_then(LastEventId::read);
     read.map(Some).ok_or_else(|| {
-        let detail = "the header `Last-Event-ID` is no id of this door: send one it has given, or none";
-        Problem::new(Kind::BadRequest, detail).with("header", "Last-Event-ID")
+        let detail = "the header `Last-Event-ID` is no id of this endpoint: send one it has given, or none";
+        Problem::new(ProblemKind::BadRequest, detail).with("header", "Last-Event-ID")
     })
 }
 
@@ -73,12 +73,12 @@ pub(super) fn respond(stream: StreamBody) -> Response {
         (HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no")),
         (HeaderName::from_static("tap-session"), id),
     ];
-    let beat = form.is_events().then(|| [(HeaderName::from_static("tap-heartbeat"), heartbeat(stream.door()))]);
+    let beat = form.is_events().then(|| [(HeaderName::from_static("tap-heartbeat"), heartbeat(stream.endpoint()))]);
     (headers, beat, Body::new(stream)).into_response()
 }
 
 /// How long a stream may be silent, in milliseconds: whoever reads it can tell from that when its line is dead.
-fn heartbeat(door: &Inner) -> HeaderValue {
-    let milliseconds = u64::try_from(door.settings.heartbeat.as_millis()).unwrap_or(u64::MAX);
+fn heartbeat(endpoint: &EndpointState) -> HeaderValue {
+    let milliseconds = u64::try_from(endpoint.settings.heartbeat.as_millis()).unwrap_or(u64::MAX);
     HeaderValue::from(milliseconds)
 }

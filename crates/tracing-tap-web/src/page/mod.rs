@@ -1,17 +1,17 @@
-//! The page: what a person sees of the door in a browser.
+//! The page: what a person sees of the endpoint in a browser.
 //!
 //! It is a few small files that are part of the program: nothing is built for it, and it loads nothing from elsewhere.
-//! The files hold no secret and are served to whoever may reach the door at all, since a token can only be typed into
+//! The files hold no secret and are served to whoever may reach the endpoint at all, since a token can only be typed into
 //! a page that is there. Everything they then ask for goes through the same endpoints as everybody's requests.
 //!
-//! All addresses in the page are relative, so that it works under whatever path the door is mounted.
+//! All addresses in the page are relative, so that it works under whatever path the endpoint is mounted.
 
 mod assets;
 mod cache;
 
-use super::problem::{Kind, Problem};
+use super::problem::{Problem, ProblemKind};
 use super::query::Query;
-use super::routes::Route;
+use super::state::Route;
 use assets::Asset;
 use axum::extract::rejection::RawPathParamsRejection;
 use axum::extract::{OriginalUri, RawPathParams, RawQuery};
@@ -24,7 +24,7 @@ use std::borrow::Cow;
 
 type Answer = Result<Response, Problem>;
 
-/// What the page may do: run and show what the door serves, and talk to the door. Text that came with an event could
+/// What the page may do: run and show what the endpoint serves, and talk to the endpoint. Text that came with an event could
 /// do nothing even if the page took it for markup.
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; \
      img-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; \
@@ -36,7 +36,7 @@ const WRITTEN_PREFIX: &str = "\"page/";
 /// What a segment of a path may have that means nothing in HTML.
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'%');
 
-/// The page's paths below the door; they are for everybody.
+/// The page's paths below the endpoint; they are for everybody.
 pub(super) fn all() -> Vec<Route> {
     vec![("/", "get", get(index)), ("/page/", "get", get(index)), ("/page/{file}", "get", get(file))]
 }
@@ -55,12 +55,13 @@ async fn file(
 ) -> Answer {
     Query::read(query.as_deref(), &[])?;
     let asset = path.ok().and_then(|path| path.iter().last().and_then(|(_, name)| assets::named(name)));
-    let asset = asset.ok_or_else(|| Problem::new(Kind::NotFound, "the page has no such file: open the page itself"))?;
+    let asset =
+        asset.ok_or_else(|| Problem::new(ProblemKind::NotFound, "the page has no such file: open the page itself"))?;
     Ok(respond(&asset, &headers))
 }
 
 /// Where the files are, seen from the page's own address: a browser takes what is behind the last slash for the name of
-/// a file, which it is not where the door is mounted under `/tap` and asked for by just that.
+/// a file, which it is not where the endpoint is mounted under `/tap` and asked for by just that.
 fn prefix_at(uri: &Uri) -> String {
     let path = uri.path();
     match path.rsplit('/').next() {

@@ -4,4 +4,5 @@
 mod bystander;
 mod connections;
 mod heads;
+mod pending;
 mod texts;

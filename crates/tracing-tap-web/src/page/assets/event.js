@@ -74,9 +74,9 @@ export function timeOfDay(timestamp) {
   return /^\d{4}-\d\d-\d\dT/.test(timestamp) ? timestamp.slice(11, 23) : timestamp;
 }
 
-/** The spans around an event, the outermost first, each with what tells it from others of its name. */
+/** The spans that enclose an event, the innermost first, because a narrow column shows only the beginning. */
 export function spanPath({ spans }) {
-  return spans.map(({ name, fields }) => (fields.length > 0 ? `${name}{${fieldsText(fields)}}` : name)).join(" › ");
+  return spans.map(({ name, fields }) => (fields.length > 0 ? `${name}{${fieldsText(fields)}}` : name)).reverse().join(" ‹ ");
 }
 
 export function fieldsText(fields) {

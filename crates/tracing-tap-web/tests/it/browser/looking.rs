@@ -176,6 +176,30 @@ async fn a_narrow_window_has_all_of_it(stage: &mut Stage) {
     assert_eq!(browser.value("document.querySelector('.detail').hidden").await, Value::Bool(true));
 }
 
+async fn the_limits_panel_fits_a_phone_and_a_tablet(stage: &mut Stage) {
+    let browser = &stage.browser;
+    for width in [390, 768] {
+        browser.looks(width, 800, false).await;
+        stage.go_in().await;
+        browser.click(".limits summary").await;
+        browser.wait("document.querySelector('.limits .panel').checkVisibility()").await;
+        let fits = format!(
+            "document.documentElement.scrollWidth <= {width} && [...document.querySelectorAll('.limits .panel, .limits .panel *')]
+            .map((one) => one.getBoundingClientRect()).every(({{ left, right }}) => left >= 0 && right <= {width})"
+        );
+        assert_eq!(browser.value(&fits).await, true, "at {width} pixels");
+    }
+}
+
+async fn a_row_shows_the_innermost_span_first(stage: &mut Stage) {
+    let browser = &stage.browser;
+    stage.watch("user = 42").await;
+    let request = tracing::info_span!("request", user = 42, path = "/a/long/path");
+    let query = tracing::info_span!(parent: &request, "query", table = "orders");
+    query.in_scope(|| tracing::info!("asked"));
+    browser.wait_for_text(".row .spans", "query{table=orders} ‹ request{user=42 path=/a/long/path}").await;
+}
+
 isolated! {
     fn it_is_there_for_everybody() {
         play!(
@@ -184,6 +208,8 @@ isolated! {
             text_stands_out_in_light_and_in_dark,
             a_row_that_is_opened_stays_in_view_where_it_makes_the_list_narrow,
             a_narrow_window_has_all_of_it,
+            the_limits_panel_fits_a_phone_and_a_tablet,
+            a_row_shows_the_innermost_span_first,
         );
     }
 }

@@ -260,15 +260,15 @@ isolated! {
         served.stop();
     }
 
-    fn connections_past_the_cap_are_told_so_and_hold_nothing() {
+    fn connections_past_the_limit_are_refused_with_it() {
         let service = Service::start();
         let served = Served::start(service.door().max_connections(2));
-        let (first, second) = (connect(served.address), connect(served.address));
-        let full = || read_answer(connect(served.address));
-        wait_until("all places to be taken", || full().status == 503);
-        assert_eq!(full().problem(), "unavailable");
-        drop((first, second));
-        wait_until("places to be free", || get(served.address, "/sessions").status == 200);
+        let streams = [43, 44].map(|user| Curl::get(served.address, &format!("/watch?q=user%3D{user}")));
+        service.wait_for_sessions(2);
+        let refused = get(served.address, "/sessions");
+        assert_eq!((refused.status, refused.problem().as_str(), &refused.json()["limit"]), (503, "unavailable", &2.into()));
+        drop(streams);
+        wait_until("a connection to end", || get(served.address, "/sessions").status == 200);
         served.stop();
     }
 
