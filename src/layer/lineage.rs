@@ -3,7 +3,8 @@
 use super::entered::Keeper;
 use super::host::Host;
 use super::instance::Instance;
-use super::span::{NO_SPAN, NewSpan};
+use super::kept::NewSpan;
+use super::span::NO_SPAN;
 use super::thread;
 use super::tree::{NO_TREE, Trees};
 use crate::session::sample::RootSerial;

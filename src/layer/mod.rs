@@ -13,6 +13,7 @@ mod facts;
 mod follow;
 mod host;
 mod instance;
+mod kept;
 mod lineage;
 mod matching;
 mod notes;

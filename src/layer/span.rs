@@ -6,20 +6,20 @@
 
 use super::callsite::key_of;
 use super::decided::{Brought, Follower, ScopeRef, Stamp};
+use super::kept::{Kept, NewSpan, ONCE};
 use super::notes::{Locked, Notes, Place};
 use super::surroundings::Surroundings;
 use crate::coverage::Seen;
-use crate::event::{CapturedSpan, Fields, KeptFields, plain_name};
+use crate::event::{CapturedSpan, Fields, plain_name};
 use crate::predicate::FieldTest;
 use crate::session::open::OpenSession;
 use crate::session::sample::RootSerial;
 use crate::session::scope::{Scope, Sessions, extend_from_index};
 use crate::session::snapshot::{Judgement, Snapshot, TestedFields};
-use crate::sync::atomic::{AtomicU64, Ordering};
-use crate::sync::{Mutex, MutexGuard, Numbers, OnceBox};
-use crate::value::{PackedBytes, Value};
+use crate::sync::{Numbers, OnceBox};
+use crate::value::Value;
 use std::borrow::Cow;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use std::time::Instant;
 use tracing_core::Metadata;
 
@@ -46,18 +46,6 @@ enum NotesAt<'a> {
     Alone(&'a Notes),
 }
 
-/// The place of one span, used for one after the other. Every open span holds one, whether or not sessions are open.
-#[derive(Debug, Default)]
-pub(super) struct Kept {
-    /// The span in here; [`NO_SPAN`]: none. Set while the state is locked.
-    id: AtomicU64,
-    /// Tells the span from all others with its id, since ids recur: how many have been in here, or a number of its own.
-    /// In the lowest bits, [`SPILLS`] and [`HIDDEN`].
-    number: AtomicU64,
-    /// Locked for a few instructions, never while anybody else is called.
-    state: Mutex<State>,
-}
-
 /// A span that has no place in the table.
 #[derive(Debug)]
 pub(super) struct Alone {
@@ -65,31 +53,8 @@ pub(super) struct Alone {
     notes: Notes,
 }
 
-/// Beside a span's number: its fields take memory of their own.
-const SPILLS: u64 = 1;
-/// Scopes do not show it.
-const HIDDEN: u64 = 2;
-const ONCE: u64 = 4;
-
 /// Set in the number of a span that has a cell of its own.
 const ALONE_BIT: u64 = 1 << 63;
-
-#[derive(Debug, Default)]
-struct State {
-    /// That of the last span in here.
-    metadata: Option<&'static Metadata<'static>>,
-    fields: KeptFields,
-}
-
-/// A span to keep.
-#[derive(Clone, Copy)]
-pub(super) struct NewSpan<'a> {
-    pub(super) metadata: &'static Metadata<'static>,
-    pub(super) visible: bool,
-    pub(super) fields: &'a PackedBytes,
-    /// Where it hangs, if a session is open.
-    pub(super) place: Option<Place>,
-}
 
 impl Alone {
     /// A cell of its own for a span that has none in the table.
@@ -116,8 +81,7 @@ impl<'a> SpanCell<'a> {
 
     #[inline]
     pub(super) fn is_of(&self, id: u64) -> bool {
-        // Relaxed: what it guards is read under the lock, or by somebody who was told of the span after it was written.
-        self.kept.id.load(Ordering::Relaxed) == id
+        self.kept.is_of(id)
     }
 
     /// What tells the span from all others with its id.
@@ -414,89 +378,6 @@ impl<'a> SpanCell<'a> {
 #[cold]
 fn new_notes() -> Box<[Notes; CHUNK_CELLS]> {
     Box::new(std::array::from_fn(|_| Notes::default()))
-}
-
-impl Kept {
-    #[inline]
-    fn number(&self) -> u64 {
-        // Relaxed: asked for a span that the caller was told of after it was put here.
-        self.number.load(Ordering::Relaxed) / ONCE
-    }
-
-    #[inline]
-    fn is_visible(&self) -> bool {
-        self.number.load(Ordering::Relaxed) & HIDDEN == 0
-    }
-
-    #[inline]
-    fn fill(&self, id: u64, span: NewSpan<'_>) -> bool {
-        let mut state = self.lock();
-        let inside = self.id.load(Ordering::Relaxed);
-        if inside != NO_SPAN && inside != id {
-            return false;
-        }
-        let number = (self.number.load(Ordering::Relaxed) | SPILLS | HIDDEN).wrapping_add(1);
-        self.put(&mut state, id, number, span);
-        true
-    }
-
-    #[inline]
-    fn put(&self, state: &mut State, id: u64, number: u64, span: NewSpan<'_>) {
-        state.metadata = Some(span.metadata);
-        // Written over what the last span left. What a closed one has spilled here is rare, and its memory all that is
-        // freed under the lock.
-        let spills = if state.fields.set(span.fields) { 0 } else { SPILLS };
-        let hidden = if span.visible { 0 } else { HIDDEN };
-        // Relaxed: whoever asks for the span was told of it after this.
-        self.number.store(number | spills | hidden, Ordering::Relaxed);
-        self.id.store(id, Ordering::Relaxed);
-    }
-
-    /// Only a span whose fields take memory of their own is locked for it: what others leave is written over.
-    #[inline]
-    fn vacate(&self, id: u64) {
-        if self.number.load(Ordering::Relaxed) & SPILLS != 0 {
-            return self.free(id);
-        }
-        self.id.store(NO_SPAN, Ordering::Relaxed);
-    }
-
-    #[cold]
-    fn free(&self, id: u64) {
-        let mut state = self.lock();
-        if self.id.load(Ordering::Relaxed) == id {
-            self.id.store(NO_SPAN, Ordering::Relaxed);
-            let left = std::mem::take(&mut state.fields);
-            drop(state);
-            drop(left);
-        }
-    }
-
-    fn record(&self, recorded: &Fields) -> Vec<Value> {
-        let mut state = self.lock();
-        let Some(metadata) = state.metadata else { return Vec::new() };
-        let mut fields = state.fields.to_fields(metadata.fields());
-        let replaced = fields.set_all(recorded);
-        if !state.fields.set(fields.packed()) {
-            // Relaxed: read when the span closes, after this.
-            self.number.fetch_or(SPILLS, Ordering::Relaxed);
-        }
-        replaced
-    }
-
-    /// Nothing panics while this lock is held, so poison cannot mean half-done work.
-    #[inline]
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl NewSpan<'_> {
-    /// A span that was found where nothing had been kept of it.
-    pub(super) fn found(metadata: &'static Metadata<'static>, visible: bool) -> Self {
-        static NOTHING: PackedBytes = PackedBytes::new();
-        Self { metadata, visible, fields: &NOTHING, place: None }
-    }
 }
 
 #[cfg(test)]

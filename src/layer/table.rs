@@ -4,7 +4,8 @@
 //! and a generation. So thread and place name a cell of their own here. Nothing but speed relies on that: a cell says
 //! whose it is, and what finds its cell taken goes to an ordinary map.
 
-use super::span::{Alone, CHUNK_CELLS, ChunkNotes, Kept, NewSpan, SpanCell};
+use super::kept::{Kept, NewSpan};
+use super::span::{Alone, CHUNK_CELLS, ChunkNotes, SpanCell};
 use crate::sync::OnceBox;
 use crate::sync::atomic::{AtomicUsize, Ordering};
 use dashmap::DashMap;

@@ -4,6 +4,7 @@ use super::*;
 use crate::layer::callsite::Callsites;
 use crate::layer::tree::Trees;
 use crate::sync::{thread, try_all};
+use crate::value::PackedBytes;
 use tracing_core::Callsite;
 
 const TREE: usize = 1;

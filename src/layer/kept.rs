@@ -1,0 +1,135 @@
+//! What is kept of a span from its creation on, whether or not sessions are open: its fields.
+
+use super::notes::Place;
+use super::span::NO_SPAN;
+use crate::event::{Fields, KeptFields};
+use crate::sync::atomic::{AtomicU64, Ordering};
+use crate::sync::{Mutex, MutexGuard};
+use crate::value::{PackedBytes, Value};
+use std::sync::PoisonError;
+use tracing_core::Metadata;
+
+/// The place of one span, used for one after the other. Every open span holds one, whether or not sessions are open.
+#[derive(Debug, Default)]
+pub(super) struct Kept {
+    /// The span in here; [`NO_SPAN`]: none. Set while the state is locked.
+    id: AtomicU64,
+    /// Tells the span from all others with its id, since ids recur: how many have been in here, or a number of its own.
+    /// In the lowest bits, [`SPILLS`] and [`HIDDEN`].
+    number: AtomicU64,
+    /// Locked for a few instructions, never while anybody else is called.
+    state: Mutex<State>,
+}
+
+/// Beside a span's number: its fields take memory of their own.
+const SPILLS: u64 = 1;
+/// Scopes do not show it.
+const HIDDEN: u64 = 2;
+/// What one use of the cell adds to the number.
+pub(super) const ONCE: u64 = 4;
+
+#[derive(Debug, Default)]
+pub(super) struct State {
+    /// That of the last span in here.
+    pub(super) metadata: Option<&'static Metadata<'static>>,
+    pub(super) fields: KeptFields,
+}
+
+/// A span to keep.
+#[derive(Clone, Copy)]
+pub(super) struct NewSpan<'a> {
+    pub(super) metadata: &'static Metadata<'static>,
+    pub(super) visible: bool,
+    pub(super) fields: &'a PackedBytes,
+    /// Where it hangs, if a session is open.
+    pub(super) place: Option<Place>,
+}
+
+impl Kept {
+    #[inline]
+    pub(super) fn is_of(&self, id: u64) -> bool {
+        // Relaxed: what it guards is read under the lock, or by somebody who was told of the span after it was written.
+        self.id.load(Ordering::Relaxed) == id
+    }
+
+    #[inline]
+    pub(super) fn number(&self) -> u64 {
+        // Relaxed: asked for a span that the caller was told of after it was put here.
+        self.number.load(Ordering::Relaxed) / ONCE
+    }
+
+    #[inline]
+    pub(super) fn is_visible(&self) -> bool {
+        self.number.load(Ordering::Relaxed) & HIDDEN == 0
+    }
+
+    #[inline]
+    pub(super) fn fill(&self, id: u64, span: NewSpan<'_>) -> bool {
+        let mut state = self.lock();
+        let inside = self.id.load(Ordering::Relaxed);
+        if inside != NO_SPAN && inside != id {
+            return false;
+        }
+        let number = (self.number.load(Ordering::Relaxed) | SPILLS | HIDDEN).wrapping_add(1);
+        self.put(&mut state, id, number, span);
+        true
+    }
+
+    #[inline]
+    pub(super) fn put(&self, state: &mut State, id: u64, number: u64, span: NewSpan<'_>) {
+        state.metadata = Some(span.metadata);
+        // Written over what the last span left. What a closed one has spilled here is rare, and its memory all that is
+        // freed under the lock.
+        let spills = if state.fields.set(span.fields) { 0 } else { SPILLS };
+        let hidden = if span.visible { 0 } else { HIDDEN };
+        // Relaxed: whoever asks for the span was told of it after this.
+        self.number.store(number | spills | hidden, Ordering::Relaxed);
+        self.id.store(id, Ordering::Relaxed);
+    }
+
+    /// Only a span whose fields take memory of their own is locked for it: what others leave is written over.
+    #[inline]
+    pub(super) fn vacate(&self, id: u64) {
+        if self.number.load(Ordering::Relaxed) & SPILLS != 0 {
+            return self.free(id);
+        }
+        self.id.store(NO_SPAN, Ordering::Relaxed);
+    }
+
+    #[cold]
+    fn free(&self, id: u64) {
+        let mut state = self.lock();
+        if self.id.load(Ordering::Relaxed) == id {
+            self.id.store(NO_SPAN, Ordering::Relaxed);
+            let left = std::mem::take(&mut state.fields);
+            drop(state);
+            drop(left);
+        }
+    }
+
+    pub(super) fn record(&self, recorded: &Fields) -> Vec<Value> {
+        let mut state = self.lock();
+        let Some(metadata) = state.metadata else { return Vec::new() };
+        let mut fields = state.fields.to_fields(metadata.fields());
+        let replaced = fields.set_all(recorded);
+        if !state.fields.set(fields.packed()) {
+            // Relaxed: read when the span closes, after this.
+            self.number.fetch_or(SPILLS, Ordering::Relaxed);
+        }
+        replaced
+    }
+
+    /// Nothing panics while this lock is held, so poison cannot mean half-done work.
+    #[inline]
+    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl NewSpan<'_> {
+    /// A span that was found where nothing had been kept of it.
+    pub(super) fn found(metadata: &'static Metadata<'static>, visible: bool) -> Self {
+        static NOTHING: PackedBytes = PackedBytes::new();
+        Self { metadata, visible, fields: &NOTHING, place: None }
+    }
+}
