@@ -62,6 +62,7 @@ fn is_printable_ascii(bytes: &[u8]) -> bool {
 }
 
 #[cfg(test)]
+#[cfg(not(loom))]
 mod tests {
     use super::*;
 

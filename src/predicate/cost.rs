@@ -5,11 +5,12 @@
 //! 1 KiB together cost at most the sum of all tests.
 //!
 //! # Calibration
-//! `cargo bench --bench paths -- "test of"` on a virtual machine with two cores of an AMD EPYC of 2023, 2026-11-30, for
-//! texts of 8 KiB: `=` 51 ns a KiB, with 256 long values 194; `^=` 12; `*=` with a pattern of 400 bytes 2,113, else at most
-//! 370; `~` 3,600, with a table of 1 MiB 4,900, since its cells do not stay in the cache. To print a text takes 1,130 ns a
-//! KiB, to unescape one as well 6,300. 256 tests of one short field take 34 ns each, and 1.6 ns for each further field that
-//! none of them names. The prices are these, rounded up.
+//! The texts of `cargo bench --bench paths -- "test of"` on a virtual machine with two cores of an AMD EPYC, 2026-11-30, the
+//! lowest of four runs since the machine was shared: `=` 51 ns a KiB, with 256 long values 120 to 194; `^=` 12; `*=` with a
+//! pattern of 401 bytes 2,110, with a shorter one at most 370; `~` 3,600, with a table of 1 MiB 4,800, since its cells do
+//! not stay in the cache. To print a text takes 900 to 1,130 ns a KiB, to unescape one as well 6,300; to read a number of
+//! 400 bytes 28,000. 256 tests of one short field take 34 ns each, and 1.6 ns for each further field that none of them
+//! names. The prices are these, rounded up.
 
 use super::compiled::Compiled;
 use super::{Bits, Check, FieldTest, Predicate, PredicateError, Test};
