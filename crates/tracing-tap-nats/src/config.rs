@@ -74,7 +74,7 @@ impl Config {
     /// ```
     ///
     /// # Errors
-    /// If four keys are accepted already: each one makes a forged message dearer to reject.
+    /// If four keys are accepted already: each one makes it more expensive to reject a forged message.
     pub fn accept_key(mut self, key: Key) -> Result<Self, ConfigError> {
         if self.keys.accept(key) { Ok(self) } else { Err(ConfigError(Trouble::Keys)) }
     }

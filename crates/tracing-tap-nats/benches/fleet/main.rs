@@ -1,9 +1,9 @@
-//! What the fleet delivers to one watcher, beside plain NATS publish and subscribe of the same bytes; and what it costs
-//! a producer to be joined while nobody watches.
+//! The throughput of the fleet to one watcher, compared with plain NATS publish and subscribe of the same bytes; and the
+//! cost of a joined instance without any session.
 //!
-//! `cargo bench --features nats --bench fleet [-- part of a row's name]`. Needs `nats-server`. All of it is in one process, and the server beside
-//! it: on a machine of few processors they share those, in the plain rows as in the fleet's. The rows are measured in
-//! turn, again and again; medians are shown, and the medians of the ratios within a turn.
+//! `cargo bench -p tracing-tap-nats --bench fleet [-- part of a row's name]`. Needs `nats-server`. Everything is in one
+//! process, with the server next to it: on a machine of few processors they share those, in all rows alike. The rows are
+//! measured in turn, several times; medians are shown, and medians of the ratios within a turn.
 
 use async_nats::{Client, Subscriber};
 use futures_util::StreamExt;
@@ -20,16 +20,16 @@ use tracing_tap_nats::{self as fleet, Config, FleetItem, FleetStream, Key};
 
 const TURNS: usize = 7;
 
-/// Before anything is counted, and while it is.
+/// The time before events are counted, and the time in which they are.
 const WARMUP: Duration = Duration::from_millis(500);
 const MEASURED: Duration = Duration::from_millis(1_500);
 
 const BATCH_BYTES: usize = 64 << 10;
 
-/// How far the plain publisher may be ahead of its subscriber: the server cuts off who is 64 MiB behind.
+/// How far the plain publisher may be ahead of its subscriber: the server cuts off subscribers 64 MiB behind.
 const MAX_AHEAD_BYTES: usize = 16 << 20;
 
-/// How far the fleet's producer may be ahead of who reads, and how much of that in the ring: so that nothing is lost.
+/// How far the fleet's producer may be ahead of the reader, and how much of that in the ring, so that nothing is lost.
 const MAX_AHEAD: usize = 100_000;
 const MAX_BUFFERED: u64 = 30_000;
 const CAPACITY: usize = 1 << 16;

@@ -1,4 +1,4 @@
-//! Whom a server lets in, and over what: TLS, keys and tokens of NATS. The fleet takes the client as it is given.
+//! Authentication by the server: TLS, keys and tokens of NATS. The fleet uses the client as it is given.
 
 use crate::instance::Instance;
 use crate::process::{CA, CREDENTIALS, SEED};
@@ -29,7 +29,7 @@ async fn refusal(options: ConnectOptions, url: &str) -> ConnectErrorKind {
 
 isolated! {
 
-fn a_fleet_meets_over_tls_where_the_servers_certificate_is_trusted() {
+fn a_fleet_works_over_tls_with_a_trusted_certificate() {
     run(async {
         let certificates = Certificates::new();
         let server = Server::with_settings(TLS, &certificates.files());
@@ -43,7 +43,7 @@ fn a_fleet_meets_over_tls_where_the_servers_certificate_is_trusted() {
     });
 }
 
-fn a_fleet_meets_where_each_is_let_in_by_an_nkey() {
+fn a_fleet_works_with_nkeys() {
     run(async {
         let [instance, watcher, stranger] = [(); 3].map(|()| KeyPair::new_user());
         let users = format!("{{ nkey: {} }}, {{ nkey: {} }}", instance.public_key(), watcher.public_key());
@@ -55,7 +55,7 @@ fn a_fleet_meets_where_each_is_let_in_by_an_nkey() {
     });
 }
 
-fn a_fleet_meets_where_each_is_let_in_by_a_token_of_the_servers_operator() {
+fn a_fleet_works_with_tokens_of_the_servers_operator() {
     run(async {
         let (tokens, strangers) = (Tokens::new(), Tokens::new());
         let server = Server::with_settings(&tokens.settings, &[]);

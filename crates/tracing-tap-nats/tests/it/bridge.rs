@@ -1,4 +1,4 @@
-//! Two servers, one for instances and one for watchers, and somebody between them who sees all that is said.
+//! Two servers, one for instances and one for watchers, and a bridge between them that sees all messages.
 
 use async_nats::{Client, Message};
 use futures_util::StreamExt;

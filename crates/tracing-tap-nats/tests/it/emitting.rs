@@ -1,4 +1,4 @@
-//! What the process of an instance does when it is told to work.
+//! The work of an instance in a process of its own.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};

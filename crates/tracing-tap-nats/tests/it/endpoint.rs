@@ -1,4 +1,4 @@
-//! A door to the fleet: what it opens is open at all instances.
+//! An HTTP endpoint whose sessions are on all instances.
 
 use crate::bridge::{Bridge, kind};
 use crate::fixture::{Served, Service, TOKEN};
@@ -125,7 +125,7 @@ fn a_watch_streams_the_items_of_all_instances() {
     stage.served.stop();
 }
 
-fn a_reader_that_comes_back_continues_and_what_is_closed_is_closed_everywhere() {
+fn a_reader_resumes_and_a_close_ends_all_instances() {
     let mut stage = Stage::start(8);
     let session = stage.open(r#"{"q":"user = 42","name":"ticket 7"}"#);
     let mut curl = stage.reader(&session, None);
@@ -152,7 +152,7 @@ fn a_reader_that_comes_back_continues_and_what_is_closed_is_closed_everywhere() 
     stage.served.stop();
 }
 
-fn a_shutdown_of_the_router_and_the_end_of_serving_end_the_sessions_everywhere() {
+fn a_shutdown_ends_the_sessions_everywhere() {
     let mut stage = Stage::start(8);
     let mut curl = Curl::get(stage.address(), "/watch?q=user%3D42");
     stage.wait_for_sessions(1);
@@ -173,7 +173,7 @@ fn a_shutdown_of_the_router_and_the_end_of_serving_end_the_sessions_everywhere()
     instances.iter_mut().for_each(|instance| instance.wait_for_sessions(0));
 }
 
-fn an_opener_has_so_many_sessions_of_the_fleet_and_no_more() {
+fn the_limit_of_sessions_for_each_opener_holds_for_a_fleet() {
     let mut stage = Stage::start(2);
     let sessions = [stage.open(r#"{"q":"user = 42"}"#), stage.open(r#"{"q":"user = 42"}"#)];
     let refused = post(stage.address(), "/sessions", r#"{"q":"user = 42"}"#);
@@ -184,7 +184,7 @@ fn an_opener_has_so_many_sessions_of_the_fleet_and_no_more() {
     stage.served.stop();
 }
 
-fn who_takes_no_part_and_who_falls_silent_is_told_and_holds_nobody_up() {
+fn refusing_and_silent_instances_are_reported_and_delay_none() {
     let server = Server::start();
     let instances =
         [Instance::with_policy(&server.url(), "full", "no sessions"), Instance::start(&server.url(), "steady")];
@@ -215,7 +215,7 @@ fn who_takes_no_part_and_who_falls_silent_is_told_and_holds_nobody_up() {
     stage.served.stop();
 }
 
-fn what_is_lost_on_its_way_to_the_door_is_a_gap_with_its_instance_and_its_place() {
+fn a_loss_before_the_endpoint_is_a_gap_of_its_instance() {
     let runtime = multi_thread();
     let mut bridge = runtime.block_on(Bridge::new());
     let instances = ["chat-1", "chat-2"].map(|name| Instance::start(&bridge.instances.url(), name));
@@ -241,7 +241,7 @@ fn what_is_lost_on_its_way_to_the_door_is_a_gap_with_its_instance_and_its_place(
     stage.served.stop();
 }
 
-fn a_session_that_is_opened_while_the_server_is_away_waits_for_it() {
+fn a_session_opened_without_a_server_waits_for_it() {
     let mut stage = Stage::start(8);
     stage.server.kill();
     let session = stage.open(r#"{"q":"user = 42"}"#);

@@ -1,4 +1,4 @@
-//! Who dies, and what is lost.
+//! Processes that die, and the events lost with them.
 
 use crate::bridge::{Bridge, kind};
 use crate::instance::{Instance, often};
@@ -20,7 +20,7 @@ fn gap(item: &FleetItem) -> Option<&Gap> {
 
 isolated! {
 
-fn an_instance_that_was_killed_falls_silent_and_takes_part_again_when_it_is_back() {
+fn a_killed_instance_is_silent_and_joins_again() {
     run(async {
         let server = Server::start();
         let mut steady = Instance::start(&server.url(), "steady");
@@ -59,7 +59,7 @@ fn a_watcher_that_was_killed_leaves_no_session_behind() {
     instance.wait_for_sessions(0);
 }
 
-fn a_server_that_was_killed_and_started_again_costs_a_gap_at_most() {
+fn a_server_that_restarts_costs_a_gap_at_most() {
     run(async {
         let mut server = Server::start();
         let mut instance = Instance::start(&server.url(), "chat");
@@ -92,7 +92,7 @@ fn a_server_that_was_killed_and_started_again_costs_a_gap_at_most() {
     });
 }
 
-fn a_batch_that_is_lost_on_the_way_is_a_gap_of_exactly_its_events() {
+fn a_lost_batch_is_a_gap_of_exactly_its_events() {
     run(async {
         let bridge = Bridge::new().await;
         let mut instance = Instance::start(&bridge.instances.url(), "chat");
@@ -137,7 +137,7 @@ fn an_event_that_the_server_takes_none_as_large_takes_no_other_with_it() {
     });
 }
 
-fn what_a_ring_has_no_room_for_is_told_with_its_instance() {
+fn an_overflow_is_reported_with_its_instance() {
     run(async {
         let server = Server::start();
         let mut instance = Instance::start(&server.url(), "chat");

@@ -1,4 +1,4 @@
-//! An instance in a process of its own: this test binary, started once more, which does what its standard input says.
+//! An instance in a process of its own: this test binary, started again, which obeys its standard input.
 
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, Command, Stdio};

@@ -1,4 +1,4 @@
-//! Coming, going, and what is delivered in between.
+//! Joining, leaving, and the events delivered in between.
 
 use crate::instance::{Instance, KEY, config};
 use crate::sealing::{VERSION, now_us, publish, sealed, session_of, tally};
@@ -13,7 +13,7 @@ use tracing_tap_nats::{self as fleet, FleetItem, LeaveReason};
 
 isolated! {
 
-fn one_session_gets_the_matching_events_of_every_instance_each_in_order() {
+fn a_session_gets_the_events_of_all_instances_in_order() {
     run(async {
         let server = Server::start();
         let mut first = Instance::start(&server.url(), "chat-1");
@@ -45,7 +45,7 @@ fn one_session_gets_the_matching_events_of_every_instance_each_in_order() {
     });
 }
 
-fn an_instance_that_starts_later_takes_part_in_sessions_that_are_open() {
+fn a_later_instance_joins_open_sessions() {
     run(async {
         let server = Server::start();
         let mut stream = watch(&client(&server.url()).await, user(42)).await;
@@ -60,7 +60,7 @@ fn an_instance_that_starts_later_takes_part_in_sessions_that_are_open() {
 }
 
 
-fn a_stream_that_is_dropped_closes_its_session_everywhere_and_no_other() {
+fn a_dropped_stream_closes_its_own_session_everywhere() {
     run(async {
         let server = Server::start();
         let mut instance = Instance::start(&server.url(), "chat");
@@ -99,7 +99,7 @@ fn what_cannot_be_announced_opens_no_session() {
     });
 }
 
-fn instances_whose_clocks_differ_are_merged_in_the_order_things_happened() {
+fn events_are_merged_in_order_despite_clock_offsets() {
     run(async {
         let server = Server::start();
         let client = client(&server.url()).await;

@@ -1,4 +1,4 @@
-//! Limits of the whole fleet, and what crosses the network.
+//! Limits of the whole fleet, and the bytes on the network.
 
 use crate::bridge::kind;
 use crate::instance::{Instance, KEY, config};
@@ -16,7 +16,7 @@ const SESSION: &str = "00112233445566778899aabbccddeeff";
 
 isolated! {
 
-fn no_more_events_come_than_were_asked_for_however_many_instances_have_them() {
+fn max_events_holds_over_all_instances() {
     run(async {
         let server = Server::start();
         let start = |name| Instance::start(&server.url(), name);
@@ -119,7 +119,7 @@ fn a_grant_of_more_than_was_asked_for_stops_no_instance() {
     });
 }
 
-fn one_instance_may_have_all_the_events_of_the_fleet() {
+fn one_instance_can_use_the_whole_limit() {
     run(async {
         let server = Server::start();
         let mut idle = Instance::start(&server.url(), "idle");
@@ -134,7 +134,7 @@ fn one_instance_may_have_all_the_events_of_the_fleet() {
     });
 }
 
-fn the_rate_is_the_whole_fleets_and_what_is_over_it_is_counted() {
+fn max_rate_holds_over_all_instances_and_excess_is_counted() {
     run(async {
         let server = Server::start();
         let start = |name| Instance::start(&server.url(), name);
@@ -167,7 +167,7 @@ fn a_session_ends_when_its_time_is_over() {
     });
 }
 
-fn an_instance_that_ends_the_session_itself_is_not_made_to_open_it_again() {
+fn a_session_ended_by_its_instance_stays_ended_there() {
     run(async {
         let server = Server::start();
         let mut instance = Instance::start(&server.url(), "chat");

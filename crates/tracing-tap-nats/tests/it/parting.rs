@@ -1,4 +1,4 @@
-//! Instances and a watcher that do not hear each other for a while, and what of that is lost.
+//! Partitions between instances and a watcher, and the events lost in them.
 
 use crate::instance::{Instance, often, seldom};
 use crate::road::Road;
@@ -12,11 +12,11 @@ use tracing_tap_nats::{self as fleet, FleetItem, LeaveReason};
 
 isolated! {
 
-fn a_partition_ends_the_session_beyond_it_and_heals_with_an_exact_account() {
+fn a_healed_partition_has_an_exact_account() {
     run(outlast_the_lease(Road::build()));
 }
 
-fn a_connection_that_stalls_ends_the_session_beyond_it_and_heals_with_an_exact_account() {
+fn a_healed_stall_has_an_exact_account() {
     run(outlast_the_lease(Road::stalling()));
 }
 
@@ -46,7 +46,7 @@ fn a_partition_that_is_over_within_the_lease_costs_nothing() {
     });
 }
 
-fn what_was_on_its_way_when_its_connection_died_in_a_partition_is_a_gap_of_its_instance() {
+fn events_on_a_broken_connection_are_a_gap() {
     let (road, mut server) = Road::build();
     run(async {
         let mut near = Instance::start(&server.url(), "near");
@@ -72,7 +72,7 @@ fn what_was_on_its_way_when_its_connection_died_in_a_partition_is_a_gap_of_its_i
     });
 }
 
-fn what_happens_while_the_server_is_away_comes_later_or_is_lost_at_a_place_that_is_told() {
+fn events_without_a_server_arrive_later_or_are_counted() {
     run(async {
         let mut server = Server::start();
         let mut instance = Instance::start(&server.url(), "chat");

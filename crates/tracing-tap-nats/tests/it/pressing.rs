@@ -1,4 +1,4 @@
-//! More than somebody can take: where that is lost, and that it is told to the last event.
+//! Overload: where events are lost, and that every loss is reported.
 
 use crate::instance::{Instance, seldom};
 use crate::proxy::Proxy;
@@ -17,7 +17,7 @@ async fn watch(client: &async_nats::Client, session: tracing_tap::SessionOptions
 
 isolated! {
 
-fn twenty_instances_with_fifty_thousand_events_a_second_are_accounted_for_to_the_last_event() {
+fn twenty_busy_instances_have_an_exact_account() {
     const INSTANCES: u64 = 20;
     const PACED: u64 = 5_000;
     const BURST: u64 = 10_000;
@@ -50,7 +50,7 @@ fn twenty_instances_with_fifty_thousand_events_a_second_are_accounted_for_to_the
     });
 }
 
-fn a_stream_that_nobody_reads_loses_what_has_no_room_and_says_so_at_its_place() {
+fn an_unread_stream_reports_its_losses_in_place() {
     run(async {
         let server = Server::start();
         let mut fleet = ["loud", "quiet"].map(|name| Instance::start(&server.url(), name));
@@ -85,7 +85,7 @@ fn a_stream_that_nobody_reads_loses_what_has_no_room_and_says_so_at_its_place() 
     });
 }
 
-fn a_watcher_that_the_server_cuts_off_as_a_slow_consumer_is_told_what_it_missed() {
+fn a_slow_consumer_learns_its_exact_loss() {
     let server = Server::with_settings("max_pending: 1MB, write_deadline: \"2s\"", &[]);
     let mut instance = Instance::start(&server.url(), "chat");
     let mut watcher = Instance::start(&server.url(), "watcher");
@@ -122,7 +122,7 @@ fn a_watcher_that_the_server_cuts_off_as_a_slow_consumer_is_told_what_it_missed(
     assert_eq!(told, count("lost"), "{report}");
 }
 
-fn what_the_watchers_own_client_has_no_room_for_is_a_gap_at_its_place() {
+fn an_overflow_of_the_watchers_client_is_a_gap() {
     run(async {
         let server = Server::start();
         let mut instance = Instance::start(&server.url(), "chat");

@@ -1,4 +1,4 @@
-//! What the process of an instance is and does.
+//! The process of an instance.
 
 use crate::emitting::{emit, flow, large};
 use crate::instance::{ANSWER, KEY, KEYS, NAME, POLICY, URL, config_of};

@@ -1,4 +1,4 @@
-//! A way to the server that can be cut without anybody being told: as a network that drops all packets does.
+//! A proxy that stalls without closing a connection, as a network that drops all packets does.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};

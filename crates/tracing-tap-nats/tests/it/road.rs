@@ -1,5 +1,5 @@
-//! The way between one instance and the server, which a test can cut: a network of its own where the system allows that,
-//! which is a namespace, and a proxy that stalls elsewhere.
+//! A connection between one instance and the server, which a test can cut: a network namespace where the system allows
+//! it, and elsewhere a proxy that stalls.
 
 use crate::instance::Instance;
 use crate::proxy::Proxy;

@@ -1,4 +1,4 @@
-//! Signing messages as `docs/fleet.md` tells it, apart from the code that is tested.
+//! Signs messages as `docs/fleet.md` describes it, apart from the tested code.
 
 use async_nats::Client;
 use hmac::{Hmac, KeyInit, Mac};

@@ -44,7 +44,7 @@ async fn wait_until_joined(instance: &mut Instance, client: &Client) {
 
 isolated! {
 
-fn who_lacks_the_key_opens_no_session_and_is_told_of_in_the_audit() {
+fn a_forged_announcement_opens_nothing_and_is_audited() {
     run(async {
         let (_server, mut instance, client) = listening().await;
         let header = announcement(1, now_us());
@@ -80,7 +80,7 @@ fn a_flood_of_forgeries_does_not_fill_the_logs() {
     });
 }
 
-fn what_is_stale_replayed_or_malformed_is_counted_and_changes_nothing() {
+fn stale_replayed_and_malformed_messages_change_nothing() {
     run(async {
         let (_server, mut instance, client) = listening().await;
         let say = |header: Value| publish(&client, ANNOUNCE, sealed(KEY, VERSION, "watchers", ANNOUNCE, &header, ""));
@@ -123,7 +123,7 @@ fn another_version_is_refused_with_an_answer() {
     });
 }
 
-fn a_session_of_a_later_watcher_is_refused_by_the_key_that_is_not_known() {
+fn a_session_with_an_unknown_option_is_refused() {
     run(async {
         let (_server, mut instance, client) = listening().await;
         let mut answers = client.subscribe(format!("tap.chat.events.{SESSION}")).await.expect("the client is open");
@@ -206,7 +206,7 @@ fn who_sends_one_message_again_and_again_gets_ten_answers_a_second() {
     });
 }
 
-fn an_instance_of_another_version_is_said_to_take_no_part() {
+fn an_instance_of_another_version_is_reported_as_refusing() {
     run(async {
         let bridge = Bridge::new().await;
         let mut events = bridge.to_instances.subscribe(ANNOUNCE).await.expect("the client is open");
@@ -248,7 +248,7 @@ fn events_that_are_forged_or_replayed_are_not_delivered() {
     });
 }
 
-fn the_account_of_a_known_instance_counts_however_late_it_comes_and_what_a_stranger_says_late_does_not() {
+fn a_late_account_counts_from_known_instances_only() {
     run(async {
         let server = Server::start();
         let client = client(&server.url()).await;
@@ -287,7 +287,7 @@ fn lines_that_cannot_be_read_are_a_gap() {
     });
 }
 
-fn what_an_instance_denies_and_redacts_stays_so_and_its_caps_hold() {
+fn no_session_overrules_the_policy_of_an_instance() {
     run(async {
         let server = Server::start();
         let mut denies = Instance::with_policy(&server.url(), "denies", "denies");
@@ -353,7 +353,7 @@ fn a_session_on_everything_does_not_feed_on_what_carries_it() {
     });
 }
 
-fn the_example_of_a_server_keeps_instances_watchers_and_the_rest_apart() {
+fn the_example_configuration_separates_the_accounts() {
     run(async {
         let server = Server::with_configuration("crates/tracing-tap-nats/examples/fleet/nats-server.conf");
         let mut instance = Instance::start(&server.url(), "chat");

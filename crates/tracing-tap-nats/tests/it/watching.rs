@@ -1,4 +1,4 @@
-//! What tests ask of a fleet's stream.
+//! Reads and checks the streams of a fleet.
 
 use crate::instance::{Instance, config, seldom};
 use async_nats::Client;
