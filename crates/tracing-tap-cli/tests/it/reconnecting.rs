@@ -210,7 +210,7 @@ fn a_server_that_sends_a_heartbeat_and_hangs_up_is_given_up_too() {
 }
 
 #[test]
-fn servers_that_do_not_know_each_others_sessions_are_no_endless_loop() {
+fn servers_without_shared_sessions_cause_no_endless_loop() {
     let stranger = Stranger::start(|head, stream| match head.split(' ').next() {
         Some("POST") => respond(stream, "201 Created", "application/json", OPENED),
         Some("GET") => respond(stream, "404 Not Found", "application/problem+json", "{}"),
