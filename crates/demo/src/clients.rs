@@ -1,4 +1,4 @@
-//! The clients: each asks, waits for the answer, and asks again, for as long as the demo lasts.
+//! The clients: each sends a request, waits for the reply, and sends the next, for as long as the demo lasts.
 
 use super::chat::protocol::is_delivery;
 use super::plan::Plan;
@@ -10,10 +10,10 @@ use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::task::JoinSet;
 
-/// What a client does before it does the same again: one subscription, one publication, otherwise pings.
+/// The requests of a round: one subscription, one publication, otherwise pings.
 const TURNS: u64 = 8;
 
-/// Clients that are connected, logged in and each in a room, and wait.
+/// Clients that are connected, logged in and each in a room, and idle.
 #[derive(Debug)]
 pub(crate) struct IdleClients(Vec<Client>);
 
@@ -31,7 +31,7 @@ struct Client {
     line: String,
 }
 
-/// Connects all clients, one after another: nobody is busy yet, so each takes no longer than the first.
+/// Connects all clients, one after another: none is busy yet, so each takes no longer than the first.
 pub(crate) async fn connect(address: SocketAddr, plan: &Plan) -> Result<IdleClients, Error> {
     let mut clients = Vec::new();
     for number in 0..plan.connections {
@@ -51,7 +51,7 @@ impl IdleClients {
 }
 
 impl Clients {
-    /// Why a client has stopped working, if one has.
+    /// Why a client has stopped, if one has.
     pub(crate) fn first_failure(&mut self) -> Option<Box<dyn std::error::Error + Send + Sync>> {
         self.0.try_join_next().map(|ended| match ended {
             Ok(error) => error.into(),
@@ -72,7 +72,7 @@ impl Client {
         Ok(client)
     }
 
-    /// Works until that fails.
+    /// Works until a request fails.
     async fn work(mut self) -> io::Error {
         loop {
             if let Err(error) = self.take_turn().await {

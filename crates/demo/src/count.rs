@@ -1,8 +1,9 @@
-//! Counts what happens in the service: messages it handles and events it emits.
+//! Counts the messages that the service handles and the events that it emits.
 //!
-//! Events nobody wants are discarded before any subscriber hears of them, so they are counted where they are emitted:
-//! by macros named as those of `tracing`. Each thread counts in a place of its own with a plain load and store, which
-//! costs the same whether or not a session is open.
+//! Unwanted events are discarded before any subscriber receives them, so they are counted where they are emitted, by
+//! macros with the names of those of `tracing`. Each thread has its own counters, with a plain load and store, which
+//! costs
+//! the same whether or not a session is open.
 
 use crossbeam_utils::CachePadded;
 use std::ops::Sub;
@@ -26,14 +27,14 @@ macro_rules! trace {
 
 pub(crate) use {debug, info, trace};
 
-/// What has happened since the start of the process.
+/// The counts since the start of the process.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Counts {
     pub(crate) messages: u64,
     pub(crate) events: u64,
 }
 
-/// What has happened on one thread; written by it alone.
+/// The counts of one thread, the only one that writes them.
 #[derive(Debug, Default)]
 struct ThreadCounts {
     messages: AtomicU64,
@@ -60,7 +61,8 @@ pub(crate) fn message() {
     OWN.with(|own| increment(&own.messages));
 }
 
-/// Relaxed, and no read-modify-write: nobody else writes it, and a reader that sees it late sees it in its next slice.
+/// Relaxed, and no read-modify-write: no other thread writes it, and a reader that sees it late sees it in its next
+/// slice.
 fn increment(count: &AtomicU64) {
     count.store(count.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
 }

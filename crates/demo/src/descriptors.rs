@@ -1,16 +1,16 @@
-//! Room for both ends of every connection among the process's file descriptors.
+//! Raises the limit of file descriptors to what all connections need.
 
 use crate::error::Error;
 
-/// Both ends of a connection are here.
+/// Both ends of a connection are in this process.
 const PER_CONNECTION: u64 = 2;
-/// For the standard streams, the listener and what the runtime needs.
+/// For the standard streams, the listener and the runtime.
 const RESERVE: u64 = 64;
 
-/// Raises the process's own limit where it is too low for so many connections.
+/// Raises the process's limit if it is too low for this many connections.
 ///
 /// # Errors
-/// Where the system's limit for the process is too low.
+/// If the system's limit for the process is too low.
 pub(crate) fn allow_for(connections: u64) -> Result<(), Error> {
     let needed = connections * PER_CONNECTION + RESERVE;
     let allowed = rlimit::increase_nofile_limit(needed)

@@ -1,4 +1,4 @@
-//! The demo's HTTP door, for whoever is on this machine.
+//! The demo's HTTP endpoint, for callers on this machine.
 
 use crate::error::Error;
 use std::future::pending;
@@ -7,13 +7,14 @@ use tokio::net::TcpListener;
 use tracing_tap::TapRouter;
 use tracing_tap_web as web;
 
-/// Serves the door on the runtime for as long as that is there.
+/// Serves the endpoint for as long as the runtime lives.
 pub(crate) async fn open(router: &TapRouter, port: u16) -> Result<SocketAddr, Error> {
     let bound = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await;
-    let listener = bound.map_err(|cause| Error::caused_by(cause, format!("open a door on port {port}")))?;
-    let address = listener.local_addr().map_err(|cause| Error::caused_by(cause, "learn the door's address"))?;
-    let door = web::serve(listener, router.clone(), web::Auth::loopback_only(), pending());
-    // It listens on a loopback address, which is all it could object to.
-    tokio::spawn(async { drop(door.await) });
+    let listener = bound.map_err(|cause| Error::caused_by(cause, format!("open the HTTP endpoint on port {port}")))?;
+    let address =
+        listener.local_addr().map_err(|cause| Error::caused_by(cause, "find the address of the HTTP endpoint"))?;
+    let endpoint = web::serve(listener, router.clone(), web::Auth::loopback_only(), pending());
+    // It fails only if the address is not a loopback address.
+    tokio::spawn(async { drop(endpoint.await) });
     Ok(address)
 }

@@ -1,9 +1,9 @@
-//! What the demo failed to do, and why.
+//! Why the demo failed.
 
 use std::error::Error as StdError;
 use std::fmt;
 
-/// What was attempted, worded to follow "failed to", and what stood in the way.
+/// A failed attempt, worded to follow "failed to", and its cause.
 #[derive(Debug)]
 pub(crate) struct Error {
     attempt: String,
@@ -11,12 +11,12 @@ pub(crate) struct Error {
 }
 
 impl Error {
-    /// An attempt that explains itself.
+    /// An attempt whose text includes the cause.
     pub(crate) fn new(attempt: impl Into<String>) -> Self {
         Self { attempt: attempt.into(), cause: None }
     }
 
-    /// An attempt that failed by another error.
+    /// An attempt that failed with another error.
     pub(crate) fn caused_by(cause: impl Into<Box<dyn StdError + Send + Sync>>, attempt: impl Into<String>) -> Self {
         Self { cause: Some(cause.into()), ..Self::new(attempt) }
     }

@@ -1,12 +1,12 @@
-//! `--fleet` in a build without it: the demo builds itself again, with the fleet, and runs that.
+//! `--fleet` in a build without the feature: builds the demo again with it, and runs that.
 //!
-//! So that the demo of one service, the first thing that a stranger runs, does not compile a NATS client.
+//! That way the demo of one service, which new users run first, does not compile a NATS client.
 
 use crate::error::Error;
 use std::env;
 use std::process::{Command, ExitCode};
 
-/// Gives the exit code of the other build.
+/// Returns the exit code of the other build.
 pub(crate) fn run() -> Result<ExitCode, Error> {
     let Some(cargo) = env::var_os("CARGO") else {
         return Err(Error::new("show a fleet: this build has none; build the demo with `--features fleet`"));

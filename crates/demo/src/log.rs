@@ -1,7 +1,8 @@
-//! The service's own log: at INFO, as usual, without the demo's own sessions.
+//! The service's own log: at INFO, without the audit of the demo's own sessions.
 //!
-//! Those are opened and closed several times a second; their audit would bury what the demo prints at its start. Sessions
-//! that others open over HTTP are logged.
+//! These are opened and closed several times a second; their audit would bury the demo's first lines. Sessions opened
+//! over
+//! HTTP are logged.
 
 use std::io::{self, IsTerminal};
 use tracing::field::{Field, Visit};
@@ -14,23 +15,23 @@ use tracing_subscriber::prelude::*;
 use tracing_subscriber::registry::LookupSpan;
 use tracing_tap::TapRouter;
 
-/// Who opens the demo's own sessions.
+/// The opener of the demo's own sessions.
 pub(super) const OPENER: &str = "demo";
 
 const AUDIT: &str = "tracing_tap::audit";
 
-/// Admits INFO and more severe events, but for the audit of the demo's own sessions.
+/// Admits events of INFO or more severe, except for the audit of the demo's own sessions.
 struct WithoutOwnSessions;
 
 /// Whether an event names the demo as the opener of a session.
 struct IsOwn(bool);
 
-/// What a service does at its start: its log, and the router's layer beside it.
+/// Installs the log, and the router's layer next to it.
 pub(super) fn install(router: &TapRouter) {
     let log = fmt::layer()
         .with_writer(io::stderr)
         .with_ansi(io::stderr().is_terminal())
-        // It would complain on the very stream it failed to write to, and panic.
+        // It would report to the stream that it failed to write to, and panic.
         .log_internal_errors(false);
     tracing_subscriber::registry().with(log.with_filter(WithoutOwnSessions)).with(router.layer()).init();
 }

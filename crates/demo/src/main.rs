@@ -1,9 +1,9 @@
 //! A busy chat service, and one of its users watched: `cargo run --release -p demo`.
 //!
-//! `chat` is the service and knows nothing of sessions; `clients` keep it busy; `watch` opens the session and
-//! measures; `endpoint` lets others watch over HTTP; `log` is the service's own log; `print` shows the events; `summary`
-//! ends it all. `fleet` is the same with several services, each a process, and a watcher of them all; `fleet_build` builds
-//! that, where `--fleet` asks for it.
+//! `chat` is the service and knows nothing of sessions; `clients` keep it busy; `watch` opens the session and measures;
+//! `endpoint` serves HTTP; `log` is the service's own log; `print` prints the events, and `summary` the totals. `fleet`
+//! is
+//! the same with several services, each a process, and one watcher; `fleet_build` builds that for `--fleet`.
 
 mod chat;
 mod clients;
@@ -114,7 +114,7 @@ fn invite(address: SocketAddr, user: u64) {
     say(format_args!("or in a browser: http://{address}/"));
 }
 
-/// Tells the user, if standard error is still open.
+/// Prints a line on standard error, if that is still open.
 fn say(line: std::fmt::Arguments<'_>) {
     let _ = writeln!(io::stderr(), "{line}");
 }

@@ -1,26 +1,26 @@
-//! What was asked of the demo, and what follows from it.
+//! The arguments of the demo, and the numbers that follow from them.
 
 use crate::error::Error;
 use clap::value_parser;
 use std::time::Duration;
 
-/// How many users there are at most; further connections are second ones, third ones and so on of the same users.
+/// Maximum number of users; further connections belong to the same users again.
 const MAX_USERS: u64 = 1000;
 /// How many connections share a chat room, on average.
 const CONNECTIONS_PER_ROOM: u64 = 8;
-/// How long the session is at most closed, or open, at a time.
+/// How long the session is closed, or open, at a time at most.
 const MAX_SLICE: Duration = Duration::from_millis(250);
-/// How often the session is at least opened.
+/// Minimum number of openings of the session.
 const MIN_ROUNDS: u32 = 10;
-/// How many processes a machine is kept busy with.
+/// Maximum number of instances, each a process.
 const MAX_INSTANCES: u64 = 16;
 /// In seconds.
 const DAY: u64 = 24 * 60 * 60;
 
-/// Runs a busy chat service and watches one of its users
+/// Run a busy chat service and watch one of its users
 ///
-/// Shows everything one user does, down to TRACE, and ends with a summary: how many events happened, how many of them were
-/// delivered, and how fast the service was with and without the session.
+/// Prints all events of one user, down to TRACE, and then a summary: how many events happened, how many were delivered,
+/// and how fast the service was with and without the session.
 #[derive(Debug, clap::Parser)]
 #[command(name = "demo", version)]
 pub(crate) struct Arguments {
@@ -35,20 +35,20 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "SECONDS", default_value_t = 10)]
     #[arg(value_parser = value_parser!(u64).range(1..=DAY))]
     seconds: u64,
-    /// Where on 127.0.0.1 the service listens; 0: any free port
+    /// Port of the service on 127.0.0.1; 0: any free port
     #[arg(long, value_name = "PORT", default_value_t = 0)]
     port: u16,
-    /// Where on 127.0.0.1 the demo's HTTP endpoint listens, for this machine alone; 0: any free port
+    /// Port of the demo's HTTP endpoint on 127.0.0.1; 0: any free port
     #[arg(long, value_name = "PORT", default_value_t = 0)]
     http_port: u16,
-    /// Run so many instances of the service, each a process with its share of the clients, and watch the user at all of
-    /// them, on a local `nats-server`
+    /// Run this many instances of the service, each a process with its share of the clients, and watch the user at all
+    /// of them, over a local `nats-server`
     #[arg(long, value_name = "INSTANCES", value_parser = value_parser!(u64).range(1..=MAX_INSTANCES))]
     #[arg(conflicts_with_all = ["port", "http_port"])]
     pub(crate) fleet: Option<u64>,
 }
 
-/// Arguments that make sense together.
+/// Arguments that fit together.
 #[derive(Debug)]
 pub(crate) struct Plan {
     pub(crate) connections: u64,
@@ -61,7 +61,7 @@ pub(crate) struct Plan {
 
 impl Plan {
     /// # Errors
-    /// Where no connection has the user to watch.
+    /// If no connection has the user to watch.
     pub(crate) fn new(arguments: &Arguments) -> Result<Self, Error> {
         let Arguments { connections, user, seconds, port, http_port, .. } = *arguments;
         let users = connections.min(MAX_USERS);
@@ -72,10 +72,10 @@ impl Plan {
         Ok(Self { connections, users, user, duration: Duration::from_secs(seconds), port, http_port })
     }
 
-    /// The part of one of so many instances, which are numbered from 1.
+    /// The share of one of `count` instances; `number` begins at 1.
     ///
     /// # Errors
-    /// Where no connection of it has the user to watch.
+    /// If no connection of the instance has the user to watch.
     #[cfg(feature = "fleet")]
     pub(crate) fn share(arguments: &Arguments, number: u64, count: u64) -> Result<Self, Error> {
         let Arguments { connections, user, seconds, port, http_port, .. } = *arguments;
@@ -86,7 +86,7 @@ impl Plan {
         Self::new(&Arguments { connections, user, seconds, port, http_port, fleet: None })
     }
 
-    /// The user a client logs in as.
+    /// The user that a client logs in as.
     pub(crate) fn user_of(&self, client: u64) -> u64 {
         client % self.users
     }

@@ -1,4 +1,4 @@
-//! Prints what the sessions deliver, on a thread of its own: a slow terminal loses events, and slows nobody.
+//! Prints the events on a thread of its own: a slow terminal loses events, and does not slow the service.
 
 use crate::error::Error;
 use std::fmt::Display;
@@ -9,7 +9,7 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 use tracing_tap::{EventStream, Item};
 
-/// The printing thread as others see it.
+/// A handle of the printing thread.
 #[derive(Debug)]
 pub(crate) struct Printer {
     streams: Sender<EventStream>,
@@ -17,15 +17,15 @@ pub(crate) struct Printer {
     thread: JoinHandle<io::Result<Account>>,
 }
 
-/// How the printing came out.
+/// How the printing ended.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Printed {
     All(Account),
-    /// Whoever read the output has had enough of it.
+    /// The reader of the output has gone.
     ReaderGone,
 }
 
-/// What all sessions together have counted.
+/// The counts of all sessions together.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Account {
     pub(crate) matched: u64,
@@ -33,7 +33,7 @@ pub(crate) struct Account {
     pub(crate) lost: u64,
 }
 
-/// What the printing thread works with.
+/// What the printing thread needs.
 struct Press<W: Write> {
     out: BufWriter<W>,
     give_up_at: Arc<OnceLock<Instant>>,
@@ -41,7 +41,7 @@ struct Press<W: Write> {
 }
 
 impl Printer {
-    /// Starts the thread, which calls `failed` where it cannot print.
+    /// Starts the thread, which calls `failed` if it cannot print.
     pub(crate) fn start(
         out: impl Write + Send + 'static,
         failed: impl FnOnce() + Send + 'static,
@@ -58,12 +58,12 @@ impl Printer {
         Ok(Self { streams, give_up_at, thread })
     }
 
-    /// Has a session printed after those before it. Where printing has failed, the session is closed.
+    /// Queues a session to be printed. If printing has failed, the session is closed.
     pub(crate) fn print(&self, stream: EventStream) {
         let _ = self.streams.send(stream);
     }
 
-    /// Has what is left printed for no longer than `grace`; events left then are lost.
+    /// Waits until everything is printed, for `grace` at most; events left then are lost.
     pub(crate) fn finish(self, grace: Duration) -> Result<Printed, Error> {
         drop(self.streams);
         let _ = self.give_up_at.set(Instant::now() + grace);
@@ -75,7 +75,7 @@ impl Printer {
     }
 }
 
-/// Prints what comes after all events.
+/// Prints the summary.
 pub(crate) fn last_word(word: &impl Display) -> Result<(), Error> {
     let mut out = io::stdout().lock();
     write!(out, "{word}").and_then(|()| out.flush()).or_else(quiet_if_reader_is_gone)
@@ -101,7 +101,7 @@ impl<W: Write> Press<W> {
             match item {
                 Item::Event { event, .. } => {
                     write!(self.out, "{event}\n\n")?;
-                    // Not after a loss: the event that follows one counts as delivered already.
+                    // Not after a loss: the event that follows is counted as delivered already.
                     if self.gives_up() {
                         break;
                     }
@@ -116,7 +116,7 @@ impl<W: Write> Press<W> {
         Ok(())
     }
 
-    /// The next item. Waits for it, and shows what was printed so far before.
+    /// The next item. Flushes the output before it waits.
     fn next(&mut self, stream: &mut EventStream) -> io::Result<Option<Item>> {
         if let Ok(item) = stream.try_recv() {
             return Ok(Some(item));
@@ -131,7 +131,7 @@ impl<W: Write> Press<W> {
 }
 
 impl Account {
-    /// Adds a session that nobody reads any further.
+    /// Adds the counts of a session that is read no further.
     fn add(&mut self, stream: &EventStream) {
         let stats = stream.stats();
         self.matched += stats.matched;

@@ -1,11 +1,11 @@
-//! The last word of the demo: what happened, what of it was shown, and what that cost.
+//! The summary of the demo: what happened, how much of it was printed, and at what cost.
 
 use super::plan::Plan;
 use super::print::Account;
 use super::watch::{Measured, Slices};
 use std::fmt;
 
-/// What the demo was asked, and what came of it.
+/// The arguments and the results of the demo.
 #[derive(Debug)]
 pub(crate) struct Summary<'run> {
     pub(crate) plan: &'run Plan,

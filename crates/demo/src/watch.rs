@@ -1,4 +1,4 @@
-//! Opens and closes the session in turn, and measures the service meanwhile.
+//! Opens and closes the session by turns, and measures the service.
 
 use super::count::Counts;
 use super::log::OPENER;
@@ -13,7 +13,7 @@ use tracing_tap::{Predicate, SessionOptions, TapRouter};
 /// How long after the end events that wait may still be printed.
 const GRACE: Duration = Duration::from_millis(500);
 
-/// Why the demo ends before its time.
+/// Why the demo ends early.
 #[derive(Clone, Copy, Debug)]
 enum Stop {
     Interrupted,
@@ -48,14 +48,14 @@ pub(crate) fn watch(router: &TapRouter, plan: &Plan) -> Result<(Measured, Printe
     let (stop, stopped) = mpsc::channel();
     let stop_on_failure = stop.clone();
     let printer = Printer::start(io::stdout(), move || send(&stop_on_failure, Stop::OutputFailed))?;
-    // From here on there is something to sum up.
+    // From here on there is something to summarise.
     ctrlc::set_handler(move || send(&stop, Stop::Interrupted))
         .map_err(|cause| Error::caused_by(cause, "listen for Ctrl-C"))?;
     let measured = alternate(router, plan, &printer, &stopped);
     Ok((measured, printer.finish(GRACE)?))
 }
 
-/// Nobody listens once the demo is ending anyway.
+/// Nobody receives if the demo is ending already.
 fn send(stop: &Sender<Stop>, reason: Stop) {
     let _ = stop.send(reason);
 }
@@ -106,7 +106,7 @@ impl Slices {
         self.rates.len()
     }
 
-    /// The median of messages per second; nothing where no slice was finished.
+    /// The median of messages per second; `None` if no slice was finished.
     pub(crate) fn median_rate(&self) -> Option<f64> {
         median(self.rates.clone())
     }

@@ -11,7 +11,7 @@ use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::mpsc;
 use tracing::info_span;
 
-/// How far a client may fall behind its room.
+/// How many deliveries a slow client may have waiting.
 const OUTBOX_CAPACITY: usize = 64;
 
 /// A connection that is logged in.
@@ -26,7 +26,7 @@ pub(crate) struct Connection {
 }
 
 impl Connection {
-    /// Waits for the client to say which user it is.
+    /// Waits for the first line, which names the user.
     pub(crate) async fn log_in(socket: TcpStream, conn_id: u64, hub: Arc<Hub>) -> io::Result<(Self, u64)> {
         socket.set_nodelay(true)?;
         let (input, output) = socket.into_split();

@@ -1,17 +1,17 @@
-//! Who is in which room, and the fan-out of what is published there.
+//! The rooms and their members, and the delivery of what is published there.
 
 use crate::count::{debug, trace};
 use dashmap::DashMap;
 use std::sync::Arc;
 use tokio::sync::mpsc;
 
-/// The rooms that somebody is in.
+/// The rooms that have members.
 #[derive(Debug, Default)]
 pub(crate) struct Hub {
     rooms: DashMap<String, Vec<Member>>,
 }
 
-/// A connection as others in its room see it.
+/// A connection, as the other members of its room use it.
 #[derive(Clone, Debug)]
 pub(crate) struct Member {
     pub(crate) conn_id: u64,
@@ -19,7 +19,7 @@ pub(crate) struct Member {
 }
 
 impl Hub {
-    /// Adds a member, and says how many there are now.
+    /// Adds a member. Returns how many there are now.
     pub(crate) fn join(&self, room: &str, member: Member) -> usize {
         let mut members = self.rooms.entry(room.to_owned()).or_default();
         members.push(member);
@@ -27,7 +27,7 @@ impl Hub {
         members.len()
     }
 
-    /// Takes a member out; the last one takes the room along.
+    /// Removes a member, and the room with the last one.
     pub(crate) fn leave(&self, room: &str, conn_id: u64) {
         let emptied = self.rooms.remove_if_mut(room, |_, members| {
             members.retain(|member| member.conn_id != conn_id);
@@ -36,7 +36,8 @@ impl Hub {
         debug!(room, emptied = emptied.is_some(), "left");
     }
 
-    /// Hands a text to everybody else in the room, and says to how many. Who does not keep up misses it.
+    /// Delivers a text to the other members of the room. Returns how many got it; a member that does not keep up misses
+    /// it.
     pub(crate) fn publish(&self, room: &str, from: u64, text: &str) -> usize {
         let delivery: Arc<str> = format!("from {from} {text}\n").into();
         let Some(members) = self.rooms.get(room) else { return 0 };

@@ -1,4 +1,4 @@
-//! A chat service as anybody might have written it: `tracing` throughout, and nothing about sessions.
+//! A chat service like many others: it uses `tracing` throughout, and knows nothing of sessions.
 
 mod connection;
 mod hub;
@@ -16,10 +16,10 @@ use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tracing::{Instrument, info_span};
 
-/// How often the service says in its log that it is well.
+/// How often the service logs its state.
 const REPORT_EVERY: Duration = Duration::from_secs(5);
 
-/// A service that listens.
+/// A service with its listener.
 #[derive(Debug)]
 pub(crate) struct Service {
     listener: TcpListener,
@@ -27,7 +27,7 @@ pub(crate) struct Service {
 }
 
 impl Service {
-    /// Listens on loopback; port 0 is any that is free.
+    /// Listens on loopback; port 0 means any free port.
     pub(crate) async fn bind(port: u16) -> Result<Self, Error> {
         let wanted = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
         let failed = |cause| Error::caused_by(cause, format!("listen on {wanted}"));
@@ -41,7 +41,7 @@ impl Service {
         self.address
     }
 
-    /// Serves whoever connects, until that fails.
+    /// Serves every connection, until accepting fails.
     pub(crate) async fn accept(self) -> io::Error {
         tokio::spawn(report());
         match self.accept_all().await {
@@ -62,7 +62,7 @@ impl Service {
     }
 }
 
-/// The life of one connection. Whose it is, is known after the login; all that follows happens in its span.
+/// Serves one connection. The user is known after the login; everything that follows happens in the span.
 async fn serve(socket: TcpStream, conn_id: u64, hub: Arc<Hub>) {
     match Connection::log_in(socket, conn_id, hub).await {
         Ok((connection, user)) => connection.run().instrument(info_span!("conn", conn_id, user)).await,

@@ -10,18 +10,18 @@
 
 use std::fmt;
 
-/// What a client that is logged in may ask for.
+/// A request of a client that is logged in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Request<'line> {
-    /// To be in this room, and in no other.
+    /// Join this room, and leave the one before.
     Subscribe { room: &'line str },
-    /// To have this text sent to everybody else in the room.
+    /// Send this text to the other members of the room.
     Publish { text: &'line str },
-    /// To be answered.
+    /// Answer at once.
     Ping { number: &'line str },
 }
 
-/// A line that is no request.
+/// A line that is not a valid request.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Malformed;
 
@@ -45,7 +45,7 @@ impl<'line> Request<'line> {
     }
 }
 
-/// Reads the first line of a connection: the user whose it is.
+/// Reads the first line of a connection: its user.
 pub(crate) fn parse_login(line: &str) -> Result<u64, Malformed> {
     line.strip_prefix("login ").and_then(|user| user.parse().ok()).ok_or(Malformed)
 }
@@ -57,7 +57,7 @@ pub(crate) fn is_delivery(line: &str) -> bool {
 
 impl fmt::Display for Malformed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the line is no request that is expected here")
+        f.write_str("the line is not a request expected here")
     }
 }
 
@@ -68,7 +68,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_kind_of_line_is_told_from_the_others() {
+    fn each_kind_of_line_is_recognised() {
         assert_eq!(Request::parse("subscribe room-5").unwrap(), Request::Subscribe { room: "room-5" });
         assert_eq!(Request::parse("publish hello, all").unwrap(), Request::Publish { text: "hello, all" });
         assert_eq!(Request::parse("ping 19").unwrap(), Request::Ping { number: "19" });

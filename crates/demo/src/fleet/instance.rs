@@ -1,6 +1,6 @@
-//! One of the demo's instances: the chat service with its clients, in a process of its own, that takes part in the fleet.
+//! An instance of the demo's fleet: the chat service with its clients, in a process of its own.
 
-use super::processes::{READY, Told};
+use super::processes::{Assignment, READY};
 use super::{config, connect};
 use crate::error::Error;
 use crate::{descriptors, plan::Plan, start};
@@ -13,24 +13,24 @@ use tracing_subscriber::prelude::*;
 use tracing_tap::TapRouter;
 use tracing_tap_nats as fleet;
 
-/// How long it may take to leave.
+/// How long leaving the fleet may take.
 const LEAVING: Duration = Duration::from_secs(1);
 
-/// Goes on until nobody holds its standard input any more.
-pub(super) fn run(plan: &Plan, told: &Told) -> Result<(), Error> {
+/// Runs until its standard input is closed.
+pub(super) fn run(plan: &Plan, assignment: &Assignment) -> Result<(), Error> {
     descriptors::allow_for(plan.connections)?;
     let router = TapRouter::new();
     tracing_subscriber::registry().with(router.layer()).init();
     let runtime = Runtime::new().map_err(|cause| Error::caused_by(cause, "start the service's threads"))?;
-    let served = runtime.block_on(serve(plan, told, router));
+    let served = runtime.block_on(serve(plan, assignment, router));
     runtime.shutdown_background();
     served
 }
 
-async fn serve(plan: &Plan, told: &Told, router: TapRouter) -> Result<(), Error> {
-    let name = format!("chat-{}", told.number);
-    let config = config(&told.key)?.instance(name).map_err(|error| Error::new(error.to_string()))?;
-    let client = connect(&told.url).await?;
+async fn serve(plan: &Plan, assignment: &Assignment, router: TapRouter) -> Result<(), Error> {
+    let name = format!("chat-{}", assignment.number);
+    let config = config(&assignment.key)?.instance(name).map_err(|error| Error::new(error.to_string()))?;
+    let client = connect(&assignment.url).await?;
     let (_, mut clients) = start(plan).await?;
     let (stop, stopped) = oneshot::channel::<()>();
     let membership = tokio::spawn(fleet::join(router, client, config, async { drop(stopped.await) }));

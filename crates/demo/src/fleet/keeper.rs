@@ -1,6 +1,6 @@
-//! What keeps the demo's NATS server: this binary, started once more, which ends the server when the demo is gone.
+//! The keeper of the demo's NATS server: this binary, started once more, which ends the server when the demo is gone.
 //!
-//! However that went: a demo that was killed ends nothing any more, but nobody holds its keeper's standard input then.
+//! A demo that is killed cannot end anything, but its end closes the keeper's standard input.
 
 use super::processes::Process;
 use crate::error::Error;
@@ -12,18 +12,18 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// What it is told, in its environment.
+/// Its settings, in its environment.
 const PROGRAM: &str = "TRACING_TAP_DEMO_SERVER";
 const PORT: &str = "TRACING_TAP_DEMO_PORT";
 const LOOK_EVERY: Duration = Duration::from_millis(20);
-/// How long it may take to end the server.
+/// How long ending the server may take.
 const PARTING: Duration = Duration::from_secs(2);
 
-/// The keeper, as the demo sees it. It ends with this, and the server before it.
+/// A handle of the keeper. It ends with this, and the server before it.
 #[derive(Debug)]
 pub(super) struct Keeper(Process);
 
-/// What a keeper was told.
+/// The settings of a keeper.
 #[derive(Debug)]
 pub(super) struct Kept {
     program: PathBuf,
@@ -55,12 +55,12 @@ impl Drop for Keeper {
 }
 
 impl Kept {
-    /// Nothing where this is no keeper.
+    /// `None` if this process is not a keeper.
     pub(super) fn read() -> Option<Self> {
         Some(Self { program: env::var_os(PROGRAM)?.into(), port: env::var(PORT).ok()? })
     }
 
-    /// Goes on until the server has ended, or nobody holds this process's standard input any more.
+    /// Runs until the server has ended, or this process's standard input is closed.
     pub(super) fn keep(&self) -> Result<(), Error> {
         let mut command = Command::new(&self.program);
         command.args(["--addr", "127.0.0.1", "--port", &self.port]);
@@ -78,7 +78,7 @@ impl Kept {
     }
 }
 
-/// Cut off once nobody holds this process's standard input any more.
+/// Disconnected once this process's standard input is closed.
 fn abandoned() -> Receiver<()> {
     let (held, abandoned) = channel();
     thread::spawn(move || {

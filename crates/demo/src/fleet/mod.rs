@@ -1,7 +1,9 @@
-//! `cargo run --release -p demo -- --fleet 3`: the chat service as several processes, and one of its users watched over all of them.
+//! `cargo run --release -p demo -- --fleet 3`: the chat service as several processes, and one of its users watched over
+//! all of them.
 //!
-//! `server` and `processes` are what is started; `instance` and `keeper` are what the binary is where it has started itself;
-//! here is the watcher; `summary` is the last word.
+//! `server` and `processes` are what is started; the binary starts itself as `instance` and as `keeper`; this file is
+//! the
+//! watcher; `summary` prints the totals.
 
 mod instance;
 mod keeper;
@@ -28,13 +30,13 @@ use tracing_tap::{Format, Predicate, SessionOptions};
 use tracing_tap_nats::{self as fleet, Config, FleetItem, FleetStream, Key};
 
 const SERVICE: &str = "chat";
-/// What waits to be printed, in batches of so many items.
+/// How much may wait to be printed: batches, and items in each.
 const BATCHES: usize = 4;
 const BATCH_ITEMS: usize = 256;
 /// How long after the end events that wait may still be printed.
 const GRACE: Duration = Duration::from_secs(5);
 
-/// The watcher's work.
+/// The watcher.
 struct Watcher {
     stream: FleetStream,
     lines: Sender<Vec<u8>>,
@@ -44,24 +46,25 @@ struct Watcher {
     summary: Summary,
 }
 
-/// How it came to its end.
+/// How the watching ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Over {
     Read,
-    /// Whoever read the output has had enough of it, or it failed.
+    /// The reader of the output has gone, or the output failed.
     NobodyReads,
     /// Ended by the second Ctrl-C.
     Interrupted,
 }
 
-/// Runs it to its end; the end of whoever reads its output is a quiet one. Where the binary has started itself, this is
-/// an instance.
+/// Runs the fleet. If the reader of the output goes away, it ends silently. If the binary has started itself, this is
+/// an
+/// instance or the keeper.
 pub(super) fn run(arguments: &Arguments, count: u64) -> Result<(), Error> {
     if let Some(kept) = keeper::Kept::read() {
         return kept.keep();
     }
-    if let Some(told) = processes::Told::read()? {
-        return instance::run(&Plan::share(arguments, told.number, count)?, &told);
+    if let Some(assignment) = processes::Assignment::read()? {
+        return instance::run(&Plan::share(arguments, assignment.number, count)?, &assignment);
     }
     // The smallest share has the fewest users.
     let plan = Plan::share(arguments, count, count)?;
@@ -71,7 +74,7 @@ pub(super) fn run(arguments: &Arguments, count: u64) -> Result<(), Error> {
     shown
 }
 
-/// Everything that is started here ends with this, however it ends.
+/// Everything that is started here ends with this function.
 async fn show(plan: &Plan, count: u64) -> Result<(), Error> {
     let interrupted = Arc::new(Notify::new());
     let notify = Arc::clone(&interrupted);
@@ -99,7 +102,7 @@ async fn show(plan: &Plan, count: u64) -> Result<(), Error> {
     if over == Over::Interrupted {
         return Ok(());
     }
-    // Nothing else is to be done here, so that nobody waits for this thread.
+    // Nothing else is left to do, so this thread may block.
     match printing.join() {
         Ok(Ok(())) => print::last_word(&summary),
         Ok(Err(error)) => print::quiet_if_reader_is_gone(error),
@@ -107,7 +110,7 @@ async fn show(plan: &Plan, count: u64) -> Result<(), Error> {
     }
 }
 
-/// For this one run.
+/// A key for this run.
 fn random_key() -> Result<String, Error> {
     let mut bytes = [0; 32];
     getrandom::fill(&mut bytes).map_err(|cause| Error::new(format!("make a key for the fleet: {cause}")))?;
@@ -140,7 +143,7 @@ fn explain(plan: &Plan, count: u64, url: &str) {
 }
 
 impl Watcher {
-    /// Hands on what comes until the session is over.
+    /// Sends what arrives to the printer until the session ends.
     async fn read(&mut self, ends_at: Instant) -> Over {
         let mut closes_at = ends_at;
         let mut is_closing = false;
@@ -157,7 +160,7 @@ impl Watcher {
                     }
                     closes_at = Instant::now();
                 }
-                // What is left then waits here, and is counted as such.
+                // What is left then is counted as not printed.
                 () = sleep_until(closes_at) => {
                     if is_closing {
                         return Over::Read;
@@ -172,7 +175,7 @@ impl Watcher {
 
 struct NobodyReads;
 
-/// Hands on what there is next, once there is room for it; whether there may be more. Cancel safe.
+/// Sends the next items, once the channel has room. Returns whether there may be more. Cancel safe.
 async fn next(stream: &mut FleetStream, lines: &Sender<Vec<u8>>, summary: &mut Summary) -> Result<bool, NobodyReads> {
     let permit = lines.reserve().await.map_err(|_| NobodyReads)?;
     let Some(first) = stream.recv().await else { return Ok(false) };
@@ -195,7 +198,7 @@ fn write(out: &mut Vec<u8>, item: &FleetItem, summary: &mut Summary) {
     summary.note(item);
 }
 
-/// A thread of its own: a slow terminal keeps nobody from hearing the instances.
+/// A thread of its own, so that a slow terminal does not hold up the watcher.
 fn print_all(mut lines: Receiver<Vec<u8>>) -> Result<JoinHandle<io::Result<()>>, Error> {
     let print = move || {
         while let Some(batch) = lines.blocking_recv() {

@@ -1,23 +1,23 @@
-//! Processes that end with the demo, and instances among them: this binary, started once more.
+//! Processes that end with the demo, such as instances: this binary, started once more.
 
 use crate::error::Error;
 use std::env;
 use std::io::{self, BufRead, BufReader};
 use std::process::{Child, ChildStdout, Command, Stdio};
 
-/// What an instance is told, in its environment, where nobody else on the machine sees the key.
+/// An instance's settings, in its environment, where other users of the machine cannot see the key.
 const NUMBER: &str = "TRACING_TAP_DEMO_INSTANCE";
 const URL: &str = "TRACING_TAP_DEMO_URL";
 const KEY: &str = "TRACING_TAP_DEMO_KEY";
 
-/// What it says on its standard output once it is busy.
+/// What it prints on standard output once it is busy.
 pub(super) const READY: &str = "ready";
 
 /// A process that is killed with this, on a panic too.
 #[derive(Debug)]
 pub(super) struct Process(pub(super) Child);
 
-/// An instance's process. It ends by itself where nobody holds its standard input any more.
+/// An instance's process. It ends by itself when its standard input is closed.
 #[derive(Debug)]
 pub(super) struct Instance {
     number: u64,
@@ -25,9 +25,9 @@ pub(super) struct Instance {
     _process: Process,
 }
 
-/// What an instance was told: a secret among it, so it has no `Debug`.
+/// An instance's settings. One is a secret, so there is no `Debug`.
 #[derive(Clone)]
-pub(super) struct Told {
+pub(super) struct Assignment {
     /// From 1.
     pub(super) number: u64,
     pub(super) url: String,
@@ -35,7 +35,7 @@ pub(super) struct Told {
 }
 
 impl Process {
-    /// Starts it where a terminal's Ctrl-C does not reach it: it is to hear of the end from here, and later.
+    /// Starts it in a process group of its own, which a terminal's Ctrl-C does not reach: the demo ends it later.
     pub(super) fn start(command: &mut Command) -> io::Result<Self> {
         #[cfg(unix)]
         std::os::unix::process::CommandExt::process_group(command, 0);
@@ -68,7 +68,7 @@ impl Instance {
     }
 }
 
-/// Waits until all of them are busy. What keeps one from it, it says itself.
+/// Waits until all of them are busy. One that fails prints the reason itself.
 pub(super) async fn all_ready(instances: &mut [Instance]) -> Result<(), Error> {
     for instance in instances {
         let number = instance.number;
@@ -84,14 +84,14 @@ pub(super) async fn all_ready(instances: &mut [Instance]) -> Result<(), Error> {
     Ok(())
 }
 
-impl Told {
-    /// Nothing where this is no instance.
+impl Assignment {
+    /// `None` if this process is not an instance.
     pub(super) fn read() -> Result<Option<Self>, Error> {
         let Ok(number) = env::var(NUMBER) else { return Ok(None) };
         let read = || Some(Self { number: number.parse().ok()?, url: env::var(URL).ok()?, key: env::var(KEY).ok()? });
         match read() {
-            Some(told) => Ok(Some(told)),
-            None => Err(Error::new(format!("be an instance: {NUMBER} is for the demo to set"))),
+            Some(assignment) => Ok(Some(assignment)),
+            None => Err(Error::new(format!("read the settings of an instance: {NUMBER} is set without the others"))),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! A NATS server of the demo's own, for this machine alone.
+//! The demo's own NATS server, for this machine only.
 
 use super::keeper::Keeper;
 use crate::error::Error;
@@ -12,9 +12,9 @@ use tokio::net::TcpStream;
 use tokio::time::sleep;
 
 const PROGRAM: &str = "nats-server";
-/// Ports that are tried: each is free when it is looked for, and may be taken a moment later.
+/// How many ports are tried: one that is free may be taken a moment later.
 const TRIES: u32 = 5;
-/// How long it may take to listen.
+/// How long the server may take to listen.
 const PATIENCE: Duration = Duration::from_secs(20);
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
@@ -26,13 +26,13 @@ pub(super) struct Server {
 
 impl Server {
     /// # Errors
-    /// Where there is none on this machine, or it does not start.
+    /// If `nats-server` is not installed, or does not start.
     pub(super) async fn start() -> Result<Self, Error> {
         let program = program()?;
         for _ in 0..TRIES {
             let port = free_port().map_err(|cause| Error::caused_by(cause, "find a port for the NATS server"))?;
             let keeper = Keeper::start(&program, port);
-            let keeper = keeper.map_err(|cause| Error::caused_by(cause, "start what keeps the NATS server"))?;
+            let keeper = keeper.map_err(|cause| Error::caused_by(cause, "start the keeper of the NATS server"))?;
             let mut server = Self { port, keeper };
             if server.listens().await? {
                 return Ok(server);
@@ -48,13 +48,13 @@ impl Server {
         format!("nats://127.0.0.1:{}", self.port)
     }
 
-    /// Waits until it does; not if it has ended before.
+    /// Waits until the server listens; `false` if it has ended before.
     async fn listens(&mut self) -> Result<bool, Error> {
         let began = Instant::now();
         while began.elapsed() < PATIENCE {
             let is_there = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).await.is_ok();
             let has_ended = self.keeper.has_ended();
-            let has_ended = has_ended.map_err(|cause| Error::caused_by(cause, "look after the NATS server"))?;
+            let has_ended = has_ended.map_err(|cause| Error::caused_by(cause, "check the NATS server"))?;
             if is_there || has_ended {
                 return Ok(!has_ended);
             }
@@ -68,7 +68,8 @@ fn free_port() -> io::Result<u16> {
     Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
 }
 
-/// Where the paths lead, and beside that: Debian puts it into an `sbin`, where those of ordinary users do not.
+/// Looks in `PATH`, and in the `sbin` next to each `bin`: Debian installs it there, which is not in the `PATH` of
+/// users.
 fn program() -> Result<PathBuf, Error> {
     let path = env::var_os("PATH").unwrap_or_default();
     let folders: Vec<_> = env::split_paths(&path).collect();

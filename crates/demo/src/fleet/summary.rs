@@ -1,16 +1,16 @@
-//! The last word: who took part, and what became of the events of each.
+//! The summary: which instances took part, and what happened to the events of each.
 
 use crate::summary::grouped;
 use std::collections::BTreeMap;
 use std::fmt;
 use tracing_tap_nats::{FleetItem, FleetStats, InstanceAccount};
 
-/// What came of it.
+/// The results.
 #[derive(Debug)]
 pub(super) struct Summary {
     user: u64,
     count: u64,
-    /// Instances that took part, with their last word where they have said it.
+    /// Instances that took part, with their final counts if they have sent them.
     instances: BTreeMap<String, Option<InstanceAccount>>,
     printed: u64,
     stats: FleetStats,
@@ -21,7 +21,7 @@ impl Summary {
         Self { user, count, instances: BTreeMap::new(), printed: 0, stats: FleetStats::default() }
     }
 
-    /// Takes an item into account that is printed.
+    /// Counts an item that is printed.
     pub(super) fn note(&mut self, item: &FleetItem) {
         match item {
             FleetItem::Event(_) => self.printed += 1,
@@ -40,11 +40,11 @@ impl Summary {
     }
 
     fn rows(&self) -> Vec<Vec<String>> {
-        let unknown = || vec!["not told".to_owned(); 3];
+        let unknown = || vec!["unknown".to_owned(); 3];
         let numbers = |numbers: [u64; 3]| numbers.map(grouped).to_vec();
         let row = |name: &str, numbers: Vec<String>| [vec![name.to_owned()], numbers].concat();
         let instances = self.instances.iter().map(|(name, account)| {
-            row(name, account.map_or_else(unknown, |told| numbers([told.matched, told.arrived, told.lost])))
+            row(name, account.map_or_else(unknown, |account| numbers([account.matched, account.arrived, account.lost])))
         });
         let FleetStats { matched, delivered, buffered, lost, .. } = self.stats;
         instances.chain([row("all", numbers([matched, delivered + buffered, lost]))]).collect()

@@ -61,7 +61,7 @@ isolated! {
         drop(again);
     }
 
-    fn a_service_that_shuts_down_and_restarts_is_watched_again() {
+    fn a_service_that_ends_in_order_and_is_started_anew_is_watched_anew() {
         let service = Service::start();
         let served = service.serve();
         let address = served.address.to_string();
@@ -210,7 +210,7 @@ fn a_server_that_sends_a_heartbeat_and_hangs_up_is_given_up_too() {
 }
 
 #[test]
-fn servers_that_do_not_know_each_others_sessions_are_no_endless_loop() {
+fn servers_without_shared_sessions_cause_no_endless_loop() {
     let stranger = Stranger::start(|head, stream| match head.split(' ').next() {
         Some("POST") => respond(stream, "201 Created", "application/json", OPENED),
         Some("GET") => respond(stream, "404 Not Found", "application/problem+json", "{}"),
@@ -248,7 +248,7 @@ fn where_it_was_is_said_when_it_comes_back() {
 }
 
 #[test]
-fn what_a_cut_connection_swallowed_is_requested_again() {
+fn what_was_sent_into_a_connection_that_was_cut_at_once_is_asked_for_again() {
     let first = "last-event-id: 8c6f0b7be2c34b6fa1c5cf5f7ad1f0f1:-1";
     let stranger = Stranger::start(move |head, stream| {
         if head.starts_with("POST ") {

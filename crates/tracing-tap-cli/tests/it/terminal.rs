@@ -88,7 +88,7 @@ fn emit(message: &str) {
 }
 
 isolated! {
-    fn the_status_line_is_always_the_last_and_never_a_part_of_an_event() {
+    fn the_status_line_is_always_the_last() {
         let service = Service::start();
         let endpoint = service.serve();
         let mut terminal = Terminal::watch(&[&endpoint.url(), "user = 42"], &[]);
