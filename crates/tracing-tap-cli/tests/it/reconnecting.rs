@@ -132,7 +132,7 @@ isolated! {
         served.kill();
         let auth = Auth::token("another-token-of-the-door").expect("it is long enough");
         let _served = Served::start(Endpoint::new(service.router.clone(), auth), &address);
-        program.end().assert(3, &["the token is not the door's (not-authenticated, 401)"]);
+        program.end().assert(3, &["the token is not this endpoint's (not-authenticated, 401)"]);
     }
 }
 

@@ -28,7 +28,7 @@ isolated! {
         run_in(&folder, &sessions, &[("TRACING_TAP_TOKEN", TOKEN)]).assert(0, &[]);
         run_in(&folder, &["sessions", &url, "--token-file", &good], &[]).assert(0, &[]);
         let wrong_file = ["sessions", &url, "--token-file", &wrong];
-        run_in(&folder, &wrong_file, &[("TRACING_TAP_TOKEN", TOKEN)]).assert(3, &["the token is not the door's"]);
+        run_in(&folder, &wrong_file, &[("TRACING_TAP_TOKEN", TOKEN)]).assert(3, &["the token is not this endpoint's"]);
         run_in(&folder, &["sessions", "--profile", "prod"], &[]).assert(0, &[]);
         run_in(&folder, &["sessions"], &[("TRACING_TAP_PROFILE", "prod")]).assert(0, &[]);
         // A profile's token is for its own URL.
