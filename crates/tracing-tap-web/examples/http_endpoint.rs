@@ -1,6 +1,6 @@
-//! A door over HTTP: the service's own `axum` application has it under `/tap`, for whoever brings the token.
+//! An endpoint over HTTP: the service's own `axum` application has it under `/tap`, for clients with the token.
 //!
-//! `cargo run --features web --example http_door`
+//! `cargo run -p tracing-tap-web --example http_endpoint`
 
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};

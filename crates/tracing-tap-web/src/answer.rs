@@ -1,4 +1,4 @@
-//! Answers in JSON, with nothing in them that a terminal would obey.
+//! Answers in JSON, with every hidden character escaped.
 
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -7,7 +7,7 @@ use serde_json::Value;
 use std::fmt::Write;
 use tracing_tap::escape::is_hidden;
 
-/// An answer that nobody keeps a copy of.
+/// An answer that no cache keeps.
 pub(super) fn json(status: StatusCode, value: &impl Serialize) -> Response {
     let value = serde_json::to_value(value).expect("answers are plain data with texts for keys");
     let content_type = (header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
@@ -15,7 +15,7 @@ pub(super) fn json(status: StatusCode, value: &impl Serialize) -> Response {
         .into_response()
 }
 
-/// JSON in one line, with a line break: what a terminal would obey or not show is escaped.
+/// JSON in one line, with a line break and every hidden character escaped.
 pub(super) fn json_text(value: &Value) -> String {
     let mut text = escaped(&value.to_string());
     text.push('\n');

@@ -1,4 +1,4 @@
-//! What is asked of a session: the parameters of a query, or the same in JSON.
+//! The options of a session, as a query's parameters or as JSON.
 
 use super::auth::Caller;
 use super::problem::{Problem, ProblemKind};
@@ -12,13 +12,13 @@ use tracing_tap::Predicate;
 use tracing_tap::endpoint::level_named;
 use tracing_tap::session::{Follow, SessionOptions};
 
-/// No session of others lasts longer.
+/// Longest duration of a session.
 const MAX_DURATION: Duration = Duration::from_secs(24 * 60 * 60);
-/// No session of others has more places.
+/// Largest capacity of a session.
 const MAX_CAPACITY: usize = 65_536;
 const MAX_NAME_BYTES: usize = 256;
 
-/// A session as it is asked for.
+/// A requested session.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, expecting = "an object with a predicate's text as `q`")]
 pub(super) struct Ask {
@@ -37,7 +37,8 @@ pub(super) struct Ask {
 }
 
 impl Ask {
-    /// The session asked for, in the caller's name and scope. Reading a predicate may take milliseconds.
+    /// The requested session, in the caller's name and confined to what the caller may see. Parsing a predicate may take
+    /// milliseconds.
     pub(super) fn session(self, caller: &Caller) -> Result<SessionOptions, Problem> {
         let mut session = SessionOptions::remote(predicate(&self.q)?).opened_by(caller.name());
         if let Some(text) = &self.duration {
@@ -73,10 +74,10 @@ impl Ask {
     }
 }
 
-/// Reads the text of a predicate.
+/// Parses a predicate.
 pub(super) fn predicate(text: &str) -> Result<Predicate, Problem> {
     if text.trim().is_empty() {
-        return Err(invalid("q", "`q` is missing: it says what to watch, such as `user = 42`; `*` is everything"));
+        return Err(invalid("q", "`q`, the predicate, is missing; for example `user = 42`, or `*` for everything"));
     }
     text.parse().map_err(|error| Problem::from(&error))
 }
@@ -90,7 +91,7 @@ fn duration(text: &str) -> Result<Duration, Problem> {
     let duration = read.and_then(|duration| Duration::try_from(duration).ok()).filter(|duration| !duration.is_zero());
     let duration = duration.ok_or_else(|| invalid("for", no_time(text)))?;
     if duration > MAX_DURATION {
-        return Err(invalid("for", "`for` is more than the 24 hours that a session may last").with("limit", "24h"));
+        return Err(invalid("for", "`for` is longer than 24 hours, the maximum").with("limit", "24h"));
     }
     Ok(duration)
 }
@@ -99,14 +100,14 @@ fn no_time(text: &str) -> String {
     if is_number(text) {
         return format!("`for` has no unit: did you mean `{text}s`?");
     }
-    "`for` is no time: write `90s`, `15m` or `1h30m`".to_owned()
+    "`for` is not a duration such as `90s`, `15m` or `1h30m`".to_owned()
 }
 
 fn is_number(text: &str) -> bool {
     (1..=9).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// Reads `for` in JSON, where a number is a mistake that others' interfaces lead to.
+/// Reads `for` in JSON. A number is a likely mistake, because other tools count seconds.
 fn text_of_duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
     deserializer.deserialize_any(DurationText)
 }
@@ -117,7 +118,7 @@ impl Visitor<'_> for DurationText {
     type Value = Option<String>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a time as text in `for`, such as `\"15m\"`")
+        f.write_str("a duration as text in `for`, such as `\"15m\"`")
     }
 
     fn visit_str<E: Error>(self, text: &str) -> Result<Self::Value, E> {
@@ -129,7 +130,7 @@ impl Visitor<'_> for DurationText {
     }
 
     fn visit_u64<E: Error>(self, seconds: u64) -> Result<Self::Value, E> {
-        Err(E::custom(format_args!("`for` is a text with a unit: did you mean `\"{seconds}s\"`?")))
+        Err(E::custom(format_args!("`for` is text with a unit: did you mean `\"{seconds}s\"`?")))
     }
 }
 
@@ -144,7 +145,11 @@ fn level(parameter: &str, name: &str) -> Result<LevelFilter, Problem> {
 }
 
 fn at_least_one(parameter: &str, number: u32) -> Result<u32, Problem> {
-    if number > 0 { Ok(number) } else { Err(invalid(parameter, format!("`{parameter}` is 0: 1 shows everything"))) }
+    if number > 0 {
+        Ok(number)
+    } else {
+        Err(invalid(parameter, format!("`{parameter}` is 0; the minimum, 1, samples everything")))
+    }
 }
 
 fn within(parameter: &str, number: usize, limit: usize) -> Result<usize, Problem> {

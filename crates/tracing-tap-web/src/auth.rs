@@ -1,4 +1,4 @@
-//! Who may come in: a token, a hook of the service, or whoever is on this machine.
+//! Authentication: by a token, by a hook of the service, or for loopback callers only.
 
 use super::problem::{Problem, ProblemKind};
 use super::url_token::{TOKEN_ADVICE, has_token};
@@ -12,22 +12,22 @@ use std::sync::Arc;
 use subtle::ConstantTimeEq;
 use tracing_tap::Predicate;
 
-/// What a request is refused with whose peer address the application does not pass on.
-pub(super) const NO_PEER_ADDRESS: &str = "the address of the peer is not known: serve the application with \
+/// The error if the application does not pass on the peer's address.
+pub(super) const NO_PEER_ADDRESS: &str = "the peer's address is unknown: the application is not served with \
                                           `into_make_service_with_connect_info::<SocketAddr>()`";
 
-/// How the endpoint finds out who is asking. There is no default: an endpoint without one cannot be built.
+/// How callers are authenticated. There is no default.
 ///
 /// ```
 /// use tracing_tap::Predicate;
 /// use tracing_tap_web::{Caller, Auth, AuthRequest, Denied};
 ///
-/// assert_eq!(Auth::token("").unwrap_err().to_string(), "make a token: 0 characters are too few, 16 are the least");
+/// assert_eq!(Auth::token("").unwrap_err().to_string(), "the token is too short: it has 0 characters, at least 16 are required");
 ///
-/// // The service knows its people; this one hook says who they are and what they may see.
+/// // The service knows its accounts. One hook authenticates them, and confines what each may see.
 /// let auth = Auth::check(|request: &AuthRequest| match request.bearer() {
 ///     Some("ann's own, from your identity provider") => Ok(Caller::new("ann").confined_to(Predicate::eq("tenant", 7))),
-///     _ => Err(Denied::unauthenticated("bring the token of your account")),
+///     _ => Err(Denied::unauthenticated("the token of an account is required")),
 /// });
 /// # let _ = auth;
 /// ```
@@ -44,7 +44,7 @@ enum Gate {
 type Answer = Pin<Box<dyn Future<Output = Result<Caller, Denied>> + Send>>;
 type Hook = Arc<dyn Fn(AuthRequest) -> Answer + Send + Sync>;
 
-/// A request as the hook of [`Auth::check`] sees it: all but its body.
+/// A request without its body, as passed to the hook of [`Auth::check`].
 #[derive(Clone)]
 pub struct AuthRequest {
     method: Method,
@@ -53,7 +53,7 @@ pub struct AuthRequest {
     extensions: Extensions,
 }
 
-/// Somebody who was let in.
+/// An authenticated caller.
 ///
 /// ```
 /// use tracing_tap::Predicate;
@@ -70,7 +70,7 @@ pub struct Caller {
     confinement: Option<Predicate>,
 }
 
-/// Why somebody was not let in.
+/// Why a caller was refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Denied {
     kind: DeniedKind,
@@ -84,7 +84,7 @@ enum DeniedKind {
     NoPeerAddress,
 }
 
-/// A token that is none.
+/// An invalid token: too short, or with characters that no header can carry.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AuthError(TokenProblem);
 
@@ -95,17 +95,17 @@ enum TokenProblem {
 }
 
 impl Auth {
-    /// The least characters of a [token](Self::token).
+    /// The minimum length of a [token](Self::token).
     pub const MIN_TOKEN_CHARACTERS: usize = 16;
 
-    /// Lets in whoever brings this token: `Authorization: Bearer …`. It is compared in constant time.
+    /// Admits requests with this token: `Authorization: Bearer …`. It is compared in constant time.
     ///
-    /// All who bring it are one opener, `token`, whose sessions they share, and are no admins. Take 32 characters or more
-    /// from a generator of random ones.
+    /// All callers with the token are one opener, `token`; they share their sessions and are not admins. Use 32 random
+    /// characters or more.
     ///
     /// # Errors
-    /// Where the token has fewer than [16](Self::MIN_TOKEN_CHARACTERS) characters, or any that is not visible ASCII and
-    /// so cannot be sent.
+    /// If the token has fewer than [16](Self::MIN_TOKEN_CHARACTERS) characters, or one that is not visible ASCII, which no
+    /// header can carry.
     pub fn token(token: impl Into<String>) -> Result<Self, AuthError> {
         let token = token.into();
         let characters = token.chars().count();
@@ -118,12 +118,12 @@ impl Auth {
         Ok(Self(Gate::Token(token.into())))
     }
 
-    /// Asks `hook` of every request who is asking. It must not block; see [`check_async`](Self::check_async).
+    /// Authenticates every request with `hook`, which must not block; see [`check_async`](Self::check_async).
     pub fn check(hook: impl Fn(&AuthRequest) -> Result<Caller, Denied> + Send + Sync + 'static) -> Self {
         Self::check_async(move |request| ready(hook(&request)))
     }
 
-    /// Asks `hook` of every request who is asking, and waits for the answer.
+    /// Authenticates every request with an asynchronous `hook`.
     ///
     /// ```
     /// use tracing_tap_web::{Caller, Auth, AuthRequest, Denied};
@@ -133,7 +133,7 @@ impl Auth {
     /// struct User(String);
     ///
     /// let auth = Auth::check_async(|request: AuthRequest| async move {
-    ///     let User(name) = request.extension::<User>().ok_or_else(|| Denied::unauthenticated("log in first"))?;
+    ///     let User(name) = request.extension::<User>().ok_or_else(|| Denied::unauthenticated("not logged in"))?;
     ///     Ok(Caller::new(name.as_str()))
     /// });
     /// # let _ = auth;
@@ -145,16 +145,16 @@ impl Auth {
         Self(Gate::Hook(Arc::new(move |request| Box::pin(hook(request)))))
     }
 
-    /// Admits every request made on this machine; all of them are one opener, `loopback`, who is an admin.
+    /// Admits every request made on this machine. All are one opener, `loopback`, who is an admin.
     ///
-    /// [`serve`](super::serve) then listens on loopback addresses alone. Where [`routes`](super::routes) are mounted, the
-    /// listener is the application's, so each request must come from a loopback address: serve the application with
-    /// `into_make_service_with_connect_info::<SocketAddr>()`, or every request is refused. In both cases the request must
-    /// name a loopback host, since a web page can point a name of its own at this machine.
+    /// [`serve`](super::serve) then accepts only a listener on a loopback address. Mounted [`routes`](super::routes) check the
+    /// address of each request instead: serve the application with `into_make_service_with_connect_info::<SocketAddr>()`, or
+    /// every request is refused. In both cases the request must name a loopback host, because a web page can point its own
+    /// name at this machine.
     ///
-    /// Behind a reverse proxy on the same machine every request comes from a loopback address. Mounted routes refuse
-    /// those that carry a proxy's header (`Forwarded`, `X-Forwarded-For`, `X-Real-IP`, `Via`), but a proxy need not add
-    /// any: use a [`token`](Self::token) there.
+    /// Behind a reverse proxy on the same machine, every request comes from a loopback address. Mounted routes refuse those
+    /// with a proxy's header (`Forwarded`, `X-Forwarded-For`, `X-Real-IP`, `Via`), but not every proxy adds one: use a
+    /// [`token`](Self::token) there.
     ///
     /// ```
     /// use tracing_tap_web::Auth;
@@ -174,7 +174,7 @@ impl Auth {
         matches!(self.0, Gate::Loopback)
     }
 
-    /// Who is asking.
+    /// Authenticates a request.
     pub(super) async fn ask(&self, parts: &Parts) -> Result<Caller, Problem> {
         let answer = match &self.0 {
             Gate::Token(token) => return check_token(token, parts),
@@ -190,7 +190,7 @@ fn check_token(token: &str, parts: &Parts) -> Result<Caller, Problem> {
         let detail = if has_token(parts.uri.query()) {
             TOKEN_ADVICE
         } else {
-            "bring the endpoint's token: `Authorization: Bearer TOKEN`, exactly once"
+            "a token is required: send the header `Authorization: Bearer TOKEN`, exactly once"
         };
         Problem::new(ProblemKind::NotAuthenticated, detail)
     })?;
@@ -198,11 +198,11 @@ fn check_token(token: &str, parts: &Parts) -> Result<Caller, Problem> {
     if bool::from(brought.as_bytes().ct_eq(token.as_bytes())) {
         Ok(Caller::new("token"))
     } else {
-        Err(Problem::new(ProblemKind::NotAuthenticated, "the token is not the endpoint's"))
+        Err(Problem::new(ProblemKind::NotAuthenticated, "the token is not this endpoint's"))
     }
 }
 
-/// What comes behind `Bearer`, if there is one such header.
+/// The token of `Authorization: Bearer …`, if there is exactly one such header.
 fn bearer(headers: &HeaderMap) -> Option<&str> {
     let mut values = headers.get_all(header::AUTHORIZATION).iter();
     let (value, None) = (values.next()?.to_str().ok()?, values.next()) else { return None };
@@ -225,7 +225,7 @@ impl AuthRequest {
         &self.method
     }
 
-    /// The path and the query, below where the endpoint is mounted.
+    /// The path, relative to the endpoint's own, and the query.
     pub fn uri(&self) -> &Uri {
         &self.uri
     }
@@ -235,24 +235,24 @@ impl AuthRequest {
         &self.headers
     }
 
-    /// What comes behind `Bearer` in the header `Authorization`, if there is exactly one. Compare it in constant time.
+    /// The token of the header `Authorization: Bearer …`, if there is exactly one. Compare it in constant time.
     pub fn bearer(&self) -> Option<&str> {
         bearer(&self.headers)
     }
 
-    /// What the service's own middleware has left with the request.
+    /// An extension that the service's own middleware has added to the request.
     pub fn extension<T: Send + Sync + 'static>(&self) -> Option<&T> {
         self.extensions.get()
     }
 
-    /// The address of whoever is connected: of a proxy, where there is one.
+    /// The address of the client, or of the proxy in front of the service.
     ///
-    /// Who lets addresses in must look at the header `Host` too: a page whose name was pointed at this machine is at the
-    /// address of the browser's owner, and of the same site. [`Auth::loopback_only`] does.
+    /// A hook that admits addresses must check the header `Host` too: a web page can point its own name at this machine, and
+    /// its requests then come from the user's address and count as same-site. [`Auth::loopback_only`] checks it.
     ///
     /// # Errors
-    /// Where the service does not tell: what it serves must be made by
-    /// `into_make_service_with_connect_info::<SocketAddr>()`. To be returned from the hook with `?`.
+    /// If the application is not served with `into_make_service_with_connect_info::<SocketAddr>()`. The hook can return the
+    /// error with `?`.
     pub fn peer(&self) -> Result<SocketAddr, Denied> {
         self.extensions
             .get::<ConnectInfo<SocketAddr>>()
@@ -262,20 +262,20 @@ impl AuthRequest {
 }
 
 impl Caller {
-    /// Names who is asking. Sessions belong to whoever has the same name.
+    /// Creates a caller. Callers of the same name own the same sessions.
     pub fn new(name: impl Into<Arc<str>>) -> Self {
         Self { name: name.into(), is_admin: false, confinement: None }
     }
 
-    /// Lets them list, read and close everybody's sessions.
+    /// Allows the caller to list, read and close all sessions.
     #[must_use]
     pub fn admin(mut self) -> Self {
         self.is_admin = true;
         self
     }
 
-    /// Confines what their sessions, their catalog and their coverage show; see
-    /// [`SessionOptions::confined_to`](tracing_tap::SessionOptions::confined_to). Where it is called again, all scopes must be satisfied.
+    /// Confines what the caller's sessions, catalog and coverage show; see
+    /// [`SessionOptions::confined_to`](tracing_tap::SessionOptions::confined_to). Several calls add up: all predicates must hold.
     #[must_use]
     pub fn confined_to(mut self, confinement: Predicate) -> Self {
         self.confinement = Some(match self.confinement.take() {
@@ -285,12 +285,12 @@ impl Caller {
         self
     }
 
-    /// Their name.
+    /// The caller's name.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// Whether everybody's sessions are theirs to list, read and close.
+    /// Whether the caller may list, read and close all sessions.
     pub fn is_admin(&self) -> bool {
         self.is_admin
     }
@@ -299,19 +299,19 @@ impl Caller {
         self.confinement.as_ref()
     }
 
-    /// Whether this opener's sessions are theirs to list, read and close.
+    /// Whether the caller may list, read and close this owner's sessions.
     pub(super) fn may_use(&self, owner: &str) -> bool {
         self.is_admin || *self.name == *owner
     }
 }
 
 impl Denied {
-    /// It is not known who is asking: status 401. `detail` is shown to them.
+    /// The caller is not authenticated: status 401, with `detail`.
     pub fn unauthenticated(detail: impl Into<String>) -> Self {
         Self { kind: DeniedKind::Unauthenticated, detail: detail.into() }
     }
 
-    /// It is known who is asking, and they may not: status 403. `detail` is shown to them.
+    /// The caller is authenticated, but not allowed to watch: status 403, with `detail`.
     pub fn forbidden(detail: impl Into<String>) -> Self {
         Self { kind: DeniedKind::Forbidden, detail: detail.into() }
     }
@@ -330,7 +330,7 @@ impl From<Denied> for Problem {
 
 impl fmt::Display for Denied {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "let somebody in: {}", self.detail)
+        write!(f, "access denied: {}", self.detail)
     }
 }
 
@@ -348,10 +348,10 @@ impl fmt::Display for AuthError {
         match self.0 {
             TokenProblem::Short { characters } => {
                 let least = Auth::MIN_TOKEN_CHARACTERS;
-                write!(f, "make a token: {characters} characters are too few, {least} are the least")
+                write!(f, "the token is too short: it has {characters} characters, at least {least} are required")
             }
             TokenProblem::NotVisibleAscii => {
-                f.write_str("make a token: it has characters that are not visible ASCII and cannot be sent")
+                f.write_str("the token has characters that are not visible ASCII, which no header can carry")
             }
         }
     }

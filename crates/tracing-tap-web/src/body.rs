@@ -28,7 +28,7 @@ const BATCH_BYTES: usize = 64 << 10;
 /// time at 800,000 events a second.
 const TICK: Duration = Duration::from_millis(5);
 
-/// What a first batch is made for; the next are made for what the one before had.
+/// Capacity of the first batch; that of the next ones follows the size of the previous one.
 const FIRST_BATCH_BYTES: usize = 1 << 10;
 
 /// How long after the first sign to a peer that sends no more come the next two; then it is sent heartbeats. A peer that is
@@ -55,7 +55,7 @@ pub(super) struct StreamBody {
     signs: usize,
 }
 
-/// What is to be done once the session was looked at.
+/// The next step of a stream.
 enum Next {
     Send,
     Wait,
@@ -212,8 +212,8 @@ impl StreamBody {
 
     fn say_farewell(&mut self, farewell: Farewell) {
         let words = match farewell {
-            Farewell::Superseded => "this reader was superseded by another",
-            Farewell::Stalled => "this reader took nothing for too long",
+            Farewell::Superseded => "another reader has taken this session over",
+            Farewell::Stalled => "this reader accepted nothing for too long",
         };
         let notice = Notice { name: farewell.word(), members: json!({}), words: words.to_owned() };
         self.form.write_notice(&mut self.batch, &notice);

@@ -123,7 +123,7 @@ impl ConnectionSlot {
 impl Connections {
     fn full(&self) -> Problem {
         let limit = self.max_authenticated;
-        let detail = format!("all {limit} connections of this endpoint are in use: close one, or try again");
+        let detail = format!("all {limit} connections of this endpoint are in use");
         Problem::new(ProblemKind::Unavailable, detail).with("limit", limit)
     }
 }

@@ -1,4 +1,4 @@
-//! The endpoint: a router, who may come in, and how long things may take.
+//! The endpoint's settings, and its routes put together.
 
 use super::auth::Auth;
 use super::shutdown::Shutdown;
@@ -12,13 +12,13 @@ use tokio::sync::Semaphore;
 use tracing_tap::TapRouter;
 use tracing_tap::endpoint::SessionSource;
 
-/// No setting of time is shorter, lest what waits for it spins, or longer, lest a clock overflows.
+/// Bounds of every duration: a shorter one would make a task spin, a longer one could overflow a clock.
 const SHORTEST: Duration = Duration::from_millis(1);
 const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// An endpoint with settings of its own; [`routes`](super::routes) and [`serve`](super::serve) are endpoints with the defaults.
 ///
-/// Times are from a millisecond to a day; others are taken for the nearest of these.
+/// Durations are clamped to between a millisecond and a day.
 ///
 /// ```
 /// use std::time::Duration;
@@ -38,7 +38,7 @@ pub struct Endpoint {
 }
 
 impl Endpoint {
-    /// Creates an endpoint to the router's sessions.
+    /// Creates an endpoint for the router's sessions, with the default settings.
     pub fn new(router: TapRouter, auth: Auth) -> Self {
         Self { router, auth, settings: Settings::default() }
     }
@@ -50,14 +50,14 @@ impl Endpoint {
         self
     }
 
-    /// Sets how long a reader may take nothing of what there is before it is sent away; default 15 s.
+    /// Sets how long a reader may accept nothing while items wait, before it is cut off; default 15 s.
     #[must_use]
     pub fn stall_timeout(mut self, duration: Duration) -> Self {
         self.settings.stall_timeout = duration.clamp(SHORTEST, LONGEST);
         self
     }
 
-    /// Sets after how long a silent stream of events is sent a comment; default 15 s.
+    /// Sets how long a stream of server-sent events may be silent before it is sent a comment; default 15 s.
     #[must_use]
     pub fn heartbeat(mut self, duration: Duration) -> Self {
         self.settings.heartbeat = duration.clamp(SHORTEST, LONGEST);
@@ -71,7 +71,7 @@ impl Endpoint {
         self
     }
 
-    /// Sets how long the head of a request may take, where [`serve`](Self::serve) reads it, and its body; default 10 s.
+    /// Bounds the time to receive a request's body and, under [`serve`](Self::serve), its head; default 10 s.
     #[must_use]
     pub fn request_timeout(mut self, duration: Duration) -> Self {
         self.settings.request_timeout = duration.clamp(SHORTEST, LONGEST);
@@ -89,34 +89,34 @@ impl Endpoint {
 
     /// Bounds the connections of [`serve`](Self::serve) that have had no accepted request yet; default 128, at least 1.
     ///
-    /// They have the [`request_timeout`](Self::request_timeout) until their first accepted request, and 64 requests; then the
-    /// endpoint closes them, so a hook of [`Auth::check_async`] that takes longer admits nobody. Past this limit, a new connection closes the oldest of them. They take nothing from
-    /// [`max_connections`](Self::max_connections), so clients without a token cannot keep others out. The page is served
-    /// to them.
+    /// Each is closed after the [`request_timeout`](Self::request_timeout), or after 64 requests; a hook of
+    /// [`Auth::check_async`] must be faster. Past the limit, a new connection closes the oldest of them. They do not count
+    /// for [`max_connections`](Self::max_connections), so clients without a token cannot keep others out. The page is
+    /// served to them.
     #[must_use]
     pub fn max_pending_connections(mut self, connections: usize) -> Self {
         self.settings.max_pending_connections = connections.max(1);
         self
     }
 
-    /// Lets pages of another site in, such as `https://ops.example`; none by default.
+    /// Accepts requests from pages of another site, such as `https://ops.example`; none by default.
     ///
-    /// The browser needs the headers of CORS besides, which are for a layer around the routes to add.
+    /// The browser needs CORS headers as well; a layer around the routes must add them.
     #[must_use]
     pub fn allow_origin(mut self, origin: impl Into<String>) -> Self {
         self.settings.allowed_origins.push(origin.into().trim_end_matches('/').to_ascii_lowercase());
         self
     }
 
-    /// Ends the sessions when `signal` is done, so that the server's own graceful shutdown does not wait for their readers.
+    /// Ends the sessions when `signal` completes, so that the server's graceful shutdown does not wait for their readers.
     ///
-    /// Named as in `axum`, and given the same signal: streams then end with
-    /// [`EndReason::Shutdown`], for which `tracing-tap watch` and the page wait for the service
-    /// to come back, and nothing more is opened. A connection is only held up by a reader that takes nothing at that
-    /// moment; that is the server's to bound.
+    /// Give the server the same signal. Streams then end with
+    /// [`EndReason::Shutdown`](tracing_tap::EndReason::Shutdown), after which `tracing-tap watch` and the page wait for the
+    /// service to come back, and new sessions are refused. A reader that accepts nothing at that moment keeps its
+    /// connection; the server must bound that time.
     ///
-    /// The signal is polled on a task of its own, from [`routes`](Self::routes) on where that is called inside a Tokio
-    /// runtime, else from the first request. Where this is called again, the last signal counts.
+    /// A task of its own polls the signal, from [`routes`](Self::routes) on if that is called inside a Tokio runtime, else
+    /// from the first request on. The last call counts.
     ///
     /// ```no_run
     /// use tracing_tap::TapRouter;
@@ -141,16 +141,16 @@ impl Endpoint {
         self
     }
 
-    /// Opens the sessions at another place than the endpoint's own router, such as `tracing_tap_nats::Fleet`.
+    /// Opens the sessions at another source than the endpoint's own router, such as `tracing_tap_nats::Fleet`.
     ///
-    /// Streams have that place's items. Catalog, coverage and statistics are those of the endpoint's own router.
+    /// Streams have that source's items. Catalog, coverage and statistics are those of the endpoint's own router.
     #[must_use]
     pub fn sessions_at(mut self, source: impl SessionSource) -> Self {
         self.settings.source = Some(Arc::new(source));
         self
     }
 
-    /// The endpoint as a part of the service's own application: [`nest`](axum::Router::nest) it.
+    /// Returns the endpoint as routes for the service's own application: [`nest`](axum::Router::nest) them.
     pub fn routes(self) -> axum::Router {
         application(&self.build(true))
     }

@@ -1,4 +1,4 @@
-//! What a session has sent and has to send, for one reader at a time.
+//! A session's sent and remaining items, for one reader at a time.
 
 use super::source::{Source, SourceItem};
 use serde_json::Value;
@@ -9,10 +9,10 @@ use std::time::{Duration, Instant};
 use tracing_tap::EndReason;
 use tracing_tap::stream::TryRecvError;
 
-/// Where a reader is: how far the sequence has come, and how many items came since that have no number.
+/// A reader's position: the last sequence number, and the number of items without a number since.
 ///
-/// As text it is the last sequence number that is told or announced as lost, `-1` before the first, and behind a dot
-/// the items since, if there are any: `17`, `17.1`.
+/// As text it is the last sequence number that was sent or announced as lost, `-1` before the first, and after a dot the
+/// number of items since, if there are any: `17`, `17.1`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Position {
     /// The sequence number of what comes next.
@@ -20,16 +20,16 @@ pub(super) struct Position {
     unnumbered: u32,
 }
 
-/// A session, what of it was sent last, and its reader.
+/// A session, its items sent last, and its reader.
 #[derive(Debug)]
 pub(super) struct Feed {
-    /// Nothing once the session is no longer to be read, so that it holds nothing.
+    /// `None` once the session can no longer be read, so that it holds nothing.
     source: Option<Source>,
     last_stats: Value,
     sent: Sent,
     position: Position,
-    /// What was sent before and is to be sent again to the reader there is. Held here and not by the reader, so that one
-    /// that was superseded and stands still holds nothing.
+    /// Items to be sent again to the current reader. The reader does not hold them itself, so that a stalled reader that was
+    /// superseded holds nothing.
     again: VecDeque<(Position, SourceItem)>,
     /// Which of the readers so far may read.
     reader: u64,
@@ -40,29 +40,29 @@ pub(super) struct Feed {
     waits_since: Option<Instant>,
     /// Whether the reader was handed something and has not come back since.
     is_handed: bool,
-    /// Since when nobody reads.
+    /// Since when there is no reader.
     alone_since: Option<Instant>,
     has_ended: bool,
     is_given_up: bool,
 }
 
-/// Why a reader may read no more.
+/// Why a reader was dismissed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Farewell {
     /// Another reader came.
     Superseded,
-    /// It took nothing for too long.
+    /// It accepted nothing for too long.
     Stalled,
 }
 
-/// The items sent last, to be sent again to a reader that comes back.
+/// The items sent last, to be sent again to a reader that reconnects.
 #[derive(Debug, Default)]
 struct Sent {
     items: VecDeque<(Position, SourceItem)>,
     bytes: usize,
     max_items: usize,
     max_bytes: usize,
-    /// Where what is kept begins.
+    /// The position before the oldest kept item.
     begins_at: Position,
 }
 
@@ -75,7 +75,7 @@ pub(super) struct Attached {
 }
 
 impl Feed {
-    /// `max_items` and `max_bytes` of what was sent are kept.
+    /// Keeps at most `max_items` and `max_bytes` of sent items.
     pub(super) fn new(source: Source, max_items: usize, max_bytes: usize) -> Self {
         Self {
             source: Some(source),
@@ -95,8 +95,8 @@ impl Feed {
         }
     }
 
-    /// Makes somebody the reader, in place of whoever was; nothing if all there will ever be was sent to them, or if the
-    /// session was given up.
+    /// Attaches a reader in place of the current one; `None` if the session has ended and everything was sent, or if it was
+    /// given up.
     pub(super) fn attach(&mut self, after: Option<Position>) -> Option<Attached> {
         let again = self.sent.after(after.unwrap_or(self.position), self.position);
         if self.is_given_up || self.has_ended && again.is_empty() {
@@ -108,7 +108,7 @@ impl Feed {
         Some(Attached { reader: self.reader, superseded })
     }
 
-    /// Tells the reader to go, once it is woken.
+    /// Dismisses the reader. It sees that when it is woken.
     fn dismiss(&mut self, farewell: Farewell) -> Option<Waker> {
         self.reader += 1;
         self.farewell = farewell;
@@ -138,7 +138,7 @@ impl Feed {
         self.is_handed = true;
     }
 
-    /// Notes that a reader has gone. Whether nobody reads now.
+    /// Detaches a reader. Returns whether it was the current one.
     pub(super) fn leave(&mut self, reader: u64) -> bool {
         let was_reading = reader == self.reader && self.alone_since.is_none();
         if was_reading {
@@ -149,8 +149,8 @@ impl Feed {
         was_reading
     }
 
-    /// Whether the reader has taken nothing for so long, though there was something to take. It is dismissed then, and
-    /// not woken: it will look when its connection moves again.
+    /// Dismisses the reader if it has accepted nothing for so long while items waited, and returns whether. It is not woken:
+    /// it sees that when its connection accepts data again.
     pub(super) fn dismiss_stalled(&mut self, patience: Duration) -> bool {
         let stalled = self.has_stalled(self.reader, patience);
         if stalled {
@@ -177,8 +177,8 @@ impl Feed {
         now.saturating_duration_since(*self.waits_since.get_or_insert(now))
     }
 
-    /// Whether nobody has read for so long. Nobody will then: whoever comes between this and the end of the session would
-    /// be given a stream that is cut off.
+    /// Whether there was no reader for so long. Then none is attached any more: its stream would be cut off by the end of the
+    /// session.
     pub(super) fn give_up_after(&mut self, grace: Duration) -> bool {
         self.is_given_up |= self.alone_since.is_some_and(|since| since.elapsed() >= grace);
         self.is_given_up
@@ -193,7 +193,7 @@ impl Feed {
         self.has_ended
     }
 
-    /// What the session has counted, as a JSON object.
+    /// The session's counts, as a JSON object.
     pub(super) fn stats(&self) -> Value {
         self.source.as_ref().map_or_else(|| self.last_stats.clone(), Source::stats)
     }
@@ -202,14 +202,14 @@ impl Feed {
         self.source.as_ref().map_or(0, Source::buffered)
     }
 
-    /// Ends a session that no router can end; its reader still gets what there is, and then the end.
+    /// Ends a session that the router cannot end. Its reader gets the remaining items, then the end.
     pub(super) fn end(&self, reason: EndReason) {
         if let Some(source) = &self.source {
             source.end(reason);
         }
     }
 
-    /// Lets go of the session, which closes when what this returns is dropped, and of what was sent.
+    /// Releases the sent items and the session, which closes when the returned source is dropped.
     pub(super) fn stop(&mut self) -> Option<Source> {
         self.last_stats = self.stats();
         self.sent.items.clear();
@@ -255,21 +255,21 @@ impl Sent {
         }
     }
 
-    /// What was sent after `from`, with what is gone of it announced as lost.
+    /// The items sent after `from`. Items that are no longer kept are announced as lost.
     fn after(&self, from: Position, end: Position) -> VecDeque<(Position, SourceItem)> {
         let mut items = VecDeque::new();
         let gone = self.begins_at.next.saturating_sub(from.next);
         if gone > 0 {
             items.push_back((self.begins_at, SourceItem::lost(gone)));
         }
-        // One that claims to be further than anything was ever sent has nothing to be told again.
+        // A position past the end means that nothing is to be sent again.
         let from = from.min(end);
         items.extend(self.items.iter().filter(|(position, _)| *position > from).cloned());
         items
     }
 }
 
-/// What keeping it holds, an event's own bytes included.
+/// Bytes that a kept item holds, an event's own included.
 fn held_bytes(told: &SourceItem) -> usize {
     size_of::<(Position, SourceItem)>() + told.held_bytes()
 }

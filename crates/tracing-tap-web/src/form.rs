@@ -1,4 +1,4 @@
-//! The forms a stream is sent in, and how one is chosen.
+//! The formats of a stream, and how one is chosen.
 
 use super::answer::json_text;
 use super::feed::Position;
@@ -11,7 +11,7 @@ use serde_json::Value;
 use std::io::Write;
 use tracing_tap::render::{Format, FormatOptions, Severity, write_notice};
 
-/// How long a browser waits before it connects again, in milliseconds: a service that is back is read within a second.
+/// Milliseconds after which a browser reconnects: within a second after the service is back.
 const RETRY_MS: u32 = 750;
 
 /// The form of a stream.
@@ -23,10 +23,10 @@ pub(super) enum Form {
     Lines(FormatOptions),
 }
 
-/// What [`Form::of`] reads of a query.
+/// The parameters that [`Form::of`] reads.
 pub(super) const PARAMETERS: [&str; 3] = ["format", "max_line_bytes", "large_integers_as_strings"];
 
-/// What the endpoint says itself, beside the session's items.
+/// A message of the endpoint itself, between the session's items.
 #[derive(Debug)]
 pub(super) struct Notice {
     /// The event's name and the `type` of its JSON.
@@ -60,13 +60,14 @@ impl Form {
                 Problem::new(ProblemKind::InvalidParameter, detail).with("parameter", "format")
             }),
             None => Self::accepted(headers).ok_or_else(|| {
-                let detail = "accept `text/event-stream`, `application/x-ndjson` or `text/plain`";
+                let detail =
+                    "the header `Accept` has none of `text/event-stream`, `application/x-ndjson` and `text/plain`";
                 Problem::new(ProblemKind::NotAcceptable, detail)
             }),
         }
     }
 
-    /// Of the forms that are accepted, the one that is liked best; of those, the first.
+    /// The acceptable form of the highest quality; the first of several.
     fn accepted(headers: &HeaderMap) -> Option<Self> {
         // One that is no text names no form, which is not the same as naming none.
         let accepts = headers.get_all(header::ACCEPT).iter().map(|value| value.to_str().unwrap_or_default());
@@ -116,14 +117,14 @@ impl Form {
         }
     }
 
-    /// Appends what a stream begins with.
+    /// Appends the beginning of a stream.
     pub(super) fn write_beginning(self, out: &mut Vec<u8>) {
         if self.is_events() {
             writeln!(out, "retry: {RETRY_MS}\n").expect("memory takes what is written to it");
         }
     }
 
-    /// Appends an item, and where it is in its session.
+    /// Appends an item with its position in the session.
     pub(super) fn write(self, out: &mut Vec<u8>, id: &PublicId, position: Position, told: &SourceItem) {
         let (Self::Events(options) | Self::Lines(options)) = self;
         if self.is_events() {
@@ -139,7 +140,7 @@ impl Form {
         }
     }
 
-    /// Appends what the endpoint says itself.
+    /// Appends a message of the endpoint.
     pub(super) fn write_notice(self, out: &mut Vec<u8>, notice: &Notice) {
         if self.is_events() {
             out.extend_from_slice(b"event: ");
@@ -156,14 +157,14 @@ impl Form {
         }
     }
 
-    /// Appends what keeps a silent connection alive, where the form has such a thing.
+    /// Appends a comment that keeps a silent connection alive, if the form has comments.
     pub(super) fn write_heartbeat(self, out: &mut Vec<u8>) {
         if self.is_events() {
             out.extend_from_slice(b":\n\n");
         }
     }
 
-    /// Appends the least that means nothing, for a peer of which only sending shows whether it is there.
+    /// Appends the shortest text without a meaning: only sending shows whether a half-closed peer is still there.
     pub(super) fn write_sign(self, out: &mut Vec<u8>) {
         out.extend_from_slice(if self.is_events() { b":\n\n" } else { b"\n" });
     }
@@ -174,11 +175,11 @@ fn line_bytes(bytes: usize) -> Result<usize, Problem> {
     if bytes >= least {
         return Ok(bytes);
     }
-    let detail = format!("`max_line_bytes` is less than {least}, in which not every line can be written");
+    let detail = format!("`max_line_bytes` is less than {least}, the minimum");
     Err(Problem::new(ProblemKind::InvalidParameter, detail).with("parameter", "max_line_bytes").with("limit", least))
 }
 
-/// How much a range of media types is liked, from 0 to 1.
+/// The quality of a range of media types, from 0 to 1.
 fn quality(range: &str) -> f32 {
     let parameters = range.split(';').skip(1).filter_map(|parameter| parameter.trim().split_once('='));
     let given = parameters.filter(|(name, _)| name.eq_ignore_ascii_case("q")).last();

@@ -1,4 +1,4 @@
-//! The endpoint's sessions: whose each is, under ids that nobody can guess.
+//! The endpoint's sessions, with their owners, under ids that cannot be guessed.
 
 use super::auth::Caller;
 use super::feed::{Attached, Feed, Position};
@@ -11,7 +11,7 @@ use std::time::{Duration, SystemTime};
 use tracing_tap::SessionId;
 use tracing_tap::wire::TimeText;
 
-/// How many sessions that are over are remembered, so that a browser which comes back for one is told to stop.
+/// Ended sessions to remember, so that a browser that reconnects to one is answered that it has ended.
 const MAX_REMEMBERED: usize = 1024;
 
 /// Names a session to the outside: 128 random bits, as 32 hexadecimal digits.
@@ -26,7 +26,7 @@ pub(super) struct HubSession {
     feed: Mutex<Feed>,
 }
 
-/// What does not change about a session.
+/// The constant facts of a session.
 #[derive(Debug)]
 pub(super) struct About {
     /// Its number in this process; one of the fleet has none.
@@ -58,14 +58,14 @@ struct Sessions {
     is_closed: bool,
 }
 
-/// What an id stands for.
+/// The session of an id.
 #[derive(Debug)]
 pub(super) enum Found {
     Open(Arc<HubSession>),
     Over,
 }
 
-/// Where a browser says it was: the header `Last-Event-ID`.
+/// The header `Last-Event-ID`: the position at which a browser lost its connection.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct LastEventId {
     pub(super) session: PublicId,
@@ -110,7 +110,7 @@ impl HubSession {
         self.feed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Makes somebody the reader, and wakes whoever was; nothing if there is nothing more to read.
+    /// Attaches a reader and wakes the previous one; `None` if nothing remains to read.
     pub(super) fn attach(&self, after: Option<Position>) -> Option<Attached> {
         let mut attached = self.feed().attach(after)?;
         if let Some(superseded) = attached.superseded.take() {
@@ -161,7 +161,7 @@ impl Sessions {
         if here < limit {
             return Ok(());
         }
-        let detail = format!("{here} sessions of yours are open or wait to be read to their end: close one");
+        let detail = format!("{here} sessions of yours are open or not yet read to their end");
         Err(Problem::new(ProblemKind::TooManySessions, detail)
             .with("limit", limit)
             .with("limit_name", "max_sessions_per_opener"))
@@ -170,7 +170,7 @@ impl Sessions {
 
 impl Hub {
     /// # Errors
-    /// Where the endpoint is about to close for good, or so many sessions of this opener are here already.
+    /// If the endpoint is shutting down, or the owner has `limit` sessions.
     pub(super) fn add(&self, entry: &Arc<HubSession>, limit: usize) -> Result<(), Problem> {
         let mut sessions = self.sessions();
         if sessions.is_closed {
@@ -182,15 +182,15 @@ impl Hub {
     }
 
     /// # Errors
-    /// Where so many sessions of this opener are here already. Those that are over and may still be read count: they hold
-    /// memory, and no cap of the router's knows them.
+    /// If the opener has `limit` sessions. Ended ones that may still be read count: they hold memory, and the router's own
+    /// limits do not count them.
     pub(super) fn check_room(&self, opener: &Caller, limit: usize) -> Result<(), Problem> {
         self.sessions().check_room(opener.name(), limit)
     }
 
-    /// Forgets a session that nobody reads any more; whoever still holds it may read on.
+    /// Removes a session. A reader that still holds it may read on.
     ///
-    /// One that is `remembered` is over for whoever comes back; one that is not was never there.
+    /// A remembered session is answered as ended later, any other as unknown.
     pub(super) fn remove(
         &self,
         id: PublicId,
@@ -207,7 +207,7 @@ impl Hub {
         Some(removed)
     }
 
-    /// What the caller's id stands for; nothing where it is unknown or somebody else's.
+    /// The caller's session of this id; `None` if it is unknown or another owner's.
     pub(super) fn find(&self, id: PublicId, caller: &Caller) -> Option<Found> {
         let sessions = self.sessions();
         let open = sessions.open.get(&id).filter(|entry| caller.may_use(&entry.about.owner));
@@ -227,7 +227,7 @@ impl Hub {
         own
     }
 
-    /// Lets nobody in any more; returns the sessions that are to be ended.
+    /// Rejects new sessions; returns the open ones, to be ended.
     pub(super) fn close(&self) -> Vec<Arc<HubSession>> {
         let mut sessions = self.sessions();
         sessions.is_closed = true;

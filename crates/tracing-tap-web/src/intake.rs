@@ -1,4 +1,4 @@
-//! Bodies: JSON, short, and in time.
+//! Request bodies: JSON, bounded in size and time.
 
 use super::problem::{Problem, ProblemKind};
 use super::state::EndpointState;
@@ -11,7 +11,7 @@ use tracing_tap::escape::escaped;
 
 pub(super) const MAX_BODY_BYTES: usize = 16 << 10;
 
-/// How much of what is said about a body is shown.
+/// Length to which an error about a body is shortened.
 const MAX_SHOWN_BYTES: usize = 512;
 
 /// Reads the body of a request.
@@ -23,14 +23,17 @@ pub(super) async fn body_of<T: DeserializeOwned>(endpoint: &EndpointState, reque
     serde_json::from_slice(&bytes).map_err(|error| not_understood(&error))
 }
 
-/// A form of another site can send a body, but not say that it is JSON.
+/// A form on another site can send a body, but not one of the type JSON.
 fn check_type(headers: &HeaderMap) -> Result<(), Problem> {
     let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let essence = content_type.split(';').next().unwrap_or_default().trim();
     if essence.eq_ignore_ascii_case("application/json") {
         return Ok(());
     }
-    Err(Problem::new(ProblemKind::UnsupportedMediaType, "say `Content-Type: application/json`, and send JSON"))
+    Err(Problem::new(
+        ProblemKind::UnsupportedMediaType,
+        "the body is not JSON with the header `Content-Type: application/json`",
+    ))
 }
 
 fn is_too_large(error: &axum::Error) -> bool {
@@ -45,11 +48,11 @@ fn too_large() -> Problem {
 }
 
 fn too_slow() -> Problem {
-    Problem::new(ProblemKind::BodyTimeout, "the body did not come in time: send all of it at once")
+    Problem::new(ProblemKind::BodyTimeout, "the body did not arrive in time")
 }
 
 fn cut_short() -> Problem {
-    Problem::new(ProblemKind::InvalidBody, "the body ended before its end: send all of it")
+    Problem::new(ProblemKind::InvalidBody, "the body is incomplete")
 }
 
 fn not_understood(error: &serde_json::Error) -> Problem {

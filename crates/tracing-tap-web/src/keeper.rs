@@ -1,4 +1,4 @@
-//! Looks after one session: sends a reader away that takes nothing, and closes what nobody reads.
+//! Watches over one session: cuts off a stalled reader, and closes a session without a reader.
 
 use super::feed::Farewell;
 use super::hub::{HubSession, PublicId};
@@ -51,7 +51,7 @@ impl EndpointState {
         !entry.about.is_kept || !entry.feed().give_up_after(self.settings.grace_period)
     }
 
-    /// Tells that a reader was sent away, or went, having taken nothing for too long.
+    /// Audits that a stalled reader was cut off, or left.
     pub(super) fn tell_stalled(&self, entry: &HubSession) {
         self.router.audit(AuditEvent::ReaderClosed {
             opener: entry.about.owner.clone(),
@@ -64,7 +64,7 @@ impl EndpointState {
 impl Drop for Keeper {
     fn drop(&mut self) {
         if let Some(endpoint) = self.endpoint.upgrade() {
-            // A browser that comes back for a session that outlived it is told to stop.
+            // A browser that reconnects to an ended session is answered so that it stops.
             endpoint.hub.remove(self.id, |entry| entry.about.is_kept || entry.feed().has_ended());
         }
         if let Some(entry) = self.entry.upgrade() {

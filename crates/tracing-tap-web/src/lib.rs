@@ -1,7 +1,8 @@
-//! The HTTP endpoint: sessions over server-sent events and lines of JSON, for `curl`, browsers and other programs.
+//! The HTTP endpoint of [`tracing_tap`]: sessions over server-sent events and lines of JSON, for `curl`, browsers and other
+//! programs.
 //!
-//! A service that has HTTP of its own mounts [`routes`] under a path of its choice; one that has none calls [`serve`].
-//! Either way somebody says who may come in: [`Auth`] has no default.
+//! A service with an HTTP server mounts [`routes`] under a path of its choice; any other calls [`serve`]. Both take an
+//! [`Auth`], which has no default: you decide who may watch.
 //!
 //! ```no_run
 //! use tracing_subscriber::{filter::LevelFilter, fmt, prelude::*};
@@ -24,43 +25,45 @@
 //! # async fn shutdown_signal() {}
 //! ```
 //!
-//! The server and the routes get the same signal: a graceful shutdown waits for open connections, and without it a stream
-//! stays open as long as its session. A service without graceful shutdown needs [`routes`] alone.
+//! Give the server and the endpoint the same signal. A graceful shutdown waits for open connections, and a stream without
+//! the signal stays open until its session ends. A service without graceful shutdown needs only [`routes`].
 //!
 //! ```console
 //! $ curl -N -H "Authorization: Bearer $TAP_TOKEN" 'http://localhost:8080/tap/watch?q=user%3D42'
 //! ```
 //!
-//! | endpoint | what |
+//! | path | effect |
 //! |---|---|
-//! | `GET /watch?q=…` | opens a session and streams it, until the connection ends |
-//! | `POST /sessions` | opens a session that outlives connections by 30 s |
+//! | `GET /watch?q=…` | opens a session and streams it until the connection ends |
+//! | `POST /sessions` | opens a session that lives on for 30 s without a connection |
 //! | `GET /sessions`, `GET /sessions/{id}` | the caller's sessions |
-//! | `GET /sessions/{id}/stream` | reads one; `Last-Event-ID` reads on |
+//! | `GET /sessions/{id}/stream` | streams one; `Last-Event-ID` resumes |
 //! | `DELETE /sessions/{id}` | closes one |
-//! | `GET /catalog`, `GET /coverage?q=…` | what there is to ask for, and why it may not be seen |
+//! | `GET /catalog`, `GET /coverage?q=…` | the service's callsites; why a session may see nothing |
 //! | `GET /stats` | the router's health, as a Prometheus scrape |
-//! | `POST /parse` | a predicate in its canonical text, or what is wrong with it |
-//! | `GET /` | a page for all of this, to be opened in a browser |
+//! | `POST /parse` | a predicate in canonical form, or its error |
+//! | `GET /` | a page for the browser |
 //!
 //! The repository's `docs/http.md` has a request and an answer for each, `docs/openapi.yaml` the same for programs.
 //!
-//! # What it promises
-//! - A slow reader loses by its session's policy, is told how much, and slows nobody: nothing is made before its
-//!   connection has room for it.
-//! - A session belongs to whoever opened it. To others, but admins, it is not there.
-//! - A request from another site's page is refused, and so is a body that is no JSON. There is no CORS.
-//! - The page is served to everybody who may reach the endpoint, and holds no secrets: what it asks for is asked as above.
-//! - Every refusal is a problem document (RFC 9457) that says what to change, and an event of the target
-//!   `tracing_tap::audit`, of which ten a second are told.
-//! - Under [`serve`], what the endpoint and its HTTP stack log reaches no session. Where the service mounts [`routes`] it is
-//!   the service's own stack that logs. Where a session can see that, its coverage says so, and what to do about it.
+//! # Guarantees
+//! - A slow reader loses events by its session's policy and is sent their number. It slows nobody down: a batch is rendered
+//!   only when its connection has room for it.
+//! - A session is visible only to its opener and to admins.
+//! - Requests from pages of other sites are refused, and so are bodies that are not JSON. There is no CORS.
+//! - The page is served without authentication and holds no secrets; its requests are authenticated like any other.
+//! - Under [`serve`], clients without a valid token cannot keep others out: their connections are bounded in number, time
+//!   and requests, apart from authenticated ones.
+//! - Every error is a problem document (RFC 9457) with its cause, and an event of the target `tracing_tap::audit`; at most
+//!   ten of these events a second are logged.
+//! - Under [`serve`], the logs of the endpoint and its HTTP stack reach no session. With [`routes`], the service's own HTTP
+//!   stack carries the streams and logs. If a session can see that, its coverage says so, with a remedy.
 //!
 //! # Under other layers
-//! Answers say `Cache-Control: no-transform`, but `tower-http`'s `CompressionLayer` does not look at it: it leaves
-//! `text/event-stream` alone, and holds lines of JSON back until its encoder has enough. Let it leave the endpoint out, or read
-//! events. `TimeoutLayer` bounds the time until a stream begins, which is at most a second or so, and not the stream.
-//! Streams end by the signal of [`Endpoint::with_graceful_shutdown`], and with [`TapRouter::shutdown`].
+//! - `tower-http`'s `CompressionLayer` ignores the answers' `Cache-Control: no-transform`. It leaves `text/event-stream`
+//!   alone and delays lines of JSON until its encoder has enough. Exclude the endpoint from it, or read server-sent events.
+//! - `TimeoutLayer` bounds the time until a stream begins, about a second at most, and not the stream.
+//! - Streams end with the signal of [`Endpoint::with_graceful_shutdown`], and with [`TapRouter::shutdown`].
 
 // In the order of dependence: each uses only those above it, and a test checks it.
 mod answer;
@@ -102,11 +105,11 @@ use std::future::Future;
 use tokio::net::TcpListener;
 use tracing_tap::TapRouter;
 
-/// The endpoint as a part of the service's own application: [`nest`](axum::Router::nest) it under a path.
+/// Returns the endpoint as routes for the service's own application: [`nest`](axum::Router::nest) them under a path.
 ///
-/// Where the hook of [`Auth::check`] asks for the peer's address, and with [`Auth::loopback_only`], the application must be
-/// served by `into_make_service_with_connect_info::<SocketAddr>()`. The routes answer nothing but their own paths. Where the
-/// server is shut down gracefully, use [`Endpoint::with_graceful_shutdown`].
+/// The routes answer only their own paths. With [`Auth::loopback_only`], or if the hook of [`Auth::check`] reads the peer's
+/// address, serve the application with `into_make_service_with_connect_info::<SocketAddr>()`. For a server with graceful
+/// shutdown, use [`Endpoint::with_graceful_shutdown`].
 ///
 /// ```
 /// use tracing_tap::TapRouter;
@@ -120,8 +123,8 @@ pub fn routes(router: TapRouter, auth: Auth) -> axum::Router {
     Endpoint::new(router, auth).routes()
 }
 
-/// Serves the endpoint by HTTP/1.1 until `shutdown` is done; then ends its sessions as [`EndReason::Shutdown`], and gives
-/// connections five seconds.
+/// Serves the endpoint over HTTP/1.1 until `shutdown` completes. Then ends its sessions with [`EndReason::Shutdown`], and
+/// gives connections five seconds to finish.
 ///
 /// [`EndReason::Shutdown`]: tracing_tap::EndReason::Shutdown
 ///
@@ -143,7 +146,8 @@ pub fn routes(router: TapRouter, auth: Auth) -> axum::Router {
 /// ```
 ///
 /// # Errors
-/// Where `auth` is [`Auth::loopback_only`] and the listener is not on a loopback address.
+/// If `auth` is [`Auth::loopback_only`] and the listener's address is not a loopback address, or if that address cannot be
+/// read.
 pub async fn serve(
     listener: TcpListener,
     router: TapRouter,

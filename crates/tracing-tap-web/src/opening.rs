@@ -1,4 +1,4 @@
-//! Opening a session for somebody, off the executor's threads.
+//! Opens sessions, off the executor's threads.
 
 use super::ask::Ask;
 use super::auth::Caller;
@@ -29,7 +29,7 @@ pub(super) enum Life {
 }
 
 impl EndpointState {
-    /// Opens what is asked for, and says what it can see.
+    /// Opens the requested session, and returns its coverage.
     pub(super) async fn open(
         self: &Arc<Self>,
         admitted: &Admitted,
@@ -57,7 +57,7 @@ impl EndpointState {
             endpoint.check_room(&admitted.caller)?;
             let id = PublicId::random().map_err(|_| no_randomness())?;
             let stream = endpoint.router.try_watch(session.clone()).map_err(|error| Problem::from(&error))?;
-            // A shutdown that came between could not end what was not open yet, and whoever shuts down waits for streams.
+            // A shutdown in between could not end a session that was not open yet, and it waits for streams.
             if endpoint.router.shutdowns() != admitted.shutdowns {
                 return Err(Problem::shutting_down());
             }
@@ -67,7 +67,7 @@ impl EndpointState {
         opened.await
     }
 
-    /// Opens the session at another place. Its coverage is what it could see at this process's router.
+    /// Opens the session at another source. Its coverage is that of this process's router.
     async fn open_at(
         self: &Arc<Self>,
         source: &dyn SessionSource,
@@ -101,13 +101,13 @@ impl EndpointState {
         if open < limit { self.hub.check_room(caller, limit) } else { Ok(()) }
     }
 
-    /// Runs what may take a while, of which only a few run at once.
+    /// Runs slow work on a blocking thread; a few at a time.
     pub(super) async fn off_executor<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> Result<T, Problem> + Send + 'static,
     ) -> Result<T, Problem> {
         let opening = Arc::clone(&self.openings).acquire_owned().await.map_err(|_| Problem::shutting_down())?;
-        // The work goes on where whoever asked for it leaves, and so does its place.
+        // The work continues if the caller leaves, and so it keeps its permit.
         let work = move || {
             let _opening = opening;
             work()
@@ -135,7 +135,7 @@ pub(super) fn entry(id: PublicId, session: &SessionOptions, source: Source, life
 }
 
 pub(super) fn no_randomness() -> Problem {
-    Problem::new(ProblemKind::Unavailable, "the system gives no random numbers at present: try again")
+    Problem::new(ProblemKind::Unavailable, "the system provides no random numbers at present")
 }
 
 #[cfg(test)]
@@ -147,7 +147,7 @@ mod tests {
     use tracing_tap::TapRouter;
 
     #[tokio::test]
-    async fn who_leaves_makes_no_room_for_another_before_their_work_is_done() {
+    async fn a_caller_that_leaves_keeps_its_permit_until_its_work_ends() {
         let endpoint = Endpoint::new(TapRouter::new(), Auth::loopback_only()).into_state();
         let places = endpoint.openings.available_permits();
         let mut works = Vec::new();

@@ -1,4 +1,4 @@
-//! Refusals, as problem documents (RFC 9457) that say what to change.
+//! Errors, as problem documents (RFC 9457).
 
 use super::answer::json_text;
 use axum::http::{HeaderValue, StatusCode, header};
@@ -7,10 +7,10 @@ use serde_json::{Map, Value};
 use tracing_tap::PredicateError;
 use tracing_tap::WatchError;
 
-/// What every problem's `type` begins with; behind it comes the word of its [`ProblemKind`].
+/// The beginning of every problem's `type`; the word of its [`ProblemKind`] follows.
 const TYPE_PREFIX: &str = "urn:tracing-tap:problem:";
 
-/// What a refused request was refused for. Stable: programs decide by it.
+/// Why a request was refused. Stable: programs decide by it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ProblemKind {
     BadRequest,
@@ -37,7 +37,7 @@ pub(super) enum ProblemKind {
     Unavailable,
 }
 
-/// One refusal.
+/// A problem document: one refused request.
 #[derive(Debug)]
 pub(super) struct Problem {
     kind: ProblemKind,
@@ -45,7 +45,7 @@ pub(super) struct Problem {
     members: Map<String, Value>,
 }
 
-/// Left with a response, for whoever audits it.
+/// An extension of a refusal's response, for its audit event.
 #[derive(Clone, Debug)]
 pub(super) struct Refused {
     pub(super) reason: &'static str,
@@ -63,13 +63,13 @@ impl Problem {
         self
     }
 
-    /// There is no such session, or it is somebody else's: the two are not told apart.
+    /// An unknown session, or another owner's: the two look the same.
     pub(super) fn no_such_session() -> Self {
-        Self::new(ProblemKind::NotFound, "there is no session of yours with this id: open one with `POST /sessions`")
+        Self::new(ProblemKind::NotFound, "you have no session with this id; `POST /sessions` opens one")
     }
 
     pub(super) fn shutting_down() -> Self {
-        Self::new(ProblemKind::Unavailable, "the service is about to end: try again when it is back")
+        Self::new(ProblemKind::Unavailable, "the service is shutting down")
     }
 }
 
@@ -96,11 +96,13 @@ impl From<&WatchError> for Problem {
             () if error.is_too_costly() => ProblemKind::InvalidPredicate,
             () => ProblemKind::TooManySessions,
         };
-        // Who the others are is for the application to know, and for admins.
+        // The names of other openers are for the application and for admins.
         let detail = match (error.limit_name(), error.open_sessions()) {
             (Some(name), Some(open)) => {
                 let whose = if error.is_too_many_of_opener() { " of yours" } else { "" };
-                format!("{open} sessions{whose} are open, `{name}` is reached: close one, or wait until one ends")
+                format!(
+                    "{open} sessions{whose} are open, the limit `{name}` is reached; another can be opened after one ends"
+                )
             }
             _ => error.to_string(),
         };
@@ -176,28 +178,28 @@ impl ProblemKind {
     /// The status; the last part of the problem's `type`, which is the reason in the audit; the title.
     pub(super) fn row(self) -> (u16, &'static str, &'static str) {
         match self {
-            Self::BadRequest => (400, "bad-request", "The request cannot be understood"),
-            Self::UnknownParameter => (400, "unknown-parameter", "There is no such parameter"),
-            Self::RepeatedParameter => (400, "repeated-parameter", "A parameter is given twice"),
-            Self::InvalidParameter => (400, "invalid-parameter", "A parameter is not what it must be"),
-            Self::InvalidPredicate => (400, "invalid-predicate", "The predicate cannot be read"),
-            Self::InvalidBody => (400, "invalid-body", "The body is not what it must be"),
-            Self::NotAuthenticated => (401, "not-authenticated", "Say who you are"),
-            Self::Forbidden => (403, "forbidden", "You may not do this"),
-            Self::CrossSite => (403, "cross-site", "Requests from other sites are refused"),
-            Self::WrongHost => (403, "wrong-host", "This endpoint answers to loopback names alone"),
-            Self::RedactedField => (403, "redacted-field", "The field may be tested by nobody"),
-            Self::NotFound => (404, "not-found", "There is no such thing"),
-            Self::MethodNotAllowed => (405, "method-not-allowed", "This cannot be done here"),
-            Self::NotAcceptable => (406, "not-acceptable", "No form that is accepted can be written"),
+            Self::BadRequest => (400, "bad-request", "The request is malformed"),
+            Self::UnknownParameter => (400, "unknown-parameter", "Unknown parameter"),
+            Self::RepeatedParameter => (400, "repeated-parameter", "Repeated parameter"),
+            Self::InvalidParameter => (400, "invalid-parameter", "Invalid parameter"),
+            Self::InvalidPredicate => (400, "invalid-predicate", "Invalid predicate"),
+            Self::InvalidBody => (400, "invalid-body", "Invalid body"),
+            Self::NotAuthenticated => (401, "not-authenticated", "Not authenticated"),
+            Self::Forbidden => (403, "forbidden", "Not allowed"),
+            Self::CrossSite => (403, "cross-site", "Request from another site"),
+            Self::WrongHost => (403, "wrong-host", "Not a loopback host"),
+            Self::RedactedField => (403, "redacted-field", "Redacted field"),
+            Self::NotFound => (404, "not-found", "Not found"),
+            Self::MethodNotAllowed => (405, "method-not-allowed", "Method not allowed"),
+            Self::NotAcceptable => (406, "not-acceptable", "No acceptable format"),
             Self::BodyTimeout => (408, "body-timeout", "The body took too long"),
             Self::BodyTooLarge => (413, "body-too-large", "The body is too large"),
             Self::QueryTooLong => (414, "query-too-long", "The query is too long"),
             Self::UnsupportedMediaType => (415, "unsupported-media-type", "Bodies must be JSON"),
             Self::HeadersTooLarge => (431, "headers-too-large", "The headers are too large"),
             Self::TooManySessions => (429, "too-many-sessions", "Too many sessions are open"),
-            Self::MissingPeerAddress => (500, "missing-peer-address", "The service does not tell who connects"),
-            Self::Unavailable => (503, "unavailable", "Not now"),
+            Self::MissingPeerAddress => (500, "missing-peer-address", "Unknown peer address"),
+            Self::Unavailable => (503, "unavailable", "Unavailable"),
         }
     }
 }

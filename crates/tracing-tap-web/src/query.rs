@@ -1,4 +1,4 @@
-//! The query of a URL: every parameter is known and given once, or the request is refused by its name.
+//! The query of a URL. An unknown or repeated parameter is an error that names it.
 
 use super::ask::{Ask, invalid};
 use super::problem::{Problem, ProblemKind};
@@ -7,10 +7,10 @@ use percent_encoding::percent_decode_str;
 use std::str::FromStr;
 use tracing_tap::escape::escaped;
 
-/// How much of a parameter's name a refusal shows.
+/// Length to which an error shortens a parameter's name.
 const MAX_SHOWN_BYTES: usize = 64;
 
-/// Parameters of which each is known.
+/// Known parameters, each at most once.
 #[derive(Debug)]
 pub(super) struct Query(Vec<(&'static str, String)>);
 
@@ -18,7 +18,7 @@ impl Query {
     /// Reads a query that may have these parameters.
     ///
     /// # Errors
-    /// Where a parameter is unknown, comes twice, or is no UTF-8.
+    /// If a parameter is unknown, repeated, or not UTF-8.
     pub(super) fn read(query: Option<&str>, known: &[&'static str]) -> Result<Self, Problem> {
         let mut read = Self(Vec::new());
         for pair in query.unwrap_or_default().split('&').filter(|pair| !pair.is_empty()) {
@@ -39,11 +39,12 @@ impl Query {
     }
 
     pub(super) fn number<N: FromStr>(&self, name: &str) -> Result<Option<N>, Problem> {
-        let read = |text: &str| text.parse().map_err(|_| invalid(name, format!("`{name}` is no number it can be")));
+        let read =
+            |text: &str| text.parse().map_err(|_| invalid(name, format!("`{name}` is not a number in its range")));
         self.get(name).map(read).transpose()
     }
 
-    /// Whether a parameter that is `1` or absent is there.
+    /// Whether a flag is set: `1` is, `0` and absent are not.
     pub(super) fn flag(&self, name: &str) -> Result<bool, Problem> {
         match self.get(name) {
             None | Some("0") => Ok(false),
@@ -70,12 +71,15 @@ impl Query {
     }
 }
 
-/// As a browser's `URLSearchParams` writes it: a plus is a space.
+/// Decodes what a browser's `URLSearchParams` writes: a plus is a space.
 fn decode(text: &str) -> Result<String, Problem> {
     let spaced = text.replace('+', " ");
     let decoded = percent_decode_str(&spaced).decode_utf8().map(|text| text.into_owned());
     decoded.map_err(|_| {
-        Problem::new(ProblemKind::BadRequest, "the query is no UTF-8: encode each byte as `%` and two digits")
+        Problem::new(
+            ProblemKind::BadRequest,
+            "the query is not UTF-8; each of its bytes is encoded as `%` and two digits",
+        )
     })
 }
 
@@ -83,11 +87,11 @@ fn unknown(name: &str, known: &[&str]) -> Problem {
     let shown = escaped(name, MAX_SHOWN_BYTES);
     let known_names = known.join("`, `");
     let detail = if is_token_name(name) {
-        format!("there is no parameter `{shown}` here: {TOKEN_ADVICE}")
+        format!("unknown parameter `{shown}`: {TOKEN_ADVICE}")
     } else if known.is_empty() {
-        format!("there is no parameter `{shown}` here: leave the query out")
+        format!("unknown parameter `{shown}`: this path takes no query")
     } else {
-        format!("there is no parameter `{shown}` here: known are `{known_names}`")
+        format!("unknown parameter `{shown}`; known are `{known_names}`")
     };
     Problem::new(ProblemKind::UnknownParameter, detail).with("parameter", shown).with("known", known)
 }

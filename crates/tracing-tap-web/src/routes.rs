@@ -1,4 +1,4 @@
-//! What is where, and the short answers.
+//! The paths, and the short handlers.
 
 use super::answer::json;
 use super::ask::predicate;
@@ -23,7 +23,7 @@ use tracing_tap::prometheus::CONTENT_TYPE;
 
 type Answer = Result<Response, Problem>;
 
-/// Every endpoint for those who were let in; the [page] has its own.
+/// The authenticated paths; those of the [page] need no authentication.
 pub(super) fn all() -> Vec<Route> {
     vec![
         ("/watch", "get", get(watch::watch).head(no_head)),
@@ -40,23 +40,19 @@ pub(super) fn all() -> Vec<Route> {
 }
 
 pub(super) async fn method_not_allowed() -> Problem {
-    Problem::new(
-        ProblemKind::MethodNotAllowed,
-        "there is something here, but not by this method: see the header `Allow`",
-    )
+    Problem::new(ProblemKind::MethodNotAllowed, "method not allowed here; the header `Allow` lists the allowed ones")
 }
 
-/// A head alone must change nothing: it opens no session, and reads none in place of whoever does.
+/// `HEAD` must have no effect: it opens no session, and takes none over from its reader.
 async fn no_head() -> Response {
-    let problem =
-        Problem::new(ProblemKind::MethodNotAllowed, "a stream has no head without its body: ask for it by `GET`");
+    let problem = Problem::new(ProblemKind::MethodNotAllowed, "a stream can be requested by `GET` only");
     ([(header::ALLOW, HeaderValue::from_static("GET"))], problem).into_response()
 }
 
 pub(super) async fn not_found() -> Problem {
     let paths: BTreeSet<_> = all().into_iter().chain(page::all()).map(|(path, _, _)| path).collect();
     let paths = paths.into_iter().collect::<Vec<_>>().join("`, `");
-    Problem::new(ProblemKind::NotFound, format!("there is nothing here: there are `{paths}`"))
+    Problem::new(ProblemKind::NotFound, format!("unknown path; known are `{paths}`"))
 }
 
 async fn catalog(
@@ -88,7 +84,7 @@ async fn stats(State(endpoint): State<Arc<EndpointState>>, RawQuery(query): RawQ
     Ok((content_type, endpoint.router.stats().to_prometheus()).into_response())
 }
 
-/// What `POST /parse` takes.
+/// The body of `POST /parse`.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, expecting = "an object with a predicate's text as `q`")]
 struct Text {

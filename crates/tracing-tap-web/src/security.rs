@@ -1,4 +1,4 @@
-//! Before anything is answered: limits, where a request comes from, and who is asking.
+//! The checks before a request is handled: its size, its origin, its caller.
 
 use super::auth::{Caller, NO_PEER_ADDRESS};
 use super::connections::ConnectionSlot;
@@ -17,10 +17,10 @@ use tracing_tap::audit::{AuditEvent, RefusedRequest};
 pub(super) const MAX_QUERY_BYTES: usize = 8 << 10;
 pub(super) const MAX_HEADER_BYTES: usize = 16 << 10;
 
-/// Headers by which proxies say that they have passed a request on.
+/// Headers that a proxy adds to a request.
 const FORWARDED: [&str; 4] = ["forwarded", "x-forwarded-for", "x-real-ip", "via"];
 
-/// Who was let in, and how often the router had been shut down when they came.
+/// An accepted request: its caller, and how often the router had been shut down before.
 #[derive(Clone, Debug)]
 pub(super) struct Admitted {
     pub(super) caller: Caller,
@@ -30,14 +30,14 @@ pub(super) struct Admitted {
     pub(super) line: Option<Line>,
 }
 
-/// What is told of a request that is refused.
+/// The facts of a request that its audit event needs if it is refused.
 struct Seen {
     method: String,
     path: String,
     peer: Option<SocketAddr>,
 }
 
-/// Lets a request in with its [`Caller`] and as [`Admitted`], or refuses it, and audits every refusal of whatever comes behind.
+/// Passes a request on with its [`Caller`] and as [`Admitted`], or refuses it; audits every refusal, also the handlers'.
 pub(super) async fn admit(State(endpoint): State<Arc<EndpointState>>, request: Request, next: Next) -> Response {
     let (mut parts, body) = request.into_parts();
     let seen = Seen::of(&parts);
@@ -68,7 +68,7 @@ fn take_slot(parts: &Parts, caller: Caller) -> Result<Caller, Problem> {
     }
 }
 
-/// Lets a request for the page in, whoever asks, or refuses it.
+/// Passes a request for the page on without authentication, or refuses it.
 pub(super) async fn admit_visitor(
     State(endpoint): State<Arc<EndpointState>>,
     request: Request,
@@ -100,8 +100,7 @@ impl EndpointState {
         self.auth.ask(parts).await
     }
 
-    /// The page opens from a link on any site, since it does nothing before somebody does something in it. No other
-    /// page may have it as a part of itself.
+    /// The page opens from a link on any site, because it does nothing until its user does. No other page may embed it.
     fn check_visit(&self, parts: &Parts) -> Result<(), Problem> {
         self.check_place(parts)?;
         if is_navigation(&parts.headers) { Ok(()) } else { check_site(parts, &self.settings.allowed_origins) }
@@ -112,7 +111,7 @@ impl EndpointState {
         if !self.auth.is_loopback_only() {
             return Ok(());
         }
-        // What `serve` listens on was checked when it began.
+        // `serve` has checked the listener's address.
         if self.is_mounted {
             check_peer(parts)?;
         }
@@ -129,7 +128,7 @@ impl EndpointState {
         response
     }
 
-    /// Counted and not told where there are too many.
+    /// Refusals over the rate are counted, not logged.
     fn tell_refused(&self, seen: Seen, opener: Option<String>, status: u16, refused: &Refused) {
         let Some(suppressed) = self.refusals.admit(Instant::now()) else { return };
         let Seen { method, path, peer } = seen;
@@ -150,12 +149,12 @@ impl EndpointState {
 fn check_sizes(parts: &Parts) -> Result<(), Problem> {
     let query_bytes = parts.uri.query().map_or(0, str::len);
     if query_bytes > MAX_QUERY_BYTES {
-        let detail = format!("the query has {query_bytes} bytes, {MAX_QUERY_BYTES} are the most");
+        let detail = format!("the query has {query_bytes} bytes, at most {MAX_QUERY_BYTES} are accepted");
         return Err(Problem::new(ProblemKind::QueryTooLong, detail).with("limit", MAX_QUERY_BYTES));
     }
     let header_bytes: usize = parts.headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
     if header_bytes > MAX_HEADER_BYTES {
-        let detail = format!("the headers have {header_bytes} bytes, {MAX_HEADER_BYTES} are the most");
+        let detail = format!("the headers have {header_bytes} bytes, at most {MAX_HEADER_BYTES} are accepted");
         return Err(Problem::new(ProblemKind::HeadersTooLarge, detail).with("limit", MAX_HEADER_BYTES));
     }
     Ok(())
@@ -167,15 +166,14 @@ fn check_peer(parts: &Parts) -> Result<(), Problem> {
         return Err(Problem::new(ProblemKind::MissingPeerAddress, NO_PEER_ADDRESS));
     };
     if !peer.ip().to_canonical().is_loopback() {
-        return Err(Problem::new(
-            ProblemKind::Forbidden,
-            "only requests made on the service's own machine are admitted",
-        ));
+        return Err(Problem::new(ProblemKind::Forbidden, "only requests from the service's own machine are accepted"));
     }
     match FORWARDED.iter().find(|name| parts.headers.contains_key(**name)) {
         None => Ok(()),
         Some(name) => {
-            let detail = format!("the header `{name}` shows that a proxy has passed this on: use a token there");
+            let detail = format!(
+                "the header `{name}` shows that a proxy passed this request on; behind a proxy, the endpoint needs a token"
+            );
             Err(Problem::new(ProblemKind::Forbidden, detail).with("header", *name))
         }
     }
@@ -191,7 +189,7 @@ fn check_host(parts: &Parts) -> Result<(), Problem> {
     if named.peek().is_some() && named.all(is_loopback) && headers.next().is_none() {
         return Ok(());
     }
-    let detail = "the host asked for is no loopback name: ask for `localhost`, `127.0.0.1` or `[::1]`";
+    let detail = "the requested host is not `localhost`, `127.0.0.1` or `[::1]`";
     Err(Problem::new(ProblemKind::WrongHost, detail))
 }
 

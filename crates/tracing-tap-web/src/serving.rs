@@ -1,4 +1,4 @@
-//! Serving the endpoint to those who have no HTTP of their own.
+//! Serves the endpoint over a listener of its own.
 
 use super::connections::{ConnectionSlot, Connections};
 use super::endpoint::{Endpoint, whole_application};
@@ -30,20 +30,20 @@ use tokio_io_timeout::TimeoutStream;
 use tower_service::Service;
 use tracing_tap::endpoint::Quiet;
 
-/// How long connections have to end once the endpoint is to.
+/// Time for connections to end when the endpoint is shut down.
 const PARTING: Duration = Duration::from_secs(5);
 
-/// How long the endpoint waits where the system gives it no connection, for want of descriptors perhaps.
+/// Pause after the system refused a connection, for example because no file descriptor is free.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// What the system holds back for a slow peer. It says that there is room again when a third is free: left to itself it
-/// holds megabytes, and who takes tens of kilobytes a second would seem to take nothing for longer than the patience.
+/// The system's send buffer for a connection. It reports room when a third is free. By default it holds megabytes, and a
+/// reader of tens of kilobytes a second would seem stalled.
 const SEND_BUFFER_BYTES: usize = 512 << 10;
 
-/// How long a connection may be silent before its peer is asked whether it is there: lines of JSON have no heartbeat.
+/// Silence after which the system probes the peer: lines of JSON have no heartbeat.
 const SILENCE: Duration = Duration::from_secs(60);
 
-/// Why the endpoint was not served.
+/// The error of [`serve`](super::serve).
 #[derive(Debug)]
 pub struct ServeError(ServeFailure);
 
@@ -66,7 +66,8 @@ impl Endpoint {
     /// [`EndReason::Shutdown`](tracing_tap::EndReason::Shutdown); see [`serve`](super::serve).
     ///
     /// # Errors
-    /// Where the endpoint is for this machine alone and the listener is not on a loopback address.
+    /// If the endpoint is for loopback callers only and the listener's address is not a loopback address, or if that address
+    /// cannot be read.
     pub async fn serve(self, listener: TcpListener, shutdown: impl Future<Output = ()>) -> Result<(), ServeError> {
         let endpoint = self.into_state();
         let address = listener.local_addr().map_err(|error| ServeError(ServeFailure::NoAddress(error)))?;
@@ -118,8 +119,8 @@ async fn accept_all(listener: &TcpListener, listening: &Arc<Listening>, tasks: &
     }
 }
 
-/// Bounds what the system holds for a connection, and has it find out that a peer is gone without a word. A system that
-/// cannot do so serves all the same.
+/// Bounds the system's send buffer, and enables its probes for a peer that has vanished. A system without these options
+/// serves as well.
 fn bound(stream: &TcpStream) {
     let socket = SockRef::from(stream);
     let _ = socket.set_send_buffer_size(SEND_BUFFER_BYTES);
@@ -188,7 +189,7 @@ impl Listening {
 }
 
 impl ServeError {
-    /// Whether the endpoint is for this machine alone and the listener is not.
+    /// Whether the endpoint is for loopback callers only and the listener's address is not a loopback address.
     pub fn is_not_loopback(&self) -> bool {
         matches!(self.0, ServeFailure::NotLoopback(_))
     }
@@ -199,9 +200,9 @@ impl fmt::Display for ServeError {
         match &self.0 {
             ServeFailure::NotLoopback(address) => write!(
                 f,
-                "serve on {address} whoever is on this machine: listen on 127.0.0.1 or [::1], or take a token"
+                "an endpoint for loopback callers only cannot listen on {address}: that is not a loopback address"
             ),
-            ServeFailure::NoAddress(_) => f.write_str("serve on a listener whose address is not known"),
+            ServeFailure::NoAddress(error) => write!(f, "failed to read the listener's address: {error}"),
         }
     }
 }

@@ -23,7 +23,7 @@ use tracing_tap::EndReason;
 
 type Answer = Result<Response, Problem>;
 
-/// The session that the last part of the path names; what comes before may be named by whoever mounts the endpoint.
+/// The session of the path's last segment. A service may mount the endpoint below a path with parameters of its own.
 pub(super) struct Named(PublicId);
 
 impl<S: Send + Sync> FromRequestParts<S> for Named {
@@ -86,7 +86,7 @@ pub(super) async fn close(
 ) -> Answer {
     Query::read(query.as_deref(), &[])?;
     let entry = endpoint.open_entry(id, &caller)?;
-    // Its reader, if there is one, still gets what there is, and then the end.
+    // Its reader, if any, still gets the remaining items, then the end.
     endpoint.end(&entry, EndReason::Closed);
     endpoint.hub.remove(id, |_| true);
     Ok(StatusCode::NO_CONTENT.into_response())
@@ -108,7 +108,7 @@ pub(super) async fn stream(
         return Err(Problem::new(ProblemKind::NotFound, detail));
     }
     if last.is_some_and(|last| last.session != id) {
-        let detail = "the header `Last-Event-ID` is of another session: send one that this stream has given, or none";
+        let detail = "the header `Last-Event-ID` is of another session";
         return Err(Problem::new(ProblemKind::BadRequest, detail).with("header", "Last-Event-ID"));
     }
     let attached = entry.attach(last.map(|last| last.position));

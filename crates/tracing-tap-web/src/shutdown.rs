@@ -1,4 +1,4 @@
-//! The future that ends an endpoint's sessions where a graceful shutdown of its server begins.
+//! The signal that ends an endpoint's sessions when a graceful shutdown of its server begins.
 
 use std::fmt;
 use std::future::Future;
@@ -23,7 +23,7 @@ struct Shared {
     /// Until a task waits for it.
     signal: Mutex<Option<Signal>>,
     task: OnceLock<AbortHandle>,
-    /// What is to be closed; held while it is decided whether that is now.
+    /// Endpoints to close. Locked while it is decided whether that is now.
     endpoints: Mutex<Vec<Weak<dyn Closes>>>,
     has_come: watch::Sender<bool>,
 }
@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn nothing_waits_for_doors_that_are_gone() {
+    async fn nothing_waits_for_endpoints_that_are_gone() {
         let held = Arc::new(());
         let (endpoint, signal) = (endpoint(), Arc::clone(&held));
         let inner = endpoint

@@ -1,4 +1,4 @@
-//! What an caller may see of the service's code: catalog and coverage within their scope.
+//! The catalog and the coverage within a caller's confinement.
 
 use super::auth::Caller;
 use super::form::Notice;
@@ -13,7 +13,7 @@ use tracing_tap::TapRouter;
 use tracing_tap::catalog::CatalogEntry;
 use tracing_tap::coverage::{Coverage, Verdict};
 
-/// What a session can see, and what there is to say of it.
+/// A session's coverage, with the endpoint's own note.
 #[derive(Debug)]
 pub(super) struct Sight {
     coverage: Coverage,
@@ -27,7 +27,7 @@ pub(super) fn catalog(router: &TapRouter, caller: &Caller) -> Vec<CatalogEntry> 
 }
 
 impl Sight {
-    /// `coverage`, which the router has confined, and what is to be said of the stream itself.
+    /// Adds the endpoint's note to `coverage`, which the router has confined already.
     pub(super) fn of(
         coverage: Coverage,
         session: &SessionOptions,

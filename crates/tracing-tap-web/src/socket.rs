@@ -9,15 +9,15 @@ use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
-/// What a connection is served over.
+/// The socket of a connection.
 #[derive(Debug)]
 pub(super) struct Socket(Arc<TcpStream>);
 
-/// The same, as the stream knows it that is sent over it; keeps no connection open.
+/// A weak handle to the socket for the stream that is sent over it; keeps no connection open.
 #[derive(Clone, Debug)]
 pub(super) struct Line(Weak<TcpStream>);
 
-/// What is known of the other end of a connection.
+/// The state of a connection's other end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Peer {
     /// It may send more.
@@ -38,9 +38,9 @@ impl Socket {
 }
 
 impl Line {
-    /// What is known of the peer; where it may send more, the task is woken when there is something to look at.
+    /// The peer's state. If it may send more, the task is woken when that changes.
     ///
-    /// It is for the time between a request and the end of its answer, in which nobody reads.
+    /// For use between a request and the end of its answer, while nothing else reads.
     pub(super) fn peer(&self, context: &mut Context<'_>) -> Peer {
         let Some(stream) = self.0.upgrade() else { return Peer::Gone };
         match stream.poll_peek(context, &mut ReadBuf::new(&mut [0])) {

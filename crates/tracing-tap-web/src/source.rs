@@ -1,4 +1,4 @@
-//! Where a session's items come from: the router of this process, or another place.
+//! The source of a session's items: the router of this process, or another one.
 
 use futures_core::Stream;
 use serde_json::Value;
@@ -46,7 +46,7 @@ impl Source {
         }
     }
 
-    /// What the session has counted, as a JSON object.
+    /// The session's counts, as a JSON object.
     pub(super) fn stats(&self) -> Value {
         match self {
             Self::Own(stream) => serde_json::to_value(stream.stats()).expect("numbers are JSON"),

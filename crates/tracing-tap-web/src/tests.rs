@@ -1,4 +1,4 @@
-//! What holds the papers to the routes.
+//! The papers and the layout, checked against the code.
 
 use super::problem::ProblemKind;
 use super::{form, page, routes, watch};
@@ -42,7 +42,7 @@ fn the_openapi_file_has_exactly_the_parameters_of_a_watch() {
 }
 
 #[test]
-fn every_refusal_is_told_of_in_the_papers() {
+fn the_papers_list_every_problem() {
     let told = std::fs::read_to_string("../../docs/http.md").unwrap();
     for (status, word, _) in ProblemKind::ALL.map(ProblemKind::row) {
         assert!(told.contains(&format!("| `{word}` | {status} |")), "{word} is not there with {status}");

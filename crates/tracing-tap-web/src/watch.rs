@@ -1,4 +1,4 @@
-//! `GET /watch`: a session for one connection; and what all streams have in common.
+//! `GET /watch`: a session for one connection; and the parts that all streams share.
 
 use super::body::StreamBody;
 use super::form::{self, Form, Notice};
@@ -16,7 +16,7 @@ use axum::response::{IntoResponse, Response};
 use serde_json::json;
 use std::sync::Arc;
 
-/// What may be asked of a session, and of the stream.
+/// The parameters of a session and of its stream.
 pub(super) const PARAMETERS: [&str; 11] =
     ["q", "level", "for", "max", "rate", "sample", "follow", "spans", "name", "capacity", "coverage"];
 
@@ -41,29 +41,29 @@ pub(super) async fn watch(
     Ok(respond(StreamBody::new(endpoint, entry, attached, form, &notices).over(admitted.line)))
 }
 
-/// Where a browser that comes back was.
+/// The position at which a reconnecting browser lost its connection.
 pub(super) fn last_event_id(headers: &HeaderMap) -> Result<Option<LastEventId>, Problem> {
     let Some(value) = headers.get("last-event-id").filter(|value| !value.is_empty()) else { return Ok(None) };
     let read = value.to_str().ok().and_then(LastEventId::read);
     read.map(Some).ok_or_else(|| {
-        let detail = "the header `Last-Event-ID` is no id of this endpoint: send one it has given, or none";
+        let detail = "the header `Last-Event-ID` is not an id of this endpoint";
         Problem::new(ProblemKind::BadRequest, detail).with("header", "Last-Event-ID")
     })
 }
 
-/// Says that what was read before has ended with its connection, and that something may have happened in between.
+/// The notice that the previous session ended with its connection, so that events in between may be missing.
 fn gap(last: LastEventId) -> Notice {
     let after = format!("{}:{}", last.session, last.position);
-    let words = "this is a new session: the one before ended with its connection".to_owned();
+    let words = "this is a new session; the previous one ended with its connection".to_owned();
     Notice { name: "gap", members: json!({ "after": after }), words }
 }
 
-/// Tells `EventSource` not to come back.
+/// The status at which `EventSource` does not reconnect.
 pub(super) fn nothing_more() -> Response {
     StatusCode::NO_CONTENT.into_response()
 }
 
-/// A stream that no cache keeps, no proxy changes or holds back.
+/// A stream that no cache keeps, and no proxy changes or delays.
 pub(super) fn respond(stream: StreamBody) -> Response {
     let id = HeaderValue::try_from(stream.id().to_string()).expect("an id is hexadecimal digits");
     let form = stream.form();
@@ -77,7 +77,7 @@ pub(super) fn respond(stream: StreamBody) -> Response {
     (headers, beat, Body::new(stream)).into_response()
 }
 
-/// How long a stream may be silent, in milliseconds: whoever reads it can tell from that when its line is dead.
+/// The longest silence of a stream, in milliseconds, from which a reader can tell that its connection is dead.
 fn heartbeat(endpoint: &EndpointState) -> HeaderValue {
     let milliseconds = u64::try_from(endpoint.settings.heartbeat.as_millis()).unwrap_or(u64::MAX);
     HeaderValue::from(milliseconds)

@@ -295,12 +295,11 @@ fn invalid_fleet_arguments_fail_before_any_request() {
         2,
         &["failed to find the fleet's key: no file or variable has it\n  set TRACING_TAP_FLEET_KEY, or give"],
     );
-    run(&["watch", url, "*", "--key-file", &short]).assert(2, &["short`: use the fleet's key: it has 5 bytes"]);
+    run(&["watch", url, "*", "--key-file", &short]).assert(2, &["short`: the fleet's key has 5 bytes"]);
     run(&["watch", url, "*", "--key-file", "/nowhere/key"]).assert(2, &["read the key file `/nowhere/key`: No such"]);
     let credentials = with_key(&["watch", url, "*", "--credentials-file", &odd]);
     credentials.assert(2, &["odd`: it contains no credentials\n  it must be a NATS `.creds` file"]);
-    with_key(&["watch", url, "*", "--subject-prefix", "tap.>"])
-        .assert(2, &["set the prefix of the subjects: expected"]);
+    with_key(&["watch", url, "*", "--subject-prefix", "tap.>"]).assert(2, &["invalid subject prefix: expected"]);
     with_key(&["watch", url, "*", "--token-file", &short]).assert(2, &["`--token-file` is for HTTP endpoints"]);
     with_key(&["watch", "nats://127.0.0.1:1", "*"])
         .assert(2, &["no service after the host\n  write `nats://host:4222/"]);

@@ -52,8 +52,8 @@ impl Clients {
             Program::TracingTap => asks.iter().map(|ask| spawn(&mut tracing_tap(service, ask))).collect(),
         };
         let clients = Self(clients);
-        // The door has them once producers see them, which is a little after the router has.
-        wait_until("the door to have the sessions", || service.sessions_of_door() == asks.len());
+        // The endpoint has them once producers see them, which is a little after the router has.
+        wait_until("the endpoint to have the sessions", || service.sessions_of_endpoint() == asks.len());
         clients
     }
 
@@ -132,17 +132,17 @@ pub(crate) fn read_all(address: &str, paths: &[&str]) {
 
 /// Sends a request whose answer is not looked at.
 pub(crate) async fn ask(address: &str, path: &str) -> TcpStream {
-    let mut stream = TcpStream::connect(address).await.expect("the door is open");
+    let mut stream = TcpStream::connect(address).await.expect("the endpoint is open");
     send_request(&mut stream, address, path).await;
     stream
 }
 
 pub(crate) async fn send_request(stream: &mut TcpStream, address: &str, path: &str) {
     let head = format!("GET {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n");
-    stream.write_all(head.as_bytes()).await.expect("the door takes a request");
+    stream.write_all(head.as_bytes()).await.expect("the endpoint takes a request");
 }
 
 async fn read_to_end(mut stream: TcpStream) {
     let mut buffer = vec![0; READ_BYTES];
-    while stream.read(&mut buffer).await.expect("the door sends to the end") > 0 {}
+    while stream.read(&mut buffer).await.expect("the endpoint sends to the end") > 0 {}
 }

@@ -75,7 +75,7 @@ pub(crate) fn print(part: &str) -> bool {
     if rows.is_empty() {
         return false;
     }
-    println!("\n| {:<38} | items/s | lost | behind, ms | door, µs/item | readers, µs/item |", "delivered");
+    println!("\n| {:<38} | items/s | lost | behind, ms | endpoint, µs/item | readers, µs/item |", "delivered");
     println!("|{:-<40}|--------:|-----:|-----------:|--------------:|-----------------:|", "");
     let rounds: Vec<Vec<_>> = (0..ROUNDS).map(|_| rows.iter().map(|row| child(row.name)).collect()).collect();
     for (index, row) in rows.iter().enumerate() {
@@ -89,9 +89,9 @@ pub(crate) fn print(part: &str) -> bool {
 fn line(row: &Row, rounds: &[[f64; NUMBERS]]) -> String {
     let all = |number: usize| rounds.iter().map(move |round| round[number]);
     let middle = |number| median(all(number).collect());
-    let (items, behind, door, readers) = (middle(0), middle(2), middle(3), middle(4));
+    let (items, behind, endpoint, readers) = (middle(0), middle(2), middle(3), middle(4));
     let lost = all(1).fold(0.0, f64::max);
-    format!("| {:<38} | {items:>7.0} | {lost:>4.0} | {behind:>10.0} | {door:>13.2} | {readers:>16.2} |", row.name)
+    format!("| {:<38} | {items:>7.0} | {lost:>4.0} | {behind:>10.0} | {endpoint:>13.2} | {readers:>16.2} |", row.name)
 }
 
 fn child(name: &str) -> [f64; NUMBERS] {
@@ -144,6 +144,6 @@ impl Outcome {
 
     fn numbers(&self) -> [f64; NUMBERS] {
         let behind_ms = self.behind.as_secs_f64() * 1e3;
-        [self.offered_per_second, self.lost, behind_ms, self.door_us_per_item, self.readers_us_per_item]
+        [self.offered_per_second, self.lost, behind_ms, self.endpoint_us_per_item, self.readers_us_per_item]
     }
 }

@@ -1,8 +1,8 @@
-//! What the HTTP door delivers, to one reader and to fifty, and what its slow readers cost a producer.
+//! What the HTTP endpoint delivers, to one reader and to fifty, and what its slow readers cost a producer.
 //!
-//! `cargo bench --features web --bench door [-- PART OF A NAME]`; needs `curl`. With the feature `cli` also what the command
+//! `cargo bench -p tracing-tap-web --bench endpoint [-- PART OF A NAME]`; needs `curl`. With the feature `cli` also what the command
 //! line reads, and how long it takes to start. Each measurement is a process of its own,
-//! and its readers are others. docs/performance.md tells the method.
+//! and its readers are others. docs/performance.md documents the method.
 
 mod clients;
 mod delivery;

@@ -15,7 +15,7 @@ const UNREAD: &str = "the same beside 50 streams that nobody reads";
 /// As little as the system lets a client have, so that the buffers between are soon full.
 const RECEIVE_BYTES: u32 = 4096;
 
-/// A rate that nobody reaches: sessions of the door have one.
+/// A rate that nobody reaches: sessions of the endpoint have one.
 const RATE: u64 = 1_000_000_000;
 
 /// Few enough that all rings are full of places, not of the router's bytes: of those, whoever comes first gets more, and
@@ -67,7 +67,7 @@ async fn stand_still(address: SocketAddr, wanted: Wanted) -> Vec<TcpStream> {
     for reader in 0..READERS {
         let socket = TcpSocket::new_v4().expect("there are sockets");
         socket.set_recv_buffer_size(RECEIVE_BYTES).expect("a socket can have a small buffer");
-        let mut client = socket.connect(address).await.expect("the door is open");
+        let mut client = socket.connect(address).await.expect("the endpoint is open");
         let path = format!("/watch?q=user%3D{}&rate={RATE}&capacity={CAPACITY}", wanted(reader));
         send_request(&mut client, &address.to_string(), &path).await;
         clients.push(client);

@@ -30,7 +30,7 @@ pub(crate) struct Outcome {
     pub(crate) lost: f64,
     /// From the last event until the last reader had all.
     pub(crate) behind: Duration,
-    pub(crate) door_us_per_item: f64,
+    pub(crate) endpoint_us_per_item: f64,
     pub(crate) readers_us_per_item: f64,
 }
 
@@ -50,7 +50,7 @@ impl Readers {
             offered_per_second: items / offered_in.as_secs_f64(),
             lost: (lost(service) - lost_before) as f64,
             behind,
-            door_us_per_item: used.door / items,
+            endpoint_us_per_item: used.endpoint / items,
             readers_us_per_item: used.children / items,
         }
     }

@@ -1,4 +1,4 @@
-//! What comes and goes: connections of the service's own, readers over the door, sessions that outlive them.
+//! What comes and goes: connections of the service's own, readers over the endpoint, sessions that outlive them.
 
 use crate::service::{Service, WITNESSED};
 use std::io::{Read, Write};
@@ -31,7 +31,7 @@ impl Churn {
         }
         let address = service.address;
         for reader in 0..READERS {
-            churn.spawn(move |round| read_over_the_door(address, reader + round * READERS));
+            churn.spawn(move |round| read_over_the_endpoint(address, reader + round * READERS));
         }
         churn.spawn(move |round| session_that_outlives_connections(address, round));
         let router = service.router.clone();
@@ -99,7 +99,7 @@ fn read(stream: &mut TcpStream, buffers: u64) -> String {
 }
 
 /// Watches somebody for a while, in one form or the other, and leaves in the middle; some read nothing at all.
-fn read_over_the_door(address: SocketAddr, number: u64) {
+fn read_over_the_endpoint(address: SocketAddr, number: u64) {
     let user = number % USERS;
     let form = ["json", "sse", "human", "compact"][(number % 4) as usize];
     let limit = if number.is_multiple_of(3) { "&max=20" } else { "" };

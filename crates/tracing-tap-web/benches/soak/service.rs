@@ -1,4 +1,4 @@
-//! The service: its router, its door, and one reader that is there from the first event to the last.
+//! The service: its router, its endpoint, and one reader that is there from the first event to the last.
 
 use std::io;
 use std::net::SocketAddr;
@@ -25,7 +25,7 @@ pub(crate) struct Service {
     pub(crate) emitted: Arc<AtomicU64>,
     stop: Arc<Notify>,
     runtime: Runtime,
-    door: tokio::task::JoinHandle<()>,
+    endpoint: tokio::task::JoinHandle<()>,
     witness: JoinHandle<Witnessed>,
 }
 
@@ -46,12 +46,12 @@ impl Service {
         let stop = Arc::new(Notify::new());
         let stopped = Arc::clone(&stop);
         let grace = Duration::from_secs(1);
-        let door = Endpoint::new(router.clone(), Auth::loopback_only()).grace_period(grace).stall_timeout(grace);
-        let door = runtime.spawn(async move {
-            door.serve(listener, async move { stopped.notified().await }).await.expect("it is a loopback address");
+        let endpoint = Endpoint::new(router.clone(), Auth::loopback_only()).grace_period(grace).stall_timeout(grace);
+        let endpoint = runtime.spawn(async move {
+            endpoint.serve(listener, async move { stopped.notified().await }).await.expect("it is a loopback address");
         });
         let witness = witness(&router);
-        Self { router, address, emitted: Arc::default(), stop, runtime, door, witness }
+        Self { router, address, emitted: Arc::default(), stop, runtime, endpoint, witness }
     }
 
     /// Ends it all, and says what does not add up.
@@ -60,8 +60,8 @@ impl Service {
         let emitted = self.emitted.load(Ordering::SeqCst);
         self.router.shutdown();
         self.stop.notify_one();
-        if self.runtime.block_on(async { tokio::time::timeout(WITHIN, self.door).await }).is_err() {
-            problems.push("the door does not end".to_owned());
+        if self.runtime.block_on(async { tokio::time::timeout(WITHIN, self.endpoint).await }).is_err() {
+            problems.push("the endpoint does not end".to_owned());
         }
         let Witnessed { events, lost } = self.witness.join().expect("the witness only reads");
         println!("witnessed: {emitted} emitted, {events} read, {lost} announced as lost");

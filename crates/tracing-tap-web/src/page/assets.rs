@@ -28,8 +28,11 @@ pub(super) const FILES: &[(&str, &str)] = files! {
 
 const JAVASCRIPT: &str = "text/javascript; charset=utf-8";
 
-/// Modules made of the core's own lists, so that the page knows what the service knows.
-const MADE: &[(&str, fn() -> String)] = &[("operators.js", operators), ("reasons.js", reasons)];
+/// A generated module: its name, and the function that writes it.
+type Generated = (&'static str, fn() -> String);
+
+/// Modules generated from the core's own lists, so that the page has the same ones.
+const MADE: &[Generated] = &[("operators.js", operators), ("reasons.js", reasons)];
 
 /// The file of this name.
 pub(super) fn named(name: &str) -> Option<Asset> {

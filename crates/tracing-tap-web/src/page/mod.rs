@@ -1,8 +1,8 @@
-//! The page: what a person sees of the endpoint in a browser.
+//! The page: the endpoint in a browser.
 //!
 //! It is a few small files that are part of the program: nothing is built for it, and it loads nothing from elsewhere.
-//! The files hold no secret and are served to whoever may reach the endpoint at all, since a token can only be typed into
-//! a page that is there. Everything they then ask for goes through the same endpoints as everybody's requests.
+//! The files hold no secret and are served without authentication, because the token is typed into the page. Its requests
+//! are authenticated like any other.
 //!
 //! All addresses in the page are relative, so that it works under whatever path the endpoint is mounted.
 
@@ -55,8 +55,7 @@ async fn file(
 ) -> Answer {
     Query::read(query.as_deref(), &[])?;
     let asset = path.ok().and_then(|path| path.iter().last().and_then(|(_, name)| assets::named(name)));
-    let asset =
-        asset.ok_or_else(|| Problem::new(ProblemKind::NotFound, "the page has no such file: open the page itself"))?;
+    let asset = asset.ok_or_else(|| Problem::new(ProblemKind::NotFound, "the page has no such file"))?;
     Ok(respond(&asset, &headers))
 }
 
@@ -71,7 +70,7 @@ fn prefix_at(uri: &Uri) -> String {
     }
 }
 
-/// A file that a browser asks for anew each time, and is sent only where it has another.
+/// A file that a browser validates each time; it is sent only if it has changed.
 fn respond(asset: &Asset, asked: &HeaderMap) -> Response {
     let tag = entity_tag(&asset.text);
     let is_known = cache::has(asked, &tag);

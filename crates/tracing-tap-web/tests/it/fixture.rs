@@ -1,4 +1,4 @@
-//! A service with a door.
+//! A service with an endpoint.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -18,7 +18,7 @@ pub(crate) struct Service {
     pub(crate) log: Output,
 }
 
-/// A door that is being served.
+/// An endpoint that is being served.
 pub(crate) struct Served {
     pub(crate) address: SocketAddr,
     stop: Arc<Notify>,
@@ -37,12 +37,12 @@ impl Service {
         Self { router, log }
     }
 
-    pub(crate) fn door(&self) -> Endpoint {
+    pub(crate) fn endpoint(&self) -> Endpoint {
         Endpoint::new(self.router.clone(), Auth::token(TOKEN).expect("the token is long enough"))
     }
 
-    /// A door for ann and ben of tenant 7 and root, who is an admin: each brings their name as their token.
-    pub(crate) fn door_of_people(&self) -> Endpoint {
+    /// An endpoint for ann and ben of tenant 7 and root, who is an admin: each brings their name as their token.
+    pub(crate) fn endpoint_of_people(&self) -> Endpoint {
         Endpoint::new(self.router.clone(), Auth::check(who))
     }
 
@@ -61,7 +61,7 @@ fn who(request: &AuthRequest) -> Result<Caller, Denied> {
     match request.bearer() {
         Some("ann") => Ok(Caller::new("ann").confined_to(Predicate::eq("tenant", 7))),
         Some("ben") => Ok(Caller::new("ben")),
-        Some("hal") => Ok(Caller::new("hal").confined_to(Predicate::target("it::endpoint::watching::hal"))),
+        Some("hal") => Ok(Caller::new("hal").confined_to(Predicate::target("web::watching::hal"))),
         Some("root") => Ok(Caller::new("root").admin()),
         Some("peer") => request.peer().map(|peer| Caller::new(peer.ip().to_string())),
         Some(_) => Err(Denied::forbidden("your account may not watch")),
@@ -70,14 +70,14 @@ fn who(request: &AuthRequest) -> Result<Caller, Denied> {
 }
 
 impl Served {
-    /// Serves a door on a runtime of its own.
-    pub(crate) fn start(door: Endpoint) -> Self {
+    /// Serves an endpoint on a runtime of its own.
+    pub(crate) fn start(endpoint: Endpoint) -> Self {
         Self::run(move |listener, stop| async move {
-            door.serve(listener, async move { stop.notified().await }).await.expect("the door can be served");
+            endpoint.serve(listener, async move { stop.notified().await }).await.expect("the endpoint can be served");
         })
     }
 
-    /// Serves an application that has mounted a door, as `axum` does it.
+    /// Serves an application that has mounted an endpoint, as `axum` does it.
     pub(crate) fn start_mounted(application: axum::Router) -> Self {
         Self::run(move |listener, stop| async move {
             let stopped = async move { stop.notified().await };
@@ -94,13 +94,13 @@ impl Served {
         })
     }
 
-    /// Serves a door as the usual recipe has it: the server and the door end by one signal.
-    pub(crate) fn start_graceful(door: Endpoint) -> Self {
+    /// Serves an endpoint as the usual recipe has it: the server and the endpoint end by one signal.
+    pub(crate) fn start_graceful(endpoint: Endpoint) -> Self {
         Self::run(move |listener, stop| async move {
             let (ends, ending) = tokio::sync::watch::channel(());
             let signal =
                 |mut ending: tokio::sync::watch::Receiver<()>| async move { while ending.changed().await.is_ok() {} };
-            let tap = door.with_graceful_shutdown(signal(ending.clone())).routes();
+            let tap = endpoint.with_graceful_shutdown(signal(ending.clone())).routes();
             tokio::spawn(async move {
                 stop.notified().await;
                 drop(ends);
@@ -138,8 +138,8 @@ impl Served {
     /// Waits until it has stopped by itself.
     pub(crate) fn wait(mut self) {
         let thread = self.thread.take().expect("it is stopped once");
-        wait_until("the door to close", || thread.is_finished());
-        thread.join().expect("the door did not panic");
+        wait_until("the endpoint to close", || thread.is_finished());
+        thread.join().expect("the endpoint did not panic");
     }
 }
 

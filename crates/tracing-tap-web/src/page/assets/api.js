@@ -1,7 +1,7 @@
-// Requests to the door, and what it says when it refuses.
+// Requests to the endpoint, and its errors.
 
-/** The door is one level above the page's files, wherever it is mounted. */
-const DOOR = new URL("../", import.meta.url);
+/** The endpoint is one level above the page's files, wherever it is mounted. */
+const ENDPOINT = new URL("../", import.meta.url);
 
 /** Kept here and nowhere else: not in storage, not in the address. */
 let token = "";
@@ -10,22 +10,22 @@ let asking = null;
 /** @type {(detail: string) => Promise<string>} */
 let askForToken = async () => "";
 
-/** How far this browser's clock is ahead of the door's. */
+/** How far this browser's clock is ahead of the service's. */
 let aheadMs = 0;
 
-/** The time by the door's clock, to about a second: what it says of times is by that. */
+/** The time by the service's clock, to about a second. */
 export function now() {
   return Date.now() - aheadMs;
 }
 
-/** A refusal of the door: a problem document. */
+/** An error of the endpoint: a problem document. */
 export class Problem extends Error {
   /**
    * @param {number} status
    * @param {Record<string, any>} document
    */
   constructor(status, document) {
-    super(document.detail ?? document.title ?? `the door answered with status ${status}`);
+    super(document.detail ?? document.title ?? `the endpoint answered with status ${status}`);
     this.status = status;
     this.document = document;
     this.kind = String(document.type ?? "").split(":").pop();
@@ -37,20 +37,20 @@ export class Problem extends Error {
   }
 }
 
-/** Says whom to ask for a token, with what the door has said; an empty one says that there is none. */
-export function whoeverIsAskedForTheToken(ask) {
+/** Sets the function that asks the user for a token. It gets the endpoint's message; an empty token means none. */
+export function onTokenNeeded(ask) {
   askForToken = ask;
 }
 
-/** The address of something below the door. */
+/** The address of a path below the endpoint. */
 export function address(path) {
-  return new URL(path, DOOR).href;
+  return new URL(path, ENDPOINT).href;
 }
 
 /**
- * Asks the door. Where it does not know who is asking, a person is asked for the token, and the door again.
+ * Sends a request. If it is not authenticated, asks the user for the token and repeats it.
  * @param {string} method
- * @param {string} path below the door
+ * @param {string} path below the endpoint
  * @param {{ body?: any, headers?: Record<string, string>, signal?: AbortSignal, keepalive?: boolean }} [options]
  * @returns {Promise<Response>}
  * @throws {Problem} where it refuses; `TypeError` where it cannot be reached.

@@ -20,10 +20,10 @@ keys.prepare(tabs, owned.prepare(tabs));
 // A link that was put into the address of the page that is open.
 addEventListener("hashchange", () => open(readFragment(location.hash)));
 
-// Sessions would be open for nobody until the door finds out.
+// Without this, sessions would stay open without a reader until the endpoint closes them.
 addEventListener("pagehide", () => tabs.all.forEach(({ session }) => session?.abandon()));
 
-/** Shows what a link says. Nothing is started by a link: whoever followed it sees what it asks for, and says so. */
+/** Shows the view of a link. A link starts nothing: its user sees the predicate first. */
 function open({ ask, find }) {
   if (ask.q === "") return;
   const view = tabs.fresh();

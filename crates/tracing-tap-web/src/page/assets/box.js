@@ -5,7 +5,7 @@ import { known, renew } from "./catalog.js";
 import { complete } from "./complete.js";
 import { element, uniqueId, visible } from "./dom.js";
 
-/** How long nobody types before the door is asked what it thinks. */
+/** Pause in typing after which the endpoint checks the predicate. */
 const PAUSE_MS = 200;
 /** Stands at the end of the text beneath, which makes the box as high as it is: a last line may be empty. */
 const LAST_LINE = "\u200b";
@@ -19,7 +19,7 @@ export class Box {
   }));
   /** The same text beneath, to underline a part of it. */
   #mirror = element("div", { class: "mirror", "aria-hidden": "true" });
-  #choices = element("ul", { class: "choices", role: "listbox", id: `${this.#id}-choices`, "aria-label": "What fits here", hidden: true });
+  #choices = element("ul", { class: "choices", role: "listbox", id: `${this.#id}-choices`, "aria-label": "Suggestions", hidden: true });
   #error = element("div", { class: "error", id: `${this.#id}-error`, role: "status" });
   /** @type {import("./complete.js").Completion | null} */
   #completion = null;
@@ -59,7 +59,7 @@ export class Box {
     this.#input.setSelectionRange(this.#input.value.length, this.#input.value.length);
   }
 
-  /** Shows what the door says is wrong. */
+  /** Shows the endpoint's error. */
   showProblem(problem) {
     this.#close();
     this.#show(problem, false);
@@ -87,7 +87,7 @@ export class Box {
     this.#timer = window.setTimeout(() => this.#judge(), pause);
   }
 
-  /** Asks the door. Of several answers, the one to the last question counts. */
+  /** Checks the predicate at the endpoint. Of several answers, the one to the last question counts. */
   async #judge() {
     this.#asked += 1;
     const asked = this.#asked;
@@ -103,7 +103,7 @@ export class Box {
     }
   }
 
-  /** What somebody is still typing is not wrong, only not complete: that is said more softly. */
+  /** A predicate that is still being typed is incomplete, not wrong: its error is shown in a softer colour. */
   #show(problem, isTyping) {
     const { line, column, hint } = problem.document;
     const value = this.#input.value;

@@ -14,7 +14,7 @@ export class Chart {
   #peak = element("span", { class: "peak" });
   #rates;
   #timer = 0;
-  /** Called with the second of the service's clock that somebody points at. */
+  /** Called with the second of the service's clock that the pointer is at. */
   onpick = (/** @type {number} */ _second) => {};
 
   /** @param {import("./rates.js").Rates} rates */

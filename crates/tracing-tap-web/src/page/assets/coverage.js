@@ -5,8 +5,8 @@ import { element, visible } from "./dom.js";
 /** The verdicts in words; the name of each is its class, and its colour is in `layout.css`. */
 const VERDICTS = {
   nothing: "Nothing can match",
-  partly: "Not everything can match",
-  everything: "Everything that matches will be seen",
+  partly: "Some events cannot match",
+  everything: "All matching events are visible",
 };
 
 /**

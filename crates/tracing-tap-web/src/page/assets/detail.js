@@ -47,7 +47,7 @@ export class Detail {
   async copy() {
     if (this.#row === null) return;
     await copy(this.#row.raw);
-    this.ondone("The event is copied as JSON");
+    this.ondone("Event copied as JSON");
   }
 
   #message({ message, level }) {
@@ -67,7 +67,7 @@ export class Detail {
       ["thread", thread, null],
       ["instance", instance, null],
     ];
-    return this.#table(rows.filter(([, text]) => text !== ""), "What is known of the event");
+    return this.#table(rows.filter(([, text]) => text !== ""), "The event's metadata");
   }
 
   #fields(title, fields, omitted) {

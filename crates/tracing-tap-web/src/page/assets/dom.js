@@ -1,6 +1,6 @@
 // Making elements. Text is only ever text: there is no way here to turn it into markup.
 
-/** What Unicode says shows nothing of itself or changes how its neighbours show; the same as in the door's other forms. */
+/** What Unicode says shows nothing of itself or changes how its neighbours show; the same as in the core's formats. */
 const HIDDEN = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}\p{Noncharacter_Code_Point}]/gu;
 
 /**

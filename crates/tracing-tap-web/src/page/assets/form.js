@@ -1,4 +1,4 @@
-// What is asked of a session: the predicate, and what else may be said of it.
+// The options of a session: the predicate and the rest.
 
 import { askForJson, Problem } from "./api.js";
 import { Box } from "./box.js";
@@ -6,39 +6,39 @@ import { known } from "./catalog.js";
 import { button, element, uniqueId } from "./dom.js";
 
 const LEVELS = [["", "every level"], ["error", "error"], ["warn", "warn +"], ["info", "info +"], ["debug", "debug +"], ["trace", "trace +"]];
-const SPANS = [["", "those there are"], ["error", "error too"], ["warn", "warn too"], ["info", "info too"], ["debug", "debug too"], ["trace", "trace too"]];
-const FOLLOWS = [["event", "only what matches"], ["span", "the rest of its span"], ["root", "the rest of its request"], ["named", "the rest of a span named…"]];
+const SPANS = [["", "enabled ones"], ["error", "error too"], ["warn", "warn too"], ["info", "info too"], ["debug", "debug too"], ["trace", "trace too"]];
+const FOLLOWS = [["event", "matching events only"], ["span", "the rest of its span"], ["root", "the rest of its request"], ["named", "the rest of a span named…"]];
 const DURATIONS = [["1m", "1 min"], ["5m", "5 min"], ["", "15 min"], ["1h", "1 hour"], ["4h", "4 hours"], ["24h", "24 hours"]];
 
 export class Form {
   box = new Box();
   #level = select(LEVELS, "The least severe level");
-  #follow = select(FOLLOWS, "What else belongs to it once an event matched");
+  #follow = select(FOLLOWS, "More events to include after a match");
   #span = input("span", "The name of the span", { list: uniqueId("spans"), hidden: true });
   #spans = element("datalist", { id: this.#span.getAttribute("list") });
-  #duration = select(DURATIONS, "When it ends");
-  #name = input("ticket 1234", "What to call it", { maxlength: "80" });
-  #max = input("no limit", "Ends after so many events", { inputmode: "numeric" });
-  #rate = input("5000", "Events a second at most", { inputmode: "numeric" });
-  #sample = input("1", "Shows one request in so many, whole", { inputmode: "numeric" });
-  #spanLevel = select(SPANS, "Enables spans up to this level that nobody else wants, which changes the service's own spans meanwhile");
-  #capacity = input("4096", "How many may wait to be read", { inputmode: "numeric" });
+  #duration = select(DURATIONS, "How long the session stays open");
+  #name = input("ticket 1234", "Name of the session", { maxlength: "80" });
+  #max = input("no limit", "Maximum number of events", { inputmode: "numeric" });
+  #rate = input("5000", "Maximum events per second", { inputmode: "numeric" });
+  #sample = input("1", "Sample whole requests: one in this many", { inputmode: "numeric" });
+  #spanLevel = select(SPANS, "Enables spans up to this level that no other layer enables. This changes the service's own spans while the session is open");
+  #capacity = input("4096", "Events buffered while they wait to be read", { inputmode: "numeric" });
   #limits = /** @type {HTMLDetailsElement} */ (element("details", { class: "limits" }));
   #start = button("Start", ({ detail }) => this.#clicked(detail), { class: "start" });
   /** What was chosen that is none of the durations offered. */
   #odd = "";
   #timer = 0;
   #asked = 0;
-  /** Called with the ask when somebody wants it started. */
+  /** Called with the ask when the user starts it. */
   onstart = (/** @type {import("./session.js").Ask} */ _ask) => {};
-  /** Called with the coverage of what is asked for, or nothing while it cannot be told. */
+  /** Called with the coverage of the ask, or null while it is unknown. */
   oncoverage = (/** @type {any} */ _coverage) => {};
   onchange = () => {};
 
   constructor() {
     this.#limits.append(element("summary", {}, "Limits"), element("div", { class: "panel" },
-      labelled("Name", this.#name), labelled("Events in all", this.#max), labelled("Events a second", this.#rate),
-      labelled("One request in", this.#sample), labelled("Waiting at most", this.#capacity), labelled("Spans", this.#spanLevel)));
+      labelled("Name", this.#name), labelled("Events in total", this.#max), labelled("Events a second", this.#rate),
+      labelled("One request in", this.#sample), labelled("Buffer", this.#capacity), labelled("Spans", this.#spanLevel)));
     this.element = element("form", { class: "form", "aria-label": "What to watch", onsubmit: (event) => event.preventDefault() },
       element("div", { class: "first" }, this.box.element, this.#start),
       element("div", { class: "second" }, labelled("Level", this.#level), labelled("Follow", this.#follow), this.#span, this.#spans, labelled("For", this.#duration), this.#limits));
@@ -94,12 +94,12 @@ export class Form {
     this.onstart(this.ask);
   }
 
-  /** Shows where it belongs what the door says is wrong. */
+  /** Shows the endpoint's error at the field that it is about. */
   showProblem(problem) {
     const fields = { level: this.#level, for: this.#duration, follow: this.#span, name: this.#name, max: this.#max, rate: this.#rate, sample: this.#sample, capacity: this.#capacity, spans: this.#spanLevel };
     const field = problem instanceof Problem ? fields[problem.document.parameter] : undefined;
     if (field !== undefined && this.#limits.contains(field)) this.#limits.open = true;
-    this.box.showProblem(problem instanceof Problem ? problem : new Problem(0, { detail: "the door cannot be reached: is the service there?" }));
+    this.box.showProblem(problem instanceof Problem ? problem : new Problem(0, { detail: "the endpoint cannot be reached: is the service running?" }));
     if (field !== undefined) field.focus();
   }
 
@@ -167,7 +167,7 @@ function labelled(text, control) {
   return element("label", {}, element("span", {}, text), control);
 }
 
-/** What is no number is for the door to refuse. */
+/** The endpoint rejects text that is not a number. */
 function number(field) {
   const text = field.value.trim();
   if (text === "") return undefined;

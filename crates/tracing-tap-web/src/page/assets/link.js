@@ -1,4 +1,4 @@
-// The state in the address's fragment, which browsers send to nobody. The token is never in it.
+// The state in the address's fragment, which browsers do not send. The token is never in it.
 
 /** What of an ask is in a link, and which of it are numbers. */
 const TEXTS = ["q", "level", "for", "follow", "spans", "name"];

@@ -84,7 +84,7 @@ export class List {
   follow() {
     this.#isFollowing = true;
     this.#pausedAt = null;
-    // At once: what is still told of an older scrolling must find it at the end.
+    // At once: events of an older scrolling must find it at the end.
     this.#settle();
     this.#schedule();
     this.onview();

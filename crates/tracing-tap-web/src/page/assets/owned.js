@@ -11,7 +11,7 @@ export function prepare(tabs) {
   const draw = async () => {
     try {
       const { sessions } = await askForJson("GET", "sessions");
-      body.replaceChildren(sessions.length === 0 ? element("p", { class: "none" }, "No session is open.") : list(sessions));
+      body.replaceChildren(sessions.length === 0 ? element("p", { class: "none" }, "No open sessions.") : list(sessions));
     } catch (problem) {
       body.replaceChildren(element("p", { class: "wrong", role: "alert" }, visible(problem.message)));
     }
@@ -39,7 +39,7 @@ export function prepare(tabs) {
   };
 }
 
-/** What a session was asked for, as far as its door tells. */
+/** What a session was asked for, as far as the endpoint shows it. */
 function askOf({ predicate, level, follow, spans, name }) {
   return { q: predicate, level: level ?? undefined, follow, spans: spans ?? undefined, name: name ?? undefined };
 }
@@ -47,6 +47,6 @@ function askOf({ predicate, level, follow, spans, name }) {
 function told({ opened_by, opened_at, level, spans, is_read, has_ended, stats }) {
   const bounds = `${level ? ` · events up to ${level}` : ""}${spans ? ` · spans up to ${spans}` : ""}`;
   const missing = [stats.lost > 0 ? `${grouped(stats.lost)} lost` : "", ...keptBackWords(stats.missing)].filter(Boolean);
-  const state = has_ended ? "over" : is_read ? "being read" : "read by nobody";
+  const state = has_ended ? "over" : is_read ? "being read" : "no reader";
   return `${visible(opened_by)} · since ${opened_at.slice(11, 19)} UTC${bounds} · ${state} · ${[`${grouped(stats.matched)} matched`, ...missing].join(", ")}`;
 }

@@ -3,7 +3,7 @@
 const WORDS = new Set(["and", "or", "not", "in", "exists"]);
 const BARE_NAME = /^[A-Za-z_][A-Za-z0-9_.-]*$/;
 const BARE_VALUE = /^[A-Za-z0-9_\-.:/@+]+$/;
-/** The door takes no control character as it is; what is hidden is written as its code, so that one can see it. */
+/** The endpoint rejects raw control characters; what is hidden is written as its code, so that one can see it. */
 const HIDDEN = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}\p{Noncharacter_Code_Point}]/gu;
 /** What a value that was cut for its length ends with, and what stands for one that may not be shown. */
 const CUT = "…[cut]";

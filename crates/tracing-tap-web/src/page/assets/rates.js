@@ -22,12 +22,12 @@ export class Rates {
     if (second > this.#latest - SECONDS) this.#counts[this.#place(second) + level] += 1;
   }
 
-  /** A loss has no time of its own: it is told where it happened. */
+  /** A loss has no time of its own: it is shown where it happened. */
   countLost(count) {
     this.#countNow(LOST, count);
   }
 
-  /** As a loss: it is told about a second later. */
+  /** As a loss: it is reported about a second later. */
   countKeptBack(count) {
     this.#countNow(KEPT_BACK, count);
   }

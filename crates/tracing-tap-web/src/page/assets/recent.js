@@ -1,4 +1,4 @@
-// The predicates that were watched last, remembered by this browser alone.
+// The predicates that were watched last, stored in this browser only.
 
 const KEY = "tracing-tap.recent";
 const MAX_RECENT = 12;

@@ -1,4 +1,4 @@
-// Taking along what was received: to the clipboard, to a file, to a terminal.
+// Exports received events: to the clipboard, to a file, to a terminal.
 
 import { address } from "./api.js";
 
@@ -21,7 +21,7 @@ function copyBySelection(text) {
   area.remove();
 }
 
-/** The same session by `curl`; `$TOKEN` is for whoever pastes it to fill in. */
+/** The same session by `curl`; the user sets `$TOKEN`. */
 export function curlOf(ask) {
   const parameters = new URLSearchParams();
   for (const [name, value] of Object.entries(ask)) {
@@ -38,13 +38,13 @@ function inShell(text) {
 /** Lines of JSON, exactly as they came, with the losses between them; before and behind them how many are not there. */
 export function download(store, name) {
   const note = (text) => JSON.stringify({ type: "note", text });
-  const lines = store.left > 0 ? [note(`${store.left} older events had left the page`), "\n"] : [];
+  const lines = store.left > 0 ? [note(`${store.left} older events were dropped from the page`), "\n"] : [];
   for (let number = store.first; number < store.end; number += 1) {
     const row = store.at(number);
     if (row?.kind === "event") lines.push(row.raw, "\n");
     else if (row !== undefined) lines.push(note(row.text), "\n");
   }
-  if (store.refused > 0) lines.push(note(`${store.refused} more came than the page keeps while the view stands still`), "\n");
+  if (store.refused > 0) lines.push(note(`${store.refused} events arrived while the view was held, and the page has no room for them`), "\n");
   const file = new Blob(lines, { type: "application/x-ndjson" });
   const link = document.createElement("a");
   link.href = URL.createObjectURL(file);

@@ -14,7 +14,7 @@ const MAX_MARKS = 300;
 
 export class Search {
   #store;
-  #input = /** @type {HTMLInputElement} */ (element("input", { type: "search", placeholder: "Find in what was received", "aria-label": "Find in what was received", spellcheck: "false", autocomplete: "off" }));
+  #input = /** @type {HTMLInputElement} */ (element("input", { type: "search", placeholder: "Find in received events", "aria-label": "Find in received events", spellcheck: "false", autocomplete: "off" }));
   #count = element("span", { class: "count", role: "status" });
   /** The numbers of the rows that have it, in order. @type {number[]} */
   #found = [];
@@ -30,8 +30,8 @@ export class Search {
   /** @param {import("./store.js").Store} store */
   constructor(store) {
     this.#store = store;
-    const up = button("↑", () => this.step(-1), { class: "quiet", "aria-label": "The one before", title: "The one before (Shift+Enter)" });
-    const down = button("↓", () => this.step(1), { class: "quiet", "aria-label": "The next one", title: "The next one (Enter)" });
+    const up = button("↑", () => this.step(-1), { class: "quiet", "aria-label": "Previous match", title: "Previous match (Shift+Enter)" });
+    const down = button("↓", () => this.step(1), { class: "quiet", "aria-label": "Next match", title: "Next match (Enter)" });
     this.element = element("div", { class: "search", role: "search" }, this.#input, this.#count, up, down);
     this.#input.addEventListener("input", () => this.#typed());
     this.#input.addEventListener("keydown", (event) => this.#pressed(event));
@@ -83,7 +83,7 @@ export class Search {
     this.#timer = window.setTimeout(() => this.#begin(), PAUSE_MS);
   }
 
-  /** Whoever presses Enter does not wait until nobody types: what can be searched in one slice is. */
+  /** Enter searches one slice at once, without waiting for a pause in typing. */
   #searchNow() {
     if (this.#timer === 0) return;
     this.#begin();

@@ -1,4 +1,4 @@
-// One session: opened, read, read on after an interruption, opened anew where it is gone, closed.
+// One session: opened, read, resumed after an interruption, opened again if it is gone, closed.
 
 import { ask, askForJson, now, Problem } from "./api.js";
 import { grouped } from "./dom.js";
@@ -14,30 +14,30 @@ const WAITS = [250, 500, 750];
 const MANY_ATTEMPTS = 4;
 /** How long a session that was closed may take to send what is left. */
 const LAST_WORDS_MS = 5000;
-/** A line on which nothing comes for so long is dead, though nobody says so; the door says how often it sends something. */
+/** A connection that is silent for this long is dead; the endpoint announces its heartbeat. */
 const [SILENT_MS, SILENT_BEATS] = [40_000, 3];
 /** For how long lines are taken apart before the browser gets to do something else. */
 const SLICE_MS = 12;
 
 /** Where events of an instance were lost behind its session. */
 const PLACES = {
-  instance: "the instance did not send them",
+  instance: "not sent by the instance",
   network: "on the way",
-  watcher: "this service did not read them in time",
-  malformed: "they could not be read",
+  watcher: "not read in time by this service",
+  malformed: "not parsed",
 };
 const LEFT = {
   closed: "the session is closed",
-  unrenewed: "it did not hear from the watcher",
+  unrenewed: "its lease was not renewed",
   shutdown: "it was shut down",
   closed_here: "it closed the session itself",
-  lost: "nothing was heard of it for long",
+  lost: "silent for too long",
 };
 const ENDED = {
   closed: "The session was closed",
-  expired: "The session's time is over",
-  max_events: "The session has its number of events",
-  shutdown: "The service ends",
+  expired: "The session has expired",
+  max_events: "The session has reached its maximum of events",
+  shutdown: "The service is shutting down",
   too_costly: "The session took too much of the service's time",
 };
 
@@ -54,7 +54,7 @@ export class Session {
   detail = "";
   store = new Store();
   rates = new Rates();
-  /** What the door says of the session: its id, what it can see, when it ends. @type {Record<string, any>} */
+  /** The endpoint's description of the session: id, coverage, end. @type {Record<string, any>} */
   about;
   received = 0;
   lost = 0;
@@ -75,7 +75,7 @@ export class Session {
 
   /**
    * @param {Ask} ask
-   * @param {Record<string, any>} about the session as the door told of it
+   * @param {Record<string, any>} about the endpoint's description of the session
    * @param {{ isFound?: boolean }} [how] whether it was found among those that are open, not opened here
    */
   constructor(ask, about, { isFound = false } = {}) {
@@ -101,26 +101,26 @@ export class Session {
     }
   }
 
-  /** Reads again what somebody else has read in between. */
+  /** Reads the session again after another reader took it over. */
   async readHere() {
     this.#become("waiting", "");
-    this.#bar("gap", "Read here again: what another reader was given in between may be missing");
+    this.#bar("gap", "Reading here again: events that another reader received meanwhile may be missing");
     await this.run();
   }
 
-  /** Closes the session; what the door still has of it comes first. */
+  /** Closes the session after its remaining items. */
   async close() {
     if (this.isOver || this.#isClosing) return;
     this.#isClosing = true;
     const isReading = this.state === "live";
-    // A door that does not even answer is not waited for.
+    // An endpoint that does not answer is not waited for.
     if (isReading) setTimeout(() => this.#stop.abort(), LAST_WORDS_MS);
     else this.#stop.abort();
     await this.#delete().catch(() => {});
     if (!isReading && !this.isOver) this.#end("closed");
   }
 
-  /** Closes the session if it was opened here, though nobody will be here to hear of it. */
+  /** Closes the session if it was opened here, while the page is being closed. */
   abandon() {
     if (this.isOver || this.#isFound || this.state === "superseded") return;
     this.#delete({ keepalive: true }).catch(() => {});
@@ -158,14 +158,14 @@ export class Session {
     }
   }
 
-  /** Whether there is no use in trying again. A session that is not there any more is opened anew. */
+  /** Whether there is no use in trying again. A session that is gone is opened again. */
   #isFinal(error) {
     if (!(error instanceof Problem) || error.isPassing) return false;
     this.#isGone = error.kind === "not-found" && !this.#isFound && !this.#isClosing;
     return !this.#isGone;
   }
 
-  /** A service that comes back hours later finds nobody waiting. */
+  /** After hours, the page gives up waiting for the service. */
   #isPastItsTime() {
     const { expires_at: expiresAt } = this.about;
     return expiresAt !== null && now() > Date.parse(expiresAt) + LAST_WORDS_MS;
@@ -187,7 +187,7 @@ export class Session {
   async #openAnew() {
     this.#begin(await askForJson("POST", "sessions", { body: this.#ask, signal: this.#stop.signal }));
     this.#isGone = false;
-    this.#bar("gap", "The session was gone: the service was restarted, or could not be reached for too long. It was opened anew; what happened in between is not known");
+    this.#bar("gap", "The session was gone: the service was restarted, or was unreachable for too long. A new session is open; events in between are missing and not counted");
   }
 
   async #readConnection(response) {
@@ -243,7 +243,7 @@ export class Session {
     else if (name === "refused") this.#bar("gap", `${item.instance} takes no part: ${item.error}`);
     else if (name === "ended" && item.reason === "shutdown" && !this.#isFound && !this.#isClosing) this.#isGone = true;
     else if (name === "ended") this.#end(item.reason);
-    else if (name === "superseded") this.#become("superseded", "Somebody else reads this session now");
+    else if (name === "superseded") this.#become("superseded", "Another reader has taken this session over");
   }
 
   #tellLeft({ instance, reason, matched, arrived, lost, missing }) {
@@ -267,11 +267,11 @@ export class Session {
 
   #tellReconnected(since) {
     const seconds = Math.max(1, Math.round((Date.now() - since) / 1000));
-    this.#bar("calm", `The connection was lost for ${seconds} s. It reads on where it stopped: nothing is missing but what is said to be lost`);
+    this.#bar("calm", `The connection was lost for ${seconds} s. It resumed where it stopped: only events reported as lost are missing`);
   }
 
   #end(reason) {
-    const words = ENDED[reason] ?? "The session is over";
+    const words = ENDED[reason] ?? "The session has ended";
     this.#bar("end", words);
     this.#become("ended", words);
   }
@@ -279,7 +279,7 @@ export class Session {
   async #wait(attempt) {
     // Pages that lost the same service do not come back as one.
     const pause = WAITS[Math.min(attempt, WAITS.length - 1)] * (0.5 + Math.random() / 2);
-    this.#become("waiting", attempt < MANY_ATTEMPTS ? "Reconnecting" : "No connection: trying again");
+    this.#become("waiting", attempt < MANY_ATTEMPTS ? "Reconnecting" : "No connection, retrying");
     const over = new AbortController();
     const { signal } = over;
     await new Promise((resolve) => {
@@ -287,7 +287,7 @@ export class Session {
       signal.addEventListener("abort", () => clearTimeout(timer));
       this.#stop.signal.addEventListener("abort", resolve, { signal });
       globalThis.addEventListener("online", resolve, { signal });
-      // Browsers hold back the timers of a page that nobody sees.
+      // Browsers hold back the timers of a hidden page.
       document.addEventListener("visibilitychange", resolve, { signal });
     });
     over.abort();

@@ -4,7 +4,7 @@
  * @typedef {{ name: string, data: string, id: string }} Message `id` is the last one that was given so far.
  */
 
-/** Takes the text of a stream in pieces of any size. Lines end with a line feed, as the door's do, or CR and LF. */
+/** Takes the text of a stream in pieces of any size. Lines end with a line feed, as the endpoint's do, or CR and LF. */
 export class MessageReader {
   #rest = "";
   #name = "";

@@ -19,7 +19,7 @@ export class Store {
   first = 0;
   /** The number that the next row gets. */
   end = 0;
-  /** Rows from this number on may not leave: somebody looks at them. */
+  /** Rows from this number on may not leave: they are in view. */
   keepFrom = Infinity;
   /** How many rows could not be kept because of that, since the last that was. */
   refused = 0;
@@ -50,7 +50,7 @@ export class Store {
   }
 
   #tellRefused() {
-    const text = `${this.refused} more came than this page keeps while the view stands still: they were dropped here`;
+    const text = `${this.refused} events arrived while the view was held, and were dropped because this page has no room for them`;
     this.refused = 0;
     this.#put({ kind: "bar", tone: "lost", text });
     // The bar took the room there was.

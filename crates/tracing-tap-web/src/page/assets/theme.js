@@ -1,8 +1,8 @@
-// Light or dark: what the system says, until somebody says otherwise.
+// Light or dark: the system's setting, until the user chooses.
 
 const KEY = "tracing-tap.theme";
 const NEXT = { system: "light", light: "dark", dark: "system" };
-const WORDS = { system: "Theme: as the system has it", light: "Theme: light", dark: "Theme: dark" };
+const WORDS = { system: "Theme: system", light: "Theme: light", dark: "Theme: dark" };
 const SIGNS = { system: "◐", light: "○", dark: "●" };
 
 /** @param {HTMLButtonElement} switcher */

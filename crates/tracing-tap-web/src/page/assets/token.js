@@ -1,14 +1,14 @@
-// Asks a person for the door's token.
+// Asks the user for the endpoint's token.
 
-import { whoeverIsAskedForTheToken } from "./api.js";
+import { onTokenNeeded } from "./api.js";
 
-/** Prepares the dialog of the page, which is shown when the door first refuses. */
+/** Prepares the dialog of the page, which is shown after the first refusal. */
 export function prepare() {
   const dialog = /** @type {HTMLDialogElement} */ (document.getElementById("token"));
   const form = /** @type {HTMLFormElement} */ (dialog.querySelector("form"));
   const input = /** @type {HTMLInputElement} */ (dialog.querySelector("input"));
   const problem = /** @type {HTMLElement} */ (dialog.querySelector("[role=alert]"));
-  whoeverIsAskedForTheToken((detail) => new Promise((resolve) => {
+  onTokenNeeded((detail) => new Promise((resolve) => {
     problem.textContent = detail;
     input.value = "";
     const done = (token) => {
@@ -21,7 +21,7 @@ export function prepare() {
       event.preventDefault();
       // What cannot be in a header cannot be a token.
       if (/^[\x21-\x7e]+$/.test(input.value.trim())) done(input.value.trim());
-      else problem.textContent = "A token has visible characters of ASCII only.";
+      else problem.textContent = "A token has visible ASCII characters only.";
     };
     dialog.oncancel = (event) => {
       event.preventDefault();

@@ -38,10 +38,10 @@ export class View {
   /** @type {Chart | null} */
   #chart = null;
   #detail = new Detail();
-  /** What is written anew as rows come. @type {Record<string, HTMLElement>} */
+  /** The parts that are updated as rows arrive. @type {Record<string, HTMLElement>} */
   #parts = {};
   #isShown = false;
-  /** Whether the door has been asked for a session and has not answered. */
+  /** Whether a session was requested and the answer is pending. */
   #isStarting = false;
   #hasLeft = false;
   #clock = 0;
@@ -105,13 +105,13 @@ export class View {
     this.element.remove();
   }
 
-  /** Says something to whoever looks and to whoever listens. */
+  /** Shows a message, and announces it to screen readers. */
   say(words) {
     this.#announcer.textContent = words;
     if (this.#parts.said) this.#parts.said.textContent = words;
   }
 
-  /** Asks once, however often somebody presses; what comes when the tab is closed already is closed as well. */
+  /** Opens one session however often the user presses; one that opens after the tab was closed is closed. */
   async #start(ask) {
     if (this.#isStarting) return;
     this.#isStarting = true;
@@ -149,11 +149,11 @@ export class View {
     this.onchange();
   }
 
-  /** Adds a test to the predicate, to be started when somebody says so. */
+  /** Adds a test to the predicate, to be started by the user. */
   narrow(test) {
     this.form.box.text = narrowed(this.form.box.text, test);
     this.form.box.focus();
-    this.say("Added to the predicate: Enter starts it");
+    this.say("Added to the predicate; Enter starts it");
     this.onchange();
   }
 
@@ -161,7 +161,7 @@ export class View {
     if (this.#list === null) return;
     if (this.#list.isPaused) this.#list.resume();
     else this.#list.pause();
-    this.say(this.#list.isPaused ? "Paused: what comes is kept" : "Goes on");
+    this.say(this.#list.isPaused ? "Paused: new events are kept" : "Resumed");
   }
 
   open(number) {
@@ -181,7 +181,7 @@ export class View {
   copyOpened() {
     if (this.#list === null || this.session === null) return;
     const row = this.session.store.at(this.#list.selected);
-    if (row?.kind === "event") copy(row.raw).then(() => this.say("The event is copied as JSON"));
+    if (row?.kind === "event") copy(row.raw).then(() => this.say("Event copied as JSON"));
   }
 
   // Before there is a session.
@@ -195,7 +195,7 @@ export class View {
   #drawStarter() {
     if (this.session !== null) return;
     const parts = this.#coverage !== null ? [coverageList(this.#coverage)] : [];
-    const words = element("p", { class: "words" }, "Say what to watch, or begin with one of these. Nothing is asked of the service before you start.");
+    const words = element("p", { class: "words" }, "Type a predicate, or start from one of these. No session is opened before you start.");
     this.#starter.replaceChildren(...(parts.length > 0 ? parts : [words]), ...this.#suggestions());
   }
 
@@ -211,8 +211,8 @@ export class View {
     ];
     const last = recent();
     return [
-      section("Begin with", examples.map(([text, what]) => this.#suggestion(text, what))),
-      ...(last.length > 0 ? [section("Watched before, in this browser", last.map((text) => this.#suggestion(text, "")), button("Forget these", () => (forgetAll(), this.#drawStarter()), { class: "quiet" }))] : []),
+      section("Examples", examples.map(([text, what]) => this.#suggestion(text, what))),
+      ...(last.length > 0 ? [section("Recent, in this browser", last.map((text) => this.#suggestion(text, "")), button("Clear", () => (forgetAll(), this.#drawStarter()), { class: "quiet" }))] : []),
     ];
   }
 
@@ -228,7 +228,7 @@ export class View {
   // While there is one.
 
   #build(session) {
-    const list = (this.#list = new List(session.store, `What matched ${session.ask.q}`));
+    const list = (this.#list = new List(session.store, `Matches of ${session.ask.q}`));
     const search = (this.#search = new Search(session.store));
     this.#chart = new Chart(session.rates);
     this.#chart.onpick = (second) => this.#goToSecond(second);
@@ -261,7 +261,7 @@ export class View {
       menu.open = false;
       run();
     });
-    menu.append(element("summary", {}, "Take along"), element("div", { class: "panel" },
+    menu.append(element("summary", {}, "Export"), element("div", { class: "panel" },
       entry("Download as NDJSON", () => this.download()),
       entry("Copy as curl", () => this.copyCurl()),
       entry("Copy a link to this view", () => this.copyLink())));
@@ -279,12 +279,12 @@ export class View {
 
   async copyCurl() {
     await copy(curlOf(this.session?.ask ?? this.form.ask));
-    this.say("Copied: it asks for $TOKEN");
+    this.say("Copied; it reads the token from $TOKEN");
   }
 
   async copyLink() {
     await copy(linkTo(this.linked));
-    this.say("The link is copied: it has no token in it");
+    this.say("Link copied; it contains no token");
   }
 
   #body(list) {
@@ -363,11 +363,11 @@ export class View {
   #drawWaiting() {
     const list = /** @type {List} */ (this.#list);
     const { waiting, isPaused, isFollowing } = list;
-    write(this.#parts.pause, isPaused ? "Go on" : "Pause");
+    write(this.#parts.pause, isPaused ? "Resume" : "Pause");
     this.#parts.pause.setAttribute("aria-pressed", String(isPaused));
     this.#parts.waiting.hidden = isFollowing && !isPaused;
     const rows = waiting === 0 ? "no new rows" : counted(waiting, "new row");
-    write(this.#parts.waiting, isPaused ? `Paused · ${rows} waiting · P goes on` : `Not following · ${rows} · End returns`);
+    write(this.#parts.waiting, isPaused ? `Paused · ${rows} waiting · P resumes` : `Not following · ${rows} · End returns`);
   }
 
   #drawEmpty({ store, state, detail, about }) {

@@ -179,9 +179,9 @@ async fn what_was_received_is_taken_along(stage: &mut Stage) {
     let partly = browser.settled(partly).await;
     let lines: Vec<_> = partly.as_str().expect("it is text").lines().collect();
     assert_eq!(lines.len(), 4, "{lines:?}");
-    assert!(lines[0].contains("1 older events had left the page"), "{lines:?}");
+    assert!(lines[0].contains("1 older events were dropped from the page"), "{lines:?}");
     assert_eq!(lines[1..3], ["2", "3"]);
-    assert!(lines[3].contains("1 more came than the page keeps"), "{lines:?}");
+    assert!(lines[3].contains("1 events arrived while the view was held"), "{lines:?}");
 }
 
 async fn what_is_found_behind_a_pause_is_shown_and_the_pause_goes_on(stage: &mut Stage) {

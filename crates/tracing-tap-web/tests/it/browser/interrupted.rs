@@ -23,7 +23,7 @@ async fn after_a_lost_connection_it_reads_on_exactly(stage: &mut Stage) {
     }
     line.mend();
     stage.browser.wait_for_text(".row .message", "missed 9").await;
-    stage.browser.wait_for_text(".row.bar.calm", "It reads on where it stopped").await;
+    stage.browser.wait_for_text(".row.bar.calm", "It resumed where it stopped").await;
     let shown = rows(&stage.browser).await;
     let expected: Vec<_> =
         (0..10).map(|number| format!("INFO …browser::interrupted missed {number} user=42")).collect();
@@ -42,12 +42,12 @@ async fn what_a_first_connection_did_not_bring_comes_with_the_next(stage: &mut S
     line.swallow();
     let before = stage.router.stats().events.delivered;
     tracing::info!(user = 42, "sent and not heard");
-    until("the door to have sent it", || stage.router.stats().events.delivered > before).await;
+    until("the endpoint to have sent it", || stage.router.stats().events.delivered > before).await;
     // It goes out with its batch; what comes later than the cut does not matter here.
     line.cut();
     stage.browser.wait("document.querySelector('.state').dataset.state === 'waiting'").await;
     line.mend();
-    stage.browser.wait_for_text(".row.bar.calm", "It reads on where it stopped").await;
+    stage.browser.wait_for_text(".row.bar.calm", "It resumed where it stopped").await;
     stage.browser.wait_for_text(".row .message", "sent and not heard").await;
     assert_eq!(rows(&stage.browser).await[1..], ["INFO …browser::interrupted sent and not heard user=42"]);
     stage.browser.goto("about:blank").await;
@@ -62,14 +62,20 @@ async fn after_a_restart_of_the_service_the_session_is_opened_anew_and_the_gap_i
     stage.browser.wait("document.querySelector('.state').dataset.state === 'waiting'").await;
     stage.wait_for_sessions(0).await;
     stage.serve();
-    stage.browser.wait_for_text(".row.bar.gap", "It was opened anew; what happened in between is not known").await;
+    stage
+        .browser
+        .wait_for_text(".row.bar.gap", "A new session is open; events in between are missing and not counted")
+        .await;
     stage.wait_for_sessions(1).await;
     stage.browser.wait("document.querySelector('.state').dataset.state === 'live'").await;
     tracing::info!(user = 42, "after");
     stage.browser.wait_for_text(".row .message", "after").await;
     let shown = rows(&stage.browser).await;
     assert_eq!(shown.len(), 3, "{shown:?}");
-    assert!(shown[0].contains("before") && shown[1].contains("opened anew") && shown[2].contains("after"), "{shown:?}");
+    assert!(
+        shown[0].contains("before") && shown[1].contains("A new session is open") && shown[2].contains("after"),
+        "{shown:?}"
+    );
     // A service that ends in order says so, and is waited for as well.
     stage.router.shutdown();
     stage.wait_for_sessions(1).await;
@@ -83,12 +89,12 @@ fn within_a_second(times: &[Duration]) -> bool {
     times.iter().any(|time| *time < Duration::from_secs(1))
 }
 
-/// Serves the page, and a door that wants no token, since `EventSource` can bring none.
+/// Serves the page, and an endpoint that wants no token, since `EventSource` can bring none.
 fn serve(stage: &mut Stage) -> Graceful {
     let everybody = Auth::check(|_| Ok(Caller::new("anybody")));
-    let (tap, open) = (stage.door(), Endpoint::new(stage.router.clone(), everybody));
+    let (tap, open) = (stage.endpoint(), Endpoint::new(stage.router.clone(), everybody));
     stage.serve_gracefully(|ending| {
-        let [tap, open] = [tap, open].map(|door| door.with_graceful_shutdown(ending.signal()).routes());
+        let [tap, open] = [tap, open].map(|endpoint| endpoint.with_graceful_shutdown(ending.signal()).routes());
         let plain = axum::routing::get(|| async { "plain" });
         axum::Router::new().nest("/tap", tap).nest("/open", open).route("/plain", plain)
     })
@@ -101,7 +107,7 @@ async fn a_page_ends_with_its_service_and_is_soon_back(stage: &mut Stage) {
     for attempt in 1..=ATTEMPTS {
         ends.push(service.stop().await);
         // After so many tries, waits that only grow would be longer than a second.
-        stage.browser.wait_for_text(".state", "No connection: trying again").await;
+        stage.browser.wait_for_text(".state", "No connection, retrying").await;
         let begun = Instant::now();
         service = serve(stage);
         stage
@@ -204,7 +210,7 @@ async fn a_session_that_is_read_elsewhere_is_told_and_read_here_again(stage: &mu
     let id = newest["id"].as_str().expect("an id is text").to_owned();
     let mut other = testing::client::Curl::get(stage.address, &format!("/tap/sessions/{id}/stream"));
     browser.wait("document.querySelector('.state').dataset.state === 'superseded'").await;
-    browser.wait_for_text(".status", "Somebody else reads this session now").await;
+    browser.wait_for_text(".status", "Another reader has taken this session over").await;
     tracing::info!(user = 42, "to the other");
     assert_eq!(other.json()["fields"]["message"], "to the other");
     browser.click(".stop").await;
@@ -222,7 +228,7 @@ async fn stopping_closes_the_session_with_what_is_left_of_it(stage: &mut Stage) 
     assert!(rows(&stage.browser).await.iter().any(|row| row.contains("the last")));
 }
 
-async fn stopping_waits_for_no_door_that_does_not_answer(stage: &mut Stage) {
+async fn stopping_waits_for_no_endpoint_that_does_not_answer(stage: &mut Stage) {
     let mut line = Line::lay(stage.address);
     stage.browser.open(&format!("http://{}/tap#q=user+%3D+42", line.address)).await;
     stage.bring_token().await;
@@ -235,7 +241,7 @@ async fn stopping_waits_for_no_door_that_does_not_answer(stage: &mut Stage) {
     stage.wait_for_sessions(0).await;
 }
 
-/// Makes the door seem slow to open sessions.
+/// Makes the endpoint seem slow to open sessions.
 const SLOW: &str = "const real = globalThis.fetch;
     globalThis.fetch = async (...what) => {
         const answer = await real(...what);
@@ -283,7 +289,7 @@ async fn a_clock_that_is_off_ends_nothing(stage: &mut Stage) {
     line.cut();
     stage.browser.wait("document.querySelector('.state').dataset.state === 'waiting'").await;
     line.mend();
-    stage.browser.wait_for_text(".row.bar.calm", "It reads on where it stopped").await;
+    stage.browser.wait_for_text(".row.bar.calm", "It resumed where it stopped").await;
     stage.browser.goto("about:blank").await;
     stage.wait_for_sessions(0).await;
 }
@@ -304,7 +310,7 @@ async fn a_line_on_which_nothing_comes_any_more_is_given_up(stage: &mut Stage) {
     tracing::info!(user = 42, "missed");
     line.cut();
     line.mend();
-    stage.browser.wait_for_text(".row.bar.calm", "It reads on where it stopped").await;
+    stage.browser.wait_for_text(".row.bar.calm", "It resumed where it stopped").await;
     stage.browser.wait_for_text(".row .message", "missed").await;
     stage.browser.goto("about:blank").await;
     stage.wait_for_sessions(0).await;
@@ -339,7 +345,7 @@ isolated! {
             several_sessions_are_side_by_side_and_those_one_owns_are_listed_and_closed,
             a_session_that_is_read_elsewhere_is_told_and_read_here_again,
             stopping_closes_the_session_with_what_is_left_of_it,
-            stopping_waits_for_no_door_that_does_not_answer,
+            stopping_waits_for_no_endpoint_that_does_not_answer,
             pressed_often_it_starts_once,
             a_tab_that_is_closed_while_it_starts_leaves_nothing_open,
             a_clock_that_is_off_ends_nothing,

@@ -1,4 +1,4 @@
-//! A line to the door that can be cut, with everything that is on it.
+//! A line to the endpoint that can be cut, with everything that is on it.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -12,19 +12,20 @@ use tokio::runtime::Runtime;
 
 pub(crate) struct Line {
     pub(crate) address: SocketAddr,
-    door: SocketAddr,
+    endpoint: SocketAddr,
     carrier: Option<Runtime>,
     swallows: Arc<AtomicBool>,
 }
 
 impl Line {
-    pub(crate) fn lay(door: SocketAddr) -> Self {
-        let mut line = Self { address: (Ipv4Addr::LOCALHOST, 0).into(), door, carrier: None, swallows: Arc::default() };
+    pub(crate) fn lay(endpoint: SocketAddr) -> Self {
+        let mut line =
+            Self { address: (Ipv4Addr::LOCALHOST, 0).into(), endpoint, carrier: None, swallows: Arc::default() };
         line.mend();
         line
     }
 
-    /// Takes what the door sends from here on, and passes nothing on, until it is mended.
+    /// Takes what the endpoint sends from here on, and passes nothing on, until it is mended.
     pub(crate) fn swallow(&mut self) {
         self.swallows.store(true, Ordering::SeqCst);
     }
@@ -36,7 +37,7 @@ impl Line {
     }
 
     pub(crate) fn mend(&mut self) {
-        let (carrier, door) = (multi_thread(), self.door);
+        let (carrier, endpoint) = (multi_thread(), self.endpoint);
         let listener = bind(self.address);
         listener.set_nonblocking(true).expect("a socket can be set so");
         self.address = listener.local_addr().expect("a listener has an address");
@@ -47,7 +48,7 @@ impl Line {
             while let Ok((near, _)) = listener.accept().await {
                 let swallows = Arc::clone(&swallows);
                 tokio::spawn(async move {
-                    let far = TcpStream::connect(door).await.expect("the door listens");
+                    let far = TcpStream::connect(endpoint).await.expect("the endpoint listens");
                     let ((mut asks, hears), (says, mut listens)) = (near.into_split(), far.into_split());
                     // Either end may end it.
                     tokio::select! {
@@ -79,7 +80,7 @@ impl Drop for Line {
     }
 }
 
-/// What the door says, to whoever hears it.
+/// What the endpoint says, to whoever hears it.
 async fn carry(mut says: OwnedReadHalf, mut hears: OwnedWriteHalf, swallows: Arc<AtomicBool>) {
     let mut said = vec![0; 16 << 10];
     while let Ok(bytes @ 1..) = says.read(&mut said).await {

@@ -9,13 +9,13 @@ async fn the_page_asks_for_the_token_and_keeps_it_to_itself(stage: &mut Stage) {
     let browser = &stage.browser;
     browser.open(&stage.page()).await;
     browser.wait("document.querySelector('#token').open").await;
-    browser.press("not-the-doors-token").await;
+    browser.press("not-the-endpoints-token").await;
     browser.press(ENTER).await;
-    browser.wait_for_text("#token [role=alert]", "the token is not the door's").await;
+    browser.wait_for_text("#token [role=alert]", "the token is not this endpoint's").await;
     browser.press(TOKEN).await;
     browser.press(ENTER).await;
     browser.wait("!document.querySelector('#token').open").await;
-    browser.wait_for_text(".suggestions", "Begin with").await;
+    browser.wait_for_text(".suggestions", "Examples").await;
     let kept = "JSON.stringify([localStorage, sessionStorage, document.cookie, location.href, history.state, document.documentElement.outerHTML])";
     assert!(!browser.value(kept).await.as_str().expect("it is text").contains(TOKEN));
     let typed = "[...document.querySelectorAll('input')].map((input) => input.value).join()";
@@ -75,7 +75,7 @@ async fn what_is_there_is_offered_and_taken_by_key(stage: &mut Stage) {
 
 async fn the_services_own_targets_are_offered_before_its_dependencies(stage: &mut Stage) {
     let layer = tower_http::trace::TraceLayer::new_for_http();
-    stage.serve_application(axum::Router::new().nest("/tap", stage.door().routes()).layer(layer));
+    stage.serve_application(axum::Router::new().nest("/tap", stage.endpoint().routes()).layer(layer));
     let open = stage.router.watch(tracing_tap::Predicate::everything());
     tracing::debug!(target: "rarely_reached", "once");
     // Several callsites of a dependency: more frequent than that one.
@@ -152,7 +152,7 @@ async fn what_can_match_is_shown_before_anything_is_started(stage: &mut Stage) {
         )
         .await;
     stage.browser.retype("user = 42").await;
-    stage.browser.wait_for_text(".coverage.everything", "Everything that matches will be seen").await;
+    stage.browser.wait_for_text(".coverage.everything", "All matching events are visible").await;
     assert_eq!(stage.router.sessions().len(), 0, "nothing was started for that");
 }
 
@@ -161,15 +161,15 @@ async fn limits_and_follow_are_asked_for_and_what_is_refused_is_shown(stage: &mu
     let browser = &stage.browser;
     browser.press("user = 42").await;
     browser.click(".limits summary").await;
-    browser.click(".limits input[title='What to call it']").await;
+    browser.click(".limits input[title='Name of the session']").await;
     browser.press("ticket 7").await;
-    browser.click(".limits input[title='Shows one request in so many, whole']").await;
+    browser.click(".limits input[title='Sample whole requests: one in this many']").await;
     browser.press("0").await;
     browser.press(ENTER).await;
-    browser.wait_for_text(".error .wrong", "`sample` is 0: 1 shows everything").await;
-    browser.wait("document.activeElement.title === 'Shows one request in so many, whole'").await;
+    browser.wait_for_text(".error .wrong", "`sample` is 0; the minimum, 1, samples everything").await;
+    browser.wait("document.activeElement.title === 'Sample whole requests: one in this many'").await;
     browser.retype("1").await;
-    browser.click(".limits input[title='Ends after so many events']").await;
+    browser.click(".limits input[title='Maximum number of events']").await;
     browser.press("2").await;
     let spans = "const spans = document.querySelector('.limits select'); spans.value = 'debug'; spans.dispatchEvent(new Event('change', { bubbles: true }));";
     browser.run(spans, json!([])).await;
@@ -184,7 +184,7 @@ async fn limits_and_follow_are_asked_for_and_what_is_refused_is_shown(stage: &mu
     browser.wait("location.hash.includes('name=ticket+7') && location.hash.includes('max=2') && location.hash.includes('follow=root') && location.hash.includes('spans=debug')").await;
     tracing::info!(user = 42, "one");
     tracing::info!(user = 42, "two");
-    browser.wait_for_text(".row.bar.end", "The session has its number of events").await;
+    browser.wait_for_text(".row.bar.end", "The session has reached its maximum of events").await;
 }
 
 async fn a_link_opens_the_same_view_and_starts_nothing(stage: &mut Stage) {
@@ -234,7 +234,7 @@ async fn without_a_slash_behind_it_and_from_a_link_on_another_site_the_page_open
         browser.open(&other).await;
         browser.run("location.href = arguments[0]", json!([format!("http://{}{path}", stage.address)])).await;
         stage.bring_token().await;
-        browser.wait_for_text(".suggestions", "Begin with").await;
+        browser.wait_for_text(".suggestions", "Examples").await;
     }
 }
 

@@ -72,7 +72,7 @@ async fn losses_are_a_bar_in_place_with_count_and_reason(stage: &mut Stage) {
     let browser = &stage.browser;
     browser.press("user = 42").await;
     browser.click(".limits summary").await;
-    browser.click(".limits input[title='How many may wait to be read']").await;
+    browser.click(".limits input[title='Events buffered while they wait to be read']").await;
     browser.press("4").await;
     browser.click(".start").await;
     stage.wait_for_sessions(1).await;
@@ -113,7 +113,7 @@ async fn what_comes_during_a_pause_is_kept_up_to_a_bound_and_then_counted(stage:
     let rows = told["rows"].as_array().expect("it is a list");
     let (last, bar) = (&rows[rows.len() - 2..], &rows[rows.len() - 3]);
     assert_eq!(last, [json!("20"), json!("21")]);
-    assert!(bar.as_str().is_some_and(|bar| bar.starts_with("6 more came than this page keeps")), "{bar}");
+    assert!(bar.as_str().is_some_and(|bar| bar.starts_with("6 events arrived while the view was held")), "{bar}");
 }
 
 async fn what_a_fleet_loses_and_who_takes_part_is_told(stage: &mut Stage) {

@@ -1,4 +1,4 @@
-//! A service with a door, and a browser in front of it.
+//! A service with an endpoint, and a browser in front of it.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
@@ -84,7 +84,7 @@ macro_rules! play {
 pub(crate) use play;
 
 impl Stage {
-    /// Installs the subscriber of the process, serves a door, and starts a browser.
+    /// Installs the subscriber of the process, serves an endpoint, and starts a browser.
     pub(crate) async fn set() -> Self {
         let router = TapRouter::builder().max_sessions_per_opener(64).build();
         let log = Output::default();
@@ -95,13 +95,13 @@ impl Stage {
         stage
     }
 
-    pub(crate) fn door(&self) -> Endpoint {
+    pub(crate) fn endpoint(&self) -> Endpoint {
         Endpoint::new(self.router.clone(), Auth::token(TOKEN).expect("the token is long enough"))
     }
 
-    /// Serves the door below `/tap`, at the address it had before if it was served before.
+    /// Serves the endpoint below `/tap`, at the address it had before if it was served before.
     pub(crate) fn serve(&mut self) {
-        self.serve_application(axum::Router::new().nest("/tap", self.door().routes()));
+        self.serve_application(axum::Router::new().nest("/tap", self.endpoint().routes()));
     }
 
     pub(crate) fn serve_application(&mut self, application: axum::Router) {

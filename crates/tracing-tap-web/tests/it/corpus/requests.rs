@@ -1,4 +1,4 @@
-//! Arbitrary bytes as requests to the door: it never panics, always answers or closes, refuses by a problem document,
+//! Arbitrary bytes as requests to the endpoint: it never panics, always answers or closes, refuses by a problem document,
 //! lets nobody in who is nobody, and leaves no session open.
 //!
 //! Each request is a text as it is on the wire; 0x1E separates them, `{id}` stands for the session that was opened
@@ -30,22 +30,22 @@ const BOUND: Duration = Duration::from_secs(20);
 /// Who may see all sessions, and may come in whatever the bytes are.
 const ADMIN: &str = "root";
 
-/// What the service answers where there is no endpoint of the door.
+/// What the service answers where there is no path of the endpoint.
 const NOT_THE_DOORS: StatusCode = StatusCode::IM_A_TEAPOT;
 
-struct Place {
+struct Mounted {
     runtime: Runtime,
     router: TapRouter,
     application: axum::Router,
 }
 
-static PLACE: LazyLock<Mutex<Place>> = LazyLock::new(|| {
+static MOUNTED: LazyLock<Mutex<Mounted>> = LazyLock::new(|| {
     let router = TapRouter::builder().max_sessions_per_opener(4).max_unindexed_sessions(64).build();
     tracing_subscriber::registry().with(router.layer()).init();
-    let door = Endpoint::new(router.clone(), Auth::check(who)).request_timeout(BOUND / 4);
-    let application = axum::Router::new().nest("/tap", door.routes()).fallback(async || NOT_THE_DOORS);
+    let endpoint = Endpoint::new(router.clone(), Auth::check(who)).request_timeout(BOUND / 4);
+    let application = axum::Router::new().nest("/tap", endpoint.routes()).fallback(async || NOT_THE_DOORS);
     let runtime = Builder::new_current_thread().enable_all().build().expect("a runtime starts");
-    Mutex::new(Place { runtime, router, application })
+    Mutex::new(Mounted { runtime, router, application })
 });
 
 fn who(request: &AuthRequest) -> Result<Caller, Denied> {
@@ -61,8 +61,8 @@ fn who(request: &AuthRequest) -> Result<Caller, Denied> {
 
 /// Makes the requests that some bytes stand for.
 pub(crate) fn check(bytes: &[u8]) {
-    let place = PLACE.lock().unwrap_or_else(PoisonError::into_inner);
-    let Place { runtime, router, application } = &*place;
+    let mounted = MOUNTED.lock().unwrap_or_else(PoisonError::into_inner);
+    let Mounted { runtime, router, application } = &*mounted;
     let mut visit = Visit { application: application.clone(), newest: unknown_id(), stale: unknown_id() };
     let requests = async {
         for request in bytes.split(|byte| *byte == 0x1E).take(MAX_REQUESTS) {
@@ -76,14 +76,14 @@ pub(crate) fn check(bytes: &[u8]) {
         }
     };
     let done = runtime.block_on(async { tokio::time::timeout(BOUND * 2, requests).await.is_ok() });
-    assert!(done, "the door answers or closes, and all its sessions are over in the end: {:?}", router.sessions());
+    assert!(done, "the endpoint answers or closes, and all its sessions are over in the end: {:?}", router.sessions());
 }
 
 fn unknown_id() -> String {
     "0".repeat(32)
 }
 
-/// What somebody does at the door.
+/// What somebody does at the endpoint.
 struct Visit {
     application: axum::Router,
     newest: String,
@@ -163,7 +163,7 @@ fn admins(method: &str, path: &str) -> Request<Body> {
     request.body(Body::empty()).expect("it is a request")
 }
 
-/// Asks the door, and checks what is true of every answer.
+/// Asks the endpoint, and checks what is true of every answer.
 async fn answer(mut application: axum::Router, request: Request<Body>) -> Response<Body> {
     let (method, is_for_all) = (request.method().clone(), is_for_all(&request));
     let is_anonymous = !request.headers().contains_key(header::AUTHORIZATION);

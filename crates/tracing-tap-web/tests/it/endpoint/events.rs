@@ -15,7 +15,7 @@ type Events = Pin<Box<dyn Stream<Item = Event> + Send>>;
 
 /// Connects as `EventSource` does, with the id it has seen last; the stream, or the status that ends it.
 async fn connect(address: SocketAddr, path: &str, last: Option<&str>) -> Result<Events, u16> {
-    let socket = tokio::net::TcpStream::connect(address).await.expect("the door listens");
+    let socket = tokio::net::TcpStream::connect(address).await.expect("the endpoint listens");
     let (mut sender, connection) =
         hyper::client::conn::http1::handshake(TokioIo::new(socket)).await.expect("hyper shakes hands");
     tokio::spawn(connection);
@@ -25,7 +25,7 @@ async fn connect(address: SocketAddr, path: &str, last: Option<&str>) -> Result<
         .header("authorization", format!("Bearer {TOKEN}"))
         .header("last-event-id", last.unwrap_or_default());
     let request = request.body(Empty::<bytes::Bytes>::new()).expect("it is a request");
-    let response = soon("an answer", sender.send_request(request)).await.expect("the door answers");
+    let response = soon("an answer", sender.send_request(request)).await.expect("the endpoint answers");
     if response.status() != 200 {
         return Err(response.status().as_u16());
     }
@@ -49,7 +49,7 @@ fn message(event: &Event) -> String {
 isolated! {
     fn a_client_of_events_reads_items_with_ids_and_names() {
         let service = Service::start();
-        let served = Served::start(service.door());
+        let served = Served::start(service.endpoint());
         run(async {
             let mut events = connect(served.address, "/watch?q=user+%3D+42&max=2", None).await.expect("it opens");
             let coverage = next(&mut events).await;
@@ -75,7 +75,7 @@ isolated! {
 
     fn a_session_that_ended_with_its_connection_is_opened_anew_and_the_gap_is_told() {
         let service = Service::start();
-        let served = Served::start(service.door());
+        let served = Served::start(service.endpoint());
         run(async {
             let mut events = connect(served.address, "/watch?q=user+%3D+42", None).await.expect("it opens");
             assert_eq!(next(&mut events).await.event, "coverage");
@@ -97,7 +97,7 @@ isolated! {
 
     fn a_silent_stream_is_kept_alive_by_comments() {
         let service = Service::start();
-        let served = Served::start(service.door().heartbeat(Duration::from_millis(50)));
+        let served = Served::start(service.endpoint().heartbeat(Duration::from_millis(50)));
         let mut curl = testing::client::Curl::with(served.address, "/watch?q=user%3D42",
             &["-H", &format!("Authorization: Bearer {TOKEN}"), "-H", "Accept: text/event-stream"]);
         let lines: Vec<_> = std::iter::from_fn(|| curl.line()).skip(5).take(4).collect();
@@ -109,7 +109,7 @@ isolated! {
 
     fn a_stream_of_events_says_how_long_it_may_be_silent() {
         let service = Service::start();
-        let served = Served::start(service.door().heartbeat(Duration::from_secs(60)));
+        let served = Served::start(service.endpoint().heartbeat(Duration::from_secs(60)));
         for (accept, is_said) in [("text/event-stream", true), ("application/x-ndjson", false)] {
             let mut curl = testing::client::Curl::with(served.address, "/watch?q=user%3D42",
                 &["-i", "-H", &format!("Authorization: Bearer {TOKEN}"), "-H", &format!("Accept: {accept}")]);
@@ -126,7 +126,7 @@ isolated! {
 
     fn a_browser_that_comes_back_to_a_kept_session_misses_nothing() {
         let service = Service::start();
-        let served = Served::start(service.door());
+        let served = Served::start(service.endpoint());
         let opened = post(served.address, "/sessions", r#"{"q":"user = 42"}"#).json();
         let path = format!("/sessions/{}/stream", opened["id"].as_str().expect("an id is text"));
         run(async {

@@ -8,7 +8,7 @@ use testing::client::{Answer, connect, read_answer};
 /// Sends a request as it is, and closes the sending side.
 fn ask(address: SocketAddr, request: &str) -> TcpStream {
     let mut stream = connect(address);
-    stream.write_all(request.as_bytes()).expect("the door takes the request");
+    stream.write_all(request.as_bytes()).expect("the endpoint takes the request");
     stream.shutdown(Shutdown::Write).expect("a socket has two sides");
     stream
 }
@@ -29,7 +29,7 @@ fn said(answer: &Answer) -> Vec<&str> {
 isolated! {
     fn a_half_closed_client_gets_its_stream_to_the_end() {
         let service = Service::start();
-        let served = Served::start(service.door());
+        let served = Served::start(service.endpoint());
         for version in ["HTTP/1.0", "HTTP/1.1"] {
             for format in ["json", "sse", "compact"] {
                 let stream = ask(served.address, &watch(version, &format!("&max=2&format={format}")));
@@ -50,9 +50,9 @@ isolated! {
 
     fn a_client_may_close_its_sending_side_later() {
         let service = Service::start();
-        let served = Served::start(service.door());
+        let served = Served::start(service.endpoint());
         let mut stream = connect(served.address);
-        stream.write_all(watch("HTTP/1.0", "&max=2").as_bytes()).expect("the door takes the request");
+        stream.write_all(watch("HTTP/1.0", "&max=2").as_bytes()).expect("the endpoint takes the request");
         service.wait_for_sessions(1);
         tracing::info!(user = 42, "first");
         let mut begun = Vec::new();
@@ -62,7 +62,7 @@ isolated! {
             begun.push(byte[0]);
         }
         stream.shutdown(Shutdown::Write).expect("a socket has two sides");
-        // The sign of life, by which the door finds out whether the client is gone, is an empty line.
+        // The sign of life, by which the endpoint finds out whether the client is gone, is an empty line.
         let mut line = String::new();
         while !line.ends_with("}\n\n") {
             let mut byte = [0];
@@ -78,7 +78,7 @@ isolated! {
 
     fn a_half_closed_client_is_answered_whatever_it_asks() {
         let service = Service::start();
-        let served = Served::start(service.door());
+        let served = Served::start(service.endpoint());
         let head = |method, path| format!("{method} {path} HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {TOKEN}\r\n");
         let answer = read_answer(ask(served.address, &format!("{}\r\n", head("GET", "/catalog"))));
         assert!(answer.json()["callsites"].is_array());
@@ -95,7 +95,7 @@ isolated! {
 
     fn mounted_routes_leave_half_closed_clients_to_the_server() {
         let service = Service::start();
-        let served = Served::start_mounted(service.door().routes());
+        let served = Served::start_mounted(service.endpoint().routes());
         let answer = read_answer(ask(served.address, &watch("HTTP/1.0", "&max=1")));
         // `axum::serve` takes a closed sending side for the end of the connection: docs/http.md says so.
         assert!(!answer.body.contains("ended"), "{answer:?}");
@@ -105,7 +105,7 @@ isolated! {
 
     fn a_client_that_is_gone_leaves_no_session() {
         let service = Service::start();
-        let served = Served::start(service.door());
+        let served = Served::start(service.endpoint());
         for format in ["json", "sse", "human"] {
             // At once, and when its stream has begun: nothing else is ever sent to it.
             drop(ask(served.address, &watch("HTTP/1.1", &format!("&format={format}"))));

@@ -66,7 +66,7 @@ fn is_read(address: SocketAddr, session: &str) -> bool {
 isolated! {
     fn a_reader_that_comes_back_continues_behind_what_it_has_seen() {
         let service = Service::start();
-        let served = Served::start(service.door());
+        let served = Served::start(service.endpoint());
         let session = open(served.address, r#"{"q":"user = 42","name":"ticket 7"}"#);
         tracing::info!(user = 42, "zero");
         let mut curl = reader(served.address, &session, None);
@@ -89,7 +89,7 @@ isolated! {
 
     fn what_is_no_longer_kept_is_announced_as_lost_with_its_exact_count() {
         let service = Service::start();
-        let served = Served::start(service.door());
+        let served = Served::start(service.endpoint());
         let session = open(served.address, r#"{"q":"user = 42","capacity":4}"#);
         let mut curl = reader(served.address, &session, None);
         for n in 0..10 {
@@ -114,7 +114,7 @@ isolated! {
 
     fn what_limits_withheld_is_told_once_to_a_reader_that_comes_back_behind_it() {
         let service = Service::start();
-        let served = Served::start(service.door());
+        let served = Served::start(service.endpoint());
         let session = open(served.address, r#"{"q":"user = 42","rate":1}"#);
         let mut curl = reader(served.address, &session, None);
         (0..5).for_each(|n| tracing::info!(user = 42, "{n}"));
@@ -129,7 +129,7 @@ isolated! {
 
     fn a_new_reader_supersedes_the_one_before_which_is_told() {
         let service = Service::start();
-        let served = Served::start(service.door());
+        let served = Served::start(service.endpoint());
         let session = open(served.address, r#"{"q":"user = 42"}"#);
         let mut first = reader(served.address, &session, None);
         tracing::info!(user = 42, "to the first");
@@ -145,7 +145,7 @@ isolated! {
 
     fn a_session_that_nobody_reads_is_closed_after_the_grace_period_from_creation_too() {
         let service = Service::start();
-        let served = Served::start(service.door().grace_period(Duration::from_millis(100)));
+        let served = Served::start(service.endpoint().grace_period(Duration::from_millis(750)));
         let never_read = open(served.address, r#"{"q":"user = 42"}"#);
         service.wait_for_sessions(0);
         wait_until("it to be forgotten", || get(served.address, &never_read).status == 404);
@@ -164,7 +164,7 @@ isolated! {
 
     fn an_ended_session_gives_what_is_left_and_then_answers_204() {
         let service = Service::start();
-        let served = Served::start(service.door());
+        let served = Served::start(service.endpoint());
         let session = open(served.address, r#"{"q":"user = 42","max":2}"#);
         (0..3).for_each(|n| tracing::info!(user = 42, "{n}"));
         service.wait_for_sessions(0);
@@ -182,7 +182,7 @@ isolated! {
 
     fn sessions_that_are_over_and_wait_to_be_read_count_as_their_openers() {
         let service = Service::start_with(TapRouter::builder().max_sessions_per_opener(3).build());
-        let served = Served::start(service.door());
+        let served = Served::start(service.endpoint());
         let brief = r#"{"q":"user = 42","for":"1ms"}"#;
         let first = open(served.address, brief);
         (0..2).for_each(|_| drop(open(served.address, brief)));
@@ -197,7 +197,7 @@ isolated! {
 
     fn closing_a_session_ends_its_reader() {
         let service = Service::start();
-        let served = Served::start(service.door());
+        let served = Served::start(service.endpoint());
         let session = open(served.address, r#"{"q":"user = 42"}"#);
         let mut curl = reader(served.address, &session, None);
         tracing::info!(user = 42, "zero");
@@ -211,7 +211,7 @@ isolated! {
 
     fn sessions_are_there_for_their_opener_and_for_admins_alone() {
         let service = Service::start();
-        let served = Served::start(service.door_of_people());
+        let served = Served::start(service.endpoint_of_people());
         let ask = |who: &str, method: &str, path: &str| request(served.address, who, method, path, None);
         let answer = request(served.address, "ann", "POST", "/sessions", Some(r#"{"q":"*","name":"mine"}"#));
         let opened = answer.json();
@@ -233,7 +233,7 @@ isolated! {
 
     fn a_scope_confines_what_a_session_sees() {
         let service = Service::start();
-        let served = Served::start(service.door_of_people());
+        let served = Served::start(service.endpoint_of_people());
         let mut curl = Curl::with(served.address, "/watch?q=*", &["-H", "Authorization: Bearer ann"]);
         service.wait_for_sessions(1);
         tracing::info!(tenant = 8, "theirs");
@@ -244,7 +244,7 @@ isolated! {
 
     fn bodies_that_ask_for_what_there_is_not_open_nothing() {
         let service = Service::start();
-        let served = Served::start(service.door());
+        let served = Served::start(service.endpoint());
         let check = |body: &str, problem: &str, said: &str| {
             let answer: Answer = post(served.address, "/sessions", body);
             assert_eq!(answer.problem(), problem, "{body}");
@@ -260,9 +260,9 @@ isolated! {
         check(r#"{"q":"user = 42","for":"soon"}"#, "invalid-parameter", "15m");
         check(r#"{"q":"user = 42","for":"25h"}"#, "invalid-parameter", "24 hours");
         check(r#"{"q":"user = 42","for":"-3s"}"#, "invalid-parameter", "15m");
-        check(r#"{"q":"user = 42","for":900}"#, "invalid-body", "`for` is a text with a unit: did you mean `\\\"900s\\\"`?");
+        check(r#"{"q":"user = 42","for":900}"#, "invalid-body", "`for` is text with a unit: did you mean `\\\"900s\\\"`?");
         check(r#"{"q":"user = 42","for":"900"}"#, "invalid-parameter", "did you mean `900s`?");
-        check(r#"{"q":"user = 42","for":true}"#, "invalid-body", "expected a time as text in `for`");
+        check(r#"{"q":"user = 42","for":true}"#, "invalid-body", "expected a duration as text in `for`");
         check(r#"{"q":"user = 42","max":-1}"#, "invalid-body", "invalid value");
         check(r#"{"q":"user = 42","capacity":0}"#, "invalid-parameter", "65536");
         check(r#"{"q":"user = 42","sample":0}"#, "invalid-parameter", "sample");

@@ -1,4 +1,4 @@
-//! Doors that a service mounts in an application of its own.
+//! Endpoints that a service mounts in an application of its own.
 
 use crate::fixture::{Served, Service, TOKEN};
 use std::net::SocketAddr;
@@ -27,10 +27,10 @@ fn counts_and_waits(arrived: &Arc<AtomicUsize>, gate: &Gate) -> Auth {
 }
 
 isolated! {
-    fn under_a_path_of_the_service_the_door_has_that_path_and_no_other() {
+    fn under_a_path_of_the_service_the_endpoint_has_that_path_and_no_other() {
         let service = Service::start();
         let own = axum::Router::new().route("/", axum::routing::get(|| async { "ours" })).fallback(|| async { "nobody" });
-        let served = Served::start_mounted(own.nest("/tap", service.door().routes()));
+        let served = Served::start_mounted(own.nest("/tap", service.endpoint().routes()));
         let answer = post(served.address, "/tap/sessions", r#"{"q":"user = 42"}"#);
         assert_eq!(answer.status, 201);
         let location = answer.header("location").expect("it says where it is");
@@ -46,7 +46,7 @@ isolated! {
 
     fn the_path_it_is_mounted_under_may_have_parts_that_are_named() {
         let service = Service::start();
-        let served = Served::start_mounted(axum::Router::new().nest("/of/{tenant}/tap", service.door().routes()));
+        let served = Served::start_mounted(axum::Router::new().nest("/of/{tenant}/tap", service.endpoint().routes()));
         let opened = post(served.address, "/of/seven/tap/sessions", r#"{"q":"user = 42"}"#);
         let path = opened.header("location").expect("it says where it is");
         assert!(path.starts_with("/of/seven/tap/sessions/"));
@@ -57,21 +57,21 @@ isolated! {
 
     fn a_hook_that_needs_the_peers_address_says_what_is_missing() {
         let service = Service::start();
-        let served = Served::start_mounted(service.door_of_people().routes());
+        let served = Served::start_mounted(service.endpoint_of_people().routes());
         let answer = request(served.address, "peer", "GET", "/sessions", None);
         assert_eq!((answer.status, answer.problem().as_str()), (500, "missing-peer-address"));
         assert!(answer.body.contains("into_make_service_with_connect_info"));
         assert_eq!(request(served.address, "ben", "GET", "/sessions", None).status, 200);
         assert_eq!(request(served.address, "eve", "GET", "/sessions", None).problem(), "forbidden");
         served.stop();
-        let served = Served::start(service.door_of_people());
+        let served = Served::start(service.endpoint_of_people());
         assert_eq!(request(served.address, "peer", "GET", "/sessions", None).status, 200);
         served.stop();
     }
 
     fn shutting_the_router_down_ends_all_streams_so_that_a_graceful_shutdown_completes() {
         let service = Service::start();
-        let served = Served::start_mounted(service.door().routes());
+        let served = Served::start_mounted(service.endpoint().routes());
         let mut watching = Curl::get(served.address, "/watch?q=user%3D42");
         let session = post(served.address, "/sessions", r#"{"q":"user = 42"}"#);
         let path = session.header("location").expect("it says where it is").to_owned();
@@ -88,8 +88,8 @@ isolated! {
     fn a_request_that_is_in_flight_at_a_shutdown_opens_nothing_that_would_outlive_it() {
         let service = Service::start();
         let (arrived, gate) = (Arc::new(AtomicUsize::new(0)), Gate::closed());
-        let door = Endpoint::new(service.router.clone(), counts_and_waits(&arrived, &gate));
-        let served = Served::start_mounted(door.routes());
+        let endpoint = Endpoint::new(service.router.clone(), counts_and_waits(&arrived, &gate));
+        let served = Served::start_mounted(endpoint.routes());
         let address = served.address;
         let in_flight = [("GET", "/watch?q=user%3D42", None), ("POST", "/sessions", Some(r#"{"q":"user = 42"}"#))]
             .map(|(method, path, body)| std::thread::spawn(move || request(address, TOKEN, method, path, body)));
@@ -109,7 +109,7 @@ isolated! {
     fn streams_of_events_pass_compression_and_timeout_layers() {
         let service = Service::start();
         let timeout = TimeoutLayer::with_status_code(http::StatusCode::REQUEST_TIMEOUT, PATIENCE);
-        let application = service.door().routes().layer((CompressionLayer::new(), timeout));
+        let application = service.endpoint().routes().layer((CompressionLayer::new(), timeout));
         let served = Served::start_mounted(application);
         let authorization = format!("Authorization: Bearer {TOKEN}");
         let arguments = ["-H", &authorization, "-H", "Accept: text/event-stream", "--compressed", "--include"];
@@ -127,12 +127,12 @@ isolated! {
         served.stop();
     }
 
-    fn what_a_mounted_doors_own_stack_logs_is_bounded_by_its_batches() {
+    fn what_a_mounted_endpoint_own_stack_logs_is_bounded_by_its_batches() {
         let service = Service::start();
         let trace = TraceLayer::new_for_http().on_body_chunk(|_: &axum::body::Bytes, _: Duration, _: &tracing::Span| {
             tracing::trace!(target: "stack", "a chunk");
         });
-        let served = Served::start_mounted(service.door().routes().layer(trace));
+        let served = Served::start_mounted(service.endpoint().routes().layer(trace));
         // Its coverage is the first batch, which logs the first event.
         let mut curl = Curl::get(served.address, "/watch?q=@target+%3D+stack&coverage=1");
         assert_eq!(curl.json()["type"], "coverage");
@@ -149,8 +149,8 @@ isolated! {
 
     fn the_http_stack_is_named_to_sessions_that_can_see_it() {
         let service = Service::start();
-        let mounted = Served::start_mounted(service.door().routes().layer(TraceLayer::new_for_http()));
-        let alone = Served::start(service.door());
+        let mounted = Served::start_mounted(service.endpoint().routes().layer(TraceLayer::new_for_http()));
+        let alone = Served::start(service.endpoint());
         let own = |served: &Served, predicate: &str| {
             let coverage = get(served.address, &format!("/coverage?q={predicate}")).json();
             let notes = coverage["notes"].as_array().expect("a list").clone();
@@ -176,11 +176,11 @@ isolated! {
 
     fn mounted_loopback_only_needs_the_address_of_the_peer() {
         let service = Service::start();
-        let door = || Endpoint::new(service.router.clone(), Auth::loopback_only());
-        let ignorant = Served::start_mounted(door().routes());
+        let endpoint = || Endpoint::new(service.router.clone(), Auth::loopback_only());
+        let ignorant = Served::start_mounted(endpoint().routes());
         assert_eq!(get(ignorant.address, "/sessions").problem(), "missing-peer-address");
         assert_eq!(get(ignorant.address, "/").problem(), "missing-peer-address");
-        let served = Served::start_with_peers(door().routes());
+        let served = Served::start_with_peers(endpoint().routes());
         assert_eq!(get(served.address, "/sessions").status, 200);
         assert_eq!(get(served.address, "/").status, 200);
         let asked = |headers: &str| {
@@ -210,7 +210,7 @@ isolated! {
         [served, own].into_iter().for_each(Served::stop);
     }
 
-    fn routes_are_those_of_a_door_with_the_defaults() {
+    fn routes_are_those_of_a_endpoint_with_the_defaults() {
         let service = Service::start();
         let auth = tracing_tap_web::Auth::token(TOKEN).expect("it is long enough");
         let served = Served::start_mounted(routes(service.router.clone(), auth));

@@ -16,7 +16,7 @@ fn ask(address: SocketAddr, request: &str, headers: &[&str]) -> Answer {
 isolated! {
     fn the_page_is_served_to_everybody_and_nothing_else_is() {
         let service = Service::start();
-        let served = Served::start(service.door());
+        let served = Served::start(service.endpoint());
         let page = ask(served.address, "GET /", &[]);
         assert_eq!((page.status, page.header("content-type")), (200, Some("text/html; charset=utf-8")));
         assert!(page.body.starts_with("<!doctype html>") && page.body.contains("src=\"./page/app.js\""), "{}", page.body);
@@ -36,7 +36,7 @@ isolated! {
         }
         for request in ["GET /?token=1", "GET /watch?q=*&access_token=1", "GET /catalog?api-key=1"] {
             let body = ask(served.address, request, &[]).body;
-            assert!(body.contains("programs send the header `Authorization: Bearer TOKEN`, the page asks for it"), "{request}: {body}");
+            assert!(body.contains("programs send the header `Authorization: Bearer TOKEN`, the page asks for the token"), "{request}: {body}");
         }
         let brought = ask(served.address, "GET /catalog?token=1", &["Authorization: Bearer 0123456789abcdef"]);
         assert_eq!(brought.problem(), "not-authenticated", "a wrong one in the header is another mistake");
@@ -44,9 +44,9 @@ isolated! {
         served.stop();
     }
 
-    fn the_page_may_do_nothing_but_talk_to_its_door_and_be_framed_by_nobody() {
+    fn the_page_may_do_nothing_but_talk_to_its_endpoint_and_be_framed_by_nobody() {
         let service = Service::start();
-        let served = Served::start(service.door());
+        let served = Served::start(service.endpoint());
         for path in ["/", "/page/", "/page/app.js"] {
             let answer = ask(served.address, &format!("GET {path}"), &[]);
             let policy = answer.header("content-security-policy").expect("there is a policy");
@@ -68,7 +68,7 @@ isolated! {
 
     fn a_browser_that_has_the_page_is_not_sent_it_again() {
         let service = Service::start();
-        let served = Served::start(service.door());
+        let served = Served::start(service.endpoint());
         let first = ask(served.address, "GET /page/app.js", &[]);
         let tag = first.header("etag").expect("it has a tag").to_owned();
         assert_eq!(first.header("cache-control"), Some("no-cache"));
@@ -82,7 +82,7 @@ isolated! {
 
     fn a_link_from_another_site_opens_the_page_and_no_other_request_from_there_is_answered() {
         let service = Service::start();
-        let served = Served::start(service.door());
+        let served = Served::start(service.endpoint());
         assert_eq!(ask(served.address, "GET /", &NAVIGATION).status, 200);
         let refused: [&[&str]; 6] = [
             &["sec-fetch-site: cross-site", "sec-fetch-mode: no-cors", "sec-fetch-dest: script"],
@@ -117,8 +117,8 @@ isolated! {
 
     fn under_a_path_the_page_finds_its_files_with_and_without_a_slash_behind_it() {
         let service = Service::start();
-        let door = || service.door().routes();
-        let application = axum::Router::new().nest("/ops/tap", door()).nest("/with/", door()).nest("/of/{tenant}", door());
+        let endpoint = || service.endpoint().routes();
+        let application = axum::Router::new().nest("/ops/tap", endpoint()).nest("/with/", endpoint()).nest("/of/{tenant}", endpoint());
         let served = Served::start_mounted(application.fallback(|| async { "nobody" }));
         for (path, script, file) in [
             ("/ops/tap", "./tap/page/app.js", "/ops/tap/page/app.js"),
@@ -130,7 +130,7 @@ isolated! {
             assert!(page.body.contains(&format!("src=\"{script}\"")), "{path}: {}", page.body);
             assert_eq!(ask(served.address, &format!("GET {file}"), &[]).status, 200, "{file}");
         }
-        // What the door was not mounted for is the application's to answer.
+        // What the endpoint was not mounted for is the application's to answer.
         assert_eq!(ask(served.address, "GET /ops/tap/", &[]).body, "nobody");
         served.stop();
     }

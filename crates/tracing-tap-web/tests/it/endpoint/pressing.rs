@@ -13,12 +13,12 @@ use tracing_tap::MissingReason;
 fn stream(address: SocketAddr, path: &str) -> BufReader<TcpStream> {
     let mut stream = connect(address);
     let head = format!("GET {path} HTTP/1.1\r\nhost: {address}\r\nauthorization: Bearer {TOKEN}\r\n\r\n");
-    stream.write_all(head.as_bytes()).expect("the door takes it");
+    stream.write_all(head.as_bytes()).expect("the endpoint takes it");
     let mut reader = BufReader::new(stream);
     let mut line = String::new();
     while line != "\r\n" {
         line.clear();
-        assert!(reader.read_line(&mut line).expect("the head comes") > 0, "the door answers");
+        assert!(reader.read_line(&mut line).expect("the head comes") > 0, "the endpoint answers");
     }
     reader
 }
@@ -43,14 +43,14 @@ fn threads() -> usize {
 isolated! {
     fn a_slow_reader_loses_by_its_sessions_policy_and_others_lose_nothing() {
         let service = Service::start();
-        let served = Served::start(service.door());
+        let served = Served::start(service.endpoint());
         let mut slow = Curl::get(served.address, "/watch?q=user%3D42&rate=1000000&capacity=100");
         service.wait_for_sessions(1);
         // It stands still, and is not gone.
         slow.stop();
         let mut other = Curl::get(served.address, "/watch?q=user%3D43");
         service.wait_for_sessions(2);
-        // 80 MB: more than there are buffers between the door and a reader.
+        // 80 MB: more than there are buffers between the endpoint and a reader.
         press_until("the buffers to be full", || service.router.stats().events.missing[MissingReason::Overflow] > 20_000);
         (0..10).for_each(|n| tracing::info!(user = 43, n, "at ease"));
         for n in 0..10 {
@@ -78,7 +78,7 @@ isolated! {
     fn a_reader_that_takes_nothing_is_closed_with_a_reason_and_holds_nothing() {
         let service = Service::start();
         let short = Duration::from_millis(200);
-        let served = Served::start(service.door().stall_timeout(short).request_timeout(short));
+        let served = Served::start(service.endpoint().stall_timeout(short).request_timeout(short));
         let mut standing = stream(served.address, "/watch?q=user%3D42&rate=1000000&capacity=100");
         press_until("the session to be closed", || service.router.sessions().is_empty());
         wait_until("it to be told", || service.audit("reader closed").len() == 1);
@@ -92,7 +92,7 @@ isolated! {
 
     fn a_kept_session_outlives_a_reader_that_takes_nothing() {
         let service = Service::start();
-        let served = Served::start(service.door().stall_timeout(Duration::from_millis(200)));
+        let served = Served::start(service.endpoint().stall_timeout(Duration::from_millis(200)));
         let opened = post(served.address, "/sessions", r#"{"q":"user = 42","rate":1000000,"capacity":100}"#);
         let path = opened.header("location").expect("it says where it is").to_owned();
         let standing = stream(served.address, &format!("{path}/stream"));
@@ -106,16 +106,16 @@ isolated! {
         served.stop();
     }
 
-    fn a_door_may_have_any_number_of_connections() {
+    fn a_endpoint_may_have_any_number_of_connections() {
         let service = Service::start();
-        let served = Served::start(service.door().max_connections(usize::MAX));
+        let served = Served::start(service.endpoint().max_connections(usize::MAX));
         assert_eq!(request(served.address, TOKEN, "GET", "/stats", None).status, 200);
         served.stop();
     }
 
     fn a_thousand_connections_that_come_and_go_leave_nothing_behind() {
         let service = Service::start();
-        let served = Served::start(service.door());
+        let served = Served::start(service.endpoint());
         drop(stream(served.address, "/watch?q=user%3D42"));
         service.wait_for_sessions(0);
         let (before_descriptors, before_threads) = (descriptors(), threads());
@@ -137,11 +137,11 @@ isolated! {
 
     fn a_reader_of_fifty_thousand_events_loses_none() {
         let service = Service::start();
-        let served = Served::start(service.door());
+        let served = Served::start(service.endpoint());
         let mut curl = Curl::get(served.address, "/watch?q=user%3D42&rate=1000000&capacity=65536&max=50000");
         service.wait_for_sessions(1);
         let connection = tracing::info_span!("conn", user = 42);
-        // Read meanwhile: what waits in a pipe that nobody reads is held by the door.
+        // Read meanwhile: what waits in a pipe that nobody reads is held by the endpoint.
         let text = std::thread::scope(|scope| {
             scope.spawn(|| connection.in_scope(|| (0..50_000).for_each(|n| tracing::info!(n, "one of many"))));
             curl.rest()

@@ -37,19 +37,19 @@ fn unmoved(service: &Service, served: &Served, hostile: impl FnOnce(SocketAddr))
 isolated! {
     fn a_query_that_is_not_known_repeated_or_wrong_is_refused_by_name() {
         let service = Service::start();
-        let served = Served::start(service.door());
+        let served = Served::start(service.endpoint());
         unmoved(&service, &served, |address| {
             let check = |query: &str, problem: &str, said: &str| {
                 let answer = get(address, &format!("/watch?{query}"));
                 assert_eq!((answer.status, answer.problem().as_str()), (400, problem), "{query}");
                 assert!(answer.body.contains(said), "{said} is not in {}", answer.body);
             };
-            check("", "invalid-parameter", "`*` is everything");
-            check("q=%20", "invalid-parameter", "`*` is everything");
+            check("", "invalid-parameter", "or `*` for everything");
+            check("q=%20", "invalid-parameter", "or `*` for everything");
             check("q=*&colour=red", "unknown-parameter", "`q`, `level`, `for`");
             check("q=*&%1b%5b2J=red", "unknown-parameter", r"\\x1B[2J");
             let answer = get(address, "/stats?q=*");
-            assert!(answer.problem() == "unknown-parameter" && answer.body.contains("leave the query out"), "{answer:?}");
+            assert!(answer.problem() == "unknown-parameter" && answer.body.contains("takes no query"), "{answer:?}");
             check("q=*&q=*", "repeated-parameter", "`q`");
             check("q=%ff", "bad-request", "UTF-8");
             check("q=user+%3D%3E+42", "invalid-predicate", "\"column\":6");
@@ -65,7 +65,7 @@ isolated! {
 
     fn sizes_are_bounded() {
         let service = Service::start();
-        let served = Served::start(service.door());
+        let served = Served::start(service.endpoint());
         unmoved(&service, &served, |address| {
             let answer = get(address, &format!("/watch?q={}", "a".repeat(9_000)));
             assert_eq!((answer.status, answer.problem().as_str()), (414, "query-too-long"));
@@ -82,15 +82,15 @@ isolated! {
 
     fn slow_heads_and_bodies_are_given_up_on() {
         let service = Service::start();
-        let served = Served::start(service.door().request_timeout(Duration::from_millis(200)));
+        let served = Served::start(service.endpoint().request_timeout(Duration::from_millis(200)));
         unmoved(&service, &served, |address| {
             let mut head = connect(address);
-            head.write_all(b"GET /watch?q=* HTTP/1.1\r\nhost: slow").expect("the door takes it");
+            head.write_all(b"GET /watch?q=* HTTP/1.1\r\nhost: slow").expect("the endpoint takes it");
             assert_eq!(head.read(&mut [0; 512]).unwrap_or(0), 0, "the connection is closed");
             let mut body = connect(address);
             let head = format!("POST /parse HTTP/1.1\r\nhost: {address}\r\nauthorization: Bearer {TOKEN}\r\n\
                 content-type: application/json\r\ncontent-length: 20\r\nconnection: close\r\n\r\n{{\"q\":");
-            body.write_all(head.as_bytes()).expect("the door takes it");
+            body.write_all(head.as_bytes()).expect("the endpoint takes it");
             let answer = read_answer(body);
             assert_eq!((answer.status, answer.problem().as_str()), (408, "body-timeout"));
         });
@@ -99,7 +99,7 @@ isolated! {
 
     fn wrong_tokens_are_refused_whatever_they_share_with_the_right_one() {
         let service = Service::start();
-        let served = Served::start(service.door());
+        let served = Served::start(service.endpoint());
         unmoved(&service, &served, |address| {
             let longer = format!("{TOKEN}x");
             for token in ["", "x", &TOKEN[..15], &longer, &TOKEN.to_lowercase(), &"x".repeat(4096)] {
@@ -118,7 +118,7 @@ isolated! {
 
     fn requests_of_other_sites_are_refused() {
         let service = Service::start();
-        let served = Served::start(service.door().allow_origin("https://ops.example"));
+        let served = Served::start(service.endpoint().allow_origin("https://ops.example"));
         unmoved(&service, &served, |address| {
             let own = format!("origin: http://{address}");
             let refused = [
@@ -151,7 +151,7 @@ isolated! {
 
     fn bodies_that_do_not_say_that_they_are_json_are_refused() {
         let service = Service::start();
-        let served = Served::start(service.door());
+        let served = Served::start(service.endpoint());
         unmoved(&service, &served, |address| {
             for content_type in ["", "content-type: text/plain\r\n", "content-type: application/x-www-form-urlencoded\r\n"] {
                 let head = format!("POST /sessions HTTP/1.1\r\nhost: {address}\r\nauthorization: Bearer {TOKEN}\r\n{content_type}");
@@ -164,7 +164,7 @@ isolated! {
 
     fn what_is_not_there_is_said_to_be_so() {
         let service = Service::start();
-        let served = Served::start(service.door());
+        let served = Served::start(service.endpoint());
         unmoved(&service, &served, |address| {
             assert_eq!(get(address, "/other").problem(), "not-found");
             assert_eq!(get(address, "/sessions/1").problem(), "not-found");
@@ -182,7 +182,7 @@ isolated! {
 
     fn a_path_that_is_no_text_is_refused_with_a_document() {
         let service = Service::start();
-        let served = Served::start(service.door());
+        let served = Served::start(service.endpoint());
         unmoved(&service, &served, |address| {
             for (method, path) in [("GET", "/sessions/%ff"), ("DELETE", "/sessions/%ff"), ("GET", "/sessions/%ff/stream")] {
                 assert_eq!(request(address, TOKEN, method, path, None).problem(), "not-found", "{method} {path}");
@@ -194,7 +194,7 @@ isolated! {
 
     fn a_head_without_a_body_opens_nothing_and_sends_no_reader_away() {
         let service = Service::start();
-        let served = Served::start(service.door());
+        let served = Served::start(service.endpoint());
         let path = post(served.address, "/sessions", r#"{"q":"user = 43"}"#).header("location").expect("a path").to_owned();
         let mut reader = Curl::get(served.address, &format!("{path}/stream"));
         wait_until("it to be read", || get(served.address, &path).json()["is_read"] == true);
@@ -211,7 +211,7 @@ isolated! {
 
     fn whoever_is_one_too_many_is_not_told_who_the_others_are() {
         let service = Service::start_with(TapRouter::builder().max_sessions(1).build());
-        let served = Served::start(service.door_of_people());
+        let served = Served::start(service.endpoint_of_people());
         let open = |who: &str| request(served.address, who, "POST", "/sessions", Some(r#"{"q":"user = 42"}"#));
         assert_eq!(open("ann").status, 201);
         let refused = open("ben");
@@ -222,7 +222,7 @@ isolated! {
 
     fn no_answer_is_kept_by_a_cache() {
         let service = Service::start();
-        let served = Served::start(service.door());
+        let served = Served::start(service.endpoint());
         let session = post(served.address, "/sessions", r#"{"q":"user = 42"}"#).header("location").expect("a path").to_owned();
         let of = |answer: Answer| answer.header("cache-control").map(str::to_owned);
         assert_eq!(of(request(served.address, TOKEN, "DELETE", &session, None)).as_deref(), Some("no-store"));
@@ -235,7 +235,7 @@ isolated! {
 
     fn an_origin_is_held_to_the_authority_of_the_request_where_it_has_no_host() {
         let service = Service::start();
-        let served = Served::start(service.door());
+        let served = Served::start(service.endpoint());
         let address = served.address;
         // As HTTP/2 says it: there is no header `Host`.
         let ask = |origin: &str| {
@@ -249,7 +249,7 @@ isolated! {
 
     fn caps_are_refused_with_the_limit_that_was_reached() {
         let service = Service::start_with(TapRouter::builder().max_sessions_per_opener(1).redact_fields(["password"]).build());
-        let served = Served::start(service.door());
+        let served = Served::start(service.endpoint());
         unmoved(&service, &served, |address| {
             let answer = get(address, "/watch?q=user%3D42");
             assert_eq!((answer.status, answer.problem().as_str()), (429, "too-many-sessions"));
@@ -262,7 +262,7 @@ isolated! {
 
     fn connections_past_the_limit_are_refused_with_it() {
         let service = Service::start();
-        let served = Served::start(service.door().max_connections(2));
+        let served = Served::start(service.endpoint().max_connections(2));
         let streams = [43, 44].map(|user| Curl::get(served.address, &format!("/watch?q=user%3D{user}")));
         service.wait_for_sessions(2);
         let refused = get(served.address, "/sessions");
@@ -272,7 +272,7 @@ isolated! {
         served.stop();
     }
 
-    fn a_door_for_this_machine_answers_to_loopback_names_alone() {
+    fn a_endpoint_for_this_machine_answers_to_loopback_names_alone() {
         let service = Service::start();
         let served = Served::start(Endpoint::new(service.router.clone(), Auth::loopback_only()));
         let ask = |host: &str| exchange(served.address, &format!("GET /sessions HTTP/1.1\r\n{host}connection: close\r\n\r\n"));
@@ -288,7 +288,7 @@ isolated! {
 
     fn every_refusal_is_audited_and_no_more_than_ten_at_once() {
         let service = Service::start();
-        let served = Served::start(service.door());
+        let served = Served::start(service.endpoint());
         assert_eq!(request(served.address, "wrong", "GET", "/watch?q=*", None).status, 401);
         wait_until("the refusal to be told", || service.audit("request refused").len() == 1);
         let told = service.audit("request refused").remove(0);

@@ -17,9 +17,9 @@ fn stop(served: Served) -> Duration {
     begun.elapsed()
 }
 
-/// A door of its own, since one that was closed stays so.
+/// An endpoint of its own, since one that was closed stays so.
 fn watched_and_stopped(service: &Service) -> Duration {
-    let served = Served::start_graceful(service.door());
+    let served = Served::start_graceful(service.endpoint());
     let address = served.address;
     let mut lines = Curl::get(address, "/tap/watch?q=user%3D42");
     let session = post(address, "/tap/sessions", r#"{"q":"user = 42"}"#);
@@ -55,9 +55,9 @@ isolated! {
     fn after_the_signal_nothing_is_opened() {
         let service = Service::start();
         let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
-        let door = service.door().with_graceful_shutdown(async { drop(stopped.await) });
+        let endpoint = service.endpoint().with_graceful_shutdown(async { drop(stopped.await) });
         // The routes are made where no runtime is: the first request begins the wait.
-        let served = Served::start_mounted(door.routes());
+        let served = Served::start_mounted(endpoint.routes());
         let mut watching = Curl::get(served.address, "/watch?q=user%3D42");
         wait_for_readers(served.address, "", 1);
         drop(stop);
@@ -68,11 +68,11 @@ isolated! {
         served.stop();
     }
 
-    fn the_signal_ends_a_door_that_is_served_alone() {
+    fn the_signal_ends_a_endpoint_that_is_served_alone() {
         let service = Service::start();
         let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
-        let door = service.door().with_graceful_shutdown(async { drop(stopped.await) });
-        let served = Served::start(door);
+        let endpoint = service.endpoint().with_graceful_shutdown(async { drop(stopped.await) });
+        let served = Served::start(endpoint);
         let mut watching = Curl::get(served.address, "/watch?q=user%3D42");
         wait_for_readers(served.address, "", 1);
         drop(stop);
@@ -80,7 +80,7 @@ isolated! {
         served.wait();
     }
 
-    fn sessions_that_are_not_the_doors_go_on() {
+    fn sessions_that_are_not_the_endpoint_go_on() {
         let service = Service::start();
         let own = service.router.watch(tracing_tap::Predicate::eq("user", 42));
         let auth = Auth::token(TOKEN).expect("it is long enough");

@@ -9,7 +9,7 @@ use tracing_tap_web::{Auth, Caller, Endpoint};
 isolated! {
     fn curl_sees_exactly_the_matching_events_as_they_happen_and_closes_the_session_with_its_connection() {
         let service = Service::start();
-        let served = Served::start(service.door());
+        let served = Served::start(service.endpoint());
         let older = tracing::info_span!("conn", user = 42);
         tracing::info!("reached, so that something can match");
         let mut curl = Curl::get(served.address, "/watch?q=user%3D42&coverage=1");
@@ -29,7 +29,7 @@ isolated! {
 
     fn without_a_token_nothing_is_opened() {
         let service = Service::start();
-        let served = Served::start(service.door());
+        let served = Served::start(service.endpoint());
         let mut curl = Curl::with(served.address, "/watch?q=*", &["--include"]);
         assert_eq!(curl.line().as_deref(), Some("HTTP/1.1 401 Unauthorized\r"));
         assert!(curl.rest().contains("urn:tracing-tap:problem:not-authenticated"));
@@ -39,7 +39,7 @@ isolated! {
 
     fn lines_fit_and_keep_integers_where_that_is_asked_for() {
         let service = Service::start();
-        let served = Served::start(service.door());
+        let served = Served::start(service.endpoint());
         let options = "max_line_bytes=4096&large_integers_as_strings=1";
         let mut lines = Curl::get(served.address, &format!("/watch?q=user%3D42&{options}"));
         let mut events = Curl::get(served.address, &format!("/watch?q=user%3D42&format=sse&{options}"));
@@ -63,7 +63,7 @@ isolated! {
 
     fn text_forms_are_for_people_and_show_the_coverage_first() {
         let service = Service::start();
-        let served = Served::start(service.door());
+        let served = Served::start(service.endpoint());
         tracing::info!(user = 42, "seen once");
         let mut curl = Curl::get(served.address, "/watch?q=user%3D42&format=compact&level=debug&name=ticket+7");
         assert_eq!(curl.line().as_deref(), Some("-- everything can match"));
@@ -79,7 +79,7 @@ isolated! {
 
     fn a_session_follows_what_happens_around_a_match() {
         let service = Service::start();
-        let served = Served::start(service.door());
+        let served = Served::start(service.endpoint());
         let mut curl = Curl::get(served.address, "/watch?q=status+%3E%3D+500&follow=named:request");
         service.wait_for_sessions(1);
         tracing::info_span!("request").in_scope(|| {
@@ -95,7 +95,7 @@ isolated! {
 
     fn a_level_bounds_what_is_followed_too() {
         let service = Service::start();
-        let served = Served::start(service.door());
+        let served = Served::start(service.endpoint());
         let mut curl = Curl::get(served.address, "/watch?q=@level+%3D+error&follow=named:request&level=info");
         service.wait_for_sessions(1);
         tracing::info_span!("request").in_scope(|| {
@@ -111,7 +111,7 @@ isolated! {
 
     fn spans_that_nobody_else_wants_are_there_where_they_are_asked_for() {
         let service = Service::start();
-        let served = Served::start(service.door());
+        let served = Served::start(service.endpoint());
         let emit = || {
             let conn = tracing::info_span!("conn", user = 42).entered();
             tracing::debug_span!("detail", n = 1).in_scope(|| tracing::info!("inside"));
@@ -135,7 +135,7 @@ isolated! {
 
     fn coverage_is_asked_for_what_would_be_followed_and_enabled() {
         let service = Service::start();
-        let served = Served::start(service.door());
+        let served = Served::start(service.endpoint());
         let _router_knows = service.router.watch(tracing_tap::Predicate::everything());
         tracing::debug_span!("request", path = "/a").in_scope(|| tracing::info!(status = 500, "seen once"));
         let asked = |query: &str| get(served.address, &format!("/coverage?q=status+%3E%3D+500&follow=named:{query}")).body;
@@ -149,7 +149,7 @@ isolated! {
 
     fn catalog_coverage_stats_and_parse_answer() {
         let service = Service::start();
-        let served = Served::start(service.door());
+        let served = Served::start(service.endpoint());
         tracing::info!(user = 42, "seen once");
         let catalog = get(served.address, "/catalog").json();
         let own = catalog["callsites"].as_array().expect("a list").iter().find(|entry| entry["fields"][1] == "user");
@@ -172,7 +172,7 @@ isolated! {
 
     fn catalog_and_coverage_answer_within_the_askers_scope() {
         let service = Service::start();
-        let served = Served::start(service.door_of_people());
+        let served = Served::start(service.endpoint_of_people());
         tracing::info!(target: "it::endpoint::watching::hal", own_field = 1, "seen once");
         tracing::info!(target: "web::secret", hidden_field = 1, "seen once");
         let ask = |who: &str, path: &str| request(served.address, who, "GET", path, None);
@@ -189,10 +189,10 @@ isolated! {
         served.stop();
     }
 
-    fn what_the_door_does_feeds_no_session_under_serve() {
+    fn what_the_endpoint_does_feeds_no_session_under_serve() {
         let service = Service::start();
         let auth = Auth::check(|_| {
-            tracing::info!(user = 42, "somebody is at the door");
+            tracing::info!(user = 42, "somebody is at the endpoint");
             Ok(Caller::new("anybody"))
         });
         let served = Served::start(Endpoint::new(service.router.clone(), auth));
@@ -201,7 +201,7 @@ isolated! {
         assert_eq!(request(served.address, TOKEN, "GET", "/stats", None).status, 200);
         tracing::info!(user = 42, "of the service");
         assert_eq!(curl.json()["fields"]["message"], "of the service");
-        assert!(service.log.lines().iter().filter(|line| line.contains("at the door")).count() >= 2, "the log has it");
+        assert!(service.log.lines().iter().filter(|line| line.contains("at the endpoint")).count() >= 2, "the log has it");
         service.router.shutdown();
         served.stop();
     }
@@ -209,8 +209,8 @@ isolated! {
     fn settings_of_time_that_make_no_sense_are_taken_for_the_nearest_that_do() {
         let service = Service::start();
         for time in [Duration::ZERO, Duration::MAX] {
-            let door = service.door().heartbeat(time).batch_delay(time.min(Duration::from_millis(10))).grace_period(time);
-            let served = Served::start(door.stall_timeout(time.max(Duration::from_secs(10))));
+            let endpoint = service.endpoint().heartbeat(time).batch_delay(time.min(Duration::from_millis(10))).grace_period(time);
+            let served = Served::start(endpoint.stall_timeout(time.max(Duration::from_secs(10))));
             let mut curl = Curl::get(served.address, "/watch?q=user%3D42");
             service.wait_for_sessions(1);
             tracing::info!(user = 42, "seen");

@@ -1,4 +1,4 @@
-//! The end of a door, whoever is still there.
+//! The end of an endpoint, whoever is still there.
 
 use crate::fixture::{Served, Service, TOKEN};
 use std::io::Write;
@@ -10,12 +10,12 @@ use testing::{bounded, wait_until};
 use tracing_tap::MissingReason;
 
 isolated! {
-    fn a_door_that_is_stopped_gives_readers_the_rest_and_ends_whoever_does_not_go() {
+    fn a_endpoint_that_is_stopped_gives_readers_the_rest_and_ends_whoever_does_not_go() {
         let service = Service::start();
         // From its first runtime on, tokio keeps two sockets for signals.
         drop(tokio::runtime::Runtime::new());
         let before = descriptors();
-        let served = Served::start(service.door());
+        let served = Served::start(service.endpoint());
         let address = served.address;
         let mut reading: Vec<_> = (0..5).map(|_| Curl::get(address, "/watch?q=user%3D42")).collect();
         let standing = Curl::get(address, "/watch?q=user%3D44&rate=1000000");
@@ -38,7 +38,7 @@ isolated! {
         });
         wait_until("the buffers to be full", || service.router.stats().events.missing[MissingReason::Overflow] > 100);
         (0..100).for_each(|n| tracing::info!(user = 42, n, "of the last"));
-        bounded("the end of the door", move || served.stop());
+        bounded("the end of the endpoint", move || served.stop());
         for curl in &mut reading {
             for n in 0..100 {
                 assert_eq!(curl.json()["fields"]["n"], n);

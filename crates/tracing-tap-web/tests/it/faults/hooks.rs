@@ -53,14 +53,14 @@ isolated! {
     fn a_hook_that_panics_lets_nobody_in_and_takes_no_place() {
         let service = Service::start();
         for auth in [at_once(), later()] {
-            let door = Endpoint::new(service.router.clone(), auth).max_connections(MAX_CONNECTIONS);
-            let served = Served::start(door);
+            let endpoint = Endpoint::new(service.router.clone(), auth).max_connections(MAX_CONNECTIONS);
+            let served = Served::start(endpoint);
             lets_nobody_in_and_goes_on(&service, &served);
             served.stop();
         }
     }
 
-    fn a_hook_of_a_mounted_door_that_panics_lets_nobody_in_either() {
+    fn a_hook_of_a_mounted_endpoint_that_panics_lets_nobody_in_either() {
         let service = Service::start();
         for auth in [at_once(), later()] {
             let served = Served::start_mounted(Endpoint::new(service.router.clone(), auth).routes());

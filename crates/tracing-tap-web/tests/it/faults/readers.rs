@@ -12,7 +12,7 @@ use testing::measure::{Growth, descriptors, final_account, live_bytes, threads, 
 use testing::wait_until;
 use tracing_tap::MissingReason;
 
-/// For how many seconds a reader is stopped, and that the door then has its usual patience. Not said: until the door,
+/// For how many seconds a reader is stopped, and that the endpoint then has its usual patience. Not said: until the endpoint,
 /// which has little patience then, has given up on it.
 const STOPPED_SECONDS: &str = "TRACING_TAP_TEST_STOPPED_SECONDS";
 
@@ -70,7 +70,7 @@ fn reads_a_little(address: SocketAddr) -> TcpStream {
     let head = format!("GET /watch?q=user%3D42 HTTP/1.1\r\nhost: {address}\r\nauthorization: Bearer {TOKEN}\r\n\r\n");
     stream.write_all(head.as_bytes()).unwrap();
     let mut buffer = [0; 8192];
-    assert!(stream.read(&mut buffer).unwrap() > 0, "the door answers");
+    assert!(stream.read(&mut buffer).unwrap() > 0, "the endpoint answers");
     stream
 }
 
@@ -78,8 +78,8 @@ isolated! {
     fn a_reader_that_is_stopped_and_continued_costs_bounded_memory_and_nobody_else_anything() {
         let service = Service::start();
         let time = stopped_for();
-        let door = if time.is_some() { service.door() } else { service.door().stall_timeout(Duration::from_millis(500)) };
-        let served = Served::start(door);
+        let endpoint = if time.is_some() { service.endpoint() } else { service.endpoint().stall_timeout(Duration::from_millis(500)) };
+        let served = Served::start(endpoint);
         let mut other = Curl::get(served.address, "/watch?q=user%3D43");
         service.wait_for_sessions(1);
         let growth = Growth::from_here();
@@ -117,7 +117,7 @@ isolated! {
 
     fn a_reader_that_is_killed_leaves_a_closed_session_and_an_exact_account() {
         let service = Service::start();
-        let served = Served::start(service.door());
+        let served = Served::start(service.endpoint());
         let pressing = Pressing::start();
         let growth = Growth::from_here();
         for _ in 0..10 {
@@ -138,7 +138,7 @@ isolated! {
 
     fn a_thousand_readers_that_leave_in_the_middle_of_a_stream_cost_nothing_once_they_are_gone() {
         let service = Service::start();
-        let served = Served::start(service.door());
+        let served = Served::start(service.endpoint());
         let pressing = Pressing::start();
         drop(reads_a_little(served.address));
         service.wait_for_sessions(0);
@@ -158,7 +158,7 @@ isolated! {
         assert!(account.matched >= 1_001, "{account:?}");
         wait_until("the descriptors to be back", || descriptors() <= descriptors_before);
         assert!(threads() <= threads_before + 4, "{} threads, {threads_before} before", threads());
-        // The log has two lines for each session, the door remembers the last 1,024.
+        // The log has two lines for each session, the endpoint remembers the last 1,024.
         wait_for_at_most(before + BESIDE_RING_BYTES);
         served.stop();
     }

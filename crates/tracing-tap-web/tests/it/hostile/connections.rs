@@ -11,7 +11,7 @@ use testing::wait_until;
 
 const SOCKETS: u64 = 10_000;
 
-/// For what the test needs itself, the door's ends of those that are in among it.
+/// For what the test needs itself, the endpoint's ends of those that are in among it.
 const OTHER_DESCRIPTORS: u64 = 1_000;
 
 /// How far a request has come before its peer is lost.
@@ -48,7 +48,7 @@ isolated! {
     fn connections_that_are_lost_at_any_point_hold_no_place_and_no_session() {
         let service = Service::start();
         let short = Duration::from_millis(300);
-        let served = Served::start(service.door().max_connections(8).request_timeout(short));
+        let served = Served::start(service.endpoint().max_connections(8).request_timeout(short));
         let mut bystander = Bystander::start(&service, &served);
         for how in ["half closed", "reset", "closed"] {
             for stage in stages(served.address) {
@@ -75,7 +75,7 @@ isolated! {
         let sockets = SOCKETS.min(allowed.saturating_sub(OTHER_DESCRIPTORS));
         assert!(sockets >= 1_000, "the system allows {allowed} descriptors, which shows nothing");
         let service = Service::start();
-        let served = Served::start(service.door().request_timeout(Duration::from_secs(2)));
+        let served = Served::start(service.endpoint().request_timeout(Duration::from_secs(2)));
         let mut bystander = Bystander::start(&service, &served);
         let idle: Vec<_> = (0..sockets)
             .map(|number| {

@@ -9,7 +9,7 @@ use std::time::Duration;
 use testing::client::{connect, request};
 use tracing_tap_web::{Auth, Endpoint};
 
-/// Sends bytes as they are, and reads what comes until the door closes; the first status, or 0, and all of it.
+/// Sends bytes as they are, and reads what comes until the endpoint closes; the first status, or 0, and all of it.
 fn exchange(address: SocketAddr, bytes: &[u8]) -> (u16, String) {
     let mut stream = connect(address);
     // It may close before it has read all.
@@ -21,9 +21,9 @@ fn exchange(address: SocketAddr, bytes: &[u8]) -> (u16, String) {
     (status, answer)
 }
 
-/// A door that waits no longer than it must for what does not come.
-fn impatient(door: Endpoint) -> Endpoint {
-    door.request_timeout(Duration::from_millis(300))
+/// An endpoint that waits no longer than it must for what does not come.
+fn impatient(endpoint: Endpoint) -> Endpoint {
+    endpoint.request_timeout(Duration::from_millis(300))
 }
 
 /// A request with the right token, byte by byte.
@@ -40,7 +40,7 @@ const HIDDEN: &str = "GET /watch?q=* HTTP/1.1\r\nhost: door.example\r\n\r\n";
 isolated! {
     fn bytes_that_are_no_text_are_refused_wherever_they_are() {
         let service = Service::start();
-        let served = Served::start(impatient(service.door()));
+        let served = Served::start(impatient(service.endpoint()));
         let mut bystander = Bystander::start(&service, &served);
         let body = |body: &[u8]| {
             let headers = [JSON, format!("content-length: {}\r\n", body.len()).as_bytes()].concat();
@@ -79,7 +79,7 @@ isolated! {
 
     fn headers_cannot_be_put_into_an_answer_and_what_is_no_header_is_refused() {
         let service = Service::start();
-        let served = Served::start(impatient(service.door()));
+        let served = Served::start(impatient(service.endpoint()));
         let mut bystander = Bystander::start(&service, &served);
         // What is asked for appears in no head, whatever is in it.
         for path in ["/watch%0d%0aset-cookie:%20a=1", "/sessions/%0d%0aset-cookie:a=1", "/watch?q=*&%0d%0aset-cookie:a=1",
@@ -106,7 +106,7 @@ isolated! {
 
     fn paths_lead_nowhere_but_where_they_say() {
         let service = Service::start();
-        let served = Served::start(impatient(service.door()));
+        let served = Served::start(impatient(service.endpoint()));
         let mut bystander = Bystander::start(&service, &served);
         for path in ["//watch", "/./watch", "/../watch", "/sessions/../watch", "/%2e%2e/watch", "/%2E/watch", "/watch/", "/watch/.",
             "/WATCH", "/%77atch", "/watch%2f", "/watch%00", "/watch;a=b", "/watch\\", "\\watch", "watch", "*", "/sessions//stream",
@@ -135,7 +135,7 @@ isolated! {
 
     fn no_request_hides_within_another() {
         let service = Service::start();
-        let served = Served::start(impatient(service.door()));
+        let served = Served::start(impatient(service.endpoint()));
         let mut bystander = Bystander::start(&service, &served);
         let length = HIDDEN.len();
         let chunked_end = format!("0\r\n\r\n{HIDDEN}");

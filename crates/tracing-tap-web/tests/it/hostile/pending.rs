@@ -45,7 +45,7 @@ impl Drop for Stops<'_> {
 isolated! {
     fn clients_without_a_token_keep_no_client_with_one_out() {
         let service = Service::start();
-        let endpoint = service.door().max_connections(8).max_pending_connections(8);
+        let endpoint = service.endpoint().max_connections(8).max_pending_connections(8);
         let served = Served::start(endpoint.request_timeout(Duration::from_millis(500)));
         let mut bystander = Bystander::start(&service, &served);
         let (address, attacks, stop) = (served.address, attacks(), AtomicBool::new(false));
@@ -66,7 +66,7 @@ isolated! {
 
     fn a_connection_that_stays_refused_is_closed_in_time() {
         let service = Service::start();
-        let served = Served::start(service.door().request_timeout(Duration::from_millis(500)));
+        let served = Served::start(service.endpoint().request_timeout(Duration::from_millis(500)));
         let mut stream = connect(served.address);
         let opened = Instant::now();
         let mut answers = [0; 4096];
@@ -80,7 +80,7 @@ isolated! {
 
     fn a_pipelining_client_without_a_token_gets_64_answers() {
         let service = Service::start();
-        let served = Served::start(service.door());
+        let served = Served::start(service.endpoint());
         let mut stream = connect(served.address);
         stream.write_all(&REFUSED.repeat(MAX_REQUESTS)).unwrap();
         let mut answers = String::new();
@@ -92,7 +92,7 @@ isolated! {
 
     fn an_authenticated_connection_outlives_the_limits() {
         let service = Service::start();
-        let served = Served::start(service.door().request_timeout(Duration::from_millis(500)));
+        let served = Served::start(service.endpoint().request_timeout(Duration::from_millis(500)));
         let mut stream = connect(served.address);
         let accepted = format!("GET /sessions HTTP/1.1\r\nhost: a\r\nauthorization: Bearer {TOKEN}\r\n\r\n");
         let (opened, mut requests) = (Instant::now(), 0);

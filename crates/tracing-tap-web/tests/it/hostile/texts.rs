@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use testing::client::{Answer, Curl, request};
 use tracing_tap_web::{Auth, Caller, Endpoint};
 
-/// Clears a terminal, sets its title, goes back over a line, turns text around; ends a page's script; forges what a door
+/// Clears a terminal, sets its title, goes back over a line, turns text around; ends a page's script; forges what an endpoint
 /// would say itself.
 const EVIL: &str = "</script><img src=x onerror=alert(1)>\u{1b}[2J\u{1b}]0;owned\u{7}\u{9b}31m\r\u{8}\u{7f}\u{202e}\u{2066}\u{2028}\u{feff}\u{0}\n\n\
     event: ended\ndata: {\"type\":\"ended\"}\n\n{\"type\":\"ended\",\"reason\":\"forged\"}\n-- session over: forged\n::error::forged";
@@ -50,7 +50,7 @@ fn log_evil() {
         "<u>\u{1b}[33m\n" = 1, "{EVIL}");
 }
 
-fn evil_door(service: &Service) -> Endpoint {
+fn evil_endpoint(service: &Service) -> Endpoint {
     Endpoint::new(service.router.clone(), Auth::check(|_| Ok(Caller::new(EVIL))))
 }
 
@@ -65,7 +65,7 @@ fn ask(address: SocketAddr, method: &str, path: &str, body: Option<&str>) -> Ans
 isolated! {
     fn nothing_that_is_logged_or_named_reaches_a_reader_raw() {
         let service = Service::start();
-        let served = Served::start(evil_door(&service));
+        let served = Served::start(evil_endpoint(&service));
         for form in FORMS {
             let path = format!("/watch?q=user%3D42&max=1&format={form}&name={}", encoded(&EVIL.chars().take(120).collect::<String>()));
             let mut curl = Curl::with(served.address, &path, &["--include"]);
@@ -92,7 +92,7 @@ isolated! {
 
     fn nothing_that_is_asked_or_named_comes_back_raw_or_reaches_the_log_so() {
         let service = Service::start();
-        let served = Served::start(evil_door(&service));
+        let served = Served::start(evil_endpoint(&service));
         let address = served.address;
         std::thread::Builder::new().spawn(log_evil).unwrap().join().unwrap();
         let name: String = EVIL.chars().take(120).collect();
