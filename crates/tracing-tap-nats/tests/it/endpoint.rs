@@ -32,7 +32,7 @@ impl Stage {
         let router = TapRouter::builder().max_sessions_per_opener(max_sessions_per_opener).build();
         let (service, runtime) = (Service::start_with(router), multi_thread());
         let client = runtime.block_on(client(&server.url()));
-        let served = Served::start(service.door().sessions_at(tracing_tap_nats::Fleet::new(client, often())));
+        let served = Served::start(service.endpoint().sessions_at(tracing_tap_nats::Fleet::new(client, often())));
         Self { service, served, instances, server, _runtime: runtime }
     }
 

@@ -61,7 +61,7 @@ fn who(request: &AuthRequest) -> Result<Caller, Denied> {
     match request.bearer() {
         Some("ann") => Ok(Caller::new("ann").confined_to(Predicate::eq("tenant", 7))),
         Some("ben") => Ok(Caller::new("ben")),
-        Some("hal") => Ok(Caller::new("hal").confined_to(Predicate::target("web::watching::hal"))),
+        Some("hal") => Ok(Caller::new("hal").confined_to(Predicate::target("it::endpoint::watching::hal"))),
         Some("root") => Ok(Caller::new("root").admin()),
         Some("peer") => request.peer().map(|peer| Caller::new(peer.ip().to_string())),
         Some(_) => Err(Denied::forbidden("your account may not watch")),
