@@ -1,4 +1,4 @@
-//! What a router and its layers share: what producers read, and where they leave word.
+//! The state shared by a router and its layers.
 
 use crate::config::Config;
 use crate::coverage::Seen;
@@ -41,11 +41,11 @@ impl Shared {
         }
     }
 
-    /// Whether an event that matched is to be captured for this session; if not, why not is counted.
+    /// Whether a matching event must be captured for this session. If not, the reason is counted.
     #[inline]
     pub(crate) fn admits(&self, session: &OpenSession, sampled: Sampled) -> bool {
         let admission = session.admit(sampled);
-        if admission == Admission::WithheldUntold {
+        if admission == Admission::KeptBackUnannounced {
             self.inbox.announce_withheld(session.id);
         }
         admission == Admission::Admitted

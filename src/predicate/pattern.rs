@@ -114,7 +114,7 @@ mod table {
 
     pub(super) fn is_match(table: &Table, text: &str) -> bool {
         let input = Input::new(text).anchored(Anchored::No).earliest(true);
-        // It gives up at bytes that it was told to give up at, and there are none.
+        // It fails only at configured quit bytes, and there are none.
         table.try_search_fwd(&input).is_ok_and(|found| found.is_some())
     }
 }
