@@ -17,7 +17,7 @@ pub(crate) struct Pattern {
 
 impl Pattern {
     /// # Errors
-    /// If `text` is not a regular expression, or its table takes more than [`Pattern::MAX_BYTES`].
+    /// If `text` is not a regular expression, or its table takes more than 1 MiB.
     #[cfg(feature = "regex")]
     pub(super) fn new(text: &str) -> Result<Self, PredicateError> {
         Ok(Self { text: text.into(), table: std::sync::Arc::new(table::of(text)?) })

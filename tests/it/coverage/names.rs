@@ -55,7 +55,7 @@ isolated! {
     fn a_field_that_nothing_declares_lets_nothing_match() {
         let router = shop();
         check(&router, "usr = 1", Nothing, &["no callsite seen so far declares the field `usr`: did you mean `user_id`?"]);
-        check(&router, "shard = 1", Nothing, &["none of the 1 event callsites", "a field `shard`"]);
+        check(&router, "shard = 1", Nothing, &["none of the 1 event callsites", "the field `shard`"]);
         check(&router, "not shard = 1", Everything, &[]);
         check(&router, "user_id = 42 and shard = 1", Nothing, &["0 of 1 event callsites"]);
         check(&router, "user_id = 42 or usr = 1", Partly, &["did you mean `user_id`?"]);

@@ -30,7 +30,7 @@ isolated! {
         assert_eq!((two_cases.len(), &two_cases[0]["fields"]["User"]), (1, &json!(2)));
 
         let of_type = |kind: &str| lines.iter().filter(|line| line["type"] == kind).count();
-        assert_eq!((of_type("event"), of_type("lost"), of_type("ended")), (9 + CAPACITY, 2, 2));
+        assert_eq!((of_type("event"), of_type("missing"), of_type("ended")), (9 + CAPACITY, 2, 2));
         assert_eq!(lines[0]["fields"]["unsigned"], json!(u64::MAX));
         assert_eq!(strings[0]["fields"]["unsigned"], json!(u64::MAX.to_string()));
         assert_eq!((&lines[0]["fields"]["odd"], &strings[0]["fields"]["odd"]), (&json!((1_u64 << 53) + 1), &json!("9007199254740993")));

@@ -42,7 +42,7 @@ fn near_misses_of_operators_are_named() {
     }
     let value = "expected a value after `==`, found `=`";
     check("user == = 1", (1, 9), value, None);
-    check("user === 1", (1, 6), "expected an operator after `user`, found `===`", Some("did you mean `==`?"));
+    check("user === 1", (1, 6), "expected an operator after `user`, found `===`", Some("did you mean `=`?"));
 }
 
 #[test]
