@@ -1,4 +1,4 @@
-//! What a router was built with; it never changes.
+//! The settings of a router. They never change.
 
 use crate::level::{verbosity_of, verbosity_of_filter};
 use crate::predicate::{plain_name, target_within};
@@ -6,7 +6,7 @@ use rustc_hash::FxHashSet;
 use std::time::Duration;
 use tracing_core::{LevelFilter, Metadata};
 
-/// Events of this target say who watched whom; no session ever captures them.
+/// The target of the audit's events. No session ever captures them.
 pub(crate) const AUDIT_TARGET: &str = "tracing_tap::audit";
 
 /// Whether this is the target of the router's own events about its sessions.
@@ -17,7 +17,7 @@ pub(crate) fn is_audit(target: &str) -> bool {
 #[derive(Clone, Debug)]
 pub(crate) struct Config {
     pub(crate) span_level: LevelFilter,
-    /// Where given, only these fields of spans are kept.
+    /// The only span fields that are kept; `None`: all of them.
     pub(crate) capture_fields: Option<FxHashSet<Box<str>>>,
     pub(crate) deny_targets: Vec<Box<str>>,
     pub(crate) redact_fields: FxHashSet<Box<str>>,

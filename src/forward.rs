@@ -8,11 +8,11 @@ use std::io::{self, Write};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-/// How a stream is forwarded; made by [`EventStream::forwarder`].
+/// Sets up forwarding with batches of your own size. Created by [`EventStream::forwarder`].
 ///
-/// A batch is handed over when it is large enough or when its first byte has waited long enough, whichever comes
-/// first: a steady trickle is never held back. Batches consist of whole items. The session ends with the forwarding,
-/// and the forwarding with the session.
+/// A batch is written when it is [large enough](Self::batch_bytes) or its first byte has waited
+/// [long enough](Self::batch_delay), whichever comes first. Batches consist of whole items. An error of the writer ends the
+/// session, and the end of the session ends the forwarding. Costs one thread for each session.
 ///
 /// ```
 /// use tracing_tap::{Format, Predicate, TapRouter};
@@ -33,9 +33,10 @@ pub struct Forwarder {
     batch_delay: Duration,
 }
 
-/// A session that is being forwarded.
+/// A handle to a session that is being forwarded.
 ///
-/// Dropping this leaves the forwarding at work; it ends with the session, or with the first error of the writer.
+/// Dropping it does not stop the forwarding, which runs until the session ends or the writer returns an error. To stop it,
+/// close the session: `router.close(forwarding.id())`.
 #[derive(Debug)]
 pub struct Forwarding {
     id: SessionId,
@@ -45,10 +46,11 @@ pub struct Forwarding {
 impl EventStream {
     /// Forwards every item to `writer`, in batches of 64 KiB or 250 ms, on a thread of its own.
     ///
-    /// To a container's standard output, see [`FormatOptions::max_line_bytes`].
+    /// If `writer` is a container's standard output, set [`FormatOptions::max_line_bytes`]: container runtimes split long
+    /// lines.
     ///
     /// # Errors
-    /// The system's, where it refuses a thread; the session is closed then.
+    /// If the system cannot start a thread. The session is then closed.
     pub fn forward_to(
         self,
         writer: impl Write + Send + 'static,
@@ -57,11 +59,11 @@ impl EventStream {
         self.forwarder(form).to(writer)
     }
 
-    /// Hands every item to `publish`, in batches of 64 KiB or 250 ms, on a thread of its own: for services with a
-    /// pub/sub of their own.
+    /// Passes every item to `publish`, in batches of 64 KiB or 250 ms, on a thread of its own. For services with a pub/sub
+    /// system; see [`Forwarder::with`].
     ///
     /// # Errors
-    /// The system's, where it refuses a thread; the session is closed then.
+    /// If the system cannot start a thread. The session is then closed.
     pub fn forward_with(
         self,
         form: impl Into<FormatOptions>,
@@ -70,29 +72,29 @@ impl EventStream {
         self.forwarder(form).with(publish)
     }
 
-    /// Sets up forwarding with other batches.
+    /// Sets up forwarding with other batch sizes.
     pub fn forwarder(self, form: impl Into<FormatOptions>) -> Forwarder {
         Forwarder { stream: self, form: form.into(), batch_bytes: 64 << 10, batch_delay: Duration::from_millis(250) }
     }
 }
 
 impl Forwarder {
-    /// Sets how many bytes make a batch; default 64 KiB. A batch is larger by the rest of its last item.
+    /// Sets the size at which a batch is written; default 64 KiB. A batch may exceed it by the rest of its last item.
     pub fn batch_bytes(mut self, bytes: usize) -> Self {
         self.batch_bytes = bytes;
         self
     }
 
-    /// Sets how long the first byte of a batch may wait; default 250 ms.
+    /// Sets the longest time that the first byte of a batch waits; default 250 ms.
     pub fn batch_delay(mut self, delay: Duration) -> Self {
         self.batch_delay = delay;
         self
     }
 
-    /// Forwards to `writer`, which is flushed after each batch.
+    /// Starts forwarding to `writer`, which is flushed after each batch.
     ///
     /// # Errors
-    /// The system's, where it refuses a thread; the session is closed then.
+    /// If the system cannot start a thread. The session is then closed.
     pub fn to(self, mut writer: impl Write + Send + 'static) -> io::Result<Forwarding> {
         self.with(move |batch| {
             writer.write_all(batch)?;
@@ -100,13 +102,13 @@ impl Forwarder {
         })
     }
 
-    /// Hands batches to `publish`.
+    /// Starts passing batches to `publish`.
     ///
-    /// What it logs is not routed to any session of the process: forwarding must not feed itself. A panic of it ends
-    /// the forwarding as an error does.
+    /// Events that `publish` logs reach no session of the process: forwarding must not feed itself. A panic in `publish`
+    /// ends the forwarding like an error.
     ///
     /// # Errors
-    /// The system's, where it refuses a thread; the session is closed then.
+    /// If the system cannot start a thread. The session is then closed.
     pub fn with(self, publish: impl FnMut(&[u8]) -> io::Result<()> + Send + 'static) -> io::Result<Forwarding> {
         let id = self.stream.id();
         let thread = std::thread::Builder::new().name(format!("tracing-tap-{id}")).spawn(move || self.run(publish))?;
@@ -136,7 +138,7 @@ impl Forwarder {
             if let Item::Ended(reason) = item {
                 return Some(reason);
             }
-            // A delay past the end of the clock never ends.
+            // `None`: the delay is past the end of the clock, so it never elapses.
             let remaining =
                 deadline.map_or(Duration::MAX, |deadline| deadline.saturating_duration_since(Instant::now()));
             if batch.len() >= self.batch_bytes || remaining.is_zero() {
@@ -153,7 +155,7 @@ fn hand_over(publish: &mut impl FnMut(&[u8]) -> io::Result<()>, batch: &[u8]) ->
 }
 
 impl Forwarding {
-    /// Names the session.
+    /// The session's number.
     pub fn id(&self) -> SessionId {
         self.id
     }
@@ -163,10 +165,10 @@ impl Forwarding {
         self.thread.is_finished()
     }
 
-    /// Waits for the end, and says why the session ended.
+    /// Blocks until the session has ended and every item is written. Returns the reason of the end.
     ///
     /// # Errors
-    /// The error of the writer or of the function, which ended the session.
+    /// If the writer or the function returned an error or panicked, which ended the session.
     pub fn join(self) -> io::Result<EndReason> {
         self.thread.join().unwrap_or_else(|_| Err(io::Error::other("the forwarding thread panicked")))
     }

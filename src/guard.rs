@@ -1,17 +1,17 @@
-//! The recursion guard: while this crate runs its users' code, what that code logs is not routed.
+//! The recursion guard: while this crate runs code of its users, events of that code are not routed.
 
 use std::any::Any;
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 thread_local! {
-    /// Without a destructor, so that it is there even while the thread ends.
+    /// Without a destructor, so that it exists even while the thread ends.
     static STATE: Cell<u8> = const { Cell::new(PLAIN) };
 }
 
-/// This thread is doing what its own code says.
+/// This thread runs its own code.
 const PLAIN: u8 = 0;
-/// It runs code of the users for us.
+/// It runs user code for this crate.
 const HELD: u8 = 1;
 /// It asks all layers once more about a callsite.
 const ASKING_AGAIN: u8 = 2;
@@ -25,7 +25,7 @@ pub(crate) struct Guard {
     _entered: Entered,
 }
 
-/// Held while all layers are asked once more about a callsite: it is then no question that an event follows.
+/// Held while all layers are asked again about a callsite: no event follows such a question.
 #[derive(Debug)]
 pub(crate) struct AskingAgain {
     _entered: Entered,
@@ -56,7 +56,7 @@ impl Guard {
 }
 
 impl AskingAgain {
-    /// Enters; nothing if the thread is asking again already.
+    /// Enters; `None` if the thread is asking again already.
     pub(crate) fn enter() -> Option<Self> {
         Entered::enter(ASKING_AGAIN).map(|entered| Self { _entered: entered })
     }
@@ -73,7 +73,7 @@ impl Entered {
     fn enter(flag: u8) -> Option<Self> {
         let state = STATE.get();
         STATE.set(state | flag);
-        // `then`, not `then_some`: one that is made only to be thrown away would clear the flag of the one held.
+        // `then`, not `then_some`: a value created only to be dropped would clear the flag of the held one.
         (state & flag == 0).then(|| Self(flag))
     }
 }
@@ -87,13 +87,12 @@ impl Drop for Entered {
 
 /// Runs code of the users and swallows its panic: the host did not ask for that code to run here.
 ///
-/// Returns nothing where it panicked. What it may leave half done is its own; nothing of this crate is.
+/// Returns `None` if it panicked. Only its own state may be inconsistent then, none of this crate's.
 pub(crate) fn run_user_code<R>(f: impl FnOnce() -> R) -> Option<R> {
     catch_unwind(AssertUnwindSafe(f)).map_err(discard).ok()
 }
 
-/// Throws away what somebody panicked with. That is a value of theirs, whose drop may panic in turn; what it panics with
-/// is kept for ever, since its drop may too.
+/// Drops the payload of a panic. Its drop may panic in turn; that second payload is leaked, since its drop may panic too.
 fn discard(payload: Box<dyn Any + Send>) {
     if let Err(again) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
         std::mem::forget(again);

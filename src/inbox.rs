@@ -1,4 +1,4 @@
-//! What producers and openers leave for the control thread. Leaving it takes a few instructions and never waits.
+//! The work that producers and openers queue for the control thread. Queueing takes a few instructions and never waits.
 
 use crate::audit::{Audit, End};
 use crate::session::SessionId;
@@ -11,7 +11,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{Thread, ThreadId};
 use std::time::Duration;
 
-/// How long anybody waits for the thread: the caller may hold a lock that some layer wants meanwhile.
+/// The longest wait for the thread: the caller may hold a lock that a layer needs meanwhile.
 const MAX_WAIT: Duration = Duration::from_secs(1);
 
 /// The inbox of one router's control thread.
@@ -26,9 +26,9 @@ pub(crate) struct Inbox {
     withheld: SegQueue<SessionId>,
     retired: SegQueue<Retired>,
     audits: SegQueue<Audit>,
-    /// How many audits are to be told, those not left yet included.
+    /// The number of audits not logged yet, those not queued yet included.
     owed_audits: Mutex<usize>,
-    told: Condvar,
+    logged: Condvar,
     stop: AtomicBool,
 }
 
@@ -42,21 +42,21 @@ struct Owner {
 /// Something that producers may still be reading. Whoever drops it last frees it, so that must not be one of them.
 #[derive(Debug)]
 pub(crate) enum Retired {
-    /// With its end where that is to be told once the numbers are final: a dropped stream's.
+    /// With the end of a dropped stream's session, which is logged once its counts are final.
     Session(Arc<OpenSession>, Option<End>),
     Snapshot(Arc<Snapshot>),
 }
 
-/// For whoever leaves something.
+/// For producers and openers.
 impl Inbox {
-    /// Asks for all callsites to be asked anew.
+    /// Requests a rebuild of the interest of all callsites.
     pub(crate) fn ask_for_rebuild(&self) {
         // AcqRel pairs with the Acquire in `asked_rebuild`: the thread sees the snapshot that made it necessary.
         self.rebuilds_asked.fetch_add(1, Ordering::AcqRel);
         self.wake();
     }
 
-    /// Waits until every rebuild asked for so far is done, at most a second. Returns whether they are.
+    /// Waits until every rebuild requested so far is done, at most a second. Returns whether they are.
     pub(crate) fn wait_for_rebuild(&self) -> bool {
         let asked = self.rebuilds_asked.load(Ordering::Acquire);
         let waited = self.rebuilt.wait_timeout_while(self.done(), self.max_wait(), |done| *done < asked);
@@ -77,14 +77,14 @@ impl Inbox {
         self.wake();
     }
 
-    /// Has the reader of a session told, a second later, how much was withheld from it.
+    /// Requests an announcement, a second later, of the events that limits kept back from a session.
     #[cold]
     pub(crate) fn announce_withheld(&self, id: SessionId) {
         self.withheld.push(id);
         self.wake();
     }
 
-    /// Hands over something to be freed where no producer is.
+    /// Passes on a value to be freed once no producer holds it.
     pub(crate) fn retire(&self, retired: Retired) {
         if let Retired::Session(_, Some(_)) = &retired {
             *self.owed() += 1;
@@ -93,21 +93,21 @@ impl Inbox {
         self.wake();
     }
 
-    /// Leaves something to be told.
+    /// Queues an event to be logged.
     pub(crate) fn audit(&self, audit: Audit) {
         *self.owed() += 1;
         self.audit_owed(audit);
     }
 
-    /// Leaves what was owed since its session was handed over.
+    /// Queues an event that was counted as owed when its session was retired.
     pub(crate) fn audit_owed(&self, audit: Audit) {
         self.audits.push(audit);
         self.wake();
     }
 
-    /// Waits until no more than `limit` audits are to be told, at most a second.
+    /// Waits until at most `limit` audits are not logged yet, at most a second.
     pub(crate) fn wait_until_told(&self, limit: usize) {
-        let waited = self.told.wait_timeout_while(self.owed(), self.max_wait(), |owed| *owed > limit);
+        let waited = self.logged.wait_timeout_while(self.owed(), self.max_wait(), |owed| *owed > limit);
         drop(waited.unwrap_or_else(PoisonError::into_inner));
     }
 
@@ -118,7 +118,7 @@ impl Inbox {
         self.wake();
     }
 
-    /// Makes the thread look at what there is to do.
+    /// Makes the thread look for work.
     pub(crate) fn wake(&self) {
         if let Some(owner) = &**self.owner.load() {
             owner.thread.unpark();
@@ -130,7 +130,7 @@ impl Inbox {
         self.asked_rebuild().is_none()
     }
 
-    /// How long somebody may wait for the thread, which cannot wait for itself.
+    /// The longest wait of this thread; zero for the control thread, which cannot wait for itself.
     fn max_wait(&self) -> Duration {
         let can_wait = self.living_thread().is_some_and(|thread| thread != std::thread::current().id());
         if can_wait { MAX_WAIT } else { Duration::ZERO }
@@ -172,7 +172,7 @@ impl Inbox {
         (*self.done() < asked).then_some(asked)
     }
 
-    /// Lets go of everyone who waits for a rebuild up to this number.
+    /// Wakes the threads that wait for a rebuild up to this number.
     pub(crate) fn set_rebuilt(&self, number: u64) {
         *self.done() = number;
         self.rebuilt.notify_all();
@@ -190,15 +190,15 @@ impl Inbox {
         self.withheld.pop()
     }
 
-    /// How many audits wait to be taken.
+    /// The number of queued audits.
     pub(crate) fn audits_left(&self) -> usize {
         self.audits.len()
     }
 
-    /// Notes that so many audits were told.
+    /// Notes that so many audits were logged.
     pub(crate) fn set_told(&self, count: usize) {
         *self.owed() -= count;
-        self.told.notify_all();
+        self.logged.notify_all();
     }
 
     pub(crate) fn take_audits(&self) -> impl Iterator<Item = Audit> {

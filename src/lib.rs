@@ -2,7 +2,7 @@
 //!
 //! A service with thousands of live connections runs at INFO, and user 42 reports a bug. An operator opens a *session* on
 //! `user = 42` in the running process and reads that user's events at once, from spans opened hours ago too. Events of
-//! others are not formatted, and their arguments are not evaluated. When the session closes, events cost nothing again.
+//! others are not formatted, and their arguments are not evaluated. Once the session closes, events cost nothing again.
 //!
 //! ```
 //! use tracing_subscriber::{filter::LevelFilter, fmt, prelude::*};
@@ -28,32 +28,33 @@
 //! - [`TapRouter`] is created once. Its [`layer`](TapRouter::layer) goes next to the service's own layers.
 //! - A [`Predicate`] says which events to show; it is built by methods or parsed from text, see [`predicate::syntax`].
 //!   [`SessionOptions`] add limits, and what else to show once an event has matched ([`Follow`]).
-//! - An [`EventStream`] yields [`Item`]s: events, how many are missing and where, and the end. Its counts are exact, see
+//! - An [`EventStream`] yields [`Item`]s: events, the number of missing events, and the end. Its counts are exact, see
 //!   [`SessionStats`].
-//! - A [`CapturedEvent`] holds its own fields and those of its spans, as they were at that moment.
-//! - [`write_item`] writes an item as JSON, for people, as a line for a terminal or as a command for GitHub Actions, see
-//!   [`Format`]. [`wire`] documents the JSON, which can be read back. [`forward_to`](EventStream::forward_to) writes a
-//!   whole session.
+//! - A [`CapturedEvent`] holds the event's own fields and those of its spans, with their values at that moment.
+//! - [`write_item`] writes an item as JSON, as YAML for people, as a line for a terminal, or as a command for GitHub
+//!   Actions, see [`Format`]. [`wire`] documents the JSON, which can be read back.
+//!   [`forward_to`](EventStream::forward_to) writes a whole session.
 //! - [`try_watch`](TapRouter::try_watch) opens sessions on behalf of others, within the router's limits and
 //!   [`SessionOptions::confined_to`]. The service's own log records every session that is opened, refused or ended, see
 //!   [`audit`]. [`watch_env`](TapRouter::watch_env) opens a session from environment variables.
 //! - [`coverage`](EventStream::coverage) explains why a session sees nothing. [`catalog`](TapRouter::catalog) lists the
-//!   callsites there are.
+//!   callsites reached so far.
 //!
 //! Other crates watch from elsewhere: `tracing-tap-web` over HTTP, with a page for the browser; `tracing-tap-nats` over all
-//! instances of a service; `tracing-tap-cli` in a terminal. [`endpoint`] has what you need to write one of your own.
+//! instances of a service; `tracing-tap-cli` in a terminal. [`endpoint`] has the parts for an endpoint of your own.
 //!
 //! # Promises
-//! 1. It never harms the host. Without a session, events cost nothing, and a span costs the copying of its fields. With a
-//!    session, producers never block, memory is bounded, and other layers see what they would see without it.
-//! 2. It never lies. A session shows exactly the matching events, and counts every one that is missing.
+//! 1. It never harms the host. Without a session, events cost nothing, and a span costs a copy of its fields. With a
+//!    session, producers never block, memory is bounded, and other layers see the same as without it.
+//! 2. It never lies. A session shows exactly the matching events, and counts every missing one.
 //!
 //! # Features
-//! - `log` (default): records of the `log` crate are events too, and a session gets records that are too verbose for the
-//!   service's own log. They arrive through `tracing-log`, which `tracing_subscriber`'s `init()` installs.
+//! - `log` (default): records of the `log` crate are events too. A session raises `log::max_level`, so it also gets records
+//!   that are too verbose for the service's own log. They arrive through `tracing-log`, which `tracing_subscriber`'s
+//!   `init()` installs.
 //! - `regex` (default): the operator `~` and [`Predicate::regex`].
 //! - `signal`: a signal opens a session and the next one closes it, on Unix.
-//! - `prometheus`: the router's own numbers as a Prometheus scrape.
+//! - `prometheus`: the router's own metrics as a Prometheus scrape.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 

@@ -1,7 +1,7 @@
-//! Events that matched a session and that its reader does not get: why, and how many.
+//! Matching events that a session's reader does not get: the reasons and the counts.
 //!
 //! # The account of a session
-//! An event that matched is in exactly one place. For each session, and for the sums of a router:
+//! Every matching event is counted in exactly one place. For each session, and for the sums of a router:
 //!
 //! ```text
 //! matched  = admitted + rate_limited + sampled_out
@@ -9,11 +9,11 @@
 //! lost     = overflow + closed
 //! ```
 //!
-//! So `matched = delivered + buffered + missing.total()`. While events arrive and are read, a sum may be off by the
-//! events under way; it is exact whenever no call is under way.
+//! So `matched = delivered + buffered + missing.total()`. While other threads log or read, a sum may be off by the events
+//! in transit; it is exact whenever no call is in progress.
 //!
 //! *Lost* events were admitted and could not be delivered. *Rate-limited* and *sampled-out* events were kept back by a
-//! limit of the session: nothing went wrong with them.
+//! limit of the session, as its opener asked.
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::collections::BTreeMap;
@@ -23,9 +23,10 @@ use std::ops::{Index, IndexMut};
 /// The one list of reasons: variant, word for machines, whether it is a loss, words for people.
 macro_rules! reasons {
     ($($(#[$doc:meta])+ $reason:ident: $word:literal, $is_loss:literal, $text:literal;)+) => {
-        /// Why a reader does not get events that matched.
+        /// Why a session's reader does not get matching events.
         ///
-        /// Further reasons may be added: handle an unknown one by [`is_loss`](Self::is_loss) and [`word`](Self::word).
+        /// Later versions may add reasons: handle an unknown one by [`is_loss`](Self::is_loss) and [`word`](Self::word).
+        /// Serialized as its [word](Self::word).
         ///
         /// ```
         /// use tracing_tap::MissingReason;
@@ -41,15 +42,15 @@ macro_rules! reasons {
         }
 
         impl MissingReason {
-            /// Every reason, in the order in which counts are listed.
+            /// Every reason, in the order of the counts in lists.
             pub const ALL: &'static [Self] = &[$(Self::$reason),+];
 
-            /// The reason as one word, for machines: its serialized form.
+            /// The reason as one word for machines, its serialized form: `rate_limited`.
             pub const fn word(self) -> &'static str {
                 match self { $(Self::$reason => $word,)+ }
             }
 
-            /// Whether the events were lost. If not, a limit of the session kept them back.
+            /// Whether the events were lost. Otherwise a limit of the session kept them back.
             pub const fn is_loss(self) -> bool {
                 match self { $(Self::$reason => $is_loss,)+ }
             }
@@ -62,29 +63,36 @@ macro_rules! reasons {
 }
 
 reasons! {
-    /// The reader was slower than the events, and the session's buffer was full.
+    /// The session's buffer was full: the reader was slower than the events.
     Overflow: "overflow", true, "the buffer was full";
     /// The events were buffered when the stream was dropped.
     Closed: "closed", true, "the stream was dropped";
-    /// The events were over the session's [rate](crate::SessionOptions::max_rate).
+    /// The events exceeded the session's [rate](crate::SessionOptions::max_rate).
     RateLimited: "rate_limited", false, "rate-limited";
     /// The events were outside the session's [sample](crate::SessionOptions::sample).
     SampledOut: "sampled_out", false, "sampled out";
 }
 
-/// So many events that matched are missing, for one reason.
+/// A number of missing events with their reason.
+///
+/// ```
+/// use tracing_tap::{Missing, MissingReason};
+///
+/// let missing = Missing::new(3, MissingReason::Overflow);
+/// assert_eq!(missing.to_string(), "3 events lost: the buffer was full");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Missing {
     /// The number of events.
     pub count: u64,
-    /// Why they are missing.
+    /// The reason why they are missing.
     pub reason: MissingReason,
 }
 
-/// The number of missing events for each [reason](MissingReason::ALL): an array that reasons index.
+/// The number of missing events for each [reason](MissingReason::ALL). Indexed by the reason.
 ///
-/// Serialized as an object with each reason's word as a key, in the order of [`MissingReason::ALL`]. Read back, an absent
+/// Serialized as an object with each reason's word as a key, in the order of [`MissingReason::ALL`]. On reading, an absent
 /// key is 0 and an unknown key is ignored.
 ///
 /// ```
@@ -104,14 +112,14 @@ pub struct Missing {
 pub struct MissingCounts([u64; MissingReason::ALL.len()]);
 
 impl Missing {
-    /// So many events, for that reason.
+    /// Creates the number of events missing for `reason`.
     pub fn new(count: u64, reason: MissingReason) -> Self {
         Self { count, reason }
     }
 }
 
 impl MissingCounts {
-    /// Adds the counts of another session.
+    /// Adds the counts of another session. Saturates.
     pub fn add(&mut self, other: &Self) {
         self.0.iter_mut().zip(other.0).for_each(|(count, other)| *count = count.saturating_add(other));
     }
@@ -121,22 +129,22 @@ impl MissingCounts {
         MissingReason::ALL.iter().zip(self.0).map(|(reason, count)| Missing { count, reason: *reason })
     }
 
-    /// All missing events. As every sum here, it ends at [`u64::MAX`]: counts may come from elsewhere.
+    /// The number of all missing events. Like every sum here it saturates at [`u64::MAX`]: counts may be read from JSON.
     pub fn total(&self) -> u64 {
         self.sum(|_| true)
     }
 
-    /// The events that were lost.
+    /// The number of lost events.
     pub fn lost(&self) -> u64 {
         self.sum(MissingReason::is_loss)
     }
 
-    /// The events that a limit of the session kept back: all that were not lost.
+    /// The number of events that a limit of the session kept back: all that were not lost.
     pub fn kept_back(&self) -> u64 {
         self.sum(|reason| !reason.is_loss())
     }
 
-    /// The kept-back events in words, to follow `3 lost`: `, 4 rate-limited, 2 sampled out`. Empty if there are none.
+    /// The kept-back events as text that follows `3 lost`: `, 4 rate-limited, 2 sampled out`. Empty if there are none.
     ///
     /// ```
     /// use tracing_tap::missing::{Missing, MissingCounts, MissingReason};

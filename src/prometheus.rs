@@ -1,7 +1,7 @@
-//! A router's own health in the text format that Prometheus scrapes.
+//! A router's own metrics in the text format of Prometheus.
 //!
-//! Whoever has a registry registers the router in it; whoever has none serves [`RouterStats::to_prometheus`]. Either way
-//! a scrape reads counts and takes no lock that a producer takes.
+//! A service with a registry of `prometheus-client` registers the router in it. Other services serve
+//! [`RouterStats::to_prometheus`]. A scrape reads counts, and takes no lock that a producer takes.
 //!
 //! | metric | labels |
 //! |---|---|
@@ -25,11 +25,11 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Registry;
 use std::fmt;
 
-/// The `Content-Type` of what [`RouterStats::to_prometheus`] returns: Prometheus takes it for what it is by this.
+/// The `Content-Type` of the text of [`RouterStats::to_prometheus`]. Prometheus needs it to recognise the format.
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 impl RouterStats {
-    /// Writes these numbers as a complete answer to a scrape, to be served as [`CONTENT_TYPE`].
+    /// Returns the complete response to a scrape, to be served as [`CONTENT_TYPE`].
     ///
     /// ```
     /// let text = tracing_tap::TapRouter::new().stats().to_prometheus();
@@ -45,7 +45,7 @@ impl RouterStats {
     }
 }
 
-/// The router as a part of the service's own registry: `registry.register_collector(Box::new(router.clone()))`.
+/// Adds the router to a service's own registry: `registry.register_collector(Box::new(router.clone()))`.
 ///
 /// ```
 /// use prometheus_client::{encoding::text::encode, registry::Registry};
@@ -113,7 +113,7 @@ impl Numbers {
         page.counter("matched_events", "Events that matched a session, once for each", events.matched)?;
         page.counter("delivered_events", "Events that were read", events.delivered)?;
         let missing: Vec<_> = events.missing.iter().map(|missing| (missing.reason.word(), missing.count)).collect();
-        page.counter_by_reason("missing_events", "Events that matched and that no reader gets", &missing)?;
+        page.counter_by_reason("missing_events", "Matching events that no reader gets", &missing)?;
         page.gauge("buffered_events", "Events that wait to be read", events.buffered as usize)?;
         page.gauge("buffered_bytes", "Bytes held by events that wait to be read", buffered_bytes)?;
         page.gauge("predicate_bytes", "Bytes held by tables of regular expressions", predicate_bytes)?;
@@ -122,14 +122,14 @@ impl Numbers {
 
     fn write_callsites(&self, page: &mut Page<'_>) -> fmt::Result {
         let RouterStats { callsites, vetoed_callsites, rebuilds, rebuild_time, .. } = self.0;
-        page.gauge("callsites", "Callsites of events and spans known", callsites)?;
+        page.gauge("callsites", "Known callsites of events and spans", callsites)?;
         page.gauge("vetoed_callsites", "Callsites vetoed where no session can match", vetoed_callsites)?;
-        page.counter("rebuilds", "Times all callsites were asked anew", rebuilds)?;
-        page.counter("rebuild_seconds", "Time that took altogether", rebuild_time.as_secs_f64())
+        page.counter("rebuilds", "Rebuilds of the interest of all callsites", rebuilds)?;
+        page.counter("rebuild_seconds", "Time spent on rebuilds", rebuild_time.as_secs_f64())
     }
 }
 
-/// What the metrics are written to, one after the other.
+/// The response that metrics are appended to.
 struct Page<'a>(DescriptorEncoder<'a>);
 
 impl Page<'_> {

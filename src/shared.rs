@@ -1,4 +1,4 @@
-//! What a router and its layers share: what producers read, and where they leave word.
+//! The state shared by a router and its layers.
 
 use crate::config::Config;
 use crate::coverage::Seen;
@@ -9,7 +9,7 @@ use crate::session::open::OpenSession;
 use crate::session::published::Published;
 use crate::session::sample::Sampled;
 use crate::session::snapshot::Snapshot;
-use crate::session::withheld::Withholding;
+use crate::session::withheld::KeptBackBy;
 use crate::session::{EndReason, SessionId};
 use crate::span_limit::SpanLimit;
 use crate::sync::Numbers;
@@ -43,7 +43,7 @@ impl Shared {
         }
     }
 
-    /// Whether an event that matched is to be captured for this session; if not, why not is counted.
+    /// Whether a matching event must be captured for this session. If not, the reason is counted.
     #[inline]
     pub(crate) fn admits(&self, session: &OpenSession, sampled: Sampled) -> bool {
         let admission = session.admit(sampled);
@@ -52,15 +52,15 @@ impl Shared {
     }
 
     /// Counts an event that matched and is withheld from this session.
-    pub(crate) fn withhold(&self, session: &OpenSession, reason: Withholding) {
-        if let Some(admission) = session.withhold(reason) {
+    pub(crate) fn keep_back(&self, session: &OpenSession, reason: KeptBackBy) {
+        if let Some(admission) = session.keep_back(reason) {
             self.leave_word(session, admission);
         }
     }
 
     #[inline]
     fn leave_word(&self, session: &OpenSession, admission: Admission) {
-        if admission == Admission::WithheldUntold {
+        if admission == Admission::KeptBackUnannounced {
             self.inbox.announce_withheld(session.id);
         }
     }

@@ -1,8 +1,8 @@
-//! How verbose spans may be while sessions are open, where other layers do not say what they want.
+//! The most verbose spans allowed while sessions are open, for layers that do not state their interest.
 //!
-//! A layer that is not there (`None`), or one in a `reload::Layer`, turns no callsite off: without a session the most
-//! verbose level of all layers is all that keeps verbose spans from being made. A session widens that level. So it is
-//! noted before the first session is opened, and what is more verbose stays away unless a session asks for it.
+//! An absent layer (`None`), or one in a `reload::Layer`, turns no callsite off: without a session only the most verbose
+//! level of all layers prevents verbose spans. A session widens that level. So the level is noted before the first session
+//! opens, and more verbose spans are created only if a session asks for them.
 
 use crate::sync::atomic::{AtomicU8, Ordering};
 
@@ -14,13 +14,13 @@ pub(crate) struct SpanLimit(AtomicU8);
 const NONE: u8 = u8::MAX;
 
 impl SpanLimit {
-    /// Notes the level that `tracing` was told while no session was open.
+    /// Notes the maximum level of `tracing` while no session is open.
     pub(crate) fn set(&self, verbosity: u8) {
         // Relaxed, here and below: a span made while this changes is one of before or after.
         self.0.store(verbosity, Ordering::Relaxed);
     }
 
-    /// Forgets it: somebody's filter has changed, and what `tracing` would be told without us is not known.
+    /// Forgets the level: another layer's filter has changed, so the level without sessions is unknown.
     pub(crate) fn lift(&self) {
         self.0.store(NONE, Ordering::Relaxed);
     }

@@ -9,10 +9,19 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 /// The first second of year 1: earlier years are none in RFC 3339, and YAML 1.1 parsers choke on year 0.
 const YEAR_ONE: i64 = -62_135_596_800;
 
-/// A time in UTC with microseconds, rounded down, as RFC 3339 has it: `2026-11-20T08:15:02.123456Z`.
+/// The text of a time: RFC 3339 in UTC with microseconds, rounded down, as in `2026-11-20T08:15:02.123456Z`.
 ///
-/// A clock may be set to anything. A time before year 1, or after 30 December 9999, is exact seconds since 1970 in
-/// the notation of `date --date`: `@-62135596801.000000000`.
+/// A clock may be set to any time. A time before year 1, or after 30 December 9999, is written as exact seconds since 1970
+/// in the notation of `date --date`: `@-62135596801.000000000`. Does not allocate.
+///
+/// ```
+/// use std::time::{Duration, SystemTime};
+/// use tracing_tap::wire::{TimeText, read_time};
+///
+/// let time = SystemTime::UNIX_EPOCH + Duration::from_micros(1_500_000);
+/// assert_eq!(TimeText::new(time).as_str(), "1970-01-01T00:00:01.500000Z");
+/// assert_eq!(read_time("1970-01-01T00:00:01.5Z"), Ok(time));
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct TimeText {
     /// Long enough for `@`, a sign, the digits of an `i64`, a dot and nine more digits.
@@ -21,7 +30,7 @@ pub struct TimeText {
 }
 
 impl TimeText {
-    /// Writes a time.
+    /// Formats a time.
     pub fn new(time: SystemTime) -> Self {
         match Timestamp::try_from(time) {
             Ok(timestamp) if timestamp.as_second() >= YEAR_ONE => Self::of_date(Offset::UTC.to_datetime(timestamp)),
@@ -34,7 +43,7 @@ impl TimeText {
         str::from_utf8(&self.bytes[..self.length]).expect("a time is written in ASCII")
     }
 
-    /// The time of day to the millisecond, `08:15:02.123`; all there is where it is not of the calendar.
+    /// The time of day to the millisecond, `08:15:02.123`; the whole text if that is not a date.
     pub(crate) fn of_day(&self) -> &str {
         if self.is_of_calendar() { &self.as_str()[11..23] } else { self.as_str() }
     }
@@ -72,13 +81,13 @@ impl TimeText {
     }
 }
 
-/// Reads a time that a [`TimeText`] or anyone else wrote as RFC 3339.
+/// Reads the text of a [`TimeText`], or any other time in RFC 3339.
 ///
 /// # Errors
-/// Says what was expected, where the text is neither form or names a time that this system's clock cannot hold.
+/// If the text has neither form, or is a time that this system's clock cannot represent. The error is what was expected.
 pub fn read_time(text: &str) -> Result<SystemTime, &'static str> {
     match text.strip_prefix('@') {
-        Some(seconds) => read_seconds(seconds).ok_or("expected seconds since 1970 with nine decimals behind the @"),
+        Some(seconds) => read_seconds(seconds).ok_or("expected `@` and seconds since 1970 with nine decimals"),
         None => text.parse::<Timestamp>().map(SystemTime::from).map_err(|_| "expected a time in RFC 3339"),
     }
 }

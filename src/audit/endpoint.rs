@@ -1,4 +1,4 @@
-//! What an endpoint adds to the audit.
+//! Events that an endpoint adds to the audit.
 
 use super::MAX_TEXT_BYTES;
 use crate::config::AUDIT_TARGET;
@@ -6,54 +6,56 @@ use crate::escape::escaped;
 use crate::session::SessionId;
 use std::net::SocketAddr;
 
-/// Something that happened at an endpoint besides the opening and ending of sessions, for
+/// An event at an endpoint, other than the opening and ending of sessions. Logged by
 /// [`TapRouter::audit`](crate::TapRouter::audit).
 ///
-/// Texts are escaped, and cut at 512 bytes each. Bound how many you log with an [`AuditLimit`](super::AuditLimit): a
-/// client that is refused a thousand times a second must not fill the service's logs.
+/// Each text is escaped, and cut at 512 bytes. Limit the rate with an [`AuditLimit`](super::AuditLimit): a client that is
+/// refused a thousand times a second must not fill the service's logs.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum AuditEvent {
-    /// A request was refused: the event `request refused`.
+    /// A request was refused. Logged as `request refused`.
     RequestRefused(RefusedRequest),
-    /// A session's reader was disconnected: the event `reader closed`.
+    /// The endpoint disconnected a session's reader. Logged as `reader closed`.
     ReaderClosed {
-        /// Who opened the session.
+        /// The opener of the session.
         opener: String,
-        /// The session's number in this process, if it has one.
+        /// The session's number in this process; `None` if it was opened elsewhere.
         session: Option<SessionId>,
-        /// Why, in one word: `stalled`.
+        /// The reason as one word: `stalled`.
         reason: &'static str,
     },
-    /// A message from the network was not accepted: the event `message ignored`.
+    /// A message from the network was not accepted. Logged as `message ignored`.
     MessageIgnored {
-        /// Where it came in: a subject, a topic, a path.
+        /// The subject, topic or path on which it arrived.
         subject: String,
-        /// Why, in one word: `forged`, `stale`.
+        /// The reason as one word: `forged`, `stale`.
         reason: &'static str,
-        /// How many were not logged since the last that was.
+        /// The number of events not logged since the last logged one: what [`AuditLimit::admit`](super::AuditLimit::admit)
+        /// returned.
         suppressed: u64,
     },
 }
 
-/// A request that an endpoint refused.
+/// A request that an endpoint refused; see [`AuditEvent::RequestRefused`].
 #[derive(Clone, Debug, Default)]
 pub struct RefusedRequest {
-    /// Who asked, if known.
+    /// The authenticated caller; `None` if the caller is unknown.
     pub opener: Option<String>,
-    /// The client's address, if known.
+    /// The client's address; `None` if it is unknown.
     pub peer: Option<SocketAddr>,
-    /// What was to be done: `GET`.
+    /// The request's method: `GET`.
     pub method: String,
-    /// To what: `/tap/watch`.
+    /// The request's path: `/tap/watch`.
     pub path: String,
-    /// The status of the answer, by HTTP's numbers.
+    /// The response's HTTP status code.
     pub status: u16,
-    /// Why, in one word: `unauthorized`.
+    /// The reason as one word: `unauthorized`.
     pub reason: &'static str,
-    /// Why, in a sentence.
+    /// The reason as a sentence.
     pub detail: String,
-    /// How many were not logged since the last that was.
+    /// The number of refusals not logged since the last logged one: what
+    /// [`AuditLimit::admit`](super::AuditLimit::admit) returned.
     pub suppressed: u64,
 }
 

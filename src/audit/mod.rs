@@ -2,29 +2,29 @@
 //!
 //! Every session that is opened, refused or ended is an INFO event of the target `tracing_tap::audit`:
 //!
-//! | message | fields besides those of the session |
+//! | message | fields, in addition to those of the session |
 //! |---|---|
 //! | `session opened` | |
-//! | `session refused` | `reason`: a limit's name, `redacted_field` or `too_costly`; `error`: the refusal in words; `suppressed`: refusals not logged since the last that was |
-//! | `session ended` | `reason`: `closed`, `expired`, `max_events`, `shutdown` or `too_costly`; `duration_ms`, `matched`, `delivered`, `buffered`, `lost`, and `kept_back` by limits: `matched` is the sum of the four |
+//! | `session refused` | `reason`: the name of the limit, `redacted_field` or `too_costly`; `error`: the refusal as text; `suppressed`: refusals not logged since the last logged one |
+//! | `session ended` | `reason`: `closed`, `expired`, `max_events`, `shutdown` or `too_costly`; `duration_ms`; `matched`, which is the sum of `delivered`, `buffered`, `lost` and `kept_back` (by limits) |
 //!
 //! Endpoints add [events of their own](AuditEvent) through [`TapRouter::audit`](crate::TapRouter::audit). The HTTP endpoint logs:
 //!
 //! | message | fields |
 //! |---|---|
-//! | `request refused` | `opener` and `peer`, where known; `method`, `path`, `status`, `reason`: the last word of the problem's type; `error`, `suppressed` |
+//! | `request refused` | `opener` and `peer`, if known; `method`, `path`, `status`; `reason`: the last segment of the problem's type; `error`, `suppressed` |
 //! | `reader closed` | `opener`, `session`, `reason`: `stalled` |
 //!
-//! An instance of a fleet logs messages that it does not accept:
+//! An instance of a fleet logs the messages that it rejects:
 //!
 //! | message | fields |
 //! |---|---|
 //! | `message ignored` | `subject`; `reason`: `forged`, `stale`, `replayed`, `malformed`, `too_large` or `version`; `suppressed` |
 //!
-//! The fields of the session: `opener`, `session` (its number; a refused one has none), `name`, `predicate`, `confinement`,
-//! and its limits `capacity`, `capacity_bytes`, `overflow`, `expires_in_ms`, `max_events`, `max_rate`, `sample`,
-//! `max_level`; `follow`, which widens it, in its text form; and `spans`, the most verbose spans that it enables. Fields
-//! that were not set are absent.
+//! The fields of the session: `opener`, `session` (its number; absent if it was refused), `name`, `predicate`,
+//! `confinement`; its limits `capacity`, `capacity_bytes`, `overflow`, `expires_in_ms`, `max_events`, `max_rate`, `sample`,
+//! `max_level`; `follow` in its text form; and `spans`, the most verbose spans that it enables. Options that are not set
+//! are absent.
 
 mod endpoint;
 mod refusals;
@@ -41,20 +41,20 @@ use crate::session::{EndReason, Follow, SessionOptions, SessionStats};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// How much of each text is told.
+/// Bytes of each text that are logged.
 const MAX_TEXT_BYTES: usize = 512;
 
-/// Something to be told.
+/// An event to be logged.
 #[derive(Debug)]
 pub(crate) enum Audit {
     Session(SessionAudit),
     Endpoint(AuditEvent),
 }
 
-/// Something that happened to a session. It holds what its session was opened with, and never the session.
+/// An event of a session. It holds the session's options, and never the session.
 #[derive(Debug)]
 pub(crate) struct SessionAudit {
-    /// Nothing where it was refused.
+    /// `None` if the session was refused.
     id: Option<u64>,
     session: Arc<SessionOptions>,
     happened: Happened,
@@ -67,7 +67,7 @@ enum Happened {
     Ended { end: End, stats: SessionStats },
 }
 
-/// That a session has ended.
+/// The end of a session.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct End {
     pub(crate) reason: EndReason,
@@ -80,12 +80,12 @@ impl Audit {
         Self::of(session, Happened::Opened)
     }
 
-    /// `suppressed` refusals before this one were not told.
+    /// `suppressed` refusals before this one were not logged.
     pub(crate) fn refused(session: Arc<SessionOptions>, reason: &'static str, error: String, suppressed: u64) -> Self {
         Self::Session(SessionAudit { id: None, session, happened: Happened::Refused { reason, error, suppressed } })
     }
 
-    /// With the numbers as they are now.
+    /// The end of a session, with its counts at this moment.
     pub(crate) fn ended(session: &OpenSession, end: End) -> Self {
         Self::of(session, Happened::Ended { end, stats: session.stats() })
     }
@@ -94,9 +94,9 @@ impl Audit {
         Self::Session(SessionAudit { id: Some(session.id.0), session: Arc::clone(&session.limits), happened })
     }
 
-    /// Tells it to this thread's subscriber. Other layers handle it, so no lock may be held; a panic of theirs is
-    /// swallowed: whoever opens or ends a session did not ask for it.
-    pub(crate) fn tell(&self) {
+    /// Logs to this thread's subscriber. Other layers handle the event, so no lock may be held. A panic of theirs is
+    /// swallowed: the code that opens or ends a session did not cause it.
+    pub(crate) fn emit(&self) {
         run_user_code(|| self.log());
     }
 
@@ -108,8 +108,8 @@ impl Audit {
     }
 }
 
-/// An event with the fields of the session, and those of what happened to it behind them.
-macro_rules! tell {
+/// Logs an event with the session's fields, followed by those of the event itself.
+macro_rules! log_session {
     ($audit:expr, $message:literal $(, $field:ident = $value:expr)*) => {
         tracing::info!(
             target: AUDIT_TARGET,
@@ -134,15 +134,15 @@ macro_rules! tell {
     };
 }
 
-/// The arguments of an event are evaluated only where some layer wants it.
+/// The arguments of an event are evaluated only if some layer wants it.
 impl SessionAudit {
     fn log(&self) {
         match &self.happened {
-            Happened::Opened => tell!(self, "session opened"),
+            Happened::Opened => log_session!(self, "session opened"),
             Happened::Refused { reason, error, suppressed } => {
-                tell!(self, "session refused", reason = reason, error = error, suppressed = suppressed);
+                log_session!(self, "session refused", reason = reason, error = error, suppressed = suppressed);
             }
-            Happened::Ended { end, stats } => tell!(
+            Happened::Ended { end, stats } => log_session!(
                 self,
                 "session ended",
                 reason = end.reason.word(),
@@ -163,22 +163,22 @@ impl SessionAudit {
         }
     }
 
-    /// One in how many, where it is not each.
+    /// The sampling of one in so many; `None` if every request is shown.
     fn sample(&self) -> Option<u32> {
         Some(self.session.sample).filter(|sample| *sample > 1)
     }
 
-    /// The most verbose events that it shows, where that is bounded.
+    /// The most verbose events that it shows; `None` if that is not bounded.
     fn max_level(&self) -> Option<String> {
         self.session.level_limit().map(|level| level.to_string())
     }
 
-    /// The most verbose spans that it enables, where it does.
+    /// The most verbose spans that it enables; `None` if it enables none.
     fn spans(&self) -> Option<String> {
         self.session.enabled_spans().map(|level| level.to_string())
     }
 
-    /// What else belongs to it, where anything does.
+    /// What it follows; `None` if it follows nothing.
     fn follow(&self) -> Option<String> {
         let follow = Some(&self.session.follow).filter(|follow| **follow != Follow::Event)?;
         Some(escaped(&follow.to_string(), MAX_TEXT_BYTES))
@@ -201,7 +201,7 @@ impl SessionAudit {
     }
 }
 
-/// More than fit are as good as for ever.
+/// Saturates after 584 million years.
 fn milliseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

@@ -1,36 +1,50 @@
-//! How many refusals are logged: a client that keeps trying must not fill the service's logs.
+//! The rate limit of audit events: a client that keeps trying must not fill the service's logs.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// One more refusal may be told after this long.
+/// The time between two events at the steady rate.
 const INTERVAL: Duration = Duration::from_millis(100);
 
-/// What was not told for this long is told at once.
+/// The unused time that may be saved up for a burst.
 const BURST: Duration = Duration::from_secs(1);
 
-/// Admits ten events a second to the audit, ten at once at most, and counts the others.
+/// Limits audit events to ten a second, with bursts of at most ten, and counts the rest.
+///
+/// Share one between all requests of an endpoint. A call takes an uncontended mutex.
+///
+/// ```
+/// use std::time::Instant;
+/// use tracing_tap::audit::AuditLimit;
+///
+/// let (limit, now) = (AuditLimit::default(), Instant::now());
+/// let admitted = (0..25).filter(|_| limit.admit(now).is_some()).count();
+/// assert_eq!(admitted, 10);
+/// ```
 #[derive(Debug, Default)]
-pub struct AuditLimit(Mutex<Told>);
+pub struct AuditLimit(Mutex<AuditRate>);
 
 #[derive(Debug, Default)]
-struct Told {
-    /// When all that was told so far would have been, at one an interval.
+struct AuditRate {
+    /// The time until which the admitted events use up the steady rate.
     until: Option<Instant>,
     suppressed: u64,
 }
 
 impl AuditLimit {
-    /// How many events were not admitted since the last that was, if this one is.
+    /// Admits an event at the time `now`, or counts it.
+    ///
+    /// Returns the number of events rejected since the last admitted one, for a field `suppressed`; `None` if this event
+    /// is rejected.
     pub fn admit(&self, now: Instant) -> Option<u64> {
-        let mut told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let until = told.until.map_or(now, |until| until.max(now)) + INTERVAL;
+        let mut rate = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let until = rate.until.map_or(now, |until| until.max(now)) + INTERVAL;
         if until.saturating_duration_since(now) > BURST {
-            told.suppressed += 1;
+            rate.suppressed += 1;
             return None;
         }
-        told.until = Some(until);
-        Some(std::mem::take(&mut told.suppressed))
+        rate.until = Some(until);
+        Some(std::mem::take(&mut rate.suppressed))
     }
 }
 

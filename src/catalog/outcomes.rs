@@ -4,17 +4,17 @@ use super::CatalogEntry;
 use crate::predicate::{Node, Predicate, Test, plain_name};
 use tracing_core::Level;
 
-/// A field that every event may have, whatever it declares.
+/// A field that every event may have without declaring it.
 const MESSAGE: &str = "message";
 
-/// What may become of a test, or of a whole predicate.
+/// The possible values of a test, or of a whole predicate.
 #[derive(Clone, Copy, Debug)]
 struct Outcomes {
     may_be_true: bool,
     may_be_false: bool,
 }
 
-/// Whether an event of that callsite may satisfy the predicate, inside of spans of no other callsites than these.
+/// Whether an event of that callsite may satisfy the predicate inside spans of these callsites alone.
 pub(super) fn may_satisfy(predicate: &Predicate, event: &CatalogEntry, spans: &[&CatalogEntry]) -> bool {
     let outcomes = predicate.fold(|node: Node<'_, Outcomes>| match node {
         Node::Test(test) => outcomes_of(test, event, spans),

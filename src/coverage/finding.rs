@@ -1,102 +1,105 @@
-//! What keeps matching events from a session.
+//! The causes that keep matching events from a session.
 
 use crate::value::Shape;
 use serde::{Deserialize, Serialize};
 
-/// Something that keeps matching events from a session, or shows them wrongly. `Display` says what to do about it.
+/// A cause that keeps matching events from a session, or shows them without their spans.
+///
+/// `Display` names the cause and the remedy in one line, with names escaped. Serialized as an object with the variant's
+/// name in snake case as `finding`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "finding", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Finding {
-    /// No layer of the router is in a subscriber that it knows of.
+    /// The router's layer is in no subscriber that the router knows of.
     NotInstalled,
-    /// The control thread could not be started, so callsites never learn of sessions.
+    /// The system could not start the control thread, so callsites may not learn of sessions.
     NoControlThread,
-    /// The predicate can be true of no event.
+    /// No event can satisfy the predicate.
     NeverMatches,
-    /// No event callsite seen so far can match, and no other finding says why.
+    /// No event callsite seen so far can match, and no other finding explains it.
     NothingMatches {
-        /// How many event callsites have been reached.
+        /// The number of event callsites that have been reached.
         seen: usize,
     },
-    /// Callsites are still being asked; another layer holds them up.
+    /// The rebuild of the callsites' interest has not finished, because another layer delays it.
     RebuildPending,
     /// Levels more verbose than this were compiled out of the service (`max_level_*` features of `tracing`).
     CompiledOut {
-        /// The most verbose level that is left.
+        /// The most verbose remaining level.
         max_level: String,
     },
-    /// A filter that is a layer of its own disables events for everyone.
+    /// A filter that is a layer of its own disables events for all layers.
     HiddenByGlobalFilter {
-        /// The most severe level that is hidden.
+        /// The most severe hidden level.
         level: String,
-        /// Of which target; none: of every target that was tried.
+        /// The target; `None`: every target that was tried.
         target: Option<String>,
     },
-    /// A filter around the router's layer keeps what it disables from the layer.
-    WithheldFromLayer {
-        /// The most severe level that is kept from it.
+    /// A filter around the router's layer hides events or spans from it.
+    HiddenFromLayer {
+        /// The most severe hidden level.
         level: String,
-        /// What is kept from it: `events` or `spans`.
+        /// The hidden things: `events` or `spans`.
         what: String,
-        /// Of which target; none: of every target that was tried.
+        /// The target; `None`: every target that was tried.
         target: Option<String>,
     },
-    /// `tracing` was told that nobody wants this level, though the router does: a layer of the stack speaks for others.
+    /// Another layer's most verbose level hides a level that the router wants, since `tracing` does not ask the router's layer.
     LevelHidden {
-        /// The most severe level that is hidden.
+        /// The most severe hidden level.
         level: String,
     },
-    /// Events were enabled again and again and never arrived: another layer's `event_enabled` answers no.
+    /// Events were enabled repeatedly and never arrived: another layer's `event_enabled` returns false.
     RefusedByLayer {
         /// The most severe level of these events.
         level: String,
         /// Their target.
         target: String,
-        /// How many callsites of the target it concerns.
+        /// The number of callsites of the target concerned.
         callsites: usize,
     },
-    /// A field is tested that has the name of a test of metadata: `level` for `@level`.
+    /// The predicate tests a field with the name of a metadata test: `level` for `@level`.
     MetadataAsField {
-        /// The field the predicate tests, which no callsite declares.
+        /// The tested field, which no callsite declares.
         field: String,
         /// The test that was probably meant.
         near: String,
     },
-    /// No callsite seen so far declares this field, but one declares a field with nearly that name.
+    /// No callsite seen so far declares the tested field, but one declares a field of a similar name.
     MisspeltField {
-        /// The field the predicate tests.
+        /// The tested field.
         field: String,
-        /// The field that is declared.
+        /// The declared field.
         near: String,
     },
-    /// No callsite seen so far has what a test of metadata asks for, but one has nearly that.
+    /// No callsite seen so far has the tested metadata, but one has a similar text.
     MisspeltMetadata {
         /// The test: `@target`, `@span`, `@name` or `@file`.
         test: String,
-        /// What it asks for.
+        /// The text in the predicate.
         value: String,
-        /// What there is.
+        /// The similar text of a callsite.
         near: String,
     },
-    /// The values seen so far are of a kind that a test can never be true of.
+    /// The values seen so far have a shape for which the test can never be true.
     ValueShape {
-        /// The field the predicate tests.
+        /// The tested field.
         field: String,
-        /// What its values are like.
+        /// The shapes of its values.
         shapes: Vec<Shape>,
     },
-    /// The field is redacted: no test is ever true of it.
+    /// The tested field is redacted: no test of it is ever true.
     RedactedField {
-        /// The field the predicate tests.
+        /// The tested field.
         field: String,
     },
-    /// The router captures nothing of this target, whatever a session asks.
+    /// The service denies the tested target: the router captures nothing of it.
     DeniedTarget {
-        /// The target the predicate tests.
+        /// The tested target.
         target: String,
     },
-    /// Spans that are tested or followed do not exist: they are more verbose than what anybody enables.
+    /// Tested or followed spans do not exist: neither the router, nor the session, nor another layer enables their level.
     SpanNotEnabled {
         /// The span's name.
         span: String,
@@ -104,11 +107,11 @@ pub enum Finding {
         target: String,
         /// Its level.
         level: String,
-        /// The tested field it declares; none where its name is tested or followed.
+        /// The tested field that it declares; `None` if its name is tested or followed.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         field: Option<String>,
     },
-    /// Spans that are tested or followed are only tracked while a session is open, so older ones are invisible.
+    /// Tested or followed spans are tracked only while a session is open, so older ones are invisible.
     SpanTooVerbose {
         /// The span's name.
         span: String,
@@ -116,11 +119,11 @@ pub enum Finding {
         target: String,
         /// Its level.
         level: String,
-        /// The tested field it declares; none where its name is tested or followed.
+        /// The tested field that it declares; `None` if its name is tested or followed.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         field: Option<String>,
     },
-    /// Spans were left out before it was known that their request matches, so events in them are shown without them.
+    /// Spans were created before their request matched, and so left out: events inside them are shown without them.
     SpanLeftOut {
         /// The span's name.
         span: String,
@@ -129,13 +132,13 @@ pub enum Finding {
         /// Its level.
         level: String,
     },
-    /// Spans declare a tested field, but the router keeps only the fields it was told to capture.
+    /// Spans declare a tested field that the router's `capture_fields` excludes.
     FieldNotCaptured {
-        /// The field the predicate tests.
+        /// The tested field.
         field: String,
     },
-    /// Events that could match inside a span arrived outside any span, where they cannot. Other events of their target have
-    /// matched inside one.
+    /// Events arrived outside any span, where they cannot match. Inside a span they could, and other events of their target
+    /// did.
     OutsideSpans {
         /// Their target.
         target: String,
@@ -145,8 +148,8 @@ pub enum Finding {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         spans: Option<String>,
     },
-    /// Events arrived outside any span, where sampling and following have no request to go by, while the same crate has
-    /// spans that nobody enables.
+    /// Events arrived outside any span, so sampling and following treat each one by itself. The same crate has spans that
+    /// nobody enables.
     OutsideRequests {
         /// Their target.
         target: String,
@@ -155,7 +158,7 @@ pub enum Finding {
         /// The most severe level of the spans that nobody enables.
         spans: String,
     },
-    /// A root span only follows from a span that could match, so what happens in it is not inside that span.
+    /// A root span only follows from a span that could match, so the events inside it are not inside that span.
     FollowsFrom {
         /// The root span's name.
         span: String,
@@ -164,23 +167,23 @@ pub enum Finding {
         /// The span it follows from.
         from: String,
     },
-    /// No event callsite seen so far can match. Records of the `log` crate may: they have none.
+    /// No event callsite seen so far can match. Records of the `log` crate may match: they have no callsite.
     LogRecordsAlone,
-    /// No record of the `log` crate can arrive: no bridge hands them to `tracing`.
+    /// No record of the `log` crate can arrive, because no bridge forwards them to `tracing`.
     NoLogRecords,
-    /// The router's layer is in a subscriber more than once, so each event is seen as often.
+    /// The router's layer is in a subscriber more than once, so each event is captured more than once.
     InstalledTwice,
 }
 
 impl Finding {
-    /// How far it reaches: the lower, the more it keeps away.
+    /// Its scope: the lower the rank, the more events it hides.
     pub(super) fn rank(&self) -> u8 {
         match self {
             Self::NotInstalled | Self::NoControlThread | Self::NeverMatches | Self::NothingMatches { .. } => 0,
             Self::RebuildPending
             | Self::CompiledOut { .. }
             | Self::HiddenByGlobalFilter { .. }
-            | Self::WithheldFromLayer { .. }
+            | Self::HiddenFromLayer { .. }
             | Self::LevelHidden { .. }
             | Self::RefusedByLayer { .. } => 1,
             Self::MetadataAsField { .. }
@@ -202,12 +205,12 @@ impl Finding {
         }
     }
 
-    /// Whether it explains by itself that nothing can match.
+    /// Whether it alone explains that nothing can match.
     pub(crate) fn is_reason_for_nothing(&self) -> bool {
         self.rank() <= 3
     }
 
-    /// The target of the callsites it names, if it names some that the predicate does not.
+    /// The target of the callsites that it names; `None` if it names only what the predicate has.
     pub(crate) fn target_of_callsite(&self) -> Option<&str> {
         match self {
             Self::RefusedByLayer { target, .. }

@@ -1,4 +1,4 @@
-//! Why a session sees nothing, or not all: a verdict, and the reasons with what to do about them.
+//! Why a session sees nothing, or not everything: a verdict, the reasons, and the remedies.
 
 mod finding;
 mod note;
@@ -15,18 +15,18 @@ pub use verdict::Verdict;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// What a session can and cannot see, at the moment it was asked for.
+/// What a session can and cannot see at the moment of the question.
 ///
-/// The *verdict* comes first: whether nothing, a part or everything can match. A *finding* is something that keeps
-/// matching events from the session, with what to do about it. A *note* is worth knowing and nothing to worry about.
-/// Got from [`EventStream::coverage`](crate::EventStream::coverage), [`TapRouter::coverage`](crate::TapRouter::coverage)
-/// and [`TapRouter::coverage_of`](crate::TapRouter::coverage_of); `Display` is for people.
+/// The *verdict* says whether nothing, a part or everything can match. A *finding* is a cause that keeps matching events
+/// from the session, with its remedy. A *note* is information that needs no action. Returned by
+/// [`EventStream::coverage`](crate::EventStream::coverage), [`TapRouter::coverage`](crate::TapRouter::coverage) and
+/// [`TapRouter::coverage_of`](crate::TapRouter::coverage_of). `Display` prints it for people, one line each, escaped.
 ///
 /// ```
 /// use tracing_tap::coverage::Finding;
 /// use tracing_tap::{Predicate, TapRouter, Verdict};
 ///
-/// // Nobody has put the router's layer into a subscriber.
+/// // The router's layer is in no subscriber.
 /// let coverage = TapRouter::new().coverage(&Predicate::eq("user", 42));
 /// assert_eq!(coverage.verdict(), Verdict::Nothing);
 /// assert_eq!(coverage.findings()[0], Finding::NotInstalled);
@@ -45,22 +45,22 @@ impl Coverage {
         Self { verdict, findings, notes }
     }
 
-    /// How much of what the session asks for can match.
+    /// How much of what the session wants can match.
     pub fn verdict(&self) -> Verdict {
         self.verdict
     }
 
-    /// Whether everything can match: something can, and nothing known hides it.
+    /// Whether the verdict is [`Verdict::Everything`].
     pub fn is_clear(&self) -> bool {
         self.verdict == Verdict::Everything
     }
 
-    /// What keeps matching events from the session, the most far-reaching first.
+    /// The causes that keep matching events from the session, the most far-reaching first.
     pub fn findings(&self) -> &[Finding] {
         &self.findings
     }
 
-    /// What is worth knowing besides.
+    /// Further information that needs no action.
     pub fn notes(&self) -> &[Note] {
         &self.notes
     }

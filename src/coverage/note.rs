@@ -1,36 +1,39 @@
-//! What is worth knowing about what a session can see, and nothing to worry about.
+//! Information about what a session can see, which needs no action.
 
 use super::words::{Visible, counted};
 use serde::{Deserialize, Serialize};
 use std::fmt::{self, Write};
 
-/// Something worth knowing about what a session can see.
+/// Information about what a session can see, which needs no action.
+///
+/// `Display` prints it in one line, with names escaped. Serialized as an object with the variant's name in snake case as
+/// `note`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "note", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Note {
-    /// How many of the event callsites seen so far can match: the predicate allows it, and nothing hides them.
+    /// The number of event callsites that can match: the predicate allows it, and nothing hides them.
     Callsites {
-        /// Those that can match.
+        /// The number of callsites that can match.
         can_match: usize,
-        /// All that have been reached.
+        /// The number of callsites that have been reached.
         seen: usize,
     },
-    /// No callsite seen so far declares this field. Callsites are seen when they are first reached.
+    /// No callsite seen so far declares this field. A callsite is seen when it is first reached.
     UnseenField {
-        /// The field the predicate tests.
+        /// The tested field.
         field: String,
     },
-    /// No callsite seen so far has what `@target`, `@span`, `@name` or `@file` asks for.
+    /// No callsite seen so far has the tested metadata.
     Unseen {
         /// The test: `@target`, `@span`, `@name` or `@file`.
         test: String,
-        /// What it asks for.
+        /// The text in the predicate.
         value: String,
     },
-    /// Events that could match inside a span arrived outside any span, and may belong there: an accept loop, a periodic
-    /// report. Either no event of their target has matched inside a span yet, or their crate has no span that could make
-    /// them match: they are a library's.
+    /// Events arrived outside any span and cannot match there, although they could inside one. That may be intended: an
+    /// accept loop, a periodic report. Either no event of their target has matched inside a span yet, or they belong to a
+    /// library: their crate has no span that could make them match.
     OutsideSpans {
         /// Their target.
         target: String,
@@ -40,25 +43,24 @@ pub enum Note {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         spans: Option<String>,
     },
-    /// `tokio` makes root spans, since another layer or the session enables them. What happens in one is not inside the
-    /// span that its task was spawned in, or that `block_on` was called in.
+    /// Another layer or the session enables root spans of `tokio`. Events inside one are not inside the span that its task
+    /// was spawned in, or that `block_on` was called in.
     RootSpans {
         /// The name of these spans.
         span: String,
         /// Their target.
         target: String,
     },
-    /// No span callsite seen so far has the name that is followed.
+    /// No span callsite seen so far has the followed name.
     UnseenSpan {
         /// The name.
         span: String,
     },
-    /// A span has been followed for so long that it is hardly one request: everything that happens in it belongs to the
-    /// session.
+    /// A span has been followed for so long that it is probably not one request. All events inside it belong to the session.
     FollowedForLong {
         /// The span's name.
         span: String,
-        /// For how long.
+        /// The time for which it has been followed, in seconds.
         seconds: u64,
     },
 }
@@ -77,39 +79,39 @@ impl Note {
             }
             Self::UnseenField { field } => write!(
                 f,
-                "no callsite seen so far declares a field `{field}`; callsites are seen when they are first reached"
+                "no callsite seen so far declares the field `{field}`; a callsite is seen when it is first reached"
             ),
             Self::Unseen { test, value } => {
-                write!(f, "nothing seen so far has `{test} = {value}`; callsites are seen when they are first reached")
+                write!(f, "no callsite seen so far has `{test} = {value}`; a callsite is seen when it is first reached")
             }
             Self::OutsideSpans { target, events, spans } => {
                 let counted = counted(*events);
                 write!(
                     f,
-                    "at least {counted} of target `{target}` arrived outside any span, where no span can make them match"
+                    "at least {counted} of target `{target}` arrived outside any span, so no span could make them match"
                 )?;
                 let Some(level) = spans else { return Ok(()) };
-                write!(f, "; the spans of their crate at {level} are enabled by nobody")?;
+                write!(f, "; no layer enables the spans of their crate at {level}")?;
                 if target.starts_with("tower_http") {
                     f.write_str(
-                        ": to have them match, declare the tested field in a span by `TraceLayer`'s `make_span_with`",
+                        ": to make them match, declare the tested field in a span with `TraceLayer`'s `make_span_with`",
                     )?;
                 }
                 Ok(())
             }
             Self::RootSpans { span, target } => write!(
                 f,
-                "the spans `{span}` of target `{target}` are roots: what happens in a task, or in `block_on`, is not inside \
-                 the span around it; give that code its span with `.instrument(span)` or `.in_current_span()`"
+                "the spans `{span}` of target `{target}` are roots: events in a task, or in `block_on`, are not inside the \
+                 span around it; attach the span with `.instrument(span)` or `.in_current_span()`"
             ),
             Self::UnseenSpan { span } => write!(
                 f,
-                "no span `{span}` was seen so far, so nothing is followed; callsites are seen when they are first reached"
+                "no span `{span}` was seen so far, so nothing is followed; a callsite is seen when it is first reached"
             ),
             Self::FollowedForLong { span, seconds } => write!(
                 f,
-                "the span `{span}` has been followed for {seconds} s, and everything that happens in it belongs to the \
-                 session: if it is no request, follow a span inside it by its name"
+                "the span `{span}` has been followed for {seconds} s, and all events inside it belong to the session: if it \
+                 is not a request, follow a span inside it by name"
             ),
         }
     }

@@ -1,4 +1,4 @@
-//! What producers leave for coverage: a bit or a count for each callsite, in tables of fixed size, never a value.
+//! Facts that producers record for coverage: a bit or a count for each callsite, in tables of fixed size, never a value.
 
 use super::table::Table;
 use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -6,13 +6,13 @@ use crate::value::{Shape, ValueRef};
 use std::sync::{Mutex, PoisonError, TryLockError};
 use tracing_core::Metadata;
 
-/// How many events of one callsite are counted; what comes after costs a load and a comparison.
+/// The number of events counted for one callsite. Further events cost a load and a comparison.
 pub(crate) const TOO_MANY_TO_COUNT: u64 = 100;
 
 /// How many links between spans, and how many spans that were left out, are remembered.
 const MAX_REMEMBERED: usize = 64;
 
-/// Beside a count of events: one has matched inside a span.
+/// A flag in a count of events: one has matched inside a span.
 const INSIDE: u64 = 1 << 63;
 
 /// Under `loom` as few as there can be: it makes them again for each history.
@@ -21,10 +21,10 @@ const LEFT_OUT_SLOTS: usize = if cfg!(loom) { 2 } else { 64 };
 /// Where the number of a field is in a key: above every address.
 const FIELD_SHIFT: u32 = 57;
 
-/// What was seen of events and spans while sessions were open.
+/// Facts about events and spans while sessions were open.
 ///
-/// Callsites are statics, so nothing in here refers to anything that may be gone. Where a table is full, the rest is not
-/// noted: that costs explanations, never events.
+/// Callsites are statics, so no reference in here dangles. If a table is full, further facts are not recorded: that costs
+/// explanations, never events.
 #[derive(Debug)]
 pub(crate) struct Seen {
     /// The shapes of the values that events brought, by callsite and field.

@@ -27,7 +27,7 @@ impl Table {
     #[inline]
     pub(super) fn find(&self, key: u64) -> Option<&AtomicU64> {
         let first = &self.0[start_of_window(key)];
-        // Acquire pairs with the Release in `add`; the number beside it starts at 0 either way.
+        // Acquire pairs with the Release in `add`; its number starts at 0 either way.
         if first.key.load(Ordering::Acquire) == key { Some(&first.number) } else { self.add(key) }
     }
 

@@ -1,21 +1,22 @@
-//! How much of what a session asks for can match.
+//! How much of what a session wants can match.
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// How much of what a session asks for can match, as far as it is known now.
+/// How much of what a session wants can match, as far as the router knows now.
 ///
-/// What is known grows: callsites are seen when they are first reached, values when an event or span brings them. So a
-/// session that starts with `Nothing` may match later; ask again while it is silent.
+/// The router learns of a callsite when it is first reached, and of a value when an event or span has it. So a session
+/// that starts with `Nothing` may match later: ask again while it is silent. Serialized as `nothing`, `partly` or
+/// `everything`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Verdict {
-    /// No callsite seen so far can match, or what can match is hidden from the session.
+    /// No callsite seen so far can match, or every one that can is hidden from the session.
     Nothing,
-    /// Something can match, and a finding says what cannot.
+    /// Some events can match. The findings say which cannot.
     Partly,
-    /// Some callsite can match, and nothing known hides a matching event.
+    /// Some callsite can match, and no known cause hides a matching event.
     Everything,
 }
 

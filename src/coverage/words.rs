@@ -1,18 +1,18 @@
-//! Findings in words, each with what to do about it.
+//! The texts of findings, each with its remedy.
 
 use super::Finding;
 use crate::predicate::visible;
 use crate::value::Shape;
 use std::fmt::{self, Write};
 
-/// Names that a predicate has made up are shown like those of callsites, without what a terminal obeys.
+/// Names from the predicate and from callsites are escaped.
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.write(&mut Visible(f))
     }
 }
 
-/// Escapes what is hidden of all that is written to it.
+/// Escapes the hidden characters of all text written to it.
 pub(super) struct Visible<'a, 'f>(pub(super) &'a mut fmt::Formatter<'f>);
 
 impl fmt::Write for Visible<'_, '_> {
@@ -28,34 +28,35 @@ impl Finding {
                 "the router's layer is in no subscriber: add `.with(router.layer())` to the registry",
             ),
             Self::NoControlThread => f.write_str(
-                "the system refused to start a thread, so callsites may not learn of the session; the next session tries \
+                "the system could not start a thread, so callsites may not learn of the session; the next session tries \
                  again",
             ),
-            Self::NeverMatches => f.write_str("the predicate is true of no event"),
+            Self::NeverMatches => f.write_str("no event can satisfy the predicate"),
             Self::NothingMatches { seen: 0 } => f.write_str(
-                "no event callsite has been reached yet; callsites are seen when they are first reached",
+                "no event callsite has been reached yet; a callsite is seen when it is first reached",
             ),
             Self::NothingMatches { seen } => write!(
                 f,
-                "none of the {seen} event callsites seen so far can match; callsites are seen when they are first reached"
+                "none of the {seen} event callsites seen so far can match; a callsite is seen when it is first reached"
             ),
             Self::RebuildPending => {
-                f.write_str("callsites are still being asked, and another layer holds them up: ask again in a moment")
+                f.write_str("the rebuild of the callsites' interest has not finished, another layer delays it: ask again")
             }
             Self::InstalledTwice => f.write_str(
-                "the router's layer is in one subscriber more than once, so each event is seen as often: add \
+                "the router's layer is in one subscriber more than once, so each event is captured more than once: add \
                  `.with(router.layer())` once",
             ),
             Self::LogRecordsAlone => f.write_str(
-                "none of the event callsites seen so far can match; records of the `log` crate may, which have none",
+                "none of the event callsites seen so far can match; records of the `log` crate may, since they have no \
+                 callsite",
             ),
             Self::NoLogRecords => f.write_str(
-                "records of the `log` crate do not arrive: no bridge hands them to `tracing`; call \
+                "records of the `log` crate do not arrive: no bridge forwards them to `tracing`; call \
                  `tracing_log::LogTracer::init()` at start, as `.init()` of `tracing-subscriber` does by default",
             ),
             Self::CompiledOut { .. }
             | Self::HiddenByGlobalFilter { .. }
-            | Self::WithheldFromLayer { .. }
+            | Self::HiddenFromLayer { .. }
             | Self::LevelHidden { .. }
             | Self::RefusedByLayer { .. } => self.write_hidden(f),
             Self::SpanNotEnabled { .. }
@@ -68,7 +69,7 @@ impl Finding {
         }
     }
 
-    /// What the service or another layer hides.
+    /// Events and spans hidden by the service or by another layer.
     fn write_hidden(&self, f: &mut Visible<'_, '_>) -> fmt::Result {
         match self {
             Self::CompiledOut { max_level } => write!(
@@ -78,22 +79,22 @@ impl Finding {
             Self::HiddenByGlobalFilter { level, target } => {
                 write_what(f, "events", level, target.as_deref())?;
                 f.write_str(
-                    " are hidden by a global filter: a filter that is a layer of its own disables them for everyone; \
-                     make it the filter of the layer it is for, `fmt::layer().with_filter(filter)`",
+                    " are hidden by a global filter: a filter that is a layer of its own disables them for all layers; \
+                     attach it to the layer it is meant for, `fmt::layer().with_filter(filter)`",
                 )
             }
-            Self::WithheldFromLayer { level, what, target } => write_withheld(f, level, what, target.as_deref()),
+            Self::HiddenFromLayer { level, what, target } => write_hidden_from_layer(f, level, what, target.as_deref()),
             Self::LevelHidden { level } => write!(
                 f,
-                "events at {level} are hidden by another layer's most verbose level: where layers are joined by \
-                 `.and_then(..)` only the last is asked for its own; add each to the registry with `.with(..)`"
+                "events at {level} are hidden by another layer's most verbose level: of layers joined by `.and_then(..)` \
+                 only the last is asked for its level; add each to the registry with `.with(..)`"
             ),
             Self::RefusedByLayer { level, target, callsites } => {
                 write_what(f, "events", level, Some(target))?;
                 write!(
                     f,
-                    " were enabled and never arrived ({callsites} {}): the `event_enabled` of another layer refuses them for \
-                     everyone; let it refuse in `on_event`, or make it a filter with `with_filter`",
+                    " were enabled and never arrived ({callsites} {}): the `event_enabled` of another layer rejects them for \
+                     all layers; let it reject in `on_event`, or make it a filter with `with_filter`",
                     if *callsites == 1 { "callsite" } else { "callsites" }
                 )
             }
@@ -101,15 +102,15 @@ impl Finding {
         }
     }
 
-    /// Spans that cannot supply what they should.
+    /// Spans that do not supply the tested fields or names.
     fn write_of_spans(&self, f: &mut Visible<'_, '_>) -> fmt::Result {
         match self {
             Self::SpanNotEnabled { span, target, level, field } => {
                 write_span(f, [span, target, level], field.as_deref())?;
                 write!(
                     f,
-                    ", and nobody enables them: open the session with `spans={}` (`Session::spans`), or build the router \
-                     with `span_level(LevelFilter::{level})`",
+                    ", and no layer enables them: open the session with `spans={}` (`SessionOptions::spans`), or build the \
+                     router with `span_level(LevelFilter::{level})`",
                     level.to_lowercase()
                 )?;
                 write_trace_layer(f, target)
@@ -118,73 +119,72 @@ impl Finding {
                 write_span(f, [span, target, level], field.as_deref())?;
                 write!(
                     f,
-                    ", and those that were created while no session was open are invisible: build the router with \
+                    ", and those created while no session was open are invisible: build the router with \
                      `span_level(LevelFilter::{level})`"
                 )?;
                 write_trace_layer(f, target)
             }
             Self::SpanLeftOut { span, target, level } => write!(
                 f,
-                "spans `{span}` of target `{target}` were left out before their request matched, so its events are shown \
+                "spans `{span}` of target `{target}` were created before their request matched, so its events are shown \
                  without them: record the tested field before they are created, give them `parent: &span`, fall back with \
                  `.or_current()`, or build the router with `span_level(LevelFilter::{level})`"
             ),
             Self::OutsideSpans { target, events, spans } => {
                 write!(
                     f,
-                    "at least {} of target `{target}` arrived outside any span, where no span can make them match: give \
-                     spawned tasks their span with `.instrument(span)` or `.in_current_span()`",
+                    "at least {} of target `{target}` arrived outside any span, so no span could make them match: attach \
+                     the span to spawned tasks with `.instrument(span)` or `.in_current_span()`",
                     counted(*events)
                 )?;
                 spans.as_ref().map_or(Ok(()), |level| {
                     write!(
                         f,
-                        "; or open the session with `spans={}`, since such spans are not enabled",
+                        "; or open the session with `spans={}`, since their crate's spans at that level are not enabled",
                         level.to_lowercase()
                     )
                 })
             }
             Self::OutsideRequests { target, events, spans } => write!(
                 f,
-                "at least {} of target `{target}` arrived outside any span, so each is sampled and followed alone: open the \
-                 session with `spans={}`, since such spans are not enabled",
+                "at least {} of target `{target}` arrived outside any span, so each is sampled and followed by itself: open \
+                 the session with `spans={}`, since their crate's spans at that level are not enabled",
                 counted(*events),
                 spans.to_lowercase()
             ),
             Self::FollowsFrom { span, target, from } => write!(
                 f,
-                "spans `{span}` of target `{target}` only follow from `{from}`, so what happens in them is not inside it: \
+                "spans `{span}` of target `{target}` only follow from `{from}`, so events in them are not inside it: \
                  create them with `parent: &span`, or give them the tested field"
             ),
             _ => Ok(()),
         }
     }
 
-    /// Tests that cannot be true as they are written.
+    /// Tests that can never be true.
     fn write_of_tests(&self, f: &mut Visible<'_, '_>) -> fmt::Result {
         match self {
             Self::MetadataAsField { field, near } => write!(
                 f,
-                "no callsite seen so far declares a field `{field}`: did you mean `{near}`, which tests the event itself?"
+                "no callsite seen so far declares the field `{field}`: did you mean `{near}`, which tests the event itself?"
             ),
             Self::MisspeltField { field, near } => {
-                write!(f, "no callsite seen so far declares a field `{field}`: did you mean `{near}`?")
+                write!(f, "no callsite seen so far declares the field `{field}`: did you mean `{near}`?")
             }
             Self::MisspeltMetadata { test, value, near } => {
-                write!(f, "nothing seen so far has `{test} = {value}`: did you mean `{near}`?")
+                write!(f, "no callsite seen so far has `{test} = {value}`: did you mean `{near}`?")
             }
             Self::ValueShape { field, shapes } => {
-                write!(f, "the test of `{field}` is true of no value like those seen so far, seen as ")?;
+                write!(f, "the test of `{field}` cannot be true of the values seen so far, which are ")?;
                 write_shapes(f, shapes)?;
-                write!(f, ": search their text with `{field} *= ..`, or have the service record the bare value")
+                write!(f, ": search their text with `{field} *= ..`, or record the bare value in the service")
             }
-            Self::FieldNotCaptured { field } => write!(
-                f,
-                "the field `{field}` of spans is not kept: name it in `capture_fields` where the router is built"
-            ),
-            Self::RedactedField { field } => write!(f, "the field `{field}` is redacted: no test is ever true of it"),
+            Self::FieldNotCaptured { field } => {
+                write!(f, "the field `{field}` of spans is not kept: add it to the router's `capture_fields`")
+            }
+            Self::RedactedField { field } => write!(f, "the field `{field}` is redacted: no test of it is ever true"),
             Self::DeniedTarget { target } => {
-                write!(f, "events of target `{target}` are denied by the service: no session captures them")
+                write!(f, "the service denies events of target `{target}`: no session captures them")
             }
             _ => Ok(()),
         }
@@ -200,11 +200,11 @@ fn write_what(f: &mut Visible<'_, '_>, what: &str, level: &str, target: Option<&
     target.map_or(Ok(()), |target| write!(f, " of target `{target}`"))
 }
 
-fn write_withheld(f: &mut Visible<'_, '_>, level: &str, what: &str, target: Option<&str>) -> fmt::Result {
+fn write_hidden_from_layer(f: &mut Visible<'_, '_>, level: &str, what: &str, target: Option<&str>) -> fmt::Result {
     write_what(f, what, level, target)?;
     f.write_str(" are kept from the router's layer by a filter around it")?;
     if what == "spans" {
-        f.write_str(", and events in them may be taken for events of the span around, perhaps somebody else's")?;
+        f.write_str(", and events in them may be attributed to the span around, perhaps another user's")?;
     }
     f.write_str(": install `router.layer()` without `with_filter`")
 }

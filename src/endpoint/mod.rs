@@ -1,7 +1,9 @@
-//! What an endpoint of your own needs besides the router: a way to carry sessions to their readers that this project does
-//! not bring, over gRPC, Kafka or a socket.
+//! Parts for an endpoint of your own, which carries sessions to readers over gRPC, Kafka or a socket.
 //!
-//! `examples/line_protocol.rs` is one in sixty lines: a line protocol over TCP, with audit and confinement.
+//! `examples/line_protocol.rs` is one in sixty lines: a line protocol over TCP, with audit and confinement. An endpoint
+//! opens sessions with [`TapRouter::try_watch`](crate::TapRouter::try_watch), so that the router's limits apply, confines
+//! each with [`SessionOptions::confined_to`](crate::SessionOptions::confined_to), and logs refusals with
+//! [`TapRouter::audit`](crate::TapRouter::audit).
 
 mod quiet;
 mod source;

@@ -1,18 +1,17 @@
-//! What an endpoint causes to be logged while it serves a session does not feed that session.
+//! Keeps an endpoint's own log lines out of the sessions that it serves.
 //!
-//! Not by a subscriber of its own: a scoped default anywhere in the process changes what nested events do on every
-//! other thread. The recursion guard is held instead, so what is logged inside reaches the service's own layers as ever,
-//! and no session.
+//! A subscriber of its own would not do: a scoped default anywhere in the process changes the handling of nested events
+//! on every other thread. Instead the recursion guard is held: events inside reach the service's own layers, and no session.
 
 use crate::guard::Guard;
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-/// A future whose events reach no session; every other layer sees them.
+/// A future whose events reach no session. Every other layer sees them.
 ///
-/// An endpoint that logs while it sends an event would otherwise capture that log line, send it, and log again. It costs
-/// a thread-local flag a poll. Events of tasks that the future spawns are not covered: wrap those too.
+/// Without it, an endpoint that logs while it sends an event captures that log line, sends it, and logs again. Costs one
+/// thread-local flag for each poll. Does not cover the tasks that the future spawns: wrap those too.
 ///
 /// ```
 /// use tracing_subscriber::prelude::*;
@@ -32,7 +31,7 @@ use std::task::{Context, Poll};
 pub struct Quiet<F>(Pin<Box<F>>);
 
 impl<F: Future> Quiet<F> {
-    /// Wraps a future.
+    /// Wraps a future. Allocates once, to pin it.
     pub fn new(future: F) -> Self {
         Self(Box::pin(future))
     }
@@ -46,7 +45,19 @@ impl<F: Future> Future for Quiet<F> {
     }
 }
 
-/// Runs `work`, whose events on this thread reach no session; every other layer sees them.
+/// Runs `work`. Its events on this thread reach no session; every other layer sees them.
+///
+/// ```
+/// use tracing_subscriber::prelude::*;
+/// use tracing_tap::endpoint::quietly;
+/// use tracing_tap::{Predicate, TapRouter};
+///
+/// let router = TapRouter::new();
+/// tracing_subscriber::registry().with(router.layer()).init();
+/// let mut stream = router.watch(Predicate::everything());
+/// quietly(|| tracing::info!("sent 17 bytes"));
+/// assert_eq!(stream.drain().count(), 0);
+/// ```
 pub fn quietly<T>(work: impl FnOnce() -> T) -> T {
     let _guard = Guard::enter();
     work()

@@ -1,4 +1,4 @@
-//! Places that sessions are opened at, so that one endpoint serves them all.
+//! Sources of sessions, so that one endpoint serves them all.
 
 use crate::render::{FormatOptions, write_item};
 use crate::session::{EndReason, SessionOptions};
@@ -11,51 +11,53 @@ use std::task::{Context, Poll};
 
 /// The future of [`SessionSource::open`].
 pub type Opening<'a> = Pin<Box<dyn Future<Output = Result<Box<dyn SessionStream>, OpenError>> + Send + 'a>>;
-/// Why a session could not be opened; the text follows "failed to".
+/// The error of [`SessionSource::open`]. Its `Display` text starts with a verb, to follow "failed to".
 pub type OpenError = Box<dyn Error + Send + Sync>;
 
-/// A place that sessions can be opened at, besides the router of this process: a fleet, another protocol.
+/// Opens sessions somewhere other than in the router of this process: in a fleet, over another protocol.
 ///
-/// An endpoint that is given one opens its sessions there, and carries the items to its readers in the forms that the
-/// items themselves write.
+/// An endpoint with a source opens its sessions there. The items write themselves in the form that its reader wants.
 pub trait SessionSource: Debug + Send + Sync + 'static {
     /// Opens a session.
+    ///
+    /// # Errors
+    /// If the source is unreachable or rejects the session.
     fn open(&self, session: SessionOptions) -> Opening<'_>;
 }
 
-/// The reading end of a session opened at a [`SessionSource`]; dropping it closes the session.
+/// The reading end of a session opened by a [`SessionSource`]. Dropping it closes the session.
 pub trait SessionStream: Debug + Send {
-    /// The next item, if there is one now.
+    /// Takes the next item without waiting.
     ///
     /// # Errors
-    /// `Empty` if there is none now, `Ended` after the last.
+    /// `Empty` if no item is buffered, `Ended` after the last item.
     fn try_recv(&mut self) -> Result<Arc<dyn StreamItem>, TryRecvError>;
 
-    /// The next item; `None` after the last. Wakes the task as a `futures_core::Stream` does.
+    /// Polls for the next item; `None` after the last. Wakes the task like a `futures_core::Stream`.
     fn poll_recv(&mut self, context: &mut Context<'_>) -> Poll<Option<Arc<dyn StreamItem>>>;
 
-    /// How many items wait to be read.
+    /// The number of buffered items.
     fn buffered(&self) -> u64;
 
-    /// What the session has counted so far: a JSON object of numbers.
+    /// The session's counts so far, as a JSON object of numbers.
     fn stats(&self) -> serde_json::Value;
 
-    /// Ends the session. The stream gives what is left, and then the end with this reason.
+    /// Ends the session. The stream yields the buffered items, then the end with this reason.
     fn end(&self, reason: EndReason);
 }
 
 /// An item of a [`SessionStream`].
 pub trait StreamItem: Debug + Send + Sync {
-    /// What kind of item it is, as the `type` of its JSON says; `None` for an event.
+    /// The `type` of the item's JSON; `None` for an event.
     fn kind(&self) -> Option<&'static str>;
 
-    /// Whether it is the last item.
+    /// Whether it is the last item of its session.
     fn is_end(&self) -> bool;
 
-    /// Appends the item in a form, with its terminator.
+    /// Appends the item in the given form, with its terminator.
     fn write(&self, out: &mut Vec<u8>, options: FormatOptions);
 
-    /// How many bytes it holds on the heap.
+    /// The number of bytes that it holds on the heap.
     fn held_bytes(&self) -> usize;
 }
 

@@ -1,4 +1,4 @@
-//! How characters are shown that must not reach a terminal as they are.
+//! Escapes of characters that must not reach a terminal.
 
 use super::hidden::is_hidden;
 

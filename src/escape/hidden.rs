@@ -1,11 +1,10 @@
-//! Characters that must not reach a terminal as they are.
+//! Characters that must not reach a terminal unescaped.
 
-/// Whether a character shows nothing of itself or changes how its neighbours show.
+/// Whether a character is invisible, or changes the look of its neighbours.
 ///
-/// These are Unicode's control and format characters, line and paragraph separators, default-ignorable code points
-/// and noncharacters: what a terminal obeys, what reorders a line, and what two different texts can differ in
-/// without looking different. The price is paid by emoji held together by joiners or variation selectors: they are
-/// shown in parts. A space of any width is not hidden.
+/// These are Unicode's control and format characters, line and paragraph separators, default-ignorable code points and
+/// noncharacters: those that a terminal obeys, that reorder a line, or that make two different texts look the same. Emoji
+/// that are joined by joiners or variation selectors therefore fall apart. A space of any width is not hidden.
 pub fn is_hidden(character: char) -> bool {
     match character {
         ' '..='~' => false,
@@ -51,12 +50,12 @@ fn is_noncharacter(character: char) -> bool {
     matches!(character, '\u{FDD0}'..='\u{FDEF}') || u32::from(character) & 0xFFFE == 0xFFFE
 }
 
-/// Whether bytes are text in which nothing is hidden.
+/// Whether bytes are UTF-8 without [hidden](is_hidden) characters. ASCII is checked 64 bytes at a time.
 pub fn is_plain(bytes: &[u8]) -> bool {
     is_printable_ascii(bytes) || str::from_utf8(bytes).is_ok_and(|text| !text.contains(is_hidden))
 }
 
-/// Most lines are, and are found so many bytes at a time: the inner loop has no way out, so that it can be vectorized.
+/// Most lines are. The inner loop has no early exit, so that it can be vectorized.
 fn is_printable_ascii(bytes: &[u8]) -> bool {
     bytes.chunks(64).all(|chunk| chunk.iter().fold(true, |plain, byte| plain & (b' '..=b'~').contains(byte)))
 }

@@ -1,7 +1,7 @@
-//! Escaping of text from elsewhere, so that a terminal neither obeys it nor hides any of it.
+//! Escaping of untrusted text, so that a terminal neither obeys nor hides any of it.
 //!
-//! Every form of [`write_item`](crate::render::write_item) escapes what it writes. These functions are for the rest of a
-//! program that shows such texts: an endpoint's errors, a reader's messages.
+//! Every form of [`write_item`](crate::render::write_item) escapes its texts. These functions are for the other texts of a
+//! program: an endpoint's errors, a reader's messages.
 //!
 //! ```
 //! use tracing_tap::escape::{escaped, is_hidden, is_plain};

@@ -1,4 +1,4 @@
-//! Texts of strangers where people read them, in logs and in errors: on one line, escaped, and cut.
+//! Untrusted texts in logs and errors: on one line, escaped, and cut.
 
 use super::character::write_escape;
 use super::hidden::is_hidden;
@@ -7,21 +7,22 @@ use std::fmt::{self, Write};
 /// Ends a text that was cut.
 pub(crate) const CUT_MARK: &str = "…[cut]";
 
-/// The text on one line, hidden characters and the backslash escaped, cut at `max_bytes` with `…[cut]` behind.
+/// Escapes [hidden](super::is_hidden) characters and backslashes, and cuts the result at `max_bytes`.
 ///
-/// Two different texts look the same only if both are cut.
+/// A cut text ends with `…[cut]`, which is not counted. The result has one line. Two different texts look the same only if
+/// both are cut. Stops reading at the cut.
 pub fn escaped(name: &str, max_bytes: usize) -> String {
     shown(name, max_bytes, |character| is_hidden(character) || character == '\\')
 }
 
-/// Writes an expression, whose own quotes and escapes are left as they are: what is not shown of itself is escaped.
+/// Escapes the hidden characters of an expression alone: it has quotes and backslashes of its own.
 pub(crate) fn escaped_expression(expression: impl fmt::Display, max_bytes: usize) -> String {
     shown(expression, max_bytes, is_hidden)
 }
 
 fn shown(text: impl fmt::Display, max_bytes: usize, is_escaped: fn(char) -> bool) -> String {
     let mut shown = Shown { text: String::new(), max_bytes, is_escaped };
-    // An error says that the rest was cut, and spares the writing of it.
+    // The error only stops the writing at the cut.
     let _ = write!(shown, "{text}");
     shown.text
 }

@@ -2,15 +2,15 @@
 
 use super::{Name, plain_name};
 use crate::sync::OnceBox;
-use crate::value::{Entries, Entry, PackedBytes, Value, ValueRef};
+use crate::value::{Entries, PackedBytes, PackedEntry, Value, ValueRef};
 use smallvec::SmallVec;
 use std::fmt;
 use tracing_core::field::{Field, FieldSet};
 
 /// Named values in the order they were recorded.
 ///
-/// A producer packs them into a run of bytes, which costs it little, holds little and can be written over by the next
-/// event; [`Value`]s are made of them where somebody asks for one. Those read back are values from the start.
+/// A producer packs them into a run of bytes, which is cheap, small, and can be overwritten by the next event. [`Value`]s
+/// are built when a reader asks for one. Fields read back from JSON are values from the start.
 #[derive(Default)]
 pub(crate) struct Fields {
     /// The names of packed values.
@@ -53,14 +53,14 @@ impl Fields {
         fields
     }
 
-    /// Starts anew with other names, in the same memory.
+    /// Drops all values and starts with other names, in the same memory.
     pub(crate) fn restart(&mut self, names: &'static FieldSet) {
         self.names = Some(names);
         self.packed.clear();
         self.forget_values();
     }
 
-    /// Drops the values that were made for somebody who asked; the packed ones stay.
+    /// Drops the values built for a reader. The packed ones stay.
     pub(crate) fn forget_values(&mut self) {
         if self.names.is_some() && self.listed.get().is_some() {
             self.listed = OnceBox::new();
@@ -135,7 +135,7 @@ impl Fields {
         self.entries().map(|(name, _)| name).chain(listed.map(|(name, _)| name))
     }
 
-    fn entries(&self) -> impl Iterator<Item = (&'static str, Entry<'_>)> {
+    fn entries(&self) -> impl Iterator<Item = (&'static str, PackedEntry<'_>)> {
         named_entries(self.names, self.packed.as_slice())
     }
 
@@ -150,7 +150,7 @@ impl Fields {
         listed.into_iter()
     }
 
-    fn name_of(&self, entry: Entry<'_>) -> Option<&'static str> {
+    fn name_of(&self, entry: PackedEntry<'_>) -> Option<&'static str> {
         let field = self.names?.iter().nth(usize::from(entry.index))?;
         Some(plain_name(field.name()))
     }
@@ -161,7 +161,7 @@ impl Fields {
 
     /// The fields that no later one of the same name replaces: what people are shown.
     pub(crate) fn last_values(&self) -> impl Iterator<Item = (&str, ValueRef<'_>)> {
-        let mut entries = SmallVec::<[(&str, Entry<'_>); 8]>::new();
+        let mut entries = SmallVec::<[(&str, PackedEntry<'_>); 8]>::new();
         self.entries().for_each(|entry| entries.push(entry));
         let packed = (0..entries.len()).filter_map(move |place| {
             let (name, entry) = entries[place];
@@ -186,7 +186,7 @@ impl Fields {
         self.values().rev().find_map(|(key, value)| (key == name).then_some(value))
     }
 
-    /// The text of the message, empty where there is none.
+    /// The text of the message; empty if there is none.
     pub(crate) fn message(&self) -> &str {
         match self.last(Self::MESSAGE) {
             Some(ValueRef::Str(text) | ValueRef::Debug(text) | ValueRef::Error(text)) => text.text,
@@ -201,7 +201,7 @@ impl Fields {
         self.listed.get_or_init(|| Box::new(Listed::new(values())))
     }
 
-    /// Bytes held beside this struct while nobody has asked for values.
+    /// Bytes held in addition to this struct, without values built for readers.
     pub(crate) fn heap_bytes(&self) -> usize {
         self.packed.heap_bytes()
     }
@@ -212,7 +212,7 @@ impl Fields {
 pub(super) fn named_entries<'a>(
     names: Option<&'static FieldSet>,
     packed: &'a [u8],
-) -> impl Iterator<Item = (&'static str, Entry<'a>)> {
+) -> impl Iterator<Item = (&'static str, PackedEntry<'a>)> {
     let mut names = names.map(Names::new);
     Entries(packed).filter_map(move |entry| Some((names.as_mut()?.find(entry.index)?, entry)))
 }

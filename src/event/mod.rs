@@ -1,8 +1,8 @@
-//! What was captured of one event: an immutable record, without I/O.
+//! The captured copy of one event: immutable, without I/O.
 //!
-//! An event that was read back from JSON is the same but for what the [wire form](crate::wire) does not carry: it has
-//! no [name](CapturedEvent::name) and no [module path](CapturedEvent::module_path), its spans no
-//! [target](CapturedSpan::target), and their [level](CapturedSpan::level) is not known.
+//! An event that was read back from JSON lacks what the [wire form](crate::wire) does not carry: its
+//! [name](CapturedEvent::name) and [module path](CapturedEvent::module_path), and the [target](CapturedSpan::target) and
+//! [level](CapturedSpan::level) of its spans.
 
 mod fields;
 mod kept;
@@ -14,7 +14,7 @@ pub(crate) mod testing;
 pub(crate) use fields::Fields;
 pub(crate) use kept::KeptFields;
 pub(crate) use keys::{Ends, Key, name_of_key};
-pub(crate) use origin::{Origin, Told};
+pub(crate) use origin::{Origin, OwnedOrigin};
 
 use crate::value::{Value, ValueRef};
 use std::borrow::Cow;
@@ -22,10 +22,29 @@ use std::sync::Arc;
 use std::time::SystemTime;
 use tracing_core::Level;
 
-/// A name that is static in the traced process and owned where an item was read back.
+/// A name: static in the traced process, owned in an item that was read back.
 pub(crate) type Name = Cow<'static, str>;
 
-/// One matching event, as it was when it happened: its own fields and those of its scope.
+/// One matching event: its own fields and those of its spans, with their values at the moment of the event.
+///
+/// `Display` prints it for people, see [`Format::Human`](crate::Format::Human). Shared by all sessions that it matched; a
+/// [`Value`] is built when it is first asked for.
+///
+/// ```
+/// use tracing_subscriber::prelude::*;
+/// use tracing_tap::{Item, Predicate, TapRouter, Value};
+///
+/// let router = TapRouter::new();
+/// tracing_subscriber::registry().with(router.layer()).init();
+/// let mut stream = router.watch(Predicate::eq("user", 42));
+/// tracing::info_span!("conn", user = 42).in_scope(|| tracing::debug!(attempt = 3, "rejected"));
+/// let event = stream.drain().find_map(Item::into_event).expect("one event has matched");
+/// assert_eq!(event.message(), "rejected");
+/// assert_eq!(event.field("attempt").and_then(Value::as_i64), Some(3));
+/// assert_eq!(event.field("user"), None);
+/// assert_eq!(event.find("user").and_then(Value::as_i64), Some(42));
+/// assert_eq!(event.spans().map(|span| span.name()).collect::<Vec<_>>(), ["conn"]);
+/// ```
 #[derive(Clone, Debug)]
 pub struct CapturedEvent {
     pub(crate) time: SystemTime,
@@ -33,13 +52,13 @@ pub struct CapturedEvent {
     pub(crate) thread: Option<Arc<str>>,
     pub(crate) spans: Arc<[Arc<CapturedSpan>]>,
     pub(crate) own: Fields,
-    /// Fields past the bound on their number, which were not kept.
+    /// The number of fields past the limit, which were not kept.
     pub(crate) omitted_fields: u32,
-    /// Bytes held in memory; known where the event was captured.
+    /// Bytes held in memory; 0 for an event that was read back.
     pub(crate) held_bytes: u32,
 }
 
-/// One span of an event's scope, with its fields as they were when the event happened.
+/// One span around an event, with the values of its fields at the moment of the event.
 #[derive(Clone, Debug)]
 pub struct CapturedSpan {
     pub(crate) name: Name,
@@ -49,53 +68,54 @@ pub struct CapturedSpan {
 }
 
 impl CapturedEvent {
-    /// An event that has nothing yet but where it comes from.
+    /// An event without time, thread or counts.
     pub(crate) fn new(origin: Origin, own: Fields, spans: Arc<[Arc<CapturedSpan>]>) -> Self {
         Self { time: SystemTime::UNIX_EPOCH, origin, thread: None, spans, own, omitted_fields: 0, held_bytes: 0 }
     }
 
-    /// When the event was captured, by the system's clock; it may step back.
+    /// The time of capture, by the system's clock, which may step back.
     pub fn time(&self) -> SystemTime {
         self.time
     }
 
-    /// How severe the event is.
+    /// The event's level.
     pub fn level(&self) -> Level {
         self.origin.level()
     }
 
-    /// The event's target, usually the module it is in.
+    /// The event's target, usually its module path.
     pub fn target(&self) -> &str {
         self.origin.target()
     }
 
-    /// The callsite's name; `event src/hub.rs:214` unless the code names it. Empty where the event was read back.
+    /// The callsite's name: `event src/hub.rs:214` unless the code names it. Empty if the event was read back.
     pub fn name(&self) -> &str {
         self.origin.name()
     }
 
-    /// The text of the field `message`, or nothing where the event has none.
+    /// The text of the field `message`. Empty if the event has none.
     pub fn message(&self) -> &str {
         self.own.message()
     }
 
-    /// A field of the event itself; the last one where a name was recorded twice.
+    /// The value of a field of the event itself; the last one if the name was recorded more than once. Linear in the number
+    /// of fields.
     pub fn field(&self, name: &str) -> Option<&Value> {
         self.own.get(name)
     }
 
-    /// A field of the event, or else of the innermost span that has it.
+    /// The value of a field of the event, or else of the innermost span that has it.
     pub fn find(&self, name: &str) -> Option<&Value> {
         self.field(name).or_else(|| self.spans.iter().rev().find_map(|span| span.field(name)))
     }
 
-    /// The event's own fields in the order they were recorded, `message` among them.
+    /// The event's own fields in the order of recording, `message` included.
     pub fn fields(&self) -> impl Iterator<Item = (&str, &Value)> {
         self.own.values()
     }
 
-    /// How many more fields the event had than [`max_event_fields`](crate::TapRouterBuilder::max_event_fields) lets
-    /// through: the last ones, which were not kept.
+    /// The number of fields past [`max_event_fields`](crate::TapRouterBuilder::max_event_fields). They are the last ones,
+    /// and were not kept.
     pub fn omitted_fields(&self) -> u32 {
         self.omitted_fields
     }
@@ -105,47 +125,47 @@ impl CapturedEvent {
         self.spans.iter().map(Arc::as_ref)
     }
 
-    /// The source file, where the callsite tells.
+    /// The source file; `None` if the callsite does not record it.
     pub fn file(&self) -> Option<&str> {
         self.origin.file()
     }
 
-    /// The line in the source file, from 1.
+    /// The line in the source file, from 1; `None` if the callsite does not record it.
     pub fn line(&self) -> Option<u32> {
         self.origin.line()
     }
 
-    /// The module the callsite is in; nothing where the event was read back.
+    /// The callsite's module; `None` if the callsite does not record it, or the event was read back.
     pub fn module_path(&self) -> Option<&str> {
         self.origin.module_path()
     }
 
-    /// The name of the thread the event happened on, or `ThreadId(7)` of one without a name.
+    /// The name of the event's thread, or `ThreadId(7)` if the thread has no name.
     ///
-    /// Nothing where the event happened while its thread was ending.
+    /// `None` if the thread was ending at the time of the event.
     pub fn thread(&self) -> Option<&str> {
         self.thread.as_deref()
     }
 
-    /// Bytes this event holds in memory, its spans included: each event answers for them, though they may be shared. A
-    /// ring may be all that keeps them, and then one event is enough.
+    /// Bytes held in memory. Counts the event's spans in full although events may share them: one event in a ring is
+    /// enough to keep them alive.
     pub(crate) fn held_bytes(&self) -> usize {
         self.held_bytes as usize
     }
 
-    /// Adds up what the event holds, once it is written.
+    /// Computes the bytes held. Called once the event is complete.
     #[inline]
     pub(crate) fn weigh(&mut self, span_bytes: usize) {
         let bytes = size_of::<Self>() + self.own.heap_bytes() + self.origin.heap_bytes() + span_bytes;
         self.held_bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
     }
 
-    /// Drops what was made for its readers, where the event is to be written over.
+    /// Drops the values built for readers, before the event is overwritten.
     pub(crate) fn forget_values(&mut self) {
         self.own.forget_values();
     }
 
-    /// Every value that the event and its spans have.
+    /// Every value of the event and of its spans.
     pub(crate) fn all_values(&self) -> impl Iterator<Item = (&str, ValueRef<'_>)> {
         self.own.iter().chain(self.spans().flat_map(|span| span.fields.iter()))
     }
@@ -160,27 +180,27 @@ impl CapturedSpan {
         &self.name
     }
 
-    /// How severe the span is; TRACE where it was read back, since JSON does not carry it.
+    /// The span's level; TRACE if the event was read back, since JSON does not carry it.
     pub fn level(&self) -> Level {
         self.level
     }
 
-    /// The span's target, usually the module it is in. Empty where the span was read back.
+    /// The span's target, usually its module path. Empty if the event was read back.
     pub fn target(&self) -> &str {
         &self.target
     }
 
-    /// A field of the span; the last value that was recorded.
+    /// The value of a field of the span, the last one recorded. Linear in the number of fields.
     pub fn field(&self, name: &str) -> Option<&Value> {
         self.fields.get(name)
     }
 
-    /// Bytes this span holds in memory.
+    /// Bytes that the span holds in memory.
     pub(crate) fn held_bytes(&self) -> usize {
         size_of::<Self>() + self.fields.heap_bytes()
     }
 
-    /// The span's fields in the order they were first recorded.
+    /// The span's fields in the order of their first recording.
     pub fn fields(&self) -> impl Iterator<Item = (&str, &Value)> {
         self.fields.values()
     }

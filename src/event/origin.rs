@@ -9,12 +9,12 @@ pub(crate) enum Origin {
     /// A callsite of `tracing`: all of it is static.
     Callsite(&'static Metadata<'static>),
     /// A record of `log`, or an event that was read back.
-    Told(Box<Told>),
+    Owned(Box<OwnedOrigin>),
 }
 
-/// What was told of an event's origin.
+/// The origin of an event without a static callsite.
 #[derive(Clone, Debug)]
-pub(crate) struct Told {
+pub(crate) struct OwnedOrigin {
     pub(crate) level: Level,
     pub(crate) target: Name,
     pub(crate) name: Name,
@@ -27,42 +27,42 @@ impl Origin {
     pub(crate) fn level(&self) -> Level {
         match self {
             Self::Callsite(metadata) => *metadata.level(),
-            Self::Told(told) => told.level,
+            Self::Owned(owned) => owned.level,
         }
     }
 
     pub(crate) fn target(&self) -> &str {
         match self {
             Self::Callsite(metadata) => metadata.target(),
-            Self::Told(told) => &told.target,
+            Self::Owned(owned) => &owned.target,
         }
     }
 
     pub(crate) fn name(&self) -> &str {
         match self {
             Self::Callsite(metadata) => metadata.name(),
-            Self::Told(told) => &told.name,
+            Self::Owned(owned) => &owned.name,
         }
     }
 
     pub(crate) fn file(&self) -> Option<&str> {
         match self {
             Self::Callsite(metadata) => metadata.file(),
-            Self::Told(told) => told.file.as_deref(),
+            Self::Owned(owned) => owned.file.as_deref(),
         }
     }
 
     pub(crate) fn line(&self) -> Option<u32> {
         match self {
             Self::Callsite(metadata) => metadata.line(),
-            Self::Told(told) => told.line,
+            Self::Owned(owned) => owned.line,
         }
     }
 
     pub(crate) fn module_path(&self) -> Option<&str> {
         match self {
             Self::Callsite(metadata) => metadata.module_path(),
-            Self::Told(told) => told.module_path.as_deref(),
+            Self::Owned(owned) => owned.module_path.as_deref(),
         }
     }
 
@@ -70,10 +70,10 @@ impl Origin {
     pub(crate) fn heap_bytes(&self) -> usize {
         match self {
             Self::Callsite(_) => 0,
-            Self::Told(told) => {
-                let optional = [&told.file, &told.module_path].into_iter().flatten();
-                let texts = [&told.target, &told.name].into_iter().chain(optional);
-                size_of::<Told>() + texts.map(|text| text.len()).sum::<usize>()
+            Self::Owned(owned) => {
+                let optional = [&owned.file, &owned.module_path].into_iter().flatten();
+                let texts = [&owned.target, &owned.name].into_iter().chain(optional);
+                size_of::<OwnedOrigin>() + texts.map(|text| text.len()).sum::<usize>()
             }
         }
     }

@@ -1,6 +1,6 @@
 //! Events made of parts, for tests.
 
-use super::{CapturedEvent, CapturedSpan, Fields, Name, Origin, Told};
+use super::{CapturedEvent, CapturedSpan, Fields, Name, Origin, OwnedOrigin};
 use std::sync::Arc;
 use std::time::SystemTime;
 use tracing_core::Level;
@@ -23,7 +23,7 @@ impl From<Parts> for CapturedEvent {
     fn from(parts: Parts) -> Self {
         let Parts { time, level, target, file, line, thread, fields, spans, omitted_fields } = parts;
         let name = "event src/hub.rs:214".into();
-        let told = Told { level, target, name, file, line, module_path: Some("chat::hub".into()) };
-        Self { time, thread, omitted_fields, ..Self::new(Origin::Told(Box::new(told)), fields, spans) }
+        let origin = OwnedOrigin { level, target, name, file, line, module_path: Some("chat::hub".into()) };
+        Self { time, thread, omitted_fields, ..Self::new(Origin::Owned(Box::new(origin)), fields, spans) }
     }
 }

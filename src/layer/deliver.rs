@@ -3,7 +3,7 @@
 use super::capture::capture;
 use super::instance::Instance;
 use super::matching::{Admitted, Incoming};
-use crate::session::buffer::Place;
+use crate::session::buffer::RingPlace;
 use crate::session::open::{self, OpenSession};
 use crate::session::scope::CapturedSpans;
 use smallvec::SmallVec;
@@ -38,9 +38,9 @@ impl Instance {
     }
 }
 
-type Places = SmallVec<[Place; 7]>;
+type Places = SmallVec<[RingPlace; 7]>;
 
-fn make_place(session: &OpenSession) -> Place {
+fn make_place(session: &OpenSession) -> RingPlace {
     let buffer = session.buffer_to_fill();
     let (place, displaced) = buffer.make_place();
     if let Some(displaced) = displaced {

@@ -1,6 +1,6 @@
 //! An event's own metadata, with records of the `log` bridge told as what they are.
 
-use crate::event::{Name, Origin, Told};
+use crate::event::{Name, Origin, OwnedOrigin};
 use tracing_core::{Event, Metadata};
 
 /// Where an event's level, target and place in the source come from.
@@ -49,15 +49,15 @@ impl<'a> Facts<'a> {
     pub(crate) fn origin(&self) -> Origin {
         match self {
             Self::Callsite(metadata) => Origin::Callsite(metadata),
-            Self::LogRecord(metadata) => Origin::Told(Box::new(told(metadata))),
+            Self::LogRecord(metadata) => Origin::Owned(Box::new(told(metadata))),
         }
     }
 }
 
 #[cold]
-fn told(metadata: &Metadata<'_>) -> Told {
+fn told(metadata: &Metadata<'_>) -> OwnedOrigin {
     let owned = |text: &str| Name::Owned(text.to_owned());
-    Told {
+    OwnedOrigin {
         level: *metadata.level(),
         target: owned(metadata.target()),
         name: owned(metadata.name()),

@@ -81,13 +81,13 @@ impl<'a> Incoming<'a> {
             let Matching { session, sampled, is_followed } = matching.borrow();
             // What is withheld is followed all the same.
             let begins_to_follow = session.follows() && !is_followed;
-            match session.withholds_now(*sampled) {
+            match session.keeps_back_now(*sampled) {
                 _ if session.ended().is_some() => {}
                 Some(reason) if !begins_to_follow => refusals.push((matching, reason)),
                 _ => return false,
             }
         }
-        refusals.iter().for_each(|(matching, reason)| self.shared.withhold(&matching.borrow().session, *reason));
+        refusals.iter().for_each(|(matching, reason)| self.shared.keep_back(&matching.borrow().session, *reason));
         true
     }
 

@@ -74,7 +74,7 @@ impl Compiled {
         &self.reach
     }
 
-    /// Whether it can be true of no event, as far as its form tells.
+    /// Whether its form shows that it can never be true.
     pub(crate) fn is_never(&self) -> bool {
         let lacks_value =
             |test: usize| self.tests[test].field().is_some_and(|test| test.index_entries().next().is_none());

@@ -1,4 +1,4 @@
-//! Why a predicate could not be made.
+//! The error of an invalid predicate.
 
 #[cfg(feature = "regex")]
 use super::excerpt::visible;
@@ -7,11 +7,11 @@ use std::error::Error;
 use std::fmt;
 use std::ops::Range;
 
-/// Why a text is no predicate, or a pattern no regular expression.
+/// The error of a text that is not a predicate, or of a pattern that is not a regular expression.
 ///
-/// `Display` says all of it, for people: what was found, where, what was expected, what was probably meant, and the
-/// line with a caret under it. Its first line says everything by itself. The pieces are there for programs. No
-/// character of the text that a terminal would obey or not show gets through raw.
+/// `Display` is for people: the position, what was expected and found, a suggestion, and the line with a caret below it.
+/// Its first line is complete by itself. The methods return the parts, for programs. Control and hidden characters of the
+/// text are escaped.
 ///
 /// ```
 /// use tracing_tap::Predicate;
@@ -19,7 +19,7 @@ use std::ops::Range;
 /// let error = "user = 42 and latency_ms => 250".parse::<Predicate>().unwrap_err();
 /// assert_eq!(
 ///     error.to_string(),
-///     "parse the predicate: line 1, column 26: expected an operator after `latency_ms`, found `=>`; \
+///     "failed to parse the predicate: line 1, column 26: expected an operator after `latency_ms`, found `=>`; \
 ///      did you mean `>=`?\n\
 ///      \x20 user = 42 and latency_ms => 250\n\
 ///      \x20                          ^^"
@@ -29,30 +29,30 @@ use std::ops::Range;
 /// assert_eq!(error.hint(), Some("did you mean `>=`?"));
 /// ```
 #[derive(Clone, Debug)]
-pub struct PredicateError(Box<Problem>);
+pub struct PredicateError(Box<ErrorParts>);
 
 #[derive(Clone, Debug)]
-struct Problem {
-    kind: Kind,
+struct ErrorParts {
+    kind: ErrorKind,
     message: String,
     hint: Option<String>,
     place: Option<Excerpt>,
 }
 
 #[derive(Clone, Debug)]
-enum Kind {
+enum ErrorKind {
     Syntax,
     Limit,
     Regex { is_too_large: bool, reason: Reason },
 }
 
-/// What is wrong with a regular expression: what its error says, with nothing of the pattern raw but line breaks.
+/// The parser's text on an invalid regular expression, escaped except for line breaks.
 #[derive(Clone, Debug)]
 struct Reason(String);
 
 #[cfg(feature = "regex")]
 impl Reason {
-    /// What is said behind the excerpt.
+    /// The text after the excerpt.
     fn last_line(&self) -> &str {
         self.0.lines().last().unwrap_or_default().trim_start_matches("error: ")
     }
@@ -67,22 +67,22 @@ impl fmt::Display for Reason {
 impl Error for Reason {}
 
 impl PredicateError {
-    /// The text is not of the form that [`syntax`](super::syntax) tells.
+    /// The text does not have the form of [`syntax`](super::syntax).
     pub(super) fn syntax(message: impl Into<String>) -> Self {
-        Self::new(Kind::Syntax, message.into())
+        Self::new(ErrorKind::Syntax, message.into())
     }
 
-    /// The text says more than one session may ask for.
+    /// The text is over a limit.
     pub(super) fn limit(message: impl Into<String>) -> Self {
-        Self::new(Kind::Limit, message.into())
+        Self::new(ErrorKind::Limit, message.into())
     }
 
-    /// The pattern is no regular expression, by the reason that its parser gives.
+    /// The pattern is not a regular expression, for the parser's `reason`.
     #[cfg(feature = "regex")]
     pub(super) fn invalid_regex(pattern: &str, reason: &str) -> Self {
         let reason = Reason(reason.split('\n').map(visible).collect::<Vec<_>>().join("\n"));
         let message = format!("the regular expression `{}` is not valid: {}", shown(pattern), reason.last_line());
-        Self::new(Kind::Regex { is_too_large: false, reason }, message)
+        Self::new(ErrorKind::Regex { is_too_large: false, reason }, message)
     }
 
     /// The pattern's table would be larger than 1 MiB.
@@ -90,16 +90,16 @@ impl PredicateError {
     pub(super) fn large_regex(pattern: &str) -> Self {
         let reason = "its table would be larger than 1 MiB";
         let message = format!("the regular expression `{}` takes too much memory: {reason}", shown(pattern));
-        let error = Self::new(Kind::Regex { is_too_large: true, reason: Reason(reason.to_owned()) }, message);
+        let error = Self::new(ErrorKind::Regex { is_too_large: true, reason: Reason(reason.to_owned()) }, message);
         error.with_hint(Some("repeat less, and write classes of ASCII such as `[0-9]` for `\\d`"))
     }
 
-    /// A table knows no word boundaries of Unicode.
+    /// A table cannot match Unicode word boundaries.
     #[cfg(feature = "regex")]
     pub(super) fn word_boundary(pattern: &str) -> Self {
-        let reason = "`\\b` and `\\B` are not supported, since they need more than one look at each character";
+        let reason = "the Unicode word boundaries `\\b` and `\\B` are not supported";
         let message = format!("the regular expression `{}` cannot be used: {reason}", shown(pattern));
-        let error = Self::new(Kind::Regex { is_too_large: false, reason: Reason(reason.to_owned()) }, message);
+        let error = Self::new(ErrorKind::Regex { is_too_large: false, reason: Reason(reason.to_owned()) }, message);
         error.with_hint(Some(r"for words in ASCII write `(?-u:\b)`"))
     }
 
@@ -108,58 +108,58 @@ impl PredicateError {
     pub(super) fn no_regex(pattern: &str) -> Self {
         let reason = "tracing-tap was built without its feature `regex`";
         let message = format!("the regular expression `{}` cannot be used: {reason}", shown(pattern));
-        let error = Self::new(Kind::Regex { is_too_large: false, reason: Reason(reason.to_owned()) }, message);
+        let error = Self::new(ErrorKind::Regex { is_too_large: false, reason: Reason(reason.to_owned()) }, message);
         error.with_hint(Some("`*=` tests what a value contains, `^=` and `$=` how it begins and ends"))
     }
 
-    fn new(kind: Kind, message: String) -> Self {
-        Self(Box::new(Problem { kind, message, hint: None, place: None }))
+    fn new(kind: ErrorKind, message: String) -> Self {
+        Self(Box::new(ErrorParts { kind, message, hint: None, place: None }))
     }
 
-    /// What was probably meant, or what to do.
+    /// Adds what was probably meant, or what to do.
     pub(super) fn with_hint(mut self, hint: Option<impl Into<String>>) -> Self {
         self.0.hint = hint.map(Into::into);
         self
     }
 
-    /// It is about these bytes of `text`.
+    /// Adds the position: these bytes of `text`.
     pub(super) fn at(mut self, text: &str, span: Range<usize>) -> Self {
         self.0.place = Some(Excerpt::new(text, span));
         self
     }
 
-    /// Whether the text is not written as a predicate is.
+    /// Whether the text does not have the form of a predicate.
     pub fn is_syntax(&self) -> bool {
-        matches!(self.0.kind, Kind::Syntax)
+        matches!(self.0.kind, ErrorKind::Syntax)
     }
 
-    /// Whether it is about a regular expression; [`source`](Error::source) shows where in it something is wrong.
+    /// Whether a regular expression is invalid or too large. Its [`source`](Error::source) has the position in it.
     pub fn is_regex(&self) -> bool {
-        matches!(self.0.kind, Kind::Regex { .. })
+        matches!(self.0.kind, ErrorKind::Regex { .. })
     }
 
-    /// Whether the predicate is more than one session may ask for: a text past the limits that
-    /// [`syntax`](super::syntax#limits) tells, or a regular expression that is valid, but takes too much memory.
+    /// Whether the predicate is over a limit: one of those in [`syntax`](super::syntax#limits), or the size of a valid
+    /// regular expression's table.
     pub fn is_too_large(&self) -> bool {
-        matches!(self.0.kind, Kind::Limit | Kind::Regex { is_too_large: true, .. })
+        matches!(self.0.kind, ErrorKind::Limit | ErrorKind::Regex { is_too_large: true, .. })
     }
 
-    /// The line of the text it is about, from 1; none where it is about the whole, or where there is no text.
+    /// The line of the error in the text, from 1; `None` if the error concerns the whole text, or there is no text.
     pub fn line(&self) -> Option<usize> {
         Some(self.0.place.as_ref()?.line)
     }
 
-    /// The column it is about, in characters from 1, if there is a [`line`](Self::line).
+    /// The column of the error in characters, from 1; `None` if there is no [`line`](Self::line).
     pub fn column(&self) -> Option<usize> {
         Some(self.0.place.as_ref()?.column)
     }
 
-    /// What is wrong, in one line, without the place and without the hint.
+    /// The problem in one line, without position and hint.
     pub fn message(&self) -> &str {
         &self.0.message
     }
 
-    /// What was probably meant, or what to do, in one line.
+    /// What was probably meant, or what to do, in one line; `None` if there is no suggestion.
     pub fn hint(&self) -> Option<&str> {
         self.0.hint.as_deref()
     }
@@ -170,17 +170,17 @@ impl PredicateError {
     }
 }
 
-struct Headline<'a>(&'a Problem);
+struct Headline<'a>(&'a ErrorParts);
 
 impl fmt::Display for Headline<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self(problem) = self;
         match (&problem.kind, &problem.place) {
             (_, Some(Excerpt { line, column, .. })) => {
-                write!(f, "parse the predicate: line {line}, column {column}: ")
+                write!(f, "failed to parse the predicate: line {line}, column {column}: ")
             }
-            (Kind::Regex { .. }, None) => f.write_str("make the predicate: "),
-            _ => f.write_str("parse the predicate: "),
+            (ErrorKind::Regex { .. }, None) => f.write_str("failed to build the predicate: "),
+            _ => f.write_str("failed to parse the predicate: "),
         }?;
         f.write_str(&problem.message)?;
         problem.hint.as_ref().map_or(Ok(()), |hint| write!(f, "; {hint}"))
@@ -197,8 +197,8 @@ impl fmt::Display for PredicateError {
 impl Error for PredicateError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match &self.0.kind {
-            Kind::Regex { reason, .. } => Some(reason),
-            Kind::Syntax | Kind::Limit => None,
+            ErrorKind::Regex { reason, .. } => Some(reason),
+            ErrorKind::Syntax | ErrorKind::Limit => None,
         }
     }
 }

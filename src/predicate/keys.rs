@@ -1,10 +1,11 @@
-//! The names a test looks for.
+//! The field names of a test.
 
 use crate::event::plain_name;
 
-/// The names of one field; a test is true of a field with any of them.
+/// The alternative names of one field. A test is true of a field with any of them.
 ///
-/// Different parts of a service may call one thing differently. A leading `r#` is not part of a name.
+/// For services whose parts name the same field differently. Converts from one name or from a list. A leading `r#` is
+/// ignored.
 ///
 /// ```
 /// use tracing_tap::Predicate;
@@ -27,7 +28,7 @@ impl Keys {
         Self(keys.into())
     }
 
-    /// The distinct names, in the order they were given.
+    /// The distinct names in their original order.
     pub(crate) fn as_slice(&self) -> &[Box<str>] {
         &self.0
     }

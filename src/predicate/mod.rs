@@ -1,4 +1,4 @@
-//! Predicates: which events a session is about.
+//! Predicates: the condition that selects a session's events.
 
 mod bits;
 mod compiled;
@@ -43,19 +43,18 @@ use tracing_core::Level;
 
 /// A boolean expression over an event's level, target, fields and spans.
 ///
-/// Tests of a field are true if the event itself or any span around it has such a field with such a value: once a
-/// span satisfies a test, all that happens inside it does. They are false where the field is absent, so a `not`
-/// around them is true there. No test is true of a redacted value.
+/// A test of a field is true if the event itself or any span around it has such a field with such a value: once a span
+/// satisfies a test, every event inside it does. It is false if the field is absent, so its negation is then true. No test
+/// is true of a redacted value.
 ///
-/// Values are equal if `{}` prints them the same, whatever their types: `eq("user", 42)` and `eq("user", "42")` are
-/// one predicate, true of `user = 42` of any integer type, of `"42"`, of `42.0`, and of what prints `42` or `"42"`
-/// with `%` or `?`. It is not true of `420`, `042`, `"42.0"` or `Some(42)`. NaN equals nothing. A value
-/// whose end was cut off equals nothing and ends with nothing; the other tests see the part that was kept.
+/// Two values are equal if their `Display` texts are, whatever their types: `eq("user", 42)` and `eq("user", "42")` are
+/// the same predicate. It is true of `user = 42` of any integer type, of `"42"`, of `42.0`, and of a value that prints
+/// `42` or `"42"` with `%` or `?`. It is false for `420`, `042`, `"42.0"` and `Some(42)`. NaN equals nothing. A value that
+/// was cut equals nothing and ends with nothing; the other tests see its kept part.
 ///
-/// Nesting costs no stack: a predicate may be as deep as memory allows.
+/// Nesting uses no stack: a predicate may be as deep as memory allows. Joining two costs the length of the shorter one.
 ///
-/// It is read from text by `parse` and printed as text by `Display`; the form is told in [`syntax`]. To `serde` it is
-/// that text.
+/// `parse` reads a predicate from text and `Display` prints it, in the form of [`syntax`]. Serialized as that text.
 ///
 /// ```
 /// use tracing_tap::Predicate;
@@ -71,7 +70,7 @@ pub struct Predicate(Expression);
 
 /// Tests of fields.
 impl Predicate {
-    /// A field equals `value`: `{}` prints both the same.
+    /// True if a field equals `value`: their `Display` texts are the same.
     ///
     /// ```
     /// use tracing_tap::Predicate;
@@ -83,7 +82,7 @@ impl Predicate {
         Self::any_of(key, [value])
     }
 
-    /// No field of that name equals `value`; also true where there is no such field.
+    /// True if no field of that name equals `value`. Also true if there is no such field.
     ///
     /// ```
     /// use tracing_tap::Predicate;
@@ -94,7 +93,9 @@ impl Predicate {
         Self::eq(key, value).not()
     }
 
-    /// A field equals one of `values`; of no values it is never true. Order and repetitions do not matter.
+    /// True if a field equals one of `values`; never true if there are none. Order and repetitions do not matter.
+    ///
+    /// Matching costs the logarithm of the number of values.
     ///
     /// ```
     /// use tracing_tap::Predicate;
@@ -105,34 +106,34 @@ impl Predicate {
         Self::field(key, Check::equals_any(values.into_iter().map(Into::into)))
     }
 
-    /// A field is there, whatever its value, unless that was redacted.
+    /// True if there is such a field, with any value that is not redacted.
     pub fn exists(key: impl Into<Keys>) -> Self {
         Self::field(key, Check::Exists)
     }
 
-    /// What `{}` prints of a field starts with `prefix`: 42 does with 4.
+    /// True if the field's `Display` text starts with `prefix` (`42` starts with `4`).
     pub fn starts_with(key: impl Into<Keys>, prefix: impl Into<Value>) -> Self {
         Self::field(key, Check::of_text(&prefix.into(), Check::StartsWith))
     }
 
-    /// What `{}` prints of a field ends with `suffix`; never true of a value that was cut.
+    /// True if the field's `Display` text ends with `suffix`. Never true of a value that was cut.
     pub fn ends_with(key: impl Into<Keys>, suffix: impl Into<Value>) -> Self {
         Self::field(key, Check::of_text(&suffix.into(), Check::EndsWith))
     }
 
-    /// What `{}` prints of a field contains `part`. Upper and lower case differ.
+    /// True if the field's `Display` text contains `part`. Case-sensitive.
     pub fn contains(key: impl Into<Keys>, part: impl Into<Value>) -> Self {
         Self::field(key, Check::of_text(&part.into(), Check::Contains))
     }
 
-    /// The field's `Display` text contains a match of a regular expression, in the syntax of the crate `regex`.
+    /// True if the field's `Display` text contains a match of a regular expression, in the syntax of the crate `regex`.
     ///
-    /// The expression is compiled to a table here, so that matching takes a nanosecond or two a byte, whatever the
-    /// expression is, and allocates nothing. Word boundaries must be those of ASCII: `(?-u:\b)`.
+    /// Compiles the expression to a table of at most 1 MiB, which takes up to about 30 ms. Matching then takes a nanosecond
+    /// or two for each byte, whatever the expression, and allocates nothing. Word boundaries must be ASCII: `(?-u:\b)`.
     ///
     /// # Errors
-    /// If `pattern` is not a regular expression, if its table would be larger than 1 MiB, if it has a word boundary of
-    /// Unicode, or always, in a build without the feature `regex`.
+    /// If `pattern` is not a regular expression, if its table would be larger than 1 MiB, if it has a Unicode word boundary,
+    /// or if the crate was built without the feature `regex`.
     ///
     /// ```
     /// use tracing_tap::Predicate;
@@ -144,7 +145,7 @@ impl Predicate {
         Ok(Self::field(key, Check::matches(pattern.as_ref())?))
     }
 
-    /// A field is a number less than `bound`.
+    /// True if the field is a number less than `bound`.
     ///
     /// All integers and floats compare by their exact values, also past 2^53. A text counts as the number it is
     /// written as, in the field and as `bound`, but `"inf"` and `"nan"` are written as none, and a text of more than 400
@@ -159,17 +160,17 @@ impl Predicate {
         Self::field(key, Check::ordered(Relation::Less, &bound.into()))
     }
 
-    /// A field is a number less than `bound` or equal to it; see [`lt`](Self::lt).
+    /// True if the field is a number less than or equal to `bound`; see [`lt`](Self::lt).
     pub fn le(key: impl Into<Keys>, bound: impl Into<Value>) -> Self {
         Self::field(key, Check::ordered(Relation::LessOrEqual, &bound.into()))
     }
 
-    /// A field is a number greater than `bound`; see [`lt`](Self::lt).
+    /// True if the field is a number greater than `bound`; see [`lt`](Self::lt).
     pub fn gt(key: impl Into<Keys>, bound: impl Into<Value>) -> Self {
         Self::field(key, Check::ordered(Relation::Greater, &bound.into()))
     }
 
-    /// A field is a number greater than `bound` or equal to it; see [`lt`](Self::lt).
+    /// True if the field is a number greater than or equal to `bound`; see [`lt`](Self::lt).
     pub fn ge(key: impl Into<Keys>, bound: impl Into<Value>) -> Self {
         Self::field(key, Check::ordered(Relation::GreaterOrEqual, &bound.into()))
     }
@@ -181,29 +182,29 @@ impl Predicate {
 
 /// Tests of the event's metadata and of its spans.
 impl Predicate {
-    /// The event is of this level or more severe: `level(Level::DEBUG)` is true of everything but TRACE.
+    /// True if the event has this level or a more severe one: `level(Level::DEBUG)` is false for TRACE alone.
     pub fn level(level: Level) -> Self {
         Self::test(Test::Level(level))
     }
 
-    /// The event's target is `prefix` or below it: `a::b` takes in `a::b::c`, but not `a::bc`.
+    /// True if the event's target is `prefix` or below it: `a::b` includes `a::b::c`, but not `a::bc`.
     pub fn target(prefix: impl AsRef<str>) -> Self {
         Self::test(Test::Target(prefix.as_ref().into()))
     }
 
-    /// A span of this name is around the event. A leading `r#` is not part of the name.
+    /// True if the event is inside a span of this name. A leading `r#` is ignored.
     pub fn span(name: impl AsRef<str>) -> Self {
         Self::test(Test::Span(plain_name(name.as_ref()).into()))
     }
 
-    /// The event's callsite has this name; it is `event src/hub.rs:214` unless the code names it.
+    /// True if the event's callsite has this name: `event src/hub.rs:214` unless the code names it.
     pub fn event_name(name: impl AsRef<str>) -> Self {
         Self::test(Test::EventName(name.as_ref().into()))
     }
 
-    /// The event is from this source file: the whole path, or the end of it from some `/` on.
+    /// True if the event is from this source file. `path` is the whole path, or its last components.
     ///
-    /// `file("hub.rs")` takes in `src/hub.rs` and `crates/chat/src/hub.rs`, but not `src/github.rs`.
+    /// `file("hub.rs")` includes `src/hub.rs` and `crates/chat/src/hub.rs`, but not `src/github.rs`.
     pub fn file(path: impl AsRef<str>) -> Self {
         Self::test(Test::File(path.as_ref().into()))
     }
@@ -220,12 +221,12 @@ impl Predicate {
 
 /// Combinations, and the answer.
 impl Predicate {
-    /// Both are true.
+    /// True if both are true.
     pub fn and(self, other: Self) -> Self {
         Self(self.0.and(other.0))
     }
 
-    /// Both are true, where there is an outer one.
+    /// The conjunction with `outer`, if there is one.
     pub(crate) fn within(self, outer: Option<Self>) -> Self {
         match outer {
             Some(outer) => outer.and(self),
@@ -233,18 +234,21 @@ impl Predicate {
         }
     }
 
-    /// At least one is true.
+    /// True if at least one is true.
     pub fn or(self, other: Self) -> Self {
         Self(self.0.or(other.0))
     }
 
-    /// It is not true.
+    /// True if the predicate is false.
     #[expect(clippy::should_implement_trait, reason = "the operator is implemented too; this reads better in a chain")]
     pub fn not(self) -> Self {
         Self(self.0.not())
     }
 
-    /// Whether the event, as it was captured, satisfies the predicate.
+    /// Whether a captured event satisfies the predicate.
+    ///
+    /// For tests and for readers that filter further. Evaluates every test over all values: slower than a session's own
+    /// evaluation.
     pub fn is_match(&self, event: &CapturedEvent) -> bool {
         self.fold(|node| match node {
             Node::Test(test) => is_satisfied(test, event),
@@ -255,7 +259,7 @@ impl Predicate {
         })
     }
 
-    /// The names of all fields that are tested, in the order they were written, each as often as it was.
+    /// The names of all tested fields in the order of the text, with repetitions.
     ///
     /// ```
     /// use tracing_tap::Predicate;
@@ -268,12 +272,12 @@ impl Predicate {
         self.tests().filter_map(Test::field).flat_map(|test| test.keys().iter().map(|key| &**key))
     }
 
-    /// The tests in the order they were written.
+    /// The tests in the order of the text.
     pub(crate) fn tests(&self) -> impl Iterator<Item = &Test> {
         self.0.tests()
     }
 
-    /// Computes something of the whole from the same of its parts, operands first and without recursion.
+    /// Computes a value of the whole from those of its parts, operands first and without recursion.
     pub(crate) fn fold<'a, T>(&'a self, combine: impl FnMut(Node<'a, T>) -> T) -> T {
         self.0.fold(combine)
     }

@@ -19,13 +19,13 @@ pub(super) enum Operator {
     MatchesNot,
 }
 
-/// An operator as a person writes it.
+/// An operator between a field and a value, with its texts for people.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct OperatorInfo {
     /// Its sign: `^=`.
     pub sign: &'static str,
-    /// What it tests, behind the name of a field: `starts with`.
+    /// Its meaning, worded to follow the name of a field: `starts with`.
     pub meaning: &'static str,
     pub(super) operator: Operator,
     /// Other signs that are read as it.
@@ -36,9 +36,9 @@ pub struct OperatorInfo {
     pub(super) words: &'static [&'static str],
 }
 
-/// All operators, in the order in which they are offered.
+/// All operators that take one value, in the order of a completion list.
 ///
-/// Besides, a field is tested with `in (..)` and `exists`, which take no single value.
+/// The tests `in (..)` and `exists` are not among them: they do not take one value.
 ///
 /// ```
 /// use tracing_tap::predicate::OPERATORS;

@@ -17,7 +17,7 @@ pub(crate) struct Pattern {
 
 impl Pattern {
     /// # Errors
-    /// If `text` is not a regular expression, or its table takes more than [`Pattern::MAX_BYTES`].
+    /// If `text` is not a regular expression, or its table takes more than 1 MiB.
     #[cfg(feature = "regex")]
     pub(super) fn new(text: &str) -> Result<Self, PredicateError> {
         Ok(Self { text: text.into(), table: std::sync::Arc::new(table::of(text)?) })
@@ -114,7 +114,7 @@ mod table {
 
     pub(super) fn is_match(table: &Table, text: &str) -> bool {
         let input = Input::new(text).anchored(Anchored::No).earliest(true);
-        // It gives up at bytes that it was told to give up at, and there are none.
+        // It fails only at configured quit bytes, and there are none.
         table.try_search_fwd(&input).is_ok_and(|found| found.is_some())
     }
 }

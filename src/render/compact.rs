@@ -1,4 +1,6 @@
 //! The compact form: one line for terminals.
+//!
+//! A long path of spans is shortened from the root inwards: what differs between two lines is usually near the event.
 
 use super::message::{message_text, write_message_text};
 use super::palette::{Palette, write_styled};
@@ -7,21 +9,31 @@ use crate::escape::{is_hidden, write_escaped};
 use crate::event::{CapturedEvent, CapturedSpan, Fields};
 use crate::time::TimeText;
 use crate::value::ValueRef;
-use std::fmt;
+use smallvec::SmallVec;
+use std::fmt::{self, Write as _};
 
-/// Writes an event as one line. A notice begins with two dashes, where an event has the time.
-pub(super) fn write_line(out: &mut Vec<u8>, event: &CapturedEvent, palette: &Palette) {
-    write_event(&mut Sink(out), event, palette).expect(MEMORY);
+/// Stands for the fields of a span, and as a name for the spans that are left out.
+const OMISSION: &str = "…";
+
+/// Characters that replace a span's fields: `{…}`.
+const OMITTED_FIELDS: usize = 3;
+
+/// Characters that replace the spans that are left out: `…:`.
+const OMITTED_SPANS: usize = 2;
+
+/// Writes an event as one line. A notice begins with two dashes instead of the time.
+pub(super) fn write_line(out: &mut Vec<u8>, event: &CapturedEvent, palette: &Palette, max_path_chars: usize) {
+    write_event(&mut Sink(out), event, palette, max_path_chars).expect(MEMORY);
     out.push(b'\n');
 }
 
-fn write_event(out: &mut impl fmt::Write, event: &CapturedEvent, palette: &Palette) -> fmt::Result {
+fn write_event(out: &mut Sink<'_>, event: &CapturedEvent, palette: &Palette, max_path_chars: usize) -> fmt::Result {
     write_styled(out, palette.aside, |out| write_time_of_day(out, event))?;
     write_styled(out, palette.level(event.level()), |out| write!(out, " {:>5} ", event.level().as_str()))?;
     write_styled(out, palette.aside, |out| write_name(out, event.target(), !event.target().ends_with(':')))?;
     if event.spans().len() > 0 {
         out.write_str(" ")?;
-        write_path(out, event, palette)?;
+        write_bounded_path(out, event, palette, max_path_chars)?;
     }
     out.write_str(":")?;
     write_message(out, event)?;
@@ -43,8 +55,89 @@ pub(super) fn write_path(out: &mut impl fmt::Write, event: &CapturedEvent, palet
     Ok(())
 }
 
+/// Writes the spans from the root, shortened if they have more than `max_chars` characters.
+fn write_bounded_path(out: &mut Sink<'_>, event: &CapturedEvent, palette: &Palette, max_chars: usize) -> fmt::Result {
+    let start = out.0.len();
+    write_path(out, event, palette)?;
+    // No text has more characters than bytes: most paths need no count.
+    if out.0.len() - start <= max_chars {
+        return Ok(());
+    }
+    out.0.truncate(start);
+    let Shortened { left_out, without_fields } = Shortened::new(event, max_chars);
+    if left_out > 0 {
+        out.write_str(OMISSION)?;
+    }
+    for (index, span) in event.spans().enumerate().skip(left_out) {
+        out.write_str(if index == 0 { "" } else { ":" })?;
+        if index < without_fields { write_without_fields(out, span, palette) } else { write_span(out, span, palette) }?;
+    }
+    Ok(())
+}
+
+/// The spans of a path that is shortened: the first ones are left out, the next ones lack their fields.
+struct Shortened {
+    left_out: usize,
+    /// Counted from the root, those left out included.
+    without_fields: usize,
+}
+
+impl Shortened {
+    /// Omits fields from the root inwards, then spans, until the path has at most `max_chars` characters. The innermost
+    /// span stays whole.
+    fn new(event: &CapturedEvent, max_chars: usize) -> Self {
+        let lengths: SmallVec<[SpanLength; 8]> = event.spans().map(SpanLength::of).collect();
+        let outer = lengths.len().saturating_sub(1);
+        let mut length = lengths.iter().map(|span| span.whole).sum::<usize>() + outer;
+        let mut without_fields = 0;
+        while length > max_chars && without_fields < outer {
+            length -= lengths[without_fields].whole - lengths[without_fields].without_fields;
+            without_fields += 1;
+        }
+        let mut left_out = 0;
+        length += if length > max_chars { OMITTED_SPANS } else { 0 };
+        while length > max_chars && left_out < outer {
+            length -= lengths[left_out].without_fields + 1;
+            left_out += 1;
+        }
+        Self { left_out, without_fields }
+    }
+}
+
+/// The characters that a span takes.
+struct SpanLength {
+    whole: usize,
+    without_fields: usize,
+}
+
+impl SpanLength {
+    fn of(span: &CapturedSpan) -> Self {
+        let whole = chars_of(|out| write_span(out, span, &Palette::PLAIN));
+        let name = chars_of(|out| write_span_name(out, span, &Palette::PLAIN));
+        let fields = if span.fields.is_empty() { 0 } else { OMITTED_FIELDS };
+        Self { whole, without_fields: (name + fields).min(whole) }
+    }
+}
+
+fn chars_of(write: impl FnOnce(&mut Sink<'_>) -> fmt::Result) -> usize {
+    let mut written = Vec::new();
+    write(&mut Sink(&mut written)).expect(MEMORY);
+    String::from_utf8_lossy(&written).chars().count()
+}
+
+fn write_without_fields(out: &mut impl fmt::Write, span: &CapturedSpan, palette: &Palette) -> fmt::Result {
+    write_span_name(out, span, palette)?;
+    if span.fields.is_empty() { Ok(()) } else { write!(out, "{{{OMISSION}}}") }
+}
+
+/// Writes a span's name, quoted if it could be taken for a path or for the mark of an omission.
+fn write_span_name(out: &mut impl fmt::Write, span: &CapturedSpan, palette: &Palette) -> fmt::Result {
+    let may_be_bare = !span.name().contains(':') && span.name() != OMISSION;
+    write_styled(out, palette.span, |out| write_name(out, span.name(), may_be_bare))
+}
+
 fn write_span(out: &mut impl fmt::Write, span: &CapturedSpan, palette: &Palette) -> fmt::Result {
-    write_styled(out, palette.span, |out| write_name(out, span.name(), !span.name().contains(':')))?;
+    write_span_name(out, span, palette)?;
     for (index, (name, value)) in span.fields.last_values().enumerate() {
         out.write_str(if index == 0 { "{" } else { " " })?;
         write_field(out, name, value, palette)?;
@@ -52,7 +145,7 @@ fn write_span(out: &mut impl fmt::Write, span: &CapturedSpan, palette: &Palette)
     out.write_str(if span.fields.is_empty() { "" } else { "}" })
 }
 
-/// Writes a message behind a space, quoted where it could be taken for fields; nothing if there is none.
+/// Writes a space and the message, quoted if it could be taken for fields; nothing if there is no message.
 fn write_message(out: &mut impl fmt::Write, event: &CapturedEvent) -> fmt::Result {
     let (text, mark) = message_text(event);
     if text.is_empty() && mark.is_empty() {
@@ -65,7 +158,7 @@ fn write_message(out: &mut impl fmt::Write, event: &CapturedEvent) -> fmt::Resul
     write_message_text(out, text, mark)
 }
 
-/// Writes the event's fields but the message, each behind a space.
+/// Writes the event's fields except the message, each after a space.
 pub(super) fn write_fields(out: &mut impl fmt::Write, event: &CapturedEvent, palette: &Palette) -> fmt::Result {
     for (name, value) in event.own.last_values().filter(|(name, _)| *name != Fields::MESSAGE) {
         out.write_str(" ")?;
@@ -103,7 +196,7 @@ fn write_text(out: &mut impl fmt::Write, text: &str, mark: &str) -> fmt::Result 
     write_quoted(out, text, mark)
 }
 
-/// Writes a name, quoted unless it is bare and its place allows that.
+/// Writes a name, quoted unless it is unambiguous and `may_be_bare`.
 fn write_name(out: &mut impl fmt::Write, name: &str, may_be_bare: bool) -> fmt::Result {
     if may_be_bare && is_bare(name) { out.write_str(name) } else { write_quoted(out, name, "") }
 }
@@ -115,7 +208,7 @@ fn write_quoted(out: &mut impl fmt::Write, text: &str, mark: &str) -> fmt::Resul
     out.write_str("\"")
 }
 
-/// Whether a text ends where one sees it end, and is no more than it seems.
+/// Whether a text is unambiguous without quotes.
 fn is_bare(text: &str) -> bool {
     let is_ambiguous = |character: char| {
         matches!(character, '"' | '=' | '{' | '}') || character.is_whitespace() || is_hidden(character)

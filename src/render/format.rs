@@ -1,9 +1,9 @@
-//! The forms by name.
+//! The output formats and their names.
 
 use std::fmt;
 use std::str::FromStr;
 
-/// A form that [`write_item`](crate::write_item) writes.
+/// An output format of [`write_item`](crate::write_item). `FromStr` reads its name and `Display` prints it.
 ///
 /// ```
 /// use tracing_tap::Format;
@@ -17,10 +17,10 @@ use std::str::FromStr;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Format {
-    /// `json`: a line of JSON, for programs: the [wire form](crate::wire).
+    /// `json`: one line of JSON for programs, see [`wire`](crate::wire).
     Json,
-    /// `human`: a line for the message, then everything else as YAML, as [`CapturedEvent`](crate::CapturedEvent)'s
-    /// `Display` has it. A loss or the end is a line that begins with two spaces, which no message does.
+    /// `human`: the message on a line, then everything else as YAML; the same as the `Display` of
+    /// [`CapturedEvent`](crate::CapturedEvent). A loss or the end is a line that begins with two spaces; no message does.
     ///
     /// ```text
     ///   -- 3 events lost: the buffer was full
@@ -33,9 +33,11 @@ pub enum Format {
     /// -- 3 events lost: the buffer was full
     /// ```
     ///
-    /// - The time is in UTC, without the date: lines arrive as they happen.
-    /// - A name or value is quoted where it could be taken for something else, and so is a message with a `=`.
-    /// - Not shown: file, line, thread; a repeated field name keeps its last value.
+    /// - The time is in UTC, without the date.
+    /// - Spans of more than 100 characters are shortened from the root inwards, `request{…}:auth{user=42}`; see
+    ///   [`FormatOptions::max_path_chars`](super::FormatOptions::max_path_chars).
+    /// - A name or value is quoted if it would be ambiguous, and so is a message with a `=`.
+    /// - Not shown: file, line, thread. Of a repeated field name, the last value is shown.
     Compact,
     /// `github`: workflow commands of GitHub Actions, for services under test there.
     ///
@@ -46,9 +48,9 @@ pub enum Format {
     /// ```
     ///
     /// - ERROR is an error, WARN a warning, INFO a notice; these become annotations of the source line. DEBUG and TRACE
-    ///   are debug lines, which GitHub shows where step debug logging is on.
-    /// - Losses are warnings, but for what a session's sampling leaves out: that is a notice, as is the end.
-    /// - Line breaks of a message are kept, in GitHub's escapes: an annotation may have many lines.
+    ///   are debug lines, which GitHub shows if step debug logging is on.
+    /// - Missing events are warnings, except that sampled-out events and the end are notices.
+    /// - Line breaks of a message are kept, in GitHub's escapes: an annotation may have several lines.
     ///
     /// The rules are [GitHub's](https://docs.github.com/actions/reference/workflows-and-actions/workflow-commands), the
     /// escapes those of its [toolkit](https://github.com/actions/toolkit/blob/main/packages/core/src/command.ts).
@@ -57,7 +59,7 @@ pub enum Format {
 
 const ALL: [Format; 4] = [Format::Json, Format::Human, Format::Compact, Format::GithubActions];
 
-/// A text that names no [`Format`].
+/// The error of a text that is not the name of a [`Format`]. `Display` lists the names.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FormatError {
     name: String,
@@ -67,7 +69,7 @@ impl FromStr for Format {
     type Err = FormatError;
 
     /// # Errors
-    /// If the text is not exactly what `Display` prints of a format.
+    /// If the text is not exactly the name that `Display` prints.
     fn from_str(name: &str) -> Result<Self, FormatError> {
         let found = ALL.into_iter().find(|format| format.name() == name);
         found.ok_or_else(|| FormatError { name: name.to_owned() })

@@ -18,7 +18,7 @@ use std::io::Write;
 
 /// What a value is one of: bytes are text in an event and numbers in a span, as `fmt` has them.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Place {
+pub(super) enum Owner {
     Event,
     Span,
 }
@@ -83,14 +83,14 @@ fn write_event(out: &mut Vec<u8>, event: &CapturedEvent, integers: Integers) {
 
 fn write_own_fields(out: &mut Vec<u8>, event: &CapturedEvent, integers: Integers) {
     let start = out.len();
-    write_fields(out, &event.own, None, Place::Event, integers);
+    write_fields(out, &event.own, None, Owner::Event, integers);
     if out.len() > start {
         out.pop();
     }
 }
 
-/// Writes each field, and a comma behind it. Keys are taken to be names, and written anew where one is not.
-fn write_fields(out: &mut Vec<u8>, fields: &Fields, own: Option<&str>, place: Place, integers: Integers) {
+/// Writes each field and a comma. Assumes that each key is the field's name, and rewrites them all if one is not.
+fn write_fields(out: &mut Vec<u8>, fields: &Fields, own: Option<&str>, place: Owner, integers: Integers) {
     let start = out.len();
     let mut ends = Ends::new(own);
     // `for_each`, since a chain of iterators asks at each step which of them it is in.
@@ -108,7 +108,7 @@ fn write_fields(out: &mut Vec<u8>, fields: &Fields, own: Option<&str>, place: Pl
 }
 
 #[cold]
-fn write_numbered(out: &mut Vec<u8>, fields: &Fields, own: Option<&str>, place: Place, integers: Integers) {
+fn write_numbered(out: &mut Vec<u8>, fields: &Fields, own: Option<&str>, place: Owner, integers: Integers) {
     let Ok(()) = fields.try_for_each_key(own, |key, value| -> Result<(), Infallible> {
         write_key(out, key);
         write_value(out, value, place, integers);
@@ -147,7 +147,7 @@ fn write_spans(out: &mut Vec<u8>, event: &CapturedEvent, integers: Integers) {
 
 pub(super) fn write_span(out: &mut Vec<u8>, span: &CapturedSpan, integers: Integers) {
     out.push(b'{');
-    write_fields(out, &span.fields, Some(CapturedSpan::NAME), Place::Span, integers);
+    write_fields(out, &span.fields, Some(CapturedSpan::NAME), Owner::Span, integers);
     out.extend_from_slice(br#""name":"#);
     write_text(out, &span.name);
     out.push(b'}');
@@ -166,11 +166,11 @@ fn write_numbers(out: &mut Vec<u8>, bytes: &[u8], cut: bool) {
 }
 
 #[inline]
-pub(super) fn write_value(out: &mut Vec<u8>, value: ValueRef<'_>, place: Place, integers: Integers) {
+pub(super) fn write_value(out: &mut Vec<u8>, value: ValueRef<'_>, place: Owner, integers: Integers) {
     match value {
         ValueRef::Str(text) | ValueRef::Debug(text) | ValueRef::Error(text) if !text.cut => write_text(out, text.text),
         ValueRef::Str(_) | ValueRef::Debug(_) | ValueRef::Error(_) => write_text(out, &value.to_string()),
-        ValueRef::Bytes { bytes, cut } if matches!(place, Place::Span) => write_numbers(out, bytes, cut),
+        ValueRef::Bytes { bytes, cut } if matches!(place, Owner::Span) => write_numbers(out, bytes, cut),
         ValueRef::I64(number) if integers.quotes(number.unsigned_abs()) => write_digits(out, value),
         ValueRef::U64(number) if integers.quotes(number) => write_digits(out, value),
         ValueRef::Bytes { .. } | ValueRef::I128(_) | ValueRef::U128(_) | ValueRef::Redacted => write_digits(out, value),

@@ -1,4 +1,4 @@
-//! The message as a line of its own, from which the message can be told for sure.
+//! The message as a line of its own, from which the message can be recovered exactly.
 
 use super::ascii::is_plain;
 use crate::escape::{is_hidden, write_escape};

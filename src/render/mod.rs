@@ -1,4 +1,4 @@
-//! How items are written, one file per form; nothing here knows of sockets.
+//! Writing items as text, in several formats.
 
 mod format;
 mod options;
@@ -32,14 +32,14 @@ use crate::missing::MissingReason;
 use crate::stream::Item;
 use palette::Palette;
 
-/// Appends one item in the given form, with its terminator: a line break, and an empty line behind the human form.
+/// Appends one item in the given form, with its terminator: a line break, and an empty line after the human form.
 ///
-/// A form is a [`Format`], or [`FormatOptions`] with what is set beside one.
+/// `form` is a [`Format`] or [`FormatOptions`].
 ///
-/// What a terminal would obey or not show is written as an escape in every form, so the output may be sent anywhere.
-/// Nothing is allocated but what `out` needs to grow, unless a value was cut: reuse it. A JSON line of a common event
-/// costs a tenth of what `tracing_subscriber::fmt().json()` needs to write it, the human form half as much again, the
-/// compact form about twice the JSON line.
+/// Control and hidden characters are escaped in every form, so the output may go to a terminal. Allocates nothing beyond
+/// the growth of `out`, unless a value is cut: reuse `out`. A JSON line of a common event takes a tenth of the time of
+/// `tracing_subscriber::fmt().json()`, the human form one and a half times as long as the JSON line, the compact form about
+/// twice as long.
 ///
 /// ```
 /// use tracing_tap::{Format, Item, write_item};
@@ -57,17 +57,19 @@ pub fn write_item(out: &mut Vec<u8>, item: &Item, form: impl Into<FormatOptions>
     match (item, options.format()) {
         (_, Format::Json) => bounded::write_line(out, item, &options),
         (Item::Event { event, .. }, Format::Human) => human::write_block(out, event),
-        (Item::Event { event, .. }, Format::Compact) => compact::write_line(out, event, &Palette::PLAIN),
+        (Item::Event { event, .. }, Format::Compact) => {
+            compact::write_line(out, event, &Palette::PLAIN, options.path_chars())
+        }
         (Item::Event { event, .. }, Format::GithubActions) => github::write_line(out, event),
         (_, format) => write_own(out, item, format, &Palette::PLAIN),
     }
 }
 
-/// Appends an item that is no event.
+/// Appends an item that is not an event.
 fn write_own(out: &mut Vec<u8>, item: &Item, format: Format, palette: &Palette) {
     match item {
         Item::Event { .. } => {}
-        // What sampling leaves out was not asked for.
+        // Sampling was asked for.
         Item::Missing(missing) if missing.reason == MissingReason::SampledOut => {
             notice::write(out, Severity::Notice, missing, format, palette);
         }
@@ -78,10 +80,11 @@ fn write_own(out: &mut Vec<u8>, item: &Item, format: Format, palette: &Palette) 
     }
 }
 
-/// Appends one item in the [compact form](Format::Compact) with colours, for a terminal that shows them.
+/// Appends one item in the [compact form](Format::Compact) with ANSI colours, with the default
+/// [limit of its spans](FormatOptions::max_path_chars).
 ///
-/// Nothing here looks at the environment: whether the output is a terminal and `NO_COLOR` unset is for the caller to
-/// find out. The item's own escape sequences are shown, not obeyed, as in every form.
+/// Does not look at the environment: the caller checks that the output is a terminal and that `NO_COLOR` is unset. Escape
+/// sequences in the item's own texts are escaped, as in every form.
 ///
 /// ```
 /// use tracing_tap::Item;
@@ -95,7 +98,9 @@ fn write_own(out: &mut Vec<u8>, item: &Item, format: Format, palette: &Palette) 
 /// ```
 pub fn write_item_coloured(out: &mut Vec<u8>, item: &Item) {
     match item {
-        Item::Event { event, .. } => compact::write_line(out, event, &Palette::COLOURED),
+        Item::Event { event, .. } => {
+            compact::write_line(out, event, &Palette::COLOURED, FormatOptions::DEFAULT_PATH_CHARS);
+        }
         _ => write_own(out, item, Format::Compact, &Palette::COLOURED),
     }
 }

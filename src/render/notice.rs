@@ -1,4 +1,4 @@
-//! The tool's own lines among a session's events, in every form but JSON: losses, ends, what became of an instance.
+//! The tool's own lines among a session's events, in every form except JSON: losses, ends, changes of an instance.
 
 use super::Format;
 use super::github;
@@ -7,21 +7,21 @@ use super::sink::{MEMORY, Sink};
 use crate::escape::write_plain;
 use std::fmt::{self, Write};
 
-/// How much a notice matters, for forms that show it.
+/// The severity of a notice. Only [`Format::GithubActions`] shows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Severity {
-    /// Worth knowing.
+    /// Information.
     Notice,
-    /// Something is missing, or went wrong.
+    /// Events are missing, or an operation failed.
     Warning,
 }
 
-/// Appends a line of the tool's own, or several, with their terminators.
+/// Appends a notice of the tool's own among the events, one line for each line of `text`.
 ///
-/// For what an endpoint has to say among the events: in each form it can be told from an event, and what a terminal
-/// would obey, or GitHub's runner, is escaped. In [`Format::Json`] a notice is an object of the caller's own; if one is
-/// written in words all the same, it is written as in [`Format::Compact`].
+/// In each form a notice is distinct from an event, and characters that a terminal or GitHub's runner would obey are
+/// escaped. In [`Format::Json`], prefer a JSON object of your own: this function writes the notice as in
+/// [`Format::Compact`].
 ///
 /// ```
 /// use tracing_tap::render::{Format, Severity, write_notice};
@@ -35,7 +35,7 @@ pub fn write_notice(out: &mut Vec<u8>, severity: Severity, text: impl fmt::Displ
     write(out, severity, &text, format, &Palette::PLAIN);
 }
 
-/// The same with colours, where the form has any.
+/// [`write_notice`] with colours, in forms that have any.
 pub(super) fn write(out: &mut Vec<u8>, severity: Severity, text: &dyn fmt::Display, format: Format, palette: &Palette) {
     let text = text.to_string();
     for line in text.lines() {

@@ -1,5 +1,5 @@
 use super::testing::{any_item, bare, bare_event, example_event, fields, span};
-use super::{Format, write_item, write_item_coloured};
+use super::{Format, FormatOptions, write_item, write_item_coloured};
 use crate::escape::is_hidden;
 use crate::event::testing::Parts;
 use crate::event::{CapturedEvent, Fields};
@@ -113,6 +113,55 @@ fn a_compact_message_is_quoted_where_it_could_be_taken_for_fields() {
 fn a_compact_span_ends_where_it_seems_to() {
     let spans = Arc::new([span("a:b", Fields::default()), span("c{d}", fields([("e", 1_i64.into())]))]);
     check_compact(Parts { spans, ..bare(Fields::default()) }.into(), r#" "a:b":"c{d}"{e=1}:"#);
+}
+
+/// The path of a compact line with a limit.
+fn path_of(event: CapturedEvent, max_chars: usize) -> String {
+    let mut out = Vec::new();
+    write_item(&mut out, &item(event), FormatOptions::new(Format::Compact).max_path_chars(max_chars));
+    let line = String::from_utf8(out).unwrap();
+    line.strip_prefix("08:15:02.123Z DEBUG chat::hub ").unwrap().strip_suffix(":\n").unwrap().to_owned()
+}
+
+fn nested(names: &[&'static str]) -> CapturedEvent {
+    let of_name = |name: &&'static str| span(*name, fields([("n", 1_i64.into()), ("m", "é".into())]));
+    Parts { spans: names.iter().map(of_name).collect(), ..bare(Fields::default()) }.into()
+}
+
+#[test]
+fn a_long_path_is_shortened_from_the_root_inwards() {
+    let event = || nested(&["request", "auth", "query"]);
+    let whole = "request{n=1 m=é}:auth{n=1 m=é}:query{n=1 m=é}";
+    let length = whole.chars().count();
+    for (max_chars, expected) in [
+        (usize::MAX, whole),
+        (length, whole),
+        (length - 1, "request{…}:auth{n=1 m=é}:query{n=1 m=é}"),
+        (35, "request{…}:auth{…}:query{n=1 m=é}"),
+        (32, "…:auth{…}:query{n=1 m=é}"),
+        (23, "…:query{n=1 m=é}"),
+        (0, "…:query{n=1 m=é}"),
+    ] {
+        assert_eq!(path_of(event(), max_chars), expected, "{max_chars}");
+    }
+}
+
+#[test]
+fn a_span_named_like_the_omission_is_quoted() {
+    assert_eq!(path_of(nested(&["…", "a"]), usize::MAX), "\"…\"{n=1 m=é}:a{n=1 m=é}");
+    assert_eq!(path_of(nested(&["a"]), 0), "a{n=1 m=é}");
+}
+
+proptest! {
+    #[test]
+    fn a_path_fits_or_is_down_to_its_innermost_span(count in 1..9_usize, max_chars in 0..140_usize) {
+        let names = &["a", "bb", "ccc", "dddd", "eeeee", "f", "gg", "hhh"][..count.min(8)];
+        let path = path_of(nested(names), max_chars);
+        let innermost = path_of(nested(&names[names.len() - 1..]), usize::MAX);
+        prop_assert!(path.ends_with(&innermost), "{}", path);
+        let is_down_to_one = path == innermost || path == format!("…:{innermost}");
+        prop_assert!(path.chars().count() <= max_chars || is_down_to_one, "{}", path);
+    }
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Setting up a router.
+//! The settings of a router.
 
 use super::TapRouter;
 use crate::config::Config;
@@ -6,7 +6,7 @@ use crate::predicate::plain_name;
 use std::time::Duration;
 use tracing_core::LevelFilter;
 
-/// Sets up a [`TapRouter`]; made by [`TapRouter::builder`].
+/// The settings of a [`TapRouter`]. Created by [`TapRouter::builder`].
 ///
 /// ```
 /// use tracing::level_filters::LevelFilter;
@@ -19,80 +19,85 @@ use tracing_core::LevelFilter;
 pub struct TapRouterBuilder(Config);
 
 impl TapRouterBuilder {
-    /// Sets which spans exist and keep their fields, session or not; default INFO and more severe.
+    /// Sets the most verbose spans that the router enables and tracks even without a session; default INFO.
     ///
-    /// Spans more verbose than this exist only where another layer wants them, or where a session asks for them
-    /// ([`SessionOptions::spans`](crate::SessionOptions::spans)). Those of other layers are seen from the first session on: one that was
-    /// created while no session was open is not shown, and its fields are not tested.
+    /// More verbose spans exist only if another layer or a session ([`SessionOptions::spans`](crate::SessionOptions::spans))
+    /// enables them. The router tracks them only while a session is open: one created before is not shown, and its fields
+    /// are not tested. A tracked span costs a copy of its fields.
     #[must_use]
     pub fn span_level(mut self, level: impl Into<LevelFilter>) -> Self {
         self.0.span_level = level.into();
         self
     }
 
-    /// Keeps only these fields of spans; default all. It enables no span: see [`span_level`](Self::span_level).
+    /// Keeps only these fields of spans; default all. Does not enable spans: see [`span_level`](Self::span_level).
     #[must_use]
     pub fn capture_fields<N: Into<String>>(mut self, names: impl IntoIterator<Item = N>) -> Self {
         self.0.capture_fields = Some(names.into_iter().map(|name| plain_name(&name.into()).into()).collect());
         self
     }
 
-    /// Never captures events and spans of these targets and of the modules below them, whatever a session asks.
+    /// Never captures events and spans of these targets and of the modules below them, whatever a session wants; default
+    /// none.
     #[must_use]
     pub fn deny_targets<N: Into<String>>(mut self, prefixes: impl IntoIterator<Item = N>) -> Self {
         self.0.deny_targets = prefixes.into_iter().map(|prefix| prefix.into().into()).collect();
         self
     }
 
-    /// Never keeps the values of these fields: they are shown as `<redacted>`, and no test is true of them.
+    /// Never keeps the values of these fields: they are shown as `<redacted>`, and no test is true of them; default none.
     ///
-    /// Text inside messages and inside what a struct's `Debug` prints is not searched.
+    /// Compares names only: the same value inside a message or inside a struct's `Debug` text is not found.
     #[must_use]
     pub fn redact_fields<N: Into<String>>(mut self, names: impl IntoIterator<Item = N>) -> Self {
         self.0.redact_fields = names.into_iter().map(|name| plain_name(&name.into()).into()).collect();
         self
     }
 
-    /// Bounds the bytes kept of one value; default 8 KiB. Longer ones are cut and marked.
+    /// Limits the bytes kept of one value; default 8 KiB. A longer value is cut, and marked as cut.
     #[must_use]
     pub fn max_value_bytes(mut self, bytes: usize) -> Self {
         self.0.max_value_bytes = bytes;
         self
     }
 
-    /// Bounds the fields kept of one event; default 64. Further ones are tested all the same, but not kept: the event
-    /// says [how many](crate::CapturedEvent::omitted_fields).
+    /// Limits the fields kept of one event; default 64. Further fields are tested but not kept, and the event has
+    /// [their number](crate::CapturedEvent::omitted_fields).
     #[must_use]
     pub fn max_event_fields(mut self, fields: usize) -> Self {
         self.0.max_event_fields = fields;
         self
     }
 
-    /// Bounds the sessions that [`TapRouter::try_watch`] opens; default 64.
+    /// Limits the number of open sessions at which [`TapRouter::try_watch`] refuses another; default 64.
     #[must_use]
     pub fn max_sessions(mut self, sessions: usize) -> Self {
         self.0.max_sessions = sessions;
         self
     }
 
-    /// Bounds the sessions that one opener may have where [`TapRouter::try_watch`] opens another; default 8.
+    /// Limits the number of one opener's open sessions at which [`TapRouter::try_watch`] refuses another; default 8.
     ///
-    /// Openers are told apart by [`SessionOptions::opened_by`](crate::SessionOptions::opened_by); those without a name share one.
+    /// The opener is [`SessionOptions::opened_by`](crate::SessionOptions::opened_by). Openers without a name count as one.
     #[must_use]
     pub fn max_sessions_per_opener(mut self, sessions: usize) -> Self {
         self.0.max_sessions_per_opener = sessions;
         self
     }
 
-    /// Bounds the sessions whose predicate requires no field to equal a value, where [`TapRouter::try_watch`] opens
-    /// another; default 16. Every scope is held against each of these; of the others there may be 100,000.
+    /// Limits the number of open sessions without a required equality at which [`TapRouter::try_watch`] refuses another;
+    /// default 16.
+    ///
+    /// A required equality is a test `field = value` that every match satisfies. The router finds such sessions by an index,
+    /// so 100,000 of them cost about as much as one. Each of the others is evaluated for every scope.
     #[must_use]
     pub fn max_unindexed_sessions(mut self, sessions: usize) -> Self {
         self.0.max_unindexed_sessions = sessions;
         self
     }
 
-    /// Bounds the bytes held by unread events of all sessions together; default 64 MiB.
+    /// Limits the bytes held by the unread events of all sessions together; default 64 MiB. Beyond it events are lost and
+    /// counted.
     #[must_use]
     pub fn max_buffered_bytes(mut self, bytes: usize) -> Self {
         self.0.max_buffered_bytes = bytes;

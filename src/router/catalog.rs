@@ -1,4 +1,4 @@
-//! Listing the callsites that have been reached.
+//! The list of callsites that have been reached.
 
 use super::core::Core;
 use crate::catalog::{CallsiteKind, CatalogEntry};
@@ -9,20 +9,20 @@ use std::collections::BTreeMap;
 use tracing_core::{Level, Metadata};
 
 impl Core {
-    /// The callsites that can emit something within `confinement`.
+    /// The callsites that can emit events or spans within `confinement`.
     pub(super) fn catalog_within(&self, confinement: &Predicate) -> Vec<CatalogEntry> {
         let compiled = Compiled::new(confinement);
         let mut catalog = self.catalog();
         catalog.retain(|entry| {
-            // A span may be more verbose than the events in it that the opener may see.
+            // A span may be more verbose than the events inside it that the opener may see.
             let level = if entry.kind == CallsiteKind::Span { Ok(Level::ERROR) } else { entry.level.parse() };
             level.is_ok_and(|level| reach_admits(compiled.reach(), level, &entry.target))
         });
         catalog
     }
 
-    /// Every callsite that has been reached, by file and line. A callsite in several subscribers is there once, as
-    /// the least free of them sees it.
+    /// Every callsite that has been reached, by file and line. A callsite in several subscribers is listed once: wanted if
+    /// one of them wants it, vetoed if all of them veto it.
     pub(super) fn catalog(&self) -> Vec<CatalogEntry> {
         let mut entries = BTreeMap::new();
         for instance in self.live_instances() {
@@ -39,7 +39,7 @@ impl Core {
     }
 }
 
-/// Wanted if either says so; not wanted if both say so; not known otherwise.
+/// `Some(true)` if either is, `Some(false)` if both are, `None` otherwise.
 fn either(one: Option<bool>, other: Option<bool>) -> Option<bool> {
     match (one, other) {
         (Some(true), _) | (_, Some(true)) => Some(true),

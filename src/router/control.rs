@@ -1,4 +1,4 @@
-//! The control thread: what producers must not do, done by one thread per router that sleeps otherwise.
+//! The control thread: one thread per router does the work that producers must not do, and sleeps otherwise.
 
 use super::core::Core;
 use super::tell::tell_rest;
@@ -17,40 +17,40 @@ use tracing_core::{Dispatch, Interest, LevelFilter, Metadata, callsite, dispatch
 /// The name of the control thread.
 const THREAD_NAME: &str = "tracing-tap";
 
-/// When, after a rebuild, callsites are settled again: one that was being registered meanwhile may have been left
-/// at an interest from before, and how long its registration takes is up to other layers.
+/// The times after a rebuild at which callsites are settled again: one that was being registered meanwhile may have kept an
+/// older interest, and other layers determine how long its registration takes.
 const SETTLE_AFTER: [Duration; 4] =
     [Duration::from_millis(20), Duration::from_millis(200), Duration::from_secs(1), Duration::from_secs(5)];
 
-/// How often to rebuild at once where others do too; after that it waits for the next settling.
+/// The number of rebuilds in a row if other threads rebuild too. After that the next settling tries again.
 const REBUILD_ATTEMPTS: usize = 4;
 
-/// Held while a router has `tracing` ask all callsites anew: of two that do so at once, the one that ends last puts back
-/// levels from before the other's session. Only control threads ever wait for it; openers wait for them as long as ever.
+/// Held while a router rebuilds the interest of all callsites: of two concurrent rebuilds, the one that ends last restores
+/// levels from before the other's session. Only control threads wait for it.
 static REBUILDING: Mutex<()> = Mutex::new(());
 
-/// How soon to look again at what some producer was still holding.
+/// The time after which a session or snapshot that a producer still held is checked again.
 const RETRY_FREEING_AFTER: Duration = Duration::from_millis(20);
 
-/// How soon to look again where somebody else's code has cut a pass short.
+/// The time after which a pass that was cut short by a panic of other code is repeated.
 const RETRY_AFTER_PANIC: Duration = Duration::from_millis(20);
 
-/// How long what limits withhold from a session is gathered before its reader is told.
+/// The time over which events kept back by limits are summed up before an announcement.
 const ANNOUNCE_AFTER: Duration = Duration::from_secs(1);
 
-/// Starts the thread of a router. Where the system refuses one, there is none; the next session tries again.
+/// Starts the thread of a router. If the system cannot start one, the next session tries again.
 pub(super) fn start(core: &Arc<Core>) {
     let weak = Arc::downgrade(core);
     let shared = Arc::clone(&core.shared);
     let run = move || {
         let mut chores = Chores::default();
         while !shared.inbox.is_stopped() {
-            // A pass may be the last to hold a subscriber, and drop it, with the layers of others in it. Whatever they do
-            // then, this thread must not end for it.
+            // A pass may hold the last reference to a subscriber and drop it, with other layers in it. Whatever their drop
+            // does, this thread must go on.
             let next = run_user_code(|| chores.pass(&weak)).unwrap_or_else(|| Some(Instant::now() + RETRY_AFTER_PANIC));
             match next {
                 Some(next) => std::thread::park_timeout(next.saturating_duration_since(Instant::now())),
-                // Where the router is gone, its drop is about to say so.
+                // The router was dropped, and its drop is about to set the stop flag.
                 None => std::thread::park(),
             }
         }
@@ -58,24 +58,24 @@ pub(super) fn start(core: &Arc<Core>) {
     };
     if let Ok(handle) = std::thread::Builder::new().name(THREAD_NAME.to_owned()).spawn(run) {
         core.shared.inbox.set_thread(handle.thread().clone());
-        // Whoever left something before could not wake it.
+        // Work queued before could not wake the thread.
         core.shared.inbox.wake();
     }
 }
 
-/// What the thread has still to do.
+/// The pending work of the thread.
 #[derive(Debug, Default)]
 struct Chores {
-    /// Somebody else was rebuilding whenever this thread was.
+    /// Each rebuild of this thread overlapped with one of another thread.
     must_rebuild: bool,
     settle_at: Vec<Instant>,
-    /// The sessions whose readers are to be told of what was withheld, by when: each at most once.
+    /// The due announcements to readers of events kept back, by time: each session at most once.
     announce_at: VecDeque<(Instant, SessionId)>,
     retired: Vec<Retired>,
 }
 
 impl Chores {
-    /// Does what there is to do now, and says when to look again; nothing if only others can bring news.
+    /// Does the pending work, and returns the time of the next; `None` if only a wake can bring more.
     fn pass(&mut self, core: &Weak<Core>) -> Option<Instant> {
         let core = core.upgrade()?;
         let inbox = &core.shared.inbox;
@@ -116,7 +116,7 @@ impl Chores {
         }
     }
 
-    /// Has readers told of what was withheld a second ago or longer, and says when the next one is to be.
+    /// Makes the due announcements, and returns the time of the next.
     fn announce_if_due(&mut self, core: &Core, now: Instant) -> Option<Instant> {
         let left = std::iter::from_fn(|| core.shared.inbox.take_withheld());
         self.announce_at.extend(left.map(|id| (now + ANNOUNCE_AFTER, id)));
@@ -134,11 +134,11 @@ impl Chores {
     }
 }
 
-/// Has `tracing` ask every callsite anew, in the name of each subscriber this router is in. Returns whether nobody
-/// else did so meanwhile.
+/// Rebuilds the interest of every callsite, once for each subscriber that this router is in. Returns whether no other
+/// thread did so meanwhile.
 ///
-/// `tracing` lets two rebuilds run at once, and the one that ends last may put back what it was told before the
-/// other one's filter changed: that filter would then miss what it was reloaded for. So ours goes again.
+/// `tracing` lets two rebuilds run at once, and the one that ends last may restore answers from before the other one's
+/// filter changed: that filter would then miss events. So this one is repeated.
 fn rebuild(core: &Core) -> bool {
     let _rebuilding = REBUILDING.lock().unwrap_or_else(PoisonError::into_inner);
     let mut was_alone = true;
@@ -156,7 +156,7 @@ fn rebuild(core: &Core) -> bool {
         #[cfg(feature = "log")]
         with_dispatch(&instance, |_| hears_log |= instance.hears_log() == Some(true));
     }
-    // A logger that hands nothing on may go by this level alone: raised for it, it would print for everybody.
+    // A logger that is not a bridge may filter by this level alone, and would print everything if it were raised.
     #[cfg(feature = "log")]
     let verbosity = if hears_log { core.shared.snapshot.load().verbosity } else { 0 };
     #[cfg(feature = "log")]

@@ -1,4 +1,4 @@
-//! What a session that follows should know: what it follows grows with it.
+//! Notes for a session that follows: the followed span grows with time.
 
 use super::core::Core;
 use super::coverage::Matched;
@@ -9,8 +9,8 @@ use crate::session::open::OpenSession;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// A span that is followed for longer is hardly one request. How old it is altogether is not known: a clock read for
-/// each span would cost those that nobody follows.
+/// A span that is followed for longer is probably not one request. Its whole age is unknown: a clock read for each span
+/// would also cost the spans that no session follows.
 const LONG: Duration = Duration::from_secs(10);
 
 impl Core {

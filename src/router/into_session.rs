@@ -1,18 +1,17 @@
-//! What a router can be asked to watch.
+//! Conversions into the options of a session.
 
 use crate::predicate::{Predicate, PredicateError};
 use crate::session::SessionOptions;
 use crate::stream::EventStream;
 
-/// What [`TapRouter::watch`](crate::TapRouter::watch) and [`try_watch`](crate::TapRouter::try_watch) accept: a
+/// The argument of [`TapRouter::watch`](crate::TapRouter::watch) and [`try_watch`](crate::TapRouter::try_watch): a
 /// [`SessionOptions`], a [`Predicate`], or a predicate's [text](crate::predicate::syntax).
 ///
-/// A text may be wrong, so `watch` returns a `Result` for it. Everything that converts into a `SessionOptions` cannot be, so
-/// `watch` returns the stream itself: code that builds its predicates has no error to handle. `try_watch` returns a
-/// [`WatchError`](crate::WatchError) for either.
+/// A text may be invalid, so `watch` returns a `Result` for it. A type that converts into `SessionOptions` cannot be, so
+/// `watch` returns the stream itself. `try_watch` returns a `Result` for either, since it may refuse the session.
 ///
-/// The trait is implemented for every `Into<Session>`, and sealed: to have a type of your own accepted, implement
-/// `From<YourType> for Session`.
+/// The trait is implemented for every `Into<SessionOptions>`, and sealed. For a type of your own, implement
+/// `From<YourType> for SessionOptions`.
 ///
 /// ```
 /// use tracing_tap::{EventStream, Predicate, PredicateError, SessionOptions, TapRouter};
@@ -32,19 +31,19 @@ use crate::stream::EventStream;
 /// tracing_tap::TapRouter::new().watch(42);
 /// ```
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` is nothing that a router can watch",
-    label = "expected a `Session`, a `Predicate` or the text of one",
-    note = "write `\"user = 42\"`, `Predicate::eq(\"user\", 42)`, or `Session::new(predicate)` for a session with limits"
+    message = "a router cannot watch `{Self}`",
+    label = "expected `SessionOptions`, a `Predicate` or the text of a predicate",
+    note = "use `\"user = 42\"`, `Predicate::eq(\"user\", 42)`, or `SessionOptions::new(predicate)` for a session with limits"
 )]
 pub trait IntoSessionOptions: Sealed {
-    /// What `watch` returns: an [`EventStream`], or a `Result` of one where this may be wrong.
+    /// The return type of `watch`: an [`EventStream`], or for a text a `Result` of one.
     type Watched;
 
-    /// Makes it a session.
+    /// Converts it to options.
     #[doc(hidden)]
     fn try_into_options(self) -> Result<SessionOptions, PredicateError>;
 
-    /// Has it opened.
+    /// Opens the session.
     #[doc(hidden)]
     fn watched_by(self, open: impl FnOnce(SessionOptions) -> EventStream) -> Self::Watched;
 }
@@ -54,7 +53,7 @@ pub trait Sealed {}
 
 impl<T: Into<SessionOptions>> Sealed for T {}
 
-// So that what is said of a type that is nothing of this is said by the trait, and not of `From`.
+// So that the compiler's message for an unsuitable type names this trait, and not `From`.
 #[diagnostic::do_not_recommend]
 impl<T: Into<SessionOptions>> IntoSessionOptions for T {
     type Watched = EventStream;

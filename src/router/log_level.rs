@@ -1,15 +1,14 @@
-//! `log::max_level`, which the bridge sets once: records above it never reach `tracing`, so a session raises it where
-//! the bridge is the logger.
+//! Raises `log::max_level` for sessions. The bridge sets that level once, and records above it never reach `tracing`.
 
 use log::LevelFilter;
 use std::sync::{Mutex, PoisonError};
 use tracing_log::AsLog;
 
-/// The level is the process's, and so is what is known of it.
+/// The level belongs to the process, and so does this state.
 static WISHES: Mutex<Wishes> =
     Mutex::new(Wishes { base: LevelFilter::Off, set: LevelFilter::Off, of_routers: Vec::new() });
 
-/// What each router with open sessions needs, and what the level was before any of them.
+/// The level that each router with open sessions needs, and the level before any of them.
 #[derive(Debug)]
 struct Wishes {
     base: LevelFilter,
@@ -17,8 +16,8 @@ struct Wishes {
     of_routers: Vec<(u64, LevelFilter)>,
 }
 
-/// Raises the level to what this router's sessions want, or gives up its part in it; the last one puts the level
-/// back. Where somebody else has set the level meanwhile, theirs is what it goes back to.
+/// Raises the level to the one that this router's sessions want, or withdraws this router's wish. The last router restores
+/// the level. If other code has set the level meanwhile, that one is restored.
 pub(super) fn follow(router: u64, wanted: tracing_core::LevelFilter) {
     let mut wishes = WISHES.lock().unwrap_or_else(PoisonError::into_inner);
     let now = log::max_level();

@@ -1,4 +1,4 @@
-//! The router: what an application creates once.
+//! The router, which an application creates once.
 
 mod builder;
 mod catalog;
@@ -33,10 +33,11 @@ use std::sync::Arc;
 use tracing_core::Subscriber;
 use tracing_subscriber::registry::LookupSpan;
 
-/// Routes the events of open sessions to whoever opened them.
+/// Routes matching events to the open sessions.
 ///
-/// Created once by the application; clones share everything. Its [`layer`](Self::layer) goes beside the service's
-/// own layers, on the registry. With no session open, events cost nothing and spans the keeping of their fields.
+/// The application creates one; clones share its state. Its [`layer`](Self::layer) goes on the registry, next to the
+/// service's own layers. Without a session, events cost nothing, and a span costs a copy of its fields. The first session
+/// starts one thread, which sleeps unless a session opens or ends.
 ///
 /// ```
 /// use tracing_subscriber::prelude::*;
@@ -70,7 +71,10 @@ impl TapRouter {
         TapRouterBuilder::default()
     }
 
-    /// Creates a layer of this router, for one subscriber.
+    /// Creates a layer of this router for one subscriber.
+    ///
+    /// Add it with `.with(router.layer())`, without a filter: a filter around it would hide events from sessions. A process
+    /// with several subscribers adds a layer to each.
     pub fn layer<S>(&self) -> TapLayer<S>
     where
         S: Subscriber + for<'lookup> LookupSpan<'lookup>,
@@ -78,13 +82,16 @@ impl TapRouter {
         TapLayer::new(self.0.new_instance(), Arc::clone(&self.0) as Arc<dyn Any + Send + Sync>)
     }
 
-    /// Opens a session, whatever the caps: the application's own call.
+    /// Opens a session. For the application itself: the router's limits on sessions do not apply.
     ///
-    /// It takes a [`SessionOptions`], a [`Predicate`] or a predicate's text, and returns an [`EventStream`]; for a
-    /// text, which may be wrong, a `Result` of one.
+    /// Takes a [`SessionOptions`], a [`Predicate`] or a predicate's text. Returns an [`EventStream`], or for a text a
+    /// `Result` of one.
     ///
-    /// Returns once every matching event from here on reaches the stream. That can take as long as other layers
-    /// need to be asked for their interest, at most a second; inside a callback of `tracing` it does not wait.
+    /// Returns once every later matching event reaches the stream. That takes until the router's thread has rebuilt the
+    /// interest of all callsites, at most a second. Inside a callback of `tracing` it does not wait. If the wait is cut short, [`coverage`](EventStream::coverage) reports it.
+    ///
+    /// # Errors
+    /// For a text that is not a predicate.
     ///
     /// ```
     /// use tracing_tap::{Predicate, TapRouter};
@@ -100,48 +107,62 @@ impl TapRouter {
         session.watched_by(|session| self.0.open(session))
     }
 
-    /// Opens a session on behalf of somebody else.
+    /// Opens a session on behalf of a client, within the router's limits. Otherwise the same as [`watch`](Self::watch).
+    ///
+    /// Refusals are counted, and logged by the [audit](crate::audit). The limits hold for concurrent callers too.
     ///
     /// It ends by itself once evaluating it takes more than
     /// [`max_session_cost`](TapRouterBuilder::max_session_cost) of the service's time: its opener, remote or not, is not
     /// the one who bears it. Sessions of [`watch`](Self::watch) do not.
     ///
     /// # Errors
-    /// Refuses where as many sessions are open as `max_sessions`, `max_sessions_per_opener` or (without an equality that
-    /// must hold) `max_unindexed_sessions` allow, those of [`watch`](Self::watch) included; and where the predicate or
-    /// the scope tests a redacted field or [may cost too much](WatchError::is_too_costly). Of callers that come at once no more get in than there is room for. Refuses a text
-    /// that is no predicate as well.
+    /// - If a limit is reached: `max_sessions`, `max_sessions_per_opener`, or `max_unindexed_sessions` for a predicate
+    ///   without a required equality. Sessions opened by [`watch`](Self::watch) count.
+    /// - If the predicate or the confinement tests a redacted field.
+    /// - If the predicate and the confinement may cost a producer more than 50 µs for an event of 1 KiB.
+    /// - If a text is not a predicate.
+    ///
+    /// ```
+    /// use tracing_tap::{Predicate, TapRouter};
+    ///
+    /// let router = TapRouter::builder().max_sessions(1).build();
+    /// let first = router.try_watch(Predicate::eq("user", 42))?;
+    /// assert!(router.try_watch(Predicate::eq("user", 43)).unwrap_err().is_too_many_sessions());
+    /// drop(first);
+    /// assert!(router.try_watch("user = 43").is_ok());
+    /// # Ok::<(), tracing_tap::WatchError>(())
+    /// ```
     pub fn try_watch(&self, session: impl IntoSessionOptions) -> Result<EventStream, WatchError> {
         self.0.try_open(session.try_into_options().map_err(WatchError::unreadable)?)
     }
 
-    /// The open sessions, oldest first.
+    /// The open sessions, the oldest first. Copies each one's options and counts.
     pub fn sessions(&self) -> Vec<SessionInfo> {
         let mut sessions = self.0.sessions();
         sessions.sort_by_key(|session| session.id);
         sessions
     }
 
-    /// Ends a session; its stream gives what it still holds and then `Ended(Closed)`. Returns whether it was open.
+    /// Ends a session. Returns whether it was open. Its stream yields the buffered events, then `Ended(Closed)`.
     pub fn close(&self, id: SessionId) -> bool {
         self.0.close(id, EndReason::Closed)
     }
 
-    /// Ends a session as [`close`](Self::close) does, with another reason: `Ended(reason)` is its stream's last item.
+    /// Ends a session like [`close`](Self::close), with another reason: its stream's last item is `Ended(reason)`.
     pub fn close_with(&self, id: SessionId, reason: EndReason) -> bool {
         self.0.close(id, reason)
     }
 
     /// What a session on this predicate can see now, and what keeps it from seeing more.
     ///
-    /// Asks every layer a few questions, as `enabled!` does, and looks at the open spans: not for a hot path. Where levels
-    /// seem to be hidden it has all callsites asked once more and waits for that, at most a second: it may have been
-    /// another rebuild's doing.
+    /// Not for a hot path: asks every layer whether it enables certain levels and targets, and reads the open spans. If
+    /// levels seem to be hidden, it first rebuilds the interest of all callsites and waits for that, at most a second, since
+    /// a concurrent rebuild may have hidden them for a moment.
     pub fn coverage(&self, predicate: &Predicate) -> Coverage {
         self.coverage_of(&predicate.clone().into())
     }
 
-    /// What a session with these options could see if it were opened now; see [`coverage`](Self::coverage).
+    /// What a session with these options would see if it were opened now; see [`coverage`](Self::coverage).
     ///
     /// ```
     /// use tracing_subscriber::filter::LevelFilter;
@@ -158,44 +179,56 @@ impl TapRouter {
         self.0.coverage_of(session, coverage::Matched::Nothing)
     }
 
-    /// The callsites of the [catalog](Self::catalog) that can emit something within `confinement`; spans by their target
-    /// alone, since a span may be more verbose than the events in it.
+    /// The callsites of the [catalog](Self::catalog) that can emit events or spans within `confinement`, by level and
+    /// target. Spans count by their target alone, since a span may be more verbose than the events inside it.
     pub fn catalog_within(&self, confinement: &Predicate) -> Vec<CatalogEntry> {
         self.0.catalog_within(confinement)
     }
 
-    /// Every callsite that has been reached so far, by file and line.
+    /// Every callsite that has been reached so far, by file and line. Not for a hot path: lists all callsites.
+    ///
+    /// ```
+    /// use tracing_subscriber::prelude::*;
+    /// use tracing_tap::TapRouter;
+    ///
+    /// let router = TapRouter::new();
+    /// tracing_subscriber::registry().with(router.layer()).init();
+    /// tracing::info!(target: "chat::hub", user = 42, "subscribed");
+    /// let catalog = router.catalog();
+    /// let event = catalog.iter().find(|entry| entry.target == "chat::hub").expect("it has been reached");
+    /// assert_eq!((&*event.level, event.fields.len()), ("INFO", 2));
+    /// ```
     pub fn catalog(&self) -> Vec<CatalogEntry> {
         self.0.catalog()
     }
 
-    /// What this router has done so far. Adds up all sessions: not for a hot path.
+    /// The router's counts so far. Not for a hot path: sums over all sessions.
     pub fn stats(&self) -> RouterStats {
         self.0.stats()
     }
 
-    /// How many sessions one opener may have, as the builder was told.
+    /// The builder's setting of [`max_sessions_per_opener`](TapRouterBuilder::max_sessions_per_opener).
     pub fn max_sessions_per_opener(&self) -> usize {
         self.0.shared.config.max_sessions_per_opener
     }
 
-    /// How often [`shutdown`](Self::shutdown) was called so far.
+    /// The number of calls of [`shutdown`](Self::shutdown) so far.
     ///
-    /// An endpoint that opens a session in several steps reads this first and again at the end: if the number moved, the
-    /// shutdown may not have ended the new session, and the endpoint must.
+    /// For an endpoint that opens a session in several steps: it reads this number before and after. If the number has
+    /// changed, the shutdown may have missed the new session, and the endpoint must end it.
     pub fn shutdowns(&self) -> u64 {
         self.0.shutdowns()
     }
 
-    /// Adds an endpoint's event to the [audit](crate::audit). Logged by the router's own thread, in order; never blocks.
+    /// Adds an endpoint's event to the [audit](crate::audit). The router's own thread logs it, in order. Never blocks.
     pub fn audit(&self, event: AuditEvent) {
         self.0.tell_other(Audit::Endpoint(event));
     }
 
-    /// Ends every open session; their streams give what they still hold and then `Ended(Shutdown)`.
+    /// Ends every open session. Their streams yield the buffered events, then `Ended(Shutdown)`.
     ///
-    /// Call it before the process exits: it waits, at most a second, until the [audit](crate::audit) of what has ended is
-    /// logged. A router in the global subscriber is never dropped, so nothing else waits for that.
+    /// Call it before the process exits: it blocks, at most a second, until the [audit](crate::audit) has logged the ends. A
+    /// router in the global subscriber is never dropped, so nothing else waits for that.
     pub fn shutdown(&self) {
         self.0.shutdown();
     }

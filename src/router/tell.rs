@@ -1,8 +1,8 @@
-//! Telling the audit: by the control thread, in the name of a subscriber that the router is in.
+//! Logging the audit: by the control thread, to a subscriber that the router is in.
 //!
-//! Not by whoever opens or ends a session: that may be inside a callback of `tracing`, where an event reaches nobody,
-//! or hold a lock that a layer wants which handles the event. What is left here is told in the order in which it was
-//! left, last in a pass of the thread: a log that blocks holds up nothing else of that pass.
+//! The thread that opens or ends a session cannot log: it may be inside a callback of `tracing`, where events are
+//! discarded, or hold a lock that a layer needs to handle the event. Queued audits are logged in order, last in a pass of
+//! the control thread: a log that blocks delays nothing else of that pass.
 
 use super::control::with_dispatch;
 use super::core::Core;
@@ -14,11 +14,11 @@ use crate::session::open::OpenSession;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// When the end of a dropped stream's session is told with the numbers there are, though a producer still holds it.
-const TELL_END_AFTER: Duration = Duration::from_secs(1);
+/// The time after which the end of a dropped stream's session is logged although a producer still holds the session.
+const LOG_END_AFTER: Duration = Duration::from_secs(1);
 
 impl Core {
-    /// Counts a refusal, and leaves it to be told unless too many were.
+    /// Counts a refusal, and queues it for the log unless the rate limit rejects it.
     pub(super) fn tell_refusal(self: &Arc<Self>, session: Arc<SessionOptions>, error: &WatchError) {
         let Some(reason) = error.reason() else { return };
         self.health.count_refusal(reason);
@@ -28,17 +28,17 @@ impl Core {
         }
     }
 
-    /// Leaves what happened at a door to be told.
+    /// Queues an endpoint's event for the log.
     pub(super) fn tell_other(self: &Arc<Self>, audit: Audit) {
         self.ensure_control_thread();
         self.shared.inbox.audit(audit);
     }
 
-    /// The end of a dropped stream's session, as long as it is to be told later: once nobody holds the session, its
-    /// numbers are final. Where that takes long it is told with those there are.
+    /// The end of a dropped stream's session while it waits to be logged. The counts are final once no producer holds the
+    /// session. If that takes long, the end is logged with the current counts.
     pub(super) fn still_untold(&self, session: &OpenSession, end: Option<End>) -> Option<End> {
         end.filter(|end| {
-            let waits = end.at.elapsed() < TELL_END_AFTER;
+            let waits = end.at.elapsed() < LOG_END_AFTER;
             if !waits {
                 self.shared.inbox.audit_owed(Audit::ended(session, *end));
             }
@@ -46,32 +46,32 @@ impl Core {
         })
     }
 
-    /// Tells what has been left so far; what is left meanwhile, perhaps by a layer that handles this, is for later.
+    /// Logs the audits queued so far. Those queued meanwhile, perhaps by a layer that handles these, are left for later.
     pub(super) fn tell_left(&self) {
         let inbox = &self.shared.inbox;
         let left: Vec<_> = inbox.take_audits().take(inbox.audits_left()).collect();
         if left.is_empty() {
             return;
         }
-        let tell = || left.iter().for_each(Audit::tell);
+        let log = || left.iter().for_each(Audit::emit);
         match self.installed().next() {
-            Some((instance, _)) => with_dispatch(&instance, |_| tell()),
-            None => tell(),
+            Some((instance, _)) => with_dispatch(&instance, |_| log()),
+            None => log(),
         }
         inbox.set_told(left.len());
     }
 }
 
-/// Tells all that is left, when the router goes.
+/// Logs all queued audits when the router is dropped.
 pub(super) fn tell_rest(inbox: &Inbox, retired: Vec<Retired>) {
     for audit in inbox.take_audits() {
-        audit.tell();
+        audit.emit();
         inbox.set_told(1);
     }
     for retired in retired.into_iter().chain(inbox.take_retired()) {
         if let Retired::Session(session, Some(end)) = retired {
             session.discard_unread();
-            Audit::ended(&session, end).tell();
+            Audit::ended(&session, end).emit();
             inbox.set_told(1);
         }
     }

@@ -1,37 +1,51 @@
-//! What a session counts, and why it is over.
+//! A session's counts, and the reason of its end.
 
 use crate::missing::MissingCounts;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// What a session has counted; [`missing`](crate::missing) has the equations.
+/// A session's counts of events. [`missing`](crate::missing) has the equations between them.
 ///
 /// Serialized as an object of its fields.
+///
+/// ```
+/// use tracing_subscriber::prelude::*;
+/// use tracing_tap::{Predicate, SessionOptions, TapRouter};
+///
+/// let router = TapRouter::new();
+/// tracing_subscriber::registry().with(router.layer()).init();
+/// let mut stream = router.watch(SessionOptions::new(Predicate::everything()).capacity(2));
+/// (0..5).for_each(|number| tracing::info!(number, "hello"));
+/// let _ = stream.try_recv();
+/// let stats = stream.stats();
+/// assert_eq!((stats.matched, stats.lost), (5, 3));
+/// assert_eq!(stats.matched, stats.delivered + stats.buffered + stats.missing.total());
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct SessionStats {
-    /// Events that matched.
+    /// Matching events.
     pub matched: u64,
-    /// Events that were read.
+    /// Events that the reader has taken.
     pub delivered: u64,
-    /// Events that wait to be read.
+    /// Events waiting to be read.
     pub buffered: u64,
-    /// Events that were lost: the losses in `missing`.
+    /// Lost events: the losses in `missing`.
     pub lost: u64,
-    /// Events that matched and that the reader does not get, by reason.
+    /// Matching events that the reader does not get, by reason.
     pub missing: MissingCounts,
 }
 
-/// Why a session is over.
+/// Why a session ended. Serialized as its [word](Self::word); `Display` is for people.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum EndReason {
-    /// It was closed by [`TapRouter::close`](crate::TapRouter::close).
+    /// [`TapRouter::close`](crate::TapRouter::close) was called.
     Closed,
-    /// Its time was over.
+    /// Its [time](crate::SessionOptions::expires_in) was over.
     Expired,
-    /// It has admitted as many events as it may.
+    /// It has admitted its [maximum number of events](crate::SessionOptions::max_events).
     MaxEvents,
     /// The router was shut down or dropped.
     Shutdown,
@@ -41,14 +55,14 @@ pub enum EndReason {
 }
 
 impl SessionStats {
-    /// With the sums of its parts.
+    /// Computes the sums.
     pub(crate) fn summed(mut self) -> Self {
         self.lost = self.missing.lost();
         self.matched = self.delivered + self.buffered + self.missing.total();
         self
     }
 
-    /// Events that were entitled to a place: those that matched and that no limit kept back.
+    /// Matching events that no limit kept back.
     pub(crate) fn admitted(&self) -> u64 {
         self.matched - self.missing.kept_back()
     }
@@ -73,7 +87,7 @@ impl EndReason {
         }
     }
 
-    /// The reason as one word, for machines: as it is serialized.
+    /// The reason as one word for machines, its serialized form: `max_events`.
     pub fn word(self) -> &'static str {
         match self {
             Self::Closed => "closed",

@@ -2,39 +2,39 @@
 
 use super::rate::TokenBucket;
 use super::sample::{RootSerial, Sampled, Sampler};
-use super::withheld::{Withholder, Withholding};
+use super::withheld::{KeptBackBy, KeptBackCounts};
 use super::{SessionId, SessionOptions};
 use crate::sync::atomic::{AtomicU64, Ordering};
 use crossbeam_utils::CachePadded;
 use std::time::Instant;
 
-/// What becomes of an event that matched, before it is captured.
+/// The decision about a matching event, before it is captured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Admission {
-    /// It is entitled to a place in the ring.
+    /// It passed all limits, and must be pushed.
     Admitted,
-    /// It was withheld and counted.
-    Withheld,
-    /// As before, and the control thread is to be left word, so that the reader is told.
-    WithheldUntold,
-    /// The session had ended: to it, the event never happened.
+    /// A limit kept it back, and it was counted.
+    KeptBack,
+    /// A limit kept it back, and the control thread must announce that to the reader.
+    KeptBackUnannounced,
+    /// The session had ended, so the event does not count.
     Ended,
 }
 
-/// The limits of one session, where it has any.
+/// The limits of one session.
 #[derive(Debug)]
 pub(crate) struct Limiter {
     sampler: Option<Sampler>,
     bucket: Option<TokenBucket>,
     opened_at: Instant,
     max_events: Option<u64>,
-    /// Events admitted, counted only where their number is limited.
+    /// Events admitted; counted only if their number is limited.
     admitted: CachePadded<AtomicU64>,
-    pub(crate) withholder: Withholder,
+    pub(crate) kept_back: KeptBackCounts,
 }
 
 impl Limiter {
-    /// Nothing for a session without limits, which then pays one branch.
+    /// `None` for a session without limits, which then costs one branch.
     pub(crate) fn new(id: SessionId, session: &SessionOptions) -> Option<Self> {
         let sampler = Sampler::new(session.sample, id);
         let bucket = session.max_rate.map(TokenBucket::new);
@@ -45,11 +45,11 @@ impl Limiter {
             opened_at: Instant::now(),
             max_events,
             admitted: CachePadded::default(),
-            withholder: Withholder::new(),
+            kept_back: KeptBackCounts::new(),
         })
     }
 
-    /// What sampling says of all events below a root; `root` is asked for only where there is sampling.
+    /// The sampling decision for all events below a root. Calls `root` only if the session samples.
     pub(crate) fn sampled(&self, root: impl FnOnce() -> Option<RootSerial>) -> Sampled {
         self.sampler.as_ref().map_or(Sampled::In, |sampler| sampler.decide(root()))
     }
@@ -58,10 +58,10 @@ impl Limiter {
     #[inline]
     pub(crate) fn admit(&self, sampled: Sampled) -> Admission {
         if self.sampler.as_ref().is_some_and(|sampler| !sampler.takes_event(sampled)) {
-            return self.withhold(Withholding::Sampling);
+            return self.keep_back(KeptBackBy::Sampling);
         }
         if self.bucket.as_ref().is_some_and(|bucket| !bucket.take(self.opened_at.elapsed())) {
-            return self.withhold(Withholding::Rate);
+            return self.keep_back(KeptBackBy::Rate);
         }
         // Relaxed: only the number counts.
         match self.max_events {
@@ -72,23 +72,23 @@ impl Limiter {
 
     /// What withholds an event that matches now, if that is certain. Takes nothing and counts nothing.
     #[inline]
-    pub(crate) fn withholds_now(&self, sampled: Sampled) -> Option<Withholding> {
+    pub(crate) fn keeps_back_now(&self, sampled: Sampled) -> Option<KeptBackBy> {
         match sampled {
-            Sampled::Out => Some(Withholding::Sampling),
+            Sampled::Out => Some(KeptBackBy::Sampling),
             Sampled::EachByItself if self.sampler.is_some() => None,
             _ => {
                 let is_empty = self.bucket.as_ref()?.is_empty(self.opened_at.elapsed());
-                is_empty.then_some(Withholding::Rate)
+                is_empty.then_some(KeptBackBy::Rate)
             }
         }
     }
 
     /// Counts an event that is withheld.
-    pub(crate) fn withhold(&self, reason: Withholding) -> Admission {
-        if self.withholder.count(reason) { Admission::WithheldUntold } else { Admission::Withheld }
+    pub(crate) fn keep_back(&self, reason: KeptBackBy) -> Admission {
+        if self.kept_back.count(reason) { Admission::KeptBackUnannounced } else { Admission::KeptBack }
     }
 
-    /// Whether as many events were admitted as may be. Whoever admitted the last one is told so after its push.
+    /// Whether as many events were admitted as may be. Checked by the producer after its push.
     #[inline]
     pub(crate) fn is_used_up(&self) -> bool {
         // Relaxed: a thread sees at least the count it has made itself.

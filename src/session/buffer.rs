@@ -1,24 +1,24 @@
-//! Where a session's events wait for its reader, and where their memory waits for the next ones.
+//! The buffer of a session's unread events, and the memory of read ones for reuse.
 
 use crate::event::CapturedEvent;
 use crate::queue::ring::{Made, Popped, Ring, Room};
 use crate::sync::ArrayQueue;
 use std::sync::Arc;
 
-/// How many events that were read or dropped are kept for reuse.
+/// The number of read or dropped events kept for reuse.
 const MAX_SPARE_EVENTS: usize = 256;
 
 /// A larger event is freed rather than kept.
 const MAX_SPARE_EVENT_BYTES: usize = 4 << 10;
 
-/// Where an event that a session admitted will be put.
+/// The place in the ring for an admitted event.
 #[derive(Debug)]
-pub(crate) enum Place {
-    /// Where the push finds room, as there seems to be.
+pub(crate) enum RingPlace {
+    /// The push finds room by itself: there seems to be some.
     Any,
-    /// Where another event was displaced.
+    /// The room of a displaced event.
     Made(Room),
-    /// Nowhere: there was no room, and the event is counted as lost already.
+    /// There is no room. The event is already counted as lost.
     Nowhere,
 }
 
@@ -38,25 +38,25 @@ impl Buffer {
     }
 
     /// Makes a place for an event that is about to be captured. Returns what was displaced for it.
-    pub(crate) fn make_place(&self) -> (Place, Option<Arc<CapturedEvent>>) {
+    pub(crate) fn make_place(&self) -> (RingPlace, Option<Arc<CapturedEvent>>) {
         match self.ring.make_room() {
-            Made::Nothing => (Place::Any, None),
-            Made::Room { oldest, room } => (Place::Made(room), Some(oldest)),
-            Made::Loss => (Place::Nowhere, None),
+            Made::Nothing => (RingPlace::Any, None),
+            Made::Room { oldest, room } => (RingPlace::Made(room), Some(oldest)),
+            Made::Loss => (RingPlace::Nowhere, None),
         }
     }
 
-    /// An event to write over: what was displaced, if nobody else holds it, or else one that was read.
+    /// An event to overwrite: the displaced one if it is not shared, or else one that was read.
     pub(crate) fn spare(&self, displaced: Option<Arc<CapturedEvent>>) -> Option<Arc<CapturedEvent>> {
         displaced.filter(is_spare).or_else(|| self.spare.pop())
     }
 
     /// Puts an event into its place.
-    pub(crate) fn push(&self, event: Arc<CapturedEvent>, bytes: usize, place: Place) {
+    pub(crate) fn push(&self, event: Arc<CapturedEvent>, bytes: usize, place: RingPlace) {
         let dropped = match place {
-            Place::Made(room) => self.ring.push_into(room, event, bytes),
-            Place::Any => self.ring.push(event, bytes),
-            Place::Nowhere => return,
+            RingPlace::Made(room) => self.ring.push_into(room, event, bytes),
+            RingPlace::Any => self.ring.push(event, bytes),
+            RingPlace::Nowhere => return,
         };
         dropped.into_iter().for_each(|dropped| self.recycle(dropped));
     }
@@ -78,7 +78,7 @@ impl Buffer {
         self.ring.bytes()
     }
 
-    /// Takes back an event, unless somebody else still holds it.
+    /// Takes back an event, unless it is still shared.
     pub(crate) fn recycle(&self, mut event: Arc<CapturedEvent>) {
         if is_spare(&event)
             && let Some(unshared) = Arc::get_mut(&mut event)
@@ -89,8 +89,8 @@ impl Buffer {
     }
 }
 
-/// Whether an event may be written over: nobody else holds it, and it is worth keeping.
+/// Whether an event may be overwritten: it is not shared, and not too large to keep.
 fn is_spare(event: &Arc<CapturedEvent>) -> bool {
-    // Whoever holds the only strong reference may find it so; no weak ones are made.
+    // No weak references are created, so the holder of the only strong one is alone.
     Arc::strong_count(event) == 1 && event.held_bytes() <= MAX_SPARE_EVENT_BYTES
 }

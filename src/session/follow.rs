@@ -1,24 +1,25 @@
-//! What else belongs to a session once an event has matched it.
+//! The events that belong to a session after one has matched.
 
 use crate::predicate::shown;
 use std::fmt;
 use std::str::FromStr;
 
-/// What belongs to a session besides the events that match: once one does, everything later around it, on every
+/// Widens a session: once an event has matched, all later events in a span around it belong to the session, on every
 /// thread.
 ///
-/// The tests that picked out that event are relaxed for what is followed: of fields, levels, spans, names and files. What
-/// the predicate says of targets still holds, and so do the opener's [scope](crate::SessionOptions::scope) and the
-/// [maximum level](crate::SessionOptions::max_level) in full; denied targets stay denied. Others pay nothing for it.
+/// For followed events, the predicate's tests of fields, levels, spans, names and files are relaxed: they no longer exclude
+/// an event. Its tests of targets still apply, and so do the [confinement](crate::SessionOptions::confined_to) and the
+/// [maximum level](crate::SessionOptions::max_level) in full. Denied targets stay denied. Sessions that do not follow pay
+/// nothing for it.
 ///
-/// Its text form, for command lines and URLs, is `event`, `span`, `root` or `named:request`.
+/// The text form, for command lines and URLs, is `event`, `span`, `root` or `named:request`.
 ///
 /// ```
 /// use tracing_tap::{Follow, Predicate, SessionOptions};
 ///
 /// // A request that fails: the rest of it, from the failure on, down to TRACE.
 /// let failing = SessionOptions::new(Predicate::ge("status", 500)).follow(Follow::Named("request".to_owned()));
-/// // The same where an error tells: its DEBUG events as well.
+/// // A request that logs an error: its DEBUG events as well.
 /// let errors = SessionOptions::new("@level = error".parse()?).follow(Follow::Named("request".to_owned()));
 /// assert_eq!("named:request".parse(), Ok(Follow::Named("request".to_owned())));
 /// # let _ = (failing, errors);
@@ -27,19 +28,19 @@ use std::str::FromStr;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Follow {
-    /// Nothing: the matching events alone.
+    /// Follows nothing: only matching events belong to the session.
     #[default]
     Event,
-    /// The innermost span around the event, and all below it.
+    /// Follows the innermost span around the event, with all spans inside it.
     Span,
-    /// The outermost span around the event, and all below it: usually a request or a connection; all of the service
-    /// if its `main` is instrumented.
+    /// Follows the outermost span around the event, with all spans inside it: usually a request or a connection. If `main`
+    /// is instrumented, that is the whole service.
     Root,
-    /// The nearest span of this name around the event, and all below it; nothing if there is none.
+    /// Follows the nearest span of this name around the event, with all spans inside it; nothing if there is no such span.
     Named(String),
 }
 
-/// A text that names nothing to follow. `Display` shows it escaped and cut.
+/// The error of a text that is not a [`Follow`]. `Display` shows the text escaped and cut.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FollowError(String);
 
@@ -57,6 +58,8 @@ impl fmt::Display for Follow {
 impl FromStr for Follow {
     type Err = FollowError;
 
+    /// # Errors
+    /// If the text is not one of the four forms, or names no span after `named:`.
     fn from_str(text: &str) -> Result<Self, FollowError> {
         match text {
             "event" => Ok(Self::Event),
@@ -73,7 +76,7 @@ impl FromStr for Follow {
 impl fmt::Display for FollowError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let found = shown(&self.0);
-        write!(f, "follow `{found}`: expected `event`, `span`, `root` or `named:` and the name of a span")
+        write!(f, "unknown follow mode `{found}`, expected `event`, `span`, `root` or `named:` and the name of a span")
     }
 }
 

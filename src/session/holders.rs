@@ -1,22 +1,21 @@
-//! Who has how many sessions open.
+//! The number of open sessions of each opener.
 
 use rustc_hash::FxHashMap;
 
-/// How many of the largest holders a refusal names; the others are summed up.
+/// The number of openers that a refusal names. The others are summed up.
 const MAX_NAMED_HOLDERS: usize = 4;
 
-/// Somebody who has sessions open, and how many.
+/// An opener with its number of open sessions; see [`WatchError::holders`](crate::WatchError::holders).
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Holder {
-    /// What the sessions were [`opened_by`](crate::SessionOptions::opened_by), as it was given; nothing for those opened
-    /// without a name.
+    /// The sessions' [`opened_by`](crate::SessionOptions::opened_by), unescaped; `None` for sessions without one.
     pub opener: Option<String>,
-    /// How many of them are open.
+    /// The number of its open sessions.
     pub sessions: usize,
 }
 
-/// A number of sessions for each opener. Those without a name are one.
+/// The number of sessions for each opener. Openers without a name count as one.
 #[derive(Debug, Default)]
 pub(crate) struct Holders(FxHashMap<Option<Box<str>>, usize>);
 
@@ -38,7 +37,7 @@ impl Holders {
         self.0.get(&opener.map(Into::into)).copied().unwrap_or(0)
     }
 
-    /// Those who hold the most, the largest first.
+    /// The openers with the most sessions, the largest first.
     pub(crate) fn largest(&self) -> Vec<Holder> {
         let mut all: Vec<_> = self.0.iter().map(|(opener, sessions)| (std::cmp::Reverse(*sessions), opener)).collect();
         if all.len() > MAX_NAMED_HOLDERS {

@@ -1,4 +1,4 @@
-//! What an operator asks for: a predicate and its limits.
+//! The options of a session, and the information about an open one.
 
 mod account;
 pub(crate) mod admission;
@@ -29,88 +29,89 @@ use std::num::NonZeroUsize;
 use std::time::{Duration, SystemTime};
 use tracing_core::LevelFilter;
 
-/// What to watch and how much of it to keep: handed to [`TapRouter::watch`](crate::TapRouter::watch).
+/// The options of a session to be opened by [`TapRouter::watch`](crate::TapRouter::watch): a predicate and limits.
 ///
 /// ```
 /// use std::time::Duration;
 /// use tracing_tap::{Predicate, SessionOptions};
 ///
 /// let session = SessionOptions::new(Predicate::eq("user", 42)).name("ticket 7").expires_in(Duration::from_secs(900));
-/// # let _ = session;
+/// assert_eq!(session.name.as_deref(), Some("ticket 7"));
+/// assert_eq!((session.capacity.get(), session.capacity_bytes), (4096, 16 << 20));
 /// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct SessionOptions {
-    /// Which events the session matches.
+    /// The condition that events must satisfy.
     pub predicate: Predicate,
-    /// What its opener may see at all, see [`confined_to`](Self::confined_to).
+    /// The limit of what its opener may see; `None`: everything. See [`confined_to`](Self::confined_to).
     pub confinement: Option<Predicate>,
-    /// What its opener calls it.
+    /// Its name in lists and in the audit.
     pub name: Option<String>,
-    /// Who opens it.
+    /// Its opener, for lists, the audit, and the limit of sessions per opener.
     pub opened_by: Option<String>,
-    /// How many events may wait to be read.
+    /// The maximum number of unread events. See [`capacity`](Self::capacity).
     pub capacity: NonZeroUsize,
-    /// How many bytes the events that wait may hold.
+    /// The maximum number of bytes that its unread events hold.
     pub capacity_bytes: usize,
-    /// Which event is lost when the buffer is full.
+    /// The event to lose when the buffer is full.
     pub overflow: Overflow,
-    /// How long it stays open, if that is bounded.
+    /// The time after which it ends; `None`: never.
     pub expires_in: Option<Duration>,
-    /// After how many admitted events it ends, if that is bounded.
+    /// The number of admitted events after which it ends; `None`: never.
     pub max_events: Option<u64>,
-    /// How many events a second it admits, if that is bounded.
+    /// The maximum number of events a second; `None`: unlimited. See [`max_rate`](Self::max_rate).
     pub max_rate: Option<u64>,
-    /// It shows one request in so many; 0 and 1: all.
+    /// Shows one request in so many; 0 and 1 show all. See [`sample`](Self::sample).
     pub sample: u32,
-    /// What else belongs to it once an event has matched.
+    /// The span around a matching event whose later events also belong to the session.
     pub follow: Follow,
-    /// The most verbose spans that it enables; OFF if it enables none.
+    /// The most verbose spans that it enables; OFF: none. See [`spans`](Self::spans).
     pub spans: LevelFilter,
-    /// The most verbose events that it shows, whatever it follows; TRACE if that is not bounded.
+    /// The most verbose events that it shows, matching or followed. See [`max_level`](Self::max_level).
     pub max_level: LevelFilter,
 }
 
-/// Names a session of one router; never given twice by it.
+/// The number of a session, unique within its router: from 1, never reused. Serialized as a number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct SessionId(pub(crate) u64);
 
-/// An open session as others see it.
+/// Information about an open session. Returned by [`TapRouter::sessions`](crate::TapRouter::sessions).
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct SessionInfo {
-    /// Names the session.
+    /// The session's number.
     pub id: SessionId,
-    /// What its opener called it.
+    /// Its name, if it has one.
     pub name: Option<String>,
-    /// Who opened it, as its opener said.
+    /// Its opener, as passed to [`SessionOptions::opened_by`].
     pub opened_by: Option<String>,
-    /// What it watches.
+    /// The condition that events must satisfy.
     pub predicate: Predicate,
-    /// What its opener may see at all, see [`SessionOptions::confined_to`].
+    /// The limit of what its opener may see; `None`: everything. See [`SessionOptions::confined_to`].
     pub confinement: Option<Predicate>,
-    /// The most verbose events that it shows, see [`SessionOptions::max_level`]; TRACE where it is not bounded.
+    /// The most verbose events that it shows; TRACE if unlimited. See [`SessionOptions::max_level`].
     pub max_level: LevelFilter,
-    /// The most verbose spans that it enables, see [`SessionOptions::spans`]; OFF where it enables none.
+    /// The most verbose spans that it enables; OFF if none. See [`SessionOptions::spans`].
     pub spans: LevelFilter,
-    /// When it was opened, by the system's clock.
+    /// The time of its opening, by the system's clock.
     pub opened_at: SystemTime,
-    /// What it has counted so far.
+    /// Its counts so far.
     pub stats: SessionStats,
 }
 
 impl SessionOptions {
-    /// When a [remote](Self::remote) session ends.
+    /// The default duration of a [remote](Self::remote) session: 15 minutes.
     pub const REMOTE_EXPIRES_IN: Duration = Duration::from_secs(15 * 60);
-    /// How many events a second a [remote](Self::remote) session admits.
+    /// The default rate of a [remote](Self::remote) session, in events a second.
     pub const REMOTE_MAX_RATE: u64 = 5_000;
 
     const DEFAULT_CAPACITY: NonZeroUsize = NonZeroUsize::new(4096).expect("4096 is not zero");
     const MAX_CAPACITY: usize = 1 << 20;
     const DEFAULT_CAPACITY_BYTES: usize = 16 << 20;
 
-    /// Creates a session without limits of time or number.
+    /// Creates options without limits of time, number or rate.
     pub fn new(predicate: Predicate) -> Self {
         Self {
             predicate,
@@ -130,21 +131,23 @@ impl SessionOptions {
         }
     }
 
-    /// Creates a session as doors should that open sessions for others: it ends after
-    /// [15 minutes](Self::REMOTE_EXPIRES_IN) and admits [5,000 events a second](Self::REMOTE_MAX_RATE), unless its
-    /// opener says otherwise. Else it is as by [`new`](Self::new).
+    /// Creates options for an endpoint that opens sessions for its clients.
+    ///
+    /// The defaults are those of [`new`](Self::new), except that the session ends after
+    /// [15 minutes](Self::REMOTE_EXPIRES_IN) and admits [5,000 events a second](Self::REMOTE_MAX_RATE).
     pub fn remote(predicate: Predicate) -> Self {
         Self::new(predicate).expires_in(Self::REMOTE_EXPIRES_IN).max_rate(Self::REMOTE_MAX_RATE)
     }
 
-    /// Confines the session to what its opener may see: an event must satisfy `confinement` as well, and nothing relaxes
-    /// that. If it is called again, all of them must be satisfied. Coverage then names nothing outside of it.
+    /// Confines the session to the events that its opener may see: every event must satisfy `confinement` too, followed
+    /// events included. Several calls add up: all confinements must be satisfied. Coverage names nothing outside of it.
     ///
-    /// For endpoints that open sessions on behalf of others: it is listed and audited apart from the predicate.
+    /// For endpoints that open sessions on behalf of clients. Lists and the audit show it apart from the predicate.
     ///
-    /// Say what may be seen, not what may not: a test of a field is false where the field is not known, as of a span that
-    /// was not [tracked](crate::TapRouterBuilder::span_level) when it was created, and `tenant != 8` is then true of
-    /// tenant 8. What nobody may see is for [`deny_targets`](crate::TapRouterBuilder::deny_targets) and
+    /// State what the opener may see, not what it may not: a test of a field is false if the field is unknown, for example
+    /// in a span that was not [tracked](crate::TapRouterBuilder::span_level) when it was created. `tenant != 8` is then
+    /// true inside tenant 8. To hide something from everybody, use
+    /// [`deny_targets`](crate::TapRouterBuilder::deny_targets) and
     /// [`redact_fields`](crate::TapRouterBuilder::redact_fields).
     ///
     /// ```
@@ -166,27 +169,27 @@ impl SessionOptions {
         self
     }
 
-    /// What an event must satisfy: the predicate, the confinement and the maximum level.
+    /// The whole condition of a matching event: the predicate, the confinement and the maximum level.
     pub fn confined_predicate(&self) -> Predicate {
         self.confined(self.predicate.clone())
     }
 
-    /// What an event must satisfy that is followed; nothing where none is.
+    /// The condition of a followed event; `None` if the session does not follow.
     pub(crate) fn followed_predicate(&self) -> Option<Predicate> {
         (self.follow != Follow::Event).then(|| self.confined(self.predicate.relaxed()))
     }
 
-    /// The most verbose events that it shows, where that is bounded.
+    /// The [maximum level](Self::max_level); `None` if it is TRACE, which limits nothing.
     pub fn level_limit(&self) -> Option<LevelFilter> {
         Some(self.max_level).filter(|level| *level != LevelFilter::TRACE)
     }
 
-    /// The most verbose spans that it enables, where it enables any.
+    /// The level of the [spans](Self::spans) that it enables; `None` if it is OFF.
     pub fn enabled_spans(&self) -> Option<LevelFilter> {
         Some(self.spans).filter(|level| *level != LevelFilter::OFF)
     }
 
-    /// The predicate within the scope and the maximum level, which nothing relaxes.
+    /// The predicate, the confinement and the maximum level together.
     fn confined(&self, predicate: Predicate) -> Predicate {
         let level = self.level_limit().map(|limit| match limit.into_level() {
             Some(level) => Predicate::level(level),
@@ -195,18 +198,19 @@ impl SessionOptions {
         self.confinement.iter().cloned().chain(level).fold(predicate, Predicate::and)
     }
 
-    /// Says what else belongs to the session once an event has matched; default nothing.
+    /// Widens the session to the later events of a span around a matching one; default [`Follow::Event`], which follows
+    /// nothing.
     #[must_use]
     pub fn follow(mut self, follow: Follow) -> Self {
         self.follow = follow;
         self
     }
 
-    /// Shows no event more verbose than this, be it followed or not; default TRACE, which bounds nothing.
+    /// Shows no event more verbose than this, matching or followed; default TRACE, which limits nothing.
     ///
-    /// A test of levels in the predicate says which events the session begins with, and [following](Self::follow) relaxes
-    /// it as it relaxes tests of fields. This bounds both: with `@level = error`, a root that is followed and a maximum of
-    /// INFO, a request that fails is shown from the error on, without its DEBUG and TRACE events.
+    /// A test of levels in the predicate selects the matching events only: [following](Self::follow) relaxes it. The maximum
+    /// level also limits followed events. With `@level = error`, [`Follow::Root`] and a maximum of INFO, a failing request
+    /// is shown from the error on, without its DEBUG and TRACE events.
     ///
     /// ```
     /// use tracing_subscriber::{filter::LevelFilter, prelude::*};
@@ -231,25 +235,29 @@ impl SessionOptions {
         self
     }
 
-    /// Enables spans up to this level that nobody else wants; default none.
+    /// Enables spans up to this level that no other layer wants; default OFF, which enables none.
     ///
-    /// A session enables no span by itself: what it sees are the spans that exist anyway, up to the router's
-    /// [`span_level`](crate::TapRouterBuilder::span_level) and up to what other layers want. With this, spans up to
-    /// `level` exist as well wherever this session may match, and the events inside show their fields.
+    /// Without it, a session sees only the spans that exist anyway: those up to the router's
+    /// [`span_level`](crate::TapRouterBuilder::span_level), and those that other layers want. With it, spans up to `level`
+    /// also exist wherever this session may match, and the events inside show their fields.
     ///
-    /// This changes the host while the session is open. In the requests it may match, and for every callsite that
-    /// declares a tested field, such a span becomes `Span::current()`, the parent of spans inside it, and part of
-    /// traces and of `SpanTrace`: `Span::current().record(..)` then records on it and not on the span around it. The first
-    /// span of each callsite is made wherever it is reached, since nothing is known of the callsite before. A root span
-    /// that is made before the tested field is known, as one around the span that names the user, is not made.
-    /// Widen `span_level` instead where spans should always be there.
+    /// This changes the host while the session is open. In the requests that may match, and for every callsite that
+    /// declares a tested field, such a span becomes `Span::current()`, the parent of the spans inside it, and part of traces
+    /// and of `SpanTrace`: `Span::current().record(..)` then records on it instead of on the span around it. The first span
+    /// of each callsite is created in any request, since the callsite is unknown until then. A root span created before the
+    /// tested field is known, for example around the span that has the user, is left out. To have spans always, raise
+    /// `span_level` instead.
     ///
     /// ```
-    /// use tracing_subscriber::filter::LevelFilter;
-    /// use tracing_tap::{Predicate, SessionOptions};
+    /// use tracing_subscriber::{filter::LevelFilter, prelude::*};
+    /// use tracing_tap::{Item, Predicate, SessionOptions, TapRouter};
     ///
-    /// let session = SessionOptions::new(Predicate::eq("user", 42)).spans(LevelFilter::DEBUG);
-    /// # let _ = session;
+    /// let router = TapRouter::new();
+    /// tracing_subscriber::registry().with(router.layer()).init();
+    /// let mut stream = router.watch(SessionOptions::new(Predicate::eq("user", 42)).spans(LevelFilter::DEBUG));
+    /// tracing::debug_span!("request", user = 42).in_scope(|| tracing::debug!("accepted"));
+    /// let event = stream.drain().find_map(Item::into_event).expect("the span exists, so the event matches");
+    /// assert_eq!(event.spans().len(), 1);
     /// ```
     #[must_use]
     pub fn spans(mut self, level: LevelFilter) -> Self {
@@ -257,62 +265,63 @@ impl SessionOptions {
         self
     }
 
-    /// Names the session for whoever lists it.
+    /// Sets the session's name for lists and the audit.
     #[must_use]
     pub fn name(mut self, name: impl Into<String>) -> Self {
         self.name = Some(name.into());
         self
     }
 
-    /// Says who opens the session. An empty name is none; names that differ at all, be it by a space, are two.
+    /// Sets the opener for lists, the audit and the limit of sessions per opener. An empty name is no name. Names are
+    /// compared exactly.
     #[must_use]
     pub fn opened_by(mut self, opener: impl Into<String>) -> Self {
         self.opened_by = Some(opener.into()).filter(|opener| !opener.is_empty());
         self
     }
 
-    /// Bounds the events that wait to be read; default 4096, at least 1, at most 1,048,576. Their places are allocated
-    /// together, at the first match.
+    /// Limits the number of unread events; default 4096, at least 1, at most 1,048,576. The ring is allocated whole at the
+    /// first match.
     #[must_use]
     pub fn capacity(mut self, events: usize) -> Self {
         self.capacity = NonZeroUsize::new(events.min(Self::MAX_CAPACITY)).unwrap_or(NonZeroUsize::MIN);
         self
     }
 
-    /// Bounds the bytes held by events that wait to be read; default 16 MiB. A larger event is lost.
+    /// Limits the bytes held by unread events; default 16 MiB. An event larger than that is lost.
     #[must_use]
     pub fn capacity_bytes(mut self, bytes: usize) -> Self {
         self.capacity_bytes = bytes;
         self
     }
 
-    /// Says which event to lose where there is no room; default the oldest.
+    /// Sets which event is lost when the buffer is full; default the oldest.
     #[must_use]
     pub fn overflow(mut self, overflow: Overflow) -> Self {
         self.overflow = overflow;
         self
     }
 
-    /// Ends the session after this long; a time past the end of the clock never comes.
+    /// Ends the session after this time; default never. A time past the end of the clock never comes.
     #[must_use]
     pub fn expires_in(mut self, duration: Duration) -> Self {
         self.expires_in = Some(duration);
         self
     }
 
-    /// Ends the session once this many events were admitted: those that [sampling](Self::sample) and the
-    /// [rate](Self::max_rate) let through, lost for want of room or not.
+    /// Ends the session after this many admitted events; default never. Admitted are the events that
+    /// [sampling](Self::sample) and the [rate](Self::max_rate) let through, including those lost because the buffer was full.
     #[must_use]
     pub fn max_events(mut self, events: u64) -> Self {
         self.max_events = Some(events);
         self
     }
 
-    /// Bounds the events admitted per second; default none. What is over it is never captured, but counted.
+    /// Limits the admitted events per second; default unlimited. Events beyond it are counted but never captured.
     ///
-    /// It is a token bucket of one second: this many events at once, and then as many a second. By any time since the
-    /// opening, at most so many were admitted as this rate gives in that time, rounded down, and one second's more. 0
-    /// admits nothing; more than 10,000,000,000 count as that many. Costs each matching event a look at the clock.
+    /// A token bucket that holds one second's events: this many at once, then as many a second. `t` seconds after the opening
+    /// at most `rate × t`, rounded down, plus `rate` events were admitted. 0 admits nothing; values above 10,000,000,000
+    /// count as that. Costs each matching event a look at the clock.
     ///
     /// ```
     /// use tracing_subscriber::prelude::*;
@@ -330,11 +339,11 @@ impl SessionOptions {
         self
     }
 
-    /// Shows one request in so many, whole; default and least is 1, which shows all.
+    /// Shows one request in `one_in`, whole; default 1, which shows all.
     ///
-    /// It is decided once for each root span: all that happens under it, on all threads and for as long as it lives, is
-    /// shown or counted as left out. Events outside any span are decided one by one. Which ones are shown looks like
-    /// chance and differs from session to session. Sampling goes before the [rate](Self::max_rate).
+    /// The decision is made once for each root span: every event under it, on all threads and for its whole life, is either
+    /// shown or counted as sampled out. Events outside any span are decided one by one. The choice is pseudo-random and
+    /// differs between sessions. Sampling is applied before the [rate](Self::max_rate).
     ///
     /// ```
     /// use tracing_subscriber::prelude::*;

@@ -4,7 +4,7 @@ use super::admission::{Admission, Limiter};
 use super::buffer::Buffer;
 use super::governor::Governor;
 use super::sample::{RootSerial, Sampled};
-use super::withheld::{Withholder, Withholding};
+use super::withheld::{KeptBackBy, KeptBackCounts};
 use super::{EndReason, Follow, SessionId, SessionInfo, SessionOptions, SessionStats};
 use crate::guard::{Guard, run_user_code};
 use crate::level::verbosity_of_filter;
@@ -117,13 +117,13 @@ impl OpenSession {
         &self.limits.follow
     }
 
-    /// Whether anything does.
+    /// Whether it follows a span.
     #[inline]
     pub(crate) fn follows(&self) -> bool {
         self.followed.is_some()
     }
 
-    /// What an event must satisfy that is, or is not, below a span that is followed.
+    /// The condition of an event inside or outside a followed span.
     #[inline]
     pub(crate) fn compiled_for(&self, is_followed: bool) -> &Compiled {
         self.followed.as_ref().filter(|_| is_followed).unwrap_or(&self.compiled)
@@ -144,7 +144,7 @@ impl OpenSession {
         self.opened.elapsed()
     }
 
-    /// Whether it is indexed, so that its like may be many.
+    /// Whether the index finds it, so that there may be many such sessions.
     pub(crate) fn is_indexed(&self) -> bool {
         self.compiled.index().is_some()
     }
@@ -169,9 +169,9 @@ impl OpenSession {
         first
     }
 
-    /// The same where the caller holds a lock: the reader is to be woken afterwards.
+    /// [`end`](Self::end) for a caller that holds a lock. The reader must be woken afterwards.
     pub(crate) fn mark_ended(&self, reason: EndReason) -> bool {
-        // Release pairs with the Acquire in `ended`. Who fails learns only that somebody was quicker.
+        // Release pairs with the Acquire in `ended`. A failure only says that another thread was quicker.
         self.ended.compare_exchange(0, reason.code(), Ordering::Release, Ordering::Relaxed).is_ok()
     }
 
@@ -180,7 +180,7 @@ impl OpenSession {
         wake(&self.reader);
     }
 
-    /// What sampling says of all events below a root, or of those outside any span.
+    /// The sampling decision for all events below a root, or for those outside any span.
     pub(crate) fn sampled(&self, root: impl FnOnce() -> Option<RootSerial>) -> Sampled {
         self.limiter.as_ref().map_or(Sampled::In, |limiter| limiter.sampled(root))
     }
@@ -201,13 +201,13 @@ impl OpenSession {
 
     /// What withholds an event that matches now, if that is certain.
     #[inline]
-    pub(crate) fn withholds_now(&self, sampled: Sampled) -> Option<Withholding> {
-        self.limiter.as_ref()?.withholds_now(sampled)
+    pub(crate) fn keeps_back_now(&self, sampled: Sampled) -> Option<KeptBackBy> {
+        self.limiter.as_ref()?.keeps_back_now(sampled)
     }
 
     /// Counts an event that matched and is withheld.
-    pub(crate) fn withhold(&self, reason: Withholding) -> Option<Admission> {
-        self.limiter.as_ref().map(|limiter| limiter.withhold(reason))
+    pub(crate) fn keep_back(&self, reason: KeptBackBy) -> Option<Admission> {
+        self.limiter.as_ref().map(|limiter| limiter.keep_back(reason))
     }
 
     /// Where events wait, made for the first one that was admitted.
@@ -216,21 +216,21 @@ impl OpenSession {
         self.buffer.get_or_init(|| Box::new(self.new_buffer()))
     }
 
-    /// Whether the session may admit no more.
+    /// Whether the session has admitted its maximum.
     #[inline]
     pub(crate) fn is_used_up(&self) -> bool {
         self.limiter.as_ref().is_some_and(|limiter| limiter.is_used_up())
     }
 
-    /// What the limits withhold; nothing where there are none.
-    pub(crate) fn withholder(&self) -> Option<&Withholder> {
-        self.limiter.as_ref().map(|limiter| &limiter.withholder)
+    /// The counts of events kept back by limits; `None` for a session without limits.
+    pub(crate) fn kept_back(&self) -> Option<&KeptBackCounts> {
+        self.limiter.as_ref().map(|limiter| &limiter.kept_back)
     }
 
-    /// Tells the reader to look at what was withheld.
+    /// Makes the reader look at the counts of events kept back.
     pub(crate) fn announce_withheld(&self) {
-        if let Some(withholder) = self.withholder() {
-            withholder.set_due();
+        if let Some(kept_back) = self.kept_back() {
+            kept_back.set_due();
             wake(&self.reader);
         }
     }
@@ -286,7 +286,7 @@ impl OpenSession {
         self.buffer().map_or(0, Buffer::bytes)
     }
 
-    /// Throws away what was not read, and counts it. Called when nobody can read it any more.
+    /// Drops and counts the unread events. Called when no reader is left.
     pub(crate) fn discard_unread(&self) {
         let Some(buffer) = self.buffer() else { return };
         while let Popped::Item { item, .. } = buffer.pop() {
@@ -303,7 +303,7 @@ impl OpenSession {
         let closed = self.closed_unread.load(Ordering::Acquire);
         let held = u64::from(self.read.is_holding.load(Ordering::Relaxed));
         let (overflow, in_ring) = self.buffer().map_or((0, 0), |buffer| (buffer.lost(), buffer.len() as u64));
-        let mut missing = self.withholder().map(Withholder::withheld).unwrap_or_default();
+        let mut missing = self.kept_back().map(KeptBackCounts::withheld).unwrap_or_default();
         missing[MissingReason::Overflow] = overflow;
         missing[MissingReason::Closed] = closed;
         SessionStats { delivered, buffered: held + in_ring, missing, ..SessionStats::default() }.summed()

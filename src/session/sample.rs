@@ -1,4 +1,4 @@
-//! Which requests a session sees that samples them: whole or not at all.
+//! Sampling of requests: each is shown whole or not at all.
 
 use super::SessionId;
 use crate::sync::Numbers;
@@ -49,13 +49,13 @@ impl RootSerial {
 }
 
 impl Sampler {
-    /// Nothing where everything is taken.
+    /// `None` if everything is taken.
     pub(crate) fn new(one_in: u32, session: SessionId) -> Option<Self> {
         let one_in = NonZeroU32::new(one_in).filter(|one_in| one_in.get() > 1)?;
         Some(Self { one_in, session, outside: AtomicU64::new(0) })
     }
 
-    /// What is to be said of all events below this root, or of those below none.
+    /// The decision for all events below this root, or for those outside any span.
     pub(crate) fn decide(&self, root: Option<RootSerial>) -> Sampled {
         match root {
             None => Sampled::EachByItself,
@@ -74,7 +74,7 @@ impl Sampler {
         }
     }
 
-    /// The remainder of 64 well mixed bits is as even as anybody could tell.
+    /// The remainder of 64 well mixed bits is even enough.
     fn takes(&self, number: u64) -> bool {
         mixed(number ^ mixed(self.session.0)).is_multiple_of(u64::from(self.one_in.get()))
     }

@@ -1,38 +1,39 @@
-//! What a stream gives.
+//! The items of a stream.
 
 use crate::event::CapturedEvent;
 use crate::missing::Missing;
 use crate::session::{EndReason, SessionId};
 use std::sync::Arc;
 
-/// One thing a stream gives.
+/// One item of an [`EventStream`](crate::EventStream): an event, a number of missing events, or the end.
+///
+/// Serialized as one [line](crate::wire) of JSON. A clone shares the event.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Item {
-    /// An event that matched.
+    /// A matching or followed event.
     #[non_exhaustive]
     Event {
-        /// The session it matched.
+        /// The number of the session.
         session: SessionId,
-        /// Its place among what the session was to deliver, from 0.
+        /// Its position among the session's delivered and overflowed events, from 0.
         sequence: u64,
-        /// What was captured of it, shared with other sessions it matched.
+        /// The captured event, shared with the other sessions that it matched.
         event: Arc<CapturedEvent>,
     },
-    /// Events that matched and are missing: lost at this place, or kept back by a limit since the last such item of that
-    /// reason.
+    /// Missing events: lost at this position, or kept back by a limit since the last such item of that reason.
     Missing(Missing),
-    /// The session is over; nothing follows.
+    /// The end of the session. No item follows.
     Ended(EndReason),
 }
 
 impl Item {
-    /// An event of a session, as a reader at the other end of a wire makes it.
+    /// Creates an event item, for a reader at the other end of a network connection.
     pub fn event(session: SessionId, sequence: u64, event: Arc<CapturedEvent>) -> Self {
         Self::Event { session, sequence, event }
     }
 
-    /// The event, if this is one.
+    /// Returns the event; `None` for another item.
     pub fn into_event(self) -> Option<Arc<CapturedEvent>> {
         match self {
             Self::Event { event, .. } => Some(event),

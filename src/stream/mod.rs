@@ -1,18 +1,18 @@
-//! What comes out of a session: a stream of items, and the account it keeps.
+//! The stream of a session's items.
 //!
-//! # The account
-//! Every event that matched is in exactly one place, as [`missing`](crate::missing) says. An overflow is announced by an
-//! [`Item::Missing`] where it happened: before the first event read after it. Under concurrency a session that drops its oldest events may be told a few events early; never late, and
-//! never wrong in total. [`Item::Ended`] comes once and last.
+//! # Where missing events are announced
+//! [`missing`](crate::missing) has the equations between a session's counts. An overflow is announced by an
+//! [`Item::Missing`] at its position: before the first event read after it. If other threads log meanwhile, a session that
+//! drops its oldest events may announce a loss a few events early, but never late, and the total is exact.
+//! [`Item::Ended`] comes once, and last.
 //!
-//! `sequence` starts at 0 and grows by one for each event delivered and by `count` for each overflow announced, so
-//! a gap in it is exactly what was lost there.
+//! `sequence` starts at 0 and grows by one for each delivered event and by `count` for each announced overflow, so a gap in
+//! it is exactly the number of events lost there.
 //!
-//! What a limit withholds, the rate or sampling, was never to be delivered: it takes no sequence numbers and is not
-//! announced where it happened, but about a second after, all of one reason together, at most once a second. What is left
-//! is announced before the end, so that the counts announced add up to those in [`SessionStats`]. A call of
-//! [`drain`](EventStream::drain) announces what was due when it was made. Where the system refuses the router its
-//! thread, all is announced before the end.
+//! Events kept back by a limit (rate or sampling) take no sequence numbers and are not announced at their position: they
+//! are announced about a second later, summed up by reason, at most once a second. The rest is announced before the end, so
+//! that the announced counts add up to those in [`SessionStats`]. A call of [`drain`](EventStream::drain) announces the
+//! counts that were due at its start. If the system cannot start the router's thread, all are announced before the end.
 
 mod item;
 mod linger;
@@ -34,7 +34,7 @@ use crate::queue::ring::Popped;
 use crate::queue::wait::block_on_ready;
 use crate::session::buffer::Buffer;
 use crate::session::open::OpenSession;
-use crate::session::withheld::Withholder;
+use crate::session::withheld::KeptBackCounts;
 use crate::session::{EndReason, SessionId, SessionStats};
 use linger::Linger;
 use std::fmt;
@@ -44,7 +44,10 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 use withheld::Announcer;
 
-/// The reading end of a session; dropping it closes the session and frees what it holds.
+/// The reading end of a session. Dropping it closes the session and frees its buffer.
+///
+/// Also a [`Stream`](futures_core::Stream) of [`Item`]s. A reader that falls behind loses events, which are counted and
+/// announced; it never slows the service down.
 ///
 /// ```
 /// use tracing_tap::{EndReason, Item, Predicate, SessionOptions, TapRouter};
@@ -61,32 +64,32 @@ use withheld::Announcer;
 pub struct EventStream {
     session: Option<Arc<OpenSession>>,
     home: Arc<dyn Home>,
-    /// An event that was popped and waits behind the loss announced before it. Counted as buffered.
+    /// A popped event that waits until the loss before it is announced. Counted as buffered.
     held: Option<Arc<CapturedEvent>>,
-    /// The event that was given last. Once its receiver is done with it, its memory goes back to the producers.
+    /// The last event yielded. Once its receiver has dropped it, its memory goes back to the producers.
     last: Option<Arc<CapturedEvent>>,
     linger: Linger,
     announced: u64,
     withheld: Announcer,
     sequence: u64,
-    /// The reason that was given with `Ended`; nothing follows it.
+    /// The reason yielded with `Ended`. No item follows it.
     over: Option<EndReason>,
 }
 
-/// Why [`EventStream::try_recv`] gave nothing.
+/// Why [`EventStream::try_recv`] returned no item.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TryRecvError {
-    /// Nothing is there now.
+    /// No item is available now.
     Empty,
-    /// Nothing will ever be there again.
+    /// The stream has yielded its last item.
     Ended,
 }
 
-/// Where a stream comes from: the router, as far as a stream needs it and while it is there.
+/// The part of the router that a stream needs.
 pub(crate) trait Home: Send + Sync {
-    /// Closes the session; nobody will read it any more.
+    /// Closes the session, which has no reader any more.
     fn close(&self, session: Arc<OpenSession>);
-    /// What a session can see; nothing if the router is gone.
+    /// What a session can see; `None` if the router was dropped.
     fn coverage(&self, session: &Arc<OpenSession>) -> Option<Coverage>;
 }
 
@@ -105,9 +108,9 @@ impl EventStream {
         }
     }
 
-    /// Gives everything available now and never blocks.
+    /// Takes all items available now. Never blocks.
     ///
-    /// What arrives while it is iterated is left for the next call, so that a loop whose body emits matching events
+    /// Events that arrive during the iteration are left for the next call, so that a loop whose body emits matching events
     /// ends.
     pub fn drain(&mut self) -> impl Iterator<Item = Item> {
         self.note_withheld();
@@ -123,35 +126,36 @@ impl EventStream {
         })
     }
 
-    /// Gives the next item if there is one.
+    /// Takes the next item. Never blocks.
     ///
     /// # Errors
-    /// `Empty` where there is none now, `Ended` where there will be none.
+    /// `Empty` if no item is available now, `Ended` after the last item.
     pub fn try_recv(&mut self) -> Result<Item, TryRecvError> {
         self.next_item().ok_or(if self.over.is_some() { TryRecvError::Ended } else { TryRecvError::Empty })
     }
 
-    /// Waits for the next item; nothing once the stream is over. Cancel safe.
+    /// Waits for the next item; `None` after the last. Cancel safe: a dropped future loses no item. Needs no particular
+    /// runtime.
     pub async fn recv(&mut self) -> Option<Item> {
         std::future::poll_fn(|context| self.poll_item(context)).await
     }
 
-    /// Blocks this thread until the next item; nothing once the stream is over.
+    /// Blocks this thread until the next item; `None` after the last.
     pub fn blocking_recv(&mut self) -> Option<Item> {
         block_on_ready(None, |context| self.poll_item(context)).flatten()
     }
 
-    /// Blocks this thread until the next item; nothing once the stream is over, or if none comes in time.
+    /// Blocks this thread until the next item, at most `timeout`; `None` after the last, or if the time has passed.
     pub fn blocking_recv_timeout(&mut self, timeout: Duration) -> Option<Item> {
         block_on_ready(Instant::now().checked_add(timeout), |context| self.poll_item(context)).flatten()
     }
 
-    /// Names the session.
+    /// The session's number.
     pub fn id(&self) -> SessionId {
         self.session().id
     }
 
-    /// What the session has counted.
+    /// The session's counts so far. Reads a few atomics.
     pub fn stats(&self) -> SessionStats {
         self.session().stats()
     }
@@ -179,7 +183,7 @@ impl EventStream {
         session.reader.poll(context, || self.next_item()).map(Some)
     }
 
-    /// Whether there may be an item. Unlike a look for one, this gives no room back that producers will want at once.
+    /// Whether there may be an item. Unlike `next_item`, this gives back no bytes that producers will soon lease again.
     fn has_news(&self) -> bool {
         let session = self.session();
         let buffer_has = |buffer: &Buffer| buffer.len() > 0 || buffer.lost() > self.announced;
@@ -187,10 +191,10 @@ impl EventStream {
             || self.withheld.has_news()
             || session.ended().is_some()
             || session.buffer().is_some_and(buffer_has)
-            || session.withholder().is_some_and(Withholder::is_due)
+            || session.kept_back().is_some_and(KeptBackCounts::is_due)
     }
 
-    /// Why the stream is over, once `Ended` was given.
+    /// The reason of the end; `None` until `Ended` was yielded.
     pub(crate) fn end_reason(&self) -> Option<EndReason> {
         self.over
     }
@@ -200,18 +204,18 @@ impl EventStream {
         self.next_noted_item()
     }
 
-    /// Takes note of what limits withheld, if that is to be announced now.
+    /// Takes note of the events kept back by limits, if an announcement is due.
     fn note_withheld(&mut self) {
-        if let Some(withheld) = self.session().withholder().and_then(Withholder::take_due) {
+        if let Some(withheld) = self.session().kept_back().and_then(KeptBackCounts::take_due) {
             self.withheld.note(withheld);
         }
     }
 
-    /// The next item, without another look at what limits withheld.
+    /// The next item, without checking for a due announcement.
     fn next_noted_item(&mut self) -> Option<Item> {
         self.recycle_last();
         if self.over.is_some() {
-            // What was being pushed when the session ended is no part of it; dropping the stream counts it.
+            // Events pushed while the session ended are not yielded. Dropping the stream counts them.
             return None;
         }
         if let Some(event) = self.held.take() {
@@ -234,7 +238,7 @@ impl EventStream {
         }
     }
 
-    /// Why the session has ended, once nothing more can come of it.
+    /// The reason of the session's end, once no further event can follow.
     fn ended(&self) -> Option<EndReason> {
         let session = self.session();
         session.ended().filter(|reason| *reason != EndReason::MaxEvents || session.has_placed_all())
@@ -262,9 +266,9 @@ impl EventStream {
         (count > 0).then_some(Item::Missing(Missing { count, reason: MissingReason::Overflow }))
     }
 
-    /// Announces what limits withheld until the end, and then the end.
+    /// Announces the events kept back until the end, and then the end.
     fn end(&mut self, reason: EndReason) -> Option<Item> {
-        if let Some(withheld) = self.session().withholder().map(Withholder::close) {
+        if let Some(withheld) = self.session().kept_back().map(KeptBackCounts::close) {
             self.withheld.note(withheld);
         }
         Some(self.withheld.next().map_or_else(
@@ -304,8 +308,8 @@ impl fmt::Debug for EventStream {
 impl fmt::Display for TryRecvError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Empty => "receive from a session that has nothing at present",
-            Self::Ended => "receive from a session that is over",
+            Self::Empty => "no item is available",
+            Self::Ended => "the session has ended",
         })
     }
 }

@@ -4,7 +4,7 @@ use crate::queue::budget::Budget;
 use crate::session::SessionOptions;
 use crate::session::admission::Admission;
 use crate::session::sample::Sampled;
-use crate::session::withheld::Withholding;
+use crate::session::withheld::KeptBackBy;
 use std::task::Waker;
 
 /// A router that is gone.
@@ -40,13 +40,13 @@ fn count_of(item: Option<Item>) -> Option<u64> {
 #[test]
 fn word_is_left_once_for_each_announcement() {
     let (session, mut stream) = open();
-    assert_eq!(withhold(&session), Admission::WithheldUntold);
-    assert_eq!(withhold(&session), Admission::Withheld);
+    assert_eq!(withhold(&session), Admission::KeptBackUnannounced);
+    assert_eq!(withhold(&session), Admission::KeptBack);
     assert_eq!(count_of(stream.next_item()), None, "it is not due");
     session.announce_withheld();
     assert_eq!(count_of(stream.next_item()), Some(2));
     assert_eq!(count_of(stream.next_item()), None);
-    assert_eq!(withhold(&session), Admission::WithheldUntold);
+    assert_eq!(withhold(&session), Admission::KeptBackUnannounced);
 }
 
 #[test]
@@ -88,7 +88,7 @@ fn the_end_comes_after_what_was_withheld_and_what_comes_later_is_no_part_of_it()
     session.end(EndReason::Closed);
     assert_eq!(count_of(stream.next_item()), Some(1));
     // A producer that was preempted after it had found the session open.
-    session.withholder().unwrap().count(Withholding::Rate);
+    session.kept_back().unwrap().count(KeptBackBy::Rate);
     session.announce_withheld();
     assert!(matches!(stream.next_item(), Some(Item::Ended(EndReason::Closed))));
     assert!(stream.next_item().is_none());

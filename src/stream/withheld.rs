@@ -2,7 +2,7 @@
 
 use crate::missing::{Missing, MissingCounts};
 
-/// What was announced to a reader of what limits kept back, and what is known of it.
+/// The counts of kept-back events: those announced to a reader, and the latest known ones.
 #[derive(Debug, Default)]
 pub(super) struct Announcer {
     told: MissingCounts,

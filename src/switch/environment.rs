@@ -1,4 +1,4 @@
-//! A session from an environment variable.
+//! Opening a session from an environment variable.
 
 use crate::escape::{escaped, escaped_expression};
 use crate::forward::Forwarding;
@@ -11,20 +11,18 @@ use std::ffi::OsStr;
 use std::fmt;
 use std::io::{self, Write};
 
-/// How much of a name or of a text that is not Unicode an error shows.
+/// Bytes that an error shows of a name, or of a text that is not Unicode.
 const MAX_SHOWN_BYTES: usize = 128;
 
-/// Why [`TapRouter::watch_env`] opened no session.
-///
-/// `Display` names the variable; what is wrong with its text is the [`source`](Error::source).
+/// The error of [`TapRouter::watch_env`]. `Display` has the variable and the cause, escaped and cut.
 #[derive(Debug)]
 pub struct WatchEnvError {
     variable: String,
-    problem: Problem,
+    problem: Cause,
 }
 
 #[derive(Debug)]
-enum Problem {
+enum Cause {
     Name,
     Unicode { text: String },
     Predicate(PredicateError),
@@ -33,19 +31,20 @@ enum Problem {
 }
 
 impl TapRouter {
-    /// Opens a session on the predicate that an environment variable holds in its text form, and forwards it to `writer`
-    /// as [`forward_to`](crate::EventStream::forward_to) does. Nothing where the variable is not set or is blank.
+    /// Opens a session on the predicate in an environment variable, and forwards it to `writer` like
+    /// [`forward_to`](crate::EventStream::forward_to). Returns `None` if the variable is unset or blank.
     ///
-    /// The session is opened as [`try_watch`](Self::try_watch) opens it, by `environment variable` and the name.
+    /// Opens the session with [`try_watch`](Self::try_watch), so the router's limits apply. Its opener is
+    /// `environment variable` followed by the name.
     ///
     /// # Errors
-    /// Where the text is no predicate or not Unicode, where `try_watch` refuses the session, where the name is not one
-    /// that a variable can have, and where the system refuses a thread. No session is open then.
+    /// If the text is not Unicode or not a predicate, if `try_watch` refuses the session, if the name is empty or has a `=`
+    /// or a NUL, or if the system cannot start a thread. No session is then open.
     ///
     /// ```
     /// use tracing_tap::{Format, TapRouter};
     ///
-    /// // `TRACING_TAP='user = 42' my-service`; this one was started without it.
+    /// // Started as `TRACING_TAP='user = 42' my-service`, it would open a session. Here the variable is unset.
     /// let forwarding = TapRouter::new().watch_env("TRACING_TAP", std::io::stderr(), Format::Compact)?;
     /// assert!(forwarding.is_none());
     /// # Ok::<(), tracing_tap::switch::WatchEnvError>(())
@@ -61,26 +60,26 @@ impl TapRouter {
         let open = || {
             let Some(predicate) = predicate_of(variable)? else { return Ok(None) };
             let session = SessionOptions::new(predicate).opened_by(format!("environment variable {name}"));
-            let stream = self.try_watch(session).map_err(Problem::Refused)?;
-            stream.forward_to(writer, form).map(Some).map_err(Problem::Forward)
+            let stream = self.try_watch(session).map_err(Cause::Refused)?;
+            stream.forward_to(writer, form).map(Some).map_err(Cause::Forward)
         };
         open().map_err(|problem| WatchEnvError { variable: name.clone(), problem })
     }
 }
 
-fn predicate_of(variable: &OsStr) -> Result<Option<Predicate>, Problem> {
+fn predicate_of(variable: &OsStr) -> Result<Option<Predicate>, Cause> {
     let name = variable.as_encoded_bytes();
-    // The system would say that no such variable is set.
+    // The system would report such a variable as unset.
     if name.is_empty() || name.contains(&b'=') || name.contains(&0) {
-        return Err(Problem::Name);
+        return Err(Cause::Name);
     }
     let Some(text) = std::env::var_os(variable) else { return Ok(None) };
-    let unicode = || Problem::Unicode { text: escaped_expression(format_args!("{text:?}"), MAX_SHOWN_BYTES) };
+    let unicode = || Cause::Unicode { text: escaped_expression(format_args!("{text:?}"), MAX_SHOWN_BYTES) };
     let text = text.to_str().ok_or_else(unicode)?;
     if text.trim().is_empty() {
         return Ok(None);
     }
-    text.parse().map(Some).map_err(Problem::Predicate)
+    text.parse().map(Some).map_err(Cause::Predicate)
 }
 
 impl WatchEnvError {
@@ -89,29 +88,31 @@ impl WatchEnvError {
         &self.variable
     }
 
-    /// Whether the text is no predicate.
+    /// Whether the text is not a predicate.
     pub fn is_bad_predicate(&self) -> bool {
-        matches!(self.problem, Problem::Predicate(_))
+        matches!(self.problem, Cause::Predicate(_))
     }
 
     /// Whether the text is not Unicode.
     pub fn is_bad_unicode(&self) -> bool {
-        matches!(self.problem, Problem::Unicode { .. })
+        matches!(self.problem, Cause::Unicode { .. })
     }
 
     /// Whether the router refused the session.
     pub fn is_refused(&self) -> bool {
-        matches!(self.problem, Problem::Refused(_))
+        matches!(self.problem, Cause::Refused(_))
     }
 }
 
 impl fmt::Display for WatchEnvError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "open a session from the environment variable `{}`", self.variable)?;
+        write!(f, "failed to open a session from the environment variable `{}`: ", self.variable)?;
         match &self.problem {
-            Problem::Name => f.write_str(": no variable can have this name"),
-            Problem::Unicode { text } => write!(f, ": its text is not Unicode: {text}"),
-            Problem::Predicate(_) | Problem::Refused(_) | Problem::Forward(_) => Ok(()),
+            Cause::Name => f.write_str("no variable can have this name"),
+            Cause::Unicode { text } => write!(f, "its text is not Unicode: {text}"),
+            Cause::Predicate(error) => error.fmt(f),
+            Cause::Refused(error) => error.fmt(f),
+            Cause::Forward(error) => error.fmt(f),
         }
     }
 }
@@ -119,10 +120,10 @@ impl fmt::Display for WatchEnvError {
 impl Error for WatchEnvError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match &self.problem {
-            Problem::Name | Problem::Unicode { .. } => None,
-            Problem::Predicate(error) => Some(error),
-            Problem::Refused(error) => Some(error),
-            Problem::Forward(error) => Some(error),
+            Cause::Name | Cause::Unicode { .. } => None,
+            Cause::Predicate(error) => Some(error),
+            Cause::Refused(error) => Some(error),
+            Cause::Forward(error) => Some(error),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Switches for services that have no door: a session that a signal opens and closes, and one from the environment.
+//! Sessions for services without an endpoint: opened and closed by a signal, or opened from the environment.
 
 mod environment;
 #[cfg(all(unix, feature = "signal"))]

@@ -1,4 +1,4 @@
-//! A session that one signal opens and the next one closes.
+//! Opening a session by one signal and closing it by the next.
 
 use crate::forward::Forwarding;
 use crate::render::FormatOptions;
@@ -12,13 +12,13 @@ use std::io::{self, Write};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
-/// What failures of a switch's writer are logged as.
+/// The target of the events that report a failed writer.
 const SWITCH_TARGET: &str = "tracing_tap::switch";
 
-/// Signal numbers below this one can be listened for.
+/// The end of the range of signal numbers that can be listened for.
 const SIGNALS_END: i32 = 128;
 
-/// A signal that a process may be sent. `Display` is its name.
+/// A Unix signal. `Display` prints its name: `SIGUSR1`.
 ///
 /// ```
 /// use tracing_tap::switch::Signal;
@@ -29,9 +29,9 @@ const SIGNALS_END: i32 = 128;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Signal(i32);
 
-/// What [`TapRouter::on_signal`] has set up: dropping it stops the listening and closes the session that is open.
+/// A handle to the signals of [`TapRouter::on_signal`]. Dropping it stops the listening and closes the open session.
 ///
-/// It keeps the router alive. Its signals do nothing once it is dropped; they do not kill the process again.
+/// It keeps the router alive. After the drop the signals do nothing: their default action is not restored.
 #[derive(Debug)]
 #[must_use = "dropping the switch stops the listening"]
 pub struct SignalSwitch {
@@ -41,14 +41,14 @@ pub struct SignalSwitch {
     listener: Option<JoinHandle<io::Result<()>>>,
 }
 
-/// What the listening thread and the switch have in common.
+/// The state shared by the listening thread and the switch.
 #[derive(Debug, Default)]
 struct State {
     is_stopped: bool,
     open: Option<SessionId>,
 }
 
-/// The listening thread's part.
+/// The state of the listening thread.
 struct Listener<W> {
     router: TapRouter,
     session: SessionOptions,
@@ -61,14 +61,14 @@ struct Listener<W> {
 impl Signal {
     /// `SIGHUP`.
     pub const HUP: Self = Self(SIGHUP);
-    /// `SIGQUIT`: what a terminal sends on Ctrl-\.
+    /// `SIGQUIT`, which a terminal sends on Ctrl-\.
     pub const QUIT: Self = Self(SIGQUIT);
     /// `SIGUSR1`.
     pub const USR1: Self = Self(SIGUSR1);
     /// `SIGUSR2`.
     pub const USR2: Self = Self(SIGUSR2);
 
-    /// A signal by its number on this system. Whether there is such a one, [`TapRouter::on_signal`] finds out.
+    /// Creates a signal from its number on this system. [`TapRouter::on_signal`] checks that it exists.
     pub fn from_number(number: i32) -> Self {
         Self(number)
     }
@@ -80,20 +80,20 @@ impl Signal {
 }
 
 impl TapRouter {
-    /// Opens `session` at the first of these signals and closes it at the next, and so on: the old toggle of DEBUG by a
-    /// signal, for the events that matter.
+    /// Opens a session at the first of these signals, closes it at the next, and so on.
     ///
-    /// Each session is forwarded to `writer` as [`forward_to`](crate::EventStream::forward_to) does, one after the other.
-    /// One that ends by a limit of its own is followed by a new one at the next signal; so is one whose writer fails,
-    /// which is logged as a warning of the target `tracing_tap::switch`. Signals that come faster than a session is
-    /// opened may count as one, as signals do; while the writer blocks, one that closes a session delays those after it.
+    /// Each session is forwarded to `writer` like [`forward_to`](crate::EventStream::forward_to), one after the other. If a
+    /// session has ended by a limit or by an error of the writer, the next signal opens a new one. An error of the writer is
+    /// logged as a warning with the target `tracing_tap::switch`. Signals that arrive faster than a session opens may
+    /// count as one, as is usual for signals. While the writer blocks, a closing signal delays the following ones. Costs one
+    /// thread, and one more while a session is open.
     ///
-    /// From here on the signals no longer kill the process, whatever they do by default. Where a session says nothing of
-    /// who opened it, it is `opened_by` the signal, as in `signal SIGUSR1`.
+    /// From the call on, the signals no longer have their default action, such as ending the process. A session without an
+    /// opener gets `signal SIGUSR1` as its `opened_by`.
     ///
     /// # Errors
-    /// Where there are no signals; where one does not exist or cannot be listened for, as `SIGKILL`, `SIGSTOP`, `SIGILL`,
-    /// `SIGFPE` and `SIGSEGV` cannot; where the system refuses a thread. Nothing has changed then.
+    /// If `signals` is empty, if one of them does not exist or cannot be handled (`SIGKILL`, `SIGSTOP`, `SIGILL`, `SIGFPE`,
+    /// `SIGSEGV`), or if the system cannot start a thread. Nothing has changed then.
     ///
     /// ```no_run
     /// use tracing_tap::{Format, Predicate, TapRouter};
@@ -101,7 +101,7 @@ impl TapRouter {
     ///
     /// let router = TapRouter::new();
     /// let slow = Predicate::gt("latency_ms", 250);
-    /// // `kill -USR1` opens it, another one closes it.
+    /// // `kill -USR1` opens the session, a second one closes it.
     /// let _switch = router.on_signal([Signal::USR1], slow, std::io::stderr(), Format::Compact)?;
     /// # Ok::<(), std::io::Error>(())
     /// ```
@@ -135,10 +135,10 @@ impl TapRouter {
 }
 
 impl SignalSwitch {
-    /// Stops the listening, closes the session that is open, and waits until all of it is written.
+    /// Stops the listening, closes the open session, and blocks until all of it is written.
     ///
     /// # Errors
-    /// The error of the writer, if the last session ended by it.
+    /// The error of the writer, if that ended the last session.
     pub fn join(mut self) -> io::Result<()> {
         self.stop();
         let Some(listener) = self.listener.take() else { return Ok(()) };
@@ -168,7 +168,7 @@ impl<W: Write + Send + 'static> Listener<W> {
     fn toggle(&mut self, signal: Signal) {
         let open = lock(&self.state).open.take();
         let was_open = open.is_some_and(|id| self.router.close(id));
-        // All of one session is written before the next; what failed was logged where it did.
+        // All of one session is written before the next. An error has been logged by `write`.
         let _ = self.finish();
         if !was_open && let Err(error) = self.open(signal) {
             tracing::warn!(target: SWITCH_TARGET, %error, %signal, "the session of a signal could not be forwarded");
@@ -194,13 +194,13 @@ impl<W: Write + Send + 'static> Listener<W> {
         Ok(())
     }
 
-    /// Waits until the session that was closed is written.
+    /// Waits until the closed session is written.
     fn finish(&mut self) -> io::Result<()> {
         self.forwarding.take().map_or(Ok(()), |forwarding| forwarding.join().map(drop))
     }
 }
 
-/// Writes a batch. Nobody waits for the session, so an error that ends it is told here.
+/// Writes a batch. Nobody waits for the session, so an error that ends it is logged here.
 fn write<W: Write>(writer: &Mutex<W>, batch: &[u8]) -> io::Result<()> {
     let mut writer = lock(writer);
     let written = writer.write_all(batch).and_then(|()| writer.flush());
@@ -212,24 +212,24 @@ fn write<W: Write>(writer: &Mutex<W>, batch: &[u8]) -> io::Result<()> {
 fn listen_for(signals: &[Signal]) -> io::Result<Signals> {
     let refuse = |why: String| Err(io::Error::new(io::ErrorKind::InvalidInput, why));
     if signals.is_empty() {
-        return refuse("listen for signals: none is given".to_owned());
+        return refuse("failed to listen for signals: none is given".to_owned());
     }
     for signal in signals {
         if FORBIDDEN.contains(&signal.0) {
-            return refuse(format!("listen for {signal}: no process can handle it"));
+            return refuse(format!("failed to listen for {signal}: no process can handle it"));
         }
         if !(1..SIGNALS_END).contains(&signal.0) {
-            return refuse(format!("listen for {signal}: there is no such signal"));
+            return refuse(format!("failed to listen for {signal}: there is no such signal"));
         }
     }
     let attempt = |error: io::Error| {
         let signals: Vec<_> = signals.iter().map(Signal::to_string).collect();
-        io::Error::new(error.kind(), format!("listen for {}: {error}", signals.join(", ")))
+        io::Error::new(error.kind(), format!("failed to listen for {}: {error}", signals.join(", ")))
     };
     Signals::new(signals.iter().map(|signal| signal.0)).map_err(attempt)
 }
 
-/// What is behind these locks is whole at any moment, or the writer's own affair.
+/// Ignores poisoning: the state is consistent at any moment, and the writer handles its own panics.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,4 +1,4 @@
-//! Typed field values: what a `tracing` visitor can tell apart, and nothing more.
+//! Typed field values, with the types that a `tracing` visitor distinguishes.
 
 mod number;
 mod packed;
@@ -10,7 +10,7 @@ mod tests;
 mod view;
 
 pub(crate) use number::Number;
-pub(crate) use packed::{Entries, Entry, PackedBytes};
+pub(crate) use packed::{Entries, PackedBytes, PackedEntry};
 pub use shape::Shape;
 pub(crate) use view::{TextRef, ValueRef};
 
@@ -23,9 +23,17 @@ pub(crate) use crate::escape::CUT_MARK;
 /// What is printed in place of a redacted value.
 pub(crate) const REDACTED: &str = "<redacted>";
 
-/// One recorded field value, with the type the `tracing` visitor saw.
+/// One recorded field value, with the type that the `tracing` visitor saw.
 ///
-/// `Display` prints what `{}` prints of the recorded value; a text that was cut is followed by `…[cut]`.
+/// `Display` prints the same as `{}` of the recorded value. A text that was cut is followed by `…[cut]`.
+///
+/// ```
+/// use tracing_tap::Value;
+///
+/// assert_eq!(Value::from(42_u8).as_i64(), Some(42));
+/// assert_eq!(Value::from("42").as_i64(), None);
+/// assert_eq!(Value::from(1.5).to_string(), "1.5");
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Value {
@@ -37,25 +45,26 @@ pub enum Value {
     I128(i128),
     /// An unsigned integer of 128 bits.
     U128(u128),
-    /// A float; `f32` values arrive widened.
+    /// A float; an `f32` is widened.
     F64(f64),
     /// A boolean.
     Bool(bool),
     /// A string.
     Str(Text),
-    /// What `?value` or `%value` printed: a visitor cannot tell `Debug` from `Display`.
+    /// The text of `?value` or `%value`: a visitor cannot distinguish `Debug` from `Display`.
     Debug(Text),
-    /// What an error's `Display` printed.
+    /// The `Display` text of an error.
     Error(Text),
     /// Bytes, at most `max_value_bytes` of them.
     Bytes(Bytes),
-    /// A field named in `redact_fields`: its value was never kept, and no test is true of it.
+    /// A field named in [`redact_fields`](crate::TapRouterBuilder::redact_fields). Its value was never kept, and no test is
+    /// true of it.
     Redacted,
-    /// A float that is no number or not finite, read back from JSON, which has no word for it; nothing else is known.
+    /// NaN or an infinity that was read back from JSON, which has no notation for them. Its value is not known.
     Null,
 }
 
-/// At most `max_bytes` of `text`, cut on a character boundary.
+/// The first `max_bytes` of `text` at most, cut at a character boundary.
 pub(crate) fn kept_part(text: &str, max_bytes: usize) -> &str {
     let mut end = max_bytes.min(text.len());
     while !text.is_char_boundary(end) {
@@ -64,7 +73,7 @@ pub(crate) fn kept_part(text: &str, max_bytes: usize) -> &str {
     &text[..end]
 }
 
-/// Text of at most `max_value_bytes`, which remembers whether its end was cut off.
+/// A text of at most [`max_value_bytes`](crate::TapRouterBuilder::max_value_bytes), with a flag for a cut.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Text {
     /// Short texts are kept in place: a span's fields then cost no allocation of their own.
@@ -72,7 +81,7 @@ pub struct Text {
     cut: bool,
 }
 
-/// Bytes of at most `max_value_bytes`, which remember whether their end was cut off.
+/// At most [`max_value_bytes`](crate::TapRouterBuilder::max_value_bytes) bytes, with a flag for a cut.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Bytes {
     bytes: Vec<u8>,
@@ -80,7 +89,7 @@ pub struct Bytes {
 }
 
 impl Value {
-    /// The text of a `Str`, `Debug` or `Error` value, up to where it was cut.
+    /// The text of a `Str`, `Debug` or `Error` value, without the mark of a cut; `None` for other values.
     pub fn as_str(&self) -> Option<&str> {
         match self {
             Self::Str(text) | Self::Debug(text) | Self::Error(text) => Some(text.as_str()),
@@ -88,7 +97,7 @@ impl Value {
         }
     }
 
-    /// The value as an `i64`, if it is an integer that fits.
+    /// The value as an `i64`; `None` if it is not an integer of that range.
     pub fn as_i64(&self) -> Option<i64> {
         match *self {
             Self::U128(value) => value.try_into().ok(),
@@ -96,12 +105,12 @@ impl Value {
         }
     }
 
-    /// The value as a `u64`, if it is an integer that fits.
+    /// The value as a `u64`; `None` if it is not an integer of that range.
     pub fn as_u64(&self) -> Option<u64> {
         self.as_u128()?.try_into().ok()
     }
 
-    /// The value as an `i128`, if it is an integer that fits.
+    /// The value as an `i128`; `None` if it is not an integer of that range.
     pub fn as_i128(&self) -> Option<i128> {
         match *self {
             Self::I64(value) => Some(value.into()),
@@ -112,7 +121,7 @@ impl Value {
         }
     }
 
-    /// The value as a `u128`, if it is an integer that fits.
+    /// The value as a `u128`; `None` if it is not an integer of that range.
     pub fn as_u128(&self) -> Option<u128> {
         match *self {
             Self::U128(value) => Some(value),
@@ -120,7 +129,7 @@ impl Value {
         }
     }
 
-    /// The value of a float. Integers are not converted: past 2^53 that would lose digits.
+    /// The value of a float; `None` for other values. Integers are not converted: beyond 2^53 that would lose digits.
     pub fn as_f64(&self) -> Option<f64> {
         match *self {
             Self::F64(value) => Some(value),
@@ -128,7 +137,7 @@ impl Value {
         }
     }
 
-    /// The value of a boolean.
+    /// The value of a boolean; `None` for other values.
     pub fn as_bool(&self) -> Option<bool> {
         match *self {
             Self::Bool(value) => Some(value),
@@ -136,7 +145,7 @@ impl Value {
         }
     }
 
-    /// The bytes of a `Bytes` value, up to where they were cut.
+    /// The kept bytes of a `Bytes` value; `None` for other values.
     pub fn as_bytes(&self) -> Option<&[u8]> {
         match self {
             Self::Bytes(bytes) => Some(bytes.as_slice()),
@@ -144,7 +153,7 @@ impl Value {
         }
     }
 
-    /// Whether the end of the value was cut off at `max_value_bytes`.
+    /// Whether the value was cut at [`max_value_bytes`](crate::TapRouterBuilder::max_value_bytes).
     pub fn is_cut(&self) -> bool {
         match self {
             Self::Str(text) | Self::Debug(text) | Self::Error(text) => text.is_cut(),
@@ -153,7 +162,7 @@ impl Value {
         }
     }
 
-    /// The same value borrowed, as a visitor sees one that was never stored.
+    /// The same value, borrowed.
     pub(crate) fn view(&self) -> ValueRef<'_> {
         match self {
             Self::I64(value) => ValueRef::I64(*value),
@@ -184,12 +193,12 @@ impl Text {
         Self { text: text.into().into(), cut: false }
     }
 
-    /// The kept part of a text, whose end was cut off where `cut` says so.
+    /// The kept part of a text, and whether it was cut.
     pub(crate) fn kept(text: &str, cut: bool) -> Self {
         Self { text: CompactString::new(text), cut }
     }
 
-    /// The text that `Display` prints as `printed`: one that ends with the mark was cut there.
+    /// The inverse of `Display`: a text that ends with the mark was cut there.
     pub(crate) fn from_printed(mut printed: String) -> Self {
         let kept = printed.strip_suffix(CUT_MARK).map(str::len);
         printed.truncate(kept.unwrap_or(printed.len()));
@@ -207,7 +216,7 @@ impl Text {
         TextRef { text: &self.text, cut: self.cut }
     }
 
-    /// The kept text, without a mark where it was cut.
+    /// The kept text, without the mark of a cut.
     pub fn as_str(&self) -> &str {
         &self.text
     }
@@ -225,12 +234,12 @@ impl fmt::Display for Text {
 }
 
 impl Bytes {
-    /// The kept part of some bytes, whose end was cut off where `cut` says so.
+    /// The kept part of some bytes, and whether they were cut.
     pub(crate) fn kept(bytes: Vec<u8>, cut: bool) -> Self {
         Self { bytes, cut }
     }
 
-    /// The cut bytes that `Display` prints as `printed`; nothing else is told from text for sure.
+    /// The inverse of `Display` for cut bytes. Whole bytes cannot be distinguished from text.
     pub(crate) fn from_printed_cut(printed: &str) -> Option<Self> {
         let pairs = printed.strip_prefix('[')?.strip_suffix(']')?.strip_suffix(CUT_MARK)?;
         let bytes =
@@ -256,7 +265,7 @@ impl Bytes {
     }
 }
 
-/// Prints like `tracing` prints bytes: `[de ad be ef]`.
+/// Prints bytes in the form of `tracing`: `[de ad be ef]`.
 impl fmt::Display for Bytes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         ValueRef::Bytes { bytes: &self.bytes, cut: self.cut }.fmt(f)

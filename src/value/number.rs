@@ -10,10 +10,10 @@ pub(super) const PAST_U128: f64 = 2.0 * PAST_I128;
 
 /// An integer or a float that is not NaN. All of them compare by their exact mathematical value.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Number(Kind);
+pub(crate) struct Number(Repr);
 
 #[derive(Clone, Copy, Debug)]
-enum Kind {
+enum Repr {
     Integer(i128),
     /// Only integers past `i128::MAX`, so that every integer has one form.
     LargeInteger(u128),
@@ -27,7 +27,7 @@ impl Number {
 
     /// The number a float stands for; NaN stands for none.
     pub(crate) fn from_float(value: f64) -> Option<Self> {
-        (!value.is_nan()).then_some(Self(Kind::Float(value)))
+        (!value.is_nan()).then_some(Self(Repr::Float(value)))
     }
 
     /// The finite number that is written as `text`, without anything around it; `None` if it takes more than
@@ -45,19 +45,19 @@ impl Number {
             return Some(value.into());
         }
         let value: f64 = text.parse().ok()?;
-        value.is_finite().then_some(Self(Kind::Float(value)))
+        value.is_finite().then_some(Self(Repr::Float(value)))
     }
 }
 
 impl From<i128> for Number {
     fn from(value: i128) -> Self {
-        Self(Kind::Integer(value))
+        Self(Repr::Integer(value))
     }
 }
 
 impl From<u128> for Number {
     fn from(value: u128) -> Self {
-        Self(i128::try_from(value).map_or(Kind::LargeInteger(value), Kind::Integer))
+        Self(i128::try_from(value).map_or(Repr::LargeInteger(value), Repr::Integer))
     }
 }
 
@@ -76,15 +76,15 @@ impl From<u64> for Number {
 impl Ord for Number {
     fn cmp(&self, other: &Self) -> Ordering {
         match (self.0, other.0) {
-            (Kind::Integer(left), Kind::Integer(right)) => left.cmp(&right),
-            (Kind::LargeInteger(left), Kind::LargeInteger(right)) => left.cmp(&right),
-            (Kind::Integer(_), Kind::LargeInteger(_)) => Ordering::Less,
-            (Kind::LargeInteger(_), Kind::Integer(_)) => Ordering::Greater,
-            (Kind::Float(left), Kind::Float(right)) => compare_floats(left, right),
-            (Kind::Float(left), Kind::Integer(right)) => compare_with_integer(left, right),
-            (Kind::Integer(left), Kind::Float(right)) => compare_with_integer(right, left).reverse(),
-            (Kind::Float(left), Kind::LargeInteger(right)) => compare_with_large_integer(left, right),
-            (Kind::LargeInteger(left), Kind::Float(right)) => compare_with_large_integer(right, left).reverse(),
+            (Repr::Integer(left), Repr::Integer(right)) => left.cmp(&right),
+            (Repr::LargeInteger(left), Repr::LargeInteger(right)) => left.cmp(&right),
+            (Repr::Integer(_), Repr::LargeInteger(_)) => Ordering::Less,
+            (Repr::LargeInteger(_), Repr::Integer(_)) => Ordering::Greater,
+            (Repr::Float(left), Repr::Float(right)) => compare_floats(left, right),
+            (Repr::Float(left), Repr::Integer(right)) => compare_with_integer(left, right),
+            (Repr::Integer(left), Repr::Float(right)) => compare_with_integer(right, left).reverse(),
+            (Repr::Float(left), Repr::LargeInteger(right)) => compare_with_large_integer(left, right),
+            (Repr::LargeInteger(left), Repr::Float(right)) => compare_with_large_integer(right, left).reverse(),
         }
     }
 }
@@ -103,7 +103,7 @@ impl PartialEq for Number {
     }
 }
 
-/// Not `total_cmp`, which tells the two zeros apart.
+/// Not `total_cmp`, which distinguishes the two zeros.
 fn compare_floats(left: f64, right: f64) -> Ordering {
     left.partial_cmp(&right).expect("no number is NaN")
 }

@@ -147,7 +147,7 @@ fn header(index: u16, kind: u8) -> [u8; 3] {
 
 /// One packed value and the index of its field.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Entry<'a> {
+pub(crate) struct PackedEntry<'a> {
     pub(crate) index: u16,
     kind: u8,
     payload: &'a [u8],
@@ -158,9 +158,9 @@ pub(crate) struct Entry<'a> {
 pub(crate) struct Entries<'a>(pub(crate) &'a [u8]);
 
 impl<'a> Iterator for Entries<'a> {
-    type Item = Entry<'a>;
+    type Item = PackedEntry<'a>;
 
-    fn next(&mut self) -> Option<Entry<'a>> {
+    fn next(&mut self) -> Option<PackedEntry<'a>> {
         let ([low, high, kind], rest) = self.0.split_first_chunk()?;
         let (bytes, rest) = match kind & !CUT {
             I64 | U64 | F64 => (8, rest),
@@ -174,11 +174,11 @@ impl<'a> Iterator for Entries<'a> {
         };
         let (payload, rest) = rest.split_at_checked(bytes)?;
         self.0 = rest;
-        Some(Entry { index: u16::from_le_bytes([*low, *high]), kind: *kind, payload })
+        Some(PackedEntry { index: u16::from_le_bytes([*low, *high]), kind: *kind, payload })
     }
 }
 
-impl<'a> Entry<'a> {
+impl<'a> PackedEntry<'a> {
     /// The value that was packed.
     pub(crate) fn value(self) -> ValueRef<'a> {
         match self.kind & !CUT {

@@ -3,10 +3,10 @@
 use std::borrow::Cow;
 use std::str::Chars;
 
-/// What the string was that `{:?}` printed as `text`, or `text` itself if it is not one string literal.
+/// The string that `{:?}` printed as `text`, or `text` itself if it is not one string literal.
 ///
-/// A cut text that opens a literal and does not close it is taken for the beginning of a string: strings are
-/// what is long, and nothing more can be known. Allocates only where there are escapes.
+/// A cut text that opens a literal and does not close it is read as the beginning of a string: long values are usually
+/// strings. Allocates only if there are escapes.
 pub(super) fn content(text: &str, cut: bool) -> Cow<'_, str> {
     match body(text, cut) {
         Some(body) if !body.contains(['"', '\\']) => Cow::Borrowed(body),
@@ -20,7 +20,7 @@ fn body(text: &str, cut: bool) -> Option<&str> {
     if cut { Some(opened) } else { opened.strip_suffix('"') }
 }
 
-/// None where the literal ends before the body does or contains what `{:?}` never prints.
+/// `None` if the literal ends before the body does, or has an escape that `{:?}` never prints.
 fn unescape(body: &str, cut: bool) -> Option<String> {
     let mut content = String::with_capacity(body.len());
     let mut rest = body.chars();

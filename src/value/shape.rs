@@ -1,29 +1,29 @@
-//! What kind of thing a value is. It may be shown where the value itself may not.
+//! The shape of a value. It may be shown where the value itself is confidential.
 
 use super::{Number, ValueRef};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// The kind of a field's value, without the value.
+/// The shape of a field's value, without the value itself.
 ///
-/// `Display` reads after "seen as": `a number`, `` `Some(..)` ``, `text with a unit`.
+/// `Display` is worded to follow "which are": `a number`, `` `Some(..)` ``, `text with a unit`. Serialized in snake case.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Shape {
     /// A number of any type.
     Number,
-    /// Text that is written like a number.
+    /// Text that spells a number.
     NumericText,
     /// A boolean.
     Boolean,
-    /// A number and its unit, as text: a duration, a size, a percentage.
+    /// Text that spells a number with a unit: a duration, a size, a percentage.
     TextWithUnit,
-    /// What `Debug` prints of an `Option`.
+    /// The `Debug` text of an `Option`.
     Optional,
-    /// What `Debug` prints of a struct, a tuple or an enum variant with fields.
+    /// The `Debug` text of a struct, a tuple or an enum variant with fields.
     Structure,
-    /// What `Debug` prints of a list, a set or a map.
+    /// The `Debug` text of a list, a set or a map.
     Collection,
     /// Bytes.
     Bytes,

@@ -1,7 +1,7 @@
-//! Reading the wire form, from whoever wrote it: every mistake is an error that says what was expected.
+//! Reading the wire form from untrusted input: every mistake is an error that says what was expected.
 
 use super::value::Scalar;
-use crate::event::{CapturedEvent, CapturedSpan, Fields, Name, Origin, Told, name_of_key};
+use crate::event::{CapturedEvent, CapturedSpan, Fields, Name, Origin, OwnedOrigin, name_of_key};
 use crate::missing::Missing;
 use crate::session::{EndReason, SessionId};
 use crate::stream::Item;
@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 use tracing_core::Level;
 
-/// Reads a [line](crate::wire). Keys that are not known are passed over, so that they may be added.
+/// Reads a [line](crate::wire). Unknown keys are ignored, so that later versions may add some.
 impl<'de> Deserialize<'de> for Item {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         Ok(match Line::deserialize(deserializer)? {
@@ -56,7 +56,7 @@ struct EventKeys {
     target: String,
     filename: Option<String>,
     line_number: Option<u32>,
-    /// Told by `spans` as well.
+    /// Also the last of `spans`.
     #[serde(rename = "span")]
     _span: Option<IgnoredAny>,
     #[serde(default)]
@@ -69,7 +69,7 @@ struct EventKeys {
 
 impl From<EventKeys> for CapturedEvent {
     fn from(keys: EventKeys) -> Self {
-        let told = Told {
+        let origin = OwnedOrigin {
             level: keys.level,
             target: Cow::Owned(keys.target),
             name: Cow::Borrowed(""),
@@ -82,7 +82,7 @@ impl From<EventKeys> for CapturedEvent {
             time: keys.timestamp,
             thread: keys.thread_name.map(Arc::from),
             omitted_fields: keys.omitted_fields,
-            ..Self::new(Origin::Told(Box::new(told)), keys.fields, spans)
+            ..Self::new(Origin::Owned(Box::new(origin)), keys.fields, spans)
         }
     }
 }

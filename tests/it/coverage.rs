@@ -175,8 +175,8 @@ isolated! {
         registry().with(fmt::layer().with_writer(std::io::sink)).with(router.layer().with_filter(LevelFilter::WARN)).init();
         let (found, words) = findings(&router, user());
         assert_eq!(found, [
-            Finding::WithheldFromLayer { level: "INFO".to_owned(), what: "events".to_owned(), target: None },
-            Finding::WithheldFromLayer { level: "INFO".to_owned(), what: "spans".to_owned(), target: None },
+            Finding::HiddenFromLayer { level: "INFO".to_owned(), what: "events".to_owned(), target: None },
+            Finding::HiddenFromLayer { level: "INFO".to_owned(), what: "spans".to_owned(), target: None },
         ], "{words}");
         assert!(words.contains("without `with_filter`"), "{words}");
     }
@@ -199,8 +199,8 @@ isolated! {
             let (found, words) = findings(&router, Predicate::eq("user", 43));
             let target = Some("withheld".to_owned());
             let what = "spans".to_owned();
-            assert_eq!(found, [Finding::WithheldFromLayer { level: "INFO".to_owned(), what, target }], "{words}");
-            assert!(words.contains("perhaps somebody else's") && words.contains("without `with_filter`"), "{words}");
+            assert_eq!(found, [Finding::HiddenFromLayer { level: "INFO".to_owned(), what, target }], "{words}");
+            assert!(words.contains("perhaps another user's") && words.contains("without `with_filter`"), "{words}");
         });
 
         let router = TapRouter::new();
@@ -218,7 +218,7 @@ isolated! {
         let (found, words) = findings(&router, user());
         let target = Some("noisy".to_owned());
         let what = "events".to_owned();
-        assert_eq!(found, [Finding::WithheldFromLayer { level: "DEBUG".to_owned(), what, target }], "{words}");
+        assert_eq!(found, [Finding::HiddenFromLayer { level: "DEBUG".to_owned(), what, target }], "{words}");
     }
 
     fn a_layer_joined_by_and_then_that_hides_levels_is_found_and_with_is_the_remedy() {
@@ -321,7 +321,7 @@ isolated! {
         let stream = router.watch(Predicate::eq("shard", 1));
         assert_eq!(stream.coverage().findings(), [Finding::NothingMatches { seen: 1 }]);
         assert!(stream.coverage().notes().contains(&Note::UnseenField { field: "shard".to_owned() }));
-        assert!(stream.coverage().to_string().contains("when they are first reached"));
+        assert!(stream.coverage().to_string().contains("when it is first reached"));
 
         check_clear(&router, Predicate::eq(["usr_id", "tenant"], 7));
     }

@@ -48,7 +48,9 @@ fn check_error(builder: TapRouterBuilder) -> WatchEnvError {
     let output = Output::default();
     let error = open(&router, &output).expect_err("it is refused");
     assert_eq!(error.variable(), VARIABLE);
-    assert!(error.to_string().starts_with(&format!("open a session from the environment variable `{VARIABLE}`")));
+    assert!(
+        error.to_string().starts_with(&format!("failed to open a session from the environment variable `{VARIABLE}`"))
+    );
     tracing::debug!(user = 1, "goes on");
     assert_eq!(messages(&mut other), ["goes on"]);
     assert_eq!((router.sessions().len(), router.stats().opened_sessions), (1, 1));
@@ -89,7 +91,8 @@ fn a_variable_that_is_not_set_opens_nothing_and_one_that_cannot_be_set_is_an_err
     let open = |name: &str| router.watch_env(name, std::io::sink(), Format::Json);
     assert!(open("TRACING_TAP_TEST_NOT_SET").unwrap().is_none());
     for (name, shown) in [("", ""), ("A=B", "A=B"), ("A\0B\u{202E}", r"A\x00B\u202E")] {
-        let words = format!("open a session from the environment variable `{shown}`: no variable can have this name");
+        let words =
+            format!("failed to open a session from the environment variable `{shown}`: no variable can have this name");
         assert_eq!(open(name).unwrap_err().to_string(), words);
     }
     assert_eq!(router.stats().opened_sessions, 0);

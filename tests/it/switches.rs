@@ -155,13 +155,13 @@ isolated! {
         let mut other = router.watch(of_42());
         let kill = Signal::from_number(9);
         for (signals, words) in [
-            (vec![], "listen for signals: none is given"),
-            (vec![kill], "listen for SIGKILL: no process can handle it"),
-            (vec![Signal::USR2, Signal::from_number(11)], "listen for SIGSEGV: no process can handle it"),
-            (vec![Signal::from_number(0)], "listen for signal 0: there is no such signal"),
-            (vec![Signal::from_number(-1)], "listen for signal -1: there is no such signal"),
-            (vec![Signal::from_number(4711)], "listen for signal 4711: there is no such signal"),
-            (vec![Signal::from_number(127)], "listen for signal 127: Invalid argument (os error 22)"),
+            (vec![], "failed to listen for signals: none is given"),
+            (vec![kill], "failed to listen for SIGKILL: no process can handle it"),
+            (vec![Signal::USR2, Signal::from_number(11)], "failed to listen for SIGSEGV: no process can handle it"),
+            (vec![Signal::from_number(0)], "failed to listen for signal 0: there is no such signal"),
+            (vec![Signal::from_number(-1)], "failed to listen for signal -1: there is no such signal"),
+            (vec![Signal::from_number(4711)], "failed to listen for signal 4711: there is no such signal"),
+            (vec![Signal::from_number(127)], "failed to listen for signal 127: Invalid argument (os error 22)"),
         ] {
             let error = router.on_signal(signals, of_42(), io::sink(), Format::Json).expect_err("it is refused");
             assert_eq!((error.kind(), error.to_string().as_str()), (ErrorKind::InvalidInput, words));

@@ -33,5 +33,7 @@ pub(crate) fn predicate(text: &str) -> Result<Predicate, Error> {
     if text.trim().is_empty() {
         return Err(Error::usage("parse the predicate: it is empty").advise("write `user = 42`, or `*` for everything"));
     }
-    text.parse().map_err(|error: tracing_tap::PredicateError| Error::usage(error.to_string()))
+    // The program says "failed to" itself.
+    let attempt = |error: tracing_tap::PredicateError| error.to_string().trim_start_matches("failed to ").to_owned();
+    text.parse().map_err(|error| Error::usage(attempt(error)))
 }

@@ -223,9 +223,9 @@ mod tests {
             let announcement: Announcement = serde_json::from_str(text).expect("it is an announcement");
             announcement.session().expect_err("it is refused").to_string()
         };
-        assert!(refused(r#"{"predicate":"user 42"}"#).starts_with("parse the predicate: line 1, column 6"));
-        assert!(refused(r#"{"predicate":"a = 1","confinement":"("}"#).starts_with("parse the predicate"));
-        assert!(refused(r#"{"predicate":"a = 1","follow":"x"}"#).starts_with("follow `x`: expected"));
+        assert!(refused(r#"{"predicate":"user 42"}"#).starts_with("failed to parse the predicate: line 1, column 6"));
+        assert!(refused(r#"{"predicate":"a = 1","confinement":"("}"#).starts_with("failed to parse the predicate"));
+        assert!(refused(r#"{"predicate":"a = 1","follow":"x"}"#).starts_with("unknown follow mode `x`, expected"));
         let later = refused(r#"{"predicate":"a = 1","look_back":"30s"}"#);
         assert_eq!(later, "the option `look_back` is not known to this version");
         let level = refused(r#"{"predicate":"a = 1","max_level":"loud"}"#);

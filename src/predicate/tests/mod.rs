@@ -46,7 +46,10 @@ fn regexes_are_equal_if_they_are_written_the_same() {
 #[test]
 fn an_invalid_regex_names_itself_and_its_cause() {
     let error = Predicate::regex("path", "a(").unwrap_err();
-    assert_eq!(error.to_string(), "make the predicate: the regular expression `a(` is not valid: unclosed group");
+    assert_eq!(
+        error.to_string(),
+        "failed to build the predicate: the regular expression `a(` is not valid: unclosed group"
+    );
     assert!(std::error::Error::source(&error).unwrap().to_string().contains("unclosed group"));
     assert!(!error.is_too_large());
 }
@@ -55,7 +58,7 @@ fn an_invalid_regex_names_itself_and_its_cause() {
 fn a_pattern_is_shown_short_and_without_what_a_terminal_obeys() {
     let error = Predicate::regex("path", format!("\u{1b}[2J({}", "x".repeat(10_000))).unwrap_err();
     let shown = format!(
-        "make the predicate: the regular expression `\\u{{1b}}[2J({}…` is not valid: unclosed character class",
+        "failed to build the predicate: the regular expression `\\u{{1b}}[2J({}…` is not valid: unclosed character class",
         "x".repeat(35)
     );
     assert_eq!(error.to_string(), shown);

@@ -4,7 +4,7 @@ use super::foreign;
 use super::hint;
 use super::parse::{Parser, Result};
 use super::quote::{is_null, unescape};
-use super::token::{Kind, is_bare_name};
+use super::token::{TokenKind, is_bare_name};
 use crate::predicate::excerpt::shown;
 use crate::predicate::operator::Operator;
 use crate::predicate::{Keys, Predicate, PredicateError};
@@ -22,7 +22,7 @@ impl<'a> Parser<'a> {
         let start = self.span();
         let mut names = vec![self.name()?];
         let mut end = start.end;
-        while self.accept(Kind::Bar).is_some() {
+        while self.accept(TokenKind::Bar).is_some() {
             end = self.span().end;
             names.push(self.name()?);
         }
@@ -32,13 +32,13 @@ impl<'a> Parser<'a> {
     /// The rest of a test, behind the names at `span`.
     pub(super) fn test_of(&mut self, names: Vec<String>, span: Range<usize>) -> Result<Predicate> {
         match self.kind() {
-            Kind::Operator(operator) => {
+            TokenKind::Operator(operator) => {
                 self.count_tests(1, &span)?;
                 let sign = self.written();
                 self.advance();
                 self.comparison(names, operator, sign)
             }
-            Kind::In => {
+            TokenKind::In => {
                 self.count_tests(1, &span)?;
                 let values = self.list()?;
                 if let Some(null) = values.iter().find(|value| self.is_bare_null(value)) {
@@ -46,7 +46,7 @@ impl<'a> Parser<'a> {
                 }
                 Ok(Predicate::any_of(names, values.into_iter().map(|value| value.text)))
             }
-            Kind::Exists => {
+            TokenKind::Exists => {
                 self.count_tests(1, &span)?;
                 self.advance();
                 Ok(Predicate::exists(names))
@@ -111,7 +111,7 @@ impl<'a> Parser<'a> {
         })
     }
 
-    /// An ordering with what is not a number would be true of nothing, which nobody asks for.
+    /// An ordering with a text that is not a number would never be true.
     fn ordered(&self, names: Vec<String>, sign: &str, bound: &Written) -> Result<Keys> {
         if Number::parse(&bound.text).is_some() {
             return Ok(names.into());
@@ -124,28 +124,28 @@ impl<'a> Parser<'a> {
     fn name(&mut self) -> Result<String> {
         let (kind, written) = (self.kind(), self.written());
         match kind {
-            Kind::Backticked(body) => {
+            TokenKind::Backticked(body) => {
                 let span = self.advance();
                 self.unescaped(body, span)
             }
-            Kind::Word(word) if is_bare_name(word) => {
+            TokenKind::Word(word) if is_bare_name(word) => {
                 self.advance();
                 Ok(word.to_owned())
             }
-            Kind::Word(word) => {
+            TokenKind::Word(word) => {
                 let message = format!("expected the name of a field, found `{}`", shown(written));
                 let hint = self.instead_of_name().or_else(|| hint::instead_of_name(word));
                 Err(self.error(self.span(), message).with_hint(hint))
             }
-            _ => Err(self.expected("the name of a field", hint::instead_of_test(kind, Kind::End))),
+            _ => Err(self.expected("the name of a field", hint::instead_of_test(kind, TokenKind::End))),
         }
     }
 
     /// The value that `sign` compares with.
     pub(super) fn value(&mut self, sign: &str) -> Result<Written> {
         let body = match self.kind() {
-            Kind::Word(word) => return Ok(Written { text: word.to_owned(), span: self.advance() }),
-            Kind::Quoted(body) => body,
+            TokenKind::Word(word) => return Ok(Written { text: word.to_owned(), span: self.advance() }),
+            TokenKind::Quoted(body) => body,
             kind => {
                 let hint = hint::instead_of_value(kind, self.written());
                 return Err(self.expected(&format!("a value after `{sign}`"), hint));
@@ -160,15 +160,15 @@ impl<'a> Parser<'a> {
         let sign = self.written();
         self.advance();
         let open = self.span();
-        if self.accept(Kind::Open).is_none() {
+        if self.accept(TokenKind::Open).is_none() {
             let hint = hint::instead_of_list(self.kind(), self.written());
             return Err(self.expected(&format!("`(` after `{sign}`"), hint));
         }
-        if self.accept(Kind::Close).is_some() {
+        if self.accept(TokenKind::Close).is_some() {
             return Ok(Vec::new());
         }
         let mut values = vec![self.value("(")?];
-        while self.accept(Kind::Comma).is_some() {
+        while self.accept(TokenKind::Comma).is_some() {
             values.push(self.value(",")?);
         }
         self.close(open, "`,` or `)`", hint::within_list)?;

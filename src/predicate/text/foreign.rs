@@ -2,7 +2,7 @@
 
 use super::levels::LEVELS;
 use super::quote::unescape;
-use super::token::{Kind, Token, is_bare_name, is_of_word};
+use super::token::{Token, TokenKind, is_bare_name, is_of_word};
 use crate::predicate::Predicate;
 use crate::predicate::pattern::escape;
 use crate::value::Number;
@@ -15,15 +15,15 @@ const THERE: [&str; 8] = ["exists", "has", "isset", "defined", "present", "isnot
 const NOT_THERE: [&str; 3] = ["isnull", "missing", "isempty"];
 
 /// A token, or the end.
-fn kind<'a>(tokens: &[Token<'a>], place: usize) -> Kind<'a> {
-    tokens.get(place).map_or(Kind::End, |token| token.kind)
+fn kind<'a>(tokens: &[Token<'a>], place: usize) -> TokenKind<'a> {
+    tokens.get(place).map_or(TokenKind::End, |token| token.kind)
 }
 
 /// What a token says as a value.
-fn value(kind: Kind<'_>) -> Option<String> {
+fn value(kind: TokenKind<'_>) -> Option<String> {
     match kind {
-        Kind::Word(word) => Some(word.to_owned()),
-        Kind::Quoted(body) => unescape(body),
+        TokenKind::Word(word) => Some(word.to_owned()),
+        TokenKind::Quoted(body) => unescape(body),
         _ => None,
     }
 }
@@ -35,15 +35,15 @@ fn folded(word: &str) -> String {
 
 /// Behind `names`, where no operator is: `is null`, `between 1 and 2`, `ilike x`, and `has(x)`, where the name is none.
 pub(super) fn behind_names(names: &[String], rest: &[Token<'_>]) -> Option<Predicate> {
-    if let ([function], Kind::Open) = (names, kind(rest, 0)) {
+    if let ([function], TokenKind::Open) = (names, kind(rest, 0)) {
         return call(function, rest);
     }
-    let is_negated = kind(rest, 0) == Kind::Not;
+    let is_negated = kind(rest, 0) == TokenKind::Not;
     let rest = &rest[usize::from(is_negated)..];
-    if is_negated && kind(rest, 0) == Kind::In {
+    if is_negated && kind(rest, 0) == TokenKind::In {
         return Some(Predicate::any_of(names.to_vec(), list(&rest[1..])?).not());
     }
-    let Kind::Word(word) = kind(rest, 0) else { return None };
+    let TokenKind::Word(word) = kind(rest, 0) else { return None };
     let test = match &*folded(word) {
         "is" if !is_negated => return is(names, &rest[1..]),
         "between" => between(names, rest)?,
@@ -62,10 +62,12 @@ pub(super) fn behind_names(names: &[String], rest: &[Token<'_>]) -> Option<Predi
 }
 
 fn is(names: &[String], rest: &[Token<'_>]) -> Option<Predicate> {
-    let is_negated = kind(rest, 0) == Kind::Not;
+    let is_negated = kind(rest, 0) == TokenKind::Not;
     let exists = Predicate::exists(names.to_vec());
     match kind(rest, usize::from(is_negated)) {
-        Kind::Word(word) if NOTHING.contains(&&*folded(word)) => Some(if is_negated { exists } else { exists.not() }),
+        TokenKind::Word(word) if NOTHING.contains(&&*folded(word)) => {
+            Some(if is_negated { exists } else { exists.not() })
+        }
         other if is_negated => Some(Predicate::ne(names.to_vec(), value(other)?)),
         // The sign that is meant says enough.
         _ => None,
@@ -75,14 +77,15 @@ fn is(names: &[String], rest: &[Token<'_>]) -> Option<Predicate> {
 /// The values of a list, whose parenthesis `rest` begins with.
 fn list(rest: &[Token<'_>]) -> Option<Vec<String>> {
     let (open, inside) = rest.split_first()?;
-    let end = inside.iter().position(|token| token.kind == Kind::Close).filter(|_| open.kind == Kind::Open)?;
-    let values = inside[..end].iter().filter(|token| token.kind != Kind::Comma);
+    let end =
+        inside.iter().position(|token| token.kind == TokenKind::Close).filter(|_| open.kind == TokenKind::Open)?;
+    let values = inside[..end].iter().filter(|token| token.kind != TokenKind::Comma);
     values.map(|token| value(token.kind)).collect()
 }
 
 fn between(names: &[String], rest: &[Token<'_>]) -> Option<Predicate> {
     let (low, high) = (value(kind(rest, 1))?, value(kind(rest, 3))?);
-    let is_range = kind(rest, 2) == Kind::And && Number::parse(&low).is_some() && Number::parse(&high).is_some();
+    let is_range = kind(rest, 2) == TokenKind::And && Number::parse(&low).is_some() && Number::parse(&high).is_some();
     is_range.then(|| Predicate::ge(names.to_vec(), low).and(Predicate::le(names.to_vec(), high)))
 }
 
@@ -119,17 +122,17 @@ fn ends(pattern: &str, wildcard: char) -> (bool, &str, bool) {
 /// `exists(user)`, `contains(path, "x")`: `rest` begins with the parenthesis.
 pub(super) fn call(function: &str, rest: &[Token<'_>]) -> Option<Predicate> {
     let name = match kind(rest, 1) {
-        Kind::Word(name) if is_bare_name(name) => name.to_owned(),
-        Kind::Backticked(body) | Kind::Quoted(body) => unescape(body)?,
+        TokenKind::Word(name) if is_bare_name(name) => name.to_owned(),
+        TokenKind::Backticked(body) | TokenKind::Quoted(body) => unescape(body)?,
         _ => return None,
     };
     let function = &*folded(function);
-    if kind(rest, 2) == Kind::Close {
+    if kind(rest, 2) == TokenKind::Close {
         let exists = Predicate::exists(name);
         let is_there = THERE.contains(&function);
         return (is_there || NOT_THERE.contains(&function)).then(|| if is_there { exists } else { exists.not() });
     }
-    if (kind(rest, 2), kind(rest, 4)) != (Kind::Comma, Kind::Close) {
+    if (kind(rest, 2), kind(rest, 4)) != (TokenKind::Comma, TokenKind::Close) {
         return None;
     }
     let value = value(kind(rest, 3))?;
@@ -145,9 +148,9 @@ pub(super) fn call(function: &str, rest: &[Token<'_>]) -> Option<Predicate> {
 
 /// `msg:"a b"`, `user: 42`, `status:>=500`, `level:error`, `_exists_:user`: `rest` begins with the word that has the colon.
 pub(super) fn colon(text: &str, rest: &[Token<'_>]) -> Option<Predicate> {
-    let Kind::Word(word) = kind(rest, 0) else { return None };
+    let TokenKind::Word(word) = kind(rest, 0) else { return None };
     let (name, written) = word.split_once(':').filter(|(name, _)| is_bare_name(name))?;
-    if let ("", Kind::Operator(_), Some(last)) = (written, kind(rest, 1), rest.get(2)) {
+    if let ("", TokenKind::Operator(_), Some(last)) = (written, kind(rest, 1), rest.get(2)) {
         return format!("{name} {}", &text[rest[1].span.start..last.span.end]).parse().ok();
     }
     if name == "_exists_" && is_bare_name(written) {

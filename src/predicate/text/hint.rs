@@ -1,13 +1,13 @@
 //! What was probably meant, where something else was written.
 
 use super::quote::write_value;
-use super::token::{Broken, Kind};
+use super::token::{Broken, TokenKind};
 use crate::predicate::Predicate;
 use crate::predicate::excerpt::shown;
 use crate::predicate::operator::{OPERATORS, OperatorInfo};
 
 /// A hint from the token before what was not expected, and from that itself.
-pub(super) type Hint = fn(Kind<'_>, Kind<'_>) -> Option<String>;
+pub(super) type Hint = fn(TokenKind<'_>, TokenKind<'_>) -> Option<String>;
 
 pub(super) fn did_you_mean(meant: &str) -> String {
     format!("did you mean `{meant}`?")
@@ -74,21 +74,21 @@ fn of_character(character: char) -> Option<String> {
 }
 
 /// Signs that are only ever written for another one.
-pub(super) fn of_sign(kind: Kind<'_>) -> Option<String> {
+pub(super) fn of_sign(kind: TokenKind<'_>) -> Option<String> {
     match kind {
-        Kind::Mistaken(meant) => Some(did_you_mean(meant)),
+        TokenKind::Mistaken(meant) => Some(did_you_mean(meant)),
         _ => None,
     }
 }
 
 /// Where a test begins, and something else does.
-pub(super) fn instead_of_test(kind: Kind<'_>, following: Kind<'_>) -> Option<String> {
-    let is_compared = matches!(following, Kind::Operator(_) | Kind::In | Kind::Exists);
+pub(super) fn instead_of_test(kind: TokenKind<'_>, following: TokenKind<'_>) -> Option<String> {
+    let is_compared = matches!(following, TokenKind::Operator(_) | TokenKind::In | TokenKind::Exists);
     match kind {
-        Kind::Quoted(_) | Kind::And | Kind::Or | Kind::In | Kind::Exists if is_compared => {
+        TokenKind::Quoted(_) | TokenKind::And | TokenKind::Or | TokenKind::In | TokenKind::Exists if is_compared => {
             Some("an odd name of a field goes into backticks".to_owned())
         }
-        Kind::Quoted(body) => Some(format!("did you mean `message *= \"{}\"`?", shown(body))),
+        TokenKind::Quoted(body) => Some(format!("did you mean `message *= \"{}\"`?", shown(body))),
         _ => None,
     }
 }
@@ -111,31 +111,31 @@ pub(super) fn instead_of_name(word: &str) -> Option<String> {
 }
 
 /// Behind `names`, where no operator is.
-pub(super) fn instead_of_operator(names: &str, kind: Kind<'_>, written: &str) -> Option<String> {
+pub(super) fn instead_of_operator(names: &str, kind: TokenKind<'_>, written: &str) -> Option<String> {
     let names = shown(names);
     match kind {
-        Kind::Word(word) => {
+        TokenKind::Word(word) => {
             let word = word.replace('_', "");
             let stands_for = |entry: &&OperatorInfo| entry.words.iter().any(|known| word.eq_ignore_ascii_case(known));
             let own = OPERATORS.iter().find(stands_for).map(|entry| did_you_mean(entry.sign));
             Some(own.unwrap_or_else(|| did_you_mean(&format!("{names} = {}", shown(written)))))
         }
-        Kind::Quoted(_) => Some(did_you_mean(&format!("{names} = {}", shown(written)))),
-        Kind::Not => Some(format!("`not` goes before the name: `not {names} ..`")),
-        Kind::End | Kind::And | Kind::Or | Kind::Close if !names.starts_with('@') => {
+        TokenKind::Quoted(_) => Some(did_you_mean(&format!("{names} = {}", shown(written)))),
+        TokenKind::Not => Some(format!("`not` goes before the name: `not {names} ..`")),
+        TokenKind::End | TokenKind::And | TokenKind::Or | TokenKind::Close if !names.starts_with('@') => {
             Some(format!("did you mean `{names} exists`?"))
         }
-        Kind::Star => Some(did_you_mean("*=")),
+        TokenKind::Star => Some(did_you_mean("*=")),
         _ => None,
     }
 }
 
 /// Where a value is expected.
-pub(super) fn instead_of_value(kind: Kind<'_>, written: &str) -> Option<String> {
+pub(super) fn instead_of_value(kind: TokenKind<'_>, written: &str) -> Option<String> {
     match kind {
-        Kind::Backticked(_) => Some("a value goes into double quotes".to_owned()),
-        Kind::Open => Some("one of several values is `in (..)`".to_owned()),
-        Kind::And | Kind::Or | Kind::Not | Kind::In | Kind::Exists if is_word(written) => {
+        TokenKind::Backticked(_) => Some("a value goes into double quotes".to_owned()),
+        TokenKind::Open => Some("one of several values is `in (..)`".to_owned()),
+        TokenKind::And | TokenKind::Or | TokenKind::Not | TokenKind::In | TokenKind::Exists if is_word(written) => {
             Some(format!("as a value it goes into double quotes: `\"{written}\"`"))
         }
         _ => None,
@@ -143,8 +143,9 @@ pub(super) fn instead_of_value(kind: Kind<'_>, written: &str) -> Option<String> 
 }
 
 /// Behind `in`, where no list is.
-pub(super) fn instead_of_list(kind: Kind<'_>, written: &str) -> Option<String> {
-    matches!(kind, Kind::Word(_) | Kind::Quoted(_)).then(|| format!("did you mean `in ({})`?", shown(written)))
+pub(super) fn instead_of_list(kind: TokenKind<'_>, written: &str) -> Option<String> {
+    matches!(kind, TokenKind::Word(_) | TokenKind::Quoted(_))
+        .then(|| format!("did you mean `in ({})`?", shown(written)))
 }
 
 /// Where an ordering's bound is not a number.
@@ -159,18 +160,18 @@ pub(super) fn instead_of_number(names: &[String], sign: &str, bound: &str) -> Op
 }
 
 /// Behind a whole test.
-pub(super) fn after_test(before: Kind<'_>, kind: Kind<'_>) -> Option<String> {
+pub(super) fn after_test(before: TokenKind<'_>, kind: TokenKind<'_>) -> Option<String> {
     match kind {
-        Kind::Bar => Some(did_you_mean("||")),
-        Kind::Comma => Some("one of several values is `in (..)`".to_owned()),
-        Kind::Star => Some("`^=` tests how a value starts, `*=` what it contains".to_owned()),
+        TokenKind::Bar => Some(did_you_mean("||")),
+        TokenKind::Comma => Some("one of several values is `in (..)`".to_owned()),
+        TokenKind::Star => Some("`^=` tests how a value starts, `*=` what it contains".to_owned()),
         _ => within_list(before, kind),
     }
 }
 
 /// Behind a value of a list.
-pub(super) fn within_list(before: Kind<'_>, kind: Kind<'_>) -> Option<String> {
-    let is_broken_value = matches!((before, kind), (Kind::Word(_), Kind::Word(_)));
+pub(super) fn within_list(before: TokenKind<'_>, kind: TokenKind<'_>) -> Option<String> {
+    let is_broken_value = matches!((before, kind), (TokenKind::Word(_), TokenKind::Word(_)));
     is_broken_value.then(|| "a value with spaces goes into double quotes".to_owned())
 }
 

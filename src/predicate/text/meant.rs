@@ -4,7 +4,7 @@ use super::foreign;
 use super::hint;
 use super::parse::Parser;
 use super::quote::write_quoted;
-use super::token::{Broken, Kind, Token, is_of_word};
+use super::token::{Broken, Token, TokenKind, is_of_word};
 use crate::predicate::Predicate;
 use crate::predicate::operator::Operator;
 use std::ops::Range;
@@ -17,7 +17,7 @@ impl Parser<'_> {
     /// A test that was meant by one that begins at `start`.
     pub(super) fn did_you_mean(&self, meant: Option<Predicate>, start: usize) -> Option<String> {
         let before = self.read().iter().rfind(|token| token.span.end <= start);
-        hint::did_you_mean_test(&meant?, before.is_some_and(|before| before.kind == Kind::Not))
+        hint::did_you_mean_test(&meant?, before.is_some_and(|before| before.kind == TokenKind::Not))
     }
 
     /// Where a word is no name.
@@ -25,7 +25,7 @@ impl Parser<'_> {
         let start = self.span().start;
         if let Some(meant) = foreign::colon(self.text(), self.rest()) {
             let hint = self.did_you_mean(Some(meant), start)?;
-            let is_quoted = self.rest().get(1).is_some_and(|next| matches!(next.kind, Kind::Quoted(_)));
+            let is_quoted = self.rest().get(1).is_some_and(|next| matches!(next.kind, TokenKind::Quoted(_)));
             return Some(if is_quoted { format!("{hint} `*=` tests what it contains") } else { hint });
         }
         self.did_you_mean(foreign::directive(&self.text()[self.run(start)]), start)
@@ -33,7 +33,7 @@ impl Parser<'_> {
 
     /// `@target ^= hyper`: what is below a target is of it anyway.
     pub(super) fn target_below(&self) -> Option<String> {
-        let Kind::Word(target) = self.rest().get(1)?.kind else { return None };
+        let TokenKind::Word(target) = self.rest().get(1)?.kind else { return None };
         let start = self.read().last()?.span.start;
         self.did_you_mean(Some(Predicate::target(target.trim_end_matches(':'))), start)
     }
@@ -59,8 +59,8 @@ impl Parser<'_> {
 
     fn expects_value(&self) -> bool {
         match self.read() {
-            [.., Token { kind: before, .. }, Token { kind: Kind::Open, .. }] => *before == Kind::In,
-            [.., Token { kind: Kind::Operator(_) | Kind::In | Kind::Comma, .. }] => true,
+            [.., Token { kind: before, .. }, Token { kind: TokenKind::Open, .. }] => *before == TokenKind::In,
+            [.., Token { kind: TokenKind::Operator(_) | TokenKind::In | TokenKind::Comma, .. }] => true,
             _ => false,
         }
     }
@@ -92,13 +92,13 @@ impl Parser<'_> {
     fn compared_with_shell_variable(&self) -> Option<String> {
         let start = self.span().end - 1;
         let (span, _) = self.shell_variable(start)?;
-        let Kind::Word(name) = self.read().last()?.kind else { return None };
+        let TokenKind::Word(name) = self.read().last()?.kind else { return None };
         self.did_you_mean(Some(Predicate::eq(name, &self.text()[span])), start)
     }
 
     /// Where a value is not over, or is none: a pattern without quotes, or one with stars.
     pub(super) fn value_run(&self) -> Option<String> {
-        if let (Kind::Mistaken(_), "=$") = (self.kind(), self.written()) {
+        if let (TokenKind::Mistaken(_), "=$") = (self.kind(), self.written()) {
             return self.compared_with_shell_variable();
         }
         self.pattern().map(|(_, meant)| meant).or_else(|| self.glob())
@@ -132,12 +132,12 @@ impl Parser<'_> {
     /// The name, the operator and the value up to the next space, where the current token is part of that.
     fn run_behind(&self, is_wanted: impl Fn(Operator) -> bool) -> Option<(&str, Operator, Range<usize>)> {
         let operator = |token: &Token<'_>| match token.kind {
-            Kind::Operator(operator) => Some(operator),
+            TokenKind::Operator(operator) => Some(operator),
             _ => None,
         };
         let place = self.read().iter().rposition(|token| operator(token).is_some())?;
         let found = operator(&self.read()[place]).filter(|found| is_wanted(*found))?;
-        let Kind::Word(name) = self.read()[place.checked_sub(1)?].kind else { return None };
+        let TokenKind::Word(name) = self.read()[place.checked_sub(1)?].kind else { return None };
         let behind = self.read()[place].span.end;
         let rest = &self.text()[behind..];
         let start = behind + rest.len() - rest.trim_start().len();

@@ -4,7 +4,7 @@ use super::field::Written;
 use super::hint;
 use super::levels::{LEVELS, more_severe};
 use super::parse::{Parser, Result};
-use super::token::Kind;
+use super::token::TokenKind;
 use crate::predicate::excerpt::shown;
 use crate::predicate::operator::Operator;
 use crate::predicate::{Predicate, PredicateError};
@@ -38,8 +38,8 @@ impl Parser<'_> {
     fn text_test(&mut self, name: &str, of_text: OfText, span: &Range<usize>) -> Result<Predicate> {
         let sign = self.written();
         match self.kind() {
-            Kind::In => self.any_of(span, |value| Ok(of_text(&value.text)), 1),
-            Kind::Operator(operator @ (Operator::Equal | Operator::NotEqual)) => {
+            TokenKind::In => self.any_of(span, |value| Ok(of_text(&value.text)), 1),
+            TokenKind::Operator(operator @ (Operator::Equal | Operator::NotEqual)) => {
                 self.count_tests(1, span)?;
                 self.advance();
                 let test = of_text(&self.value(sign)?.text);
@@ -53,8 +53,8 @@ impl Parser<'_> {
         let (text, sign) = (self.text(), self.written());
         let level = |value: &Written| level(value).map_err(|error| error.at(text, value.span.clone()));
         match self.kind() {
-            Kind::In => self.any_of(span, |value| level(value).map(exactly), 2),
-            Kind::Operator(operator) if is_of_levels(operator) => {
+            TokenKind::In => self.any_of(span, |value| level(value).map(exactly), 2),
+            TokenKind::Operator(operator) if is_of_levels(operator) => {
                 self.advance();
                 let value = self.value(sign)?;
                 let test = compared(level(&value)?, operator);
@@ -80,10 +80,10 @@ impl Parser<'_> {
         tests.into_iter().reduce(Predicate::or).ok_or_else(nothing)
     }
 
-    fn wrong_operator(&self, name: &str, allowed: &str, kind: Kind<'_>) -> PredicateError {
+    fn wrong_operator(&self, name: &str, allowed: &str, kind: TokenKind<'_>) -> PredicateError {
         let hint = match kind {
-            Kind::Bar => Some("`|` joins names of fields".to_owned()),
-            Kind::Operator(Operator::StartsWith) if name == "@target" => self.target_below(),
+            TokenKind::Bar => Some("`|` joins names of fields".to_owned()),
+            TokenKind::Operator(Operator::StartsWith) if name == "@target" => self.target_below(),
             _ => hint::instead_of_operator(name, kind, self.written()),
         };
         self.expected(&format!("{allowed} after `{name}`"), hint)

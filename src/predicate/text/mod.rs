@@ -1,4 +1,4 @@
-//! Predicates as text: read, printed, and sent as a string. The form is told in `syntax.md`.
+//! Predicates as text: read, printed and serialized. `syntax.md` documents the form.
 
 mod field;
 mod foreign;
@@ -22,7 +22,7 @@ use std::str::FromStr;
 /// Bytes of a text.
 const MAX_BYTES: usize = 4096;
 
-/// Parentheses and `not`s within each other.
+/// Nesting depth of parentheses and `not`s.
 const MAX_DEPTH: usize = 32;
 
 /// Tests of one text.
@@ -31,11 +31,11 @@ const MAX_TESTS: usize = 256;
 /// Regular expressions of one text, each of which may take 1 MiB: more cost a producer too much.
 const MAX_REGEXES: usize = 8;
 
-/// Reads the text form that [`syntax`](super::syntax) tells.
+/// Reads the text form of [`syntax`](super::syntax).
 ///
 /// # Errors
-/// If the text is not of that form, if a regular expression in it is not valid, or if it is past one of the
-/// [limits](super::syntax#limits). The error says where and what was expected.
+/// If the text does not have that form, if a regular expression in it is invalid, or if it is over one of the
+/// [limits](super::syntax#limits). The error has the position and what was expected.
 ///
 /// ```
 /// use tracing_tap::Predicate;
@@ -63,22 +63,22 @@ fn check_length(bytes: usize, what: &str) -> Result<(), PredicateError> {
     Err(PredicateError::limit(format!("{what} is {bytes} bytes long, more than the {MAX_BYTES} allowed")))
 }
 
-/// What was read can be printed and read again: the print may be longer or deeper than the text was.
+/// Every predicate that was read can be printed and read again. Checked here: the print may be longer or deeper than the text.
 fn check_print(predicate: &Predicate) -> Result<(), PredicateError> {
     let printer = Printer::new(predicate);
     predicate.check_cost()?;
-    check_length(printer.to_string().len(), "what the text stands for")?;
+    check_length(printer.to_string().len(), "the predicate in its full form")?;
     if printer.depth() <= MAX_DEPTH {
         return Ok(());
     }
-    Err(PredicateError::limit(format!("what the text stands for is nested more than {MAX_DEPTH} deep")))
+    Err(PredicateError::limit(format!("the predicate in its full form is nested more than {MAX_DEPTH} deep")))
 }
 
-/// Prints what [`FromStr`] reads as an equal predicate: `parse(display(p)) == p`.
+/// Prints a text that [`FromStr`] reads as an equal predicate: `parse(display(p)) == p`.
 ///
-/// A predicate that was built by code may be past the [limits](super::syntax#limits) of what is read. It is printed
-/// all the same, and reading that is refused with an error that [is too large](PredicateError::is_too_large). What was
-/// read is always within them. Nothing that a terminal would obey or not show is printed raw.
+/// A predicate built by code may be over the [limits](super::syntax#limits) of texts. It is printed all the same, and
+/// reading its text fails with an error that [is too large](PredicateError::is_too_large). A predicate that was read is
+/// always within the limits. Control and hidden characters are escaped.
 ///
 /// ```
 /// use tracing_tap::Predicate;
@@ -94,14 +94,14 @@ impl fmt::Display for Predicate {
     }
 }
 
-/// As the string that `Display` prints.
+/// Serializes the string that `Display` prints.
 impl Serialize for Predicate {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
     }
 }
 
-/// From a string that `FromStr` reads.
+/// Deserializes a string that `FromStr` reads.
 impl<'de> Deserialize<'de> for Predicate {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_str(TextVisitor)
@@ -117,8 +117,8 @@ impl de::Visitor<'_> for TextVisitor {
         f.write_str("the text of a predicate")
     }
 
-    /// The error is one line: formats add where in the file they are.
+    /// The error is one line: formats add their position in the file.
     fn visit_str<E: de::Error>(self, text: &str) -> Result<Predicate, E> {
-        text.parse().map_err(|error: PredicateError| E::custom(format_args!("failed to {}", error.in_one_line())))
+        text.parse().map_err(|error: PredicateError| E::custom(error.in_one_line()))
     }
 }

@@ -3,7 +3,7 @@
 use super::foreign;
 use super::hint::{self, Hint};
 use super::lexer::tokens;
-use super::token::{Kind, Token};
+use super::token::{Token, TokenKind};
 use super::{MAX_DEPTH, MAX_REGEXES, MAX_TESTS};
 use crate::predicate::excerpt::shown;
 use crate::predicate::{Predicate, PredicateError};
@@ -33,8 +33,8 @@ impl<'a> Parser<'a> {
     pub(super) fn parse(mut self) -> Result<Predicate> {
         let predicate = self.disjunction()?;
         match self.kind() {
-            Kind::End => Ok(predicate),
-            Kind::Close => {
+            TokenKind::End => Ok(predicate),
+            TokenKind::Close => {
                 Err(self.error(self.span(), "expected `and`, `or` or the end, found `)` that closes nothing"))
             }
             _ => Err(self.expected("`and`, `or` or the end", hint::after_test(self.before(), self.kind()))),
@@ -43,7 +43,7 @@ impl<'a> Parser<'a> {
 
     fn disjunction(&mut self) -> Result<Predicate> {
         let mut left = self.conjunction()?;
-        while self.accept(Kind::Or).is_some() {
+        while self.accept(TokenKind::Or).is_some() {
             left = left.or(self.conjunction()?);
         }
         Ok(left)
@@ -51,14 +51,14 @@ impl<'a> Parser<'a> {
 
     fn conjunction(&mut self) -> Result<Predicate> {
         let mut left = self.negation()?;
-        while self.accept(Kind::And).is_some() {
+        while self.accept(TokenKind::And).is_some() {
             left = left.and(self.negation()?);
         }
         Ok(left)
     }
 
     fn negation(&mut self) -> Result<Predicate> {
-        match self.accept(Kind::Not) {
+        match self.accept(TokenKind::Not) {
             Some(span) => Ok(self.nested(span, Self::negation)?.not()),
             None => self.operand(),
         }
@@ -66,16 +66,16 @@ impl<'a> Parser<'a> {
 
     fn operand(&mut self) -> Result<Predicate> {
         match self.kind() {
-            Kind::Open => self.group(),
-            Kind::Star => {
+            TokenKind::Open => self.group(),
+            TokenKind::Star => {
                 let span = self.advance();
                 self.count_tests(1, &span)?;
                 Ok(Predicate::everything())
             }
-            Kind::Word(word) if word.starts_with('@') => self.metadata_test(word),
-            Kind::Word(_) | Kind::Backticked(_) => self.field_test(),
-            Kind::End if self.position == 0 => Err(self.expected("a test", Some("`*` is true of everything"))),
-            Kind::Exists if self.following() == Kind::Open => {
+            TokenKind::Word(word) if word.starts_with('@') => self.metadata_test(word),
+            TokenKind::Word(_) | TokenKind::Backticked(_) => self.field_test(),
+            TokenKind::End if self.position == 0 => Err(self.expected("a test", Some("`*` is true of everything"))),
+            TokenKind::Exists if self.following() == TokenKind::Open => {
                 let meant = foreign::call(self.written(), &self.rest()[1..]);
                 Err(self.expected("a test", self.did_you_mean(meant, self.span().start)))
             }
@@ -86,7 +86,7 @@ impl<'a> Parser<'a> {
     /// What is in parentheses; before an operator, nothing in parentheses is no name at all.
     fn group(&mut self) -> Result<Predicate> {
         let open = self.advance();
-        if let Some(close) = self.accept(Kind::Close) {
+        if let Some(close) = self.accept(TokenKind::Close) {
             return self.test_of(Vec::new(), open.start..close.end);
         }
         let inner = self.nested(open.clone(), Self::disjunction)?;
@@ -97,11 +97,11 @@ impl<'a> Parser<'a> {
     /// Steps over the parenthesis that closes the one at `open`.
     pub(super) fn close(&mut self, open: Range<usize>, expected: &str, hint: Hint) -> Result<()> {
         match self.kind() {
-            Kind::Close => {
+            TokenKind::Close => {
                 self.advance();
                 Ok(())
             }
-            Kind::End => Err(self.error(open, "the parenthesis `(` is not closed")),
+            TokenKind::End => Err(self.error(open, "the parenthesis `(` is not closed")),
             kind => Err(self.expected(expected, hint(self.before(), kind))),
         }
     }
@@ -141,7 +141,7 @@ impl Parser<'_> {
 
 /// Tokens, and what is said of them.
 impl<'a> Parser<'a> {
-    pub(super) fn kind(&self) -> Kind<'a> {
+    pub(super) fn kind(&self) -> TokenKind<'a> {
         self.tokens[self.position].kind
     }
 
@@ -176,16 +176,16 @@ impl<'a> Parser<'a> {
         span
     }
 
-    pub(super) fn accept(&mut self, kind: Kind<'_>) -> Option<Range<usize>> {
+    pub(super) fn accept(&mut self, kind: TokenKind<'_>) -> Option<Range<usize>> {
         (self.kind() == kind).then(|| self.advance())
     }
 
-    fn following(&self) -> Kind<'a> {
-        self.tokens.get(self.position + 1).map_or(Kind::End, |token| token.kind)
+    fn following(&self) -> TokenKind<'a> {
+        self.tokens.get(self.position + 1).map_or(TokenKind::End, |token| token.kind)
     }
 
-    fn before(&self) -> Kind<'a> {
-        self.position.checked_sub(1).map_or(Kind::End, |before| self.tokens[before].kind)
+    fn before(&self) -> TokenKind<'a> {
+        self.position.checked_sub(1).map_or(TokenKind::End, |before| self.tokens[before].kind)
     }
 
     pub(super) fn error(&self, span: Range<usize>, message: impl Into<String>) -> PredicateError {
@@ -194,7 +194,7 @@ impl<'a> Parser<'a> {
 
     /// The current token is not what was expected.
     pub(super) fn expected(&self, what: &str, hint: Option<impl Into<String>>) -> PredicateError {
-        if let Kind::Broken(broken) = self.kind() {
+        if let TokenKind::Broken(broken) = self.kind() {
             let (message, hint) = hint::of_broken(broken, self.written());
             let (span, hint) = match self.broken_run(broken) {
                 Some((span, meant)) => (span, Some(meant)),
@@ -203,7 +203,7 @@ impl<'a> Parser<'a> {
             return self.error(span, message).with_hint(hint);
         }
         let message = match self.kind() {
-            Kind::End => format!("expected {what}, found the end"),
+            TokenKind::End => format!("expected {what}, found the end"),
             _ => format!("expected {what}, found `{}`", shown(self.written())),
         };
         let hint = self.value_run().or_else(|| hint::of_sign(self.kind())).or(hint.map(Into::into));

@@ -7,12 +7,12 @@ use std::ops::Range;
 /// A word or sign, and which bytes of the text it is.
 #[derive(Clone, Debug)]
 pub(super) struct Token<'a> {
-    pub(super) kind: Kind<'a>,
+    pub(super) kind: TokenKind<'a>,
     pub(super) span: Range<usize>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Kind<'a> {
+pub(super) enum TokenKind<'a> {
     /// A name, a value or a piece of metadata, as it is written.
     Word(&'a str),
     /// What is between double quotes, escapes as they are written.
@@ -47,11 +47,16 @@ pub(super) enum Broken {
 }
 
 /// The words that are not a name or a value unless they are quoted.
-const KEYWORDS: [(&str, Kind<'static>); 5] =
-    [("and", Kind::And), ("or", Kind::Or), ("not", Kind::Not), ("in", Kind::In), ("exists", Kind::Exists)];
+const KEYWORDS: [(&str, TokenKind<'static>); 5] = [
+    ("and", TokenKind::And),
+    ("or", TokenKind::Or),
+    ("not", TokenKind::Not),
+    ("in", TokenKind::In),
+    ("exists", TokenKind::Exists),
+];
 
 /// What a word is, in upper or lower case.
-pub(super) fn keyword(word: &str) -> Option<Kind<'static>> {
+pub(super) fn keyword(word: &str) -> Option<TokenKind<'static>> {
     KEYWORDS.iter().find(|(keyword, _)| keyword.eq_ignore_ascii_case(word)).map(|(_, kind)| *kind)
 }
 

@@ -80,7 +80,7 @@ impl Inquiry<'_> {
         outside
     }
 
-    /// Spans that `tokio` makes with `parent: None` around each task and `block_on`, where somebody enables them.
+    /// Spans that `tokio` creates with `parent: None` around each task and `block_on`, if a layer enables them.
     fn look_at_spans_of_tokio(&mut self) {
         let (span, target) = ("runtime.spawn", "tokio::task");
         let mut existing = self.spans.iter().filter(|site| site.exists()).map(|site| site.metadata);

@@ -21,9 +21,9 @@ impl Inquiry<'_> {
                 self.find(Finding::HiddenByGlobalFilter { level: level.to_string(), target });
             }
             for (level, target) in self.most_severe(&instance, &dispatch, Visibility::Withheld) {
-                self.find(Finding::WithheldFromLayer { level: level.to_string(), what: "events".to_owned(), target });
+                self.find(Finding::HiddenFromLayer { level: level.to_string(), what: "events".to_owned(), target });
             }
-            self.look_at_withheld_spans(&instance, &dispatch);
+            self.look_at_spans_hidden_from_layer(&instance, &dispatch);
             self.look_at_most_verbose_level(&instance);
         }
         self.look_at_refused_events();
@@ -70,22 +70,22 @@ impl Inquiry<'_> {
 
     /// Whether a filter around the layer itself keeps spans from it.
     ///
-    /// An event in such a span is taken for one in the span around it, which may be somebody else's. The layer is never
+    /// An event in such a span is attributed to the span around it, perhaps another user's. The layer is never
     /// asked about callsites that a filter keeps from it for good; it notices them when an event happens inside.
-    fn look_at_withheld_spans(&mut self, instance: &Instance, dispatch: &Dispatch) {
-        let withheld = |visibility| visibility == Visibility::Withheld;
+    fn look_at_spans_hidden_from_layer(&mut self, instance: &Instance, dispatch: &Dispatch) {
+        let is_hidden = |visibility| visibility == Visibility::Withheld;
         let by_level = LEVELS
             .into_iter()
             .filter(|level| *level <= instance.max_level_hint())
-            .find(|level| withheld(instance.span_visibility(dispatch, *level)));
-        let noticed = instance.withheld_span().filter(|span| withheld(instance.visibility(dispatch, span)));
+            .find(|level| is_hidden(instance.span_visibility(dispatch, *level)));
+        let noticed = instance.withheld_span().filter(|span| is_hidden(instance.visibility(dispatch, span)));
         let noticed = noticed.map(|span| (*span.level(), Some(span.target().to_owned())));
         if let Some((level, target)) = by_level.map(|level| (level, None)).or(noticed) {
-            self.find(Finding::WithheldFromLayer { level: level.to_string(), what: "spans".to_owned(), target });
+            self.find(Finding::HiddenFromLayer { level: level.to_string(), what: "spans".to_owned(), target });
         }
     }
 
-    /// Whether `tracing` was told a most verbose level that leaves out what this layer has asked for.
+    /// Whether the maximum level of `tracing` excludes levels that this layer wants.
     fn look_at_most_verbose_level(&mut self, instance: &Instance) {
         let asked_for = instance.max_level_hint();
         let is_hidden = |level: &Level| *level <= asked_for && *level > LevelFilter::current();

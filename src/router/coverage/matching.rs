@@ -1,4 +1,4 @@
-//! Whether an event callsite can match, as far as what was seen so far tells.
+//! Whether an event callsite can match, given the spans and values seen so far.
 
 use super::Inquiry;
 use super::spans::declares;

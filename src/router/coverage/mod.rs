@@ -81,7 +81,7 @@ impl<'a> Inquiry<'a> {
         let mut known: Vec<_> = installed.iter().flat_map(|(instance, _)| instance.callsites().all()).collect();
         known.sort_unstable_by_key(|metadata| std::ptr::from_ref(*metadata).addr());
         known.dedup_by(|one, other| std::ptr::eq(*one, *other));
-        // Nobody can ask for the router's own.
+        // No session captures the router's own events.
         known.retain(|metadata| !is_audit(metadata.target()));
         let is_span = |metadata: &&'static Metadata<'static>| metadata.is_span();
         let (spans, events): (Vec<_>, Vec<_>) = known.into_iter().partition(is_span);

@@ -79,7 +79,7 @@ impl Inquiry<'_> {
         match test {
             "@span" => self.spans.iter().map(|site| plain_name(site.metadata.name())).collect(),
             "@target" => events().flat_map(|metadata| with_parents(metadata.target())).collect(),
-            // Names that nobody has given say where the event is.
+            // Generated names are positions in the source.
             "@name" => events().map(|event| event.name()).filter(|name| !name.starts_with("event ")).collect(),
             _ => events().filter_map(|metadata| metadata.file()).flat_map(with_file_name).collect(),
         }

@@ -60,7 +60,7 @@ impl SpanSite {
         plain_name(self.metadata.name()) == plain_name(name)
     }
 
-    /// What is wrong with spans of this callsite; none where they are always tracked.
+    /// The finding on spans of this callsite; `None` if they are always tracked.
     fn finding(&self, field: Option<&str>) -> Option<Finding> {
         let span = plain_name(self.metadata.name()).to_owned();
         let (target, level) = (self.metadata.target().to_owned(), self.metadata.level().to_string());

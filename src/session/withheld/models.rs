@@ -6,26 +6,26 @@ use std::sync::Arc;
 
 /// One that has counted and told before: `loom` takes what an atomic was made with for no part of the one order of
 /// `SeqCst`.
-fn withholder() -> Arc<Withholder> {
-    let withholder = Withholder::new();
-    assert!(withholder.count(Withholding::Rate));
-    withholder.set_due();
-    assert!(withholder.take_due().is_some());
-    Arc::new(withholder)
+fn kept_back() -> Arc<KeptBackCounts> {
+    let kept_back = KeptBackCounts::new();
+    assert!(kept_back.count(KeptBackBy::Rate));
+    kept_back.set_due();
+    assert!(kept_back.take_due().is_some());
+    Arc::new(kept_back)
 }
 
 #[test]
 fn loom_a_count_is_seen_or_word_of_it_is_left() {
     try_all(|| {
-        let withholder = withholder();
+        let kept_back = kept_back();
         // Word was left of one more, and the second is over: the reader looks.
-        assert!(withholder.count(Withholding::Rate));
-        withholder.set_due();
+        assert!(kept_back.count(KeptBackBy::Rate));
+        kept_back.set_due();
         let counting = {
-            let withholder = Arc::clone(&withholder);
-            thread::spawn(move || withholder.count(Withholding::Rate))
+            let kept_back = Arc::clone(&kept_back);
+            thread::spawn(move || kept_back.count(KeptBackBy::Rate))
         };
-        let seen = withholder.take_due().map(|withheld| withheld[MissingReason::RateLimited]);
+        let seen = kept_back.take_due().map(|withheld| withheld[MissingReason::RateLimited]);
         let word_is_left = counting.join().unwrap();
         assert!(seen == Some(3) || word_is_left, "the reader saw {seen:?} of 3, and nobody will tell it of more");
     });
@@ -34,12 +34,12 @@ fn loom_a_count_is_seen_or_word_of_it_is_left() {
 #[test]
 fn loom_of_two_that_count_at_once_one_leaves_word() {
     try_all(|| {
-        let withholder = withholder();
+        let kept_back = kept_back();
         let counting = {
-            let withholder = Arc::clone(&withholder);
-            thread::spawn(move || withholder.count(Withholding::Sampling))
+            let kept_back = Arc::clone(&kept_back);
+            thread::spawn(move || kept_back.count(KeptBackBy::Sampling))
         };
-        let here = withholder.count(Withholding::Rate);
+        let here = kept_back.count(KeptBackBy::Rate);
         let there = counting.join().unwrap();
         assert!(here != there, "{here}, {there}");
     });

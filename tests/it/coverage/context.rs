@@ -56,7 +56,7 @@ isolated! {
         assert_eq!(stream.coverage().verdict(), Nothing, "{}", stream.coverage());
         assert!(stream.coverage().to_string().contains("spans `request`"), "{}", stream.coverage());
         let follows = || SessionOptions::new(Predicate::level(tracing::Level::INFO)).follow(Follow::Named("request".to_owned()));
-        check_session(&router, &follows(), Partly, &["are DEBUG, and nobody enables them", "`spans=debug`"]);
+        check_session(&router, &follows(), Partly, &["are DEBUG, and no layer enables them", "`spans=debug`"]);
         check_session(&router, &follows().spans(LevelFilter::DEBUG), Partly, &["`span_level(LevelFilter::DEBUG)`"]);
     }
 
@@ -97,7 +97,7 @@ isolated! {
         let request = || tracing::debug_span!("request").in_scope(|| tracing::info!(status = 500, "failed"));
         request();
         for session in [sampled(), followed()] {
-            check_session(&router, &session, Partly, &["is sampled and followed alone", "`spans=debug`"]);
+            check_session(&router, &session, Partly, &["is sampled and followed by itself", "`spans=debug`"]);
         }
         check_session(&router, &SessionOptions::new(Predicate::everything()), Everything, &[]);
         check_session(&router, &sampled().spans(LevelFilter::DEBUG), Everything, &[]);

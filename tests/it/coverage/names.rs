@@ -21,7 +21,7 @@ isolated! {
         let router = shop();
         check(&router, "@target = shopp", Nothing, &["`@target = shopp`: did you mean `shop`?"]);
         check(&router, "@target = shop::crat", Nothing, &["did you mean `shop::cart`?"]);
-        check(&router, "@target = database", Nothing, &["none of the 1 event callsites", "nothing seen so far has `@target = database`"]);
+        check(&router, "@target = database", Nothing, &["none of the 1 event callsites", "no callsite seen so far has `@target = database`"]);
         check(&router, "@target = shop", Everything, &["1 of 1 event callsites"]);
         check(&router, "@target != shopp", Everything, &[]);
         check(&router, "@target = shopp or @level = info", Partly, &["did you mean `shop`?"]);
@@ -54,8 +54,8 @@ isolated! {
 
     fn a_field_that_nothing_declares_lets_nothing_match() {
         let router = shop();
-        check(&router, "usr = 1", Nothing, &["no callsite seen so far declares a field `usr`: did you mean `user_id`?"]);
-        check(&router, "shard = 1", Nothing, &["none of the 1 event callsites", "a field `shard`"]);
+        check(&router, "usr = 1", Nothing, &["no callsite seen so far declares the field `usr`: did you mean `user_id`?"]);
+        check(&router, "shard = 1", Nothing, &["none of the 1 event callsites", "the field `shard`"]);
         check(&router, "not shard = 1", Everything, &[]);
         check(&router, "user_id = 42 and shard = 1", Nothing, &["0 of 1 event callsites"]);
         check(&router, "user_id = 42 or usr = 1", Partly, &["did you mean `user_id`?"]);

@@ -122,11 +122,11 @@ isolated! {
     fn a_target_that_only_log_records_have_may_match_once_one_has_arrived() {
         let router = TapRouter::new();
         registry().with(router.layer()).init();
-        check(&router, "@target = sqlx", Nothing, &["nothing seen so far has `@target = sqlx`"]);
+        check(&router, "@target = sqlx", Nothing, &["no callsite seen so far has `@target = sqlx`"]);
         let stream = router.watch("@target = sqlx".parse::<tracing_tap::Predicate>().unwrap());
         log::info!(target: "sqlx::query", "select");
         assert_eq!((stream.stats().matched, stream.coverage().verdict()), (1, Everything), "{}", stream.coverage());
         // Which targets records have had is not kept.
-        check(&router, "@target = sqlx", Partly, &["nothing seen so far has `@target = sqlx`"]);
+        check(&router, "@target = sqlx", Partly, &["no callsite seen so far has `@target = sqlx`"]);
     }
 }

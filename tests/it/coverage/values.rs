@@ -27,7 +27,7 @@ isolated! {
         let router = router();
         let _conn = tracing::info_span!("conn", user = ?Some(42)).entered();
         tracing::info!("reached");
-        check(&router, "user = 42", Nothing, &["the test of `user`", "seen as `Some(..)`", "`user *= ..`"]);
+        check(&router, "user = 42", Nothing, &["the test of `user`", "which are `Some(..)`", "`user *= ..`"]);
         let coverage = coverage_of(&router, "user = 42");
         assert_eq!(coverage.findings(), [shape("user", Shape::Optional)]);
         assert!(!coverage.to_string().contains("42)"), "{coverage}");
@@ -50,7 +50,7 @@ isolated! {
         let router = router();
         let _conn = tracing::info_span!("conn", user = ?UserId(42)).entered();
         tracing::info!("reached");
-        check(&router, "user = 42", Nothing, &["seen as `Name(..)` or `Name { .. }`"]);
+        check(&router, "user = 42", Nothing, &["which are `Name(..)` or `Name { .. }`"]);
         check(&router, "user > 7", Nothing, &["`Name(..)`"]);
         check(&router, "user = 42 or @level = info", Partly, &["`Name(..)`"]);
     }
@@ -62,7 +62,7 @@ isolated! {
         tracing::info!(latency = %format_args!("{} ms", 7_777), "answered");
         let coverage = stream.coverage();
         assert_eq!((coverage.verdict(), coverage.findings()), (Nothing, &[shape("latency", Shape::TextWithUnit)][..]), "{coverage}");
-        assert!(coverage.to_string().contains("seen as text with a unit") && !coverage.to_string().contains("7777"), "{coverage}");
+        assert!(coverage.to_string().contains("which are text with a unit") && !coverage.to_string().contains("7777"), "{coverage}");
     }
 
     fn an_option_in_events_is_found_for_a_session_of_the_index() {
@@ -88,14 +88,14 @@ isolated! {
         let router = router();
         let _conn = tracing::info_span!("conn", user = ?Some(42)).entered();
         tracing::info!(user = 1, "no session has seen this value");
-        check(&router, "user = 42", Partly, &["seen as `Some(..)`"]);
+        check(&router, "user = 42", Partly, &["which are `Some(..)`"]);
     }
 
     fn numbers_are_no_names_and_a_matching_value_is_no_finding() {
         let router = router();
         let _conn = tracing::info_span!("conn", user = 42).entered();
         tracing::info!("reached");
-        check(&router, "user = alice", Nothing, &["seen as a number"]);
+        check(&router, "user = alice", Nothing, &["which are a number"]);
         check(&router, "user = 43", Everything, &[]);
     }
 

@@ -96,7 +96,9 @@ fn what_to_follow_is_read_from_what_it_prints() {
 fn a_text_that_names_nothing_to_follow_is_shown_escaped_and_short_with_what_was_expected() {
     let check = |text: &str, shown: &str| {
         let error = text.parse::<Follow>().expect_err("it names nothing");
-        let expected = format!("follow `{shown}`: expected `event`, `span`, `root` or `named:` and the name of a span");
+        let expected = format!(
+            "unknown follow mode `{shown}`, expected `event`, `span`, `root` or `named:` and the name of a span"
+        );
         assert_eq!(error.to_string(), expected);
     };
     check("", "");

@@ -22,7 +22,7 @@ fn check_operator(text: &str, found: &str, hint: &str) {
 #[test]
 fn everything_is_said_with_the_line_and_a_caret() {
     let error = refused("user = 42\n  and latency => 250 # slow");
-    let expected = "parse the predicate: line 2, column 15: expected an operator after `latency`, found `=>`; \
+    let expected = "failed to parse the predicate: line 2, column 15: expected an operator after `latency`, found `=>`; \
                     did you mean `>=`?\n    and latency => 250 # slow\n                ^^";
     assert_eq!(error.to_string(), expected);
 }
@@ -254,8 +254,8 @@ fn the_limits_are_said_where_they_are_passed() {
 #[test]
 fn what_is_printed_longer_or_deeper_than_it_is_written_is_held_to_the_same_limits() {
     let hidden = |count: usize| format!("a = \"{}\"", "\u{202e}".repeat(count));
-    let message = "what the text stands for is 4098 bytes long, more than the 4096 allowed";
+    let message = "the predicate in its full form is 4098 bytes long, more than the 4096 allowed";
     check_limit(&hidden(681), &hidden(682), None, message);
     let nested = |depth: usize| format!("{}@target in (a, b)", "!".repeat(depth));
-    check_limit(&nested(31), &nested(32), None, "what the text stands for is nested more than 32 deep");
+    check_limit(&nested(31), &nested(32), None, "the predicate in its full form is nested more than 32 deep");
 }

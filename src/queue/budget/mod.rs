@@ -71,7 +71,7 @@ impl Budget {
         self.leased_bytes.load(Relaxed)
     }
 
-    /// Leases a chunk, or whatever between `at_least` and `at_most` is to be had.
+    /// Leases a chunk, or as much between `at_least` and `at_most` as is available.
     fn lease(&self, at_least: u32, at_most: u32) -> Option<u32> {
         let (at_least, at_most) = (at_least as usize, at_most as usize);
         let wanted = self.chunk_bytes.max(at_least).min(at_most);
@@ -119,7 +119,7 @@ impl Lease {
     /// Ends the use of `bytes` that were reserved; they stay leased.
     pub(crate) fn release(&self, bytes: u32) {
         // Cannot borrow from `leased` in the upper half: the reservation is in the lower half. It was made before the
-        // item was pushed, and whoever releases has popped the item, so it comes first in the order of this word too.
+        // item was pushed, and the releasing thread has popped the item, so it comes first in the order of this word too.
         self.account.fetch_sub(u64::from(bytes), Relaxed);
     }
 
@@ -133,7 +133,7 @@ impl Lease {
         }
     }
 
-    /// Gives back what is leased and not in use. Writes nothing where that is nothing.
+    /// Gives back the bytes that are leased and not in use. Writes nothing if there are none.
     pub(crate) fn give_back_unused(&self) {
         self.settle_released();
         let mut account = self.load();

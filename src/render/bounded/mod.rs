@@ -1,9 +1,9 @@
 //! Lines of JSON that fit where they go. Where one would be too long, the event's longest values are cut, evenly; then spans and fields are left out.
 
-use super::json::{self, Place};
+use super::json::{self, Owner};
 use super::json_text::{escaped_part, write_text};
 use super::options::{FormatOptions, Integers};
-use crate::event::{CapturedEvent, CapturedSpan, Fields, Name, Origin, Told};
+use crate::event::{CapturedEvent, CapturedSpan, Fields, Name, Origin, OwnedOrigin};
 use crate::stream::Item;
 use crate::value::{CUT_MARK, TextRef, Value, ValueRef};
 use std::borrow::Cow;
@@ -62,9 +62,9 @@ impl LongValues {
             let lengths = lengths.map(|(_, value)| value_bytes(value, place, integers));
             values.extend(lengths.filter(|bytes| *bytes > LEAST).map(|bytes| (bytes, times)));
         };
-        add(&event.own, Place::Event, 1);
+        add(&event.own, Owner::Event, 1);
         for (index, span) in event.spans.iter().enumerate() {
-            add(&span.fields, Place::Span, if index + 1 == event.spans.len() { 2 } else { 1 });
+            add(&span.fields, Owner::Span, if index + 1 == event.spans.len() { 2 } else { 1 });
         }
         values.sort_unstable();
         Self(values)
@@ -94,7 +94,7 @@ fn can_be_cut(value: ValueRef<'_>) -> bool {
     matches!(value, ValueRef::Str(_) | ValueRef::Debug(_) | ValueRef::Error(_) | ValueRef::Bytes { .. })
 }
 
-fn value_bytes(value: ValueRef<'_>, place: Place, integers: Integers) -> usize {
+fn value_bytes(value: ValueRef<'_>, place: Owner, integers: Integers) -> usize {
     json::bytes_of(|out| json::write_value(out, value, place, integers))
 }
 
@@ -107,12 +107,12 @@ fn cut(event: &CapturedEvent, max_bytes: usize, integers: Integers) -> CapturedE
         Fields::listed(fields.iter().map(shorter).collect())
     };
     let mut event = event.clone();
-    if is_long(&event.own, Place::Event) {
-        event.own = shorter(&event.own, Place::Event);
+    if is_long(&event.own, Owner::Event) {
+        event.own = shorter(&event.own, Owner::Event);
     }
     let spans = event.spans.iter().map(|span| {
-        if is_long(&span.fields, Place::Span) {
-            Arc::new(CapturedSpan { fields: shorter(&span.fields, Place::Span), ..CapturedSpan::clone(span) })
+        if is_long(&span.fields, Owner::Span) {
+            Arc::new(CapturedSpan { fields: shorter(&span.fields, Owner::Span), ..CapturedSpan::clone(span) })
         } else {
             Arc::clone(span)
         }
@@ -121,7 +121,7 @@ fn cut(event: &CapturedEvent, max_bytes: usize, integers: Integers) -> CapturedE
     event
 }
 
-fn shorter(value: ValueRef<'_>, place: Place, max_bytes: usize, integers: Integers) -> Value {
+fn shorter(value: ValueRef<'_>, place: Owner, max_bytes: usize, integers: Integers) -> Value {
     if value_bytes(value, place, integers) <= max_bytes.max(LEAST) {
         return value.to_value();
     }
@@ -147,11 +147,11 @@ fn shorter_text(whole: TextRef<'_>, max_bytes: usize) -> TextRef<'_> {
 }
 
 /// With what stands before the next one: two digits and a space, or a number and a comma.
-fn byte_length(byte: u8, place: Place) -> usize {
+fn byte_length(byte: u8, place: Owner) -> usize {
     match (place, byte) {
-        (Place::Event, _) | (Place::Span, 10..=99) => 3,
-        (Place::Span, 0..=9) => 2,
-        (Place::Span, 100..) => 4,
+        (Owner::Event, _) | (Owner::Span, 10..=99) => 3,
+        (Owner::Span, 0..=9) => 2,
+        (Owner::Span, 100..) => 4,
     }
 }
 
@@ -164,7 +164,7 @@ fn with_short_texts(event: &CapturedEvent, max_bytes: usize) -> CapturedEvent {
     };
     let is_long = |text: &str| escaped_part(text, max_bytes - 2 - CUT_MARK.len()).len() < text.len();
     if is_long(event.target()) || event.file().is_some_and(is_long) {
-        event.origin = Origin::Told(Box::new(Told {
+        event.origin = Origin::Owned(Box::new(OwnedOrigin {
             level: event.level(),
             target: short(event.target()),
             name: Cow::Owned(event.name().to_owned()),
@@ -204,7 +204,7 @@ fn leave_out_fields(event: &mut CapturedEvent, smallest: &Fields, excess: usize,
     let lengths: Vec<usize> = smallest
         .iter()
         .map(|(name, value)| {
-            2 + json::bytes_of(|out| write_text(out, name)) + value_bytes(value, Place::Event, integers)
+            2 + json::bytes_of(|out| write_text(out, name)) + value_bytes(value, Owner::Event, integers)
         })
         .collect();
     let kept = lengths.iter().rposition(|length| {

@@ -26,28 +26,30 @@ use smallvec::SmallVec;
 use std::fmt;
 use std::sync::Arc;
 
-/// What a full ring gives up. Either way the loss is counted and announced.
+/// The event that a full buffer loses. The loss is counted and announced in either case.
 ///
-/// Full means: the session's entries or bytes are used up, or the bytes of all sessions together.
+/// A buffer is full if the session's [capacity](crate::SessionOptions::capacity) or
+/// [bytes](crate::SessionOptions::capacity_bytes) are used up, or the router's
+/// [bytes for all sessions](crate::TapRouterBuilder::max_buffered_bytes).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Overflow {
-    /// The oldest unread events make room: what is read last is what happened last. Fits watching live.
+    /// Loses the oldest unread events, so that the reader gets the latest ones. For watching live.
     ///
-    /// An event that alone is larger than the ring's bytes is lost itself. So is one that finds no bytes left though its
-    /// own ring is empty, because other sessions hold them.
+    /// The new event itself is lost if it is larger than the session's bytes, or if its own buffer is empty and other
+    /// sessions hold all of the router's bytes.
     #[default]
     DropOldest,
-    /// New events are lost until the reader has made room: what is read first is what happened first. Fits recording
-    /// how something began.
+    /// Loses new events until the reader has made room, so that the reader gets the first ones. For recording how something
+    /// began.
     DropNewest,
 }
 
 /// A bounded lock-free queue of items with their sizes, for any number of producers and one reader.
 ///
-/// More than one reader loses nothing and breaks no count, but then nobody can tell which reader saw a loss first.
+/// With several readers nothing is lost and no count breaks, but it is unknown which reader saw a loss first.
 pub(crate) struct Ring<T> {
     // Before the lease, so that the items are gone before their bytes are given to others.
-    queue: ArrayQueue<Entry<T>>,
+    queue: ArrayQueue<RingEntry<T>>,
     lease: Lease,
     overflow: Overflow,
     /// Written only when something is lost, so the reader's look at it usually costs no cache miss.
@@ -55,7 +57,7 @@ pub(crate) struct Ring<T> {
     /// Whether the last push found the ring full. Asking the queue itself each time would take the reader's end of it
     /// from the reader; this is written only when it changes.
     seemed_full: AtomicBool,
-    /// The losses that the reader was told of, so that it is never told of fewer. Written by the reader alone.
+    /// The losses announced to the reader, so that the announced number never decreases. Written by the reader alone.
     announced: CachePadded<AtomicU64>,
 }
 
@@ -91,7 +93,7 @@ pub(crate) struct Room {
     bytes: u32,
 }
 
-struct Entry<T> {
+struct RingEntry<T> {
     item: T,
     bytes: u32,
     refused_before: u64,
@@ -124,8 +126,8 @@ impl<T> Ring<T> {
         match u32::try_from(bytes) {
             Ok(bytes) if bytes <= self.lease.capacity_bytes() => {
                 // Relaxed: only a number. A thread's own refusals are in it, as are those that happened before this
-                // push in any way that another thread could tell.
-                let entry = Entry { item, bytes, refused_before: self.losses.refused.load(Relaxed) };
+                // push in any way that another thread could observe.
+                let entry = RingEntry { item, bytes, refused_before: self.losses.refused.load(Relaxed) };
                 match self.overflow {
                     Overflow::DropOldest => self.push_over_oldest(entry, &mut displaced),
                     Overflow::DropNewest => self.push_or_refuse(entry, &mut displaced),
@@ -150,7 +152,7 @@ impl<T> Ring<T> {
             return Made::Nothing;
         }
         match self.take_oldest() {
-            Some(Entry { item: oldest, bytes, .. }) => Made::Room { oldest, room: Room { bytes } },
+            Some(RingEntry { item: oldest, bytes, .. }) => Made::Room { oldest, room: Room { bytes } },
             None => Made::Loss,
         }
     }
@@ -167,7 +169,7 @@ impl<T> Ring<T> {
     pub(crate) fn push_into(&self, room: Room, item: T, bytes: usize) -> Displaced<T> {
         match u32::try_from(bytes) {
             Ok(bytes) if bytes == room.bytes || self.fits(bytes, room.bytes) => {
-                let entry = Entry { item, bytes, refused_before: self.losses.refused.load(Relaxed) };
+                let entry = RingEntry { item, bytes, refused_before: self.losses.refused.load(Relaxed) };
                 let mut displaced = Displaced::new();
                 self.push_reserved(entry, &mut displaced);
                 displaced
@@ -207,9 +209,9 @@ impl<T> Ring<T> {
 
     /// Items lost so far. Never decreases, and is never a number that the count did not pass through.
     pub(crate) fn lost(&self) -> u64 {
-        // Acquire pairs with the Release in `refuse`: whoever knows of a refused item and then looks into the queue finds
+        // Acquire pairs with the Release in `refuse`: a thread that knows of a refused item and then looks into the queue finds
         // what was pushed before it. Fails otherwise: `loom_a_loss_is_told_behind_what_was_pushed_before_it`. A displaced
-        // one was before everything buffered and may be told of early, so that Relaxed is enough. The sum of two reads is
+        // one was before everything buffered and may be announced early, so Relaxed is enough. The sum of two reads is
         // a count that was true in between, since both only grow and do so by one.
         self.losses.displaced.load(Relaxed) + self.losses.refused.load(Acquire)
     }
@@ -224,7 +226,7 @@ impl<T> Ring<T> {
         self.lease.used_bytes()
     }
 
-    fn push_over_oldest(&self, entry: Entry<T>, displaced: &mut Displaced<T>) {
+    fn push_over_oldest(&self, entry: RingEntry<T>, displaced: &mut Displaced<T>) {
         while !self.lease.reserve(entry.bytes) {
             if !self.displace_oldest(displaced) {
                 return displaced.push(entry.item);
@@ -234,7 +236,7 @@ impl<T> Ring<T> {
     }
 
     /// Appends an entry whose bytes are reserved.
-    fn push_reserved(&self, mut entry: Entry<T>, displaced: &mut Displaced<T>) {
+    fn push_reserved(&self, mut entry: RingEntry<T>, displaced: &mut Displaced<T>) {
         while let Err(returned) = self.queue.push(entry) {
             if !self.displace_oldest(displaced) {
                 self.lease.release(returned.bytes);
@@ -248,7 +250,7 @@ impl<T> Ring<T> {
         }
     }
 
-    fn push_or_refuse(&self, entry: Entry<T>, displaced: &mut Displaced<T>) {
+    fn push_or_refuse(&self, entry: RingEntry<T>, displaced: &mut Displaced<T>) {
         if !self.lease.reserve(entry.bytes) {
             return self.refuse(entry.item, displaced);
         }
@@ -259,7 +261,7 @@ impl<T> Ring<T> {
     }
 
     /// Counts a loss, then drops the oldest item. `false`: the reader has just emptied the ring, and the caller must
-    /// drop its own item instead, since the reader may have been told of the loss already.
+    /// drop its own item instead, since the loss may have been announced to the reader already.
     fn displace_oldest(&self, displaced: &mut Displaced<T>) -> bool {
         let Some(oldest) = self.take_oldest() else {
             return false;
@@ -269,7 +271,7 @@ impl<T> Ring<T> {
         true
     }
 
-    fn take_oldest(&self) -> Option<Entry<T>> {
+    fn take_oldest(&self) -> Option<RingEntry<T>> {
         // Relaxed: that the count is seen by the reader of a later item needs no more than its place before the pop, see
         // `pop`.
         self.losses.displaced.fetch_add(1, Relaxed);
@@ -283,8 +285,8 @@ impl<T> Ring<T> {
         displaced.push(item);
     }
 
-    /// Remembers and returns what the reader is told. An item whose producer was slow may bear an older count than the
-    /// item before it; the reader is told the newer one again.
+    /// Remembers and returns the announced count. An item of a slow producer may bear an older count than the item before
+    /// it; the newer count is then announced again.
     fn announce(&self, lost: u64) -> u64 {
         // Relaxed: one number, compared with itself alone. The load spares the write where nothing was lost.
         let announced = self.announced.load(Relaxed);

@@ -1,4 +1,4 @@
-//! What is replaced whole while producers read it, and the numbers by which they notice.
+//! Values that are replaced whole while producers read them, and the epochs by which producers notice.
 //!
 //! # The protocol
 //! | who replaces | producer |
@@ -19,7 +19,7 @@ use std::sync::Arc;
 #[derive(Debug, Default)]
 pub(crate) struct Published<T>(ArcSwap<T>);
 
-/// Names what is published, and the layer instance that it belongs to; 0: nobody needs to look.
+/// Names a published value and the layer instance that it belongs to; 0: producers need not look.
 #[derive(Debug, Default)]
 pub(crate) struct Epoch(CachePadded<Moving>);
 
@@ -36,7 +36,7 @@ impl<T> Published<T> {
         self.0.load()
     }
 
-    /// Publishes something new, then moves the epochs. Returns what was published before, which somebody may still be
+    /// Publishes something new, then moves the epochs. Returns the previous value, which producers may still be
     /// reading.
     pub(crate) fn replace<'a>(&self, new: T, epochs: impl Iterator<Item = &'a Epoch>) -> Arc<T> {
         let replaced = self.0.swap(Arc::new(new));
@@ -56,7 +56,7 @@ impl Epoch {
     /// The first epoch since which there has been no 0.
     #[inline]
     pub(crate) fn awake_since(&self) -> u64 {
-        // Relaxed: whoever has read an epoch sees what was stored before it.
+        // Relaxed: a thread that has read an epoch sees what was stored before it.
         self.0.awake_since.load(Ordering::Relaxed)
     }
 
@@ -71,7 +71,7 @@ impl Epoch {
         self.set(next);
     }
 
-    /// Lets nobody look any more, until it moves on.
+    /// Stops producers from looking until it moves on.
     pub(crate) fn rest(&self) {
         self.set(0);
     }

@@ -1,10 +1,10 @@
-//! What a session's limits withhold: counted by whoever withholds, told to the reader at most once a second.
+//! The events that a session's limits keep back: counted by producers, announced to the reader at most once a second.
 //!
 //! # The protocol
 //! | producer | control thread | reader |
 //! |---|---|---|
 //! | 1. counts | | 1. takes `due` |
-//! | 2. if not `pending`: sets it, leaves word | after a second: sets `due`, wakes the reader | 2. clears `pending` |
+//! | 2. if not `pending`: sets it, notifies the control thread | after a second: sets `due`, wakes the reader | 2. clears `pending` |
 //! | | | 3. reads the counts |
 //!
 //! A producer that finds `pending` set counts on the reader's looking later. So its count and its look at `pending`,
@@ -16,28 +16,28 @@ use crate::sync::atomic::Ordering::{Relaxed, SeqCst};
 use crate::sync::atomic::{AtomicBool, AtomicU64};
 use crossbeam_utils::CachePadded;
 
-/// Why an event is withheld.
+/// The limit that keeps an event back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Withholding {
+pub(crate) enum KeptBackBy {
     Rate,
     Sampling,
 }
 
-/// The counts of one session, and who is to be told.
+/// The counts of one session, and the state of their announcement.
 #[derive(Debug)]
-pub(crate) struct Withholder {
+pub(crate) struct KeptBackCounts {
     by_rate: CachePadded<AtomicU64>,
     by_sampling: CachePadded<AtomicU64>,
-    /// The control thread has been left word, and the reader has not looked since.
+    /// The control thread was notified, and the reader has not looked since.
     pending: AtomicBool,
-    /// The reader is to look.
+    /// The reader must look.
     due: AtomicBool,
-    /// What the reader was told in all when it was told of the end. Written by the reader alone.
+    /// The totals announced to the reader at the end. Written by the reader alone.
     final_by_rate: AtomicU64,
     final_by_sampling: AtomicU64,
 }
 
-impl Withholder {
+impl KeptBackCounts {
     pub(crate) fn new() -> Self {
         Self {
             by_rate: CachePadded::default(),
@@ -49,11 +49,11 @@ impl Withholder {
         }
     }
 
-    /// Counts an event. Returns whether the control thread is to be left word.
-    pub(crate) fn count(&self, reason: Withholding) -> bool {
+    /// Counts an event. Returns whether the caller must notify the control thread.
+    pub(crate) fn count(&self, reason: KeptBackBy) -> bool {
         let counter = match reason {
-            Withholding::Rate => &self.by_rate,
-            Withholding::Sampling => &self.by_sampling,
+            KeptBackBy::Rate => &self.by_rate,
+            KeptBackBy::Sampling => &self.by_sampling,
         };
         // SeqCst, as the protocol says; on x86 no more than any other count. Fails otherwise:
         // `loom_a_count_is_seen_or_word_of_it_is_left`. The load spares the write that would make every producer wait for
@@ -62,19 +62,19 @@ impl Withholder {
         !self.pending.load(SeqCst) && !self.pending.swap(true, SeqCst)
     }
 
-    /// Called a second after word was left: the reader is to look. Wake it afterwards.
+    /// Called a second after the notification: makes the reader look. Wake it afterwards.
     pub(crate) fn set_due(&self) {
         // Relaxed: it guards nothing, the counts are ordered by `pending`; the wake orders it before the look.
         self.due.store(true, Relaxed);
     }
 
-    /// Whether the reader is to look.
+    /// Whether the reader must look.
     pub(crate) fn is_due(&self) -> bool {
         // Relaxed: seen late, the reader looks late; what wakes it orders it.
         self.due.load(Relaxed)
     }
 
-    /// What was withheld so far, if the reader is to look; from then on word is left again.
+    /// The counts so far, if the reader must look. Later events notify the control thread again.
     pub(crate) fn take_due(&self) -> Option<MissingCounts> {
         // `due` first: it is not set again before `pending` is.
         if !self.is_due() || !self.due.swap(false, Relaxed) {
@@ -84,16 +84,16 @@ impl Withholder {
         Some(self.withheld())
     }
 
-    /// What was withheld until the end. What is being withheld just then is no part of the session.
+    /// The counts at the end. Events kept back concurrently or later do not count.
     pub(crate) fn close(&self) -> MissingCounts {
         let counted = self.withheld();
-        // Relaxed: written by the reader alone; whoever asks for the counts meanwhile may see them late.
+        // Relaxed: written by the reader alone; other threads may see them late.
         self.final_by_rate.store(counted[MissingReason::RateLimited], Relaxed);
         self.final_by_sampling.store(counted[MissingReason::SampledOut], Relaxed);
         counted
     }
 
-    /// What was withheld so far.
+    /// The counts so far.
     pub(crate) fn withheld(&self) -> MissingCounts {
         // The counts are read SeqCst, as the protocol says.
         let mut counts = MissingCounts::default();
@@ -125,24 +125,24 @@ mod tests {
 
     #[test]
     fn word_is_left_once_until_the_reader_has_looked() {
-        let withholder = Withholder::new();
-        assert!(withholder.count(Withholding::Rate));
-        assert!(!withholder.count(Withholding::Sampling));
-        assert_eq!(withholder.take_due(), None);
-        withholder.set_due();
-        assert_eq!(withholder.take_due(), Some(withheld(1, 1)));
-        assert_eq!(withholder.take_due(), None);
-        assert!(withholder.count(Withholding::Sampling));
+        let kept_back = KeptBackCounts::new();
+        assert!(kept_back.count(KeptBackBy::Rate));
+        assert!(!kept_back.count(KeptBackBy::Sampling));
+        assert_eq!(kept_back.take_due(), None);
+        kept_back.set_due();
+        assert_eq!(kept_back.take_due(), Some(withheld(1, 1)));
+        assert_eq!(kept_back.take_due(), None);
+        assert!(kept_back.count(KeptBackBy::Sampling));
     }
 
     #[test]
     fn what_is_counted_after_the_end_is_no_part_of_the_session() {
-        let withholder = Withholder::new();
-        withholder.count(Withholding::Rate);
-        let ended = withholder.close();
-        withholder.count(Withholding::Rate);
-        withholder.count(Withholding::Sampling);
-        assert_eq!((withholder.withheld(), withholder.close(), withholder.withheld()), (ended, ended, ended));
+        let kept_back = KeptBackCounts::new();
+        kept_back.count(KeptBackBy::Rate);
+        let ended = kept_back.close();
+        kept_back.count(KeptBackBy::Rate);
+        kept_back.count(KeptBackBy::Sampling);
+        assert_eq!((kept_back.withheld(), kept_back.close(), kept_back.withheld()), (ended, ended, ended));
         assert_eq!(ended, withheld(1, 0));
     }
 
@@ -150,25 +150,25 @@ mod tests {
     #[test]
     fn no_count_is_forgotten_between_a_producer_and_the_reader() {
         const ROUNDS: u64 = tries(50_000);
-        let withholder = Withholder::new();
+        let kept_back = KeptBackCounts::new();
         let [begun, counted] = [const { AtomicU64::new(0) }; 2];
         thread::scope(|scope| {
             scope.spawn(|| {
                 for round in 1..=ROUNDS {
                     spin_until(&begun, round);
-                    withholder.count(Withholding::Rate);
+                    kept_back.count(KeptBackBy::Rate);
                     counted.store(round, Release);
                 }
             });
             let mut seen = 0;
             for round in 1..=ROUNDS {
-                withholder.set_due();
+                kept_back.set_due();
                 begun.store(round, Release);
                 // The producer is some nanoseconds late; meet it at a different point each round.
                 (0..round % 64).for_each(|_| hint::spin_loop());
-                seen = withholder.take_due().map_or(seen, |withheld| withheld[MissingReason::RateLimited]);
+                seen = kept_back.take_due().map_or(seen, |withheld| withheld[MissingReason::RateLimited]);
                 spin_until(&counted, round);
-                assert!(seen == round || withholder.pending.load(SeqCst), "forgotten in round {round}");
+                assert!(seen == round || kept_back.pending.load(SeqCst), "forgotten in round {round}");
             }
         });
     }

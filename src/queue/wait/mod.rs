@@ -1,4 +1,4 @@
-//! How a reader waits for producers that must not pay for it: at most one wake each time the reader went to wait.
+//! Waiting of a reader at no cost to producers: at most one wake for each time that the reader started to wait.
 //!
 //! # The protocol
 //! | reader | producer |
@@ -21,7 +21,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Instant;
 
-/// Where one reader leaves its waker, and producers look whether somebody waits.
+/// The place for one reader's waker. Producers check it for a waiting reader.
 #[derive(Debug, Default)]
 pub(crate) struct ReaderWait {
     waiting: AtomicBool,
@@ -47,7 +47,7 @@ impl ReaderWait {
     /// Says that the reader waits. It must look once more after this call, and wait only if it finds nothing.
     pub(crate) fn register(&self, waker: &Waker) {
         self.waker.register(waker);
-        // Release pairs with the Acquire of the swap in `take_waker`: who sees that somebody waits finds the waker. Fails
+        // Release pairs with the Acquire of the swap in `take_waker`: who sees a waiting reader finds the waker. Fails
         // otherwise: `loom_a_reader_that_waits_again_and_again_gets_all_that_is_pushed`.
         self.waiting.store(true, Release);
         // Pairs with the fence in `fence_after_push`, as the protocol says. Fails otherwise:
@@ -70,12 +70,12 @@ impl ReaderWait {
         fence(SeqCst);
     }
 
-    /// The waker to call after a push and a [fence](Self::fence_after_push), if somebody waits; a load if not.
+    /// The waker to call after a push and a [fence](Self::fence_after_push), if the reader waits. Otherwise costs one load.
     ///
     /// It is returned rather than woken because a waker runs the executor's code, which the caller may have to guard.
     #[inline]
     pub(crate) fn take_waker(&self) -> Option<Waker> {
-        // Relaxed: the fence has ordered it after the push. A plain load keeps the line shared while nobody waits.
+        // Relaxed: the fence has ordered it after the push. A plain load keeps the line shared while no reader waits.
         if !self.waiting.load(Relaxed) {
             return None;
         }

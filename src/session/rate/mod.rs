@@ -1,13 +1,22 @@
-//! How many events a second a session admits: a token bucket that needs no lock and no clock of its own.
+//! The rate limit of a session: a token bucket without a lock and without a clock of its own.
 
 use crate::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-/// A bucket that holds one second's tokens and is full at first.
+/// A lock-free token bucket that holds one second's tokens and starts full.
 ///
-/// It counts tokens rather than times, so that nothing is rounded away: since it was made, `rate` times the seconds
-/// have been earned, rounded down, beside the `rate` it began with. What is earned while the bucket is full is lost:
-/// that is the one thing to remember, and it is remembered as if it had been spent.
+/// It counts tokens instead of times, so that no rounding accumulates: `t` seconds after its creation it has earned
+/// `per_second × t` tokens, rounded down, in addition to the first `per_second`. Tokens earned while the bucket is full are
+/// lost, and counted as spent.
+///
+/// ```
+/// use std::time::Duration;
+/// use tracing_tap::endpoint::TokenBucket;
+///
+/// let bucket = TokenBucket::new(2);
+/// assert_eq!((0..5).filter(|_| bucket.take(Duration::ZERO)).count(), 2);
+/// assert!(bucket.take(Duration::from_millis(500)) && !bucket.take(Duration::from_millis(500)));
+/// ```
 #[derive(Debug)]
 pub struct TokenBucket {
     per_second: u64,
@@ -16,19 +25,19 @@ pub struct TokenBucket {
 }
 
 impl TokenBucket {
-    /// Ten in a nanosecond: more than any clock tells apart. Larger rates count as this one, which keeps
+    /// The largest rate: ten tokens a nanosecond, more than any clock resolves. Larger rates count as this one, which keeps
     /// a second's nanoseconds times the rate within 64 bits.
     pub const MAX_PER_SECOND: u64 = 10_000_000_000;
 
-    /// A full bucket of `per_second` tokens; more than [`MAX_PER_SECOND`](Self::MAX_PER_SECOND) count as that many.
+    /// Creates a full bucket of `per_second` tokens. Values above [`MAX_PER_SECOND`](Self::MAX_PER_SECOND) count as that.
     pub fn new(per_second: u64) -> Self {
         Self { per_second: per_second.min(Self::MAX_PER_SECOND), spent: AtomicU64::new(0) }
     }
 
-    /// Takes a token, if there is one; `now` is the time since the bucket was made.
+    /// Takes a token, and returns whether there was one. `now` is the time since the creation of the bucket.
     ///
-    /// A thread that read its clock earlier than another one that was here first finds fewer tokens, never more: by any
-    /// `now`, at most what was earned until then and one second's more were ever taken.
+    /// Costs one compare-and-swap. A thread that passes an earlier `now` than another thread before it finds fewer tokens,
+    /// never more: at any `now`, at most the tokens earned until then plus one second's were ever taken.
     #[inline]
     pub fn take(&self, now: Duration) -> bool {
         let earned = self.earned(now);
