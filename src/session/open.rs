@@ -107,7 +107,8 @@ impl OpenSession {
 
     #[cold]
     fn end_too_costly(&self, governor: &Governor) {
-        if self.end(EndReason::TooCostly) {
+        // The control thread wakes the reader: `tracing` may be in the middle of a question here, in which nobody may log.
+        if self.mark_ended(EndReason::TooCostly) {
             governor.report(self.id);
         }
     }
