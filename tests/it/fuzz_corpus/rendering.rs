@@ -6,6 +6,7 @@
 #[path = "../../../src/render/human/tests/expected.rs"]
 mod expected;
 
+#[allow(clippy::duplicate_mod, reason = "the fuzz target has this file and not the other")]
 #[path = "../../../src/wire/tests/unique.rs"]
 mod unique;
 

@@ -151,12 +151,14 @@ impl ThreadState {
     /// Goes back to the decision of that name, if it was made under this epoch and is still there.
     ///
     /// The span that it names has been open since it was named: it is one that the thread has been in all the while, so
-    /// none with its id came after it.
+    /// none with its id came after it. What holds outside any span is looked up again, so that coverage counts the first
+    /// event there.
     #[inline]
     pub(super) fn go_back(&self, epoch: u64, label: Label) {
         let place = place_of(label);
         let recent = self.recent[place].get();
-        self.deciding.set(if recent.span.id == label && recent.epoch == epoch { place } else { UNDECIDED });
+        let is_its_own = recent.span.id == label && recent.epoch == epoch && !recent.decision.is_outside();
+        self.deciding.set(if is_its_own { place } else { UNDECIDED });
     }
 
     /// Marks the decision stale.
