@@ -148,8 +148,9 @@ impl Predicate {
     /// True if the field is a number less than `bound`.
     ///
     /// All integers and floats compare by their exact values, also past 2^53. A text counts as the number it is
-    /// written as, in the field and as `bound`, but `"inf"` and `"nan"` are written as none, and a text of more than 400
-    /// bytes is none. Where either is not a number the test is false, as it is where `bound` is infinite or NaN.
+    /// written as, in the field and as `bound`, but `"inf"` and `"nan"` are written as none, and a text of more than 40
+    /// significant digits or 400 bytes is none. Where either is not a number the test is false, as it is where `bound` is
+    /// infinite or NaN.
     ///
     /// ```
     /// use tracing_tap::Predicate;

@@ -22,20 +22,24 @@ enum Repr {
 }
 
 impl Number {
-    /// What `{}` prints of any float is shorter. Reading thousands of digits near a subnormal number takes 100 microseconds.
+    /// What `{}` prints of any float is shorter.
     pub(crate) const MAX_TEXT_BYTES: usize = 400;
+    /// No integer of 128 bits and no float has more. Reading hundreds next to a subnormal number takes 50 microseconds.
+    pub(crate) const MAX_DIGITS: usize = 40;
 
     /// The number a float stands for; NaN stands for none.
     pub(crate) fn from_float(value: f64) -> Option<Self> {
         (!value.is_nan()).then_some(Self(Repr::Float(value)))
     }
 
-    /// The finite number that is written as `text`, without anything around it; `None` if it takes more than
-    /// [`MAX_TEXT_BYTES`](Self::MAX_TEXT_BYTES).
+    /// The finite number that is written as `text`, without anything around it; `None` if it has more than
+    /// [`MAX_DIGITS`](Self::MAX_DIGITS) significant digits or takes more than [`MAX_TEXT_BYTES`](Self::MAX_TEXT_BYTES).
     ///
     /// Integers of up to 128 bits are read exactly, everything else as the nearest `f64`.
     pub(crate) fn parse(text: &str) -> Option<Self> {
-        if text.len() > Self::MAX_TEXT_BYTES {
+        if text.len() > Self::MAX_DIGITS
+            && (text.len() > Self::MAX_TEXT_BYTES || significant_digits(text) > Self::MAX_DIGITS)
+        {
             return None;
         }
         if let Ok(value) = text.parse::<i128>() {
@@ -47,6 +51,13 @@ impl Number {
         let value: f64 = text.parse().ok()?;
         value.is_finite().then_some(Self(Repr::Float(value)))
     }
+}
+
+/// How many digits there are between the zeros at both ends; a point among them counts as none.
+fn significant_digits(text: &str) -> usize {
+    let mantissa = text.split(['e', 'E']).next().unwrap_or(text);
+    let digits = mantissa.trim_start_matches(['+', '-', '0', '.']).trim_end_matches(['0', '.']);
+    digits.len() - usize::from(digits.contains('.'))
 }
 
 impl From<i128> for Number {
@@ -125,5 +136,28 @@ fn compare_with_large_integer(float: f64, integer: u128) -> Ordering {
     } else {
         // Negative floats become 0, which is below every large integer; floats near them have no fraction.
         (float as u128).cmp(&integer)
+    }
+}
+
+#[cfg(test)]
+#[cfg(not(loom))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_of_more_digits_than_a_number_has_is_none() {
+        let is_number = |text: &str| Number::parse(text).is_some();
+        for float in [f64::MAX, f64::MIN_POSITIVE, 5e-324, -2.2250738585072014e-308, 1e300, f64::EPSILON] {
+            assert_eq!(Number::parse(&float.to_string()), Number::from_float(float), "{float}");
+        }
+        let zeros = "0".repeat(300);
+        for text in
+            [&"7".repeat(40), &format!("{zeros}42"), &format!("-0.{zeros}42{}", &zeros[..90]), &u128::MAX.to_string()]
+        {
+            assert!(is_number(text), "{text}");
+        }
+        for text in ["7".repeat(41), format!("2.{}e-324", "7".repeat(40)), "0".repeat(401)] {
+            assert!(!is_number(&text), "{text}");
+        }
     }
 }
