@@ -40,7 +40,7 @@ isolated! {
         program.signal("INT");
         let ended = program.end();
         let finding = "Session over: closed. 0 events delivered, 0 lost.\n  nothing can match\n  \
-                       ! no callsite seen so far declares a field `usr`: did you mean `user`?\n  \
+                       ! no callsite seen so far declares the field `usr`: did you mean `user`?\n  \
                        - 0 of 1 event callsites seen so far can match\n";
         assert!(ended.stderr.ends_with(finding), "{}", ended.stderr);
         // Where something has matched, that is said alone; quiet is quiet.

@@ -44,7 +44,7 @@ isolated! {
         let endpoint = service.serve();
         let url = endpoint.url();
         let watch = |more: &[&str]| run(&[&["watch", &url, "user = 42"], more].concat());
-        watch(&["--for", "25h"]).assert(3, &["failed to open a session at http://", "more than the 24 hours"]);
+        watch(&["--for", "25h"]).assert(3, &["failed to open a session at http://", "longer than 24 hours"]);
         let watching: Vec<_> = (0..8).map(|_| crate::program::watch(&[&url, "user = 42"])).collect();
         watch(&[]).assert(3, &["8 sessions of yours are open", "(too-many-sessions, 429)"]);
         drop(watching);

@@ -145,7 +145,7 @@ isolated! {
         let endpoint = service.serve();
         tracing::info!(user = 42, "so that there is a callsite");
         let program = crate::program::watch(&[&endpoint.url(), "usr = 42"]);
-        let finding = "  ! no callsite seen so far declares a field `usr`: did you mean `user`?";
+        let finding = "  ! no callsite seen so far declares the field `usr`: did you mean `user`?";
         program.stderr.wait_for(finding);
         assert!(program.stderr.text().contains("\n  nothing can match\n  ! "), "the verdict comes first");
         assert!(program.stderr.text().contains("\n  - 0 of 1 event callsites seen so far can match\n"));

@@ -148,7 +148,7 @@ async fn what_can_match_is_shown_before_anything_is_started(stage: &mut Stage) {
         .browser
         .wait_for_text(
             ".coverage.nothing .finding",
-            "no callsite seen so far declares a field `usr`: did you mean `user`?",
+            "no callsite seen so far declares the field `usr`: did you mean `user`?",
         )
         .await;
     stage.browser.retype("user = 42").await;
