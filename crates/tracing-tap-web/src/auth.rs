@@ -147,7 +147,7 @@ impl Auth {
 
     /// Admits every request made on this machine. All are one opener, `loopback`, who is an admin.
     ///
-    /// [`serve`](super::serve) then accepts only a listener on a loopback address. Mounted [`routes`](super::routes) check the
+    /// [`serve`](super::serve) then accepts only a listener on a loopback address. Mounted [`routes()`](super::routes()) check the
     /// address of each request instead: serve the application with `into_make_service_with_connect_info::<SocketAddr>()`, or
     /// every request is refused. In both cases the request must name a loopback host, because a web page can point its own
     /// name at this machine.

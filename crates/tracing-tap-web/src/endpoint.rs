@@ -16,7 +16,7 @@ use tracing_tap::endpoint::SessionSource;
 const SHORTEST: Duration = Duration::from_millis(1);
 const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// An endpoint with settings of its own; [`routes`](super::routes) and [`serve`](super::serve) are endpoints with the defaults.
+/// An endpoint with settings of its own; [`routes()`](super::routes()) and [`serve`](super::serve) are endpoints with the defaults.
 ///
 /// Durations are clamped to between a millisecond and a day.
 ///
@@ -115,7 +115,7 @@ impl Endpoint {
     /// service to come back, and new sessions are refused. A reader that accepts nothing at that moment keeps its
     /// connection; the server must bound that time.
     ///
-    /// A task of its own polls the signal, from [`routes`](Self::routes) on if that is called inside a Tokio runtime, else
+    /// A task of its own polls the signal, from [`routes()`](Self::routes) on if that is called inside a Tokio runtime, else
     /// from the first request on. The last call counts.
     ///
     /// ```no_run

@@ -1,7 +1,7 @@
 //! The HTTP endpoint of [`tracing_tap`]: sessions over server-sent events and lines of JSON, for `curl`, browsers and other
 //! programs.
 //!
-//! A service with an HTTP server mounts [`routes`] under a path of its choice; any other calls [`serve`]. Both take an
+//! A service with an HTTP server mounts [`routes()`] under a path of its choice; any other calls [`serve`]. Both take an
 //! [`Auth`], which has no default: you decide who may watch.
 //!
 //! ```no_run
@@ -26,7 +26,7 @@
 //! ```
 //!
 //! Give the server and the endpoint the same signal. A graceful shutdown waits for open connections, and a stream without
-//! the signal stays open until its session ends. A service without graceful shutdown needs only [`routes`].
+//! the signal stays open until its session ends. A service without graceful shutdown needs only [`routes()`].
 //!
 //! ```console
 //! $ curl -N -H "Authorization: Bearer $TAP_TOKEN" 'http://localhost:8080/tap/watch?q=user%3D42'
@@ -56,7 +56,7 @@
 //!   and requests, apart from authenticated ones.
 //! - Every error is a problem document (RFC 9457) with its cause, and an event of the target `tracing_tap::audit`; at most
 //!   ten of these events a second are logged.
-//! - Under [`serve`], the logs of the endpoint and its HTTP stack reach no session. With [`routes`], the service's own HTTP
+//! - Under [`serve`], the logs of the endpoint and its HTTP stack reach no session. With [`routes()`], the service's own HTTP
 //!   stack carries the streams and logs. If a session can see that, its coverage says so, with a remedy.
 //!
 //! # Under other layers
