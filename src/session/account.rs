@@ -58,18 +58,18 @@ impl SessionStats {
     /// Computes the sums.
     pub(crate) fn summed(mut self) -> Self {
         self.lost = self.missing.lost();
-        self.matched = self.delivered + self.buffered + self.missing.total();
+        self.matched = self.delivered.saturating_add(self.buffered).saturating_add(self.missing.total());
         self
     }
 
     /// Matching events that no limit kept back.
     pub(crate) fn admitted(&self) -> u64 {
-        self.matched - self.missing.kept_back()
+        self.matched.saturating_sub(self.missing.kept_back())
     }
 
     pub(crate) fn add(&mut self, other: &Self) {
-        self.delivered += other.delivered;
-        self.buffered += other.buffered;
+        self.delivered = self.delivered.saturating_add(other.delivered);
+        self.buffered = self.buffered.saturating_add(other.buffered);
         self.missing.add(&other.missing);
         *self = self.summed();
     }

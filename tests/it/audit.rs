@@ -13,6 +13,7 @@ use tracing_subscriber::layer::{Context, Layer};
 use tracing_subscriber::prelude::*;
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::{fmt, registry};
+use tracing_tap::audit::{AuditEvent, RefusedRequest};
 use tracing_tap::{Follow, Predicate, SessionOptions, TapRouter, TapRouterBuilder};
 
 const AUDIT: &str = "tracing_tap::audit";
@@ -208,6 +209,23 @@ isolated! {
             assert!(fields.iter().any(|line| line.ends_with("…[cut]") && line.len() < 600), "{fields:#?}");
         }
         assert_eq!(fields("opener")[0], r"opener=ann\r\n2026 INFO forged\x1B[2J\u202E\u200B\\n");
+    }
+
+    fn texts_of_refused_requests_are_escaped() {
+        let (router, output) = install(TapRouter::builder());
+        let text = "/tap\u{9B}2J\u{202E}".to_owned();
+        let request = RefusedRequest {
+            opener: Some(text.clone()),
+            method: text.clone(),
+            path: text.clone(),
+            detail: text.clone(),
+            ..RefusedRequest::default()
+        };
+        router.audit(AuditEvent::RequestRefused(request));
+        let told = wait_told(&output, 1);
+        for field in ["opener", "method", "path", "error"] {
+            assert_eq!(told[0][field], r"/tap\x9B2J\u202E", "{field}");
+        }
     }
 
     fn an_end_is_told_exactly_once_and_after_the_opening_whatever_races() {

@@ -1,13 +1,10 @@
 //! The settings that instances and watchers of one fleet share.
 
 use super::key::{Key, Keys, MAX_KEYS};
-use super::subject::{SubjectError, Subjects};
+use super::subject::{MAX_NAME_BYTES, SubjectError, Subjects};
 use std::fmt;
 use std::ops::RangeInclusive;
 use std::time::Duration;
-
-/// The longest name of a service or an instance, in bytes.
-pub(super) const MAX_NAME_BYTES: usize = 128;
 
 /// The default interval between renewals of a session.
 pub(super) const RENEWAL: Duration = Duration::from_secs(2);

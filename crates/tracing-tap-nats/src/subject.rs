@@ -1,8 +1,10 @@
 //! The subjects of a service. Names are encoded, so that no dot, space or wildcard in a name changes the subject.
 
-use super::config::MAX_NAME_BYTES;
 use super::message::{MemberId, SessionKey};
 use std::fmt::{self, Write};
+
+/// The longest name of a service or an instance, in bytes.
+pub(super) const MAX_NAME_BYTES: usize = 128;
 
 /// The subjects of one service.
 #[derive(Clone, Debug)]

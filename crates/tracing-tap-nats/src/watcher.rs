@@ -1,6 +1,6 @@
 //! The task that keeps a session of the fleet open, and receives the messages of the instances.
 
-use super::config::{Config, MAX_NAME_BYTES};
+use super::config::Config;
 use super::counts::Counts;
 use super::inbox::{Arrived, Content, Inbox, Wish};
 use super::item::FleetItem;
@@ -15,6 +15,7 @@ use super::peer::Peer;
 use super::peers::{Notice, Peers};
 use super::seal::{Rejection, Unsealed, VERSION, check_fresh, now_us, seal, unseal};
 use super::stats::FleetStats;
+use super::subject::MAX_NAME_BYTES;
 use super::{next_message, ready_message};
 use async_nats::connection::State;
 use async_nats::{Client, Message, Subscriber};

@@ -1,6 +1,6 @@
 //! Refusals, in the server's own words if it has any.
 
-use super::client::body_of;
+use super::body::body_of;
 use crate::error::Error;
 use crate::shown;
 use hyper::body::Incoming;

@@ -1,11 +1,12 @@
 //! Requests to one HTTP endpoint, and the answers that are no refusals.
 
 use super::answer;
+use super::body::{ANSWER_TIMEOUT, body_of};
 use super::target::Target;
 use super::tls;
 use crate::error::Error;
 use bytes::Bytes;
-use http_body_util::{BodyExt, Full, Limited};
+use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::header::{self, HeaderValue};
 use hyper::{Method, Request, Response};
@@ -18,12 +19,8 @@ use std::time::Duration;
 use tokio::time::timeout;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long an answer may take to begin, and one that is no stream to end. Opening a session takes up to a second.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long an idle connection is kept for the next request. Endpoints keep them for longer.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(2);
-/// Maximum size of an answer that is no stream: the catalog of some 200,000 callsites.
-const MAX_ANSWER_BYTES: usize = 64 << 20;
 
 /// Sends requests to one endpoint only: redirects are not followed, so a token goes nowhere else.
 #[derive(Debug)]
@@ -38,7 +35,8 @@ impl Client {
         tcp.enforce_http(false);
         tcp.set_nodelay(true);
         tcp.set_connect_timeout(Some(CONNECT_TIMEOUT));
-        let tls = hyper_rustls::HttpsConnectorBuilder::new().with_tls_config(tls::config_for(&target)?);
+        let tls = hyper_rustls::HttpsConnectorBuilder::new()
+            .with_tls_config(tls::config_if(target.base.is_tls(), target.ca_file.as_deref())?);
         let connector = tls.https_or_http().enable_http1().wrap_connector(tcp);
         let connections = legacy::Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
@@ -135,15 +133,5 @@ impl<'a> ApiRequest<'a> {
     /// A stream of server-sent events, after that id.
     pub(crate) fn stream(path: &'a str, last_event_id: Option<&'a str>) -> Self {
         Self { accept: "text/event-stream", last_event_id, ..Self::get(path) }
-    }
-}
-
-/// Reads an answer to its end, within a time and a size.
-pub(super) async fn body_of(response: Response<Incoming>) -> Result<Bytes, Error> {
-    let body = Limited::new(response.into_body(), MAX_ANSWER_BYTES).collect();
-    match timeout(ANSWER_TIMEOUT, body).await {
-        Ok(Ok(body)) => Ok(body.to_bytes()),
-        Ok(Err(cause)) => Err(Error::caused_by(cause, "read the answer")),
-        Err(_) => Err(Error::new(format!("read the answer: it has not ended after {ANSWER_TIMEOUT:?}"))),
     }
 }

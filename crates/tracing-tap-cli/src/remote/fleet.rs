@@ -1,9 +1,9 @@
 //! A fleet as `watch` sees it: the URL of its server, the key and the credentials.
 
 use super::pause::pause_after;
-use super::target::{is_loopback, without_query};
 use super::tls;
 use super::token::warn_if_others_can_read;
+use super::url::{is_loopback, without_query};
 use crate::error::Error;
 use crate::say;
 use async_nats::{Client, ConnectError, ConnectErrorKind, ConnectOptions, Event};

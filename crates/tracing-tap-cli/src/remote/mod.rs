@@ -1,13 +1,12 @@
 //! Clients of a service: of its HTTP endpoint, and of a fleet.
 //!
-//! `target` finds the URL and the secrets, in arguments, the environment or a `profile`; `token` reads a token; `tls`
-//! has
-//! the certificates to trust; `client` sends requests, `answer` reads refusals; `endpoint` has a method for each
-//! request;
-//! `events` reads a stream. `fleet` connects to a fleet, which `watch` can read too; `pause` is how long to wait before
+//! `target` finds the URL and the secrets, in arguments, the environment or a `profile`; `token` reads a token; `tls` has
+//! the certificates to trust; `client` sends requests, `body` reads answers, `answer` refusals; `endpoint` has a method for
+//! each request; `events` reads a stream. `fleet` connects to a fleet, which `watch` can read too; `pause` is how long to wait before
 //! another attempt at either.
 
 mod answer;
+mod body;
 mod client;
 mod endpoint;
 mod events;
@@ -17,6 +16,7 @@ mod profile;
 mod target;
 mod tls;
 mod token;
+mod url;
 
 pub(crate) use client::Client;
 pub(crate) use endpoint::{Coverage, Endpoint, Seen, SessionInfo, SessionRequest, Streamed};

@@ -3,12 +3,11 @@
 use super::fleet::{Fleet, FleetAccess, is_of_fleet};
 use super::profile::{self, Profile};
 use super::token::{self, Token};
+use super::url::{is_loopback, without_query};
 use crate::error::Error;
 use crate::say;
 use hyper::Uri;
-use std::borrow::Cow;
 use std::fmt;
-use std::net::IpAddr;
 use std::path::PathBuf;
 
 const URL_VARIABLE: &str = "TRACING_TAP_URL";
@@ -234,24 +233,10 @@ impl Base {
     }
 }
 
-/// A URL as it may be shown: without the part after `?` or `#`, which may be a token.
-pub(super) fn without_query(url: &str) -> Cow<'_, str> {
-    match url.find(['?', '#']) {
-        Some(at) => Cow::Owned(format!("{}…", &url[..=at])),
-        None => Cow::Borrowed(url),
-    }
-}
-
 /// The part before the path, whether it is well-formed or not.
 fn authority_of(url: &str) -> &str {
     let behind_scheme = url.split_once("://").map_or(url, |(_, behind)| behind);
     behind_scheme.split(['/', '?', '#']).next().unwrap_or_default()
-}
-
-/// Whether a host is this machine for sure: names below `localhost` may be asked of a DNS server.
-pub(super) fn is_loopback(host: &str) -> bool {
-    let address: Option<IpAddr> = host.trim_start_matches('[').trim_end_matches(']').parse().ok();
-    host.eq_ignore_ascii_case("localhost") || address.is_some_and(|address| address.is_loopback())
 }
 
 impl fmt::Display for Base {

@@ -1,6 +1,5 @@
 //! The certificates to trust.
 
-use super::target::Target;
 use crate::error::Error;
 use rustls::crypto::ring;
 use rustls::pki_types::CertificateDer;
@@ -11,8 +10,8 @@ use std::sync::Arc;
 
 /// The TLS configuration for an endpoint. Reading the system's certificates takes milliseconds, so without TLS none are
 /// read.
-pub(crate) fn config_for(target: &Target) -> Result<ClientConfig, Error> {
-    if target.base.is_tls() { config(target.ca_file.as_deref()) } else { trusting(RootCertStore::empty()) }
+pub(crate) fn config_if(is_tls: bool, ca_file: Option<&Path>) -> Result<ClientConfig, Error> {
+    if is_tls { config(ca_file) } else { trusting(RootCertStore::empty()) }
 }
 
 /// A TLS configuration that trusts the certificates in this file. Default: the system's.

@@ -121,9 +121,12 @@ isolated! {
         for (query, expected) in [("", json!([conn])), ("&spans=debug", json!([conn, detail]))] {
             let mut curl = Curl::get(served.address, &format!("/watch?q=user+%3D+42{query}"));
             service.wait_for_sessions(1);
-            emit();
-            let event = curl.json();
-            assert_eq!(event["spans"], expected, "{query}: {event}");
+            // A session is listed a moment before `tracing` has asked all callsites for it.
+            let mut seen = || {
+                emit();
+                curl.json()["spans"].take()
+            };
+            assert!((0..100).any(|_| seen() == expected), "{query}: {}", seen());
             drop(curl);
             service.wait_for_sessions(0);
         }
