@@ -1,5 +1,5 @@
 //! The tests of the core. Most run in a process of their own, since `tracing`'s state is the process's.
-#![allow(clippy::unwrap_used, reason = "a test may")]
+#![expect(clippy::unwrap_used, reason = "a test may")]
 
 #[macro_use]
 extern crate testing;

@@ -3,7 +3,7 @@
 use crate::wait_for;
 use std::process::{Command, Stdio};
 
-/// Runs an example. `cargo test` and `cargo nextest run` have built it, unless they were told to build less.
+/// Runs an example. `cargo test` and `cargo nextest run` have built it, unless their arguments excluded it.
 #[track_caller]
 pub fn run(example: &str) {
     run_with(example, |_| {});

@@ -1,5 +1,5 @@
 //! What the tests of all crates share. `tracing`'s state is the process's: a test with a global subscriber has its own.
-#![allow(clippy::new_without_default, clippy::missing_panics_doc, reason = "tests call these")]
+#![expect(clippy::new_without_default, reason = "a test starts something by `new`, and `default` would hide that")]
 
 #[cfg(feature = "browser")]
 pub mod browser;

@@ -1,5 +1,4 @@
 //! The command line as its users run it: the binary, against endpoints on real sockets.
-#![allow(clippy::unwrap_used, reason = "a test may")]
 
 #[macro_use]
 extern crate testing;

@@ -1,5 +1,5 @@
 //! One session over several processes, on a real `nats-server`.
-#![allow(clippy::unwrap_used, reason = "a test may")]
+#![expect(clippy::unwrap_used, reason = "a test may")]
 
 #[macro_use]
 extern crate testing;

@@ -1,5 +1,5 @@
 //! The tests of the HTTP endpoint and its page, over real sockets and in a real browser.
-#![allow(clippy::unwrap_used, reason = "a test may")]
+#![expect(clippy::unwrap_used, reason = "a test may")]
 
 #[macro_use]
 extern crate testing;

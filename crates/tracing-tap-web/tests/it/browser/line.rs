@@ -80,7 +80,7 @@ impl Drop for Line {
     }
 }
 
-/// What the endpoint says, to whoever hears it.
+/// The answers of the endpoint.
 async fn carry(mut says: OwnedReadHalf, mut hears: OwnedWriteHalf, swallows: Arc<AtomicBool>) {
     let mut said = vec![0; 16 << 10];
     while let Ok(bytes @ 1..) = says.read(&mut said).await {

@@ -83,7 +83,7 @@ fn unknown_id() -> String {
     "0".repeat(32)
 }
 
-/// What somebody does at the endpoint.
+/// The requests of one client.
 struct Visit {
     application: axum::Router,
     newest: String,

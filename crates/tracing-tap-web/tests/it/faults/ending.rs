@@ -1,4 +1,4 @@
-//! The end of an endpoint, whoever is still there.
+//! The end of an endpoint that still has readers.
 
 use crate::fixture::{Served, Service, TOKEN};
 use std::io::Write;
