@@ -1,5 +1,4 @@
 //! One session over several processes, on a real `nats-server`.
-#![expect(clippy::unwrap_used, reason = "a test may")]
 
 #[macro_use]
 extern crate testing;
