@@ -8,6 +8,7 @@ mod fields;
 mod kept;
 mod keys;
 mod origin;
+mod timing;
 #[cfg(test)]
 pub(crate) mod testing;
 
@@ -15,6 +16,8 @@ pub(crate) use fields::Fields;
 pub(crate) use kept::KeptFields;
 pub(crate) use keys::{Ends, Key, name_of_key};
 pub(crate) use origin::{Origin, OwnedOrigin};
+pub(crate) use timing::Busy;
+pub use timing::SpanTiming;
 
 use crate::value::{Value, ValueRef};
 use std::borrow::Cow;

@@ -42,6 +42,8 @@ pub(crate) struct Instance {
     pub(super) synchronized: Numbers,
     /// How often somebody else had a callsite asked; moves while anybody else rebuilds.
     asked_by_others: AtomicU64,
+    /// What the times of spans are counted from.
+    pub(super) clock: Instant,
     /// The subscriber this layer is in. Weak: it owns us.
     dispatch: OnceLock<WeakDispatch>,
     /// A span that the current one was and this layer could not see, for coverage.
@@ -60,6 +62,7 @@ impl Instance {
             trees: Trees::default(),
             synchronized: Numbers::new(),
             asked_by_others: AtomicU64::new(0),
+            clock: Instant::now(),
             dispatch: OnceLock::new(),
             withheld: OnceLock::new(),
         }
@@ -179,11 +182,27 @@ impl Instance {
         self.shared.config.span_level.max(self.shared.snapshot.load().level())
     }
 
+    /// Keeps a new span, and times it from now on if a session wants that.
+    #[inline]
+    pub(super) fn on_new_span<S: Host>(
+        &self,
+        attributes: &span::Attributes<'_>,
+        id: &span::Id,
+        context: Context<'_, S>,
+    ) {
+        let is_watched = self.epoch() != 0;
+        if is_watched && self.spans.are_timed() {
+            self.time_new_span(attributes, id, &context);
+        } else {
+            self.keep_new_span(attributes, id, is_watched);
+        }
+    }
+
     /// Keeps a new span's fields, if spans like it are tracked, and where it hangs.
-    pub(super) fn on_new_span(&self, attributes: &span::Attributes<'_>, id: &span::Id) {
+    #[inline(never)]
+    pub(super) fn keep_new_span(&self, attributes: &span::Attributes<'_>, id: &span::Id, is_watched: bool) {
         let metadata = attributes.metadata();
         let config = &self.shared.config;
-        let is_watched = self.epoch() != 0;
         let is_tracked = config.always_tracks(metadata) || is_watched && self.tracks_while_watched(metadata);
         let keeps_fields = is_tracked && config.keeps_fields_of(metadata);
         if !keeps_fields && !is_watched {
@@ -251,48 +270,76 @@ impl Instance {
         if decides(&snapshot, &recorded, &replaced) {
             self.trees.count_deciding(tree);
             self.note_left_out(id, context);
+            self.time_from_now_on(id, context);
         }
         self.trees.count(tree);
     }
 
-    pub(super) fn on_close(&self, id: &span::Id) {
+    #[inline]
+    pub(super) fn on_close<S: Host>(&self, id: &span::Id, context: Context<'_, S>) {
         thread::with(|state| state.closing.set((self.number, id.into_u64())));
-        self.spans.remove(id.into_u64());
+        if self.spans.are_unusual() {
+            self.close_unusual(id.into_u64(), &context);
+        } else {
+            self.spans.remove_from_table(id.into_u64());
+        }
+    }
+
+    #[cold]
+    fn close_unusual<S: Host>(&self, id: u64, context: &Context<'_, S>) {
+        if self.spans.are_timed() && self.epoch() != 0 {
+            self.on_timed_close(id, context);
+        }
+        self.spans.remove(id);
     }
 
     /// Follows the thread into a span, whose decision is mostly that of the span around or one made lately.
     #[inline]
-    pub(super) fn on_enter(&self, id: &span::Id) {
+    pub(super) fn on_enter<S: Host>(&self, id: &span::Id, context: Context<'_, S>) {
         let epoch = self.epoch();
         if epoch != 0 {
-            thread::with(|state| self.follow_into(state, epoch, id.into_u64()));
+            self.follow_into(id, context, epoch);
         }
+    }
+
+    /// Its arguments are where those of the hook are, which costs nothing.
+    #[inline(never)]
+    fn follow_into<S: Host>(&self, id: &span::Id, context: Context<'_, S>, epoch: u64) {
+        let id = id.into_u64();
+        if self.spans.are_unusual() {
+            return self.follow_into_any(id, &context, epoch);
+        }
+        let cell = self.spans.find_in_table(id);
+        thread::with(|state| self.enter::<false>(state, epoch, id, cell.map(|cell| (cell.number(), cell.notes()))));
     }
 
     #[inline(never)]
-    fn follow_into(&self, state: &ThreadState, epoch: u64, id: u64) {
-        if self.spans.has_others() {
-            return self.follow_into_any(state, epoch, id);
+    fn follow_into_any<S: Host>(&self, id: u64, context: &Context<'_, S>, epoch: u64) {
+        if self.spans.are_timed() {
+            return self.follow_into_timed(id, context, epoch);
         }
-        let cell = self.spans.find_in_table(id);
-        self.enter(state, epoch, id, cell.map(|cell| (cell.number(), cell.notes())));
-    }
-
-    #[cold]
-    fn follow_into_any(&self, state: &ThreadState, epoch: u64, id: u64) {
-        self.spans.with_any(id, |cell| self.enter(state, epoch, id, cell.map(|cell| (cell.number(), cell.notes()))));
+        self.spans.with_any(id, |cell| {
+            let known = cell.map(|cell| (cell.number(), cell.notes()));
+            thread::with(|state| self.enter::<false>(state, epoch, id, known));
+        });
     }
 
     /// Follows the thread into a span, which has this number and these notes if it is known, and finds the decision that
-    /// holds there if there is one.
+    /// holds there if there is one. It may have been entered before as one that is timed if `TIMED`.
     #[inline(always)]
-    fn enter(&self, state: &ThreadState, epoch: u64, id: u64, known: Option<(u64, Option<&Notes>)>) {
+    pub(super) fn enter<const TIMED: bool>(
+        &self,
+        state: &ThreadState,
+        epoch: u64,
+        id: u64,
+        known: Option<(u64, Option<&Notes>)>,
+    ) {
         state.closing.set((0, 0));
         let held = state.held(epoch);
         let notes = known.and_then(|(_, notes)| notes);
         let is_newer_than = |number| notes.is_some_and(|notes| notes.are_newer_than(number));
         let entering = Entering { id, tree: notes.map_or(0, Notes::tree_number), label: held.label };
-        let outer = match state.entered.push(self.keeper(), entering, is_newer_than) {
+        let outer = match state.entered.push::<TIMED>(self.keeper(), entering, is_newer_than) {
             Push::Again => return,
             Push::Unknown => return state.forget_decision(),
             Push::Inside(outer) => outer,
@@ -318,7 +365,20 @@ impl Instance {
     fn follow_out(&self, state: &ThreadState, epoch: u64, id: u64) {
         match state.entered.pop(self.keeper(), id) {
             Some(label) => state.go_back(epoch, label),
-            None => state.forget_decision(),
+            None => self.follow_out_otherwise(state, epoch, id),
+        }
+    }
+
+    /// The same for a span that is timed, or was not the last one entered.
+    #[inline(never)]
+    fn follow_out_otherwise(&self, state: &ThreadState, epoch: u64, id: u64) {
+        let label = if self.spans.are_timed() { self.time_exit(state, id) } else { None };
+        match label {
+            Some(label) => state.go_back(epoch, label),
+            None => {
+                state.entered.lose_of(self.keeper());
+                state.forget_decision();
+            }
         }
     }
 

@@ -7,6 +7,7 @@ mod completions;
 mod error;
 mod manual;
 mod print;
+mod profile;
 #[cfg(test)]
 mod reference;
 mod remote;
@@ -54,7 +55,7 @@ relative to that file:
 
 OUTPUT
 Standard output has the events that matched. Missing events and the end of the session are reported among them, where \
-they happened: in JSON lines the types `event`, `missing` and `ended`. There are three more types about the connection: \
+they happened: in JSON lines the types `event`, `timing` with `--timings`, `missing` and `ended`. There are three more types about the connection: \
 `continued` after a reconnect, nothing is missing except what is reported; `gap`, the session was gone, events in between \
 are unknown, and a new session follows if time is left; `unreadable`, the server sent something that is no event. Control \
 and hidden characters are escaped in every format.
@@ -72,7 +73,7 @@ EXIT CODES
   1    failed
   2    an argument, a variable or a file is invalid
   3    the server refused
-  4    nothing matched, with `watch --expect`
+  4    nothing matched, with `watch --expect` or `profile`
   130  interrupted: the second Ctrl-C, or the first before the session was open";
 
 /// Watch one user of a running service, down to TRACE, while everybody else's events cost almost nothing
@@ -86,6 +87,7 @@ struct CommandLine {
 #[derive(Debug, Subcommand)]
 enum Command {
     Watch(Box<watch::Arguments>),
+    Profile(Box<profile::Arguments>),
     Sessions(sessions::Arguments),
     Close(close::Arguments),
     Catalog(catalog::Arguments),
@@ -134,6 +136,7 @@ impl Command {
     fn run(self) -> Result<u8, Error> {
         match self {
             Self::Watch(arguments) => block_on(watch::run(*arguments)),
+            Self::Profile(arguments) => block_on(profile::run(*arguments)),
             Self::Sessions(arguments) => block_on(sessions::run(&arguments)).map(|()| 0),
             Self::Close(arguments) => block_on(close::run(&arguments)).map(|()| 0),
             Self::Catalog(arguments) => block_on(catalog::run(&arguments)).map(|()| 0),

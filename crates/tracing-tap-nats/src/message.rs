@@ -85,6 +85,11 @@ pub(super) struct Announcement {
     pub(super) max_level: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) spans: Option<String>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) timings: bool,
+    /// Whether there are only timings.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) no_events: bool,
     /// Whether instances ask before they send, because the fleet's events are limited.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(super) is_limited: bool,
@@ -216,7 +221,7 @@ impl Tally {
 
     pub(super) fn count(&mut self, item: &Item) {
         match item {
-            Item::Event { .. } => self.events += 1,
+            item if item.is_numbered() => self.events += 1,
             Item::Missing(missing) => self.missing[missing.reason] += missing.count,
             _ => {}
         }

@@ -69,6 +69,8 @@ impl Announcement {
             max_rate: session.max_rate,
             max_level: session.level_limit().map(|level| level.to_string()),
             spans: session.enabled_spans().map(|level| level.to_string()),
+            timings: session.timings,
+            no_events: !session.events,
             is_limited: session.max_rate.is_some() || session.max_events.is_some(),
             unknown: Map::new(),
         };
@@ -96,6 +98,12 @@ impl Announcement {
         }
         session = level("max_level", &self.max_level)?.into_iter().fold(session, SessionOptions::max_level);
         session = level("spans", &self.spans)?.into_iter().fold(session, SessionOptions::spans);
+        if self.timings {
+            session = session.timings();
+        }
+        if self.no_events {
+            session = session.without_events();
+        }
         if let Some(follow) = &self.follow {
             session = session.follow(follow.parse().map_err(OpeningError::Follow)?);
         }
@@ -175,6 +183,8 @@ mod tests {
             .max_rate(9)
             .max_level(LevelFilter::INFO)
             .spans(LevelFilter::DEBUG)
+            .timings()
+            .without_events()
     }
 
     #[test]

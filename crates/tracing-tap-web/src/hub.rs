@@ -42,6 +42,8 @@ pub(super) struct About {
     pub(super) level: Option<String>,
     /// The most verbose spans it enables; nothing where it enables none.
     pub(super) spans: Option<String>,
+    /// Whether it shows the times of spans.
+    pub(super) timings: bool,
     /// Whether it outlives its connection.
     pub(super) is_kept: bool,
 }
@@ -132,6 +134,7 @@ impl HubSession {
             follow,
             level,
             spans,
+            timings,
             is_kept,
         } = &self.about;
         let feed = self.feed();
@@ -145,6 +148,7 @@ impl HubSession {
             "follow": follow,
             "level": level,
             "spans": spans,
+            "timings": timings,
             "opened_at": TimeText::new(*opened_at).as_str(),
             "expires_at": expires_in.and_then(|duration| opened_at.checked_add(duration)).map(|at| TimeText::new(at).as_str().to_owned()),
             "outlives_connection": is_kept,

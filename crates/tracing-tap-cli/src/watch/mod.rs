@@ -22,18 +22,20 @@ mod reports;
 mod wanted;
 mod writer;
 
-pub(crate) use arguments::Arguments;
-pub(crate) use reports::short;
+pub(crate) use arguments::{Arguments, follow, time};
+pub(crate) use instances::OfInstance;
+pub(crate) use output::Output;
+pub(crate) use reports::{exact, short};
 pub(crate) use signals::Signals;
+pub(crate) use source::{Began, Source, Update};
+pub(crate) use writer::Counted;
 
 use crate::error::Error;
-use crate::remote::{Client, Destination, Endpoint, Fleet, SessionRequest};
+use crate::remote::{Access, Client, Destination, Endpoint, Fleet, FleetAccess, SessionRequest};
 use crate::{say, terminal};
 use counts::Counts;
 use observe::Observer;
-use output::Output;
 use printer::{Job, Press, Printed, Printer};
-use source::{Began, Source, Update};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot};
@@ -78,7 +80,7 @@ enum Over {
 /// Watches to the end. Returns the exit code.
 pub(crate) async fn run(arguments: Arguments) -> Result<u8, Error> {
     let ask = arguments.ask()?;
-    let opening = Opening::of(&arguments, ask)?;
+    let opening = Opening::of(&arguments.access, arguments.url.as_deref(), &arguments.fleet, ask)?;
     // Before a session is open that would have to be closed.
     let output = output(&arguments)?;
     let mut signals = Signals::listen()?;
@@ -122,20 +124,25 @@ pub(crate) async fn run(arguments: Arguments) -> Result<u8, Error> {
 }
 
 /// What to open: everything is checked that can be before the service is contacted.
-enum Opening {
+pub(crate) enum Opening {
     Endpoint(Box<Endpoint>, SessionRequest),
     Fleet(Box<Fleet>, Box<Wanted>),
 }
 
 impl Opening {
-    fn of(arguments: &Arguments, ask: SessionRequest) -> Result<Self, Error> {
-        match arguments.access.destination(arguments.url.as_deref(), &arguments.fleet)? {
+    pub(crate) fn of(
+        access: &Access,
+        url: Option<&str>,
+        fleet: &FleetAccess,
+        ask: SessionRequest,
+    ) -> Result<Self, Error> {
+        match access.destination(url, fleet)? {
             Destination::Endpoint(target) => Ok(Self::Endpoint(Box::new(Endpoint::new(Client::new(target)?)), ask)),
             Destination::Fleet(fleet) => Ok(Self::Fleet(fleet, Box::new(Wanted::of(&ask)?))),
         }
     }
 
-    async fn open(self, patience: Duration) -> Result<(Source, Began), Error> {
+    pub(crate) async fn open(self, patience: Duration) -> Result<(Source, Began), Error> {
         match self {
             Self::Endpoint(endpoint, ask) => reader::open(*endpoint, ask, patience).await,
             Self::Fleet(fleet, wanted) => fleet::open(&fleet, *wanted, patience).await,

@@ -10,6 +10,7 @@ mod hostile;
 mod listing;
 mod papers;
 mod plaintext;
+mod profiling;
 mod program;
 mod reconnecting;
 mod refusing;

@@ -11,3 +11,4 @@ mod pressing;
 mod processor;
 mod reading;
 mod stage;
+mod timing;

@@ -23,6 +23,7 @@ export class Form {
   #sample = input("1", "Sample whole requests: one in this many", { inputmode: "numeric" });
   #spanLevel = select(SPANS, "Enables spans up to this level that no other layer enables. This changes the service's own spans while the session is open");
   #capacity = input("4096", "Events buffered while they wait to be read", { inputmode: "numeric" });
+  #timings = /** @type {HTMLInputElement} */ (element("input", { type: "checkbox", title: "Also show how long the spans took in which the session matches" }));
   #limits = /** @type {HTMLDetailsElement} */ (element("details", { class: "limits" }));
   #start = button("Start", ({ detail }) => this.#clicked(detail), { class: "start" });
   /** What was chosen that is none of the durations offered. */
@@ -41,7 +42,7 @@ export class Form {
       labelled("One request in", this.#sample), labelled("Buffer", this.#capacity), labelled("Spans", this.#spanLevel)));
     this.element = element("form", { class: "form", "aria-label": "What to watch", onsubmit: (event) => event.preventDefault() },
       element("div", { class: "first" }, this.box.element, this.#start),
-      element("div", { class: "second" }, labelled("Level", this.#level), labelled("Follow", this.#follow), this.#span, this.#spans, labelled("For", this.#duration), this.#limits));
+      element("div", { class: "second" }, labelled("Level", this.#level), labelled("Follow", this.#follow), this.#span, this.#spans, labelled("For", this.#duration), element("label", { class: "check" }, this.#timings, element("span", {}, "Timings")), this.#limits));
     this.#duration.value = "";
     this.box.onenter = () => this.submit();
     this.box.oninput = () => this.onchange();
@@ -61,6 +62,7 @@ export class Form {
       for: this.#duration.value || undefined,
       follow: follow === "event" ? undefined : follow,
       spans: this.#spanLevel.value || undefined,
+      timings: this.#timings.checked || undefined,
       name: this.#name.value.trim() || undefined,
       max: number(this.#max),
       rate: number(this.#rate),
@@ -74,6 +76,7 @@ export class Form {
     this.#chooseDuration(ask.for ?? "");
     this.#chooseFollow(ask.follow ?? "event");
     this.#spanLevel.value = ask.spans ?? "";
+    this.#timings.checked = ask.timings === true;
     this.#name.value = ask.name ?? "";
     for (const [field, value] of [[this.#max, ask.max], [this.#rate, ask.rate], [this.#sample, ask.sample], [this.#capacity, ask.capacity]]) {
       field.value = value === undefined ? "" : String(value);

@@ -43,7 +43,7 @@ const ENDED = {
 
 /**
  * @typedef {{ q: string, level?: string, for?: string, max?: number, rate?: number, sample?: number, follow?: string,
- *   spans?: string, name?: string, capacity?: number }} Ask what `POST /sessions` takes
+ *   spans?: string, timings?: boolean, name?: string, capacity?: number }} Ask what `POST /sessions` takes
  * @typedef {"opening" | "live" | "waiting" | "superseded" | "refused" | "ended"} State
  */
 
@@ -221,14 +221,14 @@ export class Session {
   }
 
   #take({ name, data, id }) {
-    if (name === "message") this.#takeEvent(data);
+    if (name === "message" || name === "timing") this.#takeEvent(data, name === "timing");
     else this.#takeOther(name, JSON.parse(data));
     if (id !== "") this.#lastId = id;
   }
 
-  #takeEvent(raw) {
+  #takeEvent(raw, isTiming) {
     const { level, timestamp } = JSON.parse(raw);
-    const event = { kind: /** @type {const} */ ("event"), raw, level: LEVELS.indexOf(level), second: Math.floor(Date.parse(timestamp) / 1000) };
+    const event = { kind: /** @type {const} */ ("event"), isTiming, raw, level: LEVELS.indexOf(level), second: Math.floor(Date.parse(timestamp) / 1000) };
     this.received += 1;
     this.store.push(event);
     this.rates.count(event.second, event.level);
