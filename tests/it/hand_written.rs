@@ -141,6 +141,19 @@ isolated! {
         assert_eq!(messages(&mut stream), ["explicit"]);
     }
 
+    // It is reached for the first time, so no filter has changed.
+    fn a_callsite_at_the_address_of_another_enables_no_span() {
+        let router = TapRouter::new();
+        let absent = None::<tracing_subscriber::fmt::Layer<_>>;
+        let others = tracing_subscriber::registry().with(absent).with(info_printer(&testing::Output::default()));
+        others.with(router.layer()).init();
+        register::<0>();
+        let stream = router.watch(Predicate::eq("user", 42));
+        register::<1>();
+        assert!(tracing::debug_span!("work").is_disabled(), "nobody asks for it");
+        drop(stream);
+    }
+
     fn what_a_value_records_while_it_is_printed_for_us_is_kept() {
         let router = install();
         let span = tracing::info_span!("request", user = tracing::field::Empty, name = tracing::field::Empty);

@@ -7,7 +7,7 @@ use crate::session::snapshot::{Judgement, TestedFields};
 use crate::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use dashmap::DashMap;
 use rustc_hash::FxBuildHasher;
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::OnceLock;
 use tracing_core::Metadata;
 use tracing_core::callsite::DefaultCallsite;
 
@@ -100,9 +100,9 @@ impl Word {
 pub(crate) enum Registered {
     /// This router has it asked: nobody else has changed their mind.
     Ours,
-    /// It was reached for the first time.
+    /// It was reached for the first time, or another router has it asked.
     New,
-    /// Somebody else has it asked again, as where a filter was changed.
+    /// Neither has it asked again, as after a filter was changed.
     Again,
 }
 
@@ -110,19 +110,17 @@ pub(crate) enum Registered {
 #[derive(Debug, Default)]
 pub(crate) struct Callsites {
     table: Table,
-    /// For whoever walks them all; never read by a producer.
-    known: DashMap<CallsiteKey, Known, FxBuildHasher>,
-    /// Those that are written by hand.
-    unruly: Mutex<Vec<&'static Metadata<'static>>>,
+    /// By the address of the metadata: callsites written by hand may share theirs. Never read by a producer.
+    known: DashMap<usize, Known, FxBuildHasher>,
 }
 
-/// A callsite, and whether others than this router have had it asked.
+/// A callsite, and whether it was asked about for another reason than a router's rebuild.
 ///
 /// `tracing` lists a callsite before it asks about it, so a rebuild of ours may be the first to ask.
 #[derive(Clone, Copy, Debug)]
 struct Known {
     metadata: &'static Metadata<'static>,
-    by_others: bool,
+    beside_routers: bool,
 }
 
 impl Callsites {
@@ -136,13 +134,13 @@ impl Callsites {
             let _ = word.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |now| {
                 Some(now & !(Word::CLEAR | Word::ABSENT) | Word::UNRULY)
             });
-            self.note_unruly(metadata);
         }
         if kept {
             // Relaxed: a flag that is never cleared; a reader that misses it reads `LEARNED` as missing too.
             word.fetch_or(Word::KEPT, Ordering::Relaxed);
         }
-        let changed_by_others = match thread::with(|state| state.caller.get()) {
+        let caller = thread::with(|state| state.caller.get());
+        let changed_by_others = match caller {
             Caller::Probe(_, probed) => probed != key,
             Caller::Rebuild(caller) => caller != router,
             Caller::Others => true,
@@ -152,10 +150,12 @@ impl Callsites {
             // `loom_an_answer_from_before_a_filter_changed_is_not_kept`.
             word.fetch_and(!Word::LEARNED, Ordering::Release);
         }
-        let mut known = self.known.entry(key).or_insert(Known { metadata, by_others: false });
-        let was_asked = known.by_others;
-        known.by_others |= changed_by_others;
-        match (changed_by_others, was_asked) {
+        let identity = std::ptr::from_ref(metadata).addr();
+        let mut known = self.known.entry(identity).or_insert(Known { metadata, beside_routers: false });
+        let asked_beside_routers = changed_by_others && !matches!(caller, Caller::Rebuild(_));
+        let was_asked = known.beside_routers;
+        known.beside_routers |= asked_beside_routers;
+        match (changed_by_others, was_asked && asked_beside_routers) {
             (false, _) => Registered::Ours,
             (true, false) => Registered::New,
             (true, true) => Registered::Again,
@@ -292,21 +292,7 @@ impl Callsites {
 
     /// Every callsite seen so far. Copied, so that nothing is locked while the caller looks at them.
     pub(crate) fn all(&self) -> Vec<&'static Metadata<'static>> {
-        let mut all: Vec<_> = self.known.iter().map(|entry| entry.metadata).collect();
-        let is_known = |other: &Metadata<'_>, all: &[&Metadata<'_>]| all.iter().any(|one| std::ptr::eq(*one, other));
-        let unruly = self.unruly.lock().unwrap_or_else(PoisonError::into_inner);
-        let hidden: Vec<_> = unruly.iter().copied().filter(|metadata| !is_known(metadata, &all)).collect();
-        all.extend(hidden);
-        all
-    }
-
-    /// Several may have one address, of which `known` has one.
-    #[cold]
-    fn note_unruly(&self, metadata: &'static Metadata<'static>) {
-        let mut unruly = self.unruly.lock().unwrap_or_else(PoisonError::into_inner);
-        if !unruly.iter().any(|known| std::ptr::eq(*known, metadata)) {
-            unruly.push(metadata);
-        }
+        self.known.iter().map(|entry| entry.metadata).collect()
     }
 }
 
