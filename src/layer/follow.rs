@@ -6,7 +6,8 @@
 
 use super::host::Host;
 use super::instance::Instance;
-use super::span::{NO_SPAN, SpanCell};
+use super::name::NO_SPAN;
+use super::span::SpanCell;
 use crate::event::plain_name;
 use crate::session::Follow;
 use crate::session::scope::Sessions;

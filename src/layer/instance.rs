@@ -1,15 +1,15 @@
 //! One layer instance: what it has learned and cached, and what it does at each hook of `tracing`.
 
-use super::callsite::{Callsites, Registered, key_of};
+use super::callsite::{Callsites, Registered};
 use super::capture;
 use super::entered::{Entering, Push};
 use super::facts::Facts;
 use super::host::Host;
 use super::kept::NewSpan;
+use super::name::{NO_SPAN, SpanName, key_of};
 use super::notes::{Notes, Place};
-use super::span::NO_SPAN;
 use super::table::Spans;
-use super::thread::{self, Caller, SpanName, ThreadState};
+use super::thread::{self, Caller, ThreadState};
 use super::tree::Trees;
 use crate::event::Fields;
 use crate::guard::Guard;
@@ -44,8 +44,8 @@ pub(crate) struct Instance {
     asked_by_others: AtomicU64,
     /// The subscriber this layer is in. Weak: it owns us.
     dispatch: OnceLock<WeakDispatch>,
-    /// A span that the current one was and this layer could not see, for coverage.
-    withheld: OnceLock<&'static Metadata<'static>>,
+    /// A current span that a filter around this layer hid from it, for coverage.
+    hidden_span: OnceLock<&'static Metadata<'static>>,
 }
 
 impl Instance {
@@ -61,7 +61,7 @@ impl Instance {
             synchronized: Numbers::new(),
             asked_by_others: AtomicU64::new(0),
             dispatch: OnceLock::new(),
-            withheld: OnceLock::new(),
+            hidden_span: OnceLock::new(),
         }
     }
 
@@ -322,20 +322,20 @@ impl Instance {
         }
     }
 
-    /// Notes a span that some thread is in and a filter around this layer keeps from it.
-    pub(super) fn note_withheld(&self, span: &'static Metadata<'static>) {
-        let _ = self.withheld.set(span);
+    /// Notes a current span that a filter around this layer hides from it.
+    pub(super) fn note_hidden_span(&self, span: &'static Metadata<'static>) {
+        let _ = self.hidden_span.set(span);
     }
 
-    /// Whether a filter around this layer was seen to keep a span from it.
+    /// Whether a filter around this layer was seen to hide a span from it.
     #[inline]
     pub(super) fn is_behind_filter(&self) -> bool {
-        self.withheld.get().is_some()
+        self.hidden_span.get().is_some()
     }
 
-    /// A span that some thread was in and a filter around this layer kept from it, if there was one.
-    pub(crate) fn withheld_span(&self) -> Option<&'static Metadata<'static>> {
-        self.withheld.get().copied()
+    /// A current span that a filter around this layer hid from it, if there was one.
+    pub(crate) fn hidden_span(&self) -> Option<&'static Metadata<'static>> {
+        self.hidden_span.get().copied()
     }
 }
 

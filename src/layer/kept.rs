@@ -1,7 +1,7 @@
 //! What is kept of a span from its creation on, whether or not sessions are open: its fields.
 
+use super::name::NO_SPAN;
 use super::notes::Place;
-use super::span::NO_SPAN;
 use crate::event::{Fields, KeptFields};
 use crate::sync::atomic::{AtomicU64, Ordering};
 use crate::sync::{Mutex, MutexGuard};

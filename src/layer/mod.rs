@@ -16,6 +16,7 @@ mod instance;
 mod kept;
 mod lineage;
 mod matching;
+mod name;
 mod notes;
 mod probe;
 mod repair;
@@ -30,8 +31,8 @@ mod tree;
 mod veto;
 mod visit;
 
-pub(crate) use callsite::key_of;
 pub(crate) use instance::Instance;
+pub(crate) use name::key_of;
 pub(crate) use probe::Visibility;
 
 use std::any::Any;

@@ -6,9 +6,9 @@
 //! the layer remembers which callsite was asked for last, and where an event is not that callsite's, asks again.
 //! It does so too where a value logs while this layer formats it, before the layers that come after it are told.
 
-use super::callsite::key_of;
 use super::facts::{Facts, is_log_bridge};
 use super::instance::Instance;
+use super::name::key_of;
 use super::thread;
 use crate::guard::AskingAgain;
 use tracing_core::{Event, Metadata};

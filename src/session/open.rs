@@ -4,7 +4,7 @@ use super::admission::{Admission, Limiter};
 use super::buffer::Buffer;
 use super::governor::Governor;
 use super::sample::{RootSerial, Sampled};
-use super::withheld::{KeptBackBy, KeptBackCounts};
+use super::kept_back::{KeptBackBy, KeptBackCounts};
 use super::{EndReason, Follow, SessionId, SessionInfo, SessionOptions, SessionStats};
 use crate::guard::{Guard, run_user_code};
 use crate::level::verbosity_of_filter;
@@ -200,13 +200,13 @@ impl OpenSession {
         self.limiter.is_some()
     }
 
-    /// What withholds an event that matches now, if that is certain.
+    /// The limit that keeps back an event that matches now, if that is certain.
     #[inline]
     pub(crate) fn keeps_back_now(&self, sampled: Sampled) -> Option<KeptBackBy> {
         self.limiter.as_ref()?.keeps_back_now(sampled)
     }
 
-    /// Counts an event that matched and is withheld.
+    /// Counts an event that matched and is kept back.
     pub(crate) fn keep_back(&self, reason: KeptBackBy) -> Option<Admission> {
         self.limiter.as_ref().map(|limiter| limiter.keep_back(reason))
     }
@@ -229,7 +229,7 @@ impl OpenSession {
     }
 
     /// Makes the reader look at the counts of events kept back.
-    pub(crate) fn announce_withheld(&self) {
+    pub(crate) fn announce_kept_back(&self) {
         if let Some(kept_back) = self.kept_back() {
             kept_back.set_due();
             wake(&self.reader);
@@ -304,7 +304,7 @@ impl OpenSession {
         let closed = self.closed_unread.load(Ordering::Acquire);
         let held = u64::from(self.read.is_holding.load(Ordering::Relaxed));
         let (overflow, in_ring) = self.buffer().map_or((0, 0), |buffer| (buffer.lost(), buffer.len() as u64));
-        let mut missing = self.kept_back().map(KeptBackCounts::withheld).unwrap_or_default();
+        let mut missing = self.kept_back().map(KeptBackCounts::totals).unwrap_or_default();
         missing[MissingReason::Overflow] = overflow;
         missing[MissingReason::Closed] = closed;
         SessionStats { delivered, buffered: held + in_ring, missing, ..SessionStats::default() }.summed()

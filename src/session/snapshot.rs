@@ -144,7 +144,7 @@ impl Snapshot {
 
     /// The scope of events outside any span.
     pub(crate) fn outside(&self) -> &Arc<Scope> {
-        self.outside.get_or_init(|| Arc::new(Scope::outside(self)))
+        self.outside.get_or_init(|| Arc::new(Scope::outside(&self.linear)))
     }
 
     /// Whether the index holds a session for this key and value (or, rarely, for another with the same hash).

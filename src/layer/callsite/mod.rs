@@ -2,6 +2,7 @@
 
 mod unarrived;
 
+use super::name::{CallsiteKey, key_of};
 use super::thread::{self, Caller};
 use crate::session::snapshot::{Judgement, TestedFields};
 use crate::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -10,15 +11,6 @@ use rustc_hash::FxBuildHasher;
 use std::sync::{Mutex, OnceLock, PoisonError};
 use tracing_core::Metadata;
 use tracing_core::callsite::DefaultCallsite;
-
-/// The address of a callsite: its identity. (`log` builds metadata on the stack, so metadata has none.)
-pub(crate) type CallsiteKey = usize;
-
-/// The identity of the callsite behind `metadata`; never 0.
-#[inline]
-pub(crate) fn key_of(metadata: &Metadata<'_>) -> CallsiteKey {
-    std::ptr::from_ref(metadata.callsite().0).cast::<()>().addr()
-}
 
 /// What is known about a callsite. The low half is flags, the high half the key generation they were judged under.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -4,7 +4,8 @@
 //! this layer has said yes. Once one has arrived, or the count is full, saying yes costs one comparison of a word that is
 //! loaded anyway.
 
-use super::{Callsites, Word, key_of};
+use super::{Callsites, Word};
+use crate::layer::key_of;
 use crate::sync::atomic::{AtomicU64, Ordering};
 use tracing_core::Metadata;
 

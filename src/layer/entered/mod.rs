@@ -9,8 +9,7 @@
 //! Below the base there may be spans it has not seen. A span entered on top of it could be one of them, and would then
 //! count for nothing. One that was created after the stack was synchronized cannot be; any other makes it ask again.
 
-use super::span::NO_SPAN;
-use super::thread::Label;
+use super::name::{Label, NO_SPAN};
 use std::cell::Cell;
 
 /// How many spans are followed on top of the base.

@@ -24,7 +24,7 @@ use std::sync::{Arc, PoisonError};
 pub(super) struct Notes {
     /// The number of the span that the other atomics are about; 0: none.
     of: AtomicU64,
-    /// Its parent's id, [`NO_SPAN`](super::span::NO_SPAN) for a root, [`UNKNOWN`] until somebody asks. A parent outlives
+    /// Its parent's id, [`NO_SPAN`](super::name::NO_SPAN) for a root, [`UNKNOWN`] until somebody asks. A parent outlives
     /// its children.
     parent: AtomicU64,
     /// How many stacks had been synchronized when it was created with a session open: see `entered`.

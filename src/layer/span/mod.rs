@@ -4,17 +4,18 @@
 //! values while they hold a span's extensions locked, and an event of such a value, or of another thread in the same
 //! span, would wait there for code nobody knows.
 
-use super::callsite::key_of;
 use super::decided::{Brought, Follower, ScopeRef, Stamp};
 use super::kept::{Kept, NewSpan, ONCE};
+use super::name::{NO_SPAN, key_of};
 use super::notes::{Locked, Notes, Place};
 use super::surroundings::Surroundings;
 use crate::coverage::Seen;
 use crate::event::{CapturedSpan, Fields, plain_name};
 use crate::predicate::FieldTest;
+use crate::session::lookup::extend_from_index;
 use crate::session::open::OpenSession;
 use crate::session::sample::RootSerial;
-use crate::session::scope::{Scope, Sessions, extend_from_index};
+use crate::session::scope::{Scope, Sessions};
 use crate::session::snapshot::{Judgement, Snapshot, TestedFields};
 use crate::sync::{Numbers, OnceBox};
 use crate::value::Value;
@@ -22,9 +23,6 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Instant;
 use tracing_core::Metadata;
-
-/// The id that no span has.
-pub(super) const NO_SPAN: u64 = 0;
 
 /// How many spans share the memory of their notes.
 pub(super) const CHUNK_CELLS: usize = 64;

@@ -1,7 +1,7 @@
 //! What the layer keeps per thread: plain cells, so that they outlive every destructor of the thread.
 
-use super::callsite::CallsiteKey;
 use super::entered::Entered;
+use super::name::{CallsiteKey, Label, NO_LABEL, SpanName};
 use super::surroundings::Surroundings;
 use super::tree::{NO_TREE, Trees};
 use crate::session::scope::Scope;
@@ -41,12 +41,6 @@ const RECENT: usize = 4;
 /// The place among the recent decisions where none ever is.
 const UNDECIDED: usize = RECENT;
 
-/// Names the span that a decision is of while that span is open; [`NO_LABEL`]: none is known.
-pub(super) type Label = u64;
-
-/// The id that no span has, nor what is outside all spans.
-const NO_LABEL: Label = u64::MAX;
-
 /// A generation in which nothing is judged: they are counted from 1.
 const NO_GENERATION: u32 = u32::MAX;
 
@@ -66,13 +60,6 @@ struct Recent {
     /// The epoch in which the decision was made, which also names the layer instance; 0: there is none.
     epoch: u64,
     decision: Decision,
-}
-
-/// Names a span for good: its id, and the number of its use of the cell, since ids recur.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct SpanName {
-    pub(super) id: u64,
-    pub(super) number: u64,
 }
 
 /// What the thread knows about the scope it is in: enough to veto, and nothing that needs freeing.

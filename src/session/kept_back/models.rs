@@ -25,7 +25,7 @@ fn loom_a_count_is_seen_or_word_of_it_is_left() {
             let kept_back = Arc::clone(&kept_back);
             thread::spawn(move || kept_back.count(KeptBackBy::Rate))
         };
-        let seen = kept_back.take_due().map(|withheld| withheld[MissingReason::RateLimited]);
+        let seen = kept_back.take_due().map(|counts| counts[MissingReason::RateLimited]);
         let word_is_left = counting.join().unwrap();
         assert!(seen == Some(3) || word_is_left, "the reader saw {seen:?} of 3, and nobody will tell it of more");
     });

@@ -81,12 +81,12 @@ impl KeptBackCounts {
             return None;
         }
         self.pending.swap(false, SeqCst);
-        Some(self.withheld())
+        Some(self.totals())
     }
 
     /// The counts at the end. Events kept back concurrently or later do not count.
     pub(crate) fn close(&self) -> MissingCounts {
-        let counted = self.withheld();
+        let counted = self.totals();
         // Relaxed: written by the reader alone; other threads may see them late.
         self.final_by_rate.store(counted[MissingReason::RateLimited], Relaxed);
         self.final_by_sampling.store(counted[MissingReason::SampledOut], Relaxed);
@@ -94,7 +94,7 @@ impl KeptBackCounts {
     }
 
     /// The counts so far.
-    pub(crate) fn withheld(&self) -> MissingCounts {
+    pub(crate) fn totals(&self) -> MissingCounts {
         // The counts are read SeqCst, as the protocol says.
         let mut counts = MissingCounts::default();
         counts[MissingReason::RateLimited] = self.by_rate.load(SeqCst).min(self.final_by_rate.load(Relaxed));
@@ -118,37 +118,37 @@ mod tests {
     use std::thread;
     use std::time::{Duration, Instant};
 
-    fn withheld(by_rate: u64, by_sampling: u64) -> MissingCounts {
+    fn counts(by_rate: u64, by_sampling: u64) -> MissingCounts {
         let by_rate = Missing::new(by_rate, MissingReason::RateLimited);
         [by_rate, Missing::new(by_sampling, MissingReason::SampledOut)].into_iter().collect()
     }
 
     #[test]
-    fn word_is_left_once_until_the_reader_has_looked() {
+    fn one_notification_until_the_reader_looks() {
         let kept_back = KeptBackCounts::new();
         assert!(kept_back.count(KeptBackBy::Rate));
         assert!(!kept_back.count(KeptBackBy::Sampling));
         assert_eq!(kept_back.take_due(), None);
         kept_back.set_due();
-        assert_eq!(kept_back.take_due(), Some(withheld(1, 1)));
+        assert_eq!(kept_back.take_due(), Some(counts(1, 1)));
         assert_eq!(kept_back.take_due(), None);
         assert!(kept_back.count(KeptBackBy::Sampling));
     }
 
     #[test]
-    fn what_is_counted_after_the_end_is_no_part_of_the_session() {
+    fn counts_after_the_end_are_not_of_the_session() {
         let kept_back = KeptBackCounts::new();
         kept_back.count(KeptBackBy::Rate);
         let ended = kept_back.close();
         kept_back.count(KeptBackBy::Rate);
         kept_back.count(KeptBackBy::Sampling);
-        assert_eq!((kept_back.withheld(), kept_back.close(), kept_back.withheld()), (ended, ended, ended));
-        assert_eq!(ended, withheld(1, 0));
+        assert_eq!((kept_back.totals(), kept_back.close(), kept_back.totals()), (ended, ended, ended));
+        assert_eq!(ended, counts(1, 0));
     }
 
-    /// Once both are done with a round, either the reader has seen the count or it will be told to look.
+    /// Once both are done with a round, the reader has seen the count, or will be notified.
     #[test]
-    fn no_count_is_forgotten_between_a_producer_and_the_reader() {
+    fn no_count_is_forgotten_between_producer_and_reader() {
         const ROUNDS: u64 = tries(50_000);
         let kept_back = KeptBackCounts::new();
         let [begun, counted] = [const { AtomicU64::new(0) }; 2];
@@ -166,7 +166,7 @@ mod tests {
                 begun.store(round, Release);
                 // The producer is some nanoseconds late; meet it at a different point each round.
                 (0..round % 64).for_each(|_| hint::spin_loop());
-                seen = kept_back.take_due().map_or(seen, |withheld| withheld[MissingReason::RateLimited]);
+                seen = kept_back.take_due().map_or(seen, |counts| counts[MissingReason::RateLimited]);
                 spin_until(&counted, round);
                 assert!(seen == round || kept_back.pending.load(SeqCst), "forgotten in round {round}");
             }

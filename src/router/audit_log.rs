@@ -4,11 +4,10 @@
 //! discarded, or hold a lock that a layer needs to handle the event. Queued audits are logged in order, last in a pass of
 //! the control thread: a log that blocks delays nothing else of that pass.
 
-use super::control::with_dispatch;
 use super::core::Core;
+use super::dispatch::with_dispatch;
 use super::refusal::WatchError;
 use crate::audit::{Audit, End};
-use crate::inbox::{Inbox, Retired};
 use crate::session::SessionOptions;
 use crate::session::open::OpenSession;
 use std::sync::Arc;
@@ -19,7 +18,7 @@ const LOG_END_AFTER: Duration = Duration::from_secs(1);
 
 impl Core {
     /// Counts a refusal, and queues it for the log unless the rate limit rejects it.
-    pub(super) fn tell_refusal(self: &Arc<Self>, session: Arc<SessionOptions>, error: &WatchError) {
+    pub(super) fn count_refusal(self: &Arc<Self>, session: Arc<SessionOptions>, error: &WatchError) {
         let Some(reason) = error.reason() else { return };
         self.health.count_refusal(reason);
         if let Some(suppressed) = self.refusals.admit(Instant::now()) {
@@ -29,14 +28,14 @@ impl Core {
     }
 
     /// Queues an endpoint's event for the log.
-    pub(super) fn tell_other(self: &Arc<Self>, audit: Audit) {
+    pub(super) fn log_later(self: &Arc<Self>, audit: Audit) {
         self.ensure_control_thread();
         self.shared.inbox.audit(audit);
     }
 
     /// The end of a dropped stream's session while it waits to be logged. The counts are final once no producer holds the
     /// session. If that takes long, the end is logged with the current counts.
-    pub(super) fn still_untold(&self, session: &OpenSession, end: Option<End>) -> Option<End> {
+    pub(super) fn still_unlogged(&self, session: &OpenSession, end: Option<End>) -> Option<End> {
         end.filter(|end| {
             let waits = end.at.elapsed() < LOG_END_AFTER;
             if !waits {
@@ -47,7 +46,7 @@ impl Core {
     }
 
     /// Logs the audits queued so far. Those queued meanwhile, perhaps by a layer that handles these, are left for later.
-    pub(super) fn tell_left(&self) {
+    pub(super) fn log_audits(&self) {
         let inbox = &self.shared.inbox;
         let left: Vec<_> = inbox.take_audits().take(inbox.audits_left()).collect();
         if left.is_empty() {
@@ -58,21 +57,6 @@ impl Core {
             Some((instance, _)) => with_dispatch(&instance, |_| log()),
             None => log(),
         }
-        inbox.set_told(left.len());
-    }
-}
-
-/// Logs all queued audits when the router is dropped.
-pub(super) fn tell_rest(inbox: &Inbox, retired: Vec<Retired>) {
-    for audit in inbox.take_audits() {
-        audit.emit();
-        inbox.set_told(1);
-    }
-    for retired in retired.into_iter().chain(inbox.take_retired()) {
-        if let Retired::Session(session, Some(end)) = retired {
-            session.discard_unread();
-            Audit::ended(&session, end).emit();
-            inbox.set_told(1);
-        }
+        inbox.set_logged(left.len());
     }
 }
