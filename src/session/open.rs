@@ -157,7 +157,7 @@ impl OpenSession {
     /// Why the session has ended; nothing while it is open.
     pub(crate) fn ended(&self) -> Option<EndReason> {
         // Acquire pairs with the Release in `mark_ended`: what its closer did before is done. Fails otherwise:
-        // `loom_who_sees_the_end_has_seen_what_its_closer_logged_before`.
+        // `loom_the_end_is_seen_after_the_events_of_its_closer`.
         EndReason::from_code(self.ended.load(Ordering::Acquire))
     }
 
@@ -255,7 +255,7 @@ impl OpenSession {
     pub(crate) fn count_delivered(&self) {
         self.read.is_holding.store(false, Ordering::Relaxed);
         // Release pairs with the Acquire in `stats`: who counts it here does not count it as held or buffered. Fails
-        // otherwise: `loom_what_is_counted_as_delivered_is_not_counted_as_buffered`.
+        // otherwise: `loom_a_delivered_event_is_not_counted_as_buffered`.
         self.read.delivered.fetch_add(1, Ordering::Release);
     }
 
@@ -293,7 +293,7 @@ impl OpenSession {
         while let Popped::Item { item, .. } = buffer.pop() {
             drop(item);
             // Release: as where it is delivered. Fails otherwise:
-            // `loom_whatever_is_pushed_while_a_session_is_closed_and_dropped_is_counted_once`.
+            // `loom_events_pushed_during_the_close_are_counted_once`.
             self.closed_unread.fetch_add(1, Ordering::Release);
         }
     }

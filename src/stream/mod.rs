@@ -20,6 +20,7 @@ mod linger;
 
 #[cfg(test)]
 #[cfg(loom)]
+#[path = "../sync/models/stream.rs"]
 mod models;
 #[cfg(test)]
 #[cfg(not(loom))]

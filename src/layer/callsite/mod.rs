@@ -407,4 +407,5 @@ fn start_of_window(level_slots: usize, key: CallsiteKey) -> usize {
 
 #[cfg(test)]
 #[cfg(loom)]
+#[path = "../../sync/models/callsite.rs"]
 mod models;

@@ -36,7 +36,7 @@ fn loom_the_reader_sees_the_push_or_is_woken() {
 
 /// What the one who wakes did before is seen by who is woken, without a queue between them.
 #[test]
-fn loom_who_is_woken_sees_what_was_done_before() {
+fn loom_a_woken_reader_sees_what_was_done_before() {
     try_all(|| {
         let is_done = Arc::new(AtomicBool::new(false));
         let mut waking = None;
@@ -59,7 +59,7 @@ fn loom_who_is_woken_sees_what_was_done_before() {
 }
 
 #[test]
-fn loom_a_reader_that_waits_again_and_again_gets_all_that_is_pushed() {
+fn loom_a_reader_that_waits_repeatedly_gets_all_pushes() {
     try_all(|| {
         let ring = Ring::new(Overflow::DropNewest, 2, 1 << 10, Arc::new(Budget::new(1 << 10)));
         let shared = Arc::new((ReaderWait::default(), ring));

@@ -4,7 +4,7 @@ use super::*;
 use crate::sync::{thread, try_all};
 
 #[test]
-fn loom_who_sees_an_epoch_sees_what_was_published_before_it() {
+fn loom_an_epoch_shows_what_was_published_before_it() {
     try_all(|| {
         let (published, epoch) = (Arc::new(Published::<u64>::default()), Arc::new(Epoch::default()));
         let replacing = {

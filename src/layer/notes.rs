@@ -85,7 +85,7 @@ impl Notes {
     #[inline]
     pub(super) fn are_about(&self, number: u64) -> bool {
         // Acquire pairs with the Release in `start`: who finds the number finds what was written before it. Fails otherwise:
-        // `loom_who_finds_notes_about_a_span_finds_where_it_hangs`.
+        // `loom_notes_about_a_span_show_its_parent`.
         self.of.load(Ordering::Acquire) == number
     }
 
@@ -313,4 +313,5 @@ fn as_tree(tree: usize) -> u8 {
 
 #[cfg(test)]
 #[cfg(loom)]
+#[path = "../sync/models/notes.rs"]
 mod models;

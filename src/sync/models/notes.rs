@@ -6,7 +6,7 @@ use crate::sync::{thread, try_all};
 /// Whether notes are about a span is asked by its number alone, which another thread may have been told without seeing
 /// more: by another layer, which knew of the span first.
 #[test]
-fn loom_who_finds_notes_about_a_span_finds_where_it_hangs() {
+fn loom_notes_about_a_span_show_its_parent() {
     try_all(|| {
         let notes = Arc::new(Notes::default());
         notes.start(1, Place::below(7, Some(1)));
@@ -26,7 +26,7 @@ fn loom_who_finds_notes_about_a_span_finds_where_it_hangs() {
 
 /// A look at a span that has closed must not take what is kept of the next one.
 #[test]
-fn loom_what_is_kept_of_a_span_outlives_a_late_look_at_the_one_before() {
+fn loom_notes_survive_a_late_look_at_the_previous_span() {
     try_all(|| {
         let notes = Arc::new(Notes::default());
         notes.start(1, Place::UNKNOWN);

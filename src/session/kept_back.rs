@@ -56,7 +56,7 @@ impl KeptBackCounts {
             KeptBackBy::Sampling => &self.by_sampling,
         };
         // SeqCst, as the protocol says; on x86 no more than any other count. Fails otherwise:
-        // `loom_a_count_is_seen_or_word_of_it_is_left`. The load spares the write that would make every producer wait for
+        // `loom_a_count_is_seen_or_notified`. The load spares the write that would make every producer wait for
         // the line.
         counter.fetch_add(1, SeqCst);
         !self.pending.load(SeqCst) && !self.pending.swap(true, SeqCst)
@@ -105,6 +105,7 @@ impl KeptBackCounts {
 
 #[cfg(test)]
 #[cfg(loom)]
+#[path = "../sync/models/kept_back.rs"]
 mod models;
 
 #[cfg(test)]

@@ -224,4 +224,5 @@ pub(crate) fn asking<R>(caller: Caller, f: impl FnOnce() -> R) -> R {
 
 #[cfg(test)]
 #[cfg(loom)]
+#[path = "../sync/models/thread.rs"]
 mod models;

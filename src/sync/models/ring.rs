@@ -59,18 +59,18 @@ fn numbered_items_of_one_producer(overflow: Overflow, capacity: usize, items: u6
 }
 
 #[test]
-fn loom_oldest_are_lost_in_their_places() {
+fn loom_the_oldest_losses_are_in_their_places() {
     numbered_items_of_one_producer(DropOldest, 1, 3);
 }
 
 #[test]
-fn loom_newest_are_lost_in_their_places() {
+fn loom_the_newest_losses_are_in_their_places() {
     numbered_items_of_one_producer(DropNewest, 1, 3);
 }
 
 /// Neither of the two items was pushed by who displaces the first.
 #[test]
-fn loom_what_another_thread_displaced_is_told_before_the_next_item() {
+fn loom_a_displacement_is_reported_before_the_next_item() {
     try_all(|| {
         let ring = ring(DropOldest, 2);
         ring.push(0, 1);
@@ -112,14 +112,14 @@ fn two_producers_and_a_reader(overflow: Overflow, capacity_bytes: usize, push: f
 }
 
 #[test]
-fn loom_with_two_producers_every_item_is_in_one_place() {
+fn loom_two_producers_lose_and_duplicate_no_item() {
     for overflow in [DropOldest, DropNewest] {
         two_producers_and_a_reader(overflow, PLENTY, |ring, item| ring.push(item, 1).len() as u64);
     }
 }
 
 #[test]
-fn loom_with_two_producers_the_bytes_of_one_are_not_passed() {
+fn loom_two_producers_stay_within_the_byte_limit() {
     for overflow in [DropOldest, DropNewest] {
         two_producers_and_a_reader(overflow, 1, |ring, item| {
             let dropped = ring.push(item, 1).len() as u64;
@@ -130,7 +130,7 @@ fn loom_with_two_producers_the_bytes_of_one_are_not_passed() {
 }
 
 #[test]
-fn loom_room_that_is_made_first_is_counted_as_well() {
+fn loom_displaced_items_are_counted() {
     two_producers_and_a_reader(DropOldest, PLENTY, |ring, item| {
         ring.seemed_full.store(true, Relaxed);
         match ring.make_room() {
@@ -142,7 +142,7 @@ fn loom_room_that_is_made_first_is_counted_as_well() {
 }
 
 #[test]
-fn loom_a_loss_is_told_behind_what_was_pushed_before_it() {
+fn loom_a_loss_is_reported_after_earlier_pushes() {
     try_all(|| {
         let ring = ring(DropNewest, 1);
         let pushing = {

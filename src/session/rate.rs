@@ -75,6 +75,7 @@ impl TokenBucket {
 
 #[cfg(test)]
 #[cfg(loom)]
+#[path = "../sync/models/rate.rs"]
 mod models;
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ fn kept_back() -> Arc<KeptBackCounts> {
 }
 
 #[test]
-fn loom_a_count_is_seen_or_word_of_it_is_left() {
+fn loom_a_count_is_seen_or_notified() {
     try_all(|| {
         let kept_back = kept_back();
         // Word was left of one more, and the second is over: the reader looks.
@@ -32,7 +32,7 @@ fn loom_a_count_is_seen_or_word_of_it_is_left() {
 }
 
 #[test]
-fn loom_of_two_that_count_at_once_one_leaves_word() {
+fn loom_of_two_concurrent_counts_one_notifies() {
     try_all(|| {
         let kept_back = kept_back();
         let counting = {

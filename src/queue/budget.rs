@@ -227,6 +227,7 @@ impl Account {
 
 #[cfg(test)]
 #[cfg(loom)]
+#[path = "../sync/models/budget.rs"]
 mod models;
 
 #[cfg(test)]

@@ -35,7 +35,7 @@ impl Producer {
 }
 
 #[test]
-fn loom_what_was_decided_in_another_span_or_epoch_is_not_used() {
+fn loom_a_decision_of_another_span_or_epoch_is_not_used() {
     try_all(|| {
         let (published, epoch) = (Arc::new(Published::<u64>::default()), Arc::new(Epoch::default()));
         published.replace(1, std::iter::once(&*epoch));

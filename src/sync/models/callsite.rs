@@ -69,7 +69,7 @@ fn loom_an_answer_from_before_a_filter_changed_is_not_kept() {
 }
 
 #[test]
-fn loom_whoever_was_told_that_a_filter_changed_vetoes_no_more() {
+fn loom_no_veto_after_a_filter_change_is_seen() {
     try_all(|| {
         let stack = Stack::new();
         Callsites::note_parent(stack.word(), true);
@@ -94,7 +94,7 @@ fn loom_whoever_was_told_that_a_filter_changed_vetoes_no_more() {
 }
 
 #[test]
-fn loom_what_is_judged_noted_learned_and_forgotten_at_once_is_neither_lost_nor_brought_back() {
+fn loom_concurrent_changes_of_a_word_are_all_kept() {
     try_all(|| {
         let stack = Stack::new();
         stack.learn();

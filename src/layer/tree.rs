@@ -62,4 +62,5 @@ impl Trees {
 
 #[cfg(test)]
 #[cfg(loom)]
+#[path = "../sync/models/tree.rs"]
 mod models;

@@ -45,7 +45,7 @@ fn decide(trees: &Trees, span: &Alone) -> (u64, u64) {
 }
 
 #[test]
-fn loom_what_is_kept_while_the_count_stands_is_what_was_recorded_last() {
+fn loom_a_kept_value_is_the_last_recorded() {
     try_all(|| {
         let shared = Arc::new((Trees::default(), span()));
         let recording = {

@@ -170,6 +170,7 @@ impl Entered {
 
 #[cfg(test)]
 #[cfg(loom)]
+#[path = "../sync/models/entered.rs"]
 mod models;
 
 #[cfg(test)]

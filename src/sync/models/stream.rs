@@ -104,7 +104,7 @@ fn loom_two_first_matches_meet_in_one_ring() {
 }
 
 #[test]
-fn loom_who_sees_the_end_has_seen_what_its_closer_logged_before() {
+fn loom_the_end_is_seen_after_the_events_of_its_closer() {
     try_all(|| {
         let session = session(everything());
         let mut stream = stream(&session);
@@ -125,7 +125,7 @@ fn loom_who_sees_the_end_has_seen_what_its_closer_logged_before() {
 }
 
 #[test]
-fn loom_whatever_is_pushed_while_a_session_is_closed_and_dropped_is_counted_once() {
+fn loom_events_pushed_during_the_close_are_counted_once() {
     try_all(|| {
         let session = session(everything());
         let producing = spawn(&session, |session| u64::from(deliver(session)) + u64::from(deliver(session)));
@@ -167,17 +167,17 @@ fn ends_after_as_many_as_may_be(max_events: u64, capacity: usize) {
 }
 
 #[test]
-fn loom_of_two_events_a_session_of_one_admits_one_and_ends_after_it() {
+fn loom_a_session_of_one_event_admits_one_of_two() {
     ends_after_as_many_as_may_be(1, 1);
 }
 
 #[test]
-fn loom_a_session_ends_only_after_the_last_event_that_it_admitted() {
+fn loom_a_session_ends_after_its_last_admitted_event() {
     ends_after_as_many_as_may_be(2, 1);
 }
 
 #[test]
-fn loom_what_is_counted_as_delivered_is_not_counted_as_buffered() {
+fn loom_a_delivered_event_is_not_counted_as_buffered() {
     try_all(|| {
         let session = session(everything());
         let mut stream = stream(&session);

@@ -19,7 +19,7 @@ fn check(shared: &(Arc<Budget>, [Lease; 2])) {
 }
 
 #[test]
-fn loom_rings_that_fight_for_the_last_bytes_never_pass_a_bound_and_give_all_back() {
+fn loom_competing_rings_stay_within_the_budget() {
     try_all(|| {
         let shared = leases();
         let there = {
@@ -46,7 +46,7 @@ fn loom_rings_that_fight_for_the_last_bytes_never_pass_a_bound_and_give_all_back
 }
 
 #[test]
-fn loom_two_threads_and_the_reader_of_one_ring_account_for_every_byte() {
+fn loom_every_byte_of_a_ring_is_accounted_for() {
     try_all(|| {
         let shared = leases();
         assert!(shared.1[0].reserve(1));

@@ -5,7 +5,7 @@ use crate::sync::{thread, try_all};
 use std::sync::Arc;
 
 #[test]
-fn loom_threads_whose_clocks_differ_take_no_more_than_there_is() {
+fn loom_differing_clocks_take_no_more_tokens_than_there_are() {
     try_all(|| {
         let bucket = Arc::new(TokenBucket::new(1));
         let taking = [Duration::ZERO, Duration::from_secs(1)].map(|now| {

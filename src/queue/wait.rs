@@ -48,7 +48,7 @@ impl ReaderWait {
     pub(crate) fn register(&self, waker: &Waker) {
         self.waker.register(waker);
         // Release pairs with the Acquire of the swap in `take_waker`: who sees a waiting reader finds the waker. Fails
-        // otherwise: `loom_a_reader_that_waits_again_and_again_gets_all_that_is_pushed`.
+        // otherwise: `loom_a_reader_that_waits_repeatedly_gets_all_pushes`.
         self.waiting.store(true, Release);
         // Pairs with the fence in `fence_after_push`, as the protocol says. Fails otherwise:
         // `loom_the_reader_sees_the_push_or_is_woken`.
@@ -118,7 +118,7 @@ impl Sleeper {
     /// `false`: the deadline has passed without a wake.
     fn sleep_until_woken(&self, deadline: Option<Instant>) -> bool {
         // Acquire pairs with the Release in `wake_by_ref`: the poll that follows sees what the waker's thread did before.
-        // Fails otherwise: `loom_who_is_woken_sees_what_was_done_before`.
+        // Fails otherwise: `loom_a_woken_reader_sees_what_was_done_before`.
         while !self.woken.swap(false, Acquire) {
             match deadline.map(|deadline| deadline.saturating_duration_since(Instant::now())) {
                 None => thread::park(),
@@ -144,6 +144,7 @@ impl Wake for Sleeper {
 
 #[cfg(test)]
 #[cfg(loom)]
+#[path = "../sync/models/wait.rs"]
 mod models;
 
 #[cfg(test)]

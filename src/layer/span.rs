@@ -380,6 +380,7 @@ fn new_notes() -> Box<[Notes; CHUNK_CELLS]> {
 
 #[cfg(test)]
 #[cfg(loom)]
+#[path = "../sync/models/span.rs"]
 mod models;
 
 #[cfg(test)]

@@ -49,7 +49,7 @@ impl Epoch {
     #[inline]
     pub(crate) fn current(&self) -> u64 {
         // Acquire pairs with the Release in `set`: who sees an epoch sees what was published before it. Fails otherwise:
-        // `loom_who_sees_an_epoch_sees_what_was_published_before_it`.
+        // `loom_an_epoch_shows_what_was_published_before_it`.
         self.0.current.load(Ordering::Acquire)
     }
 
@@ -84,4 +84,5 @@ impl Epoch {
 
 #[cfg(test)]
 #[cfg(loom)]
+#[path = "../sync/models/published.rs"]
 mod models;
