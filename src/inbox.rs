@@ -39,7 +39,7 @@ struct Owner {
     process: u32,
 }
 
-/// Something that producers may still be reading. Whoever drops it last frees it, so that must not be one of them.
+/// A value that producers may still be reading. Its last owner frees it, and must not be one of them.
 #[derive(Debug)]
 pub(crate) enum Retired {
     /// With the end of a dropped stream's session, which is logged once its counts are final.

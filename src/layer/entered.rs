@@ -4,7 +4,7 @@
 //! left as often, and the current span is the last one that counts. What happened before is not known: the stack is
 //! *synchronized* by asking the registry once, and knows from then on the current span (the *base*), and all that is
 //! entered on top of it. Whatever it cannot follow (an exit out of order, a layer of another subscriber, a session
-//! opened anew after all were closed, more spans than it has room for) makes it ask again.
+//! opened after all were closed, more spans than it has room for) makes it ask again.
 //!
 //! Below the base there may be spans it has not seen. A span entered on top of it could be one of them, and would then
 //! count for nothing. One that was created after the stack was synchronized cannot be; any other makes it ask again.
@@ -17,7 +17,7 @@ const ROOM: usize = 32;
 
 /// Nothing in here has a destructor.
 pub(super) struct Entered {
-    /// For whom it is kept; [`NOBODY`]: it is not.
+    /// The layer that it is kept for; [`NO_KEEPER`]: it is not kept.
     kept_for: Cell<Keeper>,
     /// The number that was given when it was synchronized; 0 where nothing can be below the base.
     synchronized_as: Cell<u64>,
@@ -40,12 +40,12 @@ struct Level {
     label: Label,
 }
 
-/// For whom the stack is kept, and since when: the epoch in which the first of the sessions was opened that have been open
+/// The layer that the stack is kept for, and since when: the epoch in which the first of the sessions was opened that have been open
 /// ever since. No other layer instance ever has the same one.
 pub(super) type Keeper = u64;
 
 /// No epoch: that of a layer that rests.
-const NOBODY: Keeper = 0;
+const NO_KEEPER: Keeper = 0;
 
 /// A span that the thread enters.
 #[derive(Clone, Copy, Debug)]
@@ -64,14 +64,14 @@ pub(super) enum Push {
     Again,
     /// It was entered in this span.
     Inside(u64),
-    /// Nobody knows.
+    /// The current span is not known.
     Unknown,
 }
 
 impl Entered {
     pub(super) const fn new() -> Self {
         Self {
-            kept_for: Cell::new(NOBODY),
+            kept_for: Cell::new(NO_KEEPER),
             synchronized_as: Cell::new(0),
             base: Cell::new(NO_SPAN),
             current: Cell::new(NO_SPAN),
@@ -99,7 +99,7 @@ impl Entered {
     /// The keeper may have come after the epoch that the caller has seen: in between all sessions may have been closed, and
     /// the thread may yet enter and leave without looking. Then the stack is not kept.
     pub(super) fn synchronize(&self, keeper: Keeper, epoch: u64, current: u64, number: u64) {
-        self.kept_for.set(if epoch >= keeper { keeper } else { NOBODY });
+        self.kept_for.set(if epoch >= keeper { keeper } else { NO_KEEPER });
         self.synchronized_as.set(number);
         self.base.set(current);
         self.current.set(current);
@@ -108,7 +108,7 @@ impl Entered {
     }
 
     pub(super) fn lose(&self) {
-        self.kept_for.set(NOBODY);
+        self.kept_for.set(NO_KEEPER);
     }
 
     /// Follows the entering of a span.
@@ -145,7 +145,7 @@ impl Entered {
     }
 
     /// Follows the leaving of a span. Returns the name of the decision that held when it was entered, which holds again;
-    /// `None` if nobody knows where the thread is now.
+    /// `None` if the current span is not known.
     #[inline]
     pub(super) fn pop(&self, keeper: Keeper, id: u64) -> Option<Label> {
         if !self.is_kept_for(keeper) {

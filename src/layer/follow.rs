@@ -2,7 +2,7 @@
 //! session.
 //!
 //! The span is marked, and its tree's caches are made stale as by a record that decides: the scopes below it are decided
-//! anew, on every thread, and find the mark. Nobody else notices.
+//! again, on every thread, and find the mark. Other layers see nothing of it.
 
 use super::host::Host;
 use super::instance::Instance;

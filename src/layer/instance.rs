@@ -7,7 +7,7 @@ use super::facts::Facts;
 use super::host::Host;
 use super::kept::NewSpan;
 use super::name::{NO_SPAN, SpanName, key_of};
-use super::notes::{Notes, Place};
+use super::notes::{Notes, Position};
 use super::table::Spans;
 use super::thread::{self, Caller, ThreadState};
 use super::tree::Trees;
@@ -40,7 +40,7 @@ pub(crate) struct Instance {
     pub(super) trees: Trees,
     /// How often threads' stacks were synchronized inside a span.
     pub(super) synchronized: Numbers,
-    /// How often somebody else had a callsite asked; moves while anybody else rebuilds.
+    /// The number of times that others had a callsite asked; moves while another router or filter rebuilds.
     asked_by_others: AtomicU64,
     /// The subscriber this layer is in. Weak: it owns us.
     dispatch: OnceLock<WeakDispatch>,
@@ -71,7 +71,7 @@ impl Instance {
         self.epoch.current()
     }
 
-    /// The subscriber this layer is in, while it lives and if it has told us.
+    /// The subscriber this layer is in, while it lives, and if it is known.
     pub(crate) fn dispatch(&self) -> Option<Dispatch> {
         self.dispatch.get()?.upgrade()
     }
@@ -88,7 +88,7 @@ impl Instance {
         first_of(one).is_some_and(|first| first_of(other) == Some(first))
     }
 
-    /// Learns which subscriber this layer is in where it was not told, as behind an `Option` or in a `Vec`.
+    /// Learns which subscriber this layer is in where it was not given, as behind an `Option` or in a `Vec`.
     pub(crate) fn adopt_dispatch(&self, dispatch: &Dispatch) {
         if self.dispatch.get().is_none() && self.is_in(dispatch) {
             self.set_dispatch(dispatch);
@@ -100,7 +100,7 @@ impl Instance {
         let _ = self.dispatch.set(dispatch.downgrade());
     }
 
-    /// A count that moves while somebody else than this router rebuilds.
+    /// A count that moves while a rebuild runs that is not this router's.
     pub(crate) fn asked_by_others(&self) -> u64 {
         self.asked_by_others.load(Ordering::Acquire)
     }
@@ -205,7 +205,7 @@ impl Instance {
     }
 
     /// Where a span hangs that is being created.
-    fn place(&self, attributes: &span::Attributes<'_>, id: u64) -> Place {
+    fn place(&self, attributes: &span::Attributes<'_>, id: u64) -> Position {
         let word = self.callsites.word(key_of(attributes.metadata())).map_or(0, |word| {
             Callsites::note_parent(word, attributes.is_contextual());
             // Relaxed: what is judged in it holds under the generation in it.
@@ -220,19 +220,19 @@ impl Instance {
             _ => (None, None),
         };
         let place = match (parent, tree.flatten()) {
-            (Some(NO_SPAN), _) => Place::below(NO_SPAN, Some(Trees::of_root(id))),
-            (Some(parent), Some(tree)) => Place::below(parent, Some(tree.into())),
+            (Some(NO_SPAN), _) => Position::below(NO_SPAN, Some(Trees::of_root(id))),
+            (Some(parent), Some(tree)) => Position::below(parent, Some(tree.into())),
             // What is not known may have been kept from this layer.
             (Some(parent), None) => match self.spans.with(parent, |cell| cell.tree()) {
-                Some(tree) => Place::below(parent, tree),
-                None => Place::UNKNOWN,
+                Some(tree) => Position::below(parent, tree),
+                None => Position::UNKNOWN,
             },
-            (None, _) => Place::UNKNOWN,
+            (None, _) => Position::UNKNOWN,
         };
         place.while_watched(word, self.synchronized.last())
     }
 
-    /// Keeps what is recorded on a span, and tells the caches it concerns.
+    /// Keeps what is recorded on a span, and marks the caches it concerns as stale.
     pub(super) fn on_record<S: Host>(&self, id: &span::Id, record: &span::Record<'_>, context: &Context<'_, S>) {
         let id = id.into_u64();
         let Some(Some(metadata)) = self.spans.with(id, |cell| cell.shown_metadata()) else { return };
@@ -241,7 +241,7 @@ impl Instance {
         let recorded = capture::recorded_fields(record, metadata, &self.shared.config, guard.is_some());
         drop(guard);
         let Some(replaced) = self.spans.with(id, |cell| cell.record(&recorded)) else { return };
-        // Loaded after the values are in place: whoever opens a session later than this reads them. A thread that comes
+        // Loaded after the values are in place: a session opened later than this reads them. A thread that comes
         // late may decide by a snapshot whose epoch has not come yet.
         let snapshot = self.shared.snapshot.load();
         if self.epoch() == 0 && !snapshot.changes.has_sessions() {

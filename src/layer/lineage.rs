@@ -15,7 +15,7 @@ use tracing_subscriber::layer::Context;
 use tracing_subscriber::registry::{LookupSpan, SpanRef};
 
 impl Instance {
-    /// For whom the thread's stack is kept.
+    /// The layer that the thread's stack is kept for.
     #[inline]
     pub(super) fn keeper(&self) -> Keeper {
         self.epoch.awake_since()

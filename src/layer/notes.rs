@@ -24,8 +24,8 @@ use std::sync::{Arc, PoisonError};
 pub(super) struct Notes {
     /// The number of the span that the other atomics are about; 0: none.
     of: AtomicU64,
-    /// Its parent's id, [`NO_SPAN`](super::name::NO_SPAN) for a root, [`UNKNOWN`] until somebody asks. A parent outlives
-    /// its children.
+    /// Its parent's id, [`NO_SPAN`](super::name::NO_SPAN) for a root, [`UNKNOWN`] until it is asked for. A parent
+    /// outlives its children.
     parent: AtomicU64,
     /// How many stacks had been synchronized when it was created with a session open: see `entered`.
     created_at: AtomicU64,
@@ -33,12 +33,12 @@ pub(super) struct Notes {
     absent_in: AtomicU32,
     /// Its callsite's word when it was created: what was judged then holds under the generation it names.
     word: AtomicU64,
-    /// The tree whose records concern it; 0 until somebody asks.
+    /// The tree whose records concern it; 0 until it is asked for.
     tree: AtomicU8,
     /// Whether the state may hold memory of its own.
     holds_memory: AtomicBool,
-    /// Locked for a few instructions, never while anybody else is called. Whoever locks a span's fields as well locks this
-    /// first.
+    /// Locked for a few instructions, never while other code is called. A thread that locks a span's fields as well locks
+    /// this first.
     state: Mutex<State>,
 }
 
@@ -64,9 +64,9 @@ pub(super) struct Watched {
     pub(super) surroundings: Option<Arc<Surroundings>>,
 }
 
-/// Where a new span hangs, as far as its creation tells.
+/// The position of a new span in its tree, as far as it is known at its creation.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Place {
+pub(super) struct Position {
     parent: u64,
     tree: u8,
     absent_in: u32,
@@ -84,14 +84,14 @@ impl Notes {
     /// Whether the atomics are about this span.
     #[inline]
     pub(super) fn are_about(&self, number: u64) -> bool {
-        // Acquire pairs with the Release in `start`: who finds the number finds what was written before it. Fails otherwise:
+        // Acquire pairs with the Release in `start`: a thread that finds the number finds what was written before it. Fails otherwise:
         // `loom_notes_about_a_span_show_its_parent`.
         self.of.load(Ordering::Acquire) == number
     }
 
     /// Begins with a new span. What an earlier one left in the state is found to be another's.
     #[inline]
-    pub(super) fn start(&self, number: u64, place: Place) {
+    pub(super) fn start(&self, number: u64, place: Position) {
         // Relaxed: the number below publishes them.
         self.parent.store(place.parent, Ordering::Relaxed);
         self.created_at.store(place.created_at, Ordering::Relaxed);
@@ -101,12 +101,12 @@ impl Notes {
         self.of.store(number, Ordering::Release);
     }
 
-    /// Begins with a span that was there before, unless somebody has.
+    /// Begins with a span that was there before, unless another thread has.
     #[cold]
     pub(super) fn claim(&self, number: u64) {
         let _only_one = self.lock_any();
         if self.of.load(Ordering::Relaxed) < number {
-            self.start(number, Place::UNKNOWN);
+            self.start(number, Position::UNKNOWN);
         }
     }
 
@@ -170,8 +170,8 @@ impl Notes {
     /// Whether the span is known to have its parent's scope under this key generation.
     #[inline]
     pub(super) fn say_absent_in(&self, generation: u32) -> bool {
-        // Relaxed: who adds a follower clears this, and then moves the records of the tree, which whoever relies on this
-        // compares as well.
+        // Relaxed: adding a follower clears this, and then moves the records of the tree, which every user of this compares
+        // as well.
         self.absent_in.load(Ordering::Relaxed) == generation
     }
 
@@ -184,7 +184,7 @@ impl Notes {
     /// From now on the span has a scope of its own. The caller holds the state locked, and moves the records of its tree
     /// afterwards.
     pub(super) fn stop_sharing(&self) {
-        // Relaxed: the Release of those records makes it visible to whoever sees them. Fails otherwise:
+        // Relaxed: the Release of those records makes it visible to a thread that sees them. Fails otherwise:
         // `loom_a_span_that_is_followed_shares_no_scope_for_good`.
         self.absent_in.store(0, Ordering::Relaxed);
     }
@@ -247,7 +247,7 @@ impl Locked<'_> {
         self.state.decided.as_ref()
     }
 
-    /// What was kept before is a scope at most: freeing it runs nobody's code.
+    /// What was kept before is a scope at most: freeing it runs no code of users.
     #[inline]
     pub(super) fn keep(&mut self, stamp: Stamp, parent: &ScopeRef, scope: ScopeRef) -> ScopeRef {
         if !scope.is_outside() {
@@ -284,7 +284,7 @@ impl Locked<'_> {
 }
 
 impl Notes {
-    /// Relaxed: read by whoever closes the span, which happens after everything that was done with it. Somebody who comes
+    /// Relaxed: read when the span is closed, which happens after everything that was done with it. A thread that comes
     /// later keeps memory until the cell's next span is looked at.
     #[inline]
     fn hold_memory(&self) {
@@ -292,7 +292,7 @@ impl Notes {
     }
 }
 
-impl Place {
+impl Position {
     pub(super) const UNKNOWN: Self = Self { parent: UNKNOWN, tree: 0, absent_in: 0, word: 0, created_at: 0 };
 
     /// Below this parent, in this tree if that is known.
@@ -306,7 +306,7 @@ impl Place {
     }
 }
 
-/// There are fewer trees than a byte tells apart, which `tree` asserts.
+/// A byte is enough for all trees, which `tree` asserts.
 fn as_tree(tree: usize) -> u8 {
     tree as u8
 }

@@ -7,7 +7,7 @@
 use super::decided::{Brought, Follower, ScopeRef, Stamp};
 use super::kept::{Kept, NewSpan, ONCE};
 use super::name::{NO_SPAN, key_of};
-use super::notes::{Locked, Notes, Place};
+use super::notes::{Locked, Notes, Position};
 use super::surroundings::Surroundings;
 use crate::coverage::Seen;
 use crate::event::{CapturedSpan, Fields, plain_name};
@@ -82,7 +82,7 @@ impl<'a> SpanCell<'a> {
         self.kept.is_of(id)
     }
 
-    /// What tells the span from all others with its id.
+    /// Distinguishes the span from all others with its id.
     #[inline]
     pub(super) fn number(&self) -> u64 {
         self.kept.number()
@@ -105,13 +105,13 @@ impl<'a> SpanCell<'a> {
     }
 
     #[inline]
-    fn start(&self, place: Option<Place>) {
+    fn start(&self, place: Option<Position>) {
         if let Some(place) = place {
             self.any_notes().start(self.number(), place);
         }
     }
 
-    /// Empties the cell, if this span is in it. What it held beside its own memory is freed outside the lock.
+    /// Empties the cell, if this span is in it. The memory it held outside the cell is freed outside the lock.
     #[inline]
     pub(super) fn vacate(&self, id: u64) {
         if !self.is_of(id) {
@@ -173,7 +173,7 @@ impl<'a> SpanCell<'a> {
     /// Sets recorded values and hands back those they replaced, to be dropped outside the lock.
     pub(super) fn record(&self, recorded: &Fields) -> Vec<Value> {
         let replaced = self.kept.record(recorded);
-        // After the values are in place: who captures the span while it holds this lock has read them, or is cleared here.
+        // After the values are in place: a capture under this lock has read them, or is cleared here.
         if let Some(locked) = self.made_notes().and_then(|notes| notes.lock(self.number())) {
             locked.clear_captured();
         }
@@ -192,7 +192,7 @@ impl<'a> SpanCell<'a> {
         Some(captured)
     }
 
-    /// The span as it is now, shared with nobody.
+    /// The span as it is now, not shared.
     pub(super) fn capture(&self) -> Option<CapturedSpan> {
         let metadata = self.shown_metadata()?;
         let mut fields = self.kept.lock().fields.to_fields(metadata.fields());
@@ -324,7 +324,7 @@ impl<'a> SpanCell<'a> {
         self.notes_made().lock(self.number())
     }
 
-    /// The notes that were made for this cell, whomever they are about.
+    /// The notes that were made for this cell, whatever span they are about.
     #[inline]
     fn made_notes(&self) -> Option<&'a Notes> {
         match self.notes {

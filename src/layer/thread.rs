@@ -29,7 +29,7 @@ pub(crate) struct ThreadState {
     /// The span that is closing here, with the number of the layer instance. Other layers may still speak of it, but its
     /// id is free to recur.
     pub(super) closing: Cell<(u64, u64)>,
-    /// Set where somebody asked for a callsite while this crate was running code of its users.
+    /// Set if a callsite was asked for while this crate was running code of its users.
     pub(super) disturbed: Cell<bool>,
     /// Who is asking for callsites' interest on this thread.
     pub(super) caller: Cell<Caller>,
@@ -81,7 +81,7 @@ pub(crate) struct Decision {
 /// Why callsites are being asked for their interest on this thread, and by which router.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Caller {
-    /// Somebody else: a new callsite, a new subscriber, a reloaded filter.
+    /// Others: a new callsite, a new subscriber, a reloaded filter.
     Others,
     /// The control thread of this router wants to know what everybody else wants of this callsite.
     Probe(u64, CallsiteKey),
@@ -191,8 +191,8 @@ pub(super) fn take_surroundings() -> Option<Arc<Surroundings>> {
     SURROUNDINGS.try_with(Cell::take).ok().flatten()
 }
 
-/// Keeps surroundings for the next event that matches here. They hold no session, and run nobody's code when they are
-/// dropped.
+/// Keeps surroundings for the next event that matches here. They hold no session, and run no code of users when they
+/// are dropped.
 #[inline]
 pub(super) fn keep_surroundings(surroundings: Arc<Surroundings>) {
     let _ = SURROUNDINGS.try_with(|kept| kept.set(Some(surroundings)));

@@ -9,7 +9,7 @@ use crossbeam_utils::CachePadded;
 /// The tree of events outside any span: nothing is ever recorded on it.
 pub(crate) const NO_TREE: usize = 0;
 
-/// Under `loom` as few as there can be: it makes them anew for each history.
+/// Under `loom` as few as possible: it creates them again for each history.
 const TREES: usize = if cfg!(loom) { 2 } else { 128 };
 
 /// Spans note their tree in a byte.

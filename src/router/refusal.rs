@@ -1,4 +1,4 @@
-//! Why a session was not opened on somebody's behalf: the caps, what they count, and who holds what.
+//! Why a session was not opened on behalf of an opener: the caps, what they count, and who holds how many.
 
 use crate::config::Config;
 use crate::escape::escaped;
@@ -15,7 +15,7 @@ const MAX_NAME_BYTES: usize = 64;
 /// Why [`TapRouter::try_watch`](crate::TapRouter::try_watch) opened no session.
 ///
 /// `Display` says which limit was reached and who holds how many sessions, with names escaped and cut; the parts are
-/// there for doors that answer in a form of their own.
+/// there for endpoints that answer in a form of their own.
 ///
 /// ```
 /// use tracing_tap::{Predicate, SessionOptions, TapRouter};
@@ -24,7 +24,7 @@ const MAX_NAME_BYTES: usize = 64;
 /// let session = || SessionOptions::new(Predicate::eq("user", 42)).opened_by("ann");
 /// let _open = router.try_watch(session())?;
 /// let error = router.try_watch(session()).unwrap_err();
-/// assert_eq!(error.to_string(), "open a session: 1 are open, which is the limit `max_sessions`; `ann` holds 1");
+/// assert_eq!(error.to_string(), "the session was not opened: 1 are open, which is the limit `max_sessions`; `ann` holds 1");
 /// assert_eq!((error.limit_name(), error.limit()), (Some("max_sessions"), Some(1)));
 /// assert_eq!(error.holders()[0].opener.as_deref(), Some("ann"));
 /// # Ok::<(), tracing_tap::WatchError>(())
@@ -70,7 +70,7 @@ enum Cap {
     Unindexed,
 }
 
-/// Which of the reasons it is, for whoever counts them.
+/// The reason, for counting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Reason {
     MaxSessions,
@@ -240,7 +240,7 @@ impl Cap {
 
 impl fmt::Display for WatchError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("open a session: ")?;
+        f.write_str("the session was not opened: ")?;
         match &self.0 {
             Refusal::TestsRedactedField { field } => {
                 let field = escaped(field, MAX_NAME_BYTES);

@@ -1,4 +1,4 @@
-//! What a session of somebody else may cost the service: its predicate is charged by the prices of the cost model, and a
+//! What a session of an opener may cost the service: its predicate is charged by the prices of the cost model, and a
 //! session that is charged more than it may ends.
 //!
 //! Producers add to one counter, and look at no clock before it has grown by all that a second may bring.
@@ -67,7 +67,7 @@ impl Governor {
         let mut since = match self.since.try_lock() {
             Ok(since) => since,
             Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
-            // Somebody else is deciding.
+            // Another thread is deciding.
             Err(TryLockError::WouldBlock) => return false,
         };
         if charged <= self.allowed.load(Ordering::Relaxed) {

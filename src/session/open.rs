@@ -35,7 +35,7 @@ pub(crate) struct OpenSession {
     pub(crate) deadline: Option<Instant>,
     pub(crate) limits: Arc<SessionOptions>,
     limiter: Option<Box<Limiter>>,
-    /// Where it was opened on behalf of somebody else.
+    /// If it was opened on behalf of an opener.
     governor: Option<Box<Governor>>,
     opened_at: SystemTime,
     opened: Instant,

@@ -62,7 +62,7 @@ impl TokenBucket {
         self.spent.load(Ordering::Relaxed) >= self.earned(now) + self.per_second
     }
 
-    /// Tokens earned until `now`, rounded down, beside those it began with. At the largest rate the count would be full
+    /// Tokens earned until `now`, rounded down, in addition to those it began with. At the largest rate the count would be full
     /// after 58 years; from then on nothing is earned.
     #[inline]
     fn earned(&self, now: Duration) -> u64 {

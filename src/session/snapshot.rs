@@ -118,7 +118,7 @@ pub(crate) struct Names {
     pub(crate) index: NameSet,
     /// Keys tested by sessions that are not in the index.
     pub(crate) linear: NameSet,
-    /// Keys tested beside the index, by whichever session.
+    /// Keys tested outside the index, by any session.
     pub(crate) beside_index: NameSet,
     /// Span names tested by any session.
     pub(crate) spans: NameSet,

@@ -14,7 +14,7 @@ use crate::oracle::strategy;
 mod witness;
 
 use history::{History, Op, Prints, Setting, Stack};
-use neighbours::{Neighbours, Place};
+use neighbours::{Neighbours, RouterPlace};
 use planner::plan;
 use proptest::sample::select;
 use proptest::test_runner::{Config, FileFailurePersistence, TestError, TestRunner};
@@ -26,7 +26,7 @@ use testing::{Output, wait_until};
 use tracing::Dispatch;
 
 /// What the others were told, and what `fmt` has printed.
-struct Told {
+struct Witnessed {
     outcome: Outcome,
     printed: Vec<String>,
 }
@@ -40,7 +40,7 @@ isolated! {
             max_shrink_iters: 4000,
             ..Config::default()
         };
-        let places = select(vec![Place::First, Place::Last]);
+        let places = select(vec![RouterPlace::First, RouterPlace::Last]);
         let strategy = (strategy::histories(), select(&neighbours::ALL[..]), places);
         let outcome = TestRunner::new(config).run(&strategy, |(history, neighbours, place)| {
             check(&history, neighbours, place);
@@ -77,7 +77,7 @@ fn planned(history: &History, neighbours: Neighbours) -> Vec<Op> {
 }
 
 #[track_caller]
-fn check(history: &History, neighbours: Neighbours, place: Place) {
+fn check(history: &History, neighbours: Neighbours, place: RouterPlace) {
     let history = one_subscriber(history);
     let ops = planned(&history, neighbours);
     let with_routers = perform(&history, &ops, neighbours, place, With::Sessions);
@@ -85,7 +85,7 @@ fn check(history: &History, neighbours: Neighbours, place: Place) {
     if !history.setting.asks_for_spans && neighbours.turn_callsites_off() {
         let alone = perform(&history, &ops, neighbours, place, With::Routers);
         assert_same(&spans_of(&ops, &alone.outcome), &spans_of(&ops, &with_routers.outcome));
-        let lines = |told: &Told| lines_of(told, &ops, &without.outcome, true);
+        let lines = |told: &Witnessed| lines_of(told, &ops, &without.outcome, true);
         assert_same(&lines(&alone), &lines(&with_routers));
         assert_same(&alone.printed, &with_routers.printed);
     }
@@ -93,7 +93,7 @@ fn check(history: &History, neighbours: Neighbours, place: Place) {
     if !are_spans_same && ops.iter().any(|op| matches!(op, Op::RecordCurrent { .. } | Op::Capture { .. })) {
         return;
     }
-    let lines = |told: &Told| lines_of(told, &ops, &without.outcome, are_spans_same);
+    let lines = |told: &Witnessed| lines_of(told, &ops, &without.outcome, are_spans_same);
     assert_same(&lines(&without), &lines(&with_routers));
     if are_spans_same {
         assert_same(&without.printed, &with_routers.printed);
@@ -109,7 +109,7 @@ enum With {
     Sessions,
 }
 
-fn perform(history: &History, ops: &[Op], neighbours: Neighbours, place: Place, with: With) -> Told {
+fn perform(history: &History, ops: &[Op], neighbours: Neighbours, place: RouterPlace, with: With) -> Witnessed {
     let routers = if with == With::Nothing { 0 } else { history.setting.routers() };
     let routers: Vec<_> = std::iter::repeat_with(|| stage::router(&history.setting)).take(routers).collect();
     let (log, output) = (Log::default(), Output::default());
@@ -122,12 +122,12 @@ fn perform(history: &History, ops: &[Op], neighbours: Neighbours, place: Place, 
     drop(stage);
     // As in the oracle: two subscribers at once are one too many for `tracing`.
     wait_until("the control threads to let go", || dispatches.iter().all(|dispatch| dispatch.upgrade().is_none()));
-    Told { outcome, printed: output.lines() }
+    Witnessed { outcome, printed: output.lines() }
 }
 
 /// What the witnesses were told, but for what was logged by arguments that nobody would have evaluated or printed
 /// without us.
-fn lines_of(told: &Told, ops: &[Op], without: &Outcome, are_spans_same: bool) -> Vec<Line> {
+fn lines_of(told: &Witnessed, ops: &[Op], without: &Outcome, are_spans_same: bool) -> Vec<Line> {
     let evaluated = ops.iter().zip(&without.facts).filter(|(_, facts)| facts.evaluated);
     let op_of = |(op, _): (&Op, _)| if let Op::Event(emission) = op { Some(emission.op) } else { None };
     let evaluated: BTreeSet<_> = evaluated.filter_map(op_of).collect();

@@ -17,7 +17,7 @@ use tracing_core::callsite::DefaultCallsite;
 pub(crate) struct Word(u64);
 
 impl Word {
-    /// Its events take their parent from the context. `parent:` is part of the macro's text, so one event tells.
+    /// Its events take their parent from the context. `parent:` is part of the macro's text, so one event is enough to know.
     const CONTEXTUAL: u64 = 1;
     /// Its events name their parent.
     const EXPLICIT: u64 = 1 << 1;
@@ -25,7 +25,7 @@ impl Word {
     const UNWANTED: u64 = 1 << 2;
     /// Some other layer wants it.
     const WANTED: u64 = 1 << 3;
-    /// The control thread is asking the other layers. Whoever forgets clears this, and the answer is dropped.
+    /// The control thread is asking the other layers. Forgetting clears this, and the answer is dropped.
     const ASKING: u64 = 1 << 4;
     /// Under the generation in the high half: it can supply nothing that a session outside its scope needs.
     const CLEAR: u64 = 1 << 5;
@@ -41,7 +41,7 @@ impl Word {
     const TESTED_SHIFT: u32 = 16;
     const JUDGED: u64 = Self::CLEAR | Self::ABSENT | Self::TESTED;
 
-    /// What is said of a callsite that may be vetoed, apart from the fields that are tested beside the index.
+    /// What is said of a callsite that may be vetoed, apart from the fields that are tested outside the index.
     const VETOABLE: u64 = Self::CONTEXTUAL | Self::UNWANTED | Self::CLEAR;
 
     const LEARNED: u64 = Self::UNWANTED | Self::WANTED | Self::ASKING;
@@ -90,11 +90,11 @@ impl Word {
 /// Why a callsite is registered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Registered {
-    /// This router has it asked: nobody else has changed their mind.
+    /// This router has it asked: no other filter has changed.
     Ours,
     /// It was reached for the first time.
     New,
-    /// Somebody else has it asked again, as where a filter was changed.
+    /// It is asked again by others, for example because a filter was changed.
     Again,
 }
 
@@ -102,7 +102,7 @@ pub(crate) enum Registered {
 #[derive(Debug, Default)]
 pub(crate) struct Callsites {
     table: Table,
-    /// For whoever walks them all; never read by a producer.
+    /// For walking them all; never read by a producer.
     known: DashMap<CallsiteKey, Known, FxBuildHasher>,
     /// Those that are written by hand.
     unruly: Mutex<Vec<&'static Metadata<'static>>>,
@@ -118,8 +118,8 @@ struct Known {
 }
 
 impl Callsites {
-    /// Notes a callsite that `tracing` registers, and forgets what was learned about it, unless it was this
-    /// router that made `tracing` register it anew: then nobody else has changed their mind.
+    /// Notes a callsite that `tracing` registers, and forgets what was learned about it, unless this router
+    /// made `tracing` register it again: then no other filter has changed.
     pub(crate) fn register(&self, metadata: &'static Metadata<'static>, kept: bool, router: u64) -> Registered {
         let key = key_of(metadata);
         let Some(word) = self.table.insert(key) else { return Registered::Ours };
@@ -140,7 +140,7 @@ impl Callsites {
             Caller::Others => true,
         };
         if changed_by_others {
-            // Release pairs with the Acquire in `learn`: whoever rebuilds has changed its filter before. Fails otherwise:
+            // Release pairs with the Acquire in `learn`: a filter is changed before the rebuild for it. Fails otherwise:
             // `loom_an_answer_from_before_a_filter_changed_is_not_kept`.
             word.fetch_and(!Word::LEARNED, Ordering::Release);
         }
@@ -199,8 +199,8 @@ impl Callsites {
         seen >> 32 == vetoable >> 32 && seen & Word::CLEAR != 0
     }
 
-    /// Whether the callsite can supply nothing that a session outside its scope needs, judged anew by `judge`
-    /// where the index keys have changed since.
+    /// Whether the callsite can supply nothing that a session outside its scope needs, judged again by `judge`
+    /// if the index keys have changed since.
     #[inline]
     pub(crate) fn is_clear(word: &AtomicU64, generation: u32, judge: impl FnOnce() -> Judgement) -> bool {
         Self::judged(word, generation, judge).0 & Word::CLEAR != 0
@@ -247,17 +247,17 @@ impl Callsites {
             // Relaxed: as in `judged`; the loop keeps what others learn meanwhile.
             match word.compare_exchange_weak(seen.0, judged.0, Ordering::Relaxed, Ordering::Relaxed) {
                 Ok(_) => return judged,
-                // Somebody judged under another generation: theirs may be newer. Ours holds for this call.
+                // Another thread judged under another generation, which may be newer. This one holds for this call.
                 Err(now) if now >> 32 != seen.0 >> 32 => return judged,
                 Err(now) => seen = Word(now),
             }
         }
     }
 
-    /// Asks, for every callsite in `callsites` whose answer is not known, whether somebody else wants it.
+    /// Asks, for every callsite in `callsites` whose answer is not known, whether another layer wants it.
     ///
-    /// An answer is kept only if nobody forgot it between the question and the note; `ask` gives none where it
-    /// could not ask.
+    /// An answer is kept only if it was not forgotten between the question and the note; `ask` returns `None` if it could
+    /// not ask.
     pub(crate) fn learn(
         &self,
         callsites: impl IntoIterator<Item = &'static Metadata<'static>>,
@@ -274,8 +274,8 @@ impl Callsites {
             word.fetch_or(Word::ASKING, Ordering::Acquire);
             let Some(wanted) = ask(metadata) else { continue };
             let answer = if wanted { Word::WANTED } else { Word::UNWANTED };
-            // The mark may be gone, because somebody forgot; then the answer may be stale and is dropped. Relaxed: mark and
-            // answer are in one word, and whoever reads the answer reads nothing by it.
+            // The mark may be gone, because the answer was forgotten; then it may be stale and is dropped. Relaxed: mark and
+            // answer are in one word, and nothing else is read by the answer.
             let _ = word.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |now| {
                 (now & Word::ASKING != 0).then_some(now & !Word::ASKING | answer)
             });
@@ -302,7 +302,7 @@ impl Callsites {
     }
 }
 
-/// Whether no macro of `tracing` has written this callsite, as far as its size tells: the macros' remember their interest
+/// Whether no macro of `tracing` has written this callsite, by its size: the macros' remember their interest
 /// and where they are listed. One written by hand may have no memory, and so its address with others, and may give its
 /// events a parent or not.
 fn is_written_by_hand(metadata: &Metadata<'_>) -> bool {
@@ -322,7 +322,7 @@ struct Slot {
     word: AtomicU64,
 }
 
-/// Under `loom` as few as there can be: it makes them anew for each history.
+/// Under `loom` as few as possible: it creates them again for each history.
 const FIRST_LEVEL_SLOTS: usize = if cfg!(loom) { 4 } else { 2048 };
 const MORE_LEVELS: usize = 10;
 const WINDOW: usize = 4;
@@ -344,7 +344,7 @@ impl Table {
     fn first_place(&self, key: CallsiteKey) -> Option<&AtomicU64> {
         let start = start_of_window(FIRST_LEVEL_SLOTS, key);
         let slot = &self.first[start];
-        // Acquire pairs with the Release in `insert`; the word beside it starts at 0 either way.
+        // Acquire pairs with the Release in `insert`; the word next to it starts at 0 either way.
         (slot.key.load(Ordering::Acquire) == key).then_some(&slot.word)
     }
 

@@ -32,6 +32,7 @@ use std::sync::Arc;
 /// [bytes](crate::SessionOptions::capacity_bytes) are used up, or the router's
 /// [bytes for all sessions](crate::TapRouterBuilder::max_buffered_bytes).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Overflow {
     /// Loses the oldest unread events, so that the reader gets the latest ones. For watching live.
     ///

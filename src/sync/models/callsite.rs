@@ -39,7 +39,7 @@ impl Stack {
         self.callsites.learn([metadata()], |_| Some(self.is_wanted.load(Ordering::Relaxed)));
     }
 
-    /// Another layer changes its filter, and has callsites asked anew.
+    /// Another layer changes its filter, and has callsites asked again.
     fn change_filter(&self) {
         self.is_wanted.store(true, Ordering::Relaxed);
         self.callsites.register(metadata(), false, ROUTER);
@@ -76,18 +76,18 @@ fn loom_no_veto_after_a_filter_change_is_seen() {
         Callsites::is_clear(stack.word(), GENERATION, || JUDGEMENT);
         stack.learn();
         assert_eq!(stack.standing(), (Some(false), true));
-        let told = Arc::new(AtomicBool::new(false));
+        let changed = Arc::new(AtomicBool::new(false));
         let changing = {
-            let told = Arc::clone(&told);
+            let changed = Arc::clone(&changed);
             spawn(&stack, move |stack| {
                 stack.change_filter();
-                told.store(true, Ordering::Release);
+                changed.store(true, Ordering::Release);
             })
         };
         let learning = spawn(&stack, Stack::learn);
-        let was_told = told.load(Ordering::Acquire);
+        let was_seen = changed.load(Ordering::Acquire);
         let is_vetoed = stack.word().load(Ordering::Acquire) == Word::vetoable(GENERATION);
-        assert!(!was_told || !is_vetoed);
+        assert!(!was_seen || !is_vetoed);
         changing.join().unwrap();
         learning.join().unwrap();
     });

@@ -1,4 +1,4 @@
-//! A thread's stack under `loom`: beside somebody who closes the last session and opens another.
+//! A thread's stack under `loom`, while another thread closes the last session and opens another.
 
 use super::*;
 use crate::session::published::Epoch;

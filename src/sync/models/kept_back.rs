@@ -4,7 +4,7 @@ use super::*;
 use crate::sync::{thread, try_all};
 use std::sync::Arc;
 
-/// One that has counted and told before: `loom` takes what an atomic was made with for no part of the one order of
+/// One that has counted and notified before: `loom` takes what an atomic was made with for no part of the one order of
 /// `SeqCst`.
 fn kept_back() -> Arc<KeptBackCounts> {
     let kept_back = KeptBackCounts::new();
@@ -26,8 +26,8 @@ fn loom_a_count_is_seen_or_notified() {
             thread::spawn(move || kept_back.count(KeptBackBy::Rate))
         };
         let seen = kept_back.take_due().map(|counts| counts[MissingReason::RateLimited]);
-        let word_is_left = counting.join().unwrap();
-        assert!(seen == Some(3) || word_is_left, "the reader saw {seen:?} of 3, and nobody will tell it of more");
+        let is_notified = counting.join().unwrap();
+        assert!(seen == Some(3) || is_notified, "the reader saw {seen:?} of 3, and will not be notified of more");
     });
 }
 

@@ -10,22 +10,22 @@ fn ring(overflow: Overflow, capacity: usize) -> Arc<Ring<u64>> {
     Arc::new(Ring::new(overflow, capacity, PLENTY, Arc::new(Budget::new(PLENTY))))
 }
 
-/// What a reader was given, and how many losses it was told of.
+/// What a reader was given, and how many losses were announced to it.
 #[derive(Debug, Default)]
 struct Read {
     items: Vec<u64>,
-    told: u64,
+    announced: u64,
 }
 
 impl Read {
-    /// Reads once. Whoever has read an item knows of all that was lost before it.
+    /// Reads once. The reader of an item knows of all losses before it.
     fn once(&mut self, ring: &Ring<u64>) -> bool {
         let (item, lost) = match ring.pop() {
             Popped::Item { item, lost } => (Some(item), lost),
             Popped::Empty { lost } => (None, lost),
         };
-        assert!(lost >= self.told, "a loss was taken back");
-        self.told = lost;
+        assert!(lost >= self.announced, "a loss was taken back");
+        self.announced = lost;
         let Some(item) = item else { return false };
         let before = self.items.last().map_or(0, |last| last + 1);
         assert!(item >= before, "{item} after {:?}", self.items);
@@ -53,7 +53,7 @@ fn numbered_items_of_one_producer(overflow: Overflow, capacity: usize, items: u6
         let dropped = pushing.join().unwrap();
         while read.once(&ring) {}
         assert_eq!(read.items.len() as u64 + dropped, items);
-        assert_eq!((read.told, ring.lost()), (dropped, dropped));
+        assert_eq!((read.announced, ring.lost()), (dropped, dropped));
         assert_eq!((ring.len(), ring.bytes()), (0, 0));
     });
 }
@@ -85,7 +85,7 @@ fn loom_a_displacement_is_reported_before_the_next_item() {
     });
 }
 
-/// What is pushed by whomever is afterwards in one place, and a push that makes room first is like any other.
+/// What any thread has pushed is afterwards in one place, and a push that makes room first is like any other.
 fn two_producers_and_a_reader(overflow: Overflow, capacity_bytes: usize, push: fn(&Ring<u64>, u64) -> u64) {
     try_all(move || {
         let budget = Arc::new(Budget::new(PLENTY));
@@ -102,8 +102,8 @@ fn two_producers_and_a_reader(overflow: Overflow, capacity_bytes: usize, push: f
             }
             Popped::Empty { lost } => (false, lost),
         };
-        let (_, told) = pop();
-        assert!(told <= 2);
+        let (_, announced) = pop();
+        assert!(announced <= 2);
         let dropped: u64 = pushing.map(|thread| thread.join().unwrap()).iter().sum();
         while pop().0 {}
         assert_eq!((read + dropped, ring.lost()), (2, dropped));

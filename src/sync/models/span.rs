@@ -1,4 +1,4 @@
-//! Sharing the parent's scope under `loom`: beside somebody who begins to follow the span.
+//! Sharing the parent's scope under `loom`, while another thread begins to follow the span.
 
 use super::*;
 use crate::layer::callsite::Callsites;
@@ -12,7 +12,7 @@ const GENERATION: u32 = 1;
 
 fn span() -> Alone {
     let metadata = tracing::callsite! { name: "span", kind: tracing::metadata::Kind::SPAN, fields: }.metadata();
-    let place = Place::below(7, Some(TREE)).while_watched(Callsites::absent_word(GENERATION), 0);
+    let place = Position::below(7, Some(TREE)).while_watched(Callsites::absent_word(GENERATION), 0);
     Alone::of(1, NewSpan { metadata, visible: true, fields: &PackedBytes::new(), place: Some(place) })
 }
 

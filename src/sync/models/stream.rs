@@ -1,4 +1,4 @@
-//! A session and its reader under `loom`: beside its first matches, its limits and its end.
+//! A session and its reader under `loom`, during its first matches, at its limits and at its end.
 
 use super::*;
 use crate::event::{Fields, Origin};

@@ -1,4 +1,4 @@
-//! What a thread keeps of its decisions, under `loom`: beside somebody who opens and closes.
+//! What a thread keeps of its decisions, under `loom`, while another thread opens and closes.
 
 use super::*;
 use crate::session::published::{Epoch, Published};

@@ -1,4 +1,4 @@
-//! Counts of records under `loom`: beside the spans they are about, and somebody who opens.
+//! Counts of records under `loom`, with the spans they are about, while another thread opens a session.
 
 use super::*;
 use crate::event::Fields;

@@ -74,7 +74,7 @@ where
     }
 
     fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
-        // Told of sessions, which this layer is compared without.
+        // Witnessed of sessions, which this layer is compared without.
         if event.metadata().target() == AUDIT {
             return;
         }

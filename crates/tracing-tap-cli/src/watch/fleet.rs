@@ -84,7 +84,7 @@ pub(crate) async fn open(fleet: &Fleet, wanted: Wanted, patience: Duration) -> R
     let client = fleet.connect(event_sender).await?;
     let Wanted { session, predicate, level, spans, lasts } = wanted;
     let stream = fleet::watch(client.clone(), &fleet.config, session).await;
-    let stream = stream.map_err(|error| Error::new(error.to_string()))?;
+    let stream = stream.map_err(|error| Error::new(format!("watch the fleet: {error}")))?;
     let (over, is_over) = watch::channel(());
     let began = Instant::now();
     let remote = Arc::new(Remote {
@@ -295,7 +295,7 @@ mod tests {
         state.has_answered = true;
         state.stats.instances = 3;
         assert_eq!(texts(&state, 5), (Vec::new(), vec!["3 instances take part".to_owned()]));
-        state.refusals.insert("chat-1".to_owned(), "cannot open a session: 0 are open".to_owned());
-        assert_eq!(texts(&state, 5).0, ["chat-1 takes no part: cannot open a session: 0 are open"]);
+        state.refusals.insert("chat-1".to_owned(), "the session was not opened: 0 are open".to_owned());
+        assert_eq!(texts(&state, 5).0, ["chat-1 takes no part: the session was not opened: 0 are open"]);
     }
 }

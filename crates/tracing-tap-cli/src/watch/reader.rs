@@ -226,7 +226,9 @@ impl Reader {
                 batch.push(Update::OfInstance(data));
                 None
             }
-            b"missing" | b"ended" => self.understand_item(&data, batch),
+            b"missing" => self.understand_item(&data, batch),
+            // Also with a reason of a later version: nothing follows.
+            b"ended" => self.understand_item(&data, batch).or(Some(Left::Ended)),
             b"stalled" => {
                 Some(Left::Cut(Error::new("read fast enough: the server has closed the connection of a slow reader")))
             }

@@ -301,7 +301,7 @@ fn no_session_overrules_the_policy_of_an_instance() {
                 refused.push(format!("{instance}: {reason}: {error}"));
             }
         }
-        let full = "full: max_sessions: open a session: 0 are open, which is the limit `max_sessions`";
+        let full = "full: max_sessions: the session was not opened: 0 are open, which is the limit `max_sessions`";
         assert_eq!(refused, [full]);
         denies.emit(5, 42);
         redacts.emit(1, 42);
