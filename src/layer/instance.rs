@@ -7,7 +7,7 @@ use super::facts::Facts;
 use super::host::Host;
 use super::kept::NewSpan;
 use super::name::{NO_SPAN, SpanName, key_of};
-use super::notes::{Notes, Position};
+use super::notes::{Notes, Placement};
 use super::table::Spans;
 use super::thread::{self, Caller, ThreadState};
 use super::tree::Trees;
@@ -205,7 +205,7 @@ impl Instance {
     }
 
     /// Where a span hangs that is being created.
-    fn place(&self, attributes: &span::Attributes<'_>, id: u64) -> Position {
+    fn place(&self, attributes: &span::Attributes<'_>, id: u64) -> Placement {
         let word = self.callsites.word(key_of(attributes.metadata())).map_or(0, |word| {
             Callsites::note_parent(word, attributes.is_contextual());
             // Relaxed: what is judged in it holds under the generation in it.
@@ -220,14 +220,14 @@ impl Instance {
             _ => (None, None),
         };
         let place = match (parent, tree.flatten()) {
-            (Some(NO_SPAN), _) => Position::below(NO_SPAN, Some(Trees::of_root(id))),
-            (Some(parent), Some(tree)) => Position::below(parent, Some(tree.into())),
+            (Some(NO_SPAN), _) => Placement::below(NO_SPAN, Some(Trees::of_root(id))),
+            (Some(parent), Some(tree)) => Placement::below(parent, Some(tree.into())),
             // What is not known may have been kept from this layer.
             (Some(parent), None) => match self.spans.with(parent, |cell| cell.tree()) {
-                Some(tree) => Position::below(parent, tree),
-                None => Position::UNKNOWN,
+                Some(tree) => Placement::below(parent, tree),
+                None => Placement::UNKNOWN,
             },
-            (None, _) => Position::UNKNOWN,
+            (None, _) => Placement::UNKNOWN,
         };
         place.while_watched(word, self.synchronized.last())
     }

@@ -1,7 +1,7 @@
 //! What is kept of a span from its creation on, whether or not sessions are open: its fields.
 
 use super::name::NO_SPAN;
-use super::notes::Position;
+use super::notes::Placement;
 use crate::event::{Fields, KeptFields};
 use crate::sync::atomic::{AtomicU64, Ordering};
 use crate::sync::{Mutex, MutexGuard};
@@ -42,7 +42,7 @@ pub(super) struct NewSpan<'a> {
     pub(super) visible: bool,
     pub(super) fields: &'a PackedBytes,
     /// Where it hangs, if a session is open.
-    pub(super) place: Option<Position>,
+    pub(super) place: Option<Placement>,
 }
 
 impl Kept {

@@ -66,7 +66,7 @@ pub(super) struct Watched {
 
 /// The position of a new span in its tree, as far as it is known at its creation.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Position {
+pub(super) struct Placement {
     parent: u64,
     tree: u8,
     absent_in: u32,
@@ -91,7 +91,7 @@ impl Notes {
 
     /// Begins with a new span. What an earlier one left in the state is found to be another's.
     #[inline]
-    pub(super) fn start(&self, number: u64, place: Position) {
+    pub(super) fn start(&self, number: u64, place: Placement) {
         // Relaxed: the number below publishes them.
         self.parent.store(place.parent, Ordering::Relaxed);
         self.created_at.store(place.created_at, Ordering::Relaxed);
@@ -106,7 +106,7 @@ impl Notes {
     pub(super) fn claim(&self, number: u64) {
         let _only_one = self.lock_any();
         if self.of.load(Ordering::Relaxed) < number {
-            self.start(number, Position::UNKNOWN);
+            self.start(number, Placement::UNKNOWN);
         }
     }
 
@@ -292,7 +292,7 @@ impl Notes {
     }
 }
 
-impl Position {
+impl Placement {
     pub(super) const UNKNOWN: Self = Self { parent: UNKNOWN, tree: 0, absent_in: 0, word: 0, created_at: 0 };
 
     /// Below this parent, in this tree if that is known.

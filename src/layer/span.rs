@@ -7,7 +7,7 @@
 use super::decided::{Brought, Follower, ScopeRef, Stamp};
 use super::kept::{Kept, NewSpan, ONCE};
 use super::name::{NO_SPAN, key_of};
-use super::notes::{Locked, Notes, Position};
+use super::notes::{Locked, Notes, Placement};
 use super::surroundings::Surroundings;
 use crate::coverage::Seen;
 use crate::event::{CapturedSpan, Fields, plain_name};
@@ -105,7 +105,7 @@ impl<'a> SpanCell<'a> {
     }
 
     #[inline]
-    fn start(&self, place: Option<Position>) {
+    fn start(&self, place: Option<Placement>) {
         if let Some(place) = place {
             self.any_notes().start(self.number(), place);
         }

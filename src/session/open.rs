@@ -3,8 +3,8 @@
 use super::admission::{Admission, Limiter};
 use super::buffer::Buffer;
 use super::governor::Governor;
-use super::sample::{RootSerial, Sampled};
 use super::kept_back::{KeptBackBy, KeptBackCounts};
+use super::sample::{RootSerial, Sampled};
 use super::{EndReason, Follow, SessionId, SessionInfo, SessionOptions, SessionStats};
 use crate::guard::{Guard, run_user_code};
 use crate::level::verbosity_of_filter;

@@ -3,8 +3,8 @@ use crate::predicate::Predicate;
 use crate::queue::budget::Budget;
 use crate::session::SessionOptions;
 use crate::session::admission::Admission;
-use crate::session::sample::Sampled;
 use crate::session::kept_back::KeptBackBy;
+use crate::session::sample::Sampled;
 use std::task::Waker;
 
 /// A router that is gone.

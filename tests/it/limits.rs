@@ -39,7 +39,11 @@ impl Announced {
     fn note(&mut self, item: &Item) {
         match item {
             Item::Event { sequence, .. } => {
-                assert_eq!(*sequence, self.events + self.overflow, "an event that is kept back takes no sequence number");
+                assert_eq!(
+                    *sequence,
+                    self.events + self.overflow,
+                    "an event that is kept back takes no sequence number"
+                );
                 self.events += 1;
             }
             Item::Missing(missing) => {

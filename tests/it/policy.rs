@@ -202,7 +202,7 @@ isolated! {
         check_refused(&router, user(2).opened_by(""), &mut other, words);
     }
 
-    fn unless_told_otherwise_an_opener_has_eight_sessions_and_sixteen_are_unindexed() {
+    fn by_default_eight_sessions_an_opener_and_sixteen_unindexed() {
         let router = TapRouter::new();
         let open = |n: usize| router.try_watch(user(1).opened_by(format!("{n}"))).unwrap();
         let _nine: Vec<_> = (0..8).map(|_| open(1)).chain([open(2)]).collect();

@@ -9,7 +9,7 @@ use crate::sync::{thread, try_all};
 fn loom_notes_about_a_span_show_its_parent() {
     try_all(|| {
         let notes = Arc::new(Notes::default());
-        notes.start(1, Position::below(7, Some(1)));
+        notes.start(1, Placement::below(7, Some(1)));
         let looking = {
             let notes = Arc::clone(&notes);
             thread::spawn(move || {
@@ -19,7 +19,7 @@ fn loom_notes_about_a_span_show_its_parent() {
             })
         };
         notes.end(1);
-        notes.start(2, Position::below(9, Some(2)));
+        notes.start(2, Placement::below(9, Some(2)));
         looking.join().unwrap();
     });
 }
@@ -29,7 +29,7 @@ fn loom_notes_about_a_span_show_its_parent() {
 fn loom_notes_survive_a_late_look_at_the_previous_span() {
     try_all(|| {
         let notes = Arc::new(Notes::default());
-        notes.start(1, Position::UNKNOWN);
+        notes.start(1, Placement::UNKNOWN);
         let late = {
             let notes = Arc::clone(&notes);
             thread::spawn(move || {
@@ -39,7 +39,7 @@ fn loom_notes_survive_a_late_look_at_the_previous_span() {
                 notes.end(1);
             })
         };
-        notes.start(2, Position::UNKNOWN);
+        notes.start(2, Placement::UNKNOWN);
         notes.lock(2).expect("the latest").watched();
         late.join().unwrap();
         let kept = notes.lock(2).expect("the latest");

@@ -12,7 +12,7 @@ const GENERATION: u32 = 1;
 
 fn span() -> Alone {
     let metadata = tracing::callsite! { name: "span", kind: tracing::metadata::Kind::SPAN, fields: }.metadata();
-    let place = Position::below(7, Some(TREE)).while_watched(Callsites::absent_word(GENERATION), 0);
+    let place = Placement::below(7, Some(TREE)).while_watched(Callsites::absent_word(GENERATION), 0);
     Alone::of(1, NewSpan { metadata, visible: true, fields: &PackedBytes::new(), place: Some(place) })
 }
 

@@ -25,7 +25,10 @@ fn check_announced(items: &[Item]) {
     let mut announced = Announced::default();
     assert_eq!(items.len(), 2, "one for each reason: {items:?}");
     items.iter().for_each(|item| announced.note(item));
-    assert!(announced.rate > 0 && announced.sampling > 0 && announced.rate + announced.sampling == 100, "{announced:?}");
+    assert!(
+        announced.rate > 0 && announced.sampling > 0 && announced.rate + announced.sampling == 100,
+        "{announced:?}"
+    );
 }
 
 isolated! {

@@ -94,7 +94,7 @@ macro_rules! stacked {
     };
 }
 
-/// Builds a subscriber; what its witnesses are told goes to the log, what `fmt` prints to the output.
+/// Builds a subscriber; what its witnesses get goes to the log, what `fmt` prints to the output.
 pub(crate) fn subscriber(
     neighbours: Neighbours,
     place: RouterPlace,

@@ -145,9 +145,7 @@ impl Opening {
             Self::Endpoint(endpoint, ask) => {
                 Ok(Source::of(reader::open(*endpoint, ask, patience).await?, Handle::Http))
             }
-            Self::Fleet(fleet, wanted) => {
-                Ok(Source::of(fleet::open(&fleet, *wanted, patience).await?, Handle::Fleet))
-            }
+            Self::Fleet(fleet, wanted) => Ok(Source::of(fleet::open(&fleet, *wanted, patience).await?, Handle::Fleet)),
         }
     }
 }

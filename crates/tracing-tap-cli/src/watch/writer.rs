@@ -10,9 +10,9 @@ use serde_json::{Value, json};
 use std::borrow::Cow;
 use std::fmt;
 use std::time::Duration;
+use tracing_tap::Item;
 use tracing_tap::escape::is_plain;
 use tracing_tap::render::{Format, FormatOptions, Severity, write_item, write_item_coloured, write_notice};
-use tracing_tap::Item;
 use tracing_tap_nats::FleetItem;
 
 /// Writes updates in one format.

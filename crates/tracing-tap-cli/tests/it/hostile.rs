@@ -67,7 +67,9 @@ fn unreadable_data_are_reported_in_place_and_fail_at_the_end() {
 #[test]
 fn items_and_keys_of_a_later_version_are_ignored() {
     let later = "event: later\nid: 8c6f0b7be2c34b6fa1c5cf5f7ad1f0f1:0.1\ndata: {\"type\":\"later\",\"count\":7}\n\n";
-    let more_keys = event("good").replace("{\"message\"", "{\"later\":1,\"message\"").replace("\"level\"", "\"later\":{},\"level\"");
+    let more_keys = event("good")
+        .replace("{\"message\"", "{\"later\":1,\"message\"")
+        .replace("\"level\"", "\"later\":{},\"level\"");
     for form in ["json", "human", "compact", "github"] {
         let stranger = Stranger::streaming([later, &more_keys, later, ENDED].concat());
         let ended = crate::program::watch(&[&stranger.url(), "*", "--format", form]).end();

@@ -171,7 +171,7 @@ fn a_refused_session_near_the_highest_turn_is_tried_again() {
     });
 }
 
-fn a_watcher_whose_clock_is_off_is_told_so() {
+fn a_watcher_with_a_wrong_clock_is_refused_for_it() {
     run(async {
         let (_server, _instance, client) = listening().await;
         let mut answers = client.subscribe(format!("tap.chat.events.{SESSION}")).await.expect("the client is open");

@@ -220,7 +220,7 @@ isolated! {
         served.stop();
     }
 
-    fn whoever_is_one_too_many_is_not_told_who_the_others_are() {
+    fn a_refused_client_does_not_learn_other_openers() {
         let service = Service::start_with(TapRouter::builder().max_sessions(1).build());
         let served = Served::start(service.endpoint_of_people());
         let open = |who: &str| request(served.address, who, "POST", "/sessions", Some(r#"{"q":"user = 42"}"#));
