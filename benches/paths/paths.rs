@@ -76,7 +76,7 @@ pub(crate) const PATHS: &[Path] = &[
     path("matching, sampled in", || sampled_in(four_fields), matching_without_limits, SAME),
     path("matching, followed", || followed(four_fields), matching_without_limits, SAME),
     path(
-        "matching, withheld by a rate",
+        "matching, rate-limited",
         || limited(rate_of_none, four_fields_two_spans),
         matching_without_limits,
         SAME,
