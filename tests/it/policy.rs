@@ -237,7 +237,7 @@ isolated! {
             "the session was not opened: 9 are open, which is the limit `max_sessions`; `e\\x1B[2J\\u202E\\n` holds 3, `{}…[cut]` 2, \
              1 without a name, `c` 1, 2 of others", &long[..64]);
         let error = check_refused(&router, user(1).opened_by("eve"), &mut other, &words);
-        assert_eq!(error.holders()[0].opener.as_deref(), Some(hostile), "doors escape in their own way");
+        assert_eq!(error.holders()[0].opener.as_deref(), Some(hostile), "endpoints escape in their own way");
         let words = "the session was not opened: 3 of `e\\x1B[2J\\u202E\\n` are open, which is the limit `max_sessions_per_opener`";
         check_refused(&router, user(1).opened_by(hostile), &mut other, words);
     }

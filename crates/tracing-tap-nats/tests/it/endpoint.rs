@@ -12,7 +12,7 @@ use testing::wait_until;
 use tokio::runtime::Runtime;
 use tracing_tap::TapRouter;
 
-/// A door, and two instances that are not in its process.
+/// An endpoint, and two instances that are not in its process.
 struct Stage {
     service: Service,
     served: Served,
