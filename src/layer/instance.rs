@@ -179,7 +179,7 @@ impl Instance {
         self.shared.config.span_level.max(self.shared.snapshot.load().level())
     }
 
-    /// Keeps a new span's fields, if spans like it are tracked, and where it hangs.
+    /// Keeps a new span's fields, if spans like it are tracked, and its place in its tree.
     pub(super) fn on_new_span(&self, attributes: &span::Attributes<'_>, id: &span::Id) {
         let metadata = attributes.metadata();
         let config = &self.shared.config;
@@ -204,7 +204,7 @@ impl Instance {
         self.spans.insert_new(id.into_u64(), NewSpan { metadata, visible, fields: &fields, place });
     }
 
-    /// Where a span hangs that is being created.
+    /// The place of a span that is being created.
     fn place(&self, attributes: &span::Attributes<'_>, id: u64) -> Placement {
         let word = self.callsites.word(key_of(attributes.metadata())).map_or(0, |word| {
             Callsites::note_parent(word, attributes.is_contextual());

@@ -41,7 +41,7 @@ pub(super) struct NewSpan<'a> {
     pub(super) metadata: &'static Metadata<'static>,
     pub(super) visible: bool,
     pub(super) fields: &'a PackedBytes,
-    /// Where it hangs, if a session is open.
+    /// Its place in its tree, if a session is open.
     pub(super) place: Option<Placement>,
 }
 

@@ -1,4 +1,4 @@
-//! What sessions know of a span: where it hangs, what was decided for it, who follows it.
+//! What sessions know of a span: its place in its tree, what was decided for it, its followers.
 //!
 //! None of it is there while no session is open, so an open span holds little. The notes of a chunk of spans are made
 //! together, when a session first has to do with one of them, and used for one span after the other.
@@ -263,7 +263,7 @@ impl Locked<'_> {
         self.notes.absent_in.store(generation, Ordering::Relaxed);
     }
 
-    /// Forgets what was decided, and who followed the span and has ended. A session that was opened meanwhile may follow it
+    /// Forgets what was decided, and the followers that have ended. A session that was opened meanwhile may follow it
     /// already.
     pub(super) fn clear_decided(mut self) {
         let decided = self.state.decided.take();

@@ -1,4 +1,4 @@
-//! Asking the subscriber about events that do not exist: is anything in the way between them and this layer?
+//! Asks the subscriber about events that do not exist: would a filter hide them from this layer?
 
 use super::instance::Instance;
 #[cfg(feature = "log")]
@@ -32,7 +32,7 @@ impl Instance {
         self.visibility(dispatch, &metadata(level, env!("CARGO_CRATE_NAME"), Kind::SPAN))
     }
 
-    /// What this layer would see of what is described so, which may be a callsite that exists.
+    /// What this layer would see of a callsite with this metadata, which may exist.
     pub(crate) fn visibility(&self, dispatch: &Dispatch, metadata: &Metadata<'_>) -> Visibility {
         let mut enabled = false;
         // Inside the guard this layer vetoes nothing, so what hides a callsite is another layer.
@@ -49,7 +49,7 @@ impl Instance {
 #[cfg(feature = "log")]
 impl Instance {
     /// Whether they come: whether the logger asks the subscriber of this layer, which must be this thread's default, as
-    /// `tracing_log::LogTracer` does. Nothing while no session is open. Runs the logger's `enabled`, so no lock may be held.
+    /// `tracing_log::LogTracer` does. `None` while no session is open. Runs the logger's `enabled`, so no lock may be held.
     pub(crate) fn accepts_log(&self) -> Option<bool> {
         if self.epoch() == 0 {
             return None;

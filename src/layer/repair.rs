@@ -35,7 +35,7 @@ impl Instance {
     }
 
     /// This thread was last asked while a session was open that has gone since: for this event, for one whose arguments
-    /// have logged it, or for something long past. What was asked for meanwhile nobody noted, so this one and the next
+    /// have logged it, or for something long past. What was asked for meanwhile was not noted, so this one and the next
     /// few are asked for again.
     #[cold]
     fn ask_again_at_rest(&self, event: &Event<'_>) -> bool {

@@ -2,7 +2,7 @@
 //!
 //! Spans live in a [table](super::table) of our own, not in the registry's extensions: other layers format their users'
 //! values while they hold a span's extensions locked, and an event of such a value, or of another thread in the same
-//! span, would wait there for code nobody knows.
+//! span, would wait there for unknown code.
 
 use super::decided::{Brought, Follower, ScopeRef, Stamp};
 use super::kept::{Kept, NewSpan, ONCE};
@@ -264,7 +264,7 @@ impl<'a> SpanCell<'a> {
         drop(replaced);
     }
 
-    /// Forgets what was decided for this span, and who followed it and has ended.
+    /// Forgets what was decided for this span, and its followers that have ended.
     pub(super) fn clear_decided(&self) {
         let Some(notes) = self.made_notes() else { return };
         if self.is_of(NO_SPAN) {

@@ -31,7 +31,7 @@ pub(crate) struct ThreadState {
     pub(super) closing: Cell<(u64, u64)>,
     /// Set if a callsite was asked for while this crate was running code of its users.
     pub(super) disturbed: Cell<bool>,
-    /// Who is asking for callsites' interest on this thread.
+    /// The caller that asks for callsites' interest on this thread.
     pub(super) caller: Cell<Caller>,
 }
 

@@ -38,7 +38,7 @@ impl Trees {
 
     #[inline]
     pub(crate) fn deciding(&self, tree: usize) -> u64 {
-        // Acquire pairs with the Release in `count_deciding`: who sees the count sees that a span is followed. (Recorded
+        // Acquire pairs with the Release in `count_deciding`: a thread that sees the count sees that a span is followed. (Recorded
         // values are read under a lock that orders them as well.) Fails otherwise:
         // `loom_a_span_that_is_followed_shares_no_scope_for_good`.
         self.deciding[tree % TREES].load(Ordering::Acquire)

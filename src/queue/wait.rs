@@ -47,7 +47,7 @@ impl ReaderWait {
     /// Says that the reader waits. It must look once more after this call, and wait only if it finds nothing.
     pub(crate) fn register(&self, waker: &Waker) {
         self.waker.register(waker);
-        // Release pairs with the Acquire of the swap in `take_waker`: who sees a waiting reader finds the waker. Fails
+        // Release pairs with the Acquire of the swap in `take_waker`: a thread that sees a waiting reader finds the waker. Fails
         // otherwise: `loom_a_reader_that_waits_repeatedly_gets_all_pushes`.
         self.waiting.store(true, Release);
         // Pairs with the fence in `fence_after_push`, as the protocol says. Fails otherwise:
@@ -136,7 +136,7 @@ impl Wake for Sleeper {
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        // Release pairs with the Acquire in `sleep_until_woken`. It is before `unpark`, so that who is unparked sees it.
+        // Release pairs with the Acquire in `sleep_until_woken`. It is before `unpark`, so that the unparked thread sees it.
         self.woken.store(true, Release);
         self.thread.unpark();
     }

@@ -57,7 +57,7 @@ impl Governor {
     #[inline]
     fn charge_at(&self, nanos: u64, now: impl FnOnce() -> Instant) -> bool {
         // Relaxed, here and below: two numbers that are compared with each other; only the lock changes what is allowed, and
-        // who sees the older of two looks at it under the lock.
+        // a thread that sees the older of two checks it under the lock.
         let charged = self.charged.fetch_add(nanos, Ordering::Relaxed).saturating_add(nanos);
         charged > self.allowed.load(Ordering::Relaxed) && self.is_too_much(charged, now)
     }

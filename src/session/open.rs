@@ -107,7 +107,7 @@ impl OpenSession {
 
     #[cold]
     fn end_too_costly(&self, governor: &Governor) {
-        // The control thread wakes the reader: `tracing` may be in the middle of a question here, in which nobody may log.
+        // The control thread wakes the reader: `tracing` may be in the middle of a question here, and must not be called.
         if self.mark_ended(EndReason::TooCostly) {
             governor.report(self.id);
         }
@@ -135,7 +135,7 @@ impl OpenSession {
         if is_followed { self.followed_verbosity } else { self.verbosity }
     }
 
-    /// The levels and targets outside of which nothing belongs to the session.
+    /// The levels and targets that can belong to the session.
     pub(crate) fn reach(&self) -> impl Iterator<Item = &Reach> {
         self.compiled.reach().iter().chain(self.followed.iter().flat_map(Compiled::reach))
     }
@@ -154,7 +154,7 @@ impl OpenSession {
         self.limits.opened_by.as_deref()
     }
 
-    /// Why the session has ended; nothing while it is open.
+    /// The reason of the session's end; `None` while it is open.
     pub(crate) fn ended(&self) -> Option<EndReason> {
         // Acquire pairs with the Release in `mark_ended`: what its closer did before is done. Fails otherwise:
         // `loom_the_end_is_seen_after_the_events_of_its_closer`.

@@ -48,7 +48,7 @@ impl<T> Published<T> {
 impl Epoch {
     #[inline]
     pub(crate) fn current(&self) -> u64 {
-        // Acquire pairs with the Release in `set`: who sees an epoch sees what was published before it. Fails otherwise:
+        // Acquire pairs with the Release in `set`: a thread that sees an epoch sees what was published before it. Fails otherwise:
         // `loom_an_epoch_shows_what_was_published_before_it`.
         self.0.current.load(Ordering::Acquire)
     }

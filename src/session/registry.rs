@@ -63,7 +63,7 @@ impl Registry {
         self.apply(session, Change::Open);
     }
 
-    /// Takes a session out; nothing if it is not open.
+    /// Takes a session out; `None` if it is not open.
     pub(crate) fn close(&mut self, id: SessionId) -> Option<Arc<OpenSession>> {
         let session = self.sessions.remove(&id)?;
         if let Some(deadline) = session.deadline {
@@ -83,7 +83,7 @@ impl Registry {
         &self.linear
     }
 
-    /// Who has how many open.
+    /// The number of open sessions of each opener.
     pub(crate) fn holders(&self) -> &Holders {
         &self.holders
     }

@@ -39,7 +39,7 @@ pub(crate) struct Snapshot {
     outside: OnceLock<Arc<Scope>>,
 }
 
-/// A set of names, of which there are mostly a few: those are found without hashing.
+/// A set of names. Mostly there are a few, which are found without hashing.
 #[derive(Debug, Default)]
 pub(crate) struct NameSet {
     few: Box<[Box<str>]>,

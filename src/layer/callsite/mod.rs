@@ -160,7 +160,7 @@ impl Callsites {
         self.table.first_place(key)
     }
 
-    /// The word of a callsite; nothing if it is not registered (yet), as the callsites of `log` never are.
+    /// The word of a callsite; `None` if it is not registered (yet). The callsites of `log` never are.
     #[inline]
     pub(crate) fn word(&self, key: CallsiteKey) -> Option<&AtomicU64> {
         self.table.find(key)
@@ -371,7 +371,7 @@ impl Table {
         self.first.iter().chain(more).filter(|slot| slot.key.load(Ordering::Acquire) != 0).map(|slot| &slot.word)
     }
 
-    /// Finds or adds a key. Nothing where all levels are full around it: then it is simply never vetoed.
+    /// Finds or adds a key; `None` if all levels are full around it: then it is never vetoed.
     fn insert(&self, key: CallsiteKey) -> Option<&AtomicU64> {
         let grown =
             (1..).zip(&self.more).map(|(power, level)| &**level.get_or_init(|| slots(FIRST_LEVEL_SLOTS << power)));

@@ -25,7 +25,7 @@ impl Callsites {
         word & (Word::ARRIVED | Word::ENABLED_OFTEN) == 0
     }
 
-    /// Counts that an event of a callsite is enabled of which none has arrived.
+    /// Counts an enabled event of a callsite, if no event of it has arrived yet.
     #[cold]
     pub(crate) fn count_enabled(word: &AtomicU64) {
         // Relaxed: count and arrival are in one word, so an arrival that is seen is never counted over.

@@ -137,7 +137,7 @@ fn loom_events_pushed_during_the_close_are_counted_once() {
         assert!(stats.matched <= 2, "{stats:?}");
         let admitted = producing.join().unwrap();
         closing.join().unwrap();
-        // As where the last who holds it frees it.
+        // As when its last owner frees it.
         session.discard_unread();
         let stats = session.stats();
         assert_eq!(

@@ -34,7 +34,7 @@ fn loom_the_reader_sees_the_push_or_is_woken() {
     });
 }
 
-/// What the one who wakes did before is seen by who is woken, without a queue between them.
+/// The woken thread sees what the waking one did before, without a queue between them.
 #[test]
 fn loom_a_woken_reader_sees_what_was_done_before() {
     try_all(|| {
