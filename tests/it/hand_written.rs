@@ -95,7 +95,7 @@ impl fmt::Debug for Records {
 }
 
 /// A filter that wants nothing, and logs at a callsite of its own when the control thread asks about a certain one for the second time: first all callsites
-/// are asked anew, and then the other layers what they want themselves.
+/// are asked again, and then the other layers what they want themselves.
 struct LogsWhenAsked;
 
 static ASKED: AtomicUsize = AtomicUsize::new(0);
@@ -121,7 +121,7 @@ impl<S: tracing::Subscriber> Filter<S> for LogsWhenAsked {
 }
 
 isolated! {
-    fn callsites_at_one_address_are_told_apart() {
+    fn callsites_at_one_address_are_distinguished() {
         let router = install();
         let (plain, users) = (register::<0>(), register::<1>());
         assert_eq!(plain.callsite(), users.callsite(), "two callsites without memory have one address");
@@ -169,7 +169,7 @@ isolated! {
         let router = TapRouter::new();
         let others = info_printer(&testing::Output::default()).with_filter(LogsWhenAsked);
         tracing_subscriber::registry().with(others).with(router.layer()).init();
-        tracing::debug!(target: "asked", "somebody is asked about this");
+        tracing::debug!(target: "asked", "a layer is asked about this");
         let mut stream = router.watch(Predicate::eq("user", 42));
         wait_until("the other layer to log", || HAS_LOGGED.load(Ordering::SeqCst));
         wait_until("the callsite to be on", || {
