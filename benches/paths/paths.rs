@@ -76,12 +76,7 @@ pub(crate) const PATHS: &[Path] = &[
     path("matching, a rate", || limited(rate, four_fields_two_spans), matching_without_limits, SAME),
     path("matching, sampled in", || sampled_in(four_fields), matching_without_limits, SAME),
     path("matching, followed", || followed(four_fields), matching_without_limits, SAME),
-    path(
-        "matching, withheld by a rate",
-        || limited(rate_of_none, four_fields_two_spans),
-        matching_without_limits,
-        SAME,
-    ),
+    path("matching, rate-limited", || limited(rate_of_none, four_fields_two_spans), matching_without_limits, SAME),
     path("timed: enter and exit", || limited(timings, enter_exit_of_42), || matching(1, enter_exit_of_42), UNTIMED),
     path("timed: span with 2 fields, whole life", || limited(timings, span_of_42), || matching(1, span_of_42), UNTIMED),
     path("timed elsewhere: enter and exit", || limited(timings, enter_exit), || elsewhere(1, enter_exit), UNTIMED),

@@ -16,7 +16,7 @@ isolated! {
         let endpoint = service.serve();
         let program = crate::program::watch(&[&endpoint.url(), "user = 42", "--max", "2"]);
         emit(42, "first");
-        emit(7, "somebody else's");
+        emit(7, "another user's");
         emit(42, "second");
         let ended = program.end();
         ended.assert(0, &["Watching user = 42 at http://127.0.0.1:", "for 15m; Ctrl-C ends it.", "can match"]);
@@ -45,6 +45,31 @@ isolated! {
             parts.iter().for_each(|part| assert!(ended.stdout.contains(part), "{part:?} in {form}: {}", ended.stdout));
             assert!(!ended.stdout.contains('\u{1b}'), "colours are for terminals");
         }
+    }
+
+    fn with_timings_closed_spans_are_lines_and_are_recorded() {
+        let service = Service::start();
+        let endpoint = service.serve();
+        let folder = Folder::new();
+        let (file, url) = (folder.path("recorded"), endpoint.url());
+        let watch = [&*url, "user = 42", "--timings", "--max", "2"];
+        let lines = crate::program::watch(&[&watch[..], &["--output", &file]].concat());
+        let compact = crate::program::watch(&[&watch[..], &["--format", "compact"]].concat());
+        let human = crate::program::watch(&[&watch[..], &["--format", "human"]].concat());
+        service.wait_for_sessions(3);
+        emit(7, "somebody else's");
+        emit(42, "hello");
+        for program in [lines, compact, human].map(crate::program::Program::end) {
+            program.assert(0, &["2 events delivered, 0 lost."]);
+            if !program.stdout.is_empty() {
+                assert!(program.stdout.contains("close") && program.stdout.contains("time.busy"), "{}", program.stdout);
+            }
+        }
+        let recorded = folder.read("recorded");
+        let timing: tracing_tap::Item = serde_json::from_str(recorded.lines().nth(1).expect("two lines")).expect("an item");
+        let timing = timing.into_timing().expect("the second line is of the span");
+        assert_eq!((timing.name(), timing.polls()), ("conn", Some(1)));
+        assert_eq!(service.router.sessions().len(), 0);
     }
 
     fn lines_fit_and_keep_integers_where_that_is_asked_for() {

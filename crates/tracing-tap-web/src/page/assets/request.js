@@ -13,6 +13,8 @@ import { shown } from "./event.js";
 const MAX_LOOKED_AT = 20_000;
 /** More cannot be drawn so that anybody sees them. */
 const MAX_BARS = 500;
+/** Clocks are read one after the other, and times are rounded down. In microseconds. */
+const SLACK = 5;
 
 /**
  * The request that a row is of; null if the row is in no span.
@@ -30,7 +32,7 @@ export function requestOf(store, number) {
   if (first.spans.length === 0) return null;
   const near = rowsNear(store, number, first);
   const root = rootOf(near, micros(first.timestamp));
-  const inside = root === null ? near : near.filter(({ at }) => at >= root.start && at <= root.end);
+  const inside = root === null ? near : near.filter(({ at }) => at >= root.start - SLACK && at <= root.end + SLACK);
   const bars = barsOf(inside);
   addOpen(bars, inside);
   if (bars.length === 0) return null;
@@ -56,7 +58,7 @@ function rowsNear(store, number, { spans, instance }) {
 /** The root's own times, if it has closed and they are whole: those that enclose a moment. */
 function rootOf(near, moment) {
   const roots = barsOf(near.filter(({ event }) => event.spans.length === 1)).filter(({ isWhole }) => isWhole);
-  return roots.find(({ start, end }) => moment >= start && moment <= end) ?? null;
+  return roots.find(({ start, end }) => moment >= start - SLACK && moment <= end + SLACK) ?? null;
 }
 
 function barsOf(rows) {
@@ -90,7 +92,7 @@ function place(bars, rows) {
 /** Of the spans of that path the one that was open then: the last that began. */
 function findBar(bars, path, at) {
   const key = keyOf(path);
-  const candidates = bars.filter((bar) => keyOf(bar.path) === key && (bar.isOpen || (at >= bar.start - 1 && at <= bar.end + 1)));
+  const candidates = bars.filter((bar) => keyOf(bar.path) === key && (bar.isOpen || (at >= bar.start - SLACK && at <= bar.end + SLACK)));
   return candidates.reduce((/** @type {Bar | undefined} */ best, bar) => (best === undefined || bar.start > best.start ? bar : best), undefined);
 }
 
