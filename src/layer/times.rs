@@ -47,7 +47,7 @@ impl Times {
     #[inline]
     pub(super) fn are_of(&self, span: TimedSpan) -> bool {
         // Acquire pairs with the Release in `begin`: who finds the number finds what was written before it. Fails otherwise:
-        // `loom_a_span_that_is_timed_from_now_on_has_no_times_of_another`.
+        // `loom_times_of_one_span_are_not_taken_for_another_s`.
         self.of.load(Ordering::Acquire) == span.number && self.keeper.load(Ordering::Relaxed) == span.keeper
     }
 
