@@ -116,12 +116,10 @@ async fn a_span_that_is_open_or_older_says_so(stage: &mut Stage) {
 async fn times_are_downloaded_as_they_came(stage: &mut Stage) {
     let browser = &stage.browser;
     watch_with_timings(stage).await;
-    browser
-        .run(
-            "globalThis.saved = []; URL.createObjectURL = (blob) => { globalThis.saved.push(blob); return '#'; };",
-            json!([]),
-        )
-        .await;
+    let grab =
+        "globalThis.saved = []; URL.createObjectURL = (blob) => { globalThis.saved.push(blob); return 'about:blank#'; };
+        HTMLAnchorElement.prototype.click = () => {};";
+    browser.run(grab, json!([])).await;
     request();
     browser.wait("document.querySelectorAll('.row.event:not([hidden])').length === 6").await;
     browser.press("d").await;
