@@ -1,6 +1,6 @@
 //! The processed format of the Firefox Profiler: a thread on which each path has one sample for each microsecond.
 
-use super::forms::About;
+use super::about::About;
 use super::tree::Tree;
 use fxprof_processed_profile::{
     CategoryHandle, CpuDelta, Frame, FrameFlags, FrameInfo, Profile, SamplingInterval, ThreadHandle, Timestamp,
@@ -50,7 +50,7 @@ fn stack(
 
 #[cfg(test)]
 mod tests {
-    use super::super::forms::example_about;
+    use super::super::about::example_about;
     use super::super::tree::tests::example;
     use serde_json::Value;
 

@@ -1,7 +1,7 @@
 //! A flame graph, as SVG.
 
+use super::about::About;
 use super::folded;
-use super::forms::About;
 use super::tree::Tree;
 use inferno::flamegraph::{Options, from_lines};
 use std::io;
@@ -22,7 +22,7 @@ pub(crate) fn write(tree: &Tree, about: &About) -> io::Result<Vec<u8>> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::forms::example_about;
+    use super::super::about::example_about;
     use super::super::tree::tests::example;
 
     #[test]

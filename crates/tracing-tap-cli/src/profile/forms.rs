@@ -1,10 +1,10 @@
 //! The forms of a profile, by the end of a file's name.
 
+use super::about::About;
 use super::tree::Tree;
 use super::{firefox, flamegraph, folded, pprof};
 use crate::error::Error;
 use std::path::Path;
-use std::time::{Duration, SystemTime};
 
 /// A form.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,17 +13,6 @@ pub(crate) enum Form {
     Pprof,
     Firefox,
     Svg,
-}
-
-/// What a profile is of.
-#[derive(Clone, Debug)]
-pub(crate) struct About {
-    /// The predicate, as the service understood it.
-    pub(crate) predicate: String,
-    pub(crate) began_at: SystemTime,
-    pub(crate) lasted: Duration,
-    /// What is to be known about the numbers, such as losses; nothing if they are complete.
-    pub(crate) notes: Vec<String>,
 }
 
 impl Form {
@@ -41,23 +30,6 @@ impl Form {
             Self::Svg => flamegraph::write(tree, about),
         };
         written.map_err(|cause| Error::caused_by(cause, "write the profile"))
-    }
-}
-
-impl About {
-    /// The title: what was watched, and when.
-    pub(crate) fn title(&self) -> String {
-        format!("Busy time of {}", crate::shown::line(&self.predicate))
-    }
-}
-
-#[cfg(test)]
-pub(crate) fn example_about() -> About {
-    About {
-        predicate: "user = 42".to_owned(),
-        began_at: SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000),
-        lasted: Duration::from_secs(30),
-        notes: vec!["3 closed spans are missing".to_owned()],
     }
 }
 

@@ -1,6 +1,6 @@
 //! Reads a session of times to its end, and adds them up.
 
-use super::forms::About;
+use super::about::About;
 use super::tree::Tree;
 use crate::error::Error;
 use crate::say;

@@ -3,6 +3,7 @@
 //! `gather` reads a session that shows the times of spans and nothing else; `tree` adds them up; `forms` writes the sum, each
 //! form in a file of its own.
 
+mod about;
 mod arguments;
 mod firefox;
 mod flamegraph;

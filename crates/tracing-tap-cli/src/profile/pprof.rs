@@ -1,6 +1,6 @@
 //! The format of `pprof`: `profile.proto` of github.com/google/pprof, compressed by gzip.
 
-use super::forms::About;
+use super::about::About;
 use super::tree::Tree;
 use flate2::Compression;
 use flate2::write::GzEncoder;
@@ -141,7 +141,7 @@ impl Texts {
 
 #[cfg(test)]
 mod tests {
-    use super::super::forms::example_about;
+    use super::super::about::example_about;
     use super::super::tree::tests::example;
     use super::*;
     use std::io::Read;

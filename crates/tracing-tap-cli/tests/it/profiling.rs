@@ -36,7 +36,9 @@ fn profile(service: &Service, arguments: &[&str], work: impl FnOnce()) -> Ended 
     let program = start(arguments);
     service.wait_for_sessions(1);
     work();
-    service.router.sessions().iter().for_each(|session| drop(service.router.close(session.id)));
+    for session in service.router.sessions() {
+        service.router.close(session.id);
+    }
     program.end()
 }
 
