@@ -283,16 +283,23 @@ impl Instance {
 
     #[inline]
     pub(super) fn on_close<S: Host>(&self, id: &span::Id, context: Context<'_, S>) {
-        thread::with(|state| state.closing.set((self.number, id.into_u64())));
         if self.spans.are_unusual() {
             self.close_unusual(id.into_u64(), &context);
         } else {
-            self.spans.remove_from_table(id.into_u64());
+            self.close(id.into_u64());
         }
+    }
+
+    /// What is generic is compiled where the layer is used, away from all that it calls: so as little as possible is.
+    #[inline(never)]
+    fn close(&self, id: u64) {
+        thread::with(|state| state.closing.set((self.number, id)));
+        self.spans.remove_from_table(id);
     }
 
     #[cold]
     fn close_unusual<S: Host>(&self, id: u64, context: &Context<'_, S>) {
+        thread::with(|state| state.closing.set((self.number, id)));
         if self.spans.are_timed() && self.epoch() != 0 {
             self.on_timed_close(id, context);
         }
@@ -303,20 +310,20 @@ impl Instance {
     #[inline]
     pub(super) fn on_enter<S: Host>(&self, id: &span::Id, context: Context<'_, S>) {
         let epoch = self.epoch();
-        if epoch != 0 {
-            self.follow_into(id, context, epoch);
+        if epoch == 0 {
+            return;
+        }
+        if self.spans.are_unusual() {
+            self.follow_into_any(id.into_u64(), &context, epoch);
+        } else {
+            thread::with(|state| self.follow_into(state, epoch, id.into_u64()));
         }
     }
 
-    /// Its arguments are where those of the hook are, which costs nothing.
     #[inline(never)]
-    fn follow_into<S: Host>(&self, id: &span::Id, context: Context<'_, S>, epoch: u64) {
-        let id = id.into_u64();
-        if self.spans.are_unusual() {
-            return self.follow_into_any(id, &context, epoch);
-        }
+    fn follow_into(&self, state: &ThreadState, epoch: u64, id: u64) {
         let cell = self.spans.find_in_table(id);
-        thread::with(|state| self.enter::<false>(state, epoch, id, cell.map(|cell| (cell.number(), cell.notes()))));
+        self.enter::<false>(state, epoch, id, cell.map(|cell| (cell.number(), cell.notes())));
     }
 
     #[inline(never)]
