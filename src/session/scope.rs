@@ -10,6 +10,7 @@ use super::{SessionId, changes::Change};
 use crate::event::{CapturedSpan, Fields};
 use crate::predicate::{Bits, Compiled, FieldTest, Test};
 use crate::sync::Numbers;
+use crate::value::ValueRef;
 use smallvec::SmallVec;
 use std::sync::{Arc, Weak};
 
@@ -207,12 +208,15 @@ impl Candidate {
 
 /// Whether one of the candidates, which are in order, is this session.
 fn are_about(candidates: &[Candidate], session: SessionId) -> bool {
-    let compare = |candidate: &Candidate| {
-        #[cfg(all(test, not(loom)))]
-        tests::COMPARISONS.set(tests::COMPARISONS.get() + 1);
-        candidate.id.cmp(&session)
-    };
-    candidates.binary_search_by(compare).is_ok()
+    candidates.binary_search_by(|candidate| compared(candidate.id).cmp(&session)).is_ok()
+}
+
+/// What sessions are compared by. Tests count how often.
+#[inline]
+fn compared(session: SessionId) -> SessionId {
+    #[cfg(all(test, not(loom)))]
+    tests::COMPARISONS.set(tests::COMPARISONS.get() + 1);
+    session
 }
 
 fn session_sampled(session: &OpenSession, root: Option<RootSerial>) -> Sampled {
@@ -277,23 +281,39 @@ fn add_satisfied(satisfied: &mut Bits, session: &OpenSession, is_followed: bool,
 
 /// The sessions that the index keeps for these fields, each once.
 pub(crate) fn indexed_sessions(snapshot: &Snapshot, fields: &Fields) -> Sessions {
-    let mut found = Sessions::new();
+    let mut found = Found::default();
     for (name, value) in fields.named_by(|name| snapshot.names.index.contains(name)) {
-        value.with_canonical(|text| extend_from_index(&mut found, snapshot, name, text));
+        found.add(snapshot, name, value);
     }
-    found
+    found.each_once()
 }
 
-/// Adds the sessions that the index keeps for this key and value, each once.
-pub(crate) fn extend_from_index(found: &mut Sessions, snapshot: &Snapshot, key: &str, text: Option<&str>) {
-    let bucket = text.and_then(|text| snapshot.index.get(&index_hash(key, text)));
-    // A bucket has each session once.
-    let mut before: SmallVec<[SessionId; 4]> = found.iter().map(|session| session.id).collect();
-    before.sort_unstable();
-    for session in bucket.into_iter().flatten() {
-        if before.binary_search(&session.id).is_err() {
-            found.push(Arc::clone(session));
+/// The sessions that the index keeps for some fields.
+#[derive(Debug, Default)]
+pub(crate) struct Found {
+    /// Once for each field.
+    sessions: Sessions,
+    fields: usize,
+}
+
+impl Found {
+    /// Adds the sessions that the index keeps for this key and value.
+    pub(crate) fn add(&mut self, snapshot: &Snapshot, key: &str, value: ValueRef<'_>) {
+        let bucket = value.with_canonical(|text| snapshot.index.get(&index_hash(key, text?)));
+        if let Some(bucket) = bucket {
+            self.fields += 1;
+            self.sessions.extend(bucket.into_iter().cloned());
         }
+    }
+
+    /// Each of them once. One sort for all fields, so that many fields with many sessions cost their sum.
+    pub(crate) fn each_once(mut self) -> Sessions {
+        // A field has each session once.
+        if self.fields > 1 {
+            self.sessions.sort_unstable_by_key(|session| compared(session.id));
+            self.sessions.dedup_by_key(|session| session.id);
+        }
+        self.sessions
     }
 }
 
@@ -352,6 +372,29 @@ mod tests {
         assert_eq!(scope.candidates.len() as u64, sessions);
         assert!(found().iter().all(|session| scope.is_about(session)));
         COMPARISONS.get()
+    }
+
+    /// How often sessions are compared where each of many fields finds one session, beside one that finds so many.
+    fn comparisons_of_fields(sessions: u64, fields: u64) -> usize {
+        let mut registry = Registry::default();
+        let mut open = |number: u64, key: String| {
+            let options = SessionOptions::new(Predicate::eq(key, 42));
+            registry.open(&Arc::new(OpenSession::new(SessionId(number), options, Arc::new(Budget::new(0)))));
+        };
+        (0..sessions).for_each(|number| open(number, "user".to_owned()));
+        (0..fields).for_each(|field| open(sessions + field, format!("f{field}")));
+        let names = std::iter::once("user".to_owned()).chain((0..fields).map(|field| format!("f{field}")));
+        let fields = Fields::listed(names.map(|name| (name.into(), 42.into())).collect());
+        let snapshot = registry.snapshot().0;
+        COMPARISONS.set(0);
+        assert_eq!(indexed_sessions(&snapshot, &fields).len(), registry.sessions().len());
+        COMPARISONS.get()
+    }
+
+    #[test]
+    fn fields_and_sessions_found_by_them_cost_their_sum() {
+        let (some, many) = (comparisons_of_fields(300, 30), comparisons_of_fields(3_000, 300));
+        assert!(many < 30 * some, "{some} for 300 sessions and 30 fields, {many} for ten times as many");
     }
 
     #[test]
