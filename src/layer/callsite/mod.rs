@@ -1,15 +1,16 @@
 //! What one layer instance knows about each callsite, as one atomic word, and the table that finds it.
 
+mod by_hand;
 mod unarrived;
 
+use self::by_hand::{ByHand, is_written_by_hand};
 use super::thread::{self, Caller};
 use crate::session::snapshot::{Judgement, TestedFields};
 use crate::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use dashmap::DashMap;
 use rustc_hash::FxBuildHasher;
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::OnceLock;
 use tracing_core::Metadata;
-use tracing_core::callsite::DefaultCallsite;
 
 /// The address of a callsite: its identity. (`log` builds metadata on the stack, so metadata has none.)
 pub(crate) type CallsiteKey = usize;
@@ -112,8 +113,7 @@ pub(crate) struct Callsites {
     table: Table,
     /// For whoever walks them all; never read by a producer.
     known: DashMap<CallsiteKey, Known, FxBuildHasher>,
-    /// Those that are written by hand.
-    unruly: Mutex<Vec<&'static Metadata<'static>>>,
+    by_hand: ByHand,
 }
 
 /// A callsite, and whether others than this router have had it asked.
@@ -136,7 +136,7 @@ impl Callsites {
             let _ = word.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |now| {
                 Some(now & !(Word::CLEAR | Word::ABSENT) | Word::UNRULY)
             });
-            self.note_unruly(metadata);
+            self.by_hand.note(metadata);
         }
         if kept {
             // Relaxed: a flag that is never cleared; a reader that misses it reads `LEARNED` as missing too.
@@ -293,28 +293,9 @@ impl Callsites {
     /// Every callsite seen so far. Copied, so that nothing is locked while the caller looks at them.
     pub(crate) fn all(&self) -> Vec<&'static Metadata<'static>> {
         let mut all: Vec<_> = self.known.iter().map(|entry| entry.metadata).collect();
-        let is_known = |other: &Metadata<'_>, all: &[&Metadata<'_>]| all.iter().any(|one| std::ptr::eq(*one, other));
-        let unruly = self.unruly.lock().unwrap_or_else(PoisonError::into_inner);
-        let hidden: Vec<_> = unruly.iter().copied().filter(|metadata| !is_known(metadata, &all)).collect();
-        all.extend(hidden);
+        self.by_hand.add_missing(&mut all);
         all
     }
-
-    /// Several may have one address, of which `known` has one.
-    #[cold]
-    fn note_unruly(&self, metadata: &'static Metadata<'static>) {
-        let mut unruly = self.unruly.lock().unwrap_or_else(PoisonError::into_inner);
-        if !unruly.iter().any(|known| std::ptr::eq(*known, metadata)) {
-            unruly.push(metadata);
-        }
-    }
-}
-
-/// Whether no macro of `tracing` has written this callsite, as far as its size tells: the macros' remember their interest
-/// and where they are listed. One written by hand may have no memory, and so its address with others, and may give its
-/// events a parent or not.
-fn is_written_by_hand(metadata: &Metadata<'_>) -> bool {
-    size_of_val(metadata.callsite().0) != size_of::<DefaultCallsite>()
 }
 
 /// A lock-free table from callsite to word that only grows: levels of doubling size, each probed in one window.
