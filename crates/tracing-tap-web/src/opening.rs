@@ -85,7 +85,7 @@ impl EndpointState {
         let (session, id, sight) = looked.await?;
         self.hub.check_room(&admitted.caller, self.router.max_sessions_per_opener())?;
         let opened = source.open(session.clone()).await;
-        let stream = opened.map_err(|error| Problem::new(ProblemKind::Unavailable, format!("failed to {error}")))?;
+        let stream = opened.map_err(|error| Problem::new(ProblemKind::Unavailable, error.to_string()))?;
         if self.router.shutdowns() != admitted.shutdowns {
             return Err(Problem::shutting_down());
         }
