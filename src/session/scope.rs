@@ -5,12 +5,10 @@
 
 use super::open::OpenSession;
 use super::sample::{RootSerial, Sampled};
-use super::snapshot::{Snapshot, index_hash};
 use super::{SessionId, changes::Change};
-use crate::event::{CapturedSpan, Fields};
+use crate::event::CapturedSpan;
 use crate::predicate::{Bits, Compiled, FieldTest, Test};
 use crate::sync::Numbers;
-use crate::value::ValueRef;
 use smallvec::SmallVec;
 use std::sync::{Arc, Weak};
 
@@ -78,10 +76,10 @@ pub(crate) struct Added<'a> {
 }
 
 impl Scope {
-    /// The scope of events outside any span.
-    pub(crate) fn outside(snapshot: &Snapshot) -> Self {
+    /// The scope of events outside any span, among the sessions that the index does not hold.
+    pub(crate) fn outside(linear: &[Arc<OpenSession>]) -> Self {
         let candidate = |session| Candidate::new(session, Bits::default(), session_sampled(session, None), false);
-        Self::new(snapshot.linear.iter().map(candidate).collect())
+        Self::new(linear.iter().map(candidate).collect())
     }
 
     /// The scope inside a span.
@@ -213,7 +211,7 @@ fn are_about(candidates: &[Candidate], session: SessionId) -> bool {
 
 /// What sessions are compared by. Tests count how often.
 #[inline]
-fn compared(session: SessionId) -> SessionId {
+pub(super) fn compared(session: SessionId) -> SessionId {
     #[cfg(all(test, not(loom)))]
     tests::COMPARISONS.set(tests::COMPARISONS.get() + 1);
     session
@@ -279,44 +277,6 @@ fn add_satisfied(satisfied: &mut Bits, session: &OpenSession, is_followed: bool,
     session.charge(nanos);
 }
 
-/// The sessions that the index keeps for these fields, each once.
-pub(crate) fn indexed_sessions(snapshot: &Snapshot, fields: &Fields) -> Sessions {
-    let mut found = Found::default();
-    for (name, value) in fields.named_by(|name| snapshot.names.index.contains(name)) {
-        found.add(snapshot, name, value);
-    }
-    found.each_once()
-}
-
-/// The sessions that the index keeps for some fields.
-#[derive(Debug, Default)]
-pub(crate) struct Found {
-    /// Once for each field.
-    sessions: Sessions,
-    fields: usize,
-}
-
-impl Found {
-    /// Adds the sessions that the index keeps for this key and value.
-    pub(crate) fn add(&mut self, snapshot: &Snapshot, key: &str, value: ValueRef<'_>) {
-        let bucket = value.with_canonical(|text| snapshot.index.get(&index_hash(key, text?)));
-        if let Some(bucket) = bucket {
-            self.fields += 1;
-            self.sessions.extend(bucket.into_iter().cloned());
-        }
-    }
-
-    /// Each of them once. One sort for all fields, so that many fields with many sessions cost their sum.
-    pub(crate) fn each_once(mut self) -> Sessions {
-        // A field has each session once.
-        if self.fields > 1 {
-            self.sessions.sort_unstable_by_key(|session| compared(session.id));
-            self.sessions.dedup_by_key(|session| session.id);
-        }
-        self.sessions
-    }
-}
-
 /// The spans around an event as it shows them, root first, and the bytes they hold in memory.
 #[derive(Debug)]
 pub(crate) struct CapturedSpans {
@@ -335,9 +295,12 @@ impl CapturedSpans {
 mod tests {
     use super::*;
     use crate::Predicate;
+    use crate::event::Fields;
     use crate::queue::budget::Budget;
     use crate::session::SessionOptions;
+    use crate::session::lookup::indexed_sessions;
     use crate::session::registry::Registry;
+    use crate::session::snapshot::Snapshot;
     use std::cell::Cell;
 
     thread_local! {
@@ -368,7 +331,7 @@ mod tests {
         let inside =
             |scope: &Scope| scope.inside(&added(), || CapturedChain::from_iter([Arc::clone(&span)]), RootSerial::next);
         COMPARISONS.set(0);
-        let scope = inside(&inside(&Scope::outside(&snapshot)));
+        let scope = inside(&inside(&Scope::outside(&snapshot.linear)));
         assert_eq!(scope.candidates.len() as u64, sessions);
         assert!(found().iter().all(|session| scope.is_about(session)));
         COMPARISONS.get()

@@ -92,8 +92,8 @@ impl EndpointState {
         Ok((entry(id, &session, Source::Other(stream), life), sight))
     }
 
-    /// Whether the sessions that are over and wait to be read leave room for one more. Where those that are open do not,
-    /// the router says so.
+    /// Whether the sessions that are over and wait to be read leave room for one more. If the open ones do
+    /// not, the router refuses the session.
     fn check_room(&self, caller: &Caller) -> Result<(), Problem> {
         let limit = self.router.max_sessions_per_opener();
         let open =

@@ -37,13 +37,13 @@ pub(crate) struct Case {
 }
 
 /// Where cases happen: this process's subscriber.
-struct Place {
+struct Process {
     router: TapRouter,
     witness: Option<EventStream>,
     _keepers: Vec<EventStream>,
 }
 
-static PLACE: OnceLock<Mutex<Place>> = OnceLock::new();
+static PROCESS: OnceLock<Mutex<Process>> = OnceLock::new();
 
 /// Checks the case that some bytes stand for, if they stand for one, with a session open that wants everything.
 pub(crate) fn check(bytes: &[u8]) {
@@ -57,22 +57,22 @@ pub(crate) fn check_vetoes(bytes: &[u8]) {
 
 fn check_with(with_witness: bool, bytes: &[u8]) {
     if let Ok(case) = Case::arbitrary(&mut Unstructured::new(bytes)) {
-        Case { with_witness, ..case }.check(&mut Place::of_process(with_witness));
+        Case { with_witness, ..case }.check(&mut Process::of_process(with_witness));
     }
 }
 
 /// What a session that wants everything gets of the case that some bytes stand for.
 pub(crate) fn items(bytes: &[u8]) -> Vec<Item> {
     let Ok(case) = Case::arbitrary(&mut Unstructured::new(bytes)) else { return Vec::new() };
-    let mut place = Place::of_process(true);
+    let mut process = Process::of_process(true);
     Case { with_witness: true, ..case }.happen();
-    place.witness.iter_mut().flat_map(|witness| witness.drain().collect::<Vec<_>>()).collect()
+    process.witness.iter_mut().flat_map(|witness| witness.drain().collect::<Vec<_>>()).collect()
 }
 
-impl Place {
+impl Process {
     fn of_process(with_witness: bool) -> MutexGuard<'static, Self> {
-        let place = PLACE.get_or_init(|| Mutex::new(Self::new(with_witness)));
-        place.lock().unwrap_or_else(PoisonError::into_inner)
+        let process = PROCESS.get_or_init(|| Mutex::new(Self::new(with_witness)));
+        process.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn new(with_witness: bool) -> Self {
@@ -92,8 +92,8 @@ impl Place {
 }
 
 impl Case {
-    fn check(&self, place: &mut Place) {
-        let Place { router, witness, .. } = place;
+    fn check(&self, process: &mut Process) {
+        let Process { router, witness, .. } = process;
         let predicate = self.predicate.to_predicate();
         let mut stream = router.watch(predicate.clone());
         let happened = self.happen();

@@ -1,0 +1,44 @@
+//! Looks fields up in the index of open sessions.
+
+use super::scope::{Sessions, compared};
+use super::snapshot::{Snapshot, index_hash};
+use crate::event::Fields;
+use crate::value::ValueRef;
+
+/// The sessions that the index keeps for some fields.
+#[derive(Debug, Default)]
+pub(crate) struct Found {
+    /// Once for each field.
+    sessions: Sessions,
+    fields: usize,
+}
+
+impl Found {
+    /// Adds the sessions that the index keeps for this key and value.
+    pub(crate) fn add(&mut self, snapshot: &Snapshot, key: &str, value: ValueRef<'_>) {
+        let bucket = value.with_canonical(|text| snapshot.index.get(&index_hash(key, text?)));
+        if let Some(bucket) = bucket {
+            self.fields += 1;
+            self.sessions.extend(bucket.into_iter().cloned());
+        }
+    }
+
+    /// Each of them once. One sort for all fields, so that many fields with many sessions cost their sum.
+    pub(crate) fn each_once(mut self) -> Sessions {
+        // A field has each session once.
+        if self.fields > 1 {
+            self.sessions.sort_unstable_by_key(|session| compared(session.id));
+            self.sessions.dedup_by_key(|session| session.id);
+        }
+        self.sessions
+    }
+}
+
+/// The sessions that the index keeps for these fields, each once.
+pub(crate) fn indexed_sessions(snapshot: &Snapshot, fields: &Fields) -> Sessions {
+    let mut found = Found::default();
+    for (name, value) in fields.named_by(|name| snapshot.names.index.contains(name)) {
+        found.add(snapshot, name, value);
+    }
+    found.each_once()
+}
