@@ -153,9 +153,8 @@ impl Fields {
     pub(crate) fn last_values(&self) -> impl Iterator<Item = (&str, ValueRef<'_>)> {
         let places = LastPlaces::of(self.entries().map(|(name, _)| name));
         let entries = self.entries().enumerate();
-        let packed = entries.filter_map(move |(place, (name, entry))| {
-            (places.find(name) == Some(place)).then(|| (name, entry.value()))
-        });
+        let packed = entries.filter(move |(place, (name, _))| places.find(name) == Some(*place));
+        let packed = packed.map(|(_, (name, entry))| (name, entry.value()));
         packed.chain(self.listed_alone().flat_map(Listed::last_values))
     }
 
