@@ -20,12 +20,17 @@ impl Instance {
         if leaf == NO_SPAN {
             return;
         }
+        let mut followed: Vec<_> =
+            sessions.iter().map(|session| (self.followed_span(session.follow(), leaf, context), session)).collect();
+        followed.sort_by_key(|(span, _)| *span);
         let mut is_new = false;
-        for session in &sessions {
-            let followed = self.followed_span(session.follow(), leaf, context);
-            if self.spans.with(followed, |cell| cell.add_follower(followed, session)) == Some(true) {
+        // A span's sessions together: thousands may begin to follow it at once.
+        for together in followed.chunk_by(|(one, _), (other, _)| one == other) {
+            let span = together[0].0;
+            let sessions = together.iter().map(|(_, session)| *session);
+            if self.spans.with(span, |cell| cell.add_followers(span, sessions)) == Some(true) {
                 is_new = true;
-                self.note_left_out(followed, context);
+                self.note_left_out(span, context);
             }
         }
         if is_new {

@@ -5,7 +5,7 @@ use super::visit::{Named, Sink, Visitor};
 use crate::event::CapturedSpan;
 use crate::level::verbosity_of;
 use crate::predicate::{Bits, Compiled, Test};
-use crate::session::lookup::extend_from_index;
+use crate::session::lookup::Found;
 use crate::session::open::OpenSession;
 use crate::session::sample::Sampled;
 use crate::session::scope::{Candidate, Scope, Sessions, Standing, satisfied_by_spans};
@@ -128,9 +128,9 @@ impl<'a> Incoming<'a> {
     /// Sessions that the scope says nothing about, but the index keeps for a field of the event.
     #[cold]
     pub(super) fn found_by_own_fields(&self, scope: &Scope, snapshot: &Snapshot) -> Sessions {
-        let mut sink = IndexSink { snapshot, found: Sessions::new(), incoming: self };
+        let mut sink = IndexSink { snapshot, found: Found::default(), incoming: self };
         self.record(&mut sink);
-        let mut found = sink.found;
+        let mut found = sink.found.each_once();
         found.retain(|session| !scope.is_about(session));
         if self.is_denied() { Sessions::new() } else { found }
     }
@@ -180,7 +180,7 @@ impl<'a> Incoming<'a> {
 /// Collects the sessions that the index keeps for a field of the event.
 struct IndexSink<'a> {
     snapshot: &'a Snapshot,
-    found: Sessions,
+    found: Found,
     incoming: &'a Incoming<'a>,
 }
 
@@ -191,7 +191,7 @@ impl Sink for IndexSink<'_> {
 
     fn take(&mut self, Named { name, index }: Named, value: ValueRef<'_>) {
         self.incoming.note_value(index, value);
-        value.with_canonical(|text| extend_from_index(&mut self.found, self.snapshot, name, text));
+        self.found.add(self.snapshot, name, value);
     }
 }
 

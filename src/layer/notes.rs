@@ -10,7 +10,8 @@
 //! memory.
 
 use super::callsite::Callsites;
-use super::decided::{Decided, Follower, ScopeRef, Stamp};
+use super::decided::{Decided, ScopeRef, Stamp};
+use super::followers::Followers;
 use super::surroundings::Surroundings;
 use crate::event::CapturedSpan;
 use crate::session::sample::RootSerial;
@@ -58,7 +59,7 @@ pub(super) struct State {
 /// What few spans have: those that sessions follow, sample or have seen an event in.
 #[derive(Debug, Default)]
 pub(super) struct Watched {
-    pub(super) followers: Vec<Follower>,
+    pub(super) followers: Followers,
     /// Names it where it is a root and a session that samples needed that.
     pub(super) serial: Option<RootSerial>,
     pub(super) surroundings: Option<Arc<Surroundings>>,
@@ -213,10 +214,7 @@ impl Notes {
 impl Locked<'_> {
     /// The sessions that follow the span.
     pub(super) fn open_followers(&self) -> Sessions {
-        match &self.state.watched {
-            Some(watched) => watched.followers.iter().filter_map(Follower::open).collect(),
-            None => Sessions::new(),
-        }
+        self.state.watched.as_ref().map_or_else(Sessions::new, |watched| watched.followers.open())
     }
 
     pub(super) fn watched(&mut self) -> &mut Watched {
@@ -268,7 +266,7 @@ impl Locked<'_> {
     pub(super) fn clear_decided(mut self) {
         let decided = self.state.decided.take();
         let surroundings = self.state.watched.as_mut().and_then(|watched| {
-            watched.followers.retain(|follower| follower.open().is_some());
+            watched.followers.forget_ended();
             watched.surroundings.take()
         });
         drop(self);

@@ -181,6 +181,8 @@ pub enum LeaveReason {
     Shutdown,
     /// The instance itself closed it.
     ClosedHere,
+    /// The instance ended it, because its predicate had cost more of the instance's time than its router allows.
+    TooCostly,
     /// No message of the instance arrived for 30 renewals; its account is the last it reported.
     Lost,
 }
@@ -263,6 +265,7 @@ impl LeaveReason {
     pub(super) fn of_end(reason: EndReason) -> Self {
         match reason {
             EndReason::Shutdown => Self::Shutdown,
+            EndReason::TooCostly => Self::TooCostly,
             _ => Self::ClosedHere,
         }
     }
@@ -276,6 +279,7 @@ impl fmt::Display for LeaveReason {
             Self::Unrenewed => "the instance received no renewal from the watcher",
             Self::Shutdown => "the instance was shut down",
             Self::ClosedHere => "the instance closed the session",
+            Self::TooCostly => "its predicate cost the instance too much",
             Self::Lost => "no message of the instance arrived",
         })
     }

@@ -31,6 +31,7 @@ const LEFT = {
   unrenewed: "its lease was not renewed",
   shutdown: "it was shut down",
   closed_here: "it closed the session itself",
+  too_costly: "the session's predicate cost it too much",
   lost: "silent for too long",
 };
 const ENDED = {
