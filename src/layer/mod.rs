@@ -11,6 +11,7 @@ mod downcast;
 mod entered;
 mod facts;
 mod follow;
+mod hold;
 mod host;
 mod instance;
 mod kept;

@@ -14,6 +14,7 @@ use crate::level::verbosity_of_filter;
 use crate::queue::budget::Budget;
 use crate::session::governor::{Governor, TooCostly};
 use crate::session::open::OpenSession;
+use crate::session::outcome::{HoldBounds, Notices};
 use crate::session::registry::Registry;
 use crate::session::{EndReason, SessionId, SessionInfo, SessionOptions, SessionStats};
 use crate::shared::Shared;
@@ -38,6 +39,7 @@ pub(crate) struct Core {
     /// Held while the control thread is started, so that there is one.
     starting: Mutex<()>,
     budget: Arc<Budget>,
+    holds: Arc<HoldBounds>,
     last_session: AtomicU64,
     pub(super) health: Health,
     pub(super) refusals: AuditLimit,
@@ -61,6 +63,7 @@ impl Core {
     pub(super) fn new(config: Config) -> Self {
         Self {
             budget: Arc::new(Budget::new(config.max_buffered_bytes)),
+            holds: Arc::new(HoldBounds::new(&config)),
             shared: Arc::new(Shared::new(config)),
             state: Mutex::default(),
             starting: Mutex::default(),
@@ -75,6 +78,7 @@ impl Core {
         let mut state = self.state();
         state.add_instance(&instance);
         if state.registry.sessions().len() > 0 {
+            instance.set_times_requests(self.shared.snapshot.load().times_requests());
             instance.epoch.move_on();
         }
         drop(state);
@@ -97,7 +101,10 @@ impl Core {
     /// Opens a session, unless the router's policy is against it.
     pub(super) fn try_open(self: &Arc<Self>, session: SessionOptions) -> Result<EventStream, WatchError> {
         let config = &self.shared.config;
-        if let Err(error) = WatchError::check_fields(&session, config).and_then(|()| WatchError::check_cost(&session)) {
+        let checked = WatchError::check_fields(&session, config)
+            .and_then(|()| WatchError::check_cost(&session))
+            .and_then(|()| WatchError::check_hold_time(&session, config));
+        if let Err(error) = checked {
             self.tell_refusal(Arc::new(session), &error);
             return Err(error);
         }
@@ -119,7 +126,8 @@ impl Core {
     fn new_session(&self, session: SessionOptions) -> OpenSession {
         // Relaxed: only its being new matters.
         let id = SessionId(self.last_session.fetch_add(1, Ordering::Relaxed) + 1);
-        OpenSession::new(id, session, Arc::clone(&self.budget))
+        let notices: Arc<dyn Notices> = Arc::clone(&self.shared) as _;
+        OpenSession::new(id, session, Arc::clone(&self.budget)).holding(&self.holds, Arc::downgrade(&notices))
     }
 
     fn new_governed_session(&self, session: SessionOptions) -> Arc<OpenSession> {
@@ -205,6 +213,7 @@ impl Core {
         change(&mut state.registry);
         let (snapshot, reach_changed) = state.registry.snapshot();
         let instances = state.live_instances();
+        instances.iter().for_each(|instance| instance.set_times_requests(snapshot.times_requests()));
         let replaced = self.shared.snapshot.replace(snapshot, instances.iter().map(|instance| &instance.epoch));
         if let Err(read) = Arc::try_unwrap(replaced) {
             self.shared.inbox.retire(Retired::Snapshot(read));
@@ -237,6 +246,7 @@ impl Core {
         let session = closed?;
         state.closed.push(Arc::downgrade(&session));
         drop(state);
+        session.give_up_held();
         session.wake_reader();
         // Its last event may have ended it before.
         let reason = session.ended().unwrap_or(reason);
@@ -256,6 +266,12 @@ impl Core {
             }
             self.close(id, EndReason::Expired);
         }
+    }
+
+    /// Looks at the requests that are due, and says when the next one is.
+    pub(super) fn look_at_due(&self) -> Option<Instant> {
+        let deciding = Arc::clone(&self.shared.snapshot.load().deciding);
+        deciding.iter().filter_map(|session| session.look_at_due(Instant::now())).min()
     }
 
     /// Has a session's reader told what was withheld from it, if the session is still open.
@@ -330,6 +346,7 @@ impl Core {
                 return Some(Retired::Session(session, end));
             }
         };
+        session.give_up_held();
         session.discard_unread();
         state.freed.add(&session.stats());
         state.closed.retain(|closed| closed.strong_count() > 0);
@@ -381,6 +398,7 @@ impl Home for Weak<Core> {
     fn close(&self, session: Arc<OpenSession>) {
         let Some(core) = self.upgrade() else { return };
         let end = core.end(session.id, EndReason::Closed).map(|(_, end)| end);
+        session.give_up_held();
         session.discard_unread();
         core.shared.inbox.retire(Retired::Session(session, end));
     }

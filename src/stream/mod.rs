@@ -268,6 +268,7 @@ impl EventStream {
 
     /// Announces the events kept back until the end, and then the end.
     fn end(&mut self, reason: EndReason) -> Option<Item> {
+        self.session().give_up_held();
         if let Some(withheld) = self.session().kept_back().map(KeptBackCounts::close) {
             self.withheld.note(withheld);
         }
