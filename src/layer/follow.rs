@@ -2,11 +2,12 @@
 //! session.
 //!
 //! The span is marked, and its tree's caches are made stale as by a record that decides: the scopes below it are decided
-//! anew, on every thread, and find the mark. Nobody else notices.
+//! again, on every thread, and find the mark. Other layers see nothing of it.
 
 use super::host::Host;
 use super::instance::Instance;
-use super::span::{NO_SPAN, SpanCell};
+use super::name::NO_SPAN;
+use super::span::SpanCell;
 use crate::event::plain_name;
 use crate::session::Follow;
 use crate::session::scope::Sessions;
@@ -45,7 +46,12 @@ impl Instance {
     }
 
     /// The nearest span from `leaf` outwards that is wanted; [`NO_SPAN`] if there is none.
-    pub(super) fn nearest<S: Host>(&self, leaf: u64, context: &Context<'_, S>, is_wanted: impl Fn(&SpanCell<'_>) -> bool) -> u64 {
+    pub(super) fn nearest<S: Host>(
+        &self,
+        leaf: u64,
+        context: &Context<'_, S>,
+        is_wanted: impl Fn(&SpanCell<'_>) -> bool,
+    ) -> u64 {
         let mut next = leaf;
         while next != NO_SPAN && self.spans.with(next, &is_wanted) != Some(true) {
             next = self.parent(next, context);

@@ -4,7 +4,7 @@ use super::capture::capture;
 use super::host::Host;
 use super::instance::Instance;
 use super::matching::{Admitted, Aside, Incoming};
-use super::span::NO_SPAN;
+use super::name::NO_SPAN;
 use crate::event::{CapturedEvent, plain_name};
 use crate::session::open::OpenSession;
 use crate::session::outcome::request_name;

@@ -5,9 +5,9 @@
 
 use super::admission::Release;
 use super::buffer::{Buffer, RingPlace};
+use super::kept_back::KeptBackBy;
 use super::open::{self, OpenSession};
 use super::outcome::{Added, Fate, Full, HeldEvent, Outcome, Request, RequestMark, RequestOwner, request_name};
-use super::withheld::KeptBackBy;
 use super::{EndReason, Overflow};
 use crate::event::{CapturedEvent, plain_name};
 use std::sync::{Arc, Weak};
@@ -23,7 +23,8 @@ impl OpenSession {
 
     /// Whether the beginning of spans of this name, or of roots, must be noted for it.
     pub(crate) fn times_span(&self, name: &str, is_root: bool) -> bool {
-        self.limits.slower_than.is_some() && request_name(self.follow()).map_or(is_root, |wanted| plain_name(wanted) == name)
+        self.limits.slower_than.is_some()
+            && request_name(self.follow()).map_or(is_root, |wanted| plain_name(wanted) == name)
     }
 
     /// Takes an event that has matched. One of a request is held, or goes where the request went; one of no request is
@@ -83,7 +84,8 @@ impl OpenSession {
                 Added::Chosen(HeldEvent { event, .. }) => self.show(outcome, event),
                 Added::Gone(_, fate) => self.leave_out(fate, 1),
                 Added::Full(returned, full) => {
-                    let oldest = outcome.oldest().filter(|oldest| full == Full::Session && !Arc::ptr_eq(oldest, request));
+                    let oldest =
+                        outcome.oldest().filter(|oldest| full == Full::Session && !Arc::ptr_eq(oldest, request));
                     if let Some(oldest) = oldest {
                         self.drop_request(outcome, &oldest, Fate::Undecided);
                         event = returned;
@@ -239,7 +241,7 @@ impl OpenSession {
             Fate::RateLimited => (0..events).fold(false, |due, _| kept_back.count(KeptBackBy::Rate) || due),
         };
         if is_unannounced && let Some(notices) = self.outcome().and_then(Outcome::notices) {
-            notices.announce_withheld(self.id);
+            notices.announce_kept_back(self.id);
         }
     }
 

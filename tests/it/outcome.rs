@@ -8,7 +8,9 @@ mod threads;
 use testing::{events, messages};
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::prelude::*;
-use tracing_tap::{EndReason, EventStream, Follow, Item, MissingReason, Predicate, SessionOptions, SessionStats, TapRouter};
+use tracing_tap::{
+    EndReason, EventStream, Follow, Item, MissingReason, Predicate, SessionOptions, SessionStats, TapRouter,
+};
 
 fn install() -> TapRouter {
     install_with(TapRouter::new())
@@ -48,7 +50,8 @@ fn whole(number: u64) -> Vec<String> {
 #[track_caller]
 fn check_account(stats: SessionStats) {
     let missing = stats.missing;
-    let parts = [stats.delivered, stats.buffered, stats.held, missing.lost(), missing.kept_back(), missing.unreleased()];
+    let parts =
+        [stats.delivered, stats.buffered, stats.held, missing.lost(), missing.kept_back(), missing.unreleased()];
     assert_eq!(stats.matched, parts.iter().sum::<u64>(), "{stats:?}");
 }
 

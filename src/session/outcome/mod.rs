@@ -64,7 +64,7 @@ pub(crate) trait Notices: fmt::Debug + Send + Sync {
     /// The session has ended: it has admitted all it may.
     fn close_ended(&self, session: SessionId);
     /// Events were left out, which the reader is to learn of.
-    fn announce_withheld(&self, session: SessionId);
+    fn announce_kept_back(&self, session: SessionId);
     /// A request is due earlier than the control thread looks.
     fn wake_for_due(&self);
 }

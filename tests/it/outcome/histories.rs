@@ -28,7 +28,12 @@ enum Step {
     Begin(usize),
     CloseRoot(usize),
     CloseChild(usize),
-    Event { thread: usize, place: Place, fails: bool, verbose: bool },
+    Event {
+        thread: usize,
+        place: Place,
+        fails: bool,
+        verbose: bool,
+    },
     Drain,
 }
 
@@ -240,7 +245,8 @@ impl Model {
     }
 
     fn held(&self) -> u64 {
-        let held = self.requests.values().map(|request| if let Request::Open(events) = request { events.len() } else { 0 });
+        let held =
+            self.requests.values().map(|request| if let Request::Open(events) = request { events.len() } else { 0 });
         held.sum::<usize>() as u64
     }
 
@@ -379,7 +385,8 @@ impl Stage {
             model.give_up();
             let stats = stream.stats();
             check_account(stats);
-            let counted = [stats.missing[MissingReason::NotChosen], stats.missing[MissingReason::Undecided], stats.held];
+            let counted =
+                [stats.missing[MissingReason::NotChosen], stats.missing[MissingReason::Undecided], stats.held];
             assert_eq!(counted, [model.not_chosen, model.undecided, 0], "{:?}: {missing:?}", model.asked);
         }
         let workers = std::mem::take(&mut self.workers);

@@ -31,7 +31,8 @@ impl Wanted {
         let predicate = check::predicate(&ask.q)?;
         let text = predicate.to_string();
         let mut session = SessionOptions::remote(predicate);
-        let lasts = ask.duration.as_deref().map_or(Ok(SessionOptions::REMOTE_EXPIRES_IN), |text| duration("for", text))?;
+        let lasts =
+            ask.duration.as_deref().map_or(Ok(SessionOptions::REMOTE_EXPIRES_IN), |text| duration("for", text))?;
         session = session.expires_in(lasts);
         session = ask.max.into_iter().fold(session, SessionOptions::max_events);
         session = ask.rate.into_iter().fold(session, SessionOptions::max_rate);

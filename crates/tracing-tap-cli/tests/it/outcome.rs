@@ -34,7 +34,8 @@ impl Shop {
     fn ask(&self, status: u16, number: u32) {
         let mut stream = TcpStream::connect(self.address).expect("the shop is open");
         stream.set_read_timeout(Some(PATIENCE)).expect("a time that is not zero");
-        write!(stream, "GET /{status}/{number} HTTP/1.1\r\nHost: shop\r\nConnection: close\r\n\r\n").expect("it is sent");
+        write!(stream, "GET /{status}/{number} HTTP/1.1\r\nHost: shop\r\nConnection: close\r\n\r\n")
+            .expect("it is sent");
         let mut answer = String::new();
         stream.read_to_string(&mut answer).expect("it is answered");
         assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{answer}");

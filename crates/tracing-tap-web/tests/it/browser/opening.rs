@@ -27,7 +27,7 @@ async fn a_predicate_is_typed_and_its_rows_come_live(stage: &mut Stage) {
     stage.browser.wait_for_text(".empty", "Nothing has matched yet").await;
     stage.browser.wait_for_text(".empty .note", "callsites seen so far can match").await;
     tracing::info!(user = 42, attempt = 3, "first");
-    tracing::info!(user = 43, "somebody else's");
+    tracing::info!(user = 43, "another user's");
     stage.browser.wait_for_text(".row .message", "first").await;
     tracing::info_span!("request", user = 42).in_scope(|| tracing::debug!("second"));
     stage.browser.wait_for_text(".row .message", "second").await;
@@ -194,7 +194,8 @@ async fn requests_that_fail_are_asked_for_by_a_checkbox(stage: &mut Stage) {
     browser.wait("document.querySelector('.outcome').hidden").await;
     browser.click(".check input").await;
     browser.wait("!document.querySelector('.outcome').hidden").await;
-    let shown = "[document.querySelectorAll('.outcome input')[0].value, document.querySelectorAll('.form select')[1].value]";
+    let shown =
+        "[document.querySelectorAll('.outcome input')[0].value, document.querySelectorAll('.form select')[1].value]";
     assert_eq!(browser.value(shown).await, json!(["status >= 500", "root"]));
     browser.click(".outcome label:last-child input").await;
     browser.press("2").await;
@@ -206,7 +207,9 @@ async fn requests_that_fail_are_asked_for_by_a_checkbox(stage: &mut Stage) {
     let open = &stage.router.sessions()[0];
     assert_eq!(open.only_if.as_ref().map(ToString::to_string).as_deref(), Some("status >= 500"));
     assert_eq!(open.slower_than, Some(std::time::Duration::from_secs(30)));
-    browser.wait("location.hash.includes('only_if=status+%3E%3D+500') && location.hash.includes('slower_than=30s')").await;
+    browser
+        .wait("location.hash.includes('only_if=status+%3E%3D+500') && location.hash.includes('slower_than=30s')")
+        .await;
     for status in [200, 503] {
         tracing::info_span!("request").in_scope(|| {
             tracing::trace!("accepted {status}");

@@ -1,7 +1,0 @@
-//! Development only.
-#![allow(clippy::unwrap_used)]
-#[macro_use]
-extern crate testing;
-mod it {
-    mod outcome;
-}
