@@ -160,7 +160,9 @@ impl Instance {
         self.shared.snapshot.load().changes.has_sessions() && !self.shared.config.denies(metadata.target())
     }
 
-    /// Answers for a callsite: never `always`, so that `enabled` is asked before every event and span.
+    /// Answers for a callsite. Never `always` from the first session on, so that `enabled` is asked before every event and
+    /// span: `enabled!` answers yes while a session is open, and if no event follows, other layers' filters keep their answer
+    /// for whatever is asked next. Before that a span needs no question.
     pub(super) fn register_callsite(&self, metadata: &'static Metadata<'static>) -> Interest {
         let caller = thread::with(|state| state.caller.get());
         // Another layer that is asked may log, and reach other callsites.
@@ -179,7 +181,11 @@ impl Instance {
                 self.shared.inbox.learn();
             }
         }
-        if self.wants(metadata) { Interest::sometimes() } else { Interest::never() }
+        match self.wants(metadata) {
+            false => Interest::never(),
+            true if metadata.is_span() && self.epoch.awake_since() == 0 => Interest::always(),
+            true => Interest::sometimes(),
+        }
     }
 
     /// The most verbose level this router looks at; always some, so that it hides nothing and adds little.

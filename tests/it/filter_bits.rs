@@ -252,6 +252,23 @@ isolated! {
         assert_eq!((formats.lines().len(), comes_later.lines().len()), (3, 2));
     }
 
+    // The question leaves the printer's answer in its bit, since no event follows.
+    fn a_question_during_a_session_hides_no_span_after_it() {
+        let (router, output) = (TapRouter::new(), Output::default());
+        let dispatch = subscriber(Order::UsLast, &output, Some(&router));
+        tracing::dispatcher::set_global_default(dispatch).expect("nobody set it before");
+        let work = || tracing::info_span!("request").in_scope(|| tracing::info!("working"));
+        work();
+        let stream = router.watch(Predicate::eq("user", 42));
+        assert!(tracing::enabled!(tracing::Level::DEBUG));
+        drop(stream);
+        let is_asked = || std::thread::spawn(|| tracing::enabled!(tracing::Level::DEBUG)).join().expect("it cannot panic");
+        wait_until("the service to be idle again", || !is_asked());
+        work();
+        let lines = output.lines();
+        assert!(lines.iter().all(|line| line.contains("request")), "{lines:?}");
+    }
+
     fn arguments_that_log_and_end_the_session_print_nothing_more_when_we_are_last() {
         check_arguments_that_end_the_session(Order::UsLast);
     }
