@@ -8,6 +8,7 @@ use crate::session::governor::TooCostly;
 use crate::session::open::OpenSession;
 use crate::session::published::Published;
 use crate::session::sample::Sampled;
+use crate::session::sieve::Sieve;
 use crate::session::snapshot::Snapshot;
 use crate::session::withheld::KeptBackBy;
 use crate::session::{EndReason, SessionId};
@@ -22,6 +23,8 @@ pub(crate) struct Shared {
     pub(crate) router: u64,
     pub(crate) config: Config,
     pub(crate) snapshot: Published<Snapshot>,
+    /// What the index of the snapshot may hold.
+    pub(crate) sieve: Sieve,
     pub(crate) inbox: Inbox,
     pub(crate) span_limit: SpanLimit,
     /// What producers leave for coverage.
@@ -36,6 +39,7 @@ impl Shared {
             router: ROUTERS.next(),
             config,
             snapshot: Published::default(),
+            sieve: Sieve::default(),
             inbox: Inbox::default(),
             span_limit: SpanLimit::default(),
             seen: Seen::default(),

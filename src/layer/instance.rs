@@ -183,8 +183,10 @@ impl Instance {
     pub(super) fn on_new_span(&self, attributes: &span::Attributes<'_>, id: &span::Id) {
         let metadata = attributes.metadata();
         let config = &self.shared.config;
-        let is_watched = self.epoch() != 0;
-        let is_tracked = config.always_tracks(metadata) || is_watched && self.tracks_while_watched(metadata);
+        let epoch = self.epoch();
+        let is_watched = epoch != 0;
+        let is_kept = self.callsites.likely_word(key_of(metadata)).is_some_and(Callsites::is_kept);
+        let is_tracked = is_kept || config.always_tracks(metadata) || is_watched && self.tracks_while_watched(metadata);
         let keeps_fields = is_tracked && config.keeps_fields_of(metadata);
         if !keeps_fields && !is_watched {
             return;
@@ -201,7 +203,13 @@ impl Instance {
         let place = is_watched.then(|| self.place(attributes, id.into_u64()));
         // There is nothing to be kept of a span without fields, so it is never incomplete.
         let visible = is_tracked || !config.keeps_fields_of(metadata) && !config.denies(metadata.target());
-        self.spans.insert_new(id.into_u64(), NewSpan { metadata, visible, fields: &fields, place });
+        let (id, new) = (id.into_u64(), NewSpan { metadata, visible, fields: &fields, place });
+        let number = self.spans.insert_new(id, new);
+        if let (Some(place), Some(number)) = (place, number)
+            && let Some(root) = place.if_below(NO_SPAN)
+        {
+            self.foresee(epoch, SpanName { id, number }, root, &new);
+        }
     }
 
     /// Where a span hangs that is being created.
@@ -271,25 +279,32 @@ impl Instance {
 
     #[inline(never)]
     fn follow_into(&self, state: &ThreadState, epoch: u64, id: u64) {
-        if self.spans.has_others() {
-            return self.follow_into_any(state, epoch, id);
+        if !self.spans.has_others()
+            && let Some(cell) = self.spans.find_in_table(id)
+            && let Some(notes) = cell.notes()
+        {
+            return self.enter(state, epoch, id, cell.number(), Some(notes));
         }
-        let cell = self.spans.find_in_table(id);
-        self.enter(state, epoch, id, cell.map(|cell| (cell.number(), cell.notes())));
+        self.follow_into_any(state, epoch, id);
     }
 
-    #[cold]
+    /// The same for a span of which nothing was noted, or which is not known.
+    #[inline(never)]
     fn follow_into_any(&self, state: &ThreadState, epoch: u64, id: u64) {
-        self.spans.with_any(id, |cell| self.enter(state, epoch, id, cell.map(|cell| (cell.number(), cell.notes()))));
+        self.spans.with_any(id, |cell| match cell {
+            Some(cell) => self.enter(state, epoch, id, cell.number(), cell.notes()),
+            None => {
+                self.enter(state, epoch, id, 0, None);
+                state.forget_decision();
+            }
+        });
     }
 
-    /// Follows the thread into a span, which has this number and these notes if it is known, and finds the decision that
-    /// holds there if there is one.
+    /// Follows the thread into a span of this number, and finds the decision that holds there if there is one.
     #[inline(always)]
-    fn enter(&self, state: &ThreadState, epoch: u64, id: u64, known: Option<(u64, Option<&Notes>)>) {
+    fn enter(&self, state: &ThreadState, epoch: u64, id: u64, number: u64, notes: Option<&Notes>) {
         state.closing.set((0, 0));
         let held = state.held(epoch);
-        let notes = known.and_then(|(_, notes)| notes);
         let is_newer_than = |number| notes.is_some_and(|notes| notes.are_newer_than(number));
         let entering = Entering { id, tree: notes.map_or(0, Notes::tree_number), label: held.label };
         let outer = match state.entered.push(self.keeper(), entering, is_newer_than) {
@@ -297,11 +312,9 @@ impl Instance {
             Push::Unknown => return state.forget_decision(),
             Push::Inside(outer) => outer,
         };
-        let shares = |notes: &Notes| notes.say_absent_in(held.generation) && notes.parent() == Some(outer);
-        match known {
-            _ if outer != NO_SPAN && notes.is_some_and(shares) => {}
-            Some((number, _)) => drop(state.recall(epoch, SpanName { id, number })),
-            None => state.forget_decision(),
+        let shares = |notes: &Notes| notes.say_absent_in(held.generation) && notes.say_below(outer);
+        if outer == NO_SPAN || !notes.is_some_and(shares) {
+            state.recall(epoch, SpanName { id, number });
         }
     }
 

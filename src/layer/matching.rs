@@ -1,5 +1,6 @@
 //! The exact predicate over an event and its scope, for each session that may match, and the limits of those that do.
 
+use super::callsite::{CallsiteKey, key_of};
 use super::facts::Facts;
 use super::visit::{Named, Sink, Visitor};
 use crate::event::CapturedSpan;
@@ -8,7 +9,7 @@ use crate::predicate::{Bits, Compiled, Test};
 use crate::session::open::OpenSession;
 use crate::session::sample::Sampled;
 use crate::session::scope::{Candidate, Scope, Sessions, Standing, extend_from_index, satisfied_by_spans};
-use crate::session::snapshot::Snapshot;
+use crate::session::snapshot::{Snapshot, TestedFields};
 use crate::shared::Shared;
 use crate::value::ValueRef;
 use smallvec::SmallVec;
@@ -160,7 +161,7 @@ impl<'a> Incoming<'a> {
 
     /// The tests that the event's fields satisfy, and what that cost.
     fn satisfied_by_fields(&self, compiled: &Compiled) -> (Bits, u64) {
-        let nanos = compiled.nanos_of_look(self.facts.metadata().fields().len());
+        let nanos = compiled.nanos_of_look(|| self.facts.metadata().fields().len());
         let mut sink = TestSink { compiled, satisfied: Bits::default(), nanos, incoming: self };
         self.record(&mut sink);
         (sink.satisfied, sink.nanos)
@@ -191,6 +192,36 @@ impl Sink for IndexSink<'_> {
     fn take(&mut self, Named { name, index }: Named, value: ValueRef<'_>) {
         self.incoming.note_value(index, value);
         value.with_canonical(|text| extend_from_index(&mut self.found, self.snapshot, name, text));
+    }
+}
+
+/// Whether the index may have a session for one of these fields of an event.
+pub(super) fn may_be_watched(event: &Event<'_>, tested: TestedFields, shared: &Shared) -> bool {
+    let callsite = key_of(event.metadata());
+    let mut sink = SieveSink { tested, shared, callsite, may_be_watched: false };
+    event.record(&mut Visitor { sink: &mut sink, max_value_bytes: shared.config.max_value_bytes, prints: true });
+    sink.may_be_watched
+}
+
+/// Looks whether the index may have a session for a tested field of the event.
+struct SieveSink<'a> {
+    tested: TestedFields,
+    shared: &'a Shared,
+    callsite: CallsiteKey,
+    may_be_watched: bool,
+}
+
+impl Sink for SieveSink<'_> {
+    #[inline]
+    fn wants(&mut self, Named { name, index }: Named) -> bool {
+        let is_tested = self.tested.may_contain(index.try_into().unwrap_or(u16::MAX));
+        is_tested && !self.shared.config.redacts(name)
+    }
+
+    #[inline]
+    fn take(&mut self, Named { name, index }: Named, value: ValueRef<'_>) {
+        self.shared.seen.note_value(self.callsite, index, value);
+        self.may_be_watched |= self.shared.sieve.may_hold_value(name, value);
     }
 }
 

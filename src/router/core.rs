@@ -132,7 +132,9 @@ impl Core {
         state.opened += 1;
         if state.registry.sessions().len() == 0 {
             self.note_span_limit(state);
+            self.shared.sieve.clear();
         }
+        self.shared.sieve.add(session);
         self.publish(state, |registry| registry.open(session));
         // Before anybody can end it, so that its end is told after it.
         self.shared.inbox.audit(Audit::opened(session));
