@@ -1,12 +1,13 @@
 //! Stage 2, the veto: the one place where an event can be stopped before its arguments are evaluated.
 //!
-//! It stops the event for everyone, so it needs all of this: nobody else wants the callsite, its parent is the
+//! It stops the event for everyone, so it needs all of this: no other layer wants the callsite, its parent is the
 //! context, it can supply nothing a session needs, and nothing can match in the scope the thread is in. Whatever
 //! is not known lets the event through: not knowing only costs time.
 
-use super::callsite::{Callsites, Word, key_of};
+use super::callsite::{Callsites, Word};
 use super::host::Host;
 use super::instance::Instance;
+use super::name::key_of;
 use super::repair::PERHAPS_INSIDE_ANOTHER;
 use super::thread::{self, Decision};
 use crate::guard::{self, AskingAgain, Guard};
