@@ -18,7 +18,7 @@ const IDLE: &[(&str, u64)] = &[
     ("idle: enter and exit", 15),
     ("idle: event another layer prints", 105),
     ("idle: span without fields, whole life", 260),
-    ("idle: span with 2 fields, whole life", 760),
+    ("idle: span with 2 fields, whole life", 740),
     ("idle: INFO span nobody else wants", 1_600),
     ("request: idle", 3_900),
 ];

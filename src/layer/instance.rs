@@ -185,7 +185,8 @@ impl Instance {
         let config = &self.shared.config;
         let epoch = self.epoch();
         let is_watched = epoch != 0;
-        let is_kept = self.callsites.likely_word(key_of(metadata)).is_some_and(Callsites::is_kept);
+        let word = self.callsites.word(key_of(metadata));
+        let is_kept = word.is_some_and(Callsites::is_kept);
         let is_tracked = is_kept || config.always_tracks(metadata) || is_watched && self.tracks_while_watched(metadata);
         let keeps_fields = is_tracked && config.keeps_fields_of(metadata);
         if !keeps_fields && !is_watched {
@@ -200,7 +201,7 @@ impl Instance {
         }
         drop(guard);
         self.mend(|| Facts::Callsite(metadata));
-        let place = is_watched.then(|| self.place(attributes, id.into_u64()));
+        let place = is_watched.then(|| self.place(attributes, id.into_u64(), word));
         // There is nothing to be kept of a span without fields, so it is never incomplete.
         let visible = is_tracked || !config.keeps_fields_of(metadata) && !config.denies(metadata.target());
         let (id, new) = (id.into_u64(), NewSpan { metadata, visible, fields: &fields, place });
@@ -213,8 +214,8 @@ impl Instance {
     }
 
     /// The place of a span that is being created.
-    fn place(&self, attributes: &span::Attributes<'_>, id: u64) -> Placement {
-        let word = self.callsites.word(key_of(attributes.metadata())).map_or(0, |word| {
+    fn place(&self, attributes: &span::Attributes<'_>, id: u64, word: Option<&AtomicU64>) -> Placement {
+        let word = word.map_or(0, |word| {
             Callsites::note_parent(word, attributes.is_contextual());
             // Relaxed: what is judged in it holds under the generation in it.
             word.load(Ordering::Relaxed)

@@ -111,6 +111,7 @@ impl<'a> Incoming<'a> {
         self.shared.config.denies(self.facts.metadata().target())
     }
 
+    #[inline]
     fn match_candidate(&self, candidate: &Candidate) -> Option<Arc<OpenSession>> {
         let is_possible = match candidate.standing {
             Standing::Sure | Standing::Open => true,

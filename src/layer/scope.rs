@@ -177,8 +177,8 @@ impl Instance {
     /// coverage.
     #[inline]
     fn may_be_watched(&self, new: &NewSpan<'_>, tested: TestedFields) -> bool {
-        let fields = tested_values(new.metadata.fields(), new.fields.as_slice(), |place| tested.may_contain(place));
-        fields.into_iter().any(|(name, field, value)| {
+        let mut fields = tested_values(new.metadata.fields(), new.fields.as_slice(), |place| tested.may_contain(place));
+        fields.any(|(name, field, value)| {
             self.shared.seen.note_value(key_of(new.metadata), field, value);
             self.shared.sieve.may_hold_value(name, value)
         })
@@ -300,7 +300,8 @@ impl Instance {
             return kept;
         }
         let is_decided = |scope: &Scope| scope.serial == decided.serial;
-        let by_parent = self.surroundings_by_parent(leaf, self.parent(leaf, context), is_decided, of);
+        let parent = (leaf != NO_SPAN).then(|| self.parent(leaf, context));
+        let by_parent = parent.and_then(|parent| self.surroundings_by_parent(leaf, parent, is_decided, of));
         by_parent.unwrap_or_else(|| {
             let made = Arc::new(self.captured_surroundings(leaf, decided, of, snapshot, context));
             self.spans.with(leaf, |cell| cell.keep_surroundings(&made));

@@ -30,7 +30,7 @@ impl Instance {
     #[inline(never)]
     fn enabled_while_watched<S: Host>(&self, metadata: &Metadata<'_>, epoch: u64, context: &Context<'_, S>) -> bool {
         match self.callsites.likely_word(key_of(metadata)) {
-            Some(word) => self.enabled_by(word, metadata, epoch, context),
+            Some(word) => self.enabled_by(metadata, epoch, context, word),
             None => self.enabled_elsewhere(metadata, epoch, context),
         }
     }
@@ -39,7 +39,7 @@ impl Instance {
     #[inline(never)]
     fn enabled_elsewhere<S: Host>(&self, metadata: &Metadata<'_>, epoch: u64, context: &Context<'_, S>) -> bool {
         match self.callsites.word(key_of(metadata)) {
-            Some(word) => self.enabled_by(word, metadata, epoch, context),
+            Some(word) => self.enabled_by(metadata, epoch, context, word),
             None => self.enabled_after_a_look(metadata, epoch, context),
         }
     }
@@ -48,19 +48,19 @@ impl Instance {
     #[inline(always)]
     fn enabled_by<S: Host>(
         &self,
-        word: &AtomicU64,
         metadata: &Metadata<'_>,
         epoch: u64,
         context: &Context<'_, S>,
+        word: &AtomicU64,
     ) -> bool {
         if !guard::is_plain() || metadata.is_span() {
-            return self.span_enabled_by(word, metadata, epoch, context);
+            return self.span_enabled_by(metadata, epoch, context, word);
         }
         // Acquire pairs with the forgetting in `Callsites::register`: a filter that was changed and has made
         // `tracing` ask anew is obeyed from that moment.
         let seen = word.load(Ordering::Acquire);
         let limit = thread::with(|state| state.verbosity_in(epoch, &self.trees, Word::to_veto(seen)));
-        let Some(limit) = limit else { return self.event_enabled_by(word, metadata, epoch, context) };
+        let Some(limit) = limit else { return self.event_enabled_by(metadata, epoch, context, word) };
         let is_vetoed = verbosity_of(*metadata.level()) > limit;
         let asked = if is_vetoed { PERHAPS_INSIDE_ANOTHER } else { key_of(metadata) };
         thread::with(|state| state.asked.set(asked));
@@ -71,10 +71,10 @@ impl Instance {
     #[inline(never)]
     fn event_enabled_by<S: Host>(
         &self,
-        word: &AtomicU64,
         metadata: &Metadata<'_>,
         epoch: u64,
         context: &Context<'_, S>,
+        word: &AtomicU64,
     ) -> bool {
         // Acquire: as in `enabled_by`.
         let seen = word.load(Ordering::Acquire);
@@ -84,25 +84,25 @@ impl Instance {
             return true;
         }
         if Word::is_vetoable(seen, vetoable) {
-            return self.enabled_once_decided(word, metadata, epoch, context);
+            return self.enabled_once_decided(metadata, epoch, context, word);
         }
-        self.enabled_otherwise(word, metadata, epoch, context)
+        self.enabled_otherwise(metadata, epoch, context, word)
     }
 
     /// The same for a span, unless it would not be made without a session and none asks for it.
     #[inline(never)]
     fn span_enabled_by<S: Host>(
         &self,
-        word: &AtomicU64,
         metadata: &Metadata<'_>,
         epoch: u64,
         context: &Context<'_, S>,
+        word: &AtomicU64,
     ) -> bool {
         if !guard::is_plain() {
             return self.enabled_after_a_look(metadata, epoch, context);
         }
         let Some(judged) = thread::with(|state| state.judged_in(epoch)) else {
-            return self.enabled_otherwise(word, metadata, epoch, context);
+            return self.enabled_otherwise(metadata, epoch, context, word);
         };
         let verbosity = verbosity_of(*metadata.level());
         if verbosity > judged.asked_spans && self.shared.span_limit.excludes(verbosity) {
@@ -114,17 +114,17 @@ impl Instance {
             thread::with(|state| state.asked.set(key_of(metadata)));
             return true;
         }
-        self.span_vetoed_by(word, metadata, epoch, context)
+        self.span_vetoed_by(metadata, epoch, context, word)
     }
 
     /// The answer for a span that sessions ask for where nothing can match: it is vetoed, and noted.
     #[inline(never)]
     fn span_vetoed_by<S: Host>(
         &self,
-        word: &AtomicU64,
         metadata: &Metadata<'_>,
         epoch: u64,
         context: &Context<'_, S>,
+        word: &AtomicU64,
     ) -> bool {
         // Acquire: as in `enabled_by`.
         let to_veto = Word::to_veto(word.load(Ordering::Acquire));
@@ -134,17 +134,17 @@ impl Instance {
             thread::with(|state| state.asked.set(PERHAPS_INSIDE_ANOTHER));
             return false;
         }
-        self.enabled_otherwise(word, metadata, epoch, context)
+        self.enabled_otherwise(metadata, epoch, context, word)
     }
 
     /// The answer for an event that may be vetoed, where the thread does not know what holds in its scope.
     #[inline(never)]
     fn enabled_once_decided<S: Host>(
         &self,
-        word: &AtomicU64,
         metadata: &Metadata<'_>,
         epoch: u64,
         context: &Context<'_, S>,
+        word: &AtomicU64,
     ) -> bool {
         let decision = self.decide(epoch, context);
         // Acquire: as in `enabled_by`.
@@ -164,10 +164,10 @@ impl Instance {
     #[inline(never)]
     fn enabled_otherwise<S: Host>(
         &self,
-        word: &AtomicU64,
         metadata: &Metadata<'_>,
         epoch: u64,
         context: &Context<'_, S>,
+        word: &AtomicU64,
     ) -> bool {
         if metadata.is_span() && self.keeps_away(metadata) {
             return false;

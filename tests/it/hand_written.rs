@@ -40,18 +40,20 @@ fn register<const NUMBER: usize>() -> &'static Metadata<'static> {
 /// A span of a callsite that no macro has written.
 struct WrittenSpan;
 
-fn written_span(user: u64) -> Span {
-    static METADATA: OnceLock<Metadata<'static>> = OnceLock::new();
-    impl Callsite for WrittenSpan {
-        fn set_interest(&self, _: Interest) {}
+static SPAN_METADATA: OnceLock<Metadata<'static>> = OnceLock::new();
 
-        fn metadata(&self) -> &Metadata<'_> {
-            METADATA.get().unwrap()
-        }
+impl Callsite for WrittenSpan {
+    fn set_interest(&self, _: Interest) {}
+
+    fn metadata(&self) -> &Metadata<'_> {
+        SPAN_METADATA.get().unwrap()
     }
+}
+
+fn written_span(user: u64) -> Span {
     static CALLSITE: WrittenSpan = WrittenSpan;
     let fields = || FieldSet::new(&["kind", "user"], Identifier(&CALLSITE));
-    let metadata = METADATA
+    let metadata = SPAN_METADATA
         .get_or_init(|| Metadata::new("written by hand", "it", Level::INFO, None, None, None, fields(), Kind::SPAN));
     static REGISTERED: std::sync::Once = std::sync::Once::new();
     REGISTERED.call_once(|| tracing::callsite::register(&CALLSITE));

@@ -130,7 +130,7 @@ impl Callsites {
         if is_written_by_hand(metadata) {
             // Relaxed: as below. A judgement from before goes with it.
             let _ = word.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |now| {
-                Some(now & !(Word::CLEAR | Word::ABSENT) | Word::UNRULY)
+                Some(now & !(Word::CLEAR | Word::ABSENT) | Word::TESTED | Word::UNRULY)
             });
         }
         if kept {
