@@ -10,6 +10,7 @@ use crate::session::open::OpenSession;
 use crate::session::outcome::Notices;
 use crate::session::published::Published;
 use crate::session::sample::Sampled;
+use crate::session::sieve::Sieve;
 use crate::session::snapshot::Snapshot;
 use crate::session::{EndReason, SessionId};
 use crate::span_limit::SpanLimit;
@@ -23,6 +24,8 @@ pub(crate) struct Shared {
     pub(crate) router: u64,
     pub(crate) config: Config,
     pub(crate) snapshot: Published<Snapshot>,
+    /// What the index of the snapshot may hold.
+    pub(crate) sieve: Sieve,
     pub(crate) inbox: Inbox,
     pub(crate) span_limit: SpanLimit,
     /// What producers leave for coverage.
@@ -37,6 +40,7 @@ impl Shared {
             router: ROUTERS.next(),
             config,
             snapshot: Published::default(),
+            sieve: Sieve::default(),
             inbox: Inbox::default(),
             span_limit: SpanLimit::default(),
             seen: Seen::default(),

@@ -69,7 +69,9 @@ impl Core {
         state.opened += 1;
         if state.registry.sessions().len() == 0 {
             self.note_span_limit(state);
+            self.shared.sieve.clear();
         }
+        self.shared.sieve.add(session);
         self.publish(state, |registry| registry.open(session));
         // Before it can be ended, so that its end is logged after it.
         self.shared.inbox.audit(Audit::opened(session));
