@@ -51,7 +51,12 @@ impl Instance {
     }
 
     /// The nearest span from `leaf` outwards that is wanted; [`NO_SPAN`] if there is none.
-    fn nearest<S: Host>(&self, leaf: u64, context: &Context<'_, S>, is_wanted: impl Fn(&SpanCell<'_>) -> bool) -> u64 {
+    pub(super) fn nearest<S: Host>(
+        &self,
+        leaf: u64,
+        context: &Context<'_, S>,
+        is_wanted: impl Fn(&SpanCell<'_>) -> bool,
+    ) -> u64 {
         let mut next = leaf;
         while next != NO_SPAN && self.spans.with(next, &is_wanted) != Some(true) {
             next = self.parent(next, context);

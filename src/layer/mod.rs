@@ -12,6 +12,7 @@ mod entered;
 mod facts;
 mod follow;
 mod followers;
+mod hold;
 mod host;
 mod instance;
 mod kept;

@@ -14,11 +14,13 @@ use super::decided::{Decided, ScopeRef, Stamp};
 use super::followers::Followers;
 use super::surroundings::Surroundings;
 use crate::event::CapturedSpan;
+use crate::session::outcome::RequestMark;
 use crate::session::sample::RootSerial;
 use crate::session::scope::Sessions;
 use crate::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
 use crate::sync::{Mutex, MutexGuard};
 use std::sync::{Arc, PoisonError};
+use std::time::Instant;
 
 /// The notes about one span.
 #[derive(Debug, Default)]
@@ -63,6 +65,11 @@ pub(super) struct Watched {
     /// Names it where it is a root and a session that samples needed that.
     pub(super) serial: Option<RootSerial>,
     pub(super) surroundings: Option<Arc<Surroundings>>,
+    /// When it was created, where a session must know that.
+    pub(super) begun: Option<Instant>,
+    /// The requests that it makes, one for each session that decides by outcome and has had an event in it. Dropping one
+    /// ends the request: never under the lock.
+    pub(super) requests: Vec<RequestMark>,
 }
 
 /// The position of a new span in its tree, as far as it is known at its creation.
@@ -198,8 +205,13 @@ impl Notes {
             if state.of > number {
                 return None;
             }
-            // What is left of a span that has closed is rare, and its memory all that is freed under the lock.
-            *state = State { of: number, ..State::default() };
+            let left = std::mem::replace(&mut *state, State { of: number, ..State::default() });
+            // What is left of a span that has closed is rare.
+            if left.watched.is_some() {
+                drop(state);
+                drop(left);
+                return self.lock(number);
+            }
         }
         Some(Locked { notes: self, state })
     }

@@ -14,6 +14,7 @@ use crate::event::{CapturedSpan, Fields, plain_name};
 use crate::predicate::FieldTest;
 use crate::session::lookup::Found;
 use crate::session::open::OpenSession;
+use crate::session::outcome::Request;
 use crate::session::sample::RootSerial;
 use crate::session::scope::{Scope, Sessions};
 use crate::session::snapshot::{Judgement, Snapshot, TestedFields};
@@ -289,6 +290,33 @@ impl<'a> SpanCell<'a> {
         }
         self.any_notes().stop_sharing();
         locked.watched().followers.add(sessions)
+    }
+
+    /// Notes when it was created.
+    #[cold]
+    pub(super) fn note_begin(&self, begun: Instant) {
+        if let Some(mut locked) = self.lock_notes() {
+            locked.watched().begun = Some(begun);
+        }
+    }
+
+    /// The request that the span makes for a session, and whether it was begun just now.
+    pub(super) fn request_of(&self, id: u64, session: &Arc<OpenSession>) -> Option<(Arc<Request>, bool)> {
+        let mut locked = self.lock_notes()?;
+        // It may have closed on another thread, and another be in here.
+        if !self.is_of(id) {
+            return None;
+        }
+        let watched = locked.watched();
+        if let Some(mark) = watched.requests.iter().find(|mark| mark.session == session.id) {
+            return Some((Arc::clone(&mark.request), false));
+        }
+        // A session that is gone has no use for its mark.
+        watched.requests.retain(|mark| !mark.is_stale());
+        let mark = session.new_request(watched.begun);
+        let request = Arc::clone(&mark.request);
+        watched.requests.push(mark);
+        Some((request, true))
     }
 
     /// Its name and since when a session has followed it, if it does.

@@ -10,6 +10,7 @@ use crate::inbox::Retired;
 use crate::layer::Instance;
 use crate::queue::budget::Budget;
 use crate::session::open::OpenSession;
+use crate::session::outcome::HoldBounds;
 use crate::session::registry::Registry;
 use crate::session::{EndReason, SessionId, SessionInfo, SessionStats};
 use crate::shared::Shared;
@@ -32,6 +33,7 @@ pub(crate) struct Core {
     /// Held while the control thread is started, so that there is one.
     pub(super) starting: Mutex<()>,
     pub(super) budget: Arc<Budget>,
+    pub(super) holds: Arc<HoldBounds>,
     pub(super) last_session: AtomicU64,
     pub(super) health: Health,
     pub(super) refusals: AuditLimit,
@@ -55,6 +57,7 @@ impl Core {
     pub(super) fn new(config: Config) -> Self {
         Self {
             budget: Arc::new(Budget::new(config.max_buffered_bytes)),
+            holds: Arc::new(HoldBounds::new(&config)),
             shared: Arc::new(Shared::new(config)),
             state: Mutex::default(),
             starting: Mutex::default(),
@@ -69,6 +72,7 @@ impl Core {
         let mut state = self.state();
         state.add_instance(&instance);
         if state.registry.sessions().len() > 0 {
+            instance.set_times_requests(self.shared.snapshot.load().times_requests());
             instance.epoch.move_on();
         }
         drop(state);
@@ -93,6 +97,7 @@ impl Core {
         change(&mut state.registry);
         let (snapshot, reach_changed) = state.registry.snapshot();
         let instances = state.live_instances();
+        instances.iter().for_each(|instance| instance.set_times_requests(snapshot.times_requests()));
         let replaced = self.shared.snapshot.replace(snapshot, instances.iter().map(|instance| &instance.epoch));
         if let Err(read) = Arc::try_unwrap(replaced) {
             self.shared.inbox.retire(Retired::Snapshot(read));
@@ -125,6 +130,7 @@ impl Core {
         let session = closed?;
         state.closed.insert(id, Arc::downgrade(&session));
         drop(state);
+        session.give_up_held();
         session.wake_reader();
         // Its last event may have ended it before.
         let reason = session.ended().unwrap_or(reason);
@@ -144,6 +150,12 @@ impl Core {
             }
             self.close(id, EndReason::Expired);
         }
+    }
+
+    /// Looks at the requests that are due, and says when the next one is.
+    pub(super) fn look_at_due(&self) -> Option<Instant> {
+        let deciding = Arc::clone(&self.shared.snapshot.load().deciding);
+        deciding.iter().filter_map(|session| session.look_at_due(Instant::now())).min()
     }
 
     /// Announces to a session's reader the events that its limits kept back, if the session is still open.
@@ -218,6 +230,7 @@ impl Core {
                 return Some(Retired::Session(session, end));
             }
         };
+        session.give_up_held();
         session.discard_unread();
         state.freed.add(&session.stats());
         state.closed.remove(&session.id);
@@ -269,6 +282,7 @@ impl Home for Weak<Core> {
     fn close(&self, session: Arc<OpenSession>) {
         let Some(core) = self.upgrade() else { return };
         let end = core.end(session.id, EndReason::Closed).map(|(_, end)| end);
+        session.give_up_held();
         session.discard_unread();
         core.shared.inbox.retire(Retired::Session(session, end));
     }

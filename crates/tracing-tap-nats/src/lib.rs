@@ -44,6 +44,8 @@
 //! Events of the NATS client itself, target `async_nats`, are in no session of the fleet, because each message would
 //! cause further events. The file `docs/fleet.md` describes subjects, messages, trust, losses and size.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 mod attention;
 mod batch;
 mod config;

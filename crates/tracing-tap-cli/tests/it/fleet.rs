@@ -131,6 +131,28 @@ isolated! {
         assert_eq!(lines.last(), Some(&json!({ "type": "ended", "reason": "closed" })));
     }
 
+    fn each_instance_shows_its_failing_requests_whole() {
+        let fleet = Fleet::start(&["chat-1", "chat-2"]);
+        let program = fleet.watch(&["*", "--follow", "root", "--only-if", "status >= 500", "--slower-than", "30s"], 2);
+        assert!(fleet.service.router.sessions().iter().all(|session| session.only_if.is_some() && session.slower_than.is_some()));
+        for status in [200, 503, 404] {
+            tracing::info_span!("request", status).in_scope(|| tracing::trace!("accepted"));
+            tracing::info_span!("request").in_scope(|| {
+                tracing::trace!("accepted");
+                tracing::info!(status, "answered");
+            });
+        }
+        wait_until("the events of both", || of_type(&json_lines(&program.stdout.text()), "event").len() == 6);
+        program.signal("INT");
+        let ended = program.end();
+        ended.assert(0, &["6 events delivered, 0 lost", "not chosen"]);
+        let lines = ended.json();
+        for instance in ["chat-1", "chat-2"] {
+            let of: Vec<_> = of_type(&lines, "event").into_iter().filter(|line| line["instance"] == instance).cloned().collect();
+            assert_eq!(messages(&of), ["accepted", "accepted", "answered"], "{instance}");
+        }
+    }
+
     fn every_limit_reaches_the_instances() {
         let fleet = Fleet::start(&["chat-1"]);
         let program = fleet.watch(

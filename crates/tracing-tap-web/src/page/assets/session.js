@@ -44,7 +44,7 @@ const ENDED = {
 
 /**
  * @typedef {{ q: string, level?: string, for?: string, max?: number, rate?: number, sample?: number, follow?: string,
- *   spans?: string, name?: string, capacity?: number }} Ask what `POST /sessions` takes
+ *   only_if?: string, slower_than?: string, spans?: string, name?: string, capacity?: number }} Ask what `POST /sessions` takes
  * @typedef {"opening" | "live" | "waiting" | "superseded" | "refused" | "ended"} State
  */
 
