@@ -300,7 +300,7 @@ mod tests {
     async fn extreme_counts_of_batches_cause_no_panic() {
         let inbox = Arc::new(Inbox::default());
         let mut stream = FleetStream::new(Arc::clone(&inbox));
-        let extreme = Tally::from([u64::MAX; 1 + MissingReason::ALL.len()]);
+        let extreme = Tally::try_from(vec![u64::MAX; 1 + MissingReason::ALL.len()]).expect("there is a count for each");
         for _ in 0..8 {
             let content = Content::Lines { lines: "no event".into(), unpacked: 0, events: extreme.events };
             inbox.put(Arrived { content, ..batch(0) });
