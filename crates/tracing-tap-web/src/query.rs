@@ -67,6 +67,8 @@ impl Query {
             spans: text("spans"),
             name: text("name"),
             capacity: self.number("capacity")?,
+            only_if: text("only_if"),
+            slower_than: text("slower_than"),
         })
     }
 }

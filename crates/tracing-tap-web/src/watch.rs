@@ -17,8 +17,21 @@ use serde_json::json;
 use std::sync::Arc;
 
 /// The parameters of a session and of its stream.
-pub(super) const PARAMETERS: [&str; 11] =
-    ["q", "level", "for", "max", "rate", "sample", "follow", "spans", "name", "capacity", "coverage"];
+pub(super) const PARAMETERS: [&str; 13] = [
+    "q",
+    "level",
+    "for",
+    "max",
+    "rate",
+    "sample",
+    "follow",
+    "only_if",
+    "slower_than",
+    "spans",
+    "name",
+    "capacity",
+    "coverage",
+];
 
 pub(super) async fn watch(
     State(endpoint): State<Arc<EndpointState>>,
