@@ -14,6 +14,7 @@ mod plaintext;
 mod program;
 mod reconnecting;
 mod refusing;
+mod replaying;
 mod sources;
 mod strangers;
 #[cfg(unix)]
