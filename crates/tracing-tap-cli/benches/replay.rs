@@ -39,7 +39,6 @@ const ROWS: &[Row] = &[
     replay("replay 'status >= 500', JSON lines", &["status >= 500", "--format", "json"]),
     replay("replay 'user = 42 or status >= 500', JSON lines", &["user = 42 or status >= 500", "--format", "json"]),
     replay("replay 'attempt exists and not user < 99'", &["attempt exists and not user < 99", "--format", "json"]),
-    replay("replay '*' --around 12:03 --window 0s", &["*", "--around", "12:03", "--window", "0s", "--format", "json"]),
     replay("replay '*', JSON lines", &["*", "--format", "json"]),
     replay("replay '*', compact", &["*", "--format", "compact"]),
     Row { name: "grep '\"user\":42,'", program: "grep", arguments: &["-F", "\"user\":42,"], more: &[], rounds: ROUNDS },
@@ -89,9 +88,13 @@ fn main() -> io::Result<()> {
 impl Row {
     fn time(&self, path: &PathBuf) -> Duration {
         let mut command = Command::new(self.program);
-        command.args(self.arguments).arg(path).args(self.more).stdout(Stdio::null());
+        // A pipe: `grep` stops at the first match if its output is /dev/null.
+        command.args(self.arguments).arg(path).args(self.more).stdout(Stdio::piped());
         let begun = Instant::now();
-        let status = command.status().unwrap_or_else(|error| panic!("{} can be started: {error}", self.program));
+        let mut child = command.spawn().unwrap_or_else(|error| panic!("{} can be started: {error}", self.program));
+        let mut output = child.stdout.take().expect("it is a pipe");
+        io::copy(&mut output, &mut io::sink()).expect("a pipe can be read");
+        let status = child.wait().expect("a child can be waited for");
         assert!(status.success(), "{} succeeds", self.name);
         begun.elapsed()
     }
