@@ -29,6 +29,9 @@ pub(crate) struct Config {
     pub(crate) max_buffered_bytes: usize,
     /// What evaluating the predicate of a session of others may take of producers' time within a second.
     pub(crate) max_session_cost: Duration,
+    /// How many requests all sessions together hold until their outcome is known, and for how long.
+    pub(crate) max_held_requests: usize,
+    pub(crate) max_hold_time: Duration,
 }
 
 impl Default for Config {
@@ -45,6 +48,8 @@ impl Default for Config {
             max_unindexed_sessions: 16,
             max_buffered_bytes: 64 << 20,
             max_session_cost: Duration::from_millis(10),
+            max_held_requests: 16_384,
+            max_hold_time: Duration::from_secs(60),
         }
     }
 }

@@ -7,8 +7,10 @@ use crate::session::admission::Admission;
 use crate::session::governor::TooCostly;
 use crate::session::kept_back::KeptBackBy;
 use crate::session::open::OpenSession;
+use crate::session::outcome::Notices;
 use crate::session::published::Published;
 use crate::session::sample::Sampled;
+use crate::session::sieve::Sieve;
 use crate::session::snapshot::Snapshot;
 use crate::session::{EndReason, SessionId};
 use crate::span_limit::SpanLimit;
@@ -22,6 +24,8 @@ pub(crate) struct Shared {
     pub(crate) router: u64,
     pub(crate) config: Config,
     pub(crate) snapshot: Published<Snapshot>,
+    /// What the index of the snapshot may hold.
+    pub(crate) sieve: Sieve,
     pub(crate) inbox: Inbox,
     pub(crate) span_limit: SpanLimit,
     /// What producers leave for coverage.
@@ -36,6 +40,7 @@ impl Shared {
             router: ROUTERS.next(),
             config,
             snapshot: Published::default(),
+            sieve: Sieve::default(),
             inbox: Inbox::default(),
             span_limit: SpanLimit::default(),
             seen: Seen::default(),
@@ -43,12 +48,12 @@ impl Shared {
         }
     }
 
-    /// Whether a matching event must be captured for this session. If not, the reason is counted.
+    /// Whether a matching event must be captured for this session, and held or pushed. If not, the reason is counted.
     #[inline]
-    pub(crate) fn admits(&self, session: &OpenSession, sampled: Sampled) -> bool {
+    pub(crate) fn admission(&self, session: &OpenSession, sampled: Sampled) -> Admission {
         let admission = session.admit(sampled);
         self.notify_if_first(session, admission);
-        admission == Admission::Admitted
+        admission
     }
 
     /// Counts an event that matched and is kept back from this session.
@@ -81,6 +86,20 @@ impl Shared {
 
     pub(crate) fn suppressed(&self) -> u64 {
         self.suppressed.load(Ordering::Relaxed)
+    }
+}
+
+impl Notices for Shared {
+    fn close_ended(&self, session: SessionId) {
+        self.inbox.close_ended(session);
+    }
+
+    fn announce_kept_back(&self, session: SessionId) {
+        self.inbox.announce_kept_back(session);
+    }
+
+    fn wake_for_due(&self) {
+        self.inbox.wake();
     }
 }
 

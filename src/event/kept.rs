@@ -1,7 +1,6 @@
 //! The values of a span as they wait to be asked for: in little memory, since every open span holds them.
 
-use super::fields::{Fields, named_entries};
-use super::plain_name;
+use super::fields::{Fields, Names, named_entries};
 use crate::value::{Entries, PackedBytes, ValueRef};
 use tracing_core::field::FieldSet;
 
@@ -53,10 +52,7 @@ impl KeptFields {
         names: &'static FieldSet,
         is_tested: impl Fn(u16) -> bool + 'a,
     ) -> impl Iterator<Item = (&'static str, usize, ValueRef<'a>)> + 'a {
-        Entries(self.as_slice()).filter(move |entry| is_tested(entry.index)).filter_map(|entry| {
-            let field = names.iter().nth(entry.index.into())?;
-            Some((plain_name(field.name()), entry.index.into(), entry.value()))
-        })
+        tested_values(names, self.as_slice(), is_tested)
     }
 
     /// The same values as fields that can be changed and captured.
@@ -70,6 +66,19 @@ impl KeptFields {
             Self::Spilled(packed) => packed,
         }
     }
+}
+
+/// The fields that may be tested, among packed ones, with their names and places among the callsite's.
+#[inline]
+pub(crate) fn tested_values<'a>(
+    names: &'static FieldSet,
+    packed: &'a [u8],
+    is_tested: impl Fn(u16) -> bool + 'a,
+) -> impl Iterator<Item = (&'static str, usize, ValueRef<'a>)> + 'a {
+    let mut names = Names::new(names);
+    Entries(packed)
+        .filter(move |entry| is_tested(entry.index))
+        .filter_map(move |entry| Some((names.find(entry.index)?, entry.index.into(), entry.value())))
 }
 
 impl Default for KeptFields {

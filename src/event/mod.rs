@@ -7,13 +7,14 @@
 mod fields;
 mod kept;
 mod keys;
+mod last;
 mod origin;
 mod timing;
 #[cfg(test)]
 pub(crate) mod testing;
 
 pub(crate) use fields::Fields;
-pub(crate) use kept::KeptFields;
+pub(crate) use kept::{KeptFields, tested_values};
 pub(crate) use keys::{Ends, Key, name_of_key};
 pub(crate) use origin::{Origin, OwnedOrigin};
 pub(crate) use timing::Busy;

@@ -40,6 +40,14 @@ impl Instance {
         self.tell_of_push(admitted);
     }
 
+    /// Delivers an event that was captured for other sessions as well.
+    pub(super) fn deliver_captured(&self, admitted: &Admitted, captured: &Arc<CapturedEvent>) {
+        for session in admitted {
+            session.buffer_to_fill().push(Arc::clone(captured), captured.held_bytes(), make_place(session));
+        }
+        self.tell_of_push(admitted);
+    }
+
     /// Wakes the readers that wait, and ends the sessions that may admit no more.
     fn tell_of_push(&self, admitted: &Admitted) {
         open::wake_all(admitted.iter().map(|session| &session.reader));

@@ -11,7 +11,7 @@ use super::notes::{Notes, Placement};
 use super::table::Spans;
 use super::thread::{self, Caller, ThreadState};
 use super::tree::Trees;
-use crate::event::Fields;
+use crate::event::{Fields, plain_name};
 use crate::guard::Guard;
 use crate::level::verbosity_of;
 use crate::session::open::OpenSession;
@@ -19,7 +19,7 @@ use crate::session::published::Epoch;
 use crate::session::snapshot::Snapshot;
 use crate::shared::Shared;
 use crate::sync::Numbers;
-use crate::sync::atomic::{AtomicU64, Ordering};
+use crate::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use crate::value::{PackedBytes, Value};
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
@@ -48,7 +48,14 @@ pub(crate) struct Instance {
     dispatch: OnceLock<WeakDispatch>,
     /// A current span that a filter around this layer hid from it, for coverage.
     hidden_span: OnceLock<&'static Metadata<'static>>,
+    /// Whether more is to be done for a new span than usual: [`BEHIND_FILTER`], [`TIMES_REQUESTS`].
+    unusual: AtomicU8,
 }
+
+/// A filter around this layer was seen to keep a span from it.
+const BEHIND_FILTER: u8 = 1;
+/// A session must know when requests began.
+const TIMES_REQUESTS: u8 = 2;
 
 impl Instance {
     pub(crate) fn new(shared: Arc<Shared>) -> Self {
@@ -65,6 +72,7 @@ impl Instance {
             clock: Instant::now(),
             dispatch: OnceLock::new(),
             hidden_span: OnceLock::new(),
+            unusual: AtomicU8::new(0),
         }
     }
 
@@ -196,20 +204,23 @@ impl Instance {
         id: &span::Id,
         context: Context<'_, S>,
     ) {
-        let is_watched = self.epoch() != 0;
-        if is_watched && self.spans.are_timed() {
-            self.time_new_span(attributes, id, &context);
+        let epoch = self.epoch();
+        if epoch != 0 && self.spans.are_timed() {
+            self.time_new_span(attributes, id, &context, epoch);
         } else {
-            self.keep_new_span(attributes, id, is_watched);
+            self.keep_new_span(attributes, id, epoch);
         }
     }
 
     /// Keeps a new span's fields, if spans like it are tracked, and its place in its tree.
     #[inline(never)]
-    pub(super) fn keep_new_span(&self, attributes: &span::Attributes<'_>, id: &span::Id, is_watched: bool) {
+    pub(super) fn keep_new_span(&self, attributes: &span::Attributes<'_>, id: &span::Id, epoch: u64) {
+        let is_watched = epoch != 0;
         let metadata = attributes.metadata();
         let config = &self.shared.config;
-        let is_tracked = config.always_tracks(metadata) || is_watched && self.tracks_while_watched(metadata);
+        let word = self.callsites.word(key_of(metadata));
+        let is_kept = word.is_some_and(Callsites::is_kept);
+        let is_tracked = is_kept || config.always_tracks(metadata) || is_watched && self.tracks_while_watched(metadata);
         let keeps_fields = is_tracked && config.keeps_fields_of(metadata);
         if !keeps_fields && !is_watched {
             return;
@@ -223,26 +234,61 @@ impl Instance {
         }
         drop(guard);
         self.mend(|| Facts::Callsite(metadata));
-        let place = is_watched.then(|| self.place(attributes, id.into_u64()));
         // There is nothing to be kept of a span without fields, so it is never incomplete.
         let visible = is_tracked || !config.keeps_fields_of(metadata) && !config.denies(metadata.target());
-        self.spans.insert_new(id.into_u64(), NewSpan { metadata, visible, fields: &fields, place });
+        let (id, span) = (id.into_u64(), NewSpan { metadata, visible, fields: &fields, place: None });
+        // Relaxed: what it stands for is noted before the first span that it is about.
+        if is_watched && self.unusual.load(Ordering::Relaxed) != 0 {
+            return self.keep_unusually(attributes, id, span, word);
+        }
+        let new = NewSpan { place: is_watched.then(|| self.place(attributes, id, word)), ..span };
+        let number = self.spans.insert_new(id, new);
+        if let (Some(place), Some(number)) = (new.place, number)
+            && let Some(root) = place.if_below(NO_SPAN)
+        {
+            self.foresee(epoch, SpanName { id, number }, root, &new);
+        }
+    }
+
+    /// Keeps a new span behind a filter, or where a session must know when requests began.
+    #[cold]
+    fn keep_unusually(&self, attributes: &span::Attributes<'_>, id: u64, span: NewSpan<'_>, word: Option<&AtomicU64>) {
+        let begun = Instant::now();
+        let place = match self.is_behind_filter() {
+            true => self.place_behind_filter(attributes, word),
+            false => self.place(attributes, id, word),
+        };
+        self.spans.insert_new(id, NewSpan { place: Some(place), ..span });
+        let is_root = self.spans.with(id, |cell| cell.parent()).flatten().is_none_or(|parent| parent == NO_SPAN);
+        let name = plain_name(span.metadata.name());
+        let snapshot = self.shared.snapshot.load();
+        if snapshot.deciding.iter().any(|session| session.times_span(name, is_root)) {
+            self.spans.with(id, |cell| cell.note_begin(begun));
+        }
+    }
+
+    /// Has new spans timed or not.
+    pub(crate) fn set_times_requests(&self, times: bool) {
+        // Relaxed: the epoch that moves afterwards publishes it; a span that is late is taken to be older than the session.
+        match times {
+            true => self.unusual.fetch_or(TIMES_REQUESTS, Ordering::Relaxed),
+            false => self.unusual.fetch_and(!TIMES_REQUESTS, Ordering::Relaxed),
+        };
+    }
+
+    /// Where a span hangs of which a filter may keep the parent from this layer.
+    fn place_behind_filter(&self, attributes: &span::Attributes<'_>, word: Option<&AtomicU64>) -> Placement {
+        let place = if attributes.is_root() { Placement::below(NO_SPAN, None) } else { Placement::UNKNOWN };
+        place.while_watched(word_at_creation(attributes, word), self.synchronized.last())
     }
 
     /// The place of a span that is being created.
-    fn place(&self, attributes: &span::Attributes<'_>, id: u64) -> Placement {
-        let word = self.callsites.word(key_of(attributes.metadata())).map_or(0, |word| {
-            Callsites::note_parent(word, attributes.is_contextual());
-            // Relaxed: what is judged in it holds under the generation in it.
-            word.load(Ordering::Relaxed)
-        });
+    fn place(&self, attributes: &span::Attributes<'_>, id: u64, word: Option<&AtomicU64>) -> Placement {
+        let word = word_at_creation(attributes, word);
         let (parent, tree) = match attributes.parent() {
-            Some(parent) if !self.is_behind_filter() => (Some(parent.into_u64()), None),
+            Some(parent) => (Some(parent.into_u64()), None),
             None if attributes.is_root() => (Some(NO_SPAN), None),
-            None if !self.is_behind_filter() => {
-                thread::with(|state| state.entered.current_in_tree(self.keeper())).unzip()
-            }
-            _ => (None, None),
+            None => thread::with(|state| state.entered.current_in_tree(self.keeper())).unzip(),
         };
         let place = match (parent, tree.flatten()) {
             (Some(NO_SPAN), _) => Placement::below(NO_SPAN, Some(Trees::of_root(id))),
@@ -322,34 +368,48 @@ impl Instance {
 
     #[inline(never)]
     fn follow_into(&self, state: &ThreadState, epoch: u64, id: u64) {
-        let cell = self.spans.find_in_table(id);
-        self.enter::<false>(state, epoch, id, cell.map(|cell| (cell.number(), cell.notes())));
+        if let Some(cell) = self.spans.find_in_table(id)
+            && let Some(notes) = cell.notes()
+        {
+            return self.enter::<false>(state, epoch, id, cell.number(), Some(notes));
+        }
+        self.follow_into_other(state, epoch, id);
     }
 
-    #[inline(never)]
+    #[cold]
     fn follow_into_any<S: Host>(&self, id: u64, context: &Context<'_, S>, epoch: u64) {
         if self.spans.are_timed() {
-            return self.follow_into_timed(id, context, epoch);
+            self.follow_into_timed(id, context, epoch);
+        } else {
+            thread::with(|state| self.follow_into_other(state, epoch, id));
         }
-        self.spans.with_any(id, |cell| {
-            let known = cell.map(|cell| (cell.number(), cell.notes()));
-            thread::with(|state| self.enter::<false>(state, epoch, id, known));
+    }
+
+    /// The same for a span of which nothing was noted, or which is not known.
+    #[inline(never)]
+    pub(super) fn follow_into_other(&self, state: &ThreadState, epoch: u64, id: u64) {
+        self.spans.with_any(id, |cell| match cell {
+            Some(cell) => self.enter::<false>(state, epoch, id, cell.number(), cell.notes()),
+            None => {
+                self.enter::<false>(state, epoch, id, 0, None);
+                state.forget_decision();
+            }
         });
     }
 
-    /// Follows the thread into a span, which has this number and these notes if it is known, and finds the decision that
-    /// holds there if there is one. It may have been entered before as one that is timed if `TIMED`.
+    /// Follows the thread into a span of this number, and finds the decision that holds there if there is one. It may have
+    /// been entered before as one that is timed if `TIMED`.
     #[inline(always)]
     pub(super) fn enter<const TIMED: bool>(
         &self,
         state: &ThreadState,
         epoch: u64,
         id: u64,
-        known: Option<(u64, Option<&Notes>)>,
+        number: u64,
+        notes: Option<&Notes>,
     ) {
         state.closing.set((0, 0));
         let held = state.held(epoch);
-        let notes = known.and_then(|(_, notes)| notes);
         let is_newer_than = |number| notes.is_some_and(|notes| notes.are_newer_than(number));
         let entering = Entering { id, tree: notes.map_or(0, Notes::tree_number), label: held.label };
         let outer = match state.entered.push::<TIMED>(self.keeper(), entering, is_newer_than) {
@@ -357,11 +417,9 @@ impl Instance {
             Push::Unknown => return state.forget_decision(),
             Push::Inside(outer) => outer,
         };
-        let shares = |notes: &Notes| notes.say_absent_in(held.generation) && notes.parent() == Some(outer);
-        match known {
-            _ if outer != NO_SPAN && notes.is_some_and(shares) => {}
-            Some((number, _)) => drop(state.recall(epoch, SpanName { id, number })),
-            None => state.forget_decision(),
+        let shares = |notes: &Notes| notes.say_absent_in(held.generation) && notes.say_below(outer);
+        if outer == NO_SPAN || !notes.is_some_and(shares) {
+            state.recall(epoch, SpanName { id, number });
         }
     }
 
@@ -398,6 +456,8 @@ impl Instance {
     /// Notes a current span that a filter around this layer hides from it.
     pub(super) fn note_hidden_span(&self, span: &'static Metadata<'static>) {
         let _ = self.hidden_span.set(span);
+        // Relaxed: as where it is read.
+        self.unusual.fetch_or(BEHIND_FILTER, Ordering::Relaxed);
     }
 
     /// Whether a filter around this layer was seen to hide a span from it.
@@ -410,6 +470,16 @@ impl Instance {
     pub(crate) fn hidden_span(&self) -> Option<&'static Metadata<'static>> {
         self.hidden_span.get().copied()
     }
+}
+
+/// The word of a new span's callsite, which learns how its spans take their parent.
+#[inline]
+fn word_at_creation(attributes: &span::Attributes<'_>, word: Option<&AtomicU64>) -> u64 {
+    word.map_or(0, |word| {
+        Callsites::note_parent(word, attributes.is_contextual());
+        // Relaxed: what is judged in it holds under the generation in it.
+        word.load(Ordering::Relaxed)
+    })
 }
 
 /// Whether recorded values may change which sessions match: a key of the index only where the index holds the new

@@ -10,14 +10,17 @@
 //! memory.
 
 use super::callsite::Callsites;
-use super::decided::{Decided, Follower, ScopeRef, Stamp};
+use super::decided::{Decided, ScopeRef, Stamp};
+use super::followers::Followers;
 use super::surroundings::Surroundings;
 use crate::event::CapturedSpan;
+use crate::session::outcome::RequestMark;
 use crate::session::sample::RootSerial;
 use crate::session::scope::Sessions;
 use crate::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
 use crate::sync::{Mutex, MutexGuard};
 use std::sync::{Arc, PoisonError};
+use std::time::Instant;
 
 /// The notes about one span.
 #[derive(Debug, Default)]
@@ -52,16 +55,22 @@ pub(super) struct State {
     /// Shared with the events that captured it; a record takes it away.
     pub(super) captured: Option<Arc<CapturedSpan>>,
     pub(super) decided: Option<Decided>,
+    /// What events right inside it are captured with.
+    surroundings: Option<Arc<Surroundings>>,
     watched: Option<Box<Watched>>,
 }
 
-/// What few spans have: those that sessions follow, sample or have seen an event in.
+/// What few spans have: those that sessions follow or sample.
 #[derive(Debug, Default)]
 pub(super) struct Watched {
-    pub(super) followers: Vec<Follower>,
+    pub(super) followers: Followers,
     /// Names it where it is a root and a session that samples needed that.
     pub(super) serial: Option<RootSerial>,
-    pub(super) surroundings: Option<Arc<Surroundings>>,
+    /// When it was created, where a session must know that.
+    pub(super) begun: Option<Instant>,
+    /// The requests that it makes, one for each session that decides by outcome and has had an event in it. Dropping one
+    /// ends the request: never under the lock.
+    pub(super) requests: Vec<RequestMark>,
 }
 
 /// The position of a new span in its tree, as far as it is known at its creation.
@@ -141,6 +150,12 @@ impl Notes {
         Some(self.parent.load(Ordering::Relaxed)).filter(|parent| *parent != UNKNOWN)
     }
 
+    /// Whether it is known to be this span's child.
+    #[inline]
+    pub(super) fn say_below(&self, parent: u64) -> bool {
+        self.parent.load(Ordering::Relaxed) == parent
+    }
+
     /// The tree whose records concern it; `None` until that is known.
     #[inline]
     pub(super) fn tree(&self) -> Option<usize> {
@@ -159,6 +174,13 @@ impl Notes {
 
     pub(super) fn set_tree(&self, tree: usize) {
         self.tree.store(as_tree(tree), Ordering::Relaxed);
+    }
+
+    /// Whether the locked part may hold anything. A session that follows the span is held there.
+    #[inline]
+    pub(super) fn may_hold_memory(&self) -> bool {
+        // Relaxed: as `say_absent_in`.
+        self.holds_memory.load(Ordering::Relaxed)
     }
 
     /// Whether it was certainly created after a stack was synchronized that was given this number.
@@ -197,8 +219,13 @@ impl Notes {
             if state.of > number {
                 return None;
             }
-            // What is left of a span that has closed is rare, and its memory all that is freed under the lock.
-            *state = State { of: number, ..State::default() };
+            let left = std::mem::replace(&mut *state, State { of: number, ..State::default() });
+            // What is left of a span that has closed is rare.
+            if left.watched.is_some() {
+                drop(state);
+                drop(left);
+                return self.lock(number);
+            }
         }
         Some(Locked { notes: self, state })
     }
@@ -213,10 +240,7 @@ impl Notes {
 impl Locked<'_> {
     /// The sessions that follow the span.
     pub(super) fn open_followers(&self) -> Sessions {
-        match &self.state.watched {
-            Some(watched) => watched.followers.iter().filter_map(Follower::open).collect(),
-            None => Sessions::new(),
-        }
+        self.state.watched.as_ref().map_or_else(Sessions::new, |watched| watched.followers.open())
     }
 
     pub(super) fn watched(&mut self) -> &mut Watched {
@@ -235,6 +259,16 @@ impl Locked<'_> {
     pub(super) fn keep_captured(&mut self, captured: &Arc<CapturedSpan>) {
         self.notes.hold_memory();
         self.state.captured = Some(Arc::clone(captured));
+    }
+
+    pub(super) fn surroundings(&self) -> Option<Arc<Surroundings>> {
+        self.state.surroundings.clone()
+    }
+
+    /// Returns those that were kept before, to be dropped outside the lock.
+    pub(super) fn keep_surroundings(&mut self, surroundings: &Arc<Surroundings>) -> Option<Arc<Surroundings>> {
+        self.notes.hold_memory();
+        self.state.surroundings.replace(Arc::clone(surroundings))
     }
 
     /// The scope decided under this very stamp.
@@ -267,10 +301,10 @@ impl Locked<'_> {
     /// already.
     pub(super) fn clear_decided(mut self) {
         let decided = self.state.decided.take();
-        let surroundings = self.state.watched.as_mut().and_then(|watched| {
-            watched.followers.retain(|follower| follower.open().is_some());
-            watched.surroundings.take()
-        });
+        let surroundings = self.state.surroundings.take();
+        if let Some(watched) = &mut self.state.watched {
+            watched.followers.forget_ended();
+        }
         drop(self);
         drop((decided, surroundings));
     }
@@ -298,6 +332,12 @@ impl Placement {
     /// Below this parent, in this tree if that is known.
     pub(super) fn below(parent: u64, tree: Option<usize>) -> Self {
         Self { parent, tree: as_tree(tree.unwrap_or_default()), ..Self::UNKNOWN }
+    }
+
+    /// Its tree and its callsite's word, where it hangs below this parent and the tree is known.
+    #[inline]
+    pub(super) fn if_below(self, parent: u64) -> Option<(usize, u64)> {
+        (self.parent == parent && self.tree != 0).then_some((self.tree.into(), self.word))
     }
 
     /// What else is known of a span that is created while a session is open.

@@ -4,14 +4,14 @@ use super::callsite::Callsites;
 use super::facts::Facts;
 use super::host::Host;
 use super::instance::Instance;
-use super::matching::{Admitted, Incoming, Matching};
+use super::matching::{Admitted, Incoming, Matching, may_be_watched};
 use super::name::{NO_SPAN, key_of};
 use super::surroundings::Surroundings;
 use super::thread::{self, Decision};
 use crate::guard::Guard;
 use crate::level::verbosity_of;
 use crate::session::scope::Sessions;
-use crate::sync::atomic::AtomicU64;
+use crate::sync::atomic::{AtomicU64, Ordering};
 use smallvec::SmallVec;
 use std::sync::Arc;
 use tracing_core::Event;
@@ -51,6 +51,9 @@ impl Instance {
         }
         let decision = self.decision(epoch, context);
         if !Callsites::is_known_clear(word, decision.vetoable) {
+            if decision.is_empty && self.brings_nothing(event, word, decision) {
+                return self.note_outside(event.metadata(), decision);
+            }
             return self.route_anywhere(event, Some(word), epoch, context);
         }
         self.note_outside(event.metadata(), decision);
@@ -65,18 +68,29 @@ impl Instance {
         }
     }
 
+    /// Whether the index has no session for what an event brings itself. The shapes of its values are noted for coverage.
+    ///
+    /// The sieve is at least as new as the decision's epoch.
+    #[inline(never)]
+    fn brings_nothing(&self, event: &Event<'_>, word: &AtomicU64, decision: Decision) -> bool {
+        // Relaxed: what is judged in it holds under the generation in it.
+        let judgement = Callsites::known_judgement(word.load(Ordering::Relaxed), decision.generation());
+        let tested = judgement.map(|judgement| judgement.tested).filter(|tested| tested.are_exact());
+        tested.is_some_and(|tested| !may_be_watched(event, tested, &self.shared))
+    }
+
     /// Routes an event whose callsite supplies nothing: only what the scope names can match it.
     fn route_in_scope<S: Host>(&self, event: &Event<'_>, leaf: u64, decision: Decision, context: &Context<'_, S>) {
         let facts = Facts::Callsite(event.metadata());
         let incoming = Incoming::new(event, &facts, true, &self.shared);
         let Some(surroundings) = self.surroundings_to_match(leaf, decision, &incoming, context) else { return };
         let admitted = incoming.admitted_in_scope(&surroundings.scope);
-        if !admitted.is_empty() {
+        if incoming.has_aside() {
+            self.note_inside(event.metadata(), decision);
+            self.deliver_aside(&admitted, incoming, &surroundings.spans, leaf, context);
+        } else if !admitted.is_empty() {
             self.note_inside(event.metadata(), decision);
             self.deliver(&admitted, &incoming, &surroundings.spans);
-        }
-        if incoming.has_hits() {
-            self.follow(incoming.hits(), leaf, context);
         }
         thread::keep_surroundings(surroundings);
     }
@@ -126,14 +140,14 @@ impl Instance {
             let sampled = session.sampled(root);
             admitted.extend(incoming.admitted(Matching { session, sampled, is_followed: false }));
         }
-        if !admitted.is_empty() {
-            if leaf != NO_SPAN {
-                self.shared.seen.note_inside(key_of(metadata));
-            }
-            self.deliver(&admitted, &incoming, &surroundings.spans);
+        let has_aside = incoming.has_aside();
+        if leaf != NO_SPAN && (has_aside || !admitted.is_empty()) {
+            self.shared.seen.note_inside(key_of(metadata));
         }
-        if incoming.has_hits() {
-            self.follow(incoming.hits(), leaf, context);
+        if has_aside {
+            self.deliver_aside(&admitted, incoming, &surroundings.spans, leaf, context);
+        } else if !admitted.is_empty() {
+            self.deliver(&admitted, &incoming, &surroundings.spans);
         }
     }
 
@@ -147,10 +161,8 @@ impl Instance {
         incoming: &Incoming<'_>,
         context: &Context<'_, S>,
     ) -> Option<Arc<Surroundings>> {
-        let are_these = |kept: &Arc<Surroundings>| {
-            kept.scope.serial == decision.scope && kept.of == self.identity(leaf, decision.tree as usize)
-        };
-        if let Some(kept) = thread::take_surroundings().filter(are_these) {
+        let of = self.identity(leaf, decision.tree as usize);
+        if let Some(kept) = thread::take_surroundings().filter(|kept| kept.are(decision.scope, of)) {
             return Some(kept);
         }
         // Whatever span it is in: nothing is shown of it.
@@ -160,7 +172,10 @@ impl Instance {
             thread::keep_refused(scope);
             return None;
         }
-        self.new_surroundings_to_match(leaf, incoming, context)
+        let kept = self.spans.with(leaf, |cell| cell.surroundings()).flatten();
+        kept.filter(|kept| kept.are(decision.scope, of))
+            .or_else(|| self.shared_surroundings(leaf, decision, of))
+            .or_else(|| self.new_surroundings_to_match(leaf, incoming, context))
     }
 
     #[inline(never)]

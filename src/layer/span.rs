@@ -4,7 +4,7 @@
 //! values while they hold a span's extensions locked, and an event of such a value, or of another thread in the same
 //! span, would wait there for unknown code.
 
-use super::decided::{Brought, Follower, ScopeRef, Stamp};
+use super::decided::{Brought, ScopeRef, Stamp};
 use super::kept::{Kept, NewSpan, ONCE};
 use super::name::{NO_SPAN, key_of};
 use super::notes::{Locked, Notes, Placement};
@@ -13,11 +13,13 @@ use super::times::Times;
 use crate::coverage::Seen;
 use crate::event::{CapturedSpan, Fields, plain_name};
 use crate::predicate::FieldTest;
-use crate::session::lookup::extend_from_index;
+use crate::session::lookup::Found;
 use crate::session::open::OpenSession;
+use crate::session::outcome::Request;
 use crate::session::sample::RootSerial;
 use crate::session::scope::{Scope, Sessions};
-use crate::session::snapshot::{Judgement, Snapshot, TestedFields};
+use crate::session::snapshot::{Judgement, Names, Snapshot, TestedFields};
+use crate::shared::Shared;
 use crate::sync::{Numbers, OnceBox};
 use crate::value::Value;
 use std::borrow::Cow;
@@ -261,12 +263,11 @@ impl<'a> SpanCell<'a> {
 
     /// What events right inside it are captured with, as it was kept.
     pub(super) fn surroundings(&self) -> Option<Arc<Surroundings>> {
-        self.notes()?.lock(self.number())?.watched_if_any()?.surroundings.clone()
+        self.notes()?.lock(self.number())?.surroundings()
     }
 
     pub(super) fn keep_surroundings(&self, surroundings: &Arc<Surroundings>) {
-        let replaced =
-            self.lock_notes().and_then(|mut locked| locked.watched().surroundings.replace(Arc::clone(surroundings)));
+        let replaced = self.lock_notes().and_then(|mut locked| locked.keep_surroundings(surroundings));
         drop(replaced);
     }
 
@@ -286,28 +287,49 @@ impl<'a> SpanCell<'a> {
         locked.map(|locked| locked.open_followers()).unwrap_or_default()
     }
 
-    /// Marks the span as followed by a session. Returns whether it was not before.
-    pub(super) fn add_follower(&self, id: u64, session: &Arc<OpenSession>) -> bool {
+    /// Marks the span as followed by sessions. Returns whether it was not before by one of them.
+    pub(super) fn add_followers<'s>(&self, id: u64, sessions: impl IntoIterator<Item = &'s Arc<OpenSession>>) -> bool {
         let Some(mut locked) = self.lock_notes() else { return false };
         // It may have closed on another thread, and another be in here.
         if !self.is_of(id) {
             return false;
         }
         self.any_notes().stop_sharing();
-        let followers = &mut locked.watched().followers;
-        followers.retain(|follower| follower.open().is_some());
-        let is_new = !followers.iter().any(|follower| follower.is(session));
-        if is_new {
-            followers.push(Follower::new(session));
+        locked.watched().followers.add(sessions)
+    }
+
+    /// Notes when it was created.
+    #[cold]
+    pub(super) fn note_begin(&self, begun: Instant) {
+        if let Some(mut locked) = self.lock_notes() {
+            locked.watched().begun = Some(begun);
         }
-        is_new
+    }
+
+    /// The request that the span makes for a session, and whether it was begun just now.
+    pub(super) fn request_of(&self, id: u64, session: &Arc<OpenSession>) -> Option<(Arc<Request>, bool)> {
+        let mut locked = self.lock_notes()?;
+        // It may have closed on another thread, and another be in here.
+        if !self.is_of(id) {
+            return None;
+        }
+        let watched = locked.watched();
+        if let Some(mark) = watched.requests.iter().find(|mark| mark.session == session.id) {
+            return Some((Arc::clone(&mark.request), false));
+        }
+        // A session that is gone has no use for its mark.
+        watched.requests.retain(|mark| !mark.is_stale());
+        let mark = session.new_request(watched.begun);
+        let request = Arc::clone(&mark.request);
+        watched.requests.push(mark);
+        Some((request, true))
     }
 
     /// Its name and since when a session has followed it, if it does.
     pub(super) fn followed_since(&self, session: &Arc<OpenSession>) -> Option<(&'static str, Instant)> {
         let locked = self.notes()?.lock(self.number())?;
-        let follower = locked.watched_if_any()?.followers.iter().find(|follower| follower.is(session))?;
-        Some((plain_name(self.metadata()?.name()), follower.since))
+        let since = locked.watched_if_any()?.followers.since(session)?;
+        Some((plain_name(self.metadata()?.name()), since))
     }
 
     /// What sessions know of it, as far as they know anything.
@@ -357,14 +379,32 @@ impl<'a> SpanCell<'a> {
         state.fields.named_by(metadata.fields(), |name| key.names(name)).any(|(.., value)| key.accepts(value))
     }
 
-    /// The sessions that the index keeps for the fields. The shapes of all tested values are noted for coverage.
-    fn indexed_sessions(&self, tested: TestedFields, snapshot: &Snapshot, seen: &Seen) -> Sessions {
-        let mut found = Sessions::new();
+    /// Whether the index may keep a session for a field: what `indexed_sessions` would find, without making a list. The
+    /// shapes of values that it has none for are noted for coverage.
+    pub(super) fn may_be_indexed(&self, tested: TestedFields, names: &Names, shared: &Shared) -> bool {
         if !self.is_visible() {
-            return found;
+            return false;
         }
         let state = self.kept.lock();
-        let Some(metadata) = state.metadata else { return found };
+        let Some(metadata) = state.metadata else { return false };
+        let mut fields = state.fields.tested(metadata.fields(), |place| tested.may_contain(place));
+        fields.any(|(name, field, value)| {
+            let is_tested = tested.are_exact() || names.test(name);
+            if is_tested {
+                shared.seen.note_value(key_of(metadata), field, value);
+            }
+            is_tested && shared.sieve.may_hold_value(name, value)
+        })
+    }
+
+    /// The sessions that the index keeps for the fields. The shapes of all tested values are noted for coverage.
+    fn indexed_sessions(&self, tested: TestedFields, snapshot: &Snapshot, seen: &Seen) -> Sessions {
+        let mut found = Found::default();
+        if !self.is_visible() {
+            return Sessions::new();
+        }
+        let state = self.kept.lock();
+        let Some(metadata) = state.metadata else { return Sessions::new() };
         let is_tested = |place| tested.may_contain(place);
         for (name, field, value) in state.fields.tested(metadata.fields(), is_tested) {
             if !tested.are_exact() && !snapshot.names.test(name) {
@@ -372,10 +412,10 @@ impl<'a> SpanCell<'a> {
             }
             seen.note_value(key_of(metadata), field, value);
             if snapshot.names.index.contains(name) {
-                value.with_canonical(|text| extend_from_index(&mut found, snapshot, name, text));
+                found.add(snapshot, name, value);
             }
         }
-        found
+        found.each_once()
     }
 }
 
@@ -397,6 +437,6 @@ mod tests {
     #[test]
     fn an_open_span_holds_little() {
         assert!(size_of::<Kept>() <= 96, "{}", size_of::<Kept>());
-        assert!(size_of::<Notes>() <= 112, "{}", size_of::<Notes>());
+        assert!(size_of::<Notes>() <= 120, "{}", size_of::<Notes>());
     }
 }

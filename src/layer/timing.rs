@@ -45,8 +45,9 @@ impl Instance {
         attributes: &span::Attributes<'_>,
         id: &span::Id,
         context: &Context<'_, S>,
+        epoch: u64,
     ) {
-        self.keep_new_span(attributes, id, true);
+        self.keep_new_span(attributes, id, epoch);
         let id = id.into_u64();
         if self.is_watched(id, context) {
             self.begin_timing(id, true);
@@ -64,12 +65,11 @@ impl Instance {
     #[inline(never)]
     pub(super) fn follow_into_timed<S: Host>(&self, id: u64, context: &Context<'_, S>, epoch: u64) {
         let is_timed = self.is_timed(id);
-        self.spans.with_any(id, |cell| {
-            let known = cell.map(|cell| (cell.number(), cell.notes()));
-            thread::with(|state| match is_timed {
-                true => self.enter::<true>(state, epoch, id, known),
-                false => self.enter::<false>(state, epoch, id, known),
-            });
+        thread::with(|state| {
+            if !is_timed {
+                return self.follow_into_other(state, epoch, id);
+            }
+            self.spans.with(id, |cell| self.enter::<true>(state, epoch, id, cell.number(), cell.notes()));
         });
         if is_timed || self.is_watched_now(id, context, epoch) && self.begin_timing(id, false) {
             thread::with(|state| state.entered.mark(self.keeper(), id));
@@ -139,16 +139,14 @@ impl Instance {
             let matching = incoming.closes_in_scope(&surroundings.scope);
             matching.filter_map(|matching| incoming.admitted(matching)).collect()
         };
-        self.deliver_as(&admitted, |spare| {
+        let capture = |spare| {
             let mut captured = capture(&close, &facts, &surroundings.spans, &self.shared.config, spare);
             if let Some(unshared) = Arc::get_mut(&mut captured) {
                 times.write_to(unshared, surroundings.spans.bytes);
             }
             captured
-        });
-        if incoming.has_hits() {
-            self.follow(incoming.hits(), id, context);
-        }
+        };
+        self.deliver_aside_as(&admitted, incoming.take_aside(), capture, id, context);
     }
 
     /// Whether a session that wants timings may see the close of this span.

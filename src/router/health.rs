@@ -67,13 +67,15 @@ pub struct RefusalStats {
     pub redacted_field: u64,
     /// Their predicate might have taken too much of the service's time or memory.
     pub too_costly: u64,
+    /// They waited for slow requests longer than the router holds any.
+    pub max_hold_time: u64,
 }
 
 /// Counts of the router that no producer writes.
 #[derive(Debug, Default)]
 pub(super) struct Health {
     ended: [AtomicU64; 5],
-    refused: [AtomicU64; 5],
+    refused: [AtomicU64; 6],
     rebuilds: AtomicU64,
     rebuild_ns: AtomicU64,
 }
@@ -98,6 +100,7 @@ impl Health {
             Reason::MaxUnindexedSessions => 2,
             Reason::RedactedField => 3,
             Reason::TooCostly => 4,
+            Reason::MaxHoldTime => 5,
         };
         self.refused[place].fetch_add(1, Ordering::Relaxed);
     }
@@ -113,15 +116,22 @@ impl Health {
         let [closed, expired, max_events, shutdown, too_costly] = load(&self.ended);
         stats.ended = EndStats { closed, expired, max_events, shutdown, too_costly };
         let refused = load(&self.refused);
-        let [max_sessions, max_sessions_per_opener, max_unindexed_sessions, redacted_field, too_costly] = refused;
-        stats.refused_by =
-            RefusalStats { max_sessions, max_sessions_per_opener, max_unindexed_sessions, redacted_field, too_costly };
+        let [max_sessions, max_sessions_per_opener, max_unindexed_sessions, redacted_field, too_costly, max_hold_time] =
+            refused;
+        stats.refused_by = RefusalStats {
+            max_sessions,
+            max_sessions_per_opener,
+            max_unindexed_sessions,
+            redacted_field,
+            too_costly,
+            max_hold_time,
+        };
         stats.refused = refused.iter().sum();
         stats.rebuilds = self.rebuilds.load(Ordering::Relaxed);
         stats.rebuild_time = Duration::from_nanos(self.rebuild_ns.load(Ordering::Relaxed));
     }
 }
 
-fn load(counts: &[AtomicU64; 5]) -> [u64; 5] {
+fn load<const N: usize>(counts: &[AtomicU64; N]) -> [u64; N] {
     counts.each_ref().map(|count| count.load(Ordering::Relaxed))
 }

@@ -7,6 +7,7 @@ use crate::audit::Audit;
 use crate::level::verbosity_of_filter;
 use crate::session::governor::{Governor, TooCostly};
 use crate::session::open::OpenSession;
+use crate::session::outcome::Notices;
 use crate::session::{EndReason, SessionId, SessionOptions};
 use crate::stream::EventStream;
 use crate::sync::atomic::Ordering;
@@ -29,7 +30,10 @@ impl Core {
     /// Opens a session, unless the router's policy rejects it.
     pub(super) fn try_open(self: &Arc<Self>, session: SessionOptions) -> Result<EventStream, WatchError> {
         let config = &self.shared.config;
-        if let Err(error) = WatchError::check_fields(&session, config).and_then(|()| WatchError::check_cost(&session)) {
+        let checked = WatchError::check_fields(&session, config)
+            .and_then(|()| WatchError::check_cost(&session))
+            .and_then(|()| WatchError::check_hold_time(&session, config));
+        if let Err(error) = checked {
             self.count_refusal(Arc::new(session), &error);
             return Err(error);
         }
@@ -51,7 +55,8 @@ impl Core {
     fn new_session(&self, session: SessionOptions) -> OpenSession {
         // Relaxed: only its being new matters.
         let id = SessionId(self.last_session.fetch_add(1, Ordering::Relaxed) + 1);
-        OpenSession::new(id, session, Arc::clone(&self.budget))
+        let notices: Arc<dyn Notices> = Arc::clone(&self.shared) as _;
+        OpenSession::new(id, session, Arc::clone(&self.budget)).holding(&self.holds, Arc::downgrade(&notices))
     }
 
     fn new_governed_session(&self, session: SessionOptions) -> Arc<OpenSession> {
@@ -64,7 +69,9 @@ impl Core {
         state.opened += 1;
         if state.registry.sessions().len() == 0 {
             self.note_span_limit(state);
+            self.shared.sieve.clear();
         }
+        self.shared.sieve.add(session);
         self.publish(state, |registry| registry.open(session));
         // Before it can be ended, so that its end is logged after it.
         self.shared.inbox.audit(Audit::opened(session));

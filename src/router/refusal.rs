@@ -8,6 +8,7 @@ use crate::session::holders::{Holder, Holders};
 use crate::session::open::OpenSession;
 use crate::session::registry::Registry;
 use std::fmt;
+use std::time::Duration;
 
 /// How much of an opener's name an error shows.
 const MAX_NAME_BYTES: usize = 64;
@@ -37,6 +38,7 @@ enum Refusal {
     TooMany(Box<Crowd>),
     TestsRedactedField { field: String },
     TooCostly(Flaw),
+    HoldsTooLong { slower_than: Duration, limit: Duration },
     Unreadable(Flaw),
 }
 
@@ -78,6 +80,7 @@ pub(super) enum Reason {
     MaxUnindexedSessions,
     RedactedField,
     TooCostly,
+    MaxHoldTime,
 }
 
 impl WatchError {
@@ -88,7 +91,7 @@ impl WatchError {
 
     /// Refuses a session whose predicate or confinement tests a redacted field.
     pub(super) fn check_fields(session: &SessionOptions, config: &Config) -> Result<(), Self> {
-        let predicates = [Some(&session.predicate), session.confinement.as_ref()];
+        let predicates = [Some(&session.predicate), session.confinement.as_ref(), session.only_if.as_ref()];
         let mut tested = predicates.into_iter().flatten().flat_map(|predicate| predicate.field_names());
         match tested.find(|name| config.redacts(name)) {
             Some(field) => Err(Self(Refusal::TestsRedactedField { field: field.to_owned() })),
@@ -96,9 +99,18 @@ impl WatchError {
         }
     }
 
-    /// Refuses a session whose predicate or confinement may cost a producer more than one that is read from a text.
+    /// Refuses a session that waits for slow requests longer than the router holds any.
+    pub(super) fn check_hold_time(session: &SessionOptions, config: &Config) -> Result<(), Self> {
+        let limit = config.max_hold_time;
+        match session.slower_than.filter(|slower_than| *slower_than > limit) {
+            Some(slower_than) => Err(Self(Refusal::HoldsTooLong { slower_than, limit })),
+            None => Ok(()),
+        }
+    }
+
+    /// Refuses a session of which a predicate may cost a producer more than one that is read from a text.
     pub(super) fn check_cost(session: &SessionOptions) -> Result<(), Self> {
-        let mut predicates = std::iter::once(&session.predicate).chain(&session.confinement);
+        let mut predicates = std::iter::once(&session.predicate).chain(&session.confinement).chain(&session.only_if);
         predicates.try_for_each(Predicate::check_cost).map_err(|error| Self(Refusal::TooCostly(Flaw(error))))
     }
 
@@ -132,6 +144,7 @@ impl WatchError {
                 Cap::Unindexed => Reason::MaxUnindexedSessions,
             },
             Refusal::TooCostly(_) => Reason::TooCostly,
+            Refusal::HoldsTooLong { .. } => Reason::MaxHoldTime,
             Refusal::Unreadable(_) => return None,
         })
     }
@@ -153,7 +166,7 @@ impl WatchError {
         self.reason() == Some(Reason::MaxUnindexedSessions)
     }
 
-    /// Whether the predicate or the confinement tests a redacted field.
+    /// Whether the predicate, the confinement or the outcome tests a redacted field.
     pub fn is_redacted_field(&self) -> bool {
         self.reason() == Some(Reason::RedactedField)
     }
@@ -163,6 +176,12 @@ impl WatchError {
     /// 2 MiB for tables of regular expressions.
     pub fn is_too_costly(&self) -> bool {
         self.reason() == Some(Reason::TooCostly)
+    }
+
+    /// Whether [`slower_than`](crate::SessionOptions::slower_than) is longer than the router holds a request,
+    /// [`max_hold_time`](crate::TapRouterBuilder::max_hold_time).
+    pub fn is_hold_too_long(&self) -> bool {
+        self.reason() == Some(Reason::MaxHoldTime)
     }
 
     /// Whether the given text is no predicate. It is neither counted nor audited: no session was requested.
@@ -224,6 +243,7 @@ impl Reason {
             Self::MaxUnindexedSessions => Cap::Unindexed.name(),
             Self::RedactedField => "redacted_field",
             Self::TooCostly => "too_costly",
+            Self::MaxHoldTime => "max_hold_time",
         }
     }
 }
@@ -250,6 +270,12 @@ impl fmt::Display for WatchError {
             Refusal::TooCostly(Flaw(error)) => {
                 f.write_str(error.message())?;
                 error.hint().map_or(Ok(()), |hint| write!(f, "; {hint}"))
+            }
+            Refusal::HoldsTooLong { slower_than, limit } => {
+                write!(
+                    f,
+                    "`slower_than` is {slower_than:?}, and a request is held for at most {limit:?}, `max_hold_time`"
+                )
             }
             Refusal::Unreadable(Flaw(error)) => error.fmt(f),
         }

@@ -100,8 +100,9 @@ impl Scope {
     ) -> Self {
         let mut followed: SmallVec<[SessionId; 4]> = added.followers.iter().map(|session| session.id).collect();
         followed.sort_unstable();
-        let inherited = self.candidates.iter().filter_map(|candidate| candidate.inside(added, &followed));
-        let mut candidates: Vec<_> = inherited.collect();
+        let most = self.candidates.len() + added.followers.len() + added.found.len();
+        let mut candidates = Vec::with_capacity(most);
+        candidates.extend(self.candidates.iter().filter_map(|candidate| candidate.inside(added, &followed)));
         // Each follows once, and is found once.
         let known = candidates.len();
         for session in &added.followers {
@@ -179,8 +180,8 @@ impl Scope {
     }
 
     /// Whether the spans satisfy what was decided of them, and nothing else.
-    pub(crate) fn agrees_with(&self, chain: &[Arc<CapturedSpan>]) -> bool {
-        self.candidates.iter().all(|candidate| candidate.agrees_with(chain))
+    pub(crate) fn agrees_with<'a>(&self, chain: impl Iterator<Item = &'a Arc<CapturedSpan>> + Clone) -> bool {
+        self.candidates.iter().all(|candidate| candidate.agrees_with(chain.clone()))
     }
 }
 
@@ -230,7 +231,7 @@ impl Candidate {
         (self.counts() || may_follow).then_some(session.span_verbosity)
     }
 
-    fn agrees_with(&self, chain: &[Arc<CapturedSpan>]) -> bool {
+    fn agrees_with<'a>(&self, chain: impl Iterator<Item = &'a Arc<CapturedSpan>>) -> bool {
         let Some(session) = self.session.upgrade() else { return true };
         satisfied_by_spans(&session, self.is_followed, chain) == self.satisfied
     }
@@ -238,12 +239,15 @@ impl Candidate {
 
 /// Whether one of the candidates, which are in order, is this session.
 fn are_about(candidates: &[Candidate], session: SessionId) -> bool {
-    let compare = |candidate: &Candidate| {
-        #[cfg(all(test, not(loom)))]
-        tests::COMPARISONS.set(tests::COMPARISONS.get() + 1);
-        candidate.id.cmp(&session)
-    };
-    candidates.binary_search_by(compare).is_ok()
+    candidates.binary_search_by(|candidate| compared(candidate.id).cmp(&session)).is_ok()
+}
+
+/// What sessions are compared by. Tests count how often.
+#[inline]
+pub(super) fn compared(session: SessionId) -> SessionId {
+    #[cfg(all(test, not(loom)))]
+    tests::COMPARISONS.set(tests::COMPARISONS.get() + 1);
+    session
 }
 
 fn session_sampled(session: &OpenSession, root: Option<RootSerial>) -> Sampled {
@@ -282,14 +286,23 @@ fn decided(compiled: &Compiled, satisfied: &Bits) -> Option<bool> {
 }
 
 /// The tests that at least one span satisfies by its fields or its name.
-pub(crate) fn satisfied_by_spans(session: &OpenSession, is_followed: bool, chain: &[Arc<CapturedSpan>]) -> Bits {
+pub(crate) fn satisfied_by_spans<'a>(
+    session: &OpenSession,
+    is_followed: bool,
+    chain: impl IntoIterator<Item = &'a Arc<CapturedSpan>>,
+) -> Bits {
     let mut satisfied = Bits::default();
     add_satisfied(&mut satisfied, session, is_followed, chain);
     satisfied
 }
 
 /// Charges the session for it.
-fn add_satisfied(satisfied: &mut Bits, session: &OpenSession, is_followed: bool, chain: &[Arc<CapturedSpan>]) {
+fn add_satisfied<'a>(
+    satisfied: &mut Bits,
+    session: &OpenSession,
+    is_followed: bool,
+    chain: impl IntoIterator<Item = &'a Arc<CapturedSpan>>,
+) {
     let compiled = session.compiled_for(is_followed);
     let mut nanos = 0_u64;
     for span in chain {
@@ -301,7 +314,7 @@ fn add_satisfied(satisfied: &mut Bits, session: &OpenSession, is_followed: bool,
         for (name, value) in span.fields.named_by(|name| compiled.names(name)) {
             nanos = nanos.saturating_add(compiled.test_value(name, value, satisfied));
         }
-        nanos = nanos.saturating_add(compiled.nanos_of_look(span.fields.iter().count()));
+        nanos = nanos.saturating_add(compiled.nanos_of_look(|| span.fields.iter().count()));
     }
     session.charge(nanos);
 }
@@ -314,8 +327,21 @@ pub(crate) struct CapturedSpans {
 }
 
 impl CapturedSpans {
-    pub(crate) fn new(chain: &[Arc<CapturedSpan>]) -> Self {
-        Self { spans: chain.iter().rev().cloned().collect(), bytes: chain.iter().map(|span| span.held_bytes()).sum() }
+    pub(crate) fn new(chain: CapturedChain) -> Self {
+        let bytes = chain.iter().map(|span| span.held_bytes()).sum();
+        let mut spans: Vec<_> = chain.into_vec();
+        spans.reverse();
+        Self { spans: spans.into(), bytes }
+    }
+
+    /// These and one more, innermost.
+    pub(crate) fn with(&self, span: Option<Arc<CapturedSpan>>) -> Self {
+        let bytes = self.bytes + span.as_ref().map_or(0, |span| span.held_bytes());
+        let spans = match span {
+            None => Arc::clone(&self.spans),
+            span => self.spans.iter().cloned().chain(span).collect(),
+        };
+        Self { spans, bytes }
     }
 }
 
@@ -364,6 +390,29 @@ mod tests {
         assert_eq!(scope.candidates.len() as u64, sessions);
         assert!(found().iter().all(|session| scope.is_about(session)));
         COMPARISONS.get()
+    }
+
+    /// How often sessions are compared where each of many fields finds one session, beside one that finds so many.
+    fn comparisons_of_fields(sessions: u64, fields: u64) -> usize {
+        let mut registry = Registry::default();
+        let mut open = |number: u64, key: String| {
+            let options = SessionOptions::new(Predicate::eq(key, 42));
+            registry.open(&Arc::new(OpenSession::new(SessionId(number), options, Arc::new(Budget::new(0)))));
+        };
+        (0..sessions).for_each(|number| open(number, "user".to_owned()));
+        (0..fields).for_each(|field| open(sessions + field, format!("f{field}")));
+        let names = std::iter::once("user".to_owned()).chain((0..fields).map(|field| format!("f{field}")));
+        let fields = Fields::listed(names.map(|name| (name.into(), 42.into())).collect());
+        let snapshot = registry.snapshot().0;
+        COMPARISONS.set(0);
+        assert_eq!(indexed_sessions(&snapshot, &fields).len(), registry.sessions().len());
+        COMPARISONS.get()
+    }
+
+    #[test]
+    fn fields_and_sessions_found_by_them_cost_their_sum() {
+        let (some, many) = (comparisons_of_fields(300, 30), comparisons_of_fields(3_000, 300));
+        assert!(many < 30 * some, "{some} for 300 sessions and 30 fields, {many} for ten times as many");
     }
 
     #[test]

@@ -11,6 +11,7 @@ mod profile;
 #[cfg(test)]
 mod reference;
 mod remote;
+mod replay;
 mod say;
 mod sessions;
 mod shown;
@@ -37,7 +38,9 @@ Tokens and credentials are sent without TLS only to this machine, unless there i
 followed, nor are further servers that a NATS server names if there are credentials. Proxies are not used.
 
 The key of a fleet is that of its instances. It is in `--key-file`, then in the profile's file, then in \
-TRACING_TAP_FLEET_KEY, without line breaks at its end. It is never an argument, and is never sent.
+TRACING_TAP_FLEET_KEY, without line breaks at its end. It is never an argument, and is never sent. While the key of a \
+running fleet is replaced, `--accept-key-file`, or `accept_key_files` in a profile, has the keys that other parts of the \
+fleet sign with.
 
 Profiles are in `tracing-tap/config.toml` in the user's configuration folder, such as ~/.config; paths there are \
 relative to that file:
@@ -66,7 +69,8 @@ report on instances; a `gap` with an `instance` reports events lost between that
 Standard error has everything else. A message of the server may have 16 MiB; a longer one is an error.
 
 Files are created for their owner alone, and are written in whole lines, so they can be read, and tracing-tap can be \
-killed, at any time. Only if the system itself cuts a write short is the last line incomplete: `--append` removes it.
+killed, at any time. Only if the system itself cuts a write short is the last line incomplete: `--append` removes it, and \
+`replay` leaves it out.
 
 EXIT CODES
   0    done
@@ -88,6 +92,7 @@ struct CommandLine {
 enum Command {
     Watch(Box<watch::Arguments>),
     Profile(Box<profile::Arguments>),
+    Replay(Box<replay::Arguments>),
     Sessions(sessions::Arguments),
     Close(close::Arguments),
     Catalog(catalog::Arguments),
@@ -137,6 +142,7 @@ impl Command {
         match self {
             Self::Watch(arguments) => block_on(watch::run(*arguments)),
             Self::Profile(arguments) => block_on(profile::run(*arguments)),
+            Self::Replay(arguments) => replay::run(&arguments).map(|()| 0),
             Self::Sessions(arguments) => block_on(sessions::run(&arguments)).map(|()| 0),
             Self::Close(arguments) => block_on(close::run(&arguments)).map(|()| 0),
             Self::Catalog(arguments) => block_on(catalog::run(&arguments)).map(|()| 0),

@@ -51,6 +51,8 @@ mod batch;
 mod config;
 mod counts;
 mod event;
+#[cfg(any(test, fuzzing))]
+mod fuzzed;
 mod inbox;
 mod item;
 mod key;
@@ -75,6 +77,8 @@ mod watcher;
 pub use config::{Config, ConfigError};
 pub use counts::IgnoredMessages;
 pub use event::{FleetEvent, FleetEventError};
+#[cfg(fuzzing)]
+pub use fuzzed::check as check_fuzzed;
 pub use item::{FleetItem, Gap, GapPlace, InstanceAccount};
 pub use key::{Key, KeyError};
 pub use message::LeaveReason;

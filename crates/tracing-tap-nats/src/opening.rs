@@ -71,6 +71,8 @@ impl Announcement {
             spans: session.enabled_spans().map(|level| level.to_string()),
             timings: session.timings,
             no_events: !session.events,
+            only_if: session.only_if.as_ref().map(printed).transpose()?,
+            slower_than_us: session.slower_than.map(|duration| u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)),
             is_limited: session.max_rate.is_some() || session.max_events.is_some(),
             unknown: Map::new(),
         };
@@ -104,6 +106,9 @@ impl Announcement {
         if self.no_events {
             session = session.without_events();
         }
+        session = self.only_if.as_deref().map(read).transpose()?.into_iter().fold(session, SessionOptions::only_if);
+        let slower_than = self.slower_than_us.map(Duration::from_micros);
+        session = slower_than.into_iter().fold(session, SessionOptions::slower_than);
         if let Some(follow) = &self.follow {
             session = session.follow(follow.parse().map_err(OpeningError::Follow)?);
         }
@@ -185,6 +190,8 @@ mod tests {
             .spans(LevelFilter::DEBUG)
             .timings()
             .without_events()
+            .only_if(Predicate::ge("status", 500))
+            .slower_than(Duration::from_millis(1_500))
     }
 
     #[test]

@@ -36,6 +36,10 @@ pub(super) struct Ask {
     pub(super) events: Option<bool>,
     pub(super) name: Option<String>,
     pub(super) capacity: Option<usize>,
+    /// The text of the predicate for whose sake a request is shown.
+    pub(super) only_if: Option<String>,
+    #[serde(default, deserialize_with = "text_of_slower_than")]
+    pub(super) slower_than: Option<String>,
 }
 
 impl Ask {
@@ -44,7 +48,13 @@ impl Ask {
     pub(super) fn session(self, caller: &Caller) -> Result<SessionOptions, Problem> {
         let mut session = SessionOptions::remote(predicate(&self.q)?).opened_by(caller.name());
         if let Some(text) = &self.duration {
-            session = session.expires_in(duration(text)?);
+            session = session.expires_in(duration_of_session(text)?);
+        }
+        if let Some(text) = &self.only_if {
+            session = session.only_if(outcome(text)?);
+        }
+        if let Some(text) = &self.slower_than {
+            session = session.slower_than(duration("slower_than", text)?);
         }
         if let Some(scope) = caller.confinement() {
             session = session.confined_to(scope.clone());
@@ -90,25 +100,38 @@ pub(super) fn predicate(text: &str) -> Result<Predicate, Problem> {
     text.parse().map_err(|error| Problem::from(&error))
 }
 
+fn outcome(text: &str) -> Result<Predicate, Problem> {
+    if text.trim().is_empty() {
+        return Err(invalid("only_if", "`only_if` is empty; for example `status >= 500`"));
+    }
+    text.parse().map_err(|error| Problem::from(&error).with("parameter", "only_if"))
+}
+
 pub(super) fn invalid(parameter: &str, detail: impl Into<String>) -> Problem {
     Problem::new(ProblemKind::InvalidParameter, detail).with("parameter", parameter)
 }
 
-fn duration(text: &str) -> Result<Duration, Problem> {
+fn duration_of_session(text: &str) -> Result<Duration, Problem> {
+    Some(duration("for", text)?).filter(|duration| !duration.is_zero()).ok_or_else(|| no_time("for", text))
+}
+
+fn duration(parameter: &str, text: &str) -> Result<Duration, Problem> {
     let read: Option<SignedDuration> = text.parse().ok();
-    let duration = read.and_then(|duration| Duration::try_from(duration).ok()).filter(|duration| !duration.is_zero());
-    let duration = duration.ok_or_else(|| invalid("for", no_time(text)))?;
+    let duration = read.and_then(|duration| Duration::try_from(duration).ok());
+    let duration = duration.ok_or_else(|| no_time(parameter, text))?;
     if duration > MAX_DURATION {
-        return Err(invalid("for", "`for` is longer than 24 hours, the maximum").with("limit", "24h"));
+        let detail = format!("`{parameter}` is longer than 24 hours, the maximum");
+        return Err(invalid(parameter, detail).with("limit", "24h"));
     }
     Ok(duration)
 }
 
-fn no_time(text: &str) -> String {
-    if is_number(text) {
-        return format!("`for` has no unit: did you mean `{text}s`?");
-    }
-    "`for` is not a duration such as `90s`, `15m` or `1h30m`".to_owned()
+fn no_time(parameter: &str, text: &str) -> Problem {
+    let detail = match is_number(text) {
+        true => format!("`{parameter}` has no unit: did you mean `{text}s`?"),
+        false => format!("`{parameter}` is not a duration such as `90s`, `15m` or `1h30m`"),
+    };
+    invalid(parameter, detail)
 }
 
 fn is_number(text: &str) -> bool {
@@ -117,16 +140,22 @@ fn is_number(text: &str) -> bool {
 
 /// Reads `for` in JSON. A number is a likely mistake, because other tools count seconds.
 fn text_of_duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
-    deserializer.deserialize_any(DurationText)
+    deserializer.deserialize_any(DurationText("for"))
 }
 
-struct DurationText;
+/// The same of `slower_than`.
+fn text_of_slower_than<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    deserializer.deserialize_any(DurationText("slower_than"))
+}
+
+/// The key that is read.
+struct DurationText(&'static str);
 
 impl Visitor<'_> for DurationText {
     type Value = Option<String>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a duration as text in `for`, such as `\"15m\"`")
+        write!(f, "a duration as text in `{}`, such as `\"15m\"`", self.0)
     }
 
     fn visit_str<E: Error>(self, text: &str) -> Result<Self::Value, E> {
@@ -138,7 +167,7 @@ impl Visitor<'_> for DurationText {
     }
 
     fn visit_u64<E: Error>(self, seconds: u64) -> Result<Self::Value, E> {
-        Err(E::custom(format_args!("`for` is text with a unit: did you mean `\"{seconds}s\"`?")))
+        Err(E::custom(format_args!("`{}` is text with a unit: did you mean `\"{seconds}s\"`?", self.0)))
     }
 }
 

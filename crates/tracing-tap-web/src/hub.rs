@@ -44,6 +44,9 @@ pub(super) struct About {
     pub(super) spans: Option<String>,
     /// Whether it shows the times of spans.
     pub(super) timings: bool,
+    /// The outcomes for whose sake a request is shown; nothing where any is.
+    pub(super) only_if: Option<String>,
+    pub(super) slower_than: Option<Duration>,
     /// Whether it outlives its connection.
     pub(super) is_kept: bool,
 }
@@ -135,6 +138,8 @@ impl HubSession {
             level,
             spans,
             timings,
+            only_if,
+            slower_than,
             is_kept,
         } = &self.about;
         let feed = self.feed();
@@ -149,6 +154,8 @@ impl HubSession {
             "level": level,
             "spans": spans,
             "timings": timings,
+            "only_if": only_if,
+            "slower_than_ms": slower_than.map(|duration| duration.as_micros() as f64 / 1e3),
             "opened_at": TimeText::new(*opened_at).as_str(),
             "expires_at": expires_in.and_then(|duration| opened_at.checked_add(duration)).map(|at| TimeText::new(at).as_str().to_owned()),
             "outlives_connection": is_kept,

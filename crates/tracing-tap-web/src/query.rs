@@ -74,6 +74,8 @@ impl Query {
             events: self.flag_if_given("events")?,
             name: text("name"),
             capacity: self.number("capacity")?,
+            only_if: text("only_if"),
+            slower_than: text("slower_than"),
         })
     }
 }

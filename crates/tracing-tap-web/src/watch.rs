@@ -17,8 +17,21 @@ use serde_json::json;
 use std::sync::Arc;
 
 /// The parameters of a session and of its stream.
-pub(super) const PARAMETERS: [&str; 13] = [
-    "q", "level", "for", "max", "rate", "sample", "follow", "spans", "timings", "events", "name", "capacity",
+pub(super) const PARAMETERS: [&str; 15] = [
+    "q",
+    "level",
+    "for",
+    "max",
+    "rate",
+    "sample",
+    "follow",
+    "only_if",
+    "slower_than",
+    "spans",
+    "timings",
+    "events",
+    "name",
+    "capacity",
     "coverage",
 ];
 

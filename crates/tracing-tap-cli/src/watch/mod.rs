@@ -25,7 +25,7 @@ mod update;
 mod wanted;
 mod writer;
 
-pub(crate) use arguments::{Arguments, follow, time};
+pub(crate) use arguments::{Arguments, JsonLines, follow, format_parser, patience, time};
 pub(crate) use counts::Counted;
 pub(crate) use duration::exact;
 pub(crate) use instances::OfInstance;
@@ -35,6 +35,7 @@ pub(crate) use reports::short;
 pub(crate) use signals::Signals;
 pub(crate) use source::Source;
 pub(crate) use update::Update;
+pub(crate) use writer::Writer;
 
 use crate::error::Error;
 use crate::remote::{Access, Client, Destination, Endpoint, Fleet, FleetAccess, SessionRequest};
@@ -49,7 +50,6 @@ use tokio::sync::{mpsc, oneshot};
 use tracing_tap::{EndReason, Format, Item};
 use tracing_tap_nats::FleetItem;
 use wanted::Wanted;
-use writer::Writer;
 
 /// Exit code after the second Ctrl-C.
 const INTERRUPTED: u8 = 130;
@@ -132,7 +132,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<u8, Error> {
 
 /// What to open: everything is checked that can be before the service is contacted.
 pub(crate) enum Opening {
-    Endpoint(Box<Endpoint>, SessionRequest),
+    Endpoint(Box<Endpoint>, Box<SessionRequest>),
     Fleet(Box<Fleet>, Box<Wanted>),
 }
 
@@ -144,7 +144,9 @@ impl Opening {
         ask: SessionRequest,
     ) -> Result<Self, Error> {
         match access.destination(url, fleet)? {
-            Destination::Endpoint(target) => Ok(Self::Endpoint(Box::new(Endpoint::new(Client::new(target)?)), ask)),
+            Destination::Endpoint(target) => {
+                Ok(Self::Endpoint(Box::new(Endpoint::new(Client::new(target)?)), Box::new(ask)))
+            }
             Destination::Fleet(fleet) => Ok(Self::Fleet(fleet, Box::new(Wanted::of(&ask)?))),
         }
     }
@@ -152,7 +154,7 @@ impl Opening {
     pub(crate) async fn open(self, patience: Duration) -> Result<(Source, Began), Error> {
         match self {
             Self::Endpoint(endpoint, ask) => {
-                Ok(Source::of(reader::open(*endpoint, ask, patience).await?, Handle::Http))
+                Ok(Source::of(reader::open(*endpoint, *ask, patience).await?, Handle::Http))
             }
             Self::Fleet(fleet, wanted) => Ok(Source::of(fleet::open(&fleet, *wanted, patience).await?, Handle::Fleet)),
         }
@@ -169,7 +171,7 @@ fn output(arguments: &Arguments) -> Result<Output, Error> {
 fn writer(arguments: &Arguments, output: &Output) -> Writer {
     let usual = if output.is_terminal() { Format::Compact } else { Format::Json };
     let is_coloured = matches!(output, Output::Standard) && arguments.color.for_stdout();
-    Writer { format: arguments.format.unwrap_or(usual), is_coloured, json: arguments.json() }
+    Writer { format: arguments.format.unwrap_or(usual), is_coloured, json: arguments.json.options() }
 }
 
 fn observer(

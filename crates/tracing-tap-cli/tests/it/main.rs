@@ -8,12 +8,14 @@ mod fixture;
 mod fleet;
 mod hostile;
 mod listing;
+mod outcome;
 mod papers;
 mod plaintext;
 mod profiling;
 mod program;
 mod reconnecting;
 mod refusing;
+mod replaying;
 mod sources;
 mod strangers;
 #[cfg(unix)]

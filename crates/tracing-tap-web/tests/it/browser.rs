@@ -10,5 +10,6 @@ mod opening;
 mod pressing;
 mod processor;
 mod reading;
+mod recordings;
 mod stage;
 mod timing;

@@ -31,6 +31,7 @@ const LEFT = {
   unrenewed: "its lease was not renewed",
   shutdown: "it was shut down",
   closed_here: "it closed the session itself",
+  too_costly: "the session's predicate cost it too much",
   lost: "silent for too long",
 };
 const ENDED = {
@@ -43,11 +44,13 @@ const ENDED = {
 
 /**
  * @typedef {{ q: string, level?: string, for?: string, max?: number, rate?: number, sample?: number, follow?: string,
- *   spans?: string, timings?: boolean, name?: string, capacity?: number }} Ask what `POST /sessions` takes
- * @typedef {"opening" | "live" | "waiting" | "superseded" | "refused" | "ended"} State
+ *   only_if?: string, slower_than?: string, spans?: string, timings?: boolean, name?: string, capacity?: number }} Ask what `POST /sessions` takes
+ * @typedef {"opening" | "live" | "waiting" | "superseded" | "refused" | "ended" | "recording"} State
  */
 
 export class Session {
+  /** Whether it is read from a file. */
+  isRecording = false;
   /** @type {State} */
   state = "opening";
   /** What is to be said of the state. */
@@ -210,7 +213,7 @@ export class Session {
   async #takeAll(messages) {
     let begun = performance.now();
     for (const message of messages) {
-      this.#take(message);
+      this.take(message);
       if (performance.now() - begun > SLICE_MS) {
         this.onchange();
         await new Promise((resolve) => setTimeout(resolve));
@@ -220,7 +223,8 @@ export class Session {
     this.onchange();
   }
 
-  #take({ name, data, id }) {
+  /** Takes one item of the stream. */
+  take({ name, data, id }) {
     if (name === "message" || name === "timing") this.#takeEvent(data, name === "timing");
     else this.#takeOther(name, JSON.parse(data));
     if (id !== "") this.#lastId = id;
