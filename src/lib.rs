@@ -89,7 +89,7 @@ pub mod switch;
 pub mod endpoint;
 
 pub use coverage::{Coverage, Verdict};
-pub use event::{CapturedEvent, CapturedSpan};
+pub use event::{CapturedEvent, CapturedSpan, SpanTiming};
 pub use layer::TapLayer;
 pub use missing::{Missing, MissingReason};
 pub use predicate::{Predicate, PredicateError};

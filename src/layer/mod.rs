@@ -29,6 +29,8 @@ mod span;
 mod surroundings;
 mod table;
 pub(crate) mod thread;
+mod times;
+mod timing;
 mod tree;
 mod veto;
 mod visit;
@@ -109,8 +111,8 @@ where
         self.instance.on_event(event, &context);
     }
 
-    fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, _: Context<'_, S>) {
-        self.instance.on_new_span(attributes, id);
+    fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, context: Context<'_, S>) {
+        self.instance.on_new_span(attributes, id, context);
     }
 
     fn on_record(&self, id: &Id, values: &Record<'_>, context: Context<'_, S>) {
@@ -121,16 +123,16 @@ where
         self.instance.on_follows_from(span, follows, &context);
     }
 
-    fn on_enter(&self, id: &Id, _: Context<'_, S>) {
-        self.instance.on_enter(id);
+    fn on_enter(&self, id: &Id, context: Context<'_, S>) {
+        self.instance.on_enter(id, context);
     }
 
     fn on_exit(&self, id: &Id, _: Context<'_, S>) {
         self.instance.on_exit(id);
     }
 
-    fn on_close(&self, id: Id, _: Context<'_, S>) {
-        self.instance.on_close(&id);
+    fn on_close(&self, id: Id, context: Context<'_, S>) {
+        self.instance.on_close(&id, context);
     }
 
     #[expect(unsafe_code, reason = "the one method of `Layer` that is unsafe; argued for in `downcast`")]

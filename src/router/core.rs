@@ -75,6 +75,9 @@ impl Core {
             instance.set_times_requests(self.shared.snapshot.load().times_requests());
             instance.epoch.move_on();
         }
+        if state.registry.wants_timings() {
+            instance.time_spans();
+        }
         drop(state);
         instance
     }
@@ -97,6 +100,9 @@ impl Core {
         change(&mut state.registry);
         let (snapshot, reach_changed) = state.registry.snapshot();
         let instances = state.live_instances();
+        if state.registry.wants_timings() {
+            instances.iter().for_each(|instance| instance.time_spans());
+        }
         instances.iter().for_each(|instance| instance.set_times_requests(snapshot.times_requests()));
         let replaced = self.shared.snapshot.replace(snapshot, instances.iter().map(|instance| &instance.epoch));
         if let Err(read) = Arc::try_unwrap(replaced) {
@@ -203,7 +209,10 @@ impl Core {
             return;
         }
         let awake: Vec<_> = state.live_instances().into_iter().filter(|instance| instance.epoch() != 0).collect();
-        awake.iter().for_each(|instance| instance.epoch.rest());
+        awake.iter().for_each(|instance| {
+            instance.epoch.rest();
+            instance.stop_timing_spans();
+        });
         drop(state);
         awake.iter().for_each(|instance| instance.clear_scopes());
     }

@@ -30,6 +30,8 @@ pub(crate) struct Registry {
     published_reach: Arc<[Reach]>,
     /// The most verbose spans that sessions enable, as numbers.
     spans: Counted<u8>,
+    /// How many sessions want timings.
+    timings: usize,
     changes: Changes,
     names: CountedNames,
     published_names: Arc<Names>,
@@ -78,6 +80,11 @@ impl Registry {
 
     pub(crate) fn sessions(&self) -> impl ExactSizeIterator<Item = &Arc<OpenSession>> {
         self.sessions.values()
+    }
+
+    /// Whether any of them wants timings.
+    pub(crate) fn wants_timings(&self) -> bool {
+        self.timings > 0
     }
 
     /// Those that no field's value has to equal something for.
@@ -134,6 +141,12 @@ impl Registry {
         }
         if session.span_verbosity > 0 {
             self.spans.count(session.span_verbosity, change);
+        }
+        if session.limits.timings {
+            match change {
+                Change::Open => self.timings += 1,
+                Change::Close => self.timings -= 1,
+            }
         }
         if session.outcome().is_some() {
             self.deciding = applied(&self.deciding, session, change);

@@ -29,7 +29,7 @@ mod tests;
 pub use item::Item;
 
 use crate::coverage::{Coverage, Finding, Verdict};
-use crate::event::CapturedEvent;
+use crate::event::{CapturedEvent, SpanTiming};
 use crate::missing::{Missing, MissingReason};
 use crate::queue::ring::Popped;
 use crate::queue::wait::block_on_ready;
@@ -122,7 +122,7 @@ impl EventStream {
                 return None;
             }
             let item = self.next_noted_item()?;
-            events_left = events_left.saturating_sub(usize::from(matches!(item, Item::Event { .. })));
+            events_left = events_left.saturating_sub(usize::from(item.is_numbered()));
             Some(item)
         })
     }
@@ -251,7 +251,11 @@ impl EventStream {
         self.sequence += 1;
         self.linger = Linger::HasRead;
         self.last = Some(Arc::clone(&event));
-        Item::Event { session: self.id(), sequence, event }
+        let session = self.id();
+        match event.is_close() {
+            true => Item::timing(session, sequence, SpanTiming::of(event)),
+            false => Item::event(session, sequence, event),
+        }
     }
 
     fn recycle_last(&mut self) {

@@ -17,7 +17,7 @@ use serde_json::json;
 use std::sync::Arc;
 
 /// The parameters of a session and of its stream.
-pub(super) const PARAMETERS: [&str; 13] = [
+pub(super) const PARAMETERS: [&str; 15] = [
     "q",
     "level",
     "for",
@@ -28,6 +28,8 @@ pub(super) const PARAMETERS: [&str; 13] = [
     "only_if",
     "slower_than",
     "spans",
+    "timings",
+    "events",
     "name",
     "capacity",
     "coverage",

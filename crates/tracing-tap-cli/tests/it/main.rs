@@ -11,6 +11,7 @@ mod listing;
 mod outcome;
 mod papers;
 mod plaintext;
+mod profiling;
 mod program;
 mod reconnecting;
 mod refusing;

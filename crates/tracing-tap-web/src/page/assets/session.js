@@ -44,7 +44,7 @@ const ENDED = {
 
 /**
  * @typedef {{ q: string, level?: string, for?: string, max?: number, rate?: number, sample?: number, follow?: string,
- *   only_if?: string, slower_than?: string, spans?: string, name?: string, capacity?: number }} Ask what `POST /sessions` takes
+ *   only_if?: string, slower_than?: string, spans?: string, timings?: boolean, name?: string, capacity?: number }} Ask what `POST /sessions` takes
  * @typedef {"opening" | "live" | "waiting" | "superseded" | "refused" | "ended" | "recording"} State
  */
 
@@ -225,14 +225,14 @@ export class Session {
 
   /** Takes one item of the stream. */
   take({ name, data, id }) {
-    if (name === "message") this.#takeEvent(data);
+    if (name === "message" || name === "timing") this.#takeEvent(data, name === "timing");
     else this.#takeOther(name, JSON.parse(data));
     if (id !== "") this.#lastId = id;
   }
 
-  #takeEvent(raw) {
+  #takeEvent(raw, isTiming) {
     const { level, timestamp } = JSON.parse(raw);
-    const event = { kind: /** @type {const} */ ("event"), raw, level: LEVELS.indexOf(level), second: Math.floor(Date.parse(timestamp) / 1000) };
+    const event = { kind: /** @type {const} */ ("event"), isTiming, raw, level: LEVELS.indexOf(level), second: Math.floor(Date.parse(timestamp) / 1000) };
     this.received += 1;
     this.store.push(event);
     this.rates.count(event.second, event.level);
