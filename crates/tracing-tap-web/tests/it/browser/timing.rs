@@ -32,7 +32,7 @@ fn request() {
 
 async fn watch_with_timings(stage: &Stage) {
     stage.go_in().await;
-    stage.browser.click(".form .check input").await;
+    stage.browser.click(".form .timings input").await;
     stage.browser.click(".predicate").await;
     stage.browser.press("user = 42").await;
     stage.browser.press(ENTER).await;
