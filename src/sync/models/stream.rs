@@ -83,6 +83,7 @@ impl Given {
             Ok(Item::Event { .. }) => self.events += 1,
             Ok(Item::Missing(missing)) => self.lost += missing.count,
             Ok(Item::Ended(reason)) => self.end = Some(reason),
+            Ok(item) => unreachable!("no session here asks for {item:?}"),
             Err(_) => return false,
         }
         true
