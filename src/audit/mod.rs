@@ -5,7 +5,7 @@
 //! | message | fields, in addition to those of the session |
 //! |---|---|
 //! | `session opened` | |
-//! | `session refused` | `reason`: the name of the limit, `redacted_field` or `too_costly`; `error`: the refusal as text; `suppressed`: refusals not logged since the last logged one |
+//! | `session refused` | `reason`: the name of the limit, `redacted_field`, `too_costly` or `no_look_back`; `error`: the refusal as text; `suppressed`: refusals not logged since the last logged one |
 //! | `session ended` | `reason`: `closed`, `expired`, `max_events`, `shutdown` or `too_costly`; `duration_ms`; `matched`, which is the sum of `delivered`, `buffered`, `lost` and `kept_back` (by limits) |
 //!
 //! Endpoints add [events of their own](AuditEvent) through [`TapRouter::audit`](crate::TapRouter::audit). The HTTP endpoint logs:
@@ -23,7 +23,7 @@
 //!
 //! The fields of the session: `opener`, `session` (its number; absent if it was refused), `name`, `predicate`,
 //! `confinement`; its limits `capacity`, `capacity_bytes`, `overflow`, `expires_in_ms`, `max_events`, `max_rate`, `sample`,
-//! `max_level`; `follow` in its text form; and `spans`, the most verbose spans that it enables. Options that are not set
+//! `max_level`; `look_back_ms`; `follow` in its text form; and `spans`, the most verbose spans that it enables. Options that are not set
 //! are absent.
 
 mod endpoint;
@@ -124,6 +124,7 @@ macro_rules! log_session {
             expires_in_ms = $audit.session.expires_in.map(milliseconds),
             max_events = $audit.session.max_events,
             max_rate = $audit.session.max_rate,
+            look_back_ms = $audit.session.look_back.map(milliseconds),
             sample = $audit.sample(),
             max_level = $audit.max_level(),
             follow = $audit.follow(),

@@ -66,6 +66,7 @@ impl StreamItem for Item {
         match self {
             Self::Event { .. } => None,
             Self::Missing(_) => Some("missing"),
+            Self::Horizon(_) => Some("horizon"),
             Self::Ended(_) => Some("ended"),
         }
     }

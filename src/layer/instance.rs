@@ -44,6 +44,8 @@ pub(crate) struct Instance {
     asked_by_others: AtomicU64,
     /// The subscriber this layer is in. Weak: it owns us.
     dispatch: OnceLock<WeakDispatch>,
+    /// Its number in the records of the past, if any are kept.
+    pub(super) past_number: Option<u8>,
     /// A span that the current one was and this layer could not see, for coverage.
     withheld: OnceLock<&'static Metadata<'static>>,
 }
@@ -53,6 +55,7 @@ impl Instance {
         static INSTANCES: Numbers = Numbers::new();
         Self {
             number: INSTANCES.next(),
+            past_number: shared.past.as_ref().and_then(|past| past.next_instance()),
             shared,
             epoch: Epoch::default(),
             callsites: Callsites::default(),
@@ -98,6 +101,7 @@ impl Instance {
     /// Learns which subscriber this layer is in; the first answer stays.
     pub(crate) fn set_dispatch(&self, dispatch: &Dispatch) {
         let _ = self.dispatch.set(dispatch.downgrade());
+        self.ask_for_past();
     }
 
     /// A count that moves while somebody else than this router rebuilds.
@@ -159,7 +163,9 @@ impl Instance {
         if caller == Caller::Probe(self.shared.router, key_of(metadata)) {
             return Interest::never();
         }
-        let kept = metadata.is_span() && self.shared.config.always_tracks(metadata);
+        let config = &self.shared.config;
+        let kept = if metadata.is_span() { config.always_tracks(metadata) } else { config.keeps_past_of(metadata) };
+        self.note_for_past(metadata);
         let registered = self.callsites.register(metadata, kept, self.shared.router);
         if registered == Registered::Again {
             self.shared.span_limit.lift();
@@ -170,6 +176,7 @@ impl Instance {
             if self.epoch() != 0 {
                 self.shared.inbox.learn();
             }
+            self.ask_for_past();
         }
         if self.wants(metadata) { Interest::sometimes() } else { Interest::never() }
     }
@@ -240,6 +247,9 @@ impl Instance {
         let guard = Guard::enter();
         let recorded = capture::recorded_fields(record, metadata, &self.shared.config, guard.is_some());
         drop(guard);
+        if let Some(past) = &self.shared.past {
+            self.keep_record(past, id);
+        }
         let Some(replaced) = self.spans.with(id, |cell| cell.record(&recorded)) else { return };
         // Loaded after the values are in place: whoever opens a session later than this reads them. A thread that comes
         // late may decide by a snapshot whose epoch has not come yet.
@@ -255,7 +265,10 @@ impl Instance {
         self.trees.count(tree);
     }
 
-    pub(super) fn on_close(&self, id: &span::Id) {
+    pub(super) fn on_close<S: Host>(&self, id: &span::Id, context: &Context<'_, S>) {
+        if let Some(past) = &self.shared.past {
+            self.keep_closing(past, id.into_u64(), context);
+        }
         thread::with(|state| state.closing.set((self.number, id.into_u64())));
         self.spans.remove(id.into_u64());
     }

@@ -17,6 +17,7 @@ mod kept;
 mod lineage;
 mod matching;
 mod notes;
+mod past;
 mod probe;
 mod repair;
 mod route;
@@ -32,6 +33,7 @@ mod visit;
 
 pub(crate) use callsite::key_of;
 pub(crate) use instance::Instance;
+pub(crate) use past::{OpenSpan, is_of_log};
 pub(crate) use probe::Visibility;
 
 use std::any::Any;
@@ -126,8 +128,8 @@ where
         self.instance.on_exit(id);
     }
 
-    fn on_close(&self, id: Id, _: Context<'_, S>) {
-        self.instance.on_close(&id);
+    fn on_close(&self, id: Id, context: Context<'_, S>) {
+        self.instance.on_close(&id, &context);
     }
 
     #[expect(unsafe_code, reason = "the one method of `Layer` that is unsafe; argued for in `downcast`")]

@@ -32,6 +32,10 @@ impl Instance {
     fn on_watched_event<S: Host>(&self, event: &Event<'_>, epoch: u64, context: &Context<'_, S>) {
         match Guard::enter() {
             Some(guard) => {
+                let epoch = match &self.shared.past {
+                    Some(past) => self.keep_event(past, event, epoch, context),
+                    None => epoch,
+                };
                 self.route(event, epoch, context);
                 drop(guard);
                 self.mend(|| Facts::of(event));
@@ -181,7 +185,7 @@ impl Instance {
     }
 
     /// The innermost span around an event: its explicit parent, or the current span, or none.
-    fn leaf<S: Host>(&self, event: &Event<'_>, epoch: u64, context: &Context<'_, S>) -> u64 {
+    pub(super) fn leaf<S: Host>(&self, event: &Event<'_>, epoch: u64, context: &Context<'_, S>) -> u64 {
         if event.is_contextual() {
             return self.current(epoch, context);
         }

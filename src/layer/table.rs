@@ -5,7 +5,7 @@
 //! whose it is, and what finds its cell taken goes to an ordinary map.
 
 use super::kept::{Kept, NewSpan};
-use super::span::{Alone, CHUNK_CELLS, ChunkNotes, SpanCell};
+use super::span::{ALONE_KEY, Alone, CHUNK_CELLS, ChunkNotes, PLACE_BITS, SpanCell, SpanKey, ToldSpan};
 use crate::sync::OnceBox;
 use crate::sync::atomic::{AtomicUsize, Ordering};
 use dashmap::DashMap;
@@ -77,6 +77,31 @@ impl Spans {
             None => self.find_in_table(id),
         };
         look(cell.as_ref())
+    }
+
+    /// Names a span among all that there have been; `None` if it is not known.
+    #[inline]
+    pub(super) fn key(&self, id: u64) -> Option<SpanKey> {
+        self.with(id, |cell| cell.key(index(id)))
+    }
+
+    /// An open span as records of the past tell it.
+    pub(super) fn told(&self, id: u64) -> Option<ToldSpan> {
+        self.with(id, |cell| cell.told(index(id))).flatten()
+    }
+
+    /// Looks at an open span of this key.
+    pub(super) fn with_key<R>(&self, key: SpanKey, look: impl FnOnce(&SpanCell<'_>, usize) -> R) -> Option<R> {
+        if key & ALONE_KEY != 0 {
+            let is_it = |alone: &Arc<Alone>| alone.cell().key(0) == key;
+            let alone = self.others.iter().map(|entry| Arc::clone(entry.value())).find(is_it)?;
+            return Some(look(&alone.cell(), 0));
+        }
+        let index = key as usize & ((1 << PLACE_BITS) - 1);
+        let (shard, within) = (index / (CHUNKS * CHUNK_CELLS), index % (CHUNKS * CHUNK_CELLS));
+        let chunk = self.shards.0.get(shard)?.get()?.0[within / CHUNK_CELLS].get()?;
+        let cell = chunk.cell(within % CHUNK_CELLS);
+        (cell.key(index) == key).then(|| look(&cell, index))
     }
 
     /// A span that has a cell in the table. Where there are others, it may be among those.
@@ -177,6 +202,15 @@ impl Spans {
         }
     }
 }
+
+/// The place of a span's cell as one number, if it is within the table.
+#[inline]
+fn index(id: u64) -> usize {
+    let (shard, chunk, place) = place(id);
+    (shard * CHUNKS + chunk.min(CHUNKS - 1)) * CHUNK_CELLS + place
+}
+
+const _: () = assert!(SHARDS * CHUNKS * CHUNK_CELLS == 1 << PLACE_BITS);
 
 /// Where the cell of a span is. The registry counts from 1.
 #[inline]

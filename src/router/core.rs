@@ -14,6 +14,7 @@ use crate::level::verbosity_of_filter;
 use crate::queue::budget::Budget;
 use crate::session::governor::{Governor, TooCostly};
 use crate::session::open::OpenSession;
+use crate::session::published::Epoch;
 use crate::session::registry::Registry;
 use crate::session::{EndReason, SessionId, SessionInfo, SessionOptions, SessionStats};
 use crate::shared::Shared;
@@ -51,6 +52,8 @@ struct State {
     opened: u64,
     /// How often all sessions have been ended so far.
     shutdowns: u64,
+    /// Whether spans may remember scopes of a session that is closed, in a router that never rests.
+    remembers_closed: bool,
     /// Sessions that are closed and not freed yet: somebody may still be reading them.
     closed: Vec<Weak<OpenSession>>,
     /// The sum over sessions that have been freed.
@@ -74,7 +77,7 @@ impl Core {
         let instance = Arc::new(Instance::new(Arc::clone(&self.shared)));
         let mut state = self.state();
         state.add_instance(&instance);
-        if state.registry.sessions().len() > 0 {
+        if state.registry.is_awake() {
             instance.epoch.move_on();
         }
         drop(state);
@@ -97,7 +100,10 @@ impl Core {
     /// Opens a session, unless the router's policy is against it.
     pub(super) fn try_open(self: &Arc<Self>, session: SessionOptions) -> Result<EventStream, WatchError> {
         let config = &self.shared.config;
-        if let Err(error) = WatchError::check_fields(&session, config).and_then(|()| WatchError::check_cost(&session)) {
+        if let Err(error) = WatchError::check_fields(&session, config)
+            .and_then(|()| WatchError::check_cost(&session))
+            .and_then(|()| WatchError::check_past(&session, config))
+         {
             self.tell_refusal(Arc::new(session), &error);
             return Err(error);
         }
@@ -130,12 +136,34 @@ impl Core {
 
     fn add(&self, state: &mut State, session: &Arc<OpenSession>) {
         state.opened += 1;
-        if state.registry.sessions().len() == 0 {
+        if !state.registry.is_awake() {
             self.note_span_limit(state);
         }
+        self.begin_past(session);
         self.publish(state, |registry| registry.open(session));
         // Before anybody can end it, so that its end is told after it.
         self.shared.inbox.audit(Audit::opened(session));
+    }
+
+    /// Keeps the past from now on, session or not. Takes memory for it.
+    pub(super) fn start_looking_back(&self) {
+        let Some(past) = &self.shared.past else { return };
+        past.make_rings();
+        let mut state = self.state();
+        if state.registry.stays_awake() {
+            return;
+        }
+        if !state.registry.is_awake() {
+            self.note_span_limit(&mut state);
+        }
+        self.publish(&mut state, |registry| registry.stay_awake(past.reach()));
+    }
+
+    /// Notes that callsites have been asked since it was started, if it was.
+    pub(super) fn note_looking_back(&self) {
+        if let Some(past) = self.shared.past.as_ref().filter(|_| self.state().registry.stays_awake()) {
+            past.set_on();
+        }
     }
 
     /// Notes how verbose spans are without a session, before the first one is opened.
@@ -156,8 +184,10 @@ impl Core {
 
     /// Hands out a session that has just been opened.
     fn hand_out(self: &Arc<Self>, session: Arc<OpenSession>) -> EventStream {
+        // Before it waits for callsites, since what is to be read is being overwritten.
+        let horizon = self.look_back(&session);
         self.make_known(&session);
-        EventStream::new(session, Arc::new(Arc::downgrade(self)))
+        EventStream::new(session, Arc::new(Arc::downgrade(self))).with_horizon(horizon)
     }
 
     /// Returns once all callsites know of a session that has just been opened, as far as can be waited for.
@@ -214,6 +244,13 @@ impl Core {
         }
     }
 
+    /// Begins the present of a session that was published without one.
+    pub(super) fn begin_present(&self, session: &OpenSession) {
+        let mut state = self.state();
+        session.set_since(Epoch::between());
+        state.live_instances().iter().for_each(|instance| instance.epoch.move_on());
+    }
+
     /// Ends a session. Returns whether it was open.
     pub(super) fn close(&self, id: SessionId, reason: EndReason) -> bool {
         let ended = self.end(id, reason);
@@ -235,6 +272,7 @@ impl Core {
             }
         });
         let session = closed?;
+        state.remembers_closed = true;
         state.closed.push(Arc::downgrade(&session));
         drop(state);
         session.wake_reader();
@@ -299,13 +337,25 @@ impl Core {
     /// Goes back to costing nothing, if no session is open and all callsites know.
     pub(super) fn rest_if_idle(&self) {
         let mut state = self.state();
-        if state.registry.sessions().len() > 0 || !self.shared.inbox.is_settled() {
+        if !self.shared.inbox.is_settled() {
             return;
+        }
+        if state.registry.is_awake() {
+            return self.forget_closed(state);
         }
         let awake: Vec<_> = state.live_instances().into_iter().filter(|instance| instance.epoch() != 0).collect();
         awake.iter().for_each(|instance| instance.epoch.rest());
         drop(state);
         awake.iter().for_each(|instance| instance.clear_scopes());
+    }
+
+    /// Frees what spans remember of closed sessions, once none is left, though the router does not rest.
+    fn forget_closed(&self, mut state: MutexGuard<'_, State>) {
+        if state.registry.sessions().len() == 0 && std::mem::take(&mut state.remembers_closed) {
+            let instances = state.live_instances();
+            drop(state);
+            instances.iter().for_each(|instance| instance.clear_scopes());
+        }
     }
 
     /// Frees something, or hands it back while somebody still holds it.
@@ -360,6 +410,7 @@ impl Core {
             buffered_bytes,
             predicate_bytes,
             suppressed: self.shared.suppressed(),
+            look_back_bytes: self.shared.past.as_ref().map_or(0, |past| past.bytes()),
             ..RouterStats::default()
         };
         drop(state);

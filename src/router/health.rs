@@ -25,6 +25,9 @@ pub struct RouterStats {
     pub buffered_bytes: usize,
     /// Bytes held by the tables of regular expressions in sessions' predicates, counted for each session.
     pub predicate_bytes: usize,
+    /// Bytes held by the past of all threads, in a router that [looks back](crate::TapRouterBuilder::look_back); 0 until it is
+    /// switched on, shortly after the layer was installed.
+    pub look_back_bytes: usize,
     /// Events that arrived while a value or a waker ran its own code for this router, and were not routed.
     pub suppressed: u64,
     /// Callsites of events and spans known; in several subscribers, of each.
@@ -67,13 +70,15 @@ pub struct RefusalStats {
     pub redacted_field: u64,
     /// Their predicate might have taken too much of the service's time or memory.
     pub too_costly: u64,
+    /// They looked back, and the router keeps no past.
+    pub no_look_back: u64,
 }
 
 /// Counts of the router that no producer writes.
 #[derive(Debug, Default)]
 pub(super) struct Health {
     ended: [AtomicU64; 5],
-    refused: [AtomicU64; 5],
+    refused: [AtomicU64; 6],
     rebuilds: AtomicU64,
     rebuild_ns: AtomicU64,
 }
@@ -98,6 +103,7 @@ impl Health {
             Reason::MaxUnindexedSessions => 2,
             Reason::RedactedField => 3,
             Reason::TooCostly => 4,
+            Reason::NoLookBack => 5,
         };
         self.refused[place].fetch_add(1, Ordering::Relaxed);
     }
@@ -113,15 +119,15 @@ impl Health {
         let [closed, expired, max_events, shutdown, too_costly] = load(&self.ended);
         stats.ended = EndStats { closed, expired, max_events, shutdown, too_costly };
         let refused = load(&self.refused);
-        let [max_sessions, max_sessions_per_opener, max_unindexed_sessions, redacted_field, too_costly] = refused;
+        let [max_sessions, max_sessions_per_opener, max_unindexed_sessions, redacted_field, too_costly, no_look_back] = refused;
         stats.refused_by =
-            RefusalStats { max_sessions, max_sessions_per_opener, max_unindexed_sessions, redacted_field, too_costly };
+            RefusalStats { max_sessions, max_sessions_per_opener, max_unindexed_sessions, redacted_field, too_costly, no_look_back };
         stats.refused = refused.iter().sum();
         stats.rebuilds = self.rebuilds.load(Ordering::Relaxed);
         stats.rebuild_time = Duration::from_nanos(self.rebuild_ns.load(Ordering::Relaxed));
     }
 }
 
-fn load(counts: &[AtomicU64; 5]) -> [u64; 5] {
+fn load<const N: usize>(counts: &[AtomicU64; N]) -> [u64; N] {
     counts.each_ref().map(|count| count.load(Ordering::Relaxed))
 }

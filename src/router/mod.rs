@@ -7,6 +7,7 @@ mod core;
 mod coverage;
 mod following;
 mod health;
+mod look_back;
 mod into_session;
 #[cfg(feature = "log")]
 mod log_level;
@@ -79,6 +80,9 @@ impl TapRouter {
     where
         S: Subscriber + for<'lookup> LookupSpan<'lookup>,
     {
+        if self.0.shared.past.is_some() {
+            self.0.ensure_control_thread();
+        }
         TapLayer::new(self.0.new_instance(), Arc::clone(&self.0) as Arc<dyn Any + Send + Sync>)
     }
 

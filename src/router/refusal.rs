@@ -37,6 +37,7 @@ enum Refusal {
     TooMany(Box<Crowd>),
     TestsRedactedField { field: String },
     TooCostly(Flaw),
+    KeepsNoPast,
     Unreadable(Flaw),
 }
 
@@ -78,6 +79,7 @@ pub(super) enum Reason {
     MaxUnindexedSessions,
     RedactedField,
     TooCostly,
+    NoLookBack,
 }
 
 impl WatchError {
@@ -100,6 +102,14 @@ impl WatchError {
     pub(super) fn check_cost(session: &SessionOptions) -> Result<(), Self> {
         let mut predicates = std::iter::once(&session.predicate).chain(&session.confinement);
         predicates.try_for_each(Predicate::check_cost).map_err(|error| Self(Refusal::TooCostly(Flaw(error))))
+    }
+
+    /// Refuses a session that looks back in a router that keeps no past.
+    pub(super) fn check_past(session: &SessionOptions, config: &Config) -> Result<(), Self> {
+        match session.look_back.is_some() && config.look_back.is_none() {
+            true => Err(Self(Refusal::KeepsNoPast)),
+            false => Ok(()),
+        }
     }
 
     /// Refuses a session where the open ones leave it no room. Those opened without a cap count as well.
@@ -132,6 +142,7 @@ impl WatchError {
                 Cap::Unindexed => Reason::MaxUnindexedSessions,
             },
             Refusal::TooCostly(_) => Reason::TooCostly,
+            Refusal::KeepsNoPast => Reason::NoLookBack,
             Refusal::Unreadable(_) => return None,
         })
     }
@@ -163,6 +174,12 @@ impl WatchError {
     /// 2 MiB for tables of regular expressions.
     pub fn is_too_costly(&self) -> bool {
         self.reason() == Some(Reason::TooCostly)
+    }
+
+    /// Whether the session looks back and the router was built without
+    /// [`look_back`](crate::TapRouterBuilder::look_back).
+    pub fn is_without_past(&self) -> bool {
+        self.reason() == Some(Reason::NoLookBack)
     }
 
     /// Whether a text was given that is no predicate. It is neither counted nor audited: no session was asked for.
@@ -224,6 +241,7 @@ impl Reason {
             Self::MaxUnindexedSessions => Cap::Unindexed.name(),
             Self::RedactedField => "redacted_field",
             Self::TooCostly => "too_costly",
+            Self::NoLookBack => "no_look_back",
         }
     }
 }
@@ -250,6 +268,9 @@ impl fmt::Display for WatchError {
             Refusal::TooCostly(Flaw(error)) => {
                 f.write_str(error.message())?;
                 error.hint().map_or(Ok(()), |hint| write!(f, "; {hint}"))
+            }
+            Refusal::KeepsNoPast => {
+                f.write_str("the router keeps no past; switch it on with `TapRouterBuilder::look_back`")
             }
             Refusal::Unreadable(Flaw(error)) => error.fmt(f),
         }

@@ -9,6 +9,7 @@ pub(crate) mod governor;
 pub(crate) mod holders;
 pub(crate) mod index;
 pub(crate) mod open;
+pub(crate) mod past;
 pub(crate) mod published;
 pub(crate) mod rate;
 pub(crate) mod registry;
@@ -70,6 +71,8 @@ pub struct SessionOptions {
     pub spans: LevelFilter,
     /// The most verbose events that it shows, matching or followed. See [`max_level`](Self::max_level).
     pub max_level: LevelFilter,
+    /// How far it looks back; `None`: not at all. See [`look_back`](Self::look_back).
+    pub look_back: Option<Duration>,
 }
 
 /// The number of a session, unique within its router: from 1, never reused. Serialized as a number.
@@ -128,6 +131,7 @@ impl SessionOptions {
             follow: Follow::Event,
             spans: LevelFilter::OFF,
             max_level: LevelFilter::TRACE,
+            look_back: None,
         }
     }
 
@@ -262,6 +266,40 @@ impl SessionOptions {
     #[must_use]
     pub fn spans(mut self, level: LevelFilter) -> Self {
         self.spans = level;
+        self
+    }
+
+    /// Begins with the matching events of the time before it was opened; default none.
+    ///
+    /// Only in a router that was built with [`look_back`](crate::TapRouterBuilder::look_back), and as far back as that goes:
+    /// the first item is an [`Item::Horizon`](crate::Item::Horizon) that says how far. The past events follow, marked as
+    /// [past](crate::CapturedEvent::is_past), then the present ones, without a hole or a double in between. They count as
+    /// matched, for [`max_events`](Self::max_events) and for [sampling](Self::sample), not for the [rate](Self::max_rate); as
+    /// many of them wait to be read as of present ones.
+    ///
+    /// Opening such a session reads all that the router has kept, some 10 ms for each MiB, on the caller's thread.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use tracing_subscriber::prelude::*;
+    /// use tracing_tap::{Item, LookBack, Predicate, SessionOptions, TapRouter};
+    ///
+    /// let router = TapRouter::builder().look_back(LookBack::new(1 << 20)).build();
+    /// tracing_subscriber::registry().with(router.layer()).init();
+    /// while router.stats().look_back_bytes == 0 {
+    ///     std::thread::yield_now(); // the router's own thread switches it on
+    /// }
+    /// tracing::info_span!("request", user = 42).in_scope(|| tracing::debug!("failed"));
+    ///
+    /// let session = SessionOptions::new(Predicate::eq("user", 42)).look_back(Duration::from_secs(30));
+    /// let mut stream = router.watch(session);
+    /// assert!(matches!(stream.try_recv(), Ok(Item::Horizon(_))));
+    /// let event = stream.drain().find_map(Item::into_event).expect("the event is still there");
+    /// assert_eq!((event.message(), event.is_past()), ("failed", true));
+    /// ```
+    #[must_use]
+    pub fn look_back(mut self, duration: Duration) -> Self {
+        self.look_back = Some(duration);
         self
     }
 

@@ -2,10 +2,12 @@
 
 use crate::event::CapturedEvent;
 use crate::missing::Missing;
+use crate::past::Horizon;
 use crate::session::{EndReason, SessionId};
 use std::sync::Arc;
 
-/// One item of an [`EventStream`](crate::EventStream): an event, a number of missing events, or the end.
+/// One item of an [`EventStream`](crate::EventStream): an event, a number of missing events, how far the past reaches
+/// back, or the end.
 ///
 /// Serialized as one [line](crate::wire) of JSON. A clone shares the event.
 #[derive(Clone, Debug)]
@@ -23,6 +25,9 @@ pub enum Item {
     },
     /// Missing events: lost at this position, or kept back by a limit since the last such item of that reason.
     Missing(Missing),
+    /// How far the past events reach back that follow. The first item of a session that
+    /// [looks back](crate::SessionOptions::look_back).
+    Horizon(Horizon),
     /// The end of the session. No item follows.
     Ended(EndReason),
 }

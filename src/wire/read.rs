@@ -3,6 +3,7 @@
 use super::value::Scalar;
 use crate::event::{CapturedEvent, CapturedSpan, Fields, Name, Origin, OwnedOrigin, name_of_key};
 use crate::missing::Missing;
+use crate::past::Horizon;
 use crate::session::{EndReason, SessionId};
 use crate::stream::Item;
 use crate::time::read_time;
@@ -18,6 +19,7 @@ impl<'de> Deserialize<'de> for Item {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         Ok(match Line::deserialize(deserializer)? {
             Line::Event { session, sequence, event } => Self::Event { session, sequence, event: event.into() },
+            Line::Horizon(horizon) => Self::Horizon(horizon),
             Line::Missing(missing) => Self::Missing(missing),
             Line::Ended { reason } => Self::Ended(reason),
         })
@@ -34,6 +36,7 @@ enum Line {
         event: Box<CapturedEvent>,
     },
     Missing(Missing),
+    Horizon(Horizon),
     Ended {
         reason: EndReason,
     },
@@ -65,6 +68,8 @@ struct EventKeys {
     thread_name: Option<String>,
     #[serde(rename = "omittedFields", default)]
     omitted_fields: u32,
+    #[serde(default)]
+    past: bool,
 }
 
 impl From<EventKeys> for CapturedEvent {
@@ -82,6 +87,7 @@ impl From<EventKeys> for CapturedEvent {
             time: keys.timestamp,
             thread: keys.thread_name.map(Arc::from),
             omitted_fields: keys.omitted_fields,
+            is_past: keys.past,
             ..Self::new(Origin::Owned(Box::new(origin)), keys.fields, spans)
         }
     }

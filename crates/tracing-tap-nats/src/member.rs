@@ -319,7 +319,11 @@ async fn open(
 fn try_open(router: &TapRouter, announcement: &Announcement) -> Result<tracing_tap::EventStream, (String, String)> {
     let session = announcement.session().map_err(|error| ("invalid_session".to_owned(), error.to_string()))?;
     router.try_watch(session).map_err(|error| {
-        let otherwise = if error.is_too_costly() { "too_costly" } else { "redacted_field" };
+        let otherwise = match () {
+            () if error.is_too_costly() => "too_costly",
+            () if error.is_without_past() => "no_look_back",
+            () => "redacted_field",
+        };
         let reason = error.limit_name().unwrap_or(otherwise);
         (reason.to_owned(), error.to_string())
     })

@@ -85,6 +85,8 @@ pub(super) struct Announcement {
     pub(super) max_level: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) spans: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) look_back_ms: Option<u64>,
     /// Whether instances ask before they send, because the fleet's events are limited.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(super) is_limited: bool,

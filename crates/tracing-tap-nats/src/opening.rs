@@ -69,6 +69,7 @@ impl Announcement {
             max_rate: session.max_rate,
             max_level: session.level_limit().map(|level| level.to_string()),
             spans: session.enabled_spans().map(|level| level.to_string()),
+            look_back_ms: session.look_back.map(|time| u64::try_from(time.as_millis()).unwrap_or(u64::MAX)),
             is_limited: session.max_rate.is_some() || session.max_events.is_some(),
             unknown: Map::new(),
         };
@@ -90,6 +91,7 @@ impl Announcement {
         session = self.sample.into_iter().fold(session, SessionOptions::sample);
         session = self.capacity.into_iter().fold(session, SessionOptions::capacity);
         session = self.capacity_bytes.into_iter().fold(session, SessionOptions::capacity_bytes);
+        session = self.look_back_ms.map(Duration::from_millis).into_iter().fold(session, SessionOptions::look_back);
         session = self.max_rate.into_iter().fold(session, SessionOptions::max_rate);
         if self.drop_newest {
             session = session.overflow(Overflow::DropNewest);

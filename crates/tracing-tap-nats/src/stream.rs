@@ -183,6 +183,10 @@ impl FleetStream {
                 let instance = Arc::clone(instance);
                 self.merge.push(arrival, None, FleetItem::Missing { instance, missing });
             }
+            Some(Line::Horizon(horizon)) => {
+                let instance = Arc::clone(instance);
+                self.merge.push(arrival, None, FleetItem::Horizon { instance, horizon });
+            }
             Some(Line::Ended) | None => {}
         }
     }

@@ -32,6 +32,8 @@ pub(super) struct Ask {
     pub(super) sample: Option<u32>,
     pub(super) follow: Option<String>,
     pub(super) spans: Option<String>,
+    #[serde(default, deserialize_with = "text_of_look_back")]
+    pub(super) look_back: Option<String>,
     pub(super) name: Option<String>,
     pub(super) capacity: Option<usize>,
 }
@@ -42,7 +44,10 @@ impl Ask {
     pub(super) fn session(self, caller: &Caller) -> Result<SessionOptions, Problem> {
         let mut session = SessionOptions::remote(predicate(&self.q)?).opened_by(caller.name());
         if let Some(text) = &self.duration {
-            session = session.expires_in(duration(text)?);
+            session = session.expires_in(duration("for", text)?);
+        }
+        if let Some(text) = &self.look_back {
+            session = session.look_back(duration("look_back", text)?);
         }
         if let Some(scope) = caller.confinement() {
             session = session.confined_to(scope.clone());
@@ -86,21 +91,22 @@ pub(super) fn invalid(parameter: &str, detail: impl Into<String>) -> Problem {
     Problem::new(ProblemKind::InvalidParameter, detail).with("parameter", parameter)
 }
 
-fn duration(text: &str) -> Result<Duration, Problem> {
+fn duration(parameter: &str, text: &str) -> Result<Duration, Problem> {
     let read: Option<SignedDuration> = text.parse().ok();
     let duration = read.and_then(|duration| Duration::try_from(duration).ok()).filter(|duration| !duration.is_zero());
-    let duration = duration.ok_or_else(|| invalid("for", no_time(text)))?;
+    let duration = duration.ok_or_else(|| invalid(parameter, no_time(parameter, text)))?;
     if duration > MAX_DURATION {
-        return Err(invalid("for", "`for` is longer than 24 hours, the maximum").with("limit", "24h"));
+        let detail = format!("`{parameter}` is longer than 24 hours, the maximum");
+        return Err(invalid(parameter, detail).with("limit", "24h"));
     }
     Ok(duration)
 }
 
-fn no_time(text: &str) -> String {
+fn no_time(parameter: &str, text: &str) -> String {
     if is_number(text) {
-        return format!("`for` has no unit: did you mean `{text}s`?");
+        return format!("`{parameter}` has no unit: did you mean `{text}s`?");
     }
-    "`for` is not a duration such as `90s`, `15m` or `1h30m`".to_owned()
+    format!("`{parameter}` is not a duration such as `90s`, `15m` or `1h30m`")
 }
 
 fn is_number(text: &str) -> bool {
@@ -109,16 +115,21 @@ fn is_number(text: &str) -> bool {
 
 /// Reads `for` in JSON. A number is a likely mistake, because other tools count seconds.
 fn text_of_duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
-    deserializer.deserialize_any(DurationText)
+    deserializer.deserialize_any(DurationText("for"))
 }
 
-struct DurationText;
+fn text_of_look_back<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    deserializer.deserialize_any(DurationText("look_back"))
+}
+
+/// The text of the parameter of this name.
+struct DurationText(&'static str);
 
 impl Visitor<'_> for DurationText {
     type Value = Option<String>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a duration as text in `for`, such as `\"15m\"`")
+        write!(f, "a duration as text in `{}`, such as `\"15m\"`", self.0)
     }
 
     fn visit_str<E: Error>(self, text: &str) -> Result<Self::Value, E> {
@@ -130,7 +141,7 @@ impl Visitor<'_> for DurationText {
     }
 
     fn visit_u64<E: Error>(self, seconds: u64) -> Result<Self::Value, E> {
-        Err(E::custom(format_args!("`for` is text with a unit: did you mean `\"{seconds}s\"`?")))
+        Err(E::custom(format_args!("`{}` is text with a unit: did you mean `\"{seconds}s\"`?", self.0)))
     }
 }
 

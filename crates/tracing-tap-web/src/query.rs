@@ -65,6 +65,7 @@ impl Query {
             sample: self.number("sample")?,
             follow: text("follow"),
             spans: text("spans"),
+            look_back: text("look_back"),
             name: text("name"),
             capacity: self.number("capacity")?,
         })

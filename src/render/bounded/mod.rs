@@ -4,6 +4,7 @@ use super::json::{self, Owner};
 use super::json_text::{escaped_part, write_text};
 use super::options::{FormatOptions, Integers};
 use crate::event::{CapturedEvent, CapturedSpan, Fields, Name, Origin, OwnedOrigin};
+use crate::past::Horizon;
 use crate::stream::Item;
 use crate::value::{CUT_MARK, TextRef, Value, ValueRef};
 use std::borrow::Cow;
@@ -34,7 +35,12 @@ pub(super) fn write_line(out: &mut Vec<u8>, item: &Item, options: &FormatOptions
 
 /// An item whose line has at most `max_bytes`, if no less than a kilobyte is asked for.
 fn fitted(item: &Item, max_bytes: usize, integers: Integers) -> Item {
-    let Item::Event { session, sequence, event } = item else { return item.clone() };
+    let (session, sequence, event) = match item {
+        Item::Event { session, sequence, event } => (session, sequence, event),
+        // Its threads are in its sums.
+        Item::Horizon(horizon) => return Item::Horizon(Horizon { threads: Vec::new(), ..horizon.clone() }),
+        _ => return item.clone(),
+    };
     let line_bytes = |event: &CapturedEvent| {
         let item = Item::Event { session: *session, sequence: *sequence, event: Arc::new(event.clone()) };
         json::bytes_of(|out| json::write_line(out, &item, integers))

@@ -31,8 +31,14 @@ impl Wanted {
         let predicate = check::predicate(&ask.q)?;
         let text = predicate.to_string();
         let mut session = SessionOptions::remote(predicate);
-        let lasts = ask.duration.as_deref().map_or(Ok(SessionOptions::REMOTE_EXPIRES_IN), duration)?;
+        let lasts = match &ask.duration {
+            Some(text) => duration("for", text)?,
+            None => SessionOptions::REMOTE_EXPIRES_IN,
+        };
         session = session.expires_in(lasts);
+        if let Some(text) = &ask.look_back {
+            session = session.look_back(duration("look-back", text)?);
+        }
         session = ask.max.into_iter().fold(session, SessionOptions::max_events);
         session = ask.rate.into_iter().fold(session, SessionOptions::max_rate);
         session = ask.sample.into_iter().fold(session, SessionOptions::sample);
@@ -57,11 +63,11 @@ fn read<T: std::str::FromStr>(what: &str, text: &str) -> Result<T, Error> {
     text.parse().map_err(|_| Error::usage(format!("read `--{what}`: `{text}`")))
 }
 
-fn duration(text: &str) -> Result<Duration, Error> {
-    let duration: SignedDuration = read("for", text)?;
+fn duration(option: &str, text: &str) -> Result<Duration, Error> {
+    let duration: SignedDuration = read(option, text)?;
     match Duration::try_from(duration) {
         Ok(duration) if duration <= MAX_DURATION => Ok(duration),
-        _ => Err(Error::usage("open a session: `--for` is more than the 24 hours that a session may last")),
+        _ => Err(Error::usage(format!("open a session: `--{option}` is more than the 24 hours that a session may last"))),
     }
 }
 

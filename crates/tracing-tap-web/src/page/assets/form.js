@@ -10,12 +10,15 @@ const SPANS = [["", "enabled ones"], ["error", "error too"], ["warn", "warn too"
 const FOLLOWS = [["event", "matching events only"], ["span", "the rest of its span"], ["root", "the rest of its request"], ["named", "the rest of a span named…"]];
 const DURATIONS = [["1m", "1 min"], ["5m", "5 min"], ["", "15 min"], ["1h", "1 hour"], ["4h", "4 hours"], ["24h", "24 hours"]];
 
+const PASTS = [["", "nothing"], ["10s", "10 s"], ["30s", "30 s"], ["1m", "1 min"], ["5m", "5 min"]];
+
 export class Form {
   box = new Box();
   #level = select(LEVELS, "The least severe level");
   #follow = select(FOLLOWS, "More events to include after a match");
   #span = input("span", "The name of the span", { list: uniqueId("spans"), hidden: true });
   #spans = element("datalist", { id: this.#span.getAttribute("list") });
+  #lookBack = select(PASTS, "Begins with the matching events of this time before the session, if the service keeps them");
   #duration = select(DURATIONS, "How long the session stays open");
   #name = input("ticket 1234", "Name of the session", { maxlength: "80" });
   #max = input("no limit", "Maximum number of events", { inputmode: "numeric" });
@@ -38,7 +41,7 @@ export class Form {
   constructor() {
     this.#limits.append(element("summary", {}, "Limits"), element("div", { class: "panel" },
       labelled("Name", this.#name), labelled("Events in total", this.#max), labelled("Events a second", this.#rate),
-      labelled("One request in", this.#sample), labelled("Buffer", this.#capacity), labelled("Spans", this.#spanLevel)));
+      labelled("One request in", this.#sample), labelled("Buffer", this.#capacity), labelled("Spans", this.#spanLevel), labelled("Look back", this.#lookBack)));
     this.element = element("form", { class: "form", "aria-label": "What to watch", onsubmit: (event) => event.preventDefault() },
       element("div", { class: "first" }, this.box.element, this.#start),
       element("div", { class: "second" }, labelled("Level", this.#level), labelled("Follow", this.#follow), this.#span, this.#spans, labelled("For", this.#duration), this.#limits));
@@ -61,6 +64,7 @@ export class Form {
       for: this.#duration.value || undefined,
       follow: follow === "event" ? undefined : follow,
       spans: this.#spanLevel.value || undefined,
+      look_back: this.#lookBack.value || undefined,
       name: this.#name.value.trim() || undefined,
       max: number(this.#max),
       rate: number(this.#rate),
@@ -74,11 +78,12 @@ export class Form {
     this.#chooseDuration(ask.for ?? "");
     this.#chooseFollow(ask.follow ?? "event");
     this.#spanLevel.value = ask.spans ?? "";
+    this.#choosePast(ask.look_back ?? "");
     this.#name.value = ask.name ?? "";
     for (const [field, value] of [[this.#max, ask.max], [this.#rate, ask.rate], [this.#sample, ask.sample], [this.#capacity, ask.capacity]]) {
       field.value = value === undefined ? "" : String(value);
     }
-    const isLimited = [ask.name, ask.max, ask.rate, ask.sample, ask.capacity, ask.spans].some((value) => value !== undefined);
+    const isLimited = [ask.name, ask.max, ask.rate, ask.sample, ask.capacity, ask.spans, ask.look_back].some((value) => value !== undefined);
     this.#limits.classList.toggle("set", isLimited);
     this.box.text = ask.q;
   }
@@ -96,7 +101,7 @@ export class Form {
 
   /** Shows the endpoint's error at the field that it is about. */
   showProblem(problem) {
-    const fields = { level: this.#level, for: this.#duration, follow: this.#span, name: this.#name, max: this.#max, rate: this.#rate, sample: this.#sample, capacity: this.#capacity, spans: this.#spanLevel };
+    const fields = { level: this.#level, for: this.#duration, follow: this.#span, name: this.#name, max: this.#max, rate: this.#rate, sample: this.#sample, capacity: this.#capacity, spans: this.#spanLevel, look_back: this.#lookBack };
     const field = problem instanceof Problem ? fields[problem.document.parameter] : undefined;
     if (field !== undefined && this.#limits.contains(field)) this.#limits.open = true;
     this.box.showProblem(problem instanceof Problem ? problem : new Problem(0, { detail: "the endpoint cannot be reached: is the service running?" }));
@@ -121,6 +126,11 @@ export class Form {
     this.#odd = DURATIONS.some(([value]) => value === text) ? "" : text;
     if (this.#odd !== "") this.#duration.append(element("option", { value: text }, text));
     this.#duration.value = text;
+  }
+
+  #choosePast(text) {
+    if (!PASTS.some(([value]) => value === text)) this.#lookBack.append(element("option", { value: text }, text));
+    this.#lookBack.value = text;
   }
 
   #chooseFollow(text) {

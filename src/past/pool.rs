@@ -1,0 +1,406 @@
+//! The rings of all threads: made once, taken by one thread after the other.
+
+use super::literals::Literals;
+use super::record::{HEADER_WORDS, Kind, Record, SpanRecord};
+use super::ring::{Copied, Overwritten, Ring};
+use super::settings::LookBack;
+use crate::predicate::Reach;
+use crate::sync::Numbers;
+use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use dashmap::DashMap;
+use rustc_hash::FxBuildHasher;
+use smallvec::SmallVec;
+use std::cell::{Cell, RefCell};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::time::{Duration, Instant};
+use tracing_core::Metadata;
+
+/// What a router keeps of the past.
+#[derive(Debug)]
+pub(crate) struct Past {
+    /// Names it within the process; 0 names none.
+    number: u64,
+    pub(crate) settings: LookBack,
+    created: Instant,
+    /// Made when the layer is installed.
+    rings: OnceLock<Rings>,
+    /// Events of threads that got no ring.
+    unkept: AtomicU64,
+    /// The metadata at each address that may be in a ring.
+    metadata: DashMap<usize, &'static Metadata<'static>, FxBuildHasher>,
+    /// The callsites that are never registered: those of the `log` bridge.
+    unregistered: [OnceLock<&'static Metadata<'static>>; UNREGISTERED],
+    instances: Numbers,
+    /// Whether all callsites have been asked since the rings were made.
+    is_on: AtomicBool,
+    /// Held while rings are copied, so that there is one copy at a time.
+    reading: Mutex<()>,
+}
+
+#[derive(Debug)]
+struct Rings {
+    seats: Box<[Seat]>,
+    literals: Literals,
+    /// When they were made.
+    since: u64,
+}
+
+/// A ring, and the thread that it is of.
+#[derive(Debug)]
+struct Seat {
+    ring: Ring,
+    /// [`FREE`], [`TAKEN`], or when its thread ended.
+    state: AtomicU64,
+    /// Its thread. Locked when a thread takes or reads the ring, for an instruction or two.
+    thread: Mutex<Option<Arc<str>>>,
+}
+
+/// No thread has it.
+const FREE: u64 = 0;
+/// A thread has it.
+const TAKEN: u64 = 1;
+
+/// As many as a bridge has levels, and some.
+const UNREGISTERED: usize = 8;
+
+/// How many events a thread without a ring lets pass before it looks for one again.
+const RETRY_AFTER: u32 = 1024;
+
+/// The part of the memory for the texts of callsites, at most.
+const MAX_LITERAL_BYTES: usize = 128 << 10;
+
+const MIN_RING_BYTES: usize = 4 << 10;
+
+/// The seat of this thread.
+#[derive(Clone, Copy)]
+struct Place {
+    past: u64,
+    /// [`NOWHERE`]: none was free.
+    seat: usize,
+    /// How many events are to pass before it looks again.
+    passes: u32,
+}
+
+const NOWHERE: usize = usize::MAX;
+
+/// What a thread holds until it ends.
+struct Holding {
+    past: Weak<Past>,
+    seat: usize,
+}
+
+thread_local! {
+    /// Without a destructor. Where another router's layer was called last, the seat is looked up again.
+    static PLACE: Cell<Place> = const { Cell::new(Place { past: 0, seat: NOWHERE, passes: 0 }) };
+    static HELD: RefCell<Vec<Holding>> = const { RefCell::new(Vec::new()) };
+    static EVENT_EPOCH: Cell<u64> = const { Cell::new(u64::MAX) };
+}
+
+/// The epoch of the event that this thread is routing, if that is in a ring; otherwise more than any.
+#[inline]
+pub(crate) fn event_epoch() -> u64 {
+    EVENT_EPOCH.get()
+}
+
+impl Past {
+    pub(crate) fn new(settings: LookBack) -> Self {
+        static PASTS: Numbers = Numbers::new();
+        Self {
+            number: PASTS.next(),
+            settings,
+            created: Instant::now(),
+            rings: OnceLock::new(),
+            unkept: AtomicU64::new(0),
+            metadata: DashMap::default(),
+            unregistered: std::array::from_fn(|_| OnceLock::new()),
+            instances: Numbers::new(),
+            is_on: AtomicBool::new(false),
+            reading: Mutex::default(),
+        }
+    }
+
+    /// The levels and targets of the events that are kept.
+    pub(crate) fn reach(&self) -> Vec<Reach> {
+        let level = self.settings.level;
+        let of = |target: Option<&str>| Reach { level, target: target.map(Arc::from) };
+        match self.settings.prefixes() {
+            [] => vec![of(None)],
+            prefixes => prefixes.iter().map(|prefix| of(Some(prefix))).collect(),
+        }
+    }
+
+    /// Allocates the rings.
+    pub(crate) fn make_rings(&self) {
+        self.rings.get_or_init(|| Rings::new(&self.settings, self.now()));
+    }
+
+    /// Notes that all callsites have been asked.
+    pub(crate) fn set_on(&self) {
+        self.is_on.store(true, Ordering::Relaxed);
+    }
+
+    /// The bytes of the rings, once events are kept.
+    pub(crate) fn bytes(&self) -> usize {
+        if !self.is_on.load(Ordering::Relaxed) {
+            return 0;
+        }
+        self.rings.get().map_or(0, |rings| rings.seats.len() * ring_bytes(&self.settings) + literal_bytes(&self.settings))
+    }
+
+    /// The number of one more layer instance; `None` if there were too many to be told apart.
+    pub(crate) fn next_instance(&self) -> Option<u8> {
+        self.instances.next().try_into().ok()
+    }
+
+    /// Nanoseconds since the router was created.
+    #[inline]
+    pub(crate) fn now(&self) -> u64 {
+        // 2.2 years of them fit into a record.
+        self.created.elapsed().as_nanos() as u64 & (u64::MAX >> 8)
+    }
+
+    /// Notes the metadata of a callsite, so that a reader finds it by its address.
+    pub(crate) fn note_metadata(&self, metadata: &'static Metadata<'static>) {
+        self.metadata.insert(address_of(metadata), metadata);
+    }
+
+    /// The same for a callsite that is never registered. Returns whether it is noted.
+    pub(crate) fn note_unregistered(&self, metadata: &'static Metadata<'static>) -> bool {
+        let is_it = |place: &&OnceLock<&'static Metadata<'static>>| {
+            std::ptr::eq(*place.get_or_init(|| metadata), metadata)
+        };
+        self.unregistered.iter().any(|place| is_it(&place))
+    }
+
+    /// The metadata at an address that was found in a ring.
+    pub(crate) fn metadata(&self, address: usize) -> Option<&'static Metadata<'static>> {
+        let registered = self.metadata.get(&address).map(|found| *found);
+        let mut others = self.unregistered.iter().filter_map(OnceLock::get).copied();
+        registered.or_else(|| others.find(|metadata| address_of(metadata) == address))
+    }
+
+    /// The most bytes that the values of an event may take.
+    #[inline]
+    pub(crate) fn max_payload_bytes(&self) -> usize {
+        let words = self.rings.get().and_then(|rings| rings.seats.first()).map_or(0, |seat| seat.ring.max_record_words());
+        8 * words.saturating_sub(HEADER_WORDS)
+    }
+
+    /// Whether this is the text that is kept of the callsite's message.
+    #[inline]
+    pub(crate) fn is_literal(&self, metadata: &'static Metadata<'static>, text: &str) -> bool {
+        self.rings.get().is_some_and(|rings| rings.literals.is_kept(address_of(metadata), text))
+    }
+
+    /// The text that is kept of a callsite's message.
+    pub(crate) fn literal(&self, metadata: &'static Metadata<'static>) -> Option<String> {
+        self.rings.get()?.literals.text(address_of(metadata))
+    }
+
+    /// Writes an event. Returns the epoch in which it happened, for its sessions to be decided by.
+    #[inline]
+    pub(crate) fn write_event(
+        self: &Arc<Self>,
+        instance: u8,
+        metadata: &'static Metadata<'static>,
+        span: u64,
+        values: &[u8],
+        epoch: impl FnOnce() -> u64,
+    ) -> Option<u64> {
+        let Some(ring) = self.ring() else {
+            self.count_unkept();
+            return None;
+        };
+        let epoch = ring.write(values, || {
+            let epoch = epoch();
+            let first = Record::first_word(Kind::Event, values.len(), epoch);
+            ([first, Record::second_word(instance, self.now()), address_of(metadata) as u64, span], epoch)
+        });
+        Some(epoch)
+    }
+
+    /// Counts an event that finds no ring.
+    #[cold]
+    pub(crate) fn count_unkept(&self) {
+        self.unkept.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Writes a record about a span.
+    pub(crate) fn write_span(self: &Arc<Self>, record: &SpanRecord<'_>) {
+        let Some(ring) = self.ring() else { return };
+        let mut payload = SmallVec::<[u8; 128]>::new();
+        payload.extend_from_slice(&record.parent.to_le_bytes());
+        payload.extend_from_slice(record.values);
+        if payload.len() > self.max_payload_bytes() {
+            return;
+        }
+        ring.write(&payload, || {
+            let first = Record::first_word(record.kind, payload.len(), 0);
+            ([first, Record::second_word(record.instance, self.now()), record.metadata_word(), record.span], ())
+        });
+    }
+
+    /// Sets the epoch of the event that this thread routes next.
+    #[inline]
+    pub(crate) fn set_event_epoch(epoch: Option<u64>) {
+        EVENT_EPOCH.set(epoch.unwrap_or(u64::MAX));
+    }
+
+    /// The ring of this thread.
+    #[inline]
+    fn ring(self: &Arc<Self>) -> Option<&Ring> {
+        let place = PLACE.get();
+        let seats = &self.rings.get()?.seats;
+        if place.past == self.number
+            && let Some(seat) = seats.get(place.seat)
+        {
+            return Some(&seat.ring);
+        }
+        Some(&seats.get(self.find_seat(seats, place)?)?.ring)
+    }
+
+    #[cold]
+    fn find_seat(self: &Arc<Self>, seats: &[Seat], place: Place) -> Option<usize> {
+        if place.past == self.number && place.passes > 0 {
+            PLACE.set(Place { passes: place.passes - 1, ..place });
+            return None;
+        }
+        let seat = HELD.try_with(|held| {
+            let mut held = held.try_borrow_mut().ok()?;
+            self.held_or_taken(&mut held, seats)
+        });
+        let seat = seat.ok().flatten();
+        let passes = if seat.is_none() { RETRY_AFTER } else { 0 };
+        PLACE.set(Place { past: self.number, seat: seat.unwrap_or(NOWHERE), passes });
+        seat
+    }
+
+    fn held_or_taken(self: &Arc<Self>, held: &mut Vec<Holding>, seats: &[Seat]) -> Option<usize> {
+        let is_ours = |holding: &&Holding| std::ptr::eq(holding.past.as_ptr(), Arc::as_ptr(self));
+        if let Some(holding) = held.iter().find(is_ours) {
+            return Some(holding.seat);
+        }
+        let now = self.now();
+        let max_age = as_nanos(self.settings.max_age);
+        let seat = seats.iter().position(|seat| seat.take(now, max_age))?;
+        held.retain(|holding| holding.past.strong_count() > 0);
+        held.push(Holding { past: Arc::downgrade(self), seat });
+        Some(seat)
+    }
+}
+
+/// For readers.
+impl Past {
+    /// Keeps others from copying meanwhile.
+    pub(crate) fn lock_reading(&self) -> MutexGuard<'_, ()> {
+        self.reading.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Copies all rings.
+    pub(crate) fn read(&self) -> Vec<RingRead> {
+        let seats = self.rings.get().map_or(&[][..], |rings| &rings.seats);
+        // Those of no thread too: one may be taken right now, see the seam in `ring`.
+        let mut all: Vec<_> = (0..seats.len()).map(RingRead::new).collect();
+        all.iter_mut().for_each(|read| self.read_on(read));
+        all
+    }
+
+    /// Copies what was written since.
+    pub(crate) fn read_on(&self, read: &mut RingRead) {
+        let Some(seat) = self.rings.get().and_then(|rings| rings.seats.get(read.seat)) else { return };
+        let Copied { end, is_open } = seat.ring.copy(read.end, &mut read.words);
+        read.end = end;
+        read.is_open = is_open;
+        read.overwritten = seat.ring.overwritten();
+        read.thread = seat.thread.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    }
+
+    /// When the rings were made; `None` if they are not.
+    pub(crate) fn since(&self) -> Option<u64> {
+        Some(self.rings.get()?.since)
+    }
+
+    pub(crate) fn unkept(&self) -> u64 {
+        self.unkept.load(Ordering::Relaxed)
+    }
+}
+
+/// The copy of a ring.
+#[derive(Debug)]
+pub(crate) struct RingRead {
+    seat: usize,
+    pub(crate) thread: Option<Arc<str>>,
+    pub(crate) words: Vec<u64>,
+    end: u64,
+    /// Whether a record was being written at the end.
+    pub(crate) is_open: bool,
+    pub(crate) overwritten: Overwritten,
+}
+
+impl RingRead {
+    /// Nothing is copied yet.
+    fn new(seat: usize) -> Self {
+        Self { seat, thread: None, words: Vec::new(), end: 0, is_open: false, overwritten: Overwritten::default() }
+    }
+}
+
+impl Seat {
+    /// Takes the seat for this thread, if none has it and nothing young enough is left of the last one.
+    fn take(&self, now: u64, max_age: u64) -> bool {
+        let state = self.state.load(Ordering::Acquire);
+        let is_over = state != TAKEN && (state == FREE || now.saturating_sub(state) > max_age);
+        // Acquire pairs with the Release where its last thread left it: this one writes on behind that.
+        if !is_over || self.state.compare_exchange(state, TAKEN, Ordering::Acquire, Ordering::Relaxed).is_err() {
+            return false;
+        }
+        self.ring.clear();
+        *self.thread.lock().unwrap_or_else(PoisonError::into_inner) = Some(thread_name());
+        true
+    }
+}
+
+impl Drop for Holding {
+    fn drop(&mut self) {
+        let Some(past) = self.past.upgrade() else { return };
+        PLACE.set(Place { past: past.number, seat: NOWHERE, passes: u32::MAX });
+        if let Some(seat) = past.rings.get().and_then(|rings| rings.seats.get(self.seat)) {
+            seat.state.store(past.now().max(TAKEN + 1), Ordering::Release);
+        }
+    }
+}
+
+impl Rings {
+    fn new(settings: &LookBack, since: u64) -> Self {
+        let bytes = ring_bytes(settings);
+        let seats = (settings.max_bytes - literal_bytes(settings)).checked_div(bytes).unwrap_or(0);
+        let seat = |_| Seat { ring: Ring::new(bytes / 8), state: AtomicU64::new(FREE), thread: Mutex::default() };
+        Self { seats: (0..seats).map(seat).collect(), literals: Literals::new(literal_bytes(settings)), since }
+    }
+}
+
+fn literal_bytes(settings: &LookBack) -> usize {
+    (settings.max_bytes / 16).min(MAX_LITERAL_BYTES)
+}
+
+/// The bytes of one ring, a power of two; 0 if there is no room for one.
+fn ring_bytes(settings: &LookBack) -> usize {
+    let room = settings.max_bytes - literal_bytes(settings);
+    let bytes = settings.thread_bytes.clamp(MIN_RING_BYTES, room.max(MIN_RING_BYTES));
+    let rounded = 1 << bytes.ilog2();
+    if rounded > room { 0 } else { rounded }
+}
+
+pub(crate) fn as_nanos(duration: Duration) -> u64 {
+    duration.as_nanos().try_into().unwrap_or(u64::MAX)
+}
+
+/// The address of metadata, which unlike that of its callsite no other has.
+#[inline]
+pub(crate) fn address_of(metadata: &'static Metadata<'static>) -> usize {
+    std::ptr::from_ref(metadata).addr()
+}
+
+fn thread_name() -> Arc<str> {
+    let thread = std::thread::current();
+    thread.name().map_or_else(|| format!("{:?}", thread.id()).into(), Arc::from)
+}
