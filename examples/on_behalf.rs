@@ -27,7 +27,10 @@ fn main() {
 
     // A refusal says which limit it was and who holds what.
     let error = router.try_watch(session(asked)).expect_err("one is what she may have");
-    assert_eq!(error.to_string(), "open a session: 1 of `ann` are open, which is the limit `max_sessions_per_opener`");
+    assert_eq!(
+        error.to_string(),
+        "the session was not opened: 1 of `ann` are open, which is the limit `max_sessions_per_opener`"
+    );
     let error = router.try_watch(Predicate::eq("password", "hunter2")).expect_err("nobody may test it");
     assert_eq!(error.field(), Some("password"));
 

@@ -24,7 +24,7 @@ pub(crate) struct Inbox {
     learn: AtomicBool,
     look_back: AtomicBool,
     ended: SegQueue<SessionId>,
-    withheld: SegQueue<SessionId>,
+    kept_back: SegQueue<SessionId>,
     retired: SegQueue<Retired>,
     audits: SegQueue<Audit>,
     /// The number of audits not logged yet, those not queued yet included.
@@ -40,7 +40,7 @@ struct Owner {
     process: u32,
 }
 
-/// Something that producers may still be reading. Whoever drops it last frees it, so that must not be one of them.
+/// A value that producers may still be reading. Its last owner frees it, and must not be one of them.
 #[derive(Debug)]
 pub(crate) enum Retired {
     /// With the end of a dropped stream's session, which is logged once its counts are final.
@@ -87,8 +87,8 @@ impl Inbox {
 
     /// Requests an announcement, a second later, of the events that limits kept back from a session.
     #[cold]
-    pub(crate) fn announce_withheld(&self, id: SessionId) {
-        self.withheld.push(id);
+    pub(crate) fn announce_kept_back(&self, id: SessionId) {
+        self.kept_back.push(id);
         self.wake();
     }
 
@@ -114,7 +114,7 @@ impl Inbox {
     }
 
     /// Waits until at most `limit` audits are not logged yet, at most a second.
-    pub(crate) fn wait_until_told(&self, limit: usize) {
+    pub(crate) fn wait_until_logged(&self, limit: usize) {
         let waited = self.logged.wait_timeout_while(self.owed(), self.max_wait(), |owed| *owed > limit);
         drop(waited.unwrap_or_else(PoisonError::into_inner));
     }
@@ -198,8 +198,8 @@ impl Inbox {
         self.ended.pop()
     }
 
-    pub(crate) fn take_withheld(&self) -> Option<SessionId> {
-        self.withheld.pop()
+    pub(crate) fn take_kept_back(&self) -> Option<SessionId> {
+        self.kept_back.pop()
     }
 
     /// The number of queued audits.
@@ -208,7 +208,7 @@ impl Inbox {
     }
 
     /// Notes that so many audits were logged.
-    pub(crate) fn set_told(&self, count: usize) {
+    pub(crate) fn set_logged(&self, count: usize) {
         *self.owed() -= count;
         self.logged.notify_all();
     }

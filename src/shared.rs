@@ -6,11 +6,11 @@ use crate::inbox::Inbox;
 use crate::past::Past;
 use crate::session::admission::Admission;
 use crate::session::governor::TooCostly;
+use crate::session::kept_back::KeptBackBy;
 use crate::session::open::OpenSession;
 use crate::session::published::Published;
 use crate::session::sample::Sampled;
 use crate::session::snapshot::Snapshot;
-use crate::session::withheld::KeptBackBy;
 use crate::session::{EndReason, SessionId};
 use crate::span_limit::SpanLimit;
 use crate::sync::Numbers;
@@ -52,28 +52,28 @@ impl Shared {
     #[inline]
     pub(crate) fn admits(&self, session: &OpenSession, sampled: Sampled) -> bool {
         let admission = session.admit(sampled);
-        self.leave_word(session, admission);
+        self.notify_if_first(session, admission);
         admission == Admission::Admitted
     }
 
     /// Whether a matching event of the past must be captured for this session.
     pub(crate) fn admits_past(&self, session: &OpenSession, sampled: Sampled) -> bool {
         let admission = session.admit_past(sampled);
-        self.leave_word(session, admission);
+        self.notify_if_first(session, admission);
         admission == Admission::Admitted
     }
 
-    /// Counts an event that matched and is withheld from this session.
+    /// Counts an event that matched and is kept back from this session.
     pub(crate) fn keep_back(&self, session: &OpenSession, reason: KeptBackBy) {
         if let Some(admission) = session.keep_back(reason) {
-            self.leave_word(session, admission);
+            self.notify_if_first(session, admission);
         }
     }
 
     #[inline]
-    fn leave_word(&self, session: &OpenSession, admission: Admission) {
+    fn notify_if_first(&self, session: &OpenSession, admission: Admission) {
         if admission == Admission::KeptBackUnannounced {
-            self.inbox.announce_withheld(session.id);
+            self.inbox.announce_kept_back(session.id);
         }
     }
 

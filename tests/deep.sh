@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# The long checks, beside tests/run.sh: each ordering of the protocols between threads weakened, the interpreter and the
+# The long checks, in addition to tests/run.sh: each ordering of the protocols between threads weakened, the interpreter and the
 # sanitizer that look for races, thousands of random histories, fuzzing, faults in their long forms, other tools that read our
 # lines, and the supply chain.
 # Stops at the first that fails. Needs Rust's nightly for the interpreter, the sanitizer and fuzzing.
 #
-# Each step builds into a folder of its own, so that neither the others nor the inner loop build anew.
+# Each step builds into a folder of its own, so that neither the others nor the inner loop build again.
 set -Eeuo pipefail
 cd "$(dirname "$0")/.."
 
@@ -35,7 +35,7 @@ for feature in log regex signal prometheus; do
 done
 cargo clippy --quiet --package demo --all-targets -- --deny warnings
 
-step "beside dependencies that a whole build would get, each in a package of its own"
+step "next to dependencies that a whole build would get, each in a package of its own"
 cargo nextest run --package tracing-tap --test it --ignore-default-filter compiled_out:: neighbours::bunyan:: \
     neighbours::console:: neighbours::tokio_tracing::
 
@@ -48,7 +48,7 @@ cargo test --quiet --workspace --all-features
 step "the page for a minute at 1,000 events a second"
 TRACING_TAP_PAGE_SECONDS=60 cargo nextest run --package tracing-tap-web --test it browser::pressing::
 
-step "3,000 histories of each kind against the slow evaluator, and beside other layers"
+step "3,000 histories of each kind against the slow evaluator, and next to other layers"
 TRACING_TAP_ORACLE_CASES=3000 TRACING_TAP_TRANSPARENCY_CASES=3000 \
     cargo nextest run --package tracing-tap --all-features --no-fail-fast --test it oracle:: transparency::
 

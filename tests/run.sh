@@ -61,7 +61,8 @@ step "docs"
 RUSTDOCFLAGS="--deny warnings" cargo doc --quiet --no-deps --workspace --all-features --document-private-items --exclude demo --exclude testing
 
 step "every history of the protocols between threads, within the bounds that their models state"
-CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-target}/loom" RUSTFLAGS="--cfg loom" \
+CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-target}/loom" RUSTFLAGS="--cfg loom" CARGO_PROFILE_RELEASE_DEBUG=0 \
+    CARGO_PROFILE_RELEASE_OPT_LEVEL=1 CARGO_PROFILE_RELEASE_CODEGEN_UNITS=64 \
     cargo test --quiet --release --package tracing-tap --lib loom_
 
 step "instructions of every path, against their bounds"

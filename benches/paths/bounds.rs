@@ -30,7 +30,7 @@ pub(crate) const RECORDED: &[(&str, u64)] = &[
     ("matching, a rate", 2664),
     ("matching, sampled in", 2534),
     ("matching, followed", 2526),
-    ("matching, withheld by a rate", 1053),
+    ("matching, rate-limited", 1053),
     ("a captured event as a JSON line", 6259),
     ("a captured event in the human form", 9521),
     ("a captured event in the compact form", 11164),

@@ -75,12 +75,7 @@ pub(crate) const PATHS: &[Path] = &[
     path("matching, a rate", || limited(rate, four_fields_two_spans), matching_without_limits, SAME),
     path("matching, sampled in", || sampled_in(four_fields), matching_without_limits, SAME),
     path("matching, followed", || followed(four_fields), matching_without_limits, SAME),
-    path(
-        "matching, withheld by a rate",
-        || limited(rate_of_none, four_fields_two_spans),
-        matching_without_limits,
-        SAME,
-    ),
+    path("matching, rate-limited", || limited(rate_of_none, four_fields_two_spans), matching_without_limits, SAME),
     path(
         "matching 100,000/s, an async reader waits",
         paced_for_a_waiting_reader,

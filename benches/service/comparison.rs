@@ -116,7 +116,7 @@ impl Account {
         let at_info = workload.lines(count);
         assert!(self.lines >= at_info, "{name}: {} lines after {count} {}s", self.lines, workload.unit());
         let seen = match subscriber {
-            Subscriber::NoRouter | Subscriber::Router(_) => self.matched,
+            Subscriber::NoRouter | Subscriber::Refusal | Subscriber::Router(_) => self.matched,
             Subscriber::EnvFilter | Subscriber::Trace => self.lines - at_info,
         };
         let all = (count * workload.events()) as f64 * subscriber.watched_share();

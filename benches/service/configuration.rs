@@ -14,6 +14,9 @@ pub(crate) enum Subscriber {
     NoRouter,
     /// The log at INFO, the router, and these sessions.
     Router(Sessions),
+    /// The log at INFO, and a layer that has every event and span up to TRACE asked for and refuses those beyond INFO at once:
+    /// what `tracing` itself takes where events are chosen one by one.
+    Refusal,
     /// The log behind an `EnvFilter` that was reloaded to add a directive for one user's spans.
     EnvFilter,
     /// Everything from TRACE on, through `tracing-appender`.
@@ -49,6 +52,7 @@ pub(crate) const CONFIGURATIONS: &[Configuration] = &[
     row("100 users watched, all traffic", Subscriber::Router(Sessions::Users(0..USERS))),
     row("1 session on everything, 5,000/s", Subscriber::Router(Sessions::Everything(5_000))),
     row("1 session, opened and closed 2/s", Subscriber::Router(Sessions::Recurring(WATCHED))),
+    row("all asked for, refused at once", Subscriber::Refusal),
     row("EnvFilter, 1 reloaded directive", Subscriber::EnvFilter),
     row("all at TRACE, tracing-appender", Subscriber::Trace),
 ];
@@ -66,7 +70,7 @@ impl Subscriber {
     /// The part of the users whose events go beyond the log at INFO: to a session, or into the log.
     pub(crate) fn watched_share(&self) -> f64 {
         let users = match self {
-            Self::NoRouter | Self::Router(Sessions::None | Sessions::Elsewhere(_)) => 0,
+            Self::NoRouter | Self::Refusal | Self::Router(Sessions::None | Sessions::Elsewhere(_)) => 0,
             Self::Router(Sessions::Users(users)) => users.end - users.start,
             Self::Router(Sessions::Recurring(_)) | Self::EnvFilter => 1,
             Self::Router(Sessions::Everything(_)) | Self::Trace => USERS,

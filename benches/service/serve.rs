@@ -9,9 +9,12 @@ use std::any::Any;
 use std::io::{self, Read};
 use tokio::net::TcpListener;
 use tokio::runtime::Builder;
+use tracing::subscriber::Interest;
+use tracing::{Level, Metadata};
 use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::layer::Context;
 use tracing_subscriber::prelude::*;
-use tracing_subscriber::{EnvFilter, fmt, reload};
+use tracing_subscriber::{EnvFilter, Layer, fmt, reload};
 use tracing_tap::TapRouter;
 
 /// Leaves a core to the load. CPU time per request is the same with more; what threads pay for each other is a matter for
@@ -54,6 +57,10 @@ fn install(subscriber: &Subscriber, router: &TapRouter) -> Kept {
             registry.with(log).with(router.layer()).init();
             Box::new(readers::open(router, sessions))
         }
+        Subscriber::Refusal => {
+            registry.with(log.with_writer(|| Log).with_filter(LevelFilter::INFO)).with(Refuses).init();
+            Box::new(())
+        }
         Subscriber::EnvFilter => {
             let (filter, handle) = reload::Layer::new(EnvFilter::new("info"));
             registry.with(log.with_writer(|| Log).with_filter(filter)).init();
@@ -67,5 +74,22 @@ fn install(subscriber: &Subscriber, router: &TapRouter) -> Kept {
             registry.with(log.with_writer(writer).with_filter(LevelFilter::TRACE)).init();
             Box::new(guard)
         }
+    }
+}
+
+/// Refuses what is beyond INFO, each time it is asked.
+struct Refuses;
+
+impl<S: tracing::Subscriber> Layer<S> for Refuses {
+    fn register_callsite(&self, _: &'static Metadata<'static>) -> Interest {
+        Interest::sometimes()
+    }
+
+    fn enabled(&self, metadata: &Metadata<'_>, _: Context<'_, S>) -> bool {
+        *metadata.level() <= Level::INFO
+    }
+
+    fn max_level_hint(&self) -> Option<LevelFilter> {
+        Some(LevelFilter::TRACE)
     }
 }

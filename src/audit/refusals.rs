@@ -53,31 +53,31 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ten_are_told_at_once_then_ten_a_second_and_none_is_forgotten() {
+    fn ten_are_logged_at_once_then_ten_a_second() {
         let limit = AuditLimit::default();
         let start = Instant::now();
-        let told_at = |milliseconds| limit.admit(start + Duration::from_millis(milliseconds));
-        assert!((0..10).all(|_| told_at(0) == Some(0)));
-        assert!((0..5).all(|_| told_at(99).is_none()));
-        assert_eq!(told_at(100), Some(5));
-        assert_eq!(told_at(150), None);
-        assert_eq!(told_at(200), Some(1));
+        let logged_at = |milliseconds| limit.admit(start + Duration::from_millis(milliseconds));
+        assert!((0..10).all(|_| logged_at(0) == Some(0)));
+        assert!((0..5).all(|_| logged_at(99).is_none()));
+        assert_eq!(logged_at(100), Some(5));
+        assert_eq!(logged_at(150), None);
+        assert_eq!(logged_at(200), Some(1));
         // A long rest brings no more than one second's worth.
-        let later = (0..30).filter_map(|_| told_at(60_000)).collect::<Vec<_>>();
+        let later = (0..30).filter_map(|_| logged_at(60_000)).collect::<Vec<_>>();
         assert_eq!(later, [0; 10]);
-        assert_eq!(told_at(60_100), Some(20));
+        assert_eq!(logged_at(60_100), Some(20));
     }
 
     #[test]
     fn a_clock_that_steps_keeps_events_back_no_longer_than_the_step() {
         let limit = AuditLimit::default();
         let start = Instant::now();
-        let told_at = |milliseconds| limit.admit(start + Duration::from_millis(milliseconds)).is_some();
-        assert!((0..10).all(|_| told_at(5_000)));
-        // Five seconds back: nothing until the clock is where it was, and nothing is told twice.
-        assert!([0, 2_500, 4_999].into_iter().all(|time| !told_at(time)));
-        assert!(told_at(5_100));
+        let logged_at = |milliseconds| limit.admit(start + Duration::from_millis(milliseconds)).is_some();
+        assert!((0..10).all(|_| logged_at(5_000)));
+        // Five seconds back: nothing until the clock is where it was, and nothing is logged twice.
+        assert!([0, 2_500, 4_999].into_iter().all(|time| !logged_at(time)));
+        assert!(logged_at(5_100));
         // An hour ahead: a second's worth, no more.
-        assert_eq!((0..100).filter(|_| told_at(3_600_000)).count(), 10);
+        assert_eq!((0..100).filter(|_| logged_at(3_600_000)).count(), 10);
     }
 }

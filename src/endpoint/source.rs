@@ -11,7 +11,7 @@ use std::task::{Context, Poll};
 
 /// The future of [`SessionSource::open`].
 pub type Opening<'a> = Pin<Box<dyn Future<Output = Result<Box<dyn SessionStream>, OpenError>> + Send + 'a>>;
-/// The error of [`SessionSource::open`]. Its `Display` text starts with a verb, to follow "failed to".
+/// The error of [`SessionSource::open`]. Its `Display` text is shown to the client as it is.
 pub type OpenError = Box<dyn Error + Send + Sync>;
 
 /// Opens sessions somewhere other than in the router of this process: in a fleet, over another protocol.

@@ -66,7 +66,7 @@ impl Origin {
         }
     }
 
-    /// Bytes held beside this value.
+    /// Bytes held outside this value.
     pub(crate) fn heap_bytes(&self) -> usize {
         match self {
             Self::Callsite(_) => 0,

@@ -22,7 +22,7 @@ pub(crate) fn capture(
     let mut captured = spare.unwrap_or_else(|| Arc::new(blank(event, facts, spans)));
     match Arc::get_mut(&mut captured) {
         Some(unshared) => write(unshared, event, facts, spans, config),
-        // Nobody hands over an event that is shared; if somebody did, it would be the other's.
+        // No caller hands over a shared event; if one did, it would be the other's.
         None => return capture(event, facts, spans, config, None),
     }
     captured
@@ -126,7 +126,7 @@ thread_local! {
     static THREAD_NAME: Arc<str> = name_or_id(&std::thread::current()).into();
 }
 
-/// Sets the name of this thread, or its id where it has none; none where it is too far gone to tell. Events of one
+/// Sets the name of this thread, or its id where it has none; none if it is ending. Events of one
 /// thread follow each other through the same memory, so it is usually there already.
 fn set_thread_name(name: &mut Option<Arc<str>>) {
     let kept = THREAD_NAME.try_with(|current| {

@@ -1,4 +1,4 @@
-//! An event's own metadata, with records of the `log` bridge told as what they are.
+//! An event's own metadata, with records of the `log` bridge shown as what they are.
 
 use crate::event::{Name, Origin, OwnedOrigin};
 use tracing_core::{Event, Metadata};
@@ -38,7 +38,7 @@ impl<'a> Facts<'a> {
         }
     }
 
-    /// Whether this field only carries what the facts have told already.
+    /// Whether this field only repeats the facts.
     #[inline]
     pub(crate) fn tell_field(&self, name: &str) -> bool {
         matches!(self, Self::LogRecord(_)) && name.starts_with("log.")
@@ -49,13 +49,13 @@ impl<'a> Facts<'a> {
     pub(crate) fn origin(&self) -> Origin {
         match self {
             Self::Callsite(metadata) => Origin::Callsite(metadata),
-            Self::LogRecord(metadata) => Origin::Owned(Box::new(told(metadata))),
+            Self::LogRecord(metadata) => Origin::Owned(Box::new(of_record(metadata))),
         }
     }
 }
 
 #[cold]
-fn told(metadata: &Metadata<'_>) -> OwnedOrigin {
+fn of_record(metadata: &Metadata<'_>) -> OwnedOrigin {
     let owned = |text: &str| Name::Owned(text.to_owned());
     OwnedOrigin {
         level: *metadata.level(),

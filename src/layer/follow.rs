@@ -2,11 +2,12 @@
 //! session.
 //!
 //! The span is marked, and its tree's caches are made stale as by a record that decides: the scopes below it are decided
-//! anew, on every thread, and find the mark. Nobody else notices.
+//! again, on every thread, and find the mark. Other layers see nothing of it.
 
 use super::host::Host;
 use super::instance::Instance;
-use super::span::{NO_SPAN, SpanCell};
+use super::name::NO_SPAN;
+use super::span::SpanCell;
 use crate::event::plain_name;
 use crate::session::Follow;
 use crate::session::scope::Sessions;

@@ -1,15 +1,15 @@
 //! One layer instance: what it has learned and cached, and what it does at each hook of `tracing`.
 
-use super::callsite::{Callsites, Registered, key_of};
+use super::callsite::{Callsites, Registered};
 use super::capture;
 use super::entered::{Entering, Push};
 use super::facts::Facts;
 use super::host::Host;
 use super::kept::NewSpan;
-use super::notes::{Notes, Place};
-use super::span::NO_SPAN;
+use super::name::{NO_SPAN, SpanName, key_of};
+use super::notes::{Notes, Placement};
 use super::table::Spans;
-use super::thread::{self, Caller, SpanName, ThreadState};
+use super::thread::{self, Caller, ThreadState};
 use super::tree::Trees;
 use crate::event::Fields;
 use crate::guard::Guard;
@@ -40,14 +40,14 @@ pub(crate) struct Instance {
     pub(super) trees: Trees,
     /// How often threads' stacks were synchronized inside a span.
     pub(super) synchronized: Numbers,
-    /// How often somebody else had a callsite asked; moves while anybody else rebuilds.
+    /// The number of times that others had a callsite asked; moves while another router or filter rebuilds.
     asked_by_others: AtomicU64,
     /// The subscriber this layer is in. Weak: it owns us.
     dispatch: OnceLock<WeakDispatch>,
     /// Its number in the records of the past, if any are kept.
     pub(super) past_number: Option<u8>,
-    /// A span that the current one was and this layer could not see, for coverage.
-    withheld: OnceLock<&'static Metadata<'static>>,
+    /// A current span that a filter around this layer hid from it, for coverage.
+    hidden_span: OnceLock<&'static Metadata<'static>>,
 }
 
 impl Instance {
@@ -64,7 +64,7 @@ impl Instance {
             synchronized: Numbers::new(),
             asked_by_others: AtomicU64::new(0),
             dispatch: OnceLock::new(),
-            withheld: OnceLock::new(),
+            hidden_span: OnceLock::new(),
         }
     }
 
@@ -74,7 +74,7 @@ impl Instance {
         self.epoch.current()
     }
 
-    /// The subscriber this layer is in, while it lives and if it has told us.
+    /// The subscriber this layer is in, while it lives, and if it is known.
     pub(crate) fn dispatch(&self) -> Option<Dispatch> {
         self.dispatch.get()?.upgrade()
     }
@@ -91,7 +91,7 @@ impl Instance {
         first_of(one).is_some_and(|first| first_of(other) == Some(first))
     }
 
-    /// Learns which subscriber this layer is in where it was not told, as behind an `Option` or in a `Vec`.
+    /// Learns which subscriber this layer is in where it was not given, as behind an `Option` or in a `Vec`.
     pub(crate) fn adopt_dispatch(&self, dispatch: &Dispatch) {
         if self.dispatch.get().is_none() && self.is_in(dispatch) {
             self.set_dispatch(dispatch);
@@ -104,7 +104,7 @@ impl Instance {
         self.ask_for_past();
     }
 
-    /// A count that moves while somebody else than this router rebuilds.
+    /// A count that moves while a rebuild runs that is not this router's.
     pub(crate) fn asked_by_others(&self) -> u64 {
         self.asked_by_others.load(Ordering::Acquire)
     }
@@ -186,7 +186,7 @@ impl Instance {
         self.shared.config.span_level.max(self.shared.snapshot.load().level())
     }
 
-    /// Keeps a new span's fields, if spans like it are tracked, and where it hangs.
+    /// Keeps a new span's fields, if spans like it are tracked, and its place in its tree.
     pub(super) fn on_new_span(&self, attributes: &span::Attributes<'_>, id: &span::Id) {
         let metadata = attributes.metadata();
         let config = &self.shared.config;
@@ -211,8 +211,8 @@ impl Instance {
         self.spans.insert_new(id.into_u64(), NewSpan { metadata, visible, fields: &fields, place });
     }
 
-    /// Where a span hangs that is being created.
-    fn place(&self, attributes: &span::Attributes<'_>, id: u64) -> Place {
+    /// The place of a span that is being created.
+    fn place(&self, attributes: &span::Attributes<'_>, id: u64) -> Placement {
         let word = self.callsites.word(key_of(attributes.metadata())).map_or(0, |word| {
             Callsites::note_parent(word, attributes.is_contextual());
             // Relaxed: what is judged in it holds under the generation in it.
@@ -227,19 +227,19 @@ impl Instance {
             _ => (None, None),
         };
         let place = match (parent, tree.flatten()) {
-            (Some(NO_SPAN), _) => Place::below(NO_SPAN, Some(Trees::of_root(id))),
-            (Some(parent), Some(tree)) => Place::below(parent, Some(tree.into())),
+            (Some(NO_SPAN), _) => Placement::below(NO_SPAN, Some(Trees::of_root(id))),
+            (Some(parent), Some(tree)) => Placement::below(parent, Some(tree.into())),
             // What is not known may have been kept from this layer.
             (Some(parent), None) => match self.spans.with(parent, |cell| cell.tree()) {
-                Some(tree) => Place::below(parent, tree),
-                None => Place::UNKNOWN,
+                Some(tree) => Placement::below(parent, tree),
+                None => Placement::UNKNOWN,
             },
-            (None, _) => Place::UNKNOWN,
+            (None, _) => Placement::UNKNOWN,
         };
         place.while_watched(word, self.synchronized.last())
     }
 
-    /// Keeps what is recorded on a span, and tells the caches it concerns.
+    /// Keeps what is recorded on a span, and marks the caches it concerns as stale.
     pub(super) fn on_record<S: Host>(&self, id: &span::Id, record: &span::Record<'_>, context: &Context<'_, S>) {
         let id = id.into_u64();
         let Some(Some(metadata)) = self.spans.with(id, |cell| cell.shown_metadata()) else { return };
@@ -251,7 +251,7 @@ impl Instance {
             self.keep_record(past, id);
         }
         let Some(replaced) = self.spans.with(id, |cell| cell.record(&recorded)) else { return };
-        // Loaded after the values are in place: whoever opens a session later than this reads them. A thread that comes
+        // Loaded after the values are in place: a session opened later than this reads them. A thread that comes
         // late may decide by a snapshot whose epoch has not come yet.
         let snapshot = self.shared.snapshot.load();
         if self.epoch() == 0 && !snapshot.changes.has_sessions() {
@@ -335,20 +335,20 @@ impl Instance {
         }
     }
 
-    /// Notes a span that some thread is in and a filter around this layer keeps from it.
-    pub(super) fn note_withheld(&self, span: &'static Metadata<'static>) {
-        let _ = self.withheld.set(span);
+    /// Notes a current span that a filter around this layer hides from it.
+    pub(super) fn note_hidden_span(&self, span: &'static Metadata<'static>) {
+        let _ = self.hidden_span.set(span);
     }
 
-    /// Whether a filter around this layer was seen to keep a span from it.
+    /// Whether a filter around this layer was seen to hide a span from it.
     #[inline]
     pub(super) fn is_behind_filter(&self) -> bool {
-        self.withheld.get().is_some()
+        self.hidden_span.get().is_some()
     }
 
-    /// A span that some thread was in and a filter around this layer kept from it, if there was one.
-    pub(crate) fn withheld_span(&self) -> Option<&'static Metadata<'static>> {
-        self.withheld.get().copied()
+    /// A current span that a filter around this layer hid from it, if there was one.
+    pub(crate) fn hidden_span(&self) -> Option<&'static Metadata<'static>> {
+        self.hidden_span.get().copied()
     }
 }
 

@@ -1,7 +1,7 @@
 //! What is kept of a span from its creation on, whether or not sessions are open: its fields.
 
-use super::notes::Place;
-use super::span::NO_SPAN;
+use super::name::NO_SPAN;
+use super::notes::Placement;
 use crate::event::{Fields, KeptFields};
 use crate::sync::atomic::{AtomicU64, Ordering};
 use crate::sync::{Mutex, MutexGuard};
@@ -14,14 +14,14 @@ use tracing_core::Metadata;
 pub(super) struct Kept {
     /// The span in here; [`NO_SPAN`]: none. Set while the state is locked.
     id: AtomicU64,
-    /// Tells the span from all others with its id, since ids recur: how many have been in here, or a number of its own.
+    /// Distinguishes the span from all others with its id, since ids recur: how many have been in here, or a number of its own.
     /// In the lowest bits, [`SPILLS`] and [`HIDDEN`].
     number: AtomicU64,
-    /// Locked for a few instructions, never while anybody else is called.
+    /// Locked for a few instructions, never while other code is called.
     state: Mutex<State>,
 }
 
-/// Beside a span's number: its fields take memory of their own.
+/// Next to a span's number: its fields take memory of their own.
 const SPILLS: u64 = 1;
 /// Scopes do not show it.
 const HIDDEN: u64 = 2;
@@ -43,14 +43,14 @@ pub(super) struct NewSpan<'a> {
     pub(super) metadata: &'static Metadata<'static>,
     pub(super) visible: bool,
     pub(super) fields: &'a PackedBytes,
-    /// Where it hangs, if a session is open.
-    pub(super) place: Option<Place>,
+    /// Its place in its tree, if a session is open.
+    pub(super) place: Option<Placement>,
 }
 
 impl Kept {
     #[inline]
     pub(super) fn is_of(&self, id: u64) -> bool {
-        // Relaxed: what it guards is read under the lock, or by somebody who was told of the span after it was written.
+        // Relaxed: what it guards is read under the lock, or by a thread that got the span after it was written.
         self.id.load(Ordering::Relaxed) == id
     }
 
@@ -60,7 +60,7 @@ impl Kept {
 
     #[inline]
     pub(super) fn number(&self) -> u64 {
-        // Relaxed: asked for a span that the caller was told of after it was put here.
+        // Relaxed: asked for a span that the caller got after it was put here.
         self.number.load(Ordering::Relaxed) / ONCE
     }
 
@@ -88,7 +88,7 @@ impl Kept {
         // freed under the lock.
         let spills = if state.fields.set(span.fields) { 0 } else { SPILLS };
         let hidden = if span.visible { 0 } else { HIDDEN };
-        // Relaxed: whoever asks for the span was told of it after this.
+        // Relaxed: a thread that asks for the span got it after this.
         self.number.store(number | spills | hidden, Ordering::Relaxed);
         self.id.store(id, Ordering::Relaxed);
     }

@@ -4,7 +4,7 @@ use super::entered::Keeper;
 use super::host::Host;
 use super::instance::Instance;
 use super::kept::NewSpan;
-use super::span::NO_SPAN;
+use super::name::NO_SPAN;
 use super::thread;
 use super::tree::{NO_TREE, Trees};
 use crate::session::sample::RootSerial;
@@ -15,7 +15,7 @@ use tracing_subscriber::layer::Context;
 use tracing_subscriber::registry::{LookupSpan, SpanRef};
 
 impl Instance {
-    /// For whom the thread's stack is kept.
+    /// The layer that the thread's stack is kept for.
     #[inline]
     pub(super) fn keeper(&self) -> Keeper {
         self.epoch.awake_since()
@@ -49,14 +49,14 @@ impl Instance {
         seen
     }
 
-    /// What stands for a current span not known yet: itself, or what is around it if a filter withholds it.
+    /// What stands for a current span not known yet: itself, or the span around it if a filter hides it.
     #[cold]
     fn visible_span<'a, R>(&self, current: &'static Metadata<'static>, visible: Option<SpanRef<'a, R>>) -> u64
     where
         R: LookupSpan<'a>,
     {
         if !visible.as_ref().is_some_and(|span| std::ptr::eq(span.metadata(), current)) {
-            self.note_withheld(current);
+            self.note_hidden_span(current);
         }
         let Some(visible) = visible else { return NO_SPAN };
         self.make_known(&visible);
@@ -76,8 +76,8 @@ impl Instance {
     #[cold]
     fn is_lost<S: Host>(&self, current: Option<&'static Metadata<'static>>, context: &Context<'_, S>) -> bool {
         let visible = context.lookup_current().map(|span| span.metadata());
-        if let Some(withheld) = current.filter(|current| !visible.is_some_and(|seen| std::ptr::eq(seen, *current))) {
-            self.note_withheld(withheld);
+        if let Some(hidden) = current.filter(|current| !visible.is_some_and(|seen| std::ptr::eq(seen, *current))) {
+            self.note_hidden_span(hidden);
         }
         let was_behind_filter = self.is_behind_filter();
         thread::with(|state| {

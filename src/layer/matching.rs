@@ -5,9 +5,10 @@ use super::visit::{Named, Sink, Visitor};
 use crate::event::CapturedSpan;
 use crate::level::verbosity_of;
 use crate::predicate::{Bits, Compiled, Test};
+use crate::session::lookup::extend_from_index;
 use crate::session::open::OpenSession;
 use crate::session::sample::Sampled;
-use crate::session::scope::{Candidate, Scope, Sessions, Standing, extend_from_index, satisfied_by_spans};
+use crate::session::scope::{Candidate, Scope, Sessions, Standing, satisfied_by_spans};
 use crate::session::snapshot::Snapshot;
 use crate::shared::Shared;
 use crate::value::ValueRef;
@@ -69,7 +70,7 @@ impl<'a> Incoming<'a> {
     }
 
     /// Whether none of the sessions that the event matches in this scope may admit it now. Then each has counted it as
-    /// withheld; otherwise none has.
+    /// kept back; otherwise none has.
     pub(super) fn is_refused_in(&self, scope: &Scope) -> bool {
         self.is_refused_by_all(self.matching_in_scope(scope))
     }
@@ -79,7 +80,7 @@ impl<'a> Incoming<'a> {
         let mut refusals = SmallVec::<[_; 2]>::new();
         for matching in matching {
             let Matching { session, sampled, is_followed } = matching.borrow();
-            // What is withheld is followed all the same.
+            // Following begins at an event that is kept back, too.
             let begins_to_follow = session.follows() && !is_followed;
             match session.keeps_back_now(*sampled) {
                 _ if session.ended().is_some() => {}

@@ -16,6 +16,7 @@ mod instance;
 mod kept;
 mod lineage;
 mod matching;
+mod name;
 mod notes;
 mod past;
 mod probe;
@@ -31,8 +32,8 @@ mod tree;
 mod veto;
 mod visit;
 
-pub(crate) use callsite::key_of;
 pub(crate) use instance::Instance;
+pub(crate) use name::key_of;
 pub(crate) use past::{OpenSpan, is_of_log};
 pub(crate) use probe::Visibility;
 
@@ -45,7 +46,7 @@ use tracing_subscriber::filter::Filtered;
 use tracing_subscriber::layer::{Context, Filter, Layer};
 use tracing_subscriber::registry::LookupSpan;
 
-/// The layer to install beside the service's own: `registry().with(fmt_layer).with(router.layer())`.
+/// The layer to install next to the service's own: `registry().with(fmt_layer).with(router.layer())`.
 ///
 /// It goes on a [`Registry`](tracing_subscriber::Registry) or on layers over one; other subscribers have no
 /// per-layer filters, and `with` panics. Each layer learns and caches for itself; one per subscriber is enough.

@@ -1,10 +1,11 @@
 //! Looking back: what each hook writes into the ring of its thread, and what readers find of the spans that are open.
 
-use super::callsite::{Callsites, key_of};
+use super::callsite::Callsites;
 use super::facts::{Facts, is_log_bridge};
 use super::host::Host;
 use super::instance::Instance;
-use super::span::{NO_SPAN, SpanKey, ToldSpan};
+use super::name::{NO_SPAN, key_of};
+use super::span::{SpanKey, ToldSpan};
 use super::visit::{Named, Sink, Visitor};
 use crate::config::Config;
 use crate::event::Fields;

@@ -1,4 +1,4 @@
-//! Asking the subscriber about events that do not exist: is anything in the way between them and this layer?
+//! Asks the subscriber about events that do not exist: would a filter hide them from this layer?
 
 use super::instance::Instance;
 #[cfg(feature = "log")]
@@ -11,12 +11,12 @@ use tracing_core::{Dispatch, Interest, Level, Metadata};
 /// What the layer would see of an event or span.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Visibility {
-    /// It would be handed over.
+    /// The layer would get it.
     Visible,
-    /// A filter around the layer keeps it from the layer alone.
-    Withheld,
-    /// It would happen for nobody.
-    Hidden,
+    /// A filter around the layer hides it from this layer alone.
+    HiddenFromLayer,
+    /// It is disabled for all layers.
+    Disabled,
 }
 
 impl Instance {
@@ -32,14 +32,14 @@ impl Instance {
         self.visibility(dispatch, &metadata(level, env!("CARGO_CRATE_NAME"), Kind::SPAN))
     }
 
-    /// What this layer would see of what is described so, which may be a callsite that exists.
+    /// What this layer would see of a callsite with this metadata, which may exist.
     pub(crate) fn visibility(&self, dispatch: &Dispatch, metadata: &Metadata<'_>) -> Visibility {
         let mut enabled = false;
-        // Inside the guard this layer vetoes nothing, so what hides a callsite is somebody else.
+        // Inside the guard this layer vetoes nothing, so what hides a callsite is another layer.
         match (self.is_asked_by(|| enabled = dispatch.enabled(metadata)), enabled) {
             (None, _) => Visibility::Visible,
-            (_, false) => Visibility::Hidden,
-            (Some(false), true) => Visibility::Withheld,
+            (_, false) => Visibility::Disabled,
+            (Some(false), true) => Visibility::HiddenFromLayer,
             (Some(true), true) => Visibility::Visible,
         }
     }
@@ -49,8 +49,8 @@ impl Instance {
 #[cfg(feature = "log")]
 impl Instance {
     /// Whether they come: whether the logger asks the subscriber of this layer, which must be this thread's default, as
-    /// `tracing_log::LogTracer` does. Nothing while no session is open. Runs the logger's `enabled`, so no lock may be held.
-    pub(crate) fn hears_log(&self) -> Option<bool> {
+    /// `tracing_log::LogTracer` does. `None` while no session is open. Runs the logger's `enabled`, so no lock may be held.
+    pub(crate) fn accepts_log(&self) -> Option<bool> {
         if self.epoch() == 0 {
             return None;
         }
@@ -95,10 +95,10 @@ mod tests {
         // Sets the logger as well, as another test of this process may have done.
         let _default = tracing_subscriber::registry().with(router.layer()).set_default();
         let instance = router.instance();
-        assert_eq!(instance.hears_log(), None, "no session is open");
+        assert_eq!(instance.accepts_log(), None, "no session is open");
         let mut stream = router.watch(Predicate::target("store"));
-        let elsewhere = || tracing_core::dispatcher::with_default(&Dispatch::none(), || instance.hears_log());
-        assert_eq!((instance.hears_log(), elsewhere()), (Some(true), Some(false)));
+        let elsewhere = || tracing_core::dispatcher::with_default(&Dispatch::none(), || instance.accepts_log());
+        assert_eq!((instance.accepts_log(), elsewhere()), (Some(true), Some(false)));
         log::debug!(target: "store", "by the bridge");
         assert_eq!(stream.drain().count(), 1, "what was asked made up nothing");
     }

@@ -4,11 +4,11 @@
 //! between its arguments are evaluated; one that logs consumes or overwrites the bits, and an event that only we
 //! wanted shows up in everybody's output. Without us it would not have been evaluated, so it is ours to repair:
 //! the layer remembers which callsite was asked for last, and where an event is not that callsite's, asks again.
-//! It does so too where a value logs while this layer formats it, before the layers that come after it are told.
+//! It does so too where a value logs while this layer formats it, before the layers that come after it get the event.
 
-use super::callsite::key_of;
 use super::facts::{Facts, is_log_bridge};
 use super::instance::Instance;
+use super::name::key_of;
 use super::thread;
 use crate::guard::AskingAgain;
 use tracing_core::{Event, Metadata};
@@ -35,7 +35,7 @@ impl Instance {
     }
 
     /// This thread was last asked while a session was open that has gone since: for this event, for one whose arguments
-    /// have logged it, or for something long past. What was asked for meanwhile nobody noted, so this one and the next
+    /// have logged it, or for something long past. What was asked for meanwhile was not noted, so this one and the next
     /// few are asked for again.
     #[cold]
     fn ask_again_at_rest(&self, event: &Event<'_>) -> bool {
@@ -57,7 +57,7 @@ impl Instance {
     }
 
     /// Asks again where a value that this layer has formatted inside a hook has logged: the layers that are yet to
-    /// be told of the same event or span find their bits as that left them.
+    /// get the same event or span find their bits as that left them.
     #[inline]
     pub(super) fn mend<'a>(&self, metadata: impl FnOnce() -> Facts<'a>) {
         if thread::with(|state| state.disturbed.replace(false)) {

@@ -1,11 +1,11 @@
 //! Stage 3: which sessions an event matches, by what is known of its scope and by what it brings itself.
 
-use super::callsite::{Callsites, key_of};
+use super::callsite::Callsites;
 use super::facts::Facts;
 use super::host::Host;
 use super::instance::Instance;
 use super::matching::{Admitted, Incoming, Matching};
-use super::span::NO_SPAN;
+use super::name::{NO_SPAN, key_of};
 use super::surroundings::Surroundings;
 use super::thread::{self, Decision};
 use crate::guard::Guard;

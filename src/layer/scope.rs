@@ -3,16 +3,18 @@
 //! A decision is found in the first of these that has it: the thread, the span, the span's parent with what the span adds.
 //! So a span inside a decided one costs no more for what is around that, and a span that adds nothing costs nothing.
 
-use super::callsite::{Callsites, Word, key_of};
+use super::callsite::{Callsites, Word};
 use super::decided::{Brought, ScopeRef, Stamp};
 use super::host::Host;
 use super::instance::Instance;
+use super::name::{NO_SPAN, SpanName, key_of};
 use super::notes::Notes;
-use super::span::{NO_SPAN, SpanCell};
+use super::span::SpanCell;
 use super::surroundings::{Identity, Surroundings};
-use super::thread::{self, Decision, SpanName, ThreadState};
+use super::thread::{self, Decision, ThreadState};
 use crate::event::CapturedSpan;
-use crate::session::scope::{Added, CapturedChain, Scope, indexed_sessions};
+use crate::session::lookup::indexed_sessions;
+use crate::session::scope::{Added, CapturedChain, Scope};
 use crate::session::snapshot::{Judgement, Snapshot};
 use smallvec::SmallVec;
 use std::sync::Arc;

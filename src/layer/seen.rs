@@ -1,12 +1,11 @@
 //! What the hooks leave for coverage. Nothing here decides about an event.
 
-use super::callsite::key_of;
 use super::facts::is_log_bridge;
 use super::host::Host;
 use super::instance::Instance;
 use super::matching::Incoming;
+use super::name::{NO_SPAN, key_of};
 use super::repair::PERHAPS_INSIDE_ANOTHER;
-use super::span::NO_SPAN;
 use super::thread::{self, Decision};
 use crate::coverage::Link;
 use crate::event::Fields;

@@ -1,6 +1,6 @@
 //! What an event in a watched span is matched by and captured with: made at the first such event, kept for the next.
 
-use super::thread::SpanName;
+use super::name::SpanName;
 use crate::session::scope::{CapturedChain, CapturedSpans, Scope};
 use std::sync::Arc;
 

@@ -152,7 +152,7 @@ impl Spans {
     /// Whether any span has no cell in the table.
     #[inline]
     pub(super) fn has_others(&self) -> bool {
-        // Relaxed: whoever asks for a span was told of it after it was inserted.
+        // Relaxed: a thread that asks for a span got it after it was inserted.
         self.other_count.load(Ordering::Relaxed) > 0
     }
 

@@ -1,12 +1,13 @@
 //! Stage 2, the veto: the one place where an event can be stopped before its arguments are evaluated.
 //!
-//! It stops the event for everyone, so it needs all of this: nobody else wants the callsite, its parent is the
+//! It stops the event for everyone, so it needs all of this: no other layer wants the callsite, its parent is the
 //! context, it can supply nothing a session needs, and nothing can match in the scope the thread is in. Whatever
 //! is not known lets the event through: not knowing only costs time.
 
-use super::callsite::{Callsites, Word, key_of};
+use super::callsite::{Callsites, Word};
 use super::host::Host;
 use super::instance::Instance;
+use super::name::key_of;
 use super::repair::PERHAPS_INSIDE_ANOTHER;
 use super::thread::{self, Decision};
 use crate::guard::{self, AskingAgain, Guard};
@@ -60,7 +61,7 @@ impl Instance {
         self.enabled_otherwise(metadata, epoch, context)
     }
 
-    /// Whether a callsite is let through whatever the scope says, as where somebody else wants it or spans of it are kept.
+    /// Whether a callsite is let through whatever the scope says: another layer wants it, or spans of it are kept.
     #[inline(always)]
     fn is_let_through_at_once(&self, metadata: &Metadata<'_>, epoch: u64) -> bool {
         // Acquire: as in `known_answer`.
@@ -107,7 +108,7 @@ impl Instance {
     fn known_answer(&self, metadata: &Metadata<'_>, is_span: bool, epoch: u64) -> Option<bool> {
         let key = key_of(metadata);
         // Acquire pairs with the forgetting in `Callsites::register`: a filter that was changed and has made
-        // `tracing` ask anew is obeyed from that moment.
+        // `tracing` ask again is obeyed from that moment.
         let slot = self.callsites.word(key)?;
         let word = slot.load(Ordering::Acquire);
         let verbosity = verbosity_of(*metadata.level());

@@ -15,7 +15,7 @@ pub(crate) const PANICKED: &str = "<panicked while formatting>";
 const NOT_PRINTED: ValueRef<'_> =
     ValueRef::Debug(TextRef { text: "<recorded while another value was formatted>", cut: false });
 
-/// Who takes the values of an event or span, one after the other.
+/// Takes the values of an event or span, one after the other.
 pub(crate) trait Sink {
     /// Whether the value of this field is needed at all; it is not formatted otherwise.
     fn wants(&mut self, field: Named) -> bool;

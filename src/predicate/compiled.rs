@@ -69,7 +69,7 @@ impl Compiled {
         self.index
     }
 
-    /// The levels and targets outside of which no event matches; empty if no event ever does.
+    /// The levels and targets that can match; empty if no event ever does.
     pub(crate) fn reach(&self) -> &[Reach] {
         &self.reach
     }

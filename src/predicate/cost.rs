@@ -22,7 +22,7 @@ const MAX_NANOS_PER_KIB: u64 = 50_000;
 /// Nor do the tables of its regular expressions take more: 2 MiB, which are freed with the session.
 const MAX_TABLE_BYTES: usize = 2 << 20;
 
-/// What the tests of one value cost beside what they look at.
+/// What the tests of one value cost in addition to what they look at.
 const NANOS_PER_TEST: u64 = 40;
 /// So many tests cost no more than the event that they are tested on.
 const FREE_TESTS: u64 = 8;

@@ -1,7 +1,8 @@
 //! The control thread: one thread per router does the work that producers must not do, and sleeps otherwise.
 
 use super::core::Core;
-use super::tell::tell_rest;
+use super::dispatch::with_dispatch;
+use super::unlogged::log_unlogged;
 use crate::guard::run_user_code;
 use crate::inbox::Retired;
 use crate::layer::thread::{Caller, asking};
@@ -12,7 +13,7 @@ use crate::session::{EndReason, SessionId};
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
-use tracing_core::{Dispatch, Interest, LevelFilter, Metadata, callsite, dispatcher};
+use tracing_core::{Interest, Metadata, callsite};
 
 /// The name of the control thread.
 const THREAD_NAME: &str = "tracing-tap";
@@ -58,7 +59,7 @@ pub(super) fn start(core: &Arc<Core>) {
                 None => std::thread::park(),
             }
         }
-        tell_rest(&shared.inbox, chores.retired);
+        log_unlogged(&shared.inbox, chores.retired);
     };
     if let Ok(handle) = std::thread::Builder::new().name(THREAD_NAME.to_owned()).spawn(run) {
         core.shared.inbox.set_thread(handle.thread().clone());
@@ -86,7 +87,7 @@ impl Chores {
         let core = core.upgrade()?;
         let inbox = &core.shared.inbox;
         while let Some(id) = inbox.take_ended() {
-            // The producer has said why.
+            // The producer has set the reason already.
             core.close(id, EndReason::MaxEvents);
         }
         let next_look = self.look_back_if_installed(&core);
@@ -106,7 +107,7 @@ impl Chores {
         }
         core.rest_if_idle();
         self.free(&core);
-        core.tell_left();
+        core.log_audits();
         let next_freeing = (!self.retired.is_empty()).then(|| Instant::now() + RETRY_FREEING_AFTER);
         let next_settling = self.settle_at.first().copied();
         [next_look, next_expiry, next_announcement, next_settling, next_freeing].into_iter().flatten().min()
@@ -119,7 +120,7 @@ impl Chores {
             self.put_off.get_or_insert(0);
         }
         let put_off = self.put_off?;
-        if put_off < MAX_PUT_OFF && hides_levels(core) {
+        if put_off < MAX_PUT_OFF && core.hides_levels() {
             self.put_off = Some(put_off + 1);
             return Some(Instant::now() + PUT_OFF_FOR);
         }
@@ -133,7 +134,7 @@ impl Chores {
         let due = self.settle_at.iter().take_while(|at| **at <= now).count();
         if due > 0 {
             self.settle_at.drain(..due);
-            if self.must_rebuild || hides_levels(core) {
+            if self.must_rebuild || core.hides_levels() {
                 self.must_rebuild = !rebuild(core);
             }
             settle(core);
@@ -142,11 +143,11 @@ impl Chores {
 
     /// Makes the due announcements, and returns the time of the next.
     fn announce_if_due(&mut self, core: &Core, now: Instant) -> Option<Instant> {
-        let left = std::iter::from_fn(|| core.shared.inbox.take_withheld());
+        let left = std::iter::from_fn(|| core.shared.inbox.take_kept_back());
         self.announce_at.extend(left.map(|id| (now + ANNOUNCE_AFTER, id)));
         let due = self.announce_at.iter().take_while(|(at, _)| *at <= now).count();
         for (_, id) in self.announce_at.drain(..due) {
-            core.announce_withheld(id);
+            core.announce_kept_back(id);
         }
         self.announce_at.front().map(|(at, _)| *at)
     }
@@ -167,7 +168,7 @@ fn rebuild(core: &Core) -> bool {
     let _rebuilding = REBUILDING.lock().unwrap_or_else(PoisonError::into_inner);
     let mut was_alone = true;
     #[cfg(feature = "log")]
-    let mut hears_log = false;
+    let mut accepts_log = false;
     for instance in core.live_instances() {
         was_alone &= (0..REBUILD_ATTEMPTS).any(|_| {
             let before = instance.asked_by_others();
@@ -178,22 +179,14 @@ fn rebuild(core: &Core) -> bool {
             instance.asked_by_others() == before
         });
         #[cfg(feature = "log")]
-        with_dispatch(&instance, |_| hears_log |= instance.hears_log() == Some(true));
+        with_dispatch(&instance, |_| accepts_log |= instance.accepts_log() == Some(true));
     }
     // A logger that is not a bridge may filter by this level alone, and would print everything if it were raised.
     #[cfg(feature = "log")]
-    let verbosity = if hears_log { core.shared.snapshot.load().verbosity } else { 0 };
+    let verbosity = if accepts_log { core.shared.snapshot.load().verbosity } else { 0 };
     #[cfg(feature = "log")]
     super::log_level::follow(core.shared.router, filter_of_verbosity(verbosity));
     was_alone
-}
-
-/// Whether `tracing` hides levels that this router looks at.
-///
-/// A rebuild of others asks for the levels first and sets the most verbose one last. If it began before a session
-/// opened and ends after our own rebuild, what it sets is from before the session.
-pub(super) fn hides_levels(core: &Core) -> bool {
-    core.live_instances().iter().any(|instance| LevelFilter::current() < instance.max_level_hint())
 }
 
 /// Repairs callsites that were being registered during a rebuild: nothing wanted may be left at `never`. While no
@@ -225,31 +218,18 @@ fn wanted(instance: &Instance) -> impl Iterator<Item = &'static Metadata<'static
     instance.callsites().all().into_iter().filter(|metadata| instance.wants(metadata))
 }
 
-/// Runs `f` with the subscriber of this layer as the thread's default: `tracing` may ask only that one.
-///
-/// Where it is the default already it is not set again: a scoped default anywhere makes nested events on every
-/// other thread go nowhere while it is there.
-pub(super) fn with_dispatch(instance: &Instance, f: impl FnOnce(&Dispatch)) {
-    dispatcher::get_default(|default| instance.adopt_dispatch(default));
-    let Some(dispatch) = instance.dispatch() else { return };
-    let is_default = dispatcher::get_default(|default| Instance::is_same(default, &dispatch));
-    let _default = (!is_default).then(|| dispatcher::set_default(&dispatch));
-    // Other layers are asked, and may panic; this thread must not end for it.
-    run_user_code(|| f(&dispatch));
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::config::Config;
 
     #[test]
-    fn a_session_that_is_gone_leaves_nothing_behind_once_its_announcement_is_due() {
+    fn a_due_announcement_of_a_gone_session_leaves_nothing() {
         let (core, mut chores) = (Core::new(Config::default()), Chores::default());
         let now = Instant::now();
-        core.shared.inbox.announce_withheld(SessionId(7));
+        core.shared.inbox.announce_kept_back(SessionId(7));
         assert_eq!(chores.announce_if_due(&core, now), Some(now + ANNOUNCE_AFTER));
-        core.shared.inbox.announce_withheld(SessionId(8));
+        core.shared.inbox.announce_kept_back(SessionId(8));
         let later = now + ANNOUNCE_AFTER / 2;
         assert_eq!(chores.announce_if_due(&core, later), Some(now + ANNOUNCE_AFTER));
         assert_eq!(chores.announce_if_due(&core, now + ANNOUNCE_AFTER), Some(later + ANNOUNCE_AFTER));

@@ -1,60 +1,53 @@
-//! Opening and closing: the router's own state, and what follows for producers.
+//! The router's own state: its sessions, how they end and are freed, and what follows for producers.
 
-use super::control;
 use super::health::{Health, RouterStats};
-use super::refusal::WatchError;
-use super::tell::tell_rest;
+use super::unlogged::log_unlogged;
 use crate::audit::{Audit, AuditLimit, End};
 use crate::config::Config;
 use crate::coverage::Coverage;
 use crate::guard::Guard;
 use crate::inbox::Retired;
 use crate::layer::Instance;
-use crate::level::verbosity_of_filter;
 use crate::queue::budget::Budget;
-use crate::session::governor::{Governor, TooCostly};
 use crate::session::open::OpenSession;
 use crate::session::published::Epoch;
 use crate::session::registry::Registry;
-use crate::session::{EndReason, SessionId, SessionInfo, SessionOptions, SessionStats};
+use crate::session::{EndReason, SessionId, SessionInfo, SessionStats};
 use crate::shared::Shared;
-use crate::stream::{EventStream, Home};
-use crate::sync::atomic::{AtomicU64, Ordering};
+use crate::stream::Home;
+use crate::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Instant;
 use tracing_core::{LevelFilter, dispatcher};
 
-/// Where more audits than this are left to be told, opening another session waits, for a bounded time.
-const MAX_UNTOLD_AUDITS: usize = 1024;
-
-/// How many more layers are noted before those that are gone are looked for.
+/// The number of further layers that are noted before those that are gone are dropped.
 const MIN_SPARE_INSTANCES: usize = 4;
 
-/// What the clones of a router, its layers' lives and its control thread have in common.
+/// The state that the clones of a router and its control thread share.
 #[derive(Debug)]
 pub(crate) struct Core {
     pub(super) shared: Arc<Shared>,
-    /// Held for as long as it takes to replace the snapshot; never while anybody else's code runs.
+    /// Held for as long as it takes to replace the snapshot; never while other code runs.
     state: Mutex<State>,
     /// Held while the control thread is started, so that there is one.
-    starting: Mutex<()>,
-    budget: Arc<Budget>,
-    last_session: AtomicU64,
+    pub(super) starting: Mutex<()>,
+    pub(super) budget: Arc<Budget>,
+    pub(super) last_session: AtomicU64,
     pub(super) health: Health,
     pub(super) refusals: AuditLimit,
 }
 
 #[derive(Debug, Default)]
-struct State {
-    registry: Registry,
+pub(super) struct State {
+    pub(super) registry: Registry,
     instances: Vec<Weak<Instance>>,
-    /// How many sessions have been opened so far.
-    opened: u64,
-    /// How often all sessions have been ended so far.
+    /// The number of sessions opened so far.
+    pub(super) opened: u64,
+    /// The number of times that all sessions were ended.
     shutdowns: u64,
     /// Whether spans may remember scopes of a session that is closed, in a router that never rests.
     remembers_closed: bool,
-    /// Sessions that are closed and not freed yet: somebody may still be reading them.
+    /// Sessions that are closed and not freed yet: a producer may still be reading them.
     closed: Vec<Weak<OpenSession>>,
     /// The sum over sessions that have been freed.
     freed: SessionStats,
@@ -88,77 +81,6 @@ impl Core {
         self.state().live_instances()
     }
 
-    /// Opens a session, whatever else is open.
-    pub(super) fn open(self: &Arc<Self>, session: SessionOptions) -> EventStream {
-        let session = Arc::new(self.new_session(session));
-        let mut state = self.state();
-        self.add(&mut state, &session);
-        drop(state);
-        self.hand_out(session)
-    }
-
-    /// Opens a session, unless the router's policy is against it.
-    pub(super) fn try_open(self: &Arc<Self>, session: SessionOptions) -> Result<EventStream, WatchError> {
-        let config = &self.shared.config;
-        if let Err(error) = WatchError::check_fields(&session, config)
-            .and_then(|()| WatchError::check_cost(&session))
-            .and_then(|()| WatchError::check_past(&session, config))
-         {
-            self.tell_refusal(Arc::new(session), &error);
-            return Err(error);
-        }
-        let session = self.new_governed_session(session);
-        let mut state = self.state();
-        // One step with the opening: of two who come at once the second is counted with the first.
-        let checked = WatchError::check_caps(&session, &state.registry, config);
-        if checked.is_ok() {
-            self.add(&mut state, &session);
-        }
-        drop(state);
-        if let Err(error) = checked {
-            self.tell_refusal(Arc::clone(&session.limits), &error);
-            return Err(error);
-        }
-        Ok(self.hand_out(session))
-    }
-
-    fn new_session(&self, session: SessionOptions) -> OpenSession {
-        // Relaxed: only its being new matters.
-        let id = SessionId(self.last_session.fetch_add(1, Ordering::Relaxed) + 1);
-        OpenSession::new(id, session, Arc::clone(&self.budget))
-    }
-
-    fn new_governed_session(&self, session: SessionOptions) -> Arc<OpenSession> {
-        let report: Arc<dyn TooCostly> = Arc::clone(&self.shared) as _;
-        let governor = Governor::new(self.shared.config.max_session_cost, Arc::downgrade(&report));
-        Arc::new(self.new_session(session).governed(governor))
-    }
-
-    fn add(&self, state: &mut State, session: &Arc<OpenSession>) {
-        state.opened += 1;
-        if !state.registry.is_awake() {
-            self.note_span_limit(state);
-        }
-        self.begin_past(session);
-        self.publish(state, |registry| registry.open(session));
-        // Before anybody can end it, so that its end is told after it.
-        self.shared.inbox.audit(Audit::opened(session));
-    }
-
-    /// Keeps the past from now on, session or not. Takes memory for it.
-    pub(super) fn start_looking_back(&self) {
-        let Some(past) = &self.shared.past else { return };
-        past.make_rings();
-        let mut state = self.state();
-        if state.registry.stays_awake() {
-            return;
-        }
-        if !state.registry.is_awake() {
-            self.note_span_limit(&mut state);
-        }
-        self.publish(&mut state, |registry| registry.stay_awake(past.reach()));
-    }
-
     /// Notes that callsites have been asked since it was started, if it was.
     pub(super) fn note_looking_back(&self) {
         if let Some(past) = self.shared.past.as_ref().filter(|_| self.state().registry.stays_awake()) {
@@ -166,72 +88,17 @@ impl Core {
         }
     }
 
-    /// Notes how verbose spans are without a session, before the first one is opened.
+    /// Whether `tracing` hides levels that this router looks at.
     ///
-    /// Where the last one's levels are not taken back yet, what was noted before it still holds.
-    fn note_span_limit(&self, state: &mut State) {
-        let instances = state.live_instances();
-        if instances.iter().any(|instance| instance.epoch() != 0) {
-            return;
-        }
-        let level = LevelFilter::current();
-        let is_told = level >= self.shared.config.span_level && instances.iter().all(|one| one.dispatch().is_some());
-        match is_told {
-            true => self.shared.span_limit.set(verbosity_of_filter(level)),
-            false => self.shared.span_limit.lift(),
-        }
+    /// A rebuild of others asks for the levels first and sets the most verbose one last. If it began before a session
+    /// opened and ends after this router's own rebuild, what it sets is from before the session.
+    pub(super) fn hides_levels(&self) -> bool {
+        self.live_instances().iter().any(|instance| LevelFilter::current() < instance.max_level_hint())
     }
 
-    /// Hands out a session that has just been opened.
-    fn hand_out(self: &Arc<Self>, session: Arc<OpenSession>) -> EventStream {
-        // Before it waits for callsites, since what is to be read is being overwritten.
-        let horizon = self.look_back(&session);
-        self.make_known(&session);
-        EventStream::new(session, Arc::new(Arc::downgrade(self))).with_horizon(horizon)
-    }
-
-    /// Returns once all callsites know of a session that has just been opened, as far as can be waited for.
-    fn make_known(self: &Arc<Self>, session: &OpenSession) {
-        self.ensure_control_thread();
-        dispatcher::get_default(|default| {
-            self.live_instances().iter().for_each(|instance| instance.adopt_dispatch(default));
-        });
-        if session.is_exhausted() {
-            self.close(session.id, EndReason::MaxEvents);
-        }
-        if session.deadline.is_some() {
-            self.shared.inbox.wake();
-        }
-        if !inside_callback() {
-            self.shared.inbox.wait_for_rebuild();
-            // Logs that are slower than their sessions come must not let what is to be told pile up.
-            self.shared.inbox.wait_until_told(MAX_UNTOLD_AUDITS);
-        }
-    }
-
-    /// Has callsites asked anew where `tracing` hides levels that this router looks at.
-    ///
-    /// A rebuild by somebody else may have put back a level from before; what is still hidden after one of ours, no
-    /// rebuild will show.
-    pub(super) fn ask_for_hidden_levels(&self) {
-        if self.shared.inbox.has_thread() && self.shared.inbox.is_settled() && control::hides_levels(self) {
-            self.shared.inbox.ask_for_rebuild();
-            if !inside_callback() {
-                self.shared.inbox.wait_for_rebuild();
-            }
-        }
-    }
-
-    pub(super) fn ensure_control_thread(self: &Arc<Self>) {
-        let _starting = self.starting.lock().unwrap_or_else(PoisonError::into_inner);
-        if !self.shared.inbox.has_thread() {
-            control::start(self);
-        }
-    }
-
-    /// Applies a change of sessions: first the snapshot, then the epochs, so that whoever sees the new epoch reads
-    /// the new snapshot; then, where a callsite may be concerned, the interests.
-    fn publish(&self, state: &mut State, change: impl FnOnce(&mut Registry)) {
+    /// Applies a change of sessions: first the snapshot, then the epochs, so that a thread that sees the new epoch reads
+    /// the new snapshot; then, if it may concern a callsite, the interests.
+    pub(super) fn publish(&self, state: &mut State, change: impl FnOnce(&mut Registry)) {
         change(&mut state.registry);
         let (snapshot, reach_changed) = state.registry.snapshot();
         let instances = state.live_instances();
@@ -257,7 +124,7 @@ impl Core {
         ended.map(|(session, end)| self.shared.inbox.audit(Audit::ended(&session, end))).is_some()
     }
 
-    /// Takes a session from those that producers see, and ends it. Of all who try, one is told that it was open.
+    /// Takes a session from those that producers see, and ends it. Of concurrent callers, exactly one gets `Some`.
     fn end(&self, id: SessionId, reason: EndReason) -> Option<(Arc<OpenSession>, End)> {
         let mut state = self.state();
         if !state.registry.contains(id) {
@@ -284,7 +151,7 @@ impl Core {
         Some((session, end))
     }
 
-    /// Ends the sessions whose time is over, and says when the next one's is.
+    /// Ends the sessions whose time is over, and returns when that of the next one is.
     pub(super) fn close_expired(&self) -> Option<Instant> {
         let now = Instant::now();
         loop {
@@ -296,23 +163,23 @@ impl Core {
         }
     }
 
-    /// Has a session's reader told what was withheld from it, if the session is still open.
-    pub(super) fn announce_withheld(&self, id: SessionId) {
+    /// Announces to a session's reader the events that its limits kept back, if the session is still open.
+    pub(super) fn announce_kept_back(&self, id: SessionId) {
         let session = self.state().registry.get(id).cloned();
         if let Some(session) = session {
-            session.announce_withheld();
+            session.announce_kept_back();
         }
     }
 
-    /// Ends every session, and waits until that is told, at most a second.
+    /// Ends every session, and waits until that is logged, at most a second.
     pub(super) fn shutdown(&self) {
         self.end_all();
-        self.wait_until_told();
+        self.wait_until_logged();
     }
 
     fn end_all(&self) {
         let mut state = self.state();
-        // One step with the listing: of a session that is not listed, whoever opened it finds the count moved.
+        // One step with the listing: the opener of a session that is not listed finds the count moved.
         state.shutdowns += 1;
         let ids: Vec<_> = state.registry.sessions().map(|session| session.id).collect();
         drop(state);
@@ -321,16 +188,16 @@ impl Core {
         }
     }
 
-    /// How often all sessions have been ended so far.
+    /// The number of times that all sessions were ended.
     ///
-    /// Where it is the same after an opening as at a moment before, every shutdown since that moment ends that session.
+    /// If it is the same after an opening as at a moment before, every shutdown since that moment ends that session.
     pub(super) fn shutdowns(&self) -> u64 {
         self.state().shutdowns
     }
 
-    fn wait_until_told(&self) {
+    fn wait_until_logged(&self) {
         if !inside_callback() {
-            self.shared.inbox.wait_until_told(0);
+            self.shared.inbox.wait_until_logged(0);
         }
     }
 
@@ -358,7 +225,7 @@ impl Core {
         }
     }
 
-    /// Frees something, or hands it back while somebody still holds it.
+    /// Frees a value, or hands it back while a producer still holds it.
     ///
     /// It is taken apart rather than counted: a scope may hold a weak reference, and must not get a strong one in
     /// between.
@@ -376,7 +243,7 @@ impl Core {
             Ok(session) => session,
             Err(session) => {
                 drop(state);
-                let end = self.still_untold(&session, end);
+                let end = self.still_unlogged(&session, end);
                 return Some(Retired::Session(session, end));
             }
         };
@@ -423,7 +290,7 @@ impl Core {
         stats
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -444,20 +311,20 @@ impl Home for Weak<Core> {
 impl Drop for Core {
     fn drop(&mut self) {
         self.end_all();
-        // The thread tells what is left before it ends.
+        // The thread logs what is queued before it ends.
         self.shared.inbox.stop();
         if !self.shared.inbox.has_thread() {
-            tell_rest(&self.shared.inbox, Vec::new());
+            log_unlogged(&self.shared.inbox, Vec::new());
         }
-        self.wait_until_told();
+        self.wait_until_logged();
         #[cfg(feature = "log")]
         super::log_level::follow(self.shared.router, tracing_core::LevelFilter::OFF);
     }
 }
 
 impl State {
-    /// Notes an instance. A weak reference keeps an instance's memory, so those of instances that are gone are let go of
-    /// here as well, each time as many may have gone as there are: without a session nobody else looks at them.
+    /// Notes an instance. A weak reference keeps an instance's memory, so those of instances that are gone are dropped here
+    /// as well, each time the list has doubled: without a session nothing else looks at them.
     fn add_instance(&mut self, instance: &Arc<Instance>) {
         if self.instances.len() == self.instances.capacity() {
             self.instances.retain(|instance| instance.strong_count() > 0);
@@ -466,13 +333,13 @@ impl State {
         self.instances.push(Arc::downgrade(instance));
     }
 
-    fn live_instances(&mut self) -> Vec<Arc<Instance>> {
+    pub(super) fn live_instances(&mut self) -> Vec<Arc<Instance>> {
         self.instances.retain(|instance| instance.strong_count() > 0);
         self.instances.iter().filter_map(Weak::upgrade).collect()
     }
 }
 
 /// Whether this thread is known to be inside a callback of `tracing`, where waiting could wait for itself.
-fn inside_callback() -> bool {
+pub(super) fn inside_callback() -> bool {
     Guard::is_held() || dispatcher::get_current(|_| ()).is_none()
 }

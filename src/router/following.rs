@@ -40,20 +40,20 @@ mod tests {
     use tracing_subscriber::prelude::*;
 
     #[test]
-    fn a_span_that_is_followed_for_long_is_told_of() {
+    fn a_span_that_is_followed_for_long_is_noted() {
         let router = TapRouter::new();
         let _default = tracing_subscriber::registry().with(router.layer()).set_default();
         let stream = router.watch(SessionOptions::new(Predicate::ge("status", 500)).follow(Follow::Root));
         let main = tracing::info_span!("main", pid = 7);
-        let told = |seconds| {
+        let noted = |seconds| {
             let at = Instant::now() + Duration::from_secs(seconds);
             long_followed(&router.instance(), stream.session(), at, LONG)
         };
         main.in_scope(|| tracing::info!(status = 200, "fine"));
-        assert_eq!(told(1_000), [], "nothing is followed yet");
+        assert_eq!(noted(1_000), [], "nothing is followed yet");
         main.in_scope(|| tracing::info!(status = 500, "failed"));
-        assert_eq!(told(0), []);
-        assert!(matches!(&told(90)[..], [Note::FollowedForLong { span, seconds: 90 }] if span == "main"));
+        assert_eq!(noted(0), []);
+        assert!(matches!(&noted(90)[..], [Note::FollowedForLong { span, seconds: 90 }] if span == "main"));
     }
 
     /// Else a scope that is decided in between would go on following it.

@@ -34,7 +34,7 @@ pub struct RouterStats {
     pub callsites: usize,
     /// Of these, the ones that are vetoed at present wherever no session can match: nothing of them is evaluated there.
     pub vetoed_callsites: usize,
-    /// How often this router had all callsites asked anew.
+    /// The number of times that this router rebuilt the interest of all callsites.
     pub rebuilds: u64,
     /// How long that took altogether.
     pub rebuild_time: Duration,

@@ -1,18 +1,21 @@
 //! The router, which an application creates once.
 
+mod audit_log;
 mod builder;
 mod catalog;
 mod control;
 mod core;
 mod coverage;
+mod dispatch;
 mod following;
 mod health;
 mod look_back;
 mod into_session;
 #[cfg(feature = "log")]
 mod log_level;
+mod opening;
 mod refusal;
-mod tell;
+mod unlogged;
 
 pub use builder::TapRouterBuilder;
 pub use health::{EndStats, RefusalStats, RouterStats};
@@ -226,7 +229,7 @@ impl TapRouter {
 
     /// Adds an endpoint's event to the [audit](crate::audit). The router's own thread logs it, in order. Never blocks.
     pub fn audit(&self, event: AuditEvent) {
-        self.0.tell_other(Audit::Endpoint(event));
+        self.0.log_later(Audit::Endpoint(event));
     }
 
     /// Ends every open session. Their streams yield the buffered events, then `Ended(Shutdown)`.

@@ -1,4 +1,4 @@
-//! Why a session was not opened on somebody's behalf: the caps, what they count, and who holds what.
+//! Why a session was not opened on behalf of an opener: the caps, what they count, and who holds how many.
 
 use crate::config::Config;
 use crate::escape::escaped;
@@ -14,8 +14,8 @@ const MAX_NAME_BYTES: usize = 64;
 
 /// Why [`TapRouter::try_watch`](crate::TapRouter::try_watch) opened no session.
 ///
-/// `Display` says which limit was reached and who holds how many sessions, with names escaped and cut; the parts are
-/// there for doors that answer in a form of their own.
+/// `Display` names the limit that was reached, and the openers with their numbers of sessions; names are escaped and cut.
+/// The methods have the parts, for endpoints that answer in a form of their own.
 ///
 /// ```
 /// use tracing_tap::{Predicate, SessionOptions, TapRouter};
@@ -24,7 +24,7 @@ const MAX_NAME_BYTES: usize = 64;
 /// let session = || SessionOptions::new(Predicate::eq("user", 42)).opened_by("ann");
 /// let _open = router.try_watch(session())?;
 /// let error = router.try_watch(session()).unwrap_err();
-/// assert_eq!(error.to_string(), "open a session: 1 are open, which is the limit `max_sessions`; `ann` holds 1");
+/// assert_eq!(error.to_string(), "the session was not opened: 1 are open, which is the limit `max_sessions`; `ann` holds 1");
 /// assert_eq!((error.limit_name(), error.limit()), (Some("max_sessions"), Some(1)));
 /// assert_eq!(error.holders()[0].opener.as_deref(), Some("ann"));
 /// # Ok::<(), tracing_tap::WatchError>(())
@@ -59,7 +59,7 @@ struct Crowd {
     cap: Cap,
     limit: usize,
     open: usize,
-    /// Those who hold the most, the largest first.
+    /// The openers that hold the most, the largest first.
     holders: Vec<Holder>,
 }
 
@@ -71,7 +71,7 @@ enum Cap {
     Unindexed,
 }
 
-/// Which of the reasons it is, for whoever counts them.
+/// The reason, for counting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Reason {
     MaxSessions,
@@ -88,8 +88,8 @@ impl WatchError {
         Self(Refusal::Unreadable(Flaw(error)))
     }
 
-    /// Refuses a session whose predicate or scope tests a field that nobody may.
-    pub(super) fn check_fields(session: &SessionOptions, config: &Config) -> Result<(), Self> {
+    /// Refuses a session whose predicate or confinement tests a redacted field.
+    fn check_fields(session: &SessionOptions, config: &Config) -> Result<(), Self> {
         let predicates = [Some(&session.predicate), session.confinement.as_ref()];
         let mut tested = predicates.into_iter().flatten().flat_map(|predicate| predicate.field_names());
         match tested.find(|name| config.redacts(name)) {
@@ -99,20 +99,27 @@ impl WatchError {
     }
 
     /// Refuses a session whose predicate or confinement may cost a producer more than one that is read from a text.
-    pub(super) fn check_cost(session: &SessionOptions) -> Result<(), Self> {
+    fn check_cost(session: &SessionOptions) -> Result<(), Self> {
         let mut predicates = std::iter::once(&session.predicate).chain(&session.confinement);
         predicates.try_for_each(Predicate::check_cost).map_err(|error| Self(Refusal::TooCostly(Flaw(error))))
     }
 
+    /// Refuses a session for what its options ask for.
+    pub(super) fn check_options(session: &SessionOptions, config: &Config) -> Result<(), Self> {
+        Self::check_fields(session, config)?;
+        Self::check_cost(session)?;
+        Self::check_past(session, config)
+    }
+
     /// Refuses a session that looks back in a router that keeps no past.
-    pub(super) fn check_past(session: &SessionOptions, config: &Config) -> Result<(), Self> {
+    fn check_past(session: &SessionOptions, config: &Config) -> Result<(), Self> {
         match session.look_back.is_some() && config.look_back.is_none() {
             true => Err(Self(Refusal::KeepsNoPast)),
             false => Ok(()),
         }
     }
 
-    /// Refuses a session where the open ones leave it no room. Those opened without a cap count as well.
+    /// Refuses a session if the open ones leave no room for it. Those opened without a cap count as well.
     pub(super) fn check_caps(session: &OpenSession, open: &Registry, config: &Config) -> Result<(), Self> {
         let own = open.holders().held_by(session.opener());
         let holder = || Holder { opener: session.opener().map(str::to_owned), sessions: own };
@@ -132,7 +139,7 @@ impl WatchError {
         Err(Self(Refusal::TooMany(Box::new(Crowd { cap, limit, open, holders: holders() }))))
     }
 
-    /// Why a session was refused; `None` where there was no session to refuse.
+    /// The reason of the refusal; `None` if no session was requested.
     pub(super) fn reason(&self) -> Option<Reason> {
         Some(match &self.0 {
             Refusal::TestsRedactedField { .. } => Reason::RedactedField,
@@ -164,7 +171,7 @@ impl WatchError {
         self.reason() == Some(Reason::MaxUnindexedSessions)
     }
 
-    /// Whether the predicate or the scope tests a redacted field.
+    /// Whether the predicate or the confinement tests a redacted field.
     pub fn is_redacted_field(&self) -> bool {
         self.reason() == Some(Reason::RedactedField)
     }
@@ -182,12 +189,12 @@ impl WatchError {
         self.reason() == Some(Reason::NoLookBack)
     }
 
-    /// Whether a text was given that is no predicate. It is neither counted nor audited: no session was asked for.
+    /// Whether the given text is no predicate. It is neither counted nor audited: no session was requested.
     pub fn is_invalid_predicate(&self) -> bool {
         self.predicate_error().is_some()
     }
 
-    /// What is wrong with the text, and where, if it is no predicate.
+    /// The error of the text, with its place; `None` if it is a predicate.
     pub fn predicate_error(&self) -> Option<&PredicateError> {
         match &self.0 {
             Refusal::Unreadable(Flaw(error)) => Some(error),
@@ -195,7 +202,7 @@ impl WatchError {
         }
     }
 
-    /// The name of the limit that was reached, as the builder calls it; nothing where it was not a limit.
+    /// The name of the limit that was reached, as in the builder; `None` if it was no limit.
     pub fn limit_name(&self) -> Option<&'static str> {
         self.crowd().map(|crowd| crowd.cap.name())
     }
@@ -205,13 +212,13 @@ impl WatchError {
         self.crowd().map(|crowd| crowd.limit)
     }
 
-    /// How many sessions count for that limit; past it where the application itself opened more.
+    /// The number of sessions that count for that limit; past it if the application itself opened more.
     pub fn open_sessions(&self) -> Option<usize> {
         self.crowd().map(|crowd| crowd.open)
     }
 
-    /// Who holds the most of these sessions, at most four, the largest first. Names are as they were given, neither
-    /// escaped nor cut.
+    /// The openers with the most of these sessions, at most four, the largest first. Their names are neither escaped nor
+    /// cut.
     pub fn holders(&self) -> &[Holder] {
         self.crowd().map_or(&[], |crowd| &crowd.holders)
     }
@@ -258,7 +265,7 @@ impl Cap {
 
 impl fmt::Display for WatchError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("open a session: ")?;
+        f.write_str("the session was not opened: ")?;
         match &self.0 {
             Refusal::TestsRedactedField { field } => {
                 let field = escaped(field, MAX_NAME_BYTES);

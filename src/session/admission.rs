@@ -1,8 +1,8 @@
 //! The limits that an event must pass before it is captured: sampling, then the rate, then the number of events.
 
+use super::kept_back::{KeptBackBy, KeptBackCounts};
 use super::rate::TokenBucket;
 use super::sample::{RootSerial, Sampled, Sampler};
-use super::withheld::{KeptBackBy, KeptBackCounts};
 use super::{SessionId, SessionOptions};
 use crate::past::event_epoch;
 use crate::sync::atomic::{AtomicU64, Ordering};
@@ -125,7 +125,7 @@ impl Limiter {
         }
     }
 
-    /// Counts an event that is withheld.
+    /// Counts an event that is kept back.
     pub(crate) fn keep_back(&self, reason: KeptBackBy) -> Admission {
         if self.kept_back.count(reason) { Admission::KeptBackUnannounced } else { Admission::KeptBack }
     }

@@ -1,7 +1,7 @@
 //! What was opened and closed lately.
 //!
 //! A span's decision says which sessions may match inside it. Opening one session more changes that for the spans that
-//! supply its key, and for no other: these changes tell which, so that all others keep what was decided for them.
+//! supply its key, and for no other: these changes name them, so that all others keep what was decided for them.
 
 use super::SessionId;
 use super::open::OpenSession;

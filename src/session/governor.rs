@@ -1,4 +1,4 @@
-//! What a session of somebody else may cost the service: its predicate is charged by the prices of the cost model, and a
+//! What a session of an opener may cost the service: its predicate is charged by the prices of the cost model, and a
 //! session that is charged more than it may ends.
 //!
 //! Producers add to one counter, and look at no clock before it has grown by all that a second may bring.
@@ -57,7 +57,7 @@ impl Governor {
     #[inline]
     fn charge_at(&self, nanos: u64, now: impl FnOnce() -> Instant) -> bool {
         // Relaxed, here and below: two numbers that are compared with each other; only the lock changes what is allowed, and
-        // who sees the older of two looks at it under the lock.
+        // a thread that sees the older of two checks it under the lock.
         let charged = self.charged.fetch_add(nanos, Ordering::Relaxed).saturating_add(nanos);
         charged > self.allowed.load(Ordering::Relaxed) && self.is_too_much(charged, now)
     }
@@ -67,7 +67,7 @@ impl Governor {
         let mut since = match self.since.try_lock() {
             Ok(since) => since,
             Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
-            // Somebody else is deciding.
+            // Another thread is deciding.
             Err(TryLockError::WouldBlock) => return false,
         };
         if charged <= self.allowed.load(Ordering::Relaxed) {

@@ -8,6 +8,8 @@ mod follow;
 pub(crate) mod governor;
 pub(crate) mod holders;
 pub(crate) mod index;
+pub(crate) mod kept_back;
+pub(crate) mod lookup;
 pub(crate) mod open;
 pub(crate) mod past;
 pub(crate) mod published;
@@ -16,7 +18,6 @@ pub(crate) mod registry;
 pub(crate) mod sample;
 pub(crate) mod scope;
 pub(crate) mod snapshot;
-pub(crate) mod withheld;
 
 pub use crate::queue::Overflow;
 pub use account::{EndReason, SessionStats};

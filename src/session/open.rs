@@ -3,8 +3,8 @@
 use super::admission::{Admission, Limiter};
 use super::buffer::{Buffer, RingPlace};
 use super::governor::Governor;
+use super::kept_back::{KeptBackBy, KeptBackCounts};
 use super::sample::{RootSerial, Sampled};
-use super::withheld::{KeptBackBy, KeptBackCounts};
 use super::{EndReason, Follow, SessionId, SessionInfo, SessionOptions, SessionStats};
 use crate::event::CapturedEvent;
 use crate::guard::{Guard, run_user_code};
@@ -36,7 +36,7 @@ pub(crate) struct OpenSession {
     pub(crate) deadline: Option<Instant>,
     pub(crate) limits: Arc<SessionOptions>,
     limiter: Option<Box<Limiter>>,
-    /// Where it was opened on behalf of somebody else.
+    /// If it was opened on behalf of an opener.
     governor: Option<Box<Governor>>,
     opened_at: SystemTime,
     opened: Instant,
@@ -111,7 +111,7 @@ impl OpenSession {
 
     #[cold]
     fn end_too_costly(&self, governor: &Governor) {
-        // The control thread wakes the reader: `tracing` may be in the middle of a question here, in which nobody may log.
+        // The control thread wakes the reader: `tracing` may be in the middle of a question here, and must not be called.
         if self.mark_ended(EndReason::TooCostly) {
             governor.report(self.id);
         }
@@ -139,7 +139,7 @@ impl OpenSession {
         if is_followed { self.followed_verbosity } else { self.verbosity }
     }
 
-    /// The levels and targets outside of which nothing belongs to the session.
+    /// The levels and targets that can belong to the session.
     pub(crate) fn reach(&self) -> impl Iterator<Item = &Reach> {
         self.compiled.reach().iter().chain(self.followed.iter().flat_map(Compiled::reach))
     }
@@ -158,10 +158,10 @@ impl OpenSession {
         self.limits.opened_by.as_deref()
     }
 
-    /// Why the session has ended; nothing while it is open.
+    /// The reason of the session's end; `None` while it is open.
     pub(crate) fn ended(&self) -> Option<EndReason> {
         // Acquire pairs with the Release in `mark_ended`: what its closer did before is done. Fails otherwise:
-        // `loom_who_sees_the_end_has_seen_what_its_closer_logged_before`.
+        // `loom_the_end_is_seen_after_the_events_of_its_closer`.
         EndReason::from_code(self.ended.load(Ordering::Acquire))
     }
 
@@ -224,13 +224,13 @@ impl OpenSession {
         self.limiter.is_some()
     }
 
-    /// What withholds an event that matches now, if that is certain.
+    /// The limit that keeps back an event that matches now, if that is certain.
     #[inline]
     pub(crate) fn keeps_back_now(&self, sampled: Sampled) -> Option<KeptBackBy> {
         self.limiter.as_ref()?.keeps_back_now(sampled)
     }
 
-    /// Counts an event that matched and is withheld.
+    /// Counts an event that matched and is kept back.
     pub(crate) fn keep_back(&self, reason: KeptBackBy) -> Option<Admission> {
         self.limiter.as_ref().map(|limiter| limiter.keep_back(reason))
     }
@@ -253,7 +253,7 @@ impl OpenSession {
     }
 
     /// Makes the reader look at the counts of events kept back.
-    pub(crate) fn announce_withheld(&self) {
+    pub(crate) fn announce_kept_back(&self) {
         if let Some(kept_back) = self.kept_back() {
             kept_back.set_due();
             wake(&self.reader);
@@ -279,7 +279,7 @@ impl OpenSession {
     pub(crate) fn count_delivered(&self) {
         self.read.is_holding.store(false, Ordering::Relaxed);
         // Release pairs with the Acquire in `stats`: who counts it here does not count it as held or buffered. Fails
-        // otherwise: `loom_what_is_counted_as_delivered_is_not_counted_as_buffered`.
+        // otherwise: `loom_a_delivered_event_is_not_counted_as_buffered`.
         self.read.delivered.fetch_add(1, Ordering::Release);
     }
 
@@ -332,7 +332,7 @@ impl OpenSession {
             while let Popped::Item { item, .. } = buffer.pop() {
                 drop(item);
                 // Release: as where it is delivered. Fails otherwise:
-                // `loom_whatever_is_pushed_while_a_session_is_closed_and_dropped_is_counted_once`.
+                // `loom_events_pushed_during_the_close_are_counted_once`.
                 self.closed_unread.fetch_add(1, Ordering::Release);
             }
         }
@@ -347,7 +347,7 @@ impl OpenSession {
             .buffers()
             .map(|buffer| (buffer.lost(), buffer.len() as u64))
             .fold((0, 0), |(lost, left), (more_lost, more_left)| (lost + more_lost, left + more_left));
-        let mut missing = self.kept_back().map(KeptBackCounts::withheld).unwrap_or_default();
+        let mut missing = self.kept_back().map(KeptBackCounts::totals).unwrap_or_default();
         missing[MissingReason::Overflow] = overflow;
         missing[MissingReason::Closed] = closed;
         SessionStats { delivered, buffered: held + in_ring, missing, ..SessionStats::default() }.summed()

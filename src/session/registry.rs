@@ -1,6 +1,6 @@
 //! Which sessions are open, and what follows from that for callsites, scopes and the index.
 //!
-//! Whoever opens or closes holds one lock for as long as it takes to replace the snapshot. Producers never do.
+//! Opening and closing hold one lock for as long as it takes to replace the snapshot. Producers never take it.
 
 use super::SessionId;
 use super::changes::Changes;
@@ -65,7 +65,7 @@ impl Registry {
         self.apply(session, Change::Open);
     }
 
-    /// Takes a session out; nothing if it is not open.
+    /// Takes a session out; `None` if it is not open.
     pub(crate) fn close(&mut self, id: SessionId) -> Option<Arc<OpenSession>> {
         let session = self.sessions.remove(&id)?;
         if let Some(deadline) = session.deadline {
@@ -102,7 +102,7 @@ impl Registry {
         &self.linear
     }
 
-    /// Who has how many open.
+    /// The number of open sessions of each opener.
     pub(crate) fn holders(&self) -> &Holders {
         &self.holders
     }
@@ -120,7 +120,7 @@ impl Registry {
         self.sessions.contains_key(&id)
     }
 
-    /// Makes the snapshot that producers are to read from now on, and says whether callsites must be asked anew.
+    /// Makes the snapshot that producers are to read from now on, and returns whether callsites must be asked again.
     pub(crate) fn snapshot(&mut self) -> (Snapshot, bool) {
         let reach_changed = std::mem::take(&mut self.reach.changed);
         let spans_changed = std::mem::take(&mut self.spans.changed);

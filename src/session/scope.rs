@@ -5,9 +5,8 @@
 
 use super::open::OpenSession;
 use super::sample::{RootSerial, Sampled};
-use super::snapshot::{Snapshot, index_hash};
 use super::{SessionId, changes::Change};
-use crate::event::{CapturedSpan, Fields};
+use crate::event::CapturedSpan;
 use crate::predicate::{Bits, Compiled, FieldTest, Test};
 use crate::sync::Numbers;
 use smallvec::SmallVec;
@@ -77,10 +76,10 @@ pub(crate) struct Added<'a> {
 }
 
 impl Scope {
-    /// The scope of events outside any span.
-    pub(crate) fn outside(snapshot: &Snapshot) -> Self {
+    /// The scope of events outside any span, among the sessions that the index does not hold.
+    pub(crate) fn outside(linear: &[Arc<OpenSession>]) -> Self {
         let candidate = |session| Candidate::new(session, Bits::default(), session_sampled(session, None), false);
-        Self::new(snapshot.linear.iter().map(candidate).collect())
+        Self::new(linear.iter().map(candidate).collect())
     }
 
     /// The scope inside a span.
@@ -275,28 +274,6 @@ fn add_satisfied(satisfied: &mut Bits, session: &OpenSession, is_followed: bool,
     session.charge(nanos);
 }
 
-/// The sessions that the index keeps for these fields, each once.
-pub(crate) fn indexed_sessions(snapshot: &Snapshot, fields: &Fields) -> Sessions {
-    let mut found = Sessions::new();
-    for (name, value) in fields.named_by(|name| snapshot.names.index.contains(name)) {
-        value.with_canonical(|text| extend_from_index(&mut found, snapshot, name, text));
-    }
-    found
-}
-
-/// Adds the sessions that the index keeps for this key and value, each once.
-pub(crate) fn extend_from_index(found: &mut Sessions, snapshot: &Snapshot, key: &str, text: Option<&str>) {
-    let bucket = text.and_then(|text| snapshot.index.get(&index_hash(key, text)));
-    // A bucket has each session once.
-    let mut before: SmallVec<[SessionId; 4]> = found.iter().map(|session| session.id).collect();
-    before.sort_unstable();
-    for session in bucket.into_iter().flatten() {
-        if before.binary_search(&session.id).is_err() {
-            found.push(Arc::clone(session));
-        }
-    }
-}
-
 /// The spans around an event as it shows them, root first, and the bytes they hold in memory.
 #[derive(Debug)]
 pub(crate) struct CapturedSpans {
@@ -315,9 +292,12 @@ impl CapturedSpans {
 mod tests {
     use super::*;
     use crate::Predicate;
+    use crate::event::Fields;
     use crate::queue::budget::Budget;
     use crate::session::SessionOptions;
+    use crate::session::lookup::indexed_sessions;
     use crate::session::registry::Registry;
+    use crate::session::snapshot::Snapshot;
     use std::cell::Cell;
 
     thread_local! {
@@ -348,7 +328,7 @@ mod tests {
         let inside =
             |scope: &Scope| scope.inside(&added(), || CapturedChain::from_iter([Arc::clone(&span)]), RootSerial::next);
         COMPARISONS.set(0);
-        let scope = inside(&inside(&Scope::outside(&snapshot)));
+        let scope = inside(&inside(&Scope::outside(&snapshot.linear)));
         assert_eq!(scope.candidates.len() as u64, sessions);
         assert!(found().iter().all(|session| scope.is_about(session)));
         COMPARISONS.get()

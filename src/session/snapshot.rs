@@ -39,7 +39,7 @@ pub(crate) struct Snapshot {
     outside: OnceLock<Arc<Scope>>,
 }
 
-/// A set of names, of which there are mostly a few: those are found without hashing.
+/// A set of names. Mostly there are a few, which are found without hashing.
 #[derive(Debug, Default)]
 pub(crate) struct NameSet {
     few: Box<[Box<str>]>,
@@ -118,7 +118,7 @@ pub(crate) struct Names {
     pub(crate) index: NameSet,
     /// Keys tested by sessions that are not in the index.
     pub(crate) linear: NameSet,
-    /// Keys tested beside the index, by whichever session.
+    /// Keys tested outside the index, by any session.
     pub(crate) beside_index: NameSet,
     /// Span names tested by any session.
     pub(crate) spans: NameSet,
@@ -144,7 +144,7 @@ impl Snapshot {
 
     /// The scope of events outside any span.
     pub(crate) fn outside(&self) -> &Arc<Scope> {
-        self.outside.get_or_init(|| Arc::new(Scope::outside(self)))
+        self.outside.get_or_init(|| Arc::new(Scope::outside(&self.linear)))
     }
 
     /// Whether the index holds a session for this key and value (or, rarely, for another with the same hash).

@@ -14,12 +14,13 @@
 //! that the announced counts add up to those in [`SessionStats`]. A call of [`drain`](EventStream::drain) announces the
 //! counts that were due at its start. If the system cannot start the router's thread, all are announced before the end.
 
+mod announcer;
 mod item;
 mod linger;
-mod withheld;
 
 #[cfg(test)]
 #[cfg(loom)]
+#[path = "../sync/models/stream.rs"]
 mod models;
 #[cfg(test)]
 #[cfg(not(loom))]
@@ -34,16 +35,16 @@ use crate::past::Horizon;
 use crate::queue::ring::Popped;
 use crate::queue::wait::block_on_ready;
 use crate::session::buffer::Buffer;
+use crate::session::kept_back::KeptBackCounts;
 use crate::session::open::OpenSession;
-use crate::session::withheld::KeptBackCounts;
 use crate::session::{EndReason, SessionId, SessionStats};
+use announcer::Announcer;
 use linger::Linger;
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
-use withheld::Announcer;
 
 /// The reading end of a session. Dropping it closes the session and frees its buffer.
 ///
@@ -73,7 +74,7 @@ pub struct EventStream {
     last: Option<Arc<CapturedEvent>>,
     linger: Linger,
     announced: u64,
-    withheld: Announcer,
+    announcer: Announcer,
     sequence: u64,
     /// The reason yielded with `Ended`. No item follows it.
     over: Option<EndReason>,
@@ -106,7 +107,7 @@ impl EventStream {
             last: None,
             linger: Linger::No,
             announced: 0,
-            withheld: Announcer::default(),
+            announcer: Announcer::default(),
             sequence: 0,
             over: None,
         }
@@ -123,7 +124,7 @@ impl EventStream {
     /// Events that arrive during the iteration are left for the next call, so that a loop whose body emits matching events
     /// ends.
     pub fn drain(&mut self) -> impl Iterator<Item = Item> {
-        self.note_withheld();
+        self.note_kept_back();
         let past = self.session().past().map_or(0, Buffer::len);
         let mut events_left =
             past + self.session().buffer().map_or(0, Buffer::len) + usize::from(self.held.is_some());
@@ -202,7 +203,7 @@ impl EventStream {
         self.held.is_some()
             || self.horizon.is_some()
             || session.past().is_some_and(|past| past.len() > 0)
-            || self.withheld.has_news()
+            || self.announcer.has_news()
             || session.ended().is_some()
             || session.buffer().is_some_and(buffer_has)
             || session.kept_back().is_some_and(KeptBackCounts::is_due)
@@ -214,14 +215,14 @@ impl EventStream {
     }
 
     fn next_item(&mut self) -> Option<Item> {
-        self.note_withheld();
+        self.note_kept_back();
         self.next_noted_item()
     }
 
     /// Takes note of the events kept back by limits, if an announcement is due.
-    fn note_withheld(&mut self) {
-        if let Some(withheld) = self.session().kept_back().and_then(KeptBackCounts::take_due) {
-            self.withheld.note(withheld);
+    fn note_kept_back(&mut self) {
+        if let Some(counts) = self.session().kept_back().and_then(KeptBackCounts::take_due) {
+            self.announcer.note(counts);
         }
     }
 
@@ -238,7 +239,7 @@ impl EventStream {
         if let Some(event) = self.held.take() {
             return Some(self.number(event));
         }
-        if let Some(missing) = self.withheld.next() {
+        if let Some(missing) = self.announcer.next() {
             return Some(Item::Missing(missing));
         }
         let ended = self.ended();
@@ -300,10 +301,10 @@ impl EventStream {
 
     /// Announces the events kept back until the end, and then the end.
     fn end(&mut self, reason: EndReason) -> Option<Item> {
-        if let Some(withheld) = self.session().kept_back().map(KeptBackCounts::close) {
-            self.withheld.note(withheld);
+        if let Some(counts) = self.session().kept_back().map(KeptBackCounts::close) {
+            self.announcer.note(counts);
         }
-        Some(self.withheld.next().map_or_else(
+        Some(self.announcer.next().map_or_else(
             || {
                 self.over = Some(reason);
                 Item::Ended(reason)

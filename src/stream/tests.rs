@@ -3,8 +3,8 @@ use crate::predicate::Predicate;
 use crate::queue::budget::Budget;
 use crate::session::SessionOptions;
 use crate::session::admission::Admission;
+use crate::session::kept_back::KeptBackBy;
 use crate::session::sample::Sampled;
-use crate::session::withheld::KeptBackBy;
 use std::task::Waker;
 
 /// A router that is gone.
@@ -43,7 +43,7 @@ fn word_is_left_once_for_each_announcement() {
     assert_eq!(withhold(&session), Admission::KeptBackUnannounced);
     assert_eq!(withhold(&session), Admission::KeptBack);
     assert_eq!(count_of(stream.next_item()), None, "it is not due");
-    session.announce_withheld();
+    session.announce_kept_back();
     assert_eq!(count_of(stream.next_item()), Some(2));
     assert_eq!(count_of(stream.next_item()), None);
     assert_eq!(withhold(&session), Admission::KeptBackUnannounced);
@@ -57,7 +57,7 @@ fn a_reader_that_lingers_has_news_where_an_announcement_is_due() {
     for is_due in [false, true] {
         stream.linger = Linger::HasRead;
         if is_due {
-            session.announce_withheld();
+            session.announce_kept_back();
         }
         assert_eq!(stream.poll_item(&context).is_ready(), is_due);
     }
@@ -67,12 +67,12 @@ fn a_reader_that_lingers_has_news_where_an_announcement_is_due() {
 fn a_drain_announces_what_was_due_when_it_began_and_no_more() {
     let (session, mut stream) = open();
     withhold(&session);
-    session.announce_withheld();
+    session.announce_kept_back();
     let counts: Vec<_> = stream
         .drain()
         .map(|item| {
             withhold(&session);
-            session.announce_withheld();
+            session.announce_kept_back();
             count_of(Some(item))
         })
         .take(10)
@@ -82,14 +82,14 @@ fn a_drain_announces_what_was_due_when_it_began_and_no_more() {
 }
 
 #[test]
-fn the_end_comes_after_what_was_withheld_and_what_comes_later_is_no_part_of_it() {
+fn the_end_comes_after_the_kept_back_counts() {
     let (session, mut stream) = open();
     withhold(&session);
     session.end(EndReason::Closed);
     assert_eq!(count_of(stream.next_item()), Some(1));
     // A producer that was preempted after it had found the session open.
     session.kept_back().unwrap().count(KeptBackBy::Rate);
-    session.announce_withheld();
+    session.announce_kept_back();
     assert!(matches!(stream.next_item(), Some(Item::Ended(EndReason::Closed))));
     assert!(stream.next_item().is_none());
     assert_eq!((stream.stats().missing[MissingReason::RateLimited], stream.stats().matched), (1, 1));

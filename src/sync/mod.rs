@@ -4,6 +4,9 @@
 //! are those of `loom`, which tries every interleaving of a small model and every value that an ordering allows a load
 //! to see, and the structures of others are modelled as weak as their documentation lets them be.
 //!
+//! `models/` has the models of all these protocols. Each is a child module of the one that it is about, by `#[path]`, so
+//! that it sees what is private there.
+//!
 //! Reference counts stay `std`'s: there is no unsafe code here, so what they order is the freeing of memory and nothing
 //! that a model could get wrong.
 

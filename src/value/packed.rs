@@ -1,4 +1,4 @@
-//! Values packed into one run of bytes: quick to write for a producer, taken apart by who reads them.
+//! Values packed into one run of bytes: quick to write for a producer, taken apart by the reader.
 //!
 //! An entry is the index of its field (two bytes), its kind (one byte, the highest bit set where the value was cut),
 //! and the value: a number as its bytes, a text or bytes behind their length (four bytes).

@@ -131,8 +131,9 @@
 //! the span's own.
 //!
 //! Unknown keys are ignored: later versions may add some. An unknown `type`, level or reason, and any value of a shape that
-//! is not in the tables, is an error that says what was expected. The JSON parser limits the nesting; the caller must limit
-//! the length of a line.
+//! is not in the tables, is an error that says what was expected. Later versions may add types of lines that are about no
+//! event: to skip them, look at the `type` first. The JSON parser limits the nesting; the caller must limit the length of a
+//! line.
 //!
 //! ```
 //! use tracing_tap::{Format, Item, write_item};

@@ -7,7 +7,7 @@ list="$PWD/tests/deep/orderings.txt"
 target="$(realpath -m "${CARGO_TARGET_DIR:-target}")/weakened"
 copy="$(mktemp -d)"
 trap 'rm -rf "$copy"' EXIT
-cp -r Cargo.toml Cargo.lock README.md src benches examples "$copy"
+cp -r Cargo.toml Cargo.lock README.md src benches crates examples "$copy"
 # What every line begins from, whatever is edited meanwhile.
 cp -r src "$copy/unchanged"
 

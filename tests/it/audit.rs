@@ -1,4 +1,4 @@
-//! The audit: every session that is opened, refused or ended is told once, to the service's logs and to no session.
+//! The audit: every session that is opened, refused or ended is logged once, to the service's logs and to no session.
 #![expect(clippy::unwrap_used, reason = "a test may")]
 
 use serde_json::{Value, json};
@@ -34,23 +34,23 @@ fn install(builder: TapRouterBuilder) -> (TapRouter, Output) {
     (router, output)
 }
 
-/// What the audit has told, in order.
-fn told(output: &Output) -> Vec<Value> {
+/// What the audit has logged, in order.
+fn logged(output: &Output) -> Vec<Value> {
     let lines = output.all_lines();
     let lines = lines.iter().map(|line| serde_json::from_str::<Value>(line).unwrap());
     lines.filter(|line| line["target"] == AUDIT).map(|mut line| line["fields"].take()).collect()
 }
 
-/// Waits until so much was told, and no more.
+/// Waits until so much was logged, and no more.
 #[track_caller]
-fn wait_told(output: &Output, count: usize) -> Vec<Value> {
-    let told = wait_for("the audit", || Some(told(output)).filter(|told| told.len() >= count));
-    assert_eq!(told.len(), count, "{told:#?}");
-    told
+fn wait_logged(output: &Output, count: usize) -> Vec<Value> {
+    let logged = wait_for("the audit", || Some(logged(output)).filter(|logged| logged.len() >= count));
+    assert_eq!(logged.len(), count, "{logged:#?}");
+    logged
 }
 
-fn of_kind<'a>(told: &'a [Value], kind: &str) -> Vec<&'a Value> {
-    told.iter().filter(|told| told["message"] == kind).collect()
+fn of_kind<'a>(logged: &'a [Value], kind: &str) -> Vec<&'a Value> {
+    logged.iter().filter(|logged| logged["message"] == kind).collect()
 }
 
 fn user(number: u64) -> SessionOptions {
@@ -69,7 +69,7 @@ impl<S: Subscriber, F: Fn() + 'static> Layer<S> for OnAudit<F> {
 }
 
 isolated! {
-    fn a_session_is_told_when_it_opens_and_when_it_ends_with_all_there_is_to_know() {
+    fn an_audit_has_all_facts_of_opening_and_end() {
         let (router, output) = install(TapRouter::builder());
         let session = user(42).confined_to(Predicate::eq("tenant", 7)).opened_by("ann").name("ticket 7")
             .capacity(2).capacity_bytes(10_000).expires_in(Duration::from_millis(600_500)).max_events(100).max_rate(1_000).sample(1)
@@ -80,16 +80,16 @@ isolated! {
         }
         assert!(stream.try_recv().is_ok() && stream.try_recv().is_ok(), "a loss and an event");
         router.close(stream.id());
-        let told = wait_told(&output, 2);
+        let logged = wait_logged(&output, 2);
         let mut opened = json!({
             "message": "session opened", "opener": "ann", "session": 1, "name": "ticket 7", "capacity": 2,
             "predicate": PREDICATE_OF_42, "confinement": SCOPE_OF_7,
             "capacity_bytes": 10_000, "overflow": "drop_oldest", "expires_in_ms": 600_500, "max_events": 100, "max_rate": 1_000,
             "max_level": "debug", "follow": "named:job\\x1B", "spans": "debug",
         });
-        assert_eq!(told[0], opened);
+        assert_eq!(logged[0], opened);
 
-        let mut ended = told[1].clone();
+        let mut ended = logged[1].clone();
         let duration = ended["duration_ms"].as_u64().unwrap();
         assert!(duration < 60_000, "{duration}");
         ended.as_object_mut().unwrap().remove("duration_ms");
@@ -100,14 +100,14 @@ isolated! {
         assert_eq!(ended, opened);
         drop(stream);
         router.shutdown();
-        assert_eq!(told_count(&output), 2, "its end is told once");
+        assert_eq!(logged_count(&output), 2, "its end is logged once");
     }
 
     fn what_was_not_given_is_absent() {
         let (router, output) = install(TapRouter::builder());
         let _stream = router.watch(Predicate::everything());
-        let told = wait_told(&output, 1);
-        let names: Vec<_> = told[0].as_object().unwrap().keys().map(String::as_str).collect();
+        let logged = wait_logged(&output, 1);
+        let names: Vec<_> = logged[0].as_object().unwrap().keys().map(String::as_str).collect();
         assert_eq!(names, ["capacity", "capacity_bytes", "message", "overflow", "predicate", "session"]);
     }
 
@@ -119,13 +119,13 @@ isolated! {
         drop(router.watch(Predicate::everything()));
         let _third = router.watch(user(1));
         assert!(router.try_watch(user(2)).is_err());
-        wait_told(&output, 6);
+        wait_logged(&output, 6);
         assert!(messages(&mut all).is_empty() && messages(&mut asked).is_empty());
         assert!(router.catalog().iter().all(|entry| entry.target != AUDIT), "{:#?}", router.catalog());
         assert!(all.coverage().is_clear(), "{}", all.coverage());
     }
 
-    fn every_reason_for_an_end_is_told() {
+    fn every_reason_for_an_end_is_reported() {
         let (router, output) = install(TapRouter::builder());
         drop(router.watch(user(1)));
         let closed = router.watch(user(2));
@@ -137,35 +137,35 @@ isolated! {
         wait_until("the limits", || router.sessions().is_empty());
         let _shut_down = router.watch(user(6));
         router.shutdown();
-        let told = wait_told(&output, 12);
-        let mut ends: Vec<_> = of_kind(&told, "session ended").iter().map(|end| (end["session"].as_u64(), end["reason"].as_str().unwrap())).collect();
+        let logged = wait_logged(&output, 12);
+        let mut ends: Vec<_> = of_kind(&logged, "session ended").iter().map(|end| (end["session"].as_u64(), end["reason"].as_str().unwrap())).collect();
         ends.sort_unstable();
         let reasons: Vec<_> = ends.iter().map(|(_, reason)| *reason).collect();
         assert_eq!(reasons, ["closed", "closed", "max_events", "max_events", "expired", "shutdown"]);
-        let full = told.iter().find(|told| told["session"] == 3 && told["message"] == "session ended").unwrap();
+        let full = logged.iter().find(|logged| logged["session"] == 3 && logged["message"] == "session ended").unwrap();
         assert_eq!((&full["matched"], &full["buffered"]), (&json!(2), &json!(2)));
         let ended = router.stats().ended;
         assert_eq!((ended.closed, ended.max_events, ended.expired, ended.shutdown), (2, 2, 1, 1));
     }
 
-    fn a_refusal_is_told_with_its_reason_and_who_it_was() {
+    fn a_refusal_is_logged_with_reason_and_opener() {
         let (router, output) = install(TapRouter::builder().max_sessions(1).redact_fields(["password"]));
         let _open = router.try_watch(user(1).opened_by("ann")).unwrap();
         let error = router.try_watch(user(2).opened_by("eve").name("hers").max_events(7).sample(3)).unwrap_err();
         let redacted = router.try_watch(Predicate::exists("password")).unwrap_err();
-        let told = wait_told(&output, 3);
+        let logged = wait_logged(&output, 3);
         let expected = [
             ("opener", json!("eve")), ("name", json!("hers")), ("sample", json!(3)), ("reason", json!("max_sessions")), ("max_events", json!(7)),
             ("error", json!(error.to_string())), ("suppressed", json!(0)), ("message", json!("session refused")),
         ];
         for (field, value) in expected {
-            assert_eq!(told[1][field], value, "{field}");
+            assert_eq!(logged[1][field], value, "{field}");
         }
-        assert!(told[1].get("session").is_none() && told[1]["predicate"].as_str().unwrap().contains("user"));
-        assert_eq!((&told[2]["reason"], &told[2]["error"]), (&json!("redacted_field"), &json!(redacted.to_string())));
+        assert!(logged[1].get("session").is_none() && logged[1]["predicate"].as_str().unwrap().contains("user"));
+        assert_eq!((&logged[2]["reason"], &logged[2]["error"]), (&json!("redacted_field"), &json!(redacted.to_string())));
     }
 
-    fn a_storm_of_refusals_is_told_in_part_and_counted_in_full() {
+    fn a_storm_of_refusals_is_logged_in_part_and_counted() {
         const STORM: u64 = 5_000;
         let (router, output) = install(TapRouter::builder().max_sessions(0));
         let mut refused = 0;
@@ -174,13 +174,13 @@ isolated! {
             refused += 1;
         };
         (0..STORM).for_each(|_| refuse());
-        // Told and suppressed add up once one is told again.
-        let all = wait_for("a refusal that is told after the storm", || {
+        // Logged and suppressed add up once one is logged again.
+        let all = wait_for("a refusal that is logged after the storm", || {
             refuse();
-            let told = told(&output);
-            told.last().is_some_and(|last| last["suppressed"] != 0).then_some(told)
+            let logged = logged(&output);
+            logged.last().is_some_and(|last| last["suppressed"] != 0).then_some(logged)
         });
-        let suppressed: u64 = all.iter().map(|told| told["suppressed"].as_u64().unwrap()).sum();
+        let suppressed: u64 = all.iter().map(|logged| logged["suppressed"].as_u64().unwrap()).sum();
         assert!(all.len() < 1000 && suppressed > 0, "{}", all.len());
         assert!(all.len() as u64 + suppressed <= refused);
         assert_eq!(router.stats().refused, refused);
@@ -222,13 +222,13 @@ isolated! {
             ..RefusedRequest::default()
         };
         router.audit(AuditEvent::RequestRefused(request));
-        let told = wait_told(&output, 1);
+        let logged = wait_logged(&output, 1);
         for field in ["opener", "method", "path", "error"] {
-            assert_eq!(told[0][field], r"/tap\x9B2J\u202E", "{field}");
+            assert_eq!(logged[0][field], r"/tap\x9B2J\u202E", "{field}");
         }
     }
 
-    fn an_end_is_told_exactly_once_and_after_the_opening_whatever_races() {
+    fn an_end_is_logged_once_and_after_the_opening() {
         const THREADS: usize = 4;
         const ROUNDS: usize = 100;
         let (router, output) = install(TapRouter::builder());
@@ -251,13 +251,13 @@ isolated! {
             })
         }).collect();
         threads.into_iter().for_each(|thread| thread.join().unwrap());
-        let told = wait_told(&output, 2 * THREADS * ROUNDS);
+        let logged = wait_logged(&output, 2 * THREADS * ROUNDS);
         let mut kinds: BTreeMap<u64, Vec<&str>> = BTreeMap::new();
-        for told in &told {
-            kinds.entry(told["session"].as_u64().unwrap()).or_default().push(told["message"].as_str().unwrap());
+        for logged in &logged {
+            kinds.entry(logged["session"].as_u64().unwrap()).or_default().push(logged["message"].as_str().unwrap());
         }
         assert!(kinds.values().all(|kinds| kinds[..] == ["session opened", "session ended"]), "{kinds:#?}");
-        for end in of_kind(&told, "session ended") {
+        for end in of_kind(&logged, "session ended") {
             let number = |name: &str| end[name].as_u64().unwrap();
             let parts = ["delivered", "buffered", "lost", "kept_back"].map(number);
             assert_eq!(number("matched"), parts.iter().sum::<u64>(), "{end}");
@@ -277,16 +277,16 @@ isolated! {
             wait_until("an event", || stream.drain().next().is_some());
             drop(stream);
         }
-        wait_told(&output, 100);
+        wait_logged(&output, 100);
         stop.store(true, Ordering::Relaxed);
         producers.into_iter().for_each(|producer| producer.join().unwrap());
-        let ends = told(&output);
+        let ends = logged(&output);
         let sum = |name: &str| of_kind(&ends, "session ended").iter().map(|end| end[name].as_u64().unwrap()).sum::<u64>();
         let events = router.stats().events;
         assert_eq!((sum("matched"), sum("delivered"), sum("lost"), sum("buffered")), (events.matched, events.delivered, events.lost, 0));
     }
 
-    fn what_is_opened_and_closed_inside_a_layers_callback_is_told_afterwards() {
+    fn sessions_opened_inside_a_callback_are_logged_afterwards() {
         struct Opens(TapRouter);
         impl<S: Subscriber> Layer<S> for Opens {
             fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
@@ -301,14 +301,14 @@ isolated! {
         let (router, output) = (TapRouter::builder().redact_fields(["password"]).build(), Output::default());
         registry().with(logs(&output)).with(Opens(router.clone())).with(router.layer()).init();
         bounded("opening inside a callback", || tracing::info!(target: "opens", "event"));
-        wait_told(&output, 5);
+        wait_logged(&output, 5);
     }
 
-    fn a_layer_that_opens_and_closes_sessions_when_it_is_told_neither_hangs_nor_recurses() {
+    fn a_layer_that_opens_sessions_in_an_audit_does_not_recurse() {
         let (router, output) = (TapRouter::new(), Output::default());
         let (inner, opened, depth) = (router.clone(), AtomicUsize::new(0), AtomicUsize::new(0));
         let react = move || {
-            assert_eq!(depth.fetch_add(1, Ordering::SeqCst), 0, "told within the telling");
+            assert_eq!(depth.fetch_add(1, Ordering::SeqCst), 0, "logged within the telling");
             if opened.fetch_add(1, Ordering::SeqCst) < 20 {
                 drop(inner.watch(user(2)));
             }
@@ -317,12 +317,12 @@ isolated! {
         registry().with(logs(&output)).with(OnAudit(react)).with(router.layer()).init();
         let stream = bounded("watch", { let router = router.clone(); move || router.watch(user(1)) });
         // The first opening, and 20 sessions that open and end.
-        wait_told(&output, 41);
+        wait_logged(&output, 41);
         drop(stream);
-        wait_told(&output, 42);
+        wait_logged(&output, 42);
     }
 
-    fn a_layer_that_panics_when_it_is_told_ends_nothing() {
+    fn a_layer_that_panics_in_an_audit_ends_nothing() {
         let (router, output) = (TapRouter::new(), Output::default());
         let panics = Arc::new(AtomicUsize::new(0));
         let counted = Arc::clone(&panics);
@@ -334,7 +334,7 @@ isolated! {
         let expires = router.watch(user(2).expires_in(Duration::from_millis(1)));
         wait_until("the expiry", || router.sessions().len() == 1);
         drop((stream, expires));
-        wait_told(&output, 4);
+        wait_logged(&output, 4);
         assert_eq!(panics.load(Ordering::SeqCst), 4);
     }
 
@@ -351,7 +351,7 @@ isolated! {
             drop(opener.watch(user(2)));
             opener.shutdown();
         });
-        wait_told(&output, 4);
+        wait_logged(&output, 4);
         drop(router);
     }
 
@@ -367,17 +367,17 @@ isolated! {
         assert_eq!(messages(&mut stream), ["event"]);
         assert!(router.close(stream.id()));
         drop(closed);
-        wait_told(&output, 2);
+        wait_logged(&output, 2);
     }
 
-    fn it_is_told_to_the_subscriber_the_layer_is_in_though_no_thread_has_that_as_its_default() {
+    fn audits_go_to_the_subscriber_that_the_layer_is_in() {
         let (router, output, elsewhere) = (TapRouter::new(), Output::default(), Output::default());
         registry().with(logs(&elsewhere)).init();
         let subscriber = registry().with(logs(&output)).with(router.layer());
         let dispatch = tracing::Dispatch::new(subscriber);
         drop(router.watch(user(1)));
-        wait_told(&output, 2);
-        assert_eq!(told_count(&elsewhere), 0);
+        wait_logged(&output, 2);
+        assert_eq!(logged_count(&elsewhere), 0);
         drop(dispatch);
     }
 
@@ -388,24 +388,24 @@ isolated! {
         let (dropped, open) = (router.watch(user(1)), router.watch(user(2)));
         drop(dropped);
         drop(router);
-        let told = wait_told(&output, 4);
-        let reasons: Vec<_> = of_kind(&told, "session ended").iter().map(|end| end["reason"].clone()).collect();
+        let logged = wait_logged(&output, 4);
+        let reasons: Vec<_> = of_kind(&logged, "session ended").iter().map(|end| end["reason"].clone()).collect();
         assert!(reasons.contains(&json!("closed")) && reasons.contains(&json!("shutdown")), "{reasons:?}");
         drop(open);
-        assert_eq!(told_count(&output), 4);
+        assert_eq!(logged_count(&output), 4);
     }
 
-    fn a_shutdown_returns_when_all_was_told() {
+    fn a_shutdown_returns_once_all_is_logged() {
         let (router, output) = install(TapRouter::builder());
         let _streams: Vec<_> = (0..20).map(|n| router.watch(user(n))).collect();
         drop(router.watch(user(1)));
         router.shutdown();
-        assert_eq!(told_count(&output), 42);
+        assert_eq!(logged_count(&output), 42);
     }
 }
 
-fn told_count(output: &Output) -> usize {
-    told(output).len()
+fn logged_count(output: &Output) -> usize {
+    logged(output).len()
 }
 
 /// Writes each text of the audit as it is, a field a line.

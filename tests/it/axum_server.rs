@@ -25,9 +25,9 @@ isolated! {
             let flight = Flight::take_off(service).await;
             let mut stream = router.watch(Predicate::starts_with("uri", "/work/alice/"));
             let mut service = flight.land().await;
-            assert_eq!(told(&mut stream, uri), in_flight_of_alice());
+            assert_eq!(shown(&mut stream, uri), in_flight_of_alice());
             service.ask_on_each_others_connections().await;
-            assert_eq!(told(&mut stream, uri), a_whole_request_of_alice());
+            assert_eq!(shown(&mut stream, uri), a_whole_request_of_alice());
             assert!(stream.coverage().is_clear(), "{}", stream.coverage());
         });
     }
@@ -41,11 +41,11 @@ isolated! {
             let mut user = router.watch(Predicate::eq("user", "alice"));
             let mut request = router.watch(Predicate::eq("request_id", 8));
             let mut service = flight.land().await;
-            assert_eq!(told(&mut user, ids), in_flight_of_alice());
-            assert_eq!(told(&mut request, ids), in_flight("alice", 8));
+            assert_eq!(shown(&mut user, ids), in_flight_of_alice());
+            assert_eq!(shown(&mut request, ids), in_flight("alice", 8));
             service.ask_on_each_others_connections().await;
-            assert_eq!(told(&mut user, ids), a_whole_request_of_alice());
-            assert_eq!(told(&mut request, ids), [""; 0]);
+            assert_eq!(shown(&mut user, ids), a_whole_request_of_alice());
+            assert_eq!(shown(&mut request, ids), [""; 0]);
             assert!(user.coverage().is_clear(), "{}", user.coverage());
         });
     }
@@ -118,9 +118,9 @@ fn check_with_default_settings(printed: LevelFilter, spans: LevelFilter, later: 
         let flight = Flight::take_off(service).await;
         let mut stream = router.watch(SessionOptions::new(Predicate::starts_with("uri", "/work/alice/")).spans(spans));
         let mut service = flight.land().await;
-        assert_eq!(told(&mut stream, uri), [""; 0]);
+        assert_eq!(shown(&mut stream, uri), [""; 0]);
         service.ask_on_each_others_connections().await;
-        assert_eq!(told(&mut stream, uri), later);
+        assert_eq!(shown(&mut stream, uri), later);
         assert_names_the_remedy(&stream);
     });
 }
@@ -156,15 +156,15 @@ fn span_of_ones_own<B>(request: &Request<B>) -> Span {
 }
 
 /// What a session tells of its events so far, request by request: the request, the level, the message.
-fn told(stream: &mut EventStream, request: fn(&CapturedEvent) -> String) -> Vec<String> {
+fn shown(stream: &mut EventStream, request: fn(&CapturedEvent) -> String) -> Vec<String> {
     let events = events(stream);
-    let mut told: Vec<_> =
+    let mut shown: Vec<_> =
         events.iter().map(|event| format!("{} {} {}", request(event), event.level(), event.message())).collect();
     // Stable: within a request the order is the one they happened in.
-    told.sort_by_key(|line| line.split(' ').next().map(str::to_owned));
+    shown.sort_by_key(|line| line.split(' ').next().map(str::to_owned));
     let stats = stream.stats();
     assert_eq!((stats.matched, stats.lost, stats.buffered), (stats.delivered, 0, 0));
-    told
+    shown
 }
 
 fn uri(event: &CapturedEvent) -> String {

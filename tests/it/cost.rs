@@ -43,7 +43,7 @@ isolated! {
             let error = router.try_watch(session).unwrap_err();
             assert!(error.is_too_costly() && !error.is_invalid_predicate() && error.limit_name().is_none());
             let text = error.to_string();
-            assert!(text.starts_with("open a session: the predicate may take 5") && text.contains("; use fewer tests"), "{text}");
+            assert!(text.starts_with("the session was not opened: the predicate may take 5") && text.contains("; use fewer tests"), "{text}");
         }
         assert_eq!((router.stats().refused, router.stats().refused_by.too_costly), (2, 2));
         assert!(router.try_watch(searching(17)).is_ok());

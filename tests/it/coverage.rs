@@ -181,23 +181,23 @@ isolated! {
         assert!(words.contains("without `with_filter`"), "{words}");
     }
 
-    fn a_span_withheld_from_the_layer_is_found_and_its_events_count_for_the_span_around() {
+    fn a_span_hidden_from_the_layer_is_a_finding() {
         fn in_her_span_inside_of_his(router: &TapRouter) -> Vec<String> {
             let mut stream = router.watch(Predicate::eq("user", 43));
             let _his = tracing::info_span!(target: "server", "conn", user = 43).entered();
-            let _hers = tracing::info_span!(target: "withheld", parent: None, "conn", user = 42).entered();
+            let _hers = tracing::info_span!(target: "hidden", parent: None, "conn", user = 42).entered();
             tracing::info!(target: "server", "hers");
             messages(&mut stream)
         }
         bridge_log();
         let output = Output::default();
         let router = TapRouter::new();
-        let filter = filter_fn(|metadata| metadata.target() != "withheld");
+        let filter = filter_fn(|metadata| metadata.target() != "hidden");
         let withholding = registry().with(info_printer(&output)).with(router.layer().with_filter(filter));
         tracing::subscriber::with_default(withholding, || {
             assert_eq!(in_her_span_inside_of_his(&router), ["hers"], "the finding is true: it is taken for his");
             let (found, words) = findings(&router, Predicate::eq("user", 43));
-            let target = Some("withheld".to_owned());
+            let target = Some("hidden".to_owned());
             let what = "spans".to_owned();
             assert_eq!(found, [Finding::HiddenFromLayer { level: "INFO".to_owned(), what, target }], "{words}");
             assert!(words.contains("perhaps another user's") && words.contains("without `with_filter`"), "{words}");
@@ -210,7 +210,7 @@ isolated! {
         });
     }
 
-    fn a_target_withheld_from_the_layer_is_named() {
+    fn a_target_hidden_from_the_layer_is_named() {
         let router = TapRouter::new();
         let filter = Targets::new().with_default(LevelFilter::TRACE).with_target("noisy", LevelFilter::INFO);
         registry().with(router.layer().with_filter(filter)).init();

@@ -128,6 +128,6 @@ fn a_session_that_policy_forbids_is_refused() {
         let error = check_error(TapRouter::builder().redact_fields(["password"]));
         assert!(error.is_refused());
         let source = error.source().expect("it says why").to_string();
-        assert_eq!(source, "open a session: the field `password` is redacted and cannot be tested");
+        assert_eq!(source, "the session was not opened: the field `password` is redacted and cannot be tested");
     });
 }

@@ -1,4 +1,4 @@
-//! Per-layer filters keep their answers in thread-local bits; whoever disturbs them must not cost or add an event.
+//! Per-layer filters keep their answers in thread-local bits; disturbing them must not cost or add an event.
 
 use testing::{Output, info_printer, messages, wait_until};
 use tracing_core::Dispatch;
@@ -66,7 +66,7 @@ fn hints_for_unwanted_targets() {
         tracing::info!(target: "wanted", "printed too");
     });
     let _ = tracing::enabled!(target: "unwanted", tracing::Level::ERROR);
-    tracing::debug!(target: "wanted", user = 43, "of somebody else");
+    tracing::debug!(target: "wanted", user = 43, "of another user");
     let _ = tracing::enabled!(target: "wanted", tracing::Level::TRACE);
     tracing::info!(target: "wanted", "printed only");
 }

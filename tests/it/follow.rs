@@ -70,7 +70,7 @@ fn failing_request() {
         tracing::info_span!("request", path = "/b").in_scope(|| tracing::debug!("next request"));
     });
     tracing::debug!("outside");
-    tracing::info_span!("conn", conn_id = 8).in_scope(|| tracing::debug!("somebody else"));
+    tracing::info_span!("conn", conn_id = 8).in_scope(|| tracing::debug!("another user"));
 }
 
 fn check(follow: Follow, expected: &[&str]) {

@@ -87,7 +87,7 @@ isolated! {
         assert!(arrived.is_some_and(|batch| batch.lines().count() > 1));
     }
 
-    fn unless_told_otherwise_a_batch_goes_at_64_kibibytes_or_soon_after_its_first_byte() {
+    fn by_default_a_batch_goes_at_64_kibibytes_or_soon() {
         const BATCH_BYTES: usize = 64 << 10;
         let (router, stream) = watch();
         let (sender, batches) = mpsc::channel();

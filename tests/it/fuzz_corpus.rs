@@ -1,6 +1,6 @@
 //! The fuzz targets' seeds, and what fuzzing has found that reaches more code than they do, replayed without `cargo fuzz`.
 //!
-//! `TRACING_TAP_WRITE_CORPUS=1` writes those of `predicate_matches` anew from the cases in `fuzz_corpus/seeds.rs`.
+//! `TRACING_TAP_WRITE_CORPUS=1` writes those of `predicate_matches` again from the cases in `fuzz_corpus/seeds.rs`.
 
 mod rendering;
 mod seeds;

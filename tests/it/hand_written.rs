@@ -95,7 +95,7 @@ impl fmt::Debug for Records {
 }
 
 /// A filter that wants nothing, and logs at a callsite of its own when the control thread asks about a certain one for the second time: first all callsites
-/// are asked anew, and then the other layers what they want themselves.
+/// are asked again, and then the other layers what they want themselves.
 struct LogsWhenAsked;
 
 static ASKED: AtomicUsize = AtomicUsize::new(0);
@@ -121,7 +121,7 @@ impl<S: tracing::Subscriber> Filter<S> for LogsWhenAsked {
 }
 
 isolated! {
-    fn callsites_at_one_address_are_told_apart() {
+    fn callsites_at_one_address_are_distinguished() {
         let router = install();
         let (plain, users) = (register::<0>(), register::<1>());
         assert_eq!(plain.callsite(), users.callsite(), "two callsites without memory have one address");
@@ -141,6 +141,19 @@ isolated! {
         assert_eq!(messages(&mut stream), ["explicit"]);
     }
 
+    // It is reached for the first time, so no filter has changed.
+    fn a_callsite_at_the_address_of_another_enables_no_span() {
+        let router = TapRouter::new();
+        let absent = None::<tracing_subscriber::fmt::Layer<_>>;
+        let others = tracing_subscriber::registry().with(absent).with(info_printer(&testing::Output::default()));
+        others.with(router.layer()).init();
+        register::<0>();
+        let stream = router.watch(Predicate::eq("user", 42));
+        register::<1>();
+        assert!(tracing::debug_span!("work").is_disabled(), "nobody asks for it");
+        drop(stream);
+    }
+
     fn what_a_value_records_while_it_is_printed_for_us_is_kept() {
         let router = install();
         let span = tracing::info_span!("request", user = tracing::field::Empty, name = tracing::field::Empty);
@@ -156,7 +169,7 @@ isolated! {
         let router = TapRouter::new();
         let others = info_printer(&testing::Output::default()).with_filter(LogsWhenAsked);
         tracing_subscriber::registry().with(others).with(router.layer()).init();
-        tracing::debug!(target: "asked", "somebody is asked about this");
+        tracing::debug!(target: "asked", "a layer is asked about this");
         let mut stream = router.watch(Predicate::eq("user", 42));
         wait_until("the other layer to log", || HAS_LOGGED.load(Ordering::SeqCst));
         wait_until("the callsite to be on", || {

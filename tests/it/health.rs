@@ -200,7 +200,7 @@ mod prometheus {
             };
             assert_eq!(scrape(), 0.0);
             let _stream = router.watch(of_42());
-            assert_eq!(scrape(), 1.0, "it is asked anew at each scrape");
+            assert_eq!(scrape(), 1.0, "it is asked again at each scrape");
         }
     }
 }

@@ -170,7 +170,7 @@ isolated! {
         for _ in 0..100 {
             alice.in_scope(|| tracing::debug!("hers"));
             user(43).in_scope(|| tracing::debug!("his"));
-            // Installed twice it is told twice; what matters is that neither layer hides anything from the other.
+            // Installed twice it is called twice; what matters is that neither layer hides anything from the other.
             assert_eq!(messages(&mut stream), ["hers", "hers"]);
         }
     }
@@ -232,19 +232,19 @@ isolated! {
 
     fn spans_that_a_filter_of_ours_withholds_are_absent_and_the_others_are_right() {
         let router = TapRouter::new();
-        let ours = router.layer().with_filter(filter_fn(|metadata| metadata.target() != "withheld"));
+        let ours = router.layer().with_filter(filter_fn(|metadata| metadata.target() != "hidden"));
         tracing_subscriber::registry().with(info_printer(&Output::default())).with(ours).init();
         let mut stream = router.watch(Predicate::eq("user", 42));
         let (alice, bob) = (user(42), user(43));
-        let withheld = |user: u32| tracing::info_span!(target: "withheld", "conn", user);
-        let (alice_withheld, bob_withheld) = (withheld(42), withheld(43));
+        let hidden = |user: u32| tracing::info_span!(target: "hidden", "conn", user);
+        let (alice_hidden, bob_hidden) = (hidden(42), hidden(43));
         for round in 0..100 {
-            alice_withheld.in_scope(|| tracing::debug!("in a withheld span"));
-            alice_withheld.in_scope(|| bob.in_scope(|| tracing::debug!("in his span")));
-            alice.in_scope(|| bob_withheld.in_scope(|| tracing::debug!("in her span")));
-            alice.in_scope(|| tracing::debug!(target: "withheld", "a withheld event"));
-            bob_withheld.in_scope(|| tracing::debug!("outside"));
-            let child = alice.in_scope(|| withheld(1).in_scope(|| tracing::info_span!("request")));
+            alice_hidden.in_scope(|| tracing::debug!("in a hidden span"));
+            alice_hidden.in_scope(|| bob.in_scope(|| tracing::debug!("in his span")));
+            alice.in_scope(|| bob_hidden.in_scope(|| tracing::debug!("in her span")));
+            alice.in_scope(|| tracing::debug!(target: "hidden", "a hidden event"));
+            bob_hidden.in_scope(|| tracing::debug!("outside"));
+            let child = alice.in_scope(|| hidden(1).in_scope(|| tracing::info_span!("request")));
             bob.in_scope(|| child.in_scope(|| tracing::debug!("in her child")));
             bob.in_scope(|| tracing::debug!("in his span"));
             assert_eq!(messages(&mut stream), ["in her span", "in her child"], "round {round}");

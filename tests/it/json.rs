@@ -197,7 +197,7 @@ isolated! {
         outcome.expect("every case is the same");
     }
 
-    fn a_thread_without_a_name_is_told_by_its_number_as_fmt_does() {
+    fn a_thread_without_a_name_is_shown_by_its_number() {
         let mut both = Both::install();
         std::thread::spawn(|| tracing::info!("from nowhere")).join().expect("the thread ends");
         let named = std::thread::Builder::new().name("named\u{1B}".into());

@@ -88,7 +88,7 @@ isolated! {
         assert_eq!(messages(&mut stream), ["a record"]);
     }
 
-    fn the_maximum_level_goes_back_when_all_is_dropped_and_whoever_of_two_routers_goes_first() {
+    fn the_maximum_level_is_restored_when_routers_are_dropped() {
         let first = TapRouter::new();
         let second = TapRouter::new();
         let subscriber = tracing_subscriber::registry().with(first.layer()).with(second.layer());

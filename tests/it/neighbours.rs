@@ -49,7 +49,7 @@ isolated! {
 }
 
 /// Runs the service beside a layer that is filtered at INFO: without a router, with the router alone, and with sessions
-/// about everybody, the user and somebody else. Each must say the same, and all of `said`.
+/// about everyone, the user and another user. Each must say the same, and all of `said`.
 #[track_caller]
 fn check<L>(layer: impl Fn(&Output) -> L, said: &[&str])
 where
@@ -69,7 +69,7 @@ where
     let sessions = [
         ("everything", Predicate::everything()),
         ("the user", Predicate::eq("user", 42)),
-        ("somebody else", Predicate::eq("user", 7)),
+        ("another user", Predicate::eq("user", 7)),
         ("a span that does not exist", Predicate::span("detail")),
         ("a field of a span that does not exist", Predicate::exists("detail_id")),
     ];

@@ -52,7 +52,7 @@ isolated! {
         assert_eq!(messages(&mut stream), ["an event"]);
     }
 
-    fn without_a_thread_what_was_withheld_is_told_before_the_end() {
+    fn without_a_thread_kept_back_counts_come_before_the_end() {
         let router = TapRouter::new();
         let other = tracing_subscriber::fmt::layer().with_writer(std::io::sink);
         registry().with(other).with(router.layer()).init();

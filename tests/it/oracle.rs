@@ -1,6 +1,6 @@
 //! Random histories, held against a slow evaluator that keeps everything.
 //!
-//! `TRACING_TAP_ORACLE_CASES` sets how many histories each test tries, 120 unless told; `TRACING_TAP_ORACLE_SEED`
+//! `TRACING_TAP_ORACLE_CASES` sets how many histories each test tries, 120 by default; `TRACING_TAP_ORACLE_SEED`
 //! has the tests that share one subscriber try other histories than they always do. 3,000 of each take some ten minutes;
 //! run them with nextest, since plain `cargo test` bounds the time of each test.
 
@@ -79,7 +79,7 @@ isolated! {
     }
 }
 
-/// Where a child process that has no router is to write what its other layer was told.
+/// Where a child process that has no router is to write what its other layer got.
 const REFERENCE: &str = "TRACING_TAP_ORACLE_REFERENCE";
 
 /// Performs many histories on one global subscriber, and the same in another process without the router.
@@ -126,7 +126,7 @@ fn shared_setting(stack: Stack) -> Setting {
     Setting { denied, redacted, layers, ..Setting::plain(stack) }
 }
 
-/// What the other layer was told in another process, where there was no router.
+/// What the other layer got in another process, where there was no router.
 fn references(stack: Stack, test: &str) -> Vec<Reference> {
     let path = std::env::temp_dir().join(format!("tracing-tap-oracle-{stack:?}-{}.json", std::process::id()));
     let child = Command::new(std::env::current_exe().expect("a test is a file"))
@@ -182,10 +182,10 @@ fn listed(ops: &[Op]) -> String {
 
 /// How many histories each test tries.
 fn cases() -> u32 {
-    told("TRACING_TAP_ORACLE_CASES").unwrap_or(120)
+    setting("TRACING_TAP_ORACLE_CASES").unwrap_or(120)
 }
 
-fn told(variable: &str) -> Option<u32> {
+fn setting(variable: &str) -> Option<u32> {
     let text = std::env::var(variable).ok()?;
     Some(text.parse().unwrap_or_else(|_| panic!("{variable} is no number: {text}")))
 }
@@ -263,7 +263,7 @@ fn within_rate<'a>(per_second: u64, expected: &'a Expected, given: &Given) -> Ve
     shown
 }
 
-/// The other layer is told the same with the router as without, but for what was logged by arguments that nobody
+/// The other layer gets the same with the router as without, but for what was logged by arguments that nothing
 /// would have evaluated or printed without it.
 #[track_caller]
 fn check_other_layer(ops: &[Op], verdict: &Verdict, with_router: &Outcome, without: &Outcome) {
@@ -276,7 +276,7 @@ fn check_other_layer(ops: &[Op], verdict: &Verdict, with_router: &Outcome, witho
     if verdict.code_may_differ {
         return;
     }
-    let told = |outcome: &Outcome| -> Vec<Line> {
+    let lines = |outcome: &Outcome| -> Vec<Line> {
         let lines = outcome.log.iter().cloned();
         let lines = lines.filter(|line| !line.by_tap && (line.inside == 0 || evaluated_anyway.contains(&line.inside)));
         if verdict.scopes_may_differ {
@@ -284,7 +284,7 @@ fn check_other_layer(ops: &[Op], verdict: &Verdict, with_router: &Outcome, witho
         }
         lines.collect()
     };
-    let (with_router, without) = (told(with_router), told(without));
+    let (with_router, without) = (lines(with_router), lines(without));
     assert_same("the other layer", &without, &with_router);
 }
 
@@ -298,7 +298,7 @@ fn assert_same<T: PartialEq + std::fmt::Debug>(whose: &str, expected: &[T], foun
 /// The same histories in every process.
 fn reproducible_histories(stack: Stack, count: u32) -> Vec<History> {
     let mut seed = [stack as u8; 32];
-    seed[..4].copy_from_slice(&told("TRACING_TAP_ORACLE_SEED").unwrap_or(0).to_le_bytes());
+    seed[..4].copy_from_slice(&setting("TRACING_TAP_ORACLE_SEED").unwrap_or(0).to_le_bytes());
     let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &seed);
     let mut runner = TestRunner::new_with_rng(Config::default(), rng);
     let strategy = histories();

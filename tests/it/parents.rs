@@ -80,7 +80,7 @@ where
 }
 
 isolated! {
-    fn an_event_shows_the_fields_it_matched_by_though_they_are_recorded_anew_meanwhile() {
+    fn an_event_shows_the_fields_it_matched_by() {
         let router = install();
         let predicate = Predicate::eq("user", 42);
         let mut stream = router.watch(SessionOptions::new(predicate.clone()).capacity(1 << 16));

@@ -80,7 +80,7 @@ isolated! {
     fn a_redacted_field_can_be_tested_by_nobody_neither_in_a_predicate_nor_in_a_scope() {
         let router = install(TapRouter::builder().redact_fields(["password"]));
         let mut other = router.watch(user(1));
-        let words = "open a session: the field `password` is redacted and cannot be tested";
+        let words = "the session was not opened: the field `password` is redacted and cannot be tested";
         let tests = || Predicate::eq("user", 1) & !Predicate::exists(["secret", "password"]);
         let error = check_refused(&router, SessionOptions::new(tests()), &mut other, words);
         assert!(error.is_redacted_field() && !error.is_too_many_sessions());
@@ -157,7 +157,7 @@ isolated! {
         let mut other = router.watch(user(1));
         let open = |opener: &str| router.try_watch(user(2).opened_by(opener)).unwrap();
         let mut held = vec![open("ben"), open("ann"), open("ann"), open("ben"), open("ann")];
-        let words = "open a session: 6 are open, which is the limit `max_sessions`; `ann` holds 3, `ben` 2, 1 without a name";
+        let words = "the session was not opened: 6 are open, which is the limit `max_sessions`; `ann` holds 3, `ben` 2, 1 without a name";
         let error = check_refused(&router, user(3).opened_by("eve"), &mut other, words);
         assert!(error.is_too_many_sessions() && !error.is_too_many_of_opener() && !error.is_too_many_unindexed());
         assert_eq!((error.limit_name(), error.limit(), error.open_sessions()), (Some("max_sessions"), Some(6), Some(6)));
@@ -173,7 +173,7 @@ isolated! {
         let router = install(TapRouter::builder().max_sessions(1).max_sessions_per_opener(1).max_unindexed_sessions(1));
         let mut other = router.watch(user(1).opened_by("ann"));
         let _more = [router.watch(unindexed().opened_by("ben")), router.watch(unindexed().opened_by("ben"))];
-        let words = "open a session: 3 are open, past the limit `max_sessions` of 1; `ben` holds 2, `ann` 1";
+        let words = "the session was not opened: 3 are open, past the limit `max_sessions` of 1; `ben` holds 2, `ann` 1";
         check_refused(&router, user(1), &mut other, words);
     }
 
@@ -185,11 +185,11 @@ isolated! {
             router.try_watch(match opener { Some(opener) => session.opened_by(opener), None => session })
         };
         let _held: Vec<_> = [Some("ann"), Some("ann"), None, None].map(|opener| open(opener).unwrap()).into();
-        let words = "open a session: 2 of `ann` are open, which is the limit `max_sessions_per_opener`";
+        let words = "the session was not opened: 2 of `ann` are open, which is the limit `max_sessions_per_opener`";
         let error = check_refused(&router, user(1).opened_by("ann"), &mut other, words);
         assert!(error.is_too_many_of_opener() && !error.is_too_many_sessions());
         assert_eq!((error.limit_name(), error.limit()), (Some("max_sessions_per_opener"), Some(2)));
-        let words = "open a session: 2 without a name are open, which is the limit `max_sessions_per_opener`";
+        let words = "the session was not opened: 2 without a name are open, which is the limit `max_sessions_per_opener`";
         check_refused(&router, user(1), &mut other, words);
         assert_eq!(router.stats().refused_by.max_sessions_per_opener, 2);
         assert!(open(Some("ben")).is_ok(), "another's share is theirs");
@@ -198,11 +198,11 @@ isolated! {
     fn an_empty_name_is_none() {
         let router = install(TapRouter::builder().max_sessions_per_opener(1));
         let mut other = router.try_watch(user(1)).expect("there is room for one");
-        let words = "open a session: 1 without a name are open, which is the limit `max_sessions_per_opener`";
+        let words = "the session was not opened: 1 without a name are open, which is the limit `max_sessions_per_opener`";
         check_refused(&router, user(2).opened_by(""), &mut other, words);
     }
 
-    fn unless_told_otherwise_an_opener_has_eight_sessions_and_sixteen_are_unindexed() {
+    fn by_default_eight_sessions_an_opener_and_sixteen_unindexed() {
         let router = TapRouter::new();
         let open = |n: usize| router.try_watch(user(1).opened_by(format!("{n}"))).unwrap();
         let _nine: Vec<_> = (0..8).map(|_| open(1)).chain([open(2)]).collect();
@@ -217,7 +217,7 @@ isolated! {
         let mut other = router.watch(user(1));
         let open = || router.try_watch(unindexed().opened_by("ann"));
         let _held = [open().unwrap(), open().unwrap()];
-        let words = "open a session: 2 that require no field to equal a value are open, which is the limit \
+        let words = "the session was not opened: 2 that require no field to equal a value are open, which is the limit \
                      `max_unindexed_sessions`; `ann` holds 2";
         let error = check_refused(&router, SessionOptions::new(Predicate::everything()), &mut other, words);
         assert!(error.is_too_many_unindexed());
@@ -234,11 +234,11 @@ isolated! {
         let long = "x".repeat(10_000);
         let _held = [open(hostile), open(hostile), open(hostile), open(&long), open(&long), open("c"), open("d"), open("e")];
         let words = format!(
-            "open a session: 9 are open, which is the limit `max_sessions`; `e\\x1B[2J\\u202E\\n` holds 3, `{}…[cut]` 2, \
+            "the session was not opened: 9 are open, which is the limit `max_sessions`; `e\\x1B[2J\\u202E\\n` holds 3, `{}…[cut]` 2, \
              1 without a name, `c` 1, 2 of others", &long[..64]);
         let error = check_refused(&router, user(1).opened_by("eve"), &mut other, &words);
-        assert_eq!(error.holders()[0].opener.as_deref(), Some(hostile), "doors escape in their own way");
-        let words = "open a session: 3 of `e\\x1B[2J\\u202E\\n` are open, which is the limit `max_sessions_per_opener`";
+        assert_eq!(error.holders()[0].opener.as_deref(), Some(hostile), "endpoints escape in their own way");
+        let words = "the session was not opened: 3 of `e\\x1B[2J\\u202E\\n` are open, which is the limit `max_sessions_per_opener`";
         check_refused(&router, user(1).opened_by(hostile), &mut other, words);
     }
 

@@ -154,13 +154,13 @@ fn it_travels_as_a_string() {
 }
 
 #[test]
-fn a_bad_string_that_travels_is_told_in_one_line() {
-    let told = |json: &str| serde_json::from_str::<Predicate>(json).unwrap_err().to_string();
+fn a_bad_string_in_a_request_is_logged_in_one_line() {
+    let error = |json: &str| serde_json::from_str::<Predicate>(json).unwrap_err().to_string();
     let expected = "failed to parse the predicate: line 1, column 6: expected an operator after `user`, found `=>`; \
                     did you mean `>=`? at line 1 column 11";
-    assert_eq!(told(r#""user => 1""#), expected);
+    assert_eq!(error(r#""user => 1""#), expected);
     let expected = "failed to parse the predicate: line 1, column 5: the regular expression `(` is not valid: \
                     unclosed group at line 1 column 11";
-    assert_eq!(told(r#""a ~ \"(\"""#), expected);
-    assert!(told("42").starts_with("invalid type: integer `42`, expected the text of a predicate"));
+    assert_eq!(error(r#""a ~ \"(\"""#), expected);
+    assert!(error("42").starts_with("invalid type: integer `42`, expected the text of a predicate"));
 }

@@ -1,4 +1,4 @@
-//! Callsites are asked anew when sessions come and go: from any thread, at any moment, under any lock, without a hang.
+//! Callsites are asked again when sessions come and go: from any thread, at any moment, under any lock, without a hang.
 #![expect(clippy::unwrap_used, reason = "a test may")]
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -48,8 +48,8 @@ impl Gate {
         assert!(!timeout.timed_out(), "nobody opened the gate");
     }
 
-    fn wait_for_somebody(&self) {
-        wait_until("somebody at the gate", || self.0.0.lock().unwrap().waiting > 0);
+    fn wait_for_a_caller(&self) {
+        wait_until("a caller at the gate", || self.0.0.lock().unwrap().waiting > 0);
     }
 }
 
@@ -213,7 +213,7 @@ isolated! {
             tracing::info!(target: "slow", user = 42, "routed");
         }
         let registering = named("registering", first_hit);
-        gate.wait_for_somebody();
+        gate.wait_for_a_caller();
         let mut stream = watch_42(&router);
         gate.open();
         registering.join().unwrap();
@@ -238,7 +238,7 @@ isolated! {
         let making = named("making", || {
             Dispatch::new(tracing_subscriber::registry().with(LevelFilter::INFO).with(slow))
         });
-        gate.wait_for_somebody();
+        gate.wait_for_a_caller();
         let mut stream = watch_42(&router);
         gate.open();
         let _other = making.join().unwrap();
@@ -259,7 +259,7 @@ isolated! {
         tracing::info!(target: "slow", "registered");
         gate.close();
         let reloading = named("reloading", tracing::callsite::rebuild_interest_cache);
-        gate.wait_for_somebody();
+        gate.wait_for_a_caller();
         let mut stream = watch_42(&router);
         emit();
         assert_eq!(messages(&mut stream), ["routed"], "before the other rebuild has ended");
@@ -376,7 +376,7 @@ isolated! {
         tracing::info!(target: "slow", "registered");
         gate.close();
         let first = { let router = router.clone(); std::thread::spawn(move || watch_42(&router)) };
-        gate.wait_for_somebody();
+        gate.wait_for_a_caller();
         let (returned, second_returned) = mpsc::channel();
         let second = std::thread::spawn(move || {
             let mut stream = watch_42(&router);

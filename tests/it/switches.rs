@@ -49,7 +49,7 @@ fn emit_to_youngest(router: &TapRouter, message: &str) {
     });
 }
 
-/// A writer that fails while it is told to.
+/// A writer that fails on request.
 #[derive(Clone, Default)]
 struct Failing {
     output: Output,

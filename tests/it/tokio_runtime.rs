@@ -69,9 +69,9 @@ isolated! {
                 tracing::trace!("bob's own");
             }.instrument(bob));
             soon("both tasks", async { tokio::try_join!(alone, inside_bob) }).await.expect("neither panics");
-            let mut told = steps(&mut stream, |_| {});
-            told.values_mut().for_each(|rounds| rounds.sort_unstable());
-            assert_eq!(told, BTreeMap::from([(0, (0..=100).collect())]));
+            let mut shown = steps(&mut stream, |_| {});
+            shown.values_mut().for_each(|rounds| rounds.sort_unstable());
+            assert_eq!(shown, BTreeMap::from([(0, (0..=100).collect())]));
             assert_eq!(messages(&mut others), ["bob's own"]);
         });
     }
@@ -99,9 +99,9 @@ isolated! {
                 tracing::debug!("d");
             }.instrument(alice).await;
             tracing::debug!("after");
-            let mut told = messages(&mut stream);
-            told.sort();
-            assert_eq!(told, ["a", "b", "c", "d"]);
+            let mut shown = messages(&mut stream);
+            shown.sort();
+            assert_eq!(shown, ["a", "b", "c", "d"]);
         });
     }
 
@@ -170,7 +170,7 @@ isolated! {
                 let conn = conn.clone();
                 tokio::spawn(async move { _ = conn.record("user", user) }).await.expect("recording does not panic");
             };
-            // Nobody yet, then 42, then somebody else, then 42 again: the last value wins.
+            // Nobody yet, then 42, then another user, then 42 again: the last value wins.
             for (phase, user) in [None, Some(42), Some(7), Some(42)].into_iter().enumerate() {
                 if let Some(user) = user {
                     authenticate(user).await;
@@ -185,12 +185,12 @@ isolated! {
             drop(steppers);
             soon("the tasks to end", tasks.join_all()).await;
             let expected: Vec<_> = (50..100).chain(150..200).collect();
-            let told = steps(&mut stream, |event| assert_eq!(number(event, "user"), 42));
-            assert_eq!(told, (0..6).map(|task| (task, expected.clone())).collect());
+            let shown = steps(&mut stream, |event| assert_eq!(number(event, "user"), 42));
+            assert_eq!(shown, (0..6).map(|task| (task, expected.clone())).collect());
         });
     }
 
-    fn a_reading_task_is_woken_for_what_happens_while_it_waits_and_told_the_end() {
+    fn a_waiting_task_is_woken_by_events_and_the_end() {
         let router = install();
         runtime::run(async {
             let mut by_recv = router.watch(Predicate::eq("user", "alice"));
@@ -245,12 +245,12 @@ isolated! {
                     continue; // Dropped, with all that nobody read.
                 }
                 assert!(router.close(stream.id()));
-                let told = steps(&mut stream, |event| {
+                let shown = steps(&mut stream, |event| {
                     assert_eq!(event.find("user").map(ToString::to_string).as_deref(), Some("alice"));
                 });
                 for (task, (opened, closed)) in opened.into_iter().zip(closed).enumerate() {
                     // The round under way when the session opened may be missing, and those before may be there.
-                    let rounds = told.get(&(task as u64)).map(Vec::as_slice).unwrap_or_default();
+                    let rounds = shown.get(&(task as u64)).map(Vec::as_slice).unwrap_or_default();
                     let whole: Vec<_> = rounds.iter().copied().skip_while(|round| *round <= opened).collect();
                     assert!((opened + 1..).zip(&whole).all(|(expected, round)| expected == *round), "a gap: {whole:?}");
                     let last = opened + whole.len() as u64;
@@ -269,7 +269,7 @@ isolated! {
     }
 }
 
-/// Tasks of one user that run on their own until told to end.
+/// Tasks of one user that run on their own until asked to end.
 struct Crowd {
     done: Arc<[AtomicU64]>,
     is_over: Arc<AtomicBool>,
@@ -333,7 +333,7 @@ async fn rounds(count: u64) {
     }
 }
 
-/// One event for each number it is told.
+/// One event for each number it gets.
 async fn follow_steps(mut steps: mpsc::UnboundedReceiver<u64>, stepped: mpsc::UnboundedSender<()>) {
     while let Some(round) = steps.recv().await {
         tracing::trace!(round, "step");

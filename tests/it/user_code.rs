@@ -123,7 +123,7 @@ impl Drop for LogsAtTheEnd {
             Self::Late(span) => {
                 tracing::debug!(user = 42, value = ?Some(1), "late");
                 tracing::debug!(parent: &*span, value = ?Some(1), "late child");
-                tracing::debug!(user = 43, value = ?Some(1), "somebody else's");
+                tracing::debug!(user = 43, value = ?Some(1), "another user's");
                 span.record("late", debug(Some(1)));
                 tracing::debug!(parent: &*span, value = ?Some(1), "late child after a record");
                 let _ = tracing::enabled!(tracing::Level::TRACE);

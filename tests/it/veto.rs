@@ -312,7 +312,7 @@ isolated! {
 
     fn an_event_that_arrives_while_its_callsite_is_being_registered_is_let_through() {
         let (router, moody) = (TapRouter::new(), Moody::new("registering"));
-        // Asked before us: when it stops we have not heard of the callsite.
+        // Asked before us: when it stops we do not know the callsite.
         let first = Counter::default().with_filter(OfMoody(Arc::clone(&moody)));
         tracing_subscriber::registry().with(router.layer()).with(first).init();
         fn emit() {
@@ -372,7 +372,7 @@ isolated! {
         // The next question comes after all that the control thread had to ask before.
         let after = asked();
         moody.change_mind(false);
-        wait_until("a question to whoever wants the callsite", || asked() - after == 2);
+        wait_until("a question to the layer that wants the callsite", || asked() - after == 2);
         assert_eq!(after - before, 1, "the rebuild asks once, and nobody has forgotten the answer");
     }
 
@@ -399,7 +399,7 @@ isolated! {
         assert_eq!(messages(&mut hers).len(), 100);
         assert_eq!(messages(&mut his).len(), 100);
         drop(witness);
-        // Each is somebody else to the other: while both want a callsite, neither vetoes it.
+        // Each is another layer to the other: while both want a callsite, neither vetoes it.
         assert_eq!(evaluations.during(emit), 1);
         drop(hers);
         wait_for_the_veto(&evaluations, emit);

@@ -35,7 +35,7 @@ isolated! {
         let refused = router.try_watch("user => 42").unwrap_err();
         assert!(refused.is_invalid_predicate());
         assert_eq!(refused.predicate_error().map(ToString::to_string), Some(error.to_string()));
-        assert_eq!(refused.to_string(), format!("open a session: {error}"));
+        assert_eq!(refused.to_string(), format!("the session was not opened: {error}"));
         assert_eq!(refused.source().map(ToString::to_string), Some(error.to_string()));
         assert!(!refused.is_too_many_sessions() && !refused.is_redacted_field() && refused.limit_name().is_none());
         assert_eq!(router.stats().opened_sessions, 0);

@@ -178,8 +178,8 @@ impl Browser {
         let body = json!({ "type": "browser" });
         let log = self.client.issue_cmd(OfChrome { path: "se/log", body }).await.expect("there is a log");
         let all = log.as_array().cloned().unwrap_or_default();
-        let told = all.iter().filter(|entry| entry["source"] != "network" && entry["level"] != "INFO");
-        told.map(|entry| entry["message"].as_str().unwrap_or_default().to_owned()).collect()
+        let shown = all.iter().filter(|entry| entry["source"] != "network" && entry["level"] != "INFO");
+        shown.map(|entry| entry["message"].as_str().unwrap_or_default().to_owned()).collect()
     }
 
     /// The size of what is shown, and whether the system is dark.

@@ -101,12 +101,12 @@ impl Answer {
         assert_eq!(problem["status"], self.status);
         assert!(problem["title"].is_string() && problem["detail"].as_str().is_some_and(|detail| detail.len() > 20));
         let kind = problem["type"].as_str().expect("a problem has a type");
-        kind.strip_prefix("urn:tracing-tap:problem:").expect("the type is one of the door's").to_owned()
+        kind.strip_prefix("urn:tracing-tap:problem:").expect("the type is one of the endpoint's").to_owned()
     }
 }
 
 pub fn connect(address: SocketAddr) -> TcpStream {
-    let stream = TcpStream::connect(address).expect("the door listens");
+    let stream = TcpStream::connect(address).expect("the endpoint listens");
     stream.set_read_timeout(Some(PATIENCE * 3)).expect("a socket has timeouts");
     stream
 }
@@ -114,13 +114,13 @@ pub fn connect(address: SocketAddr) -> TcpStream {
 /// Sends a request as it is, and reads the answer to its end. The request must say `connection: close`.
 pub fn exchange(address: SocketAddr, request: &str) -> Answer {
     let mut stream = connect(address);
-    stream.write_all(request.as_bytes()).expect("the door takes the request");
+    stream.write_all(request.as_bytes()).expect("the endpoint takes the request");
     read_answer(stream)
 }
 
 pub fn read_answer(mut stream: TcpStream) -> Answer {
     let mut bytes = Vec::new();
-    // A door that refuses closes without reading the rest, which may reset the connection behind the answer.
+    // An endpoint that refuses closes without reading the rest, which may reset the connection behind the answer.
     let _ = stream.read_to_end(&mut bytes);
     let text = String::from_utf8(bytes).expect("answers are text");
     let (head, body) = text.split_once("\r\n\r\n").unwrap_or((&text, ""));
@@ -128,7 +128,7 @@ pub fn read_answer(mut stream: TcpStream) -> Answer {
     Answer { status, head: head.to_owned(), body: body.to_owned() }
 }
 
-/// A request by somebody, with a body of JSON where there is one.
+/// A request with this token, and a body of JSON if there is one.
 pub fn request(address: SocketAddr, who: &str, method: &str, path: &str, body: Option<&str>) -> Answer {
     let body_part = body.map_or_else(String::new, |body| {
         format!("content-type: application/json\r\ncontent-length: {}\r\n", body.len())

@@ -5,14 +5,14 @@ use nkeys::KeyPair;
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer};
 use serde_json::{Value, json};
 
-/// A CA that nobody knows, and what it has signed for `localhost`: all as PEM.
+/// A CA that no system trusts, and what it has signed for `localhost`: all as PEM.
 pub struct Certificates {
     pub ca: String,
     pub own: String,
     pub key: String,
 }
 
-/// Settings of a server that heeds its operator alone, and what two users bring.
+/// Settings of a server that trusts its operator alone, and the credentials of two users.
 pub struct Tokens {
     pub settings: String,
     pub instance: String,

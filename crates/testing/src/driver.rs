@@ -16,7 +16,7 @@ pub struct Driver {
 }
 
 impl Driver {
-    /// Where it ends before it has told its port, as it did once in some hundred starts, it is started again.
+    /// If it ends before it has printed its port, as it did once in some hundred starts, it is started again.
     pub fn start() -> Self {
         (0..10).find_map(|_| Self::try_start()).expect("chromedriver tells its port")
     }
@@ -30,8 +30,8 @@ impl Driver {
             .spawn()
             .expect("chromedriver is installed: tests/run.sh does it");
         let mut lines = BufReader::new(child.stdout.take().expect("its output is a pipe")).lines();
-        let told = lines.find_map(|line| port_in(&line.expect("its output is text")));
-        let Some(port) = told else {
+        let port = lines.find_map(|line| port_in(&line.expect("its output is text")));
+        let Some(port) = port else {
             child.wait().expect("it has closed its output, and ends");
             return None;
         };

@@ -26,7 +26,7 @@ use tracing_tap::{CapturedEvent, EventStream, Item};
 /// A bound on every wait of a test; reaching it is a failure.
 pub const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Declares tests that each run in a process of their own, whoever runs them.
+/// Declares tests that each run in a process of their own, with any runner.
 #[macro_export]
 macro_rules! isolated {
     ($($(#[$attribute:meta])* fn $name:ident() $body:block)*) => {

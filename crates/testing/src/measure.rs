@@ -47,7 +47,7 @@ impl Growth {
         PEAK_BYTES.load(Ordering::SeqCst).saturating_sub(self.0)
     }
 
-    /// Prints the figure as well, for whoever keeps the record.
+    /// Prints the figure as well, for the record.
     #[track_caller]
     pub fn check_at_most(&self, bytes: usize) {
         println!("{} bytes more than before, {bytes} are the bound", self.most());

@@ -81,7 +81,7 @@ impl Printed {
         String::from_utf8(bytes.clone()).expect("what it says is text")
     }
 
-    /// Waits until this is told.
+    /// Waits until this is printed.
     #[track_caller]
     pub fn wait_for(&self, part: &str) {
         wait_until(&format!("`{part}`"), || self.text().contains(part));

@@ -44,7 +44,7 @@ impl Gate {
         Self(std::sync::Arc::new(tokio::sync::Semaphore::new(0)))
     }
 
-    /// Lets everybody through, from now on.
+    /// Lets all through, from now on.
     pub fn open(&self) {
         self.0.close();
     }

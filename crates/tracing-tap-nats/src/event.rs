@@ -232,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn other_items_are_told_apart() {
+    fn other_items_are_recognized() {
         let missing = line(r#"{"type":"missing","count":3,"reason":"rate_limited"}"#);
         assert!(matches!(missing, Some(Line::Missing(missing)) if missing.count == 3), "{missing:?}");
         assert!(matches!(line(r#"{"type":"ended","reason":"closed"}"#), Some(Line::Ended)));

@@ -130,8 +130,8 @@ impl StreamBody {
             let wakes_at = match self.due {
                 Some(due) => due.min(Instant::now() + TICK),
                 None => match feed.poll_take(context) {
-                    Poll::Ready(Some((position, told))) => {
-                        self.write(position, &told);
+                    Poll::Ready(Some((position, item))) => {
+                        self.write(position, &item);
                         continue;
                     }
                     Poll::Ready(None) => {
@@ -154,8 +154,8 @@ impl StreamBody {
     /// Takes what there is, as far as the batch has room.
     fn fill(&mut self, feed: &mut Feed) {
         while self.batch.len() < BATCH_BYTES && !self.is_over {
-            let Ok((position, told)) = feed.take() else { return };
-            self.write(position, &told);
+            let Ok((position, item)) = feed.take() else { return };
+            self.write(position, &item);
         }
     }
 
@@ -204,10 +204,10 @@ impl StreamBody {
         self.timer.as_mut().poll(context).is_pending()
     }
 
-    fn write(&mut self, position: Position, told: &SourceItem) {
-        self.form.write(&mut self.batch, &self.entry.id, position, told);
+    fn write(&mut self, position: Position, item: &SourceItem) {
+        self.form.write(&mut self.batch, &self.entry.id, position, item);
         self.due.get_or_insert_with(|| Instant::now() + self.endpoint.settings.batch_delay);
-        self.is_over |= told.is_end();
+        self.is_over |= item.is_end();
     }
 
     fn say_farewell(&mut self, farewell: Farewell) {
@@ -250,7 +250,7 @@ impl HttpBody for StreamBody {
 impl Drop for StreamBody {
     fn drop(&mut self) {
         let mut feed = self.entry.feed();
-        // Its connection may be closed for standing still before anybody who looks after the session has seen it do so.
+        // Its connection may be closed because it stalled, before the task of the session has seen that it did.
         let is_stalled = feed.has_stalled(self.reader, self.endpoint.settings.stall_timeout);
         let left = feed.leave(self.reader);
         drop(feed);

@@ -222,35 +222,35 @@ impl Feed {
         if let Some(again) = self.again.pop_front() {
             return Ok(again);
         }
-        let told = self.source.as_mut().ok_or(TryRecvError::Ended)?.try_recv()?;
-        Ok((self.note(&told), told))
+        let item = self.source.as_mut().ok_or(TryRecvError::Ended)?.try_recv()?;
+        Ok((self.note(&item), item))
     }
 
     /// The next item, once there is nothing to [take](Self::take): the reader is woken when there is.
     pub(super) fn poll_take(&mut self, context: &mut Context<'_>) -> Poll<Option<(Position, SourceItem)>> {
         let Some(source) = &mut self.source else { return Poll::Ready(None) };
-        source.poll_recv(context).map(|told| told.map(|told| (self.note(&told), told)))
+        source.poll_recv(context).map(|item| item.map(|item| (self.note(&item), item)))
     }
 
-    fn note(&mut self, told: &SourceItem) -> Position {
-        self.position = self.position.after(told);
-        self.has_ended |= told.is_end();
-        self.sent.keep(self.position, told);
+    fn note(&mut self, item: &SourceItem) -> Position {
+        self.position = self.position.after(item);
+        self.has_ended |= item.is_end();
+        self.sent.keep(self.position, item);
         self.position
     }
 }
 
 impl Sent {
-    fn keep(&mut self, position: Position, told: &SourceItem) {
+    fn keep(&mut self, position: Position, item: &SourceItem) {
         if self.max_items == 0 {
             self.begins_at = position;
             return;
         }
-        self.bytes += held_bytes(told);
-        self.items.push_back((position, told.clone()));
+        self.bytes += held_bytes(item);
+        self.items.push_back((position, item.clone()));
         while self.items.len() > self.max_items || self.bytes > self.max_bytes {
-            let Some((position, told)) = self.items.pop_front() else { break };
-            self.bytes -= held_bytes(&told);
+            let Some((position, item)) = self.items.pop_front() else { break };
+            self.bytes -= held_bytes(&item);
             self.begins_at = position;
         }
     }
@@ -270,13 +270,13 @@ impl Sent {
 }
 
 /// Bytes that a kept item holds, an event's own included.
-fn held_bytes(told: &SourceItem) -> usize {
-    size_of::<(Position, SourceItem)>() + told.held_bytes()
+fn held_bytes(item: &SourceItem) -> usize {
+    size_of::<(Position, SourceItem)>() + item.held_bytes()
 }
 
 impl Position {
-    fn after(self, told: &SourceItem) -> Self {
-        match told.advance() {
+    fn after(self, item: &SourceItem) -> Self {
+        match item.advance() {
             Some(count) => Self { next: self.next + count, unnumbered: 0 },
             None => Self { unnumbered: self.unnumbered + 1, ..self },
         }

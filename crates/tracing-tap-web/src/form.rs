@@ -125,16 +125,16 @@ impl Form {
     }
 
     /// Appends an item with its position in the session.
-    pub(super) fn write(self, out: &mut Vec<u8>, id: &PublicId, position: Position, told: &SourceItem) {
+    pub(super) fn write(self, out: &mut Vec<u8>, id: &PublicId, position: Position, item: &SourceItem) {
         let (Self::Events(options) | Self::Lines(options)) = self;
         if self.is_events() {
-            let written = match told.name() {
+            let written = match item.name() {
                 Some(name) => write!(out, "event: {name}\nid: {id}:{position}\ndata: "),
                 None => write!(out, "id: {id}:{position}\ndata: "),
             };
             written.expect("memory takes what is written to it");
         }
-        told.write(out, options);
+        item.write(out, options);
         if self.is_events() {
             out.push(b'\n');
         }

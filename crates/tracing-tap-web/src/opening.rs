@@ -85,15 +85,15 @@ impl EndpointState {
         let (session, id, sight) = looked.await?;
         self.hub.check_room(&admitted.caller, self.router.max_sessions_per_opener())?;
         let opened = source.open(session.clone()).await;
-        let stream = opened.map_err(|error| Problem::new(ProblemKind::Unavailable, format!("failed to {error}")))?;
+        let stream = opened.map_err(|error| Problem::new(ProblemKind::Unavailable, error.to_string()))?;
         if self.router.shutdowns() != admitted.shutdowns {
             return Err(Problem::shutting_down());
         }
         Ok((entry(id, &session, Source::Other(stream), life), sight))
     }
 
-    /// Whether the sessions that are over and wait to be read leave room for one more. Where those that are open do not,
-    /// the router says so.
+    /// Whether the sessions that are over and wait to be read leave room for one more. If the open ones do
+    /// not, the router refuses the session.
     fn check_room(&self, caller: &Caller) -> Result<(), Problem> {
         let limit = self.router.max_sessions_per_opener();
         let open =

@@ -57,10 +57,10 @@ impl Sight {
     }
 }
 
-fn with_text(told: &(impl Serialize + Display)) -> Value {
-    let mut value = serde_json::to_value(told).expect("findings and notes are plain data");
+fn with_text(shown: &(impl Serialize + Display)) -> Value {
+    let mut value = serde_json::to_value(shown).expect("findings and notes are plain data");
     if let Value::Object(members) = &mut value {
-        members.insert("text".to_owned(), told.to_string().into());
+        members.insert("text".to_owned(), shown.to_string().into());
     }
     value
 }

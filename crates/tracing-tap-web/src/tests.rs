@@ -43,9 +43,9 @@ fn the_openapi_file_has_exactly_the_parameters_of_a_watch() {
 
 #[test]
 fn the_papers_list_every_problem() {
-    let told = std::fs::read_to_string("../../docs/http.md").unwrap();
+    let paper = std::fs::read_to_string("../../docs/http.md").unwrap();
     for (status, word, _) in ProblemKind::ALL.map(ProblemKind::row) {
-        assert!(told.contains(&format!("| `{word}` | {status} |")), "{word} is not there with {status}");
+        assert!(paper.contains(&format!("| `{word}` | {status} |")), "{word} is not there with {status}");
     }
 }
 

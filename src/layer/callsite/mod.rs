@@ -2,30 +2,22 @@
 
 mod unarrived;
 
+use super::name::{CallsiteKey, key_of};
 use super::thread::{self, Caller};
 use crate::session::snapshot::{Judgement, TestedFields};
 use crate::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use dashmap::DashMap;
 use rustc_hash::FxBuildHasher;
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::OnceLock;
 use tracing_core::Metadata;
 use tracing_core::callsite::DefaultCallsite;
-
-/// The address of a callsite: its identity. (`log` builds metadata on the stack, so metadata has none.)
-pub(crate) type CallsiteKey = usize;
-
-/// The identity of the callsite behind `metadata`; never 0.
-#[inline]
-pub(crate) fn key_of(metadata: &Metadata<'_>) -> CallsiteKey {
-    std::ptr::from_ref(metadata.callsite().0).cast::<()>().addr()
-}
 
 /// What is known about a callsite. The low half is flags, the high half the key generation they were judged under.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Word(u64);
 
 impl Word {
-    /// Its events take their parent from the context. `parent:` is part of the macro's text, so one event tells.
+    /// Its events take their parent from the context. `parent:` is part of the macro's text, so one event is enough to know.
     const CONTEXTUAL: u64 = 1;
     /// Its events name their parent.
     const EXPLICIT: u64 = 1 << 1;
@@ -33,7 +25,7 @@ impl Word {
     const UNWANTED: u64 = 1 << 2;
     /// Some other layer wants it.
     const WANTED: u64 = 1 << 3;
-    /// The control thread is asking the other layers. Whoever forgets clears this, and the answer is dropped.
+    /// The control thread is asking the other layers. Forgetting clears this, and the answer is dropped.
     const ASKING: u64 = 1 << 4;
     /// Under the generation in the high half: it can supply nothing that a session outside its scope needs.
     const CLEAR: u64 = 1 << 5;
@@ -49,7 +41,7 @@ impl Word {
     const TESTED_SHIFT: u32 = 16;
     const JUDGED: u64 = Self::CLEAR | Self::ABSENT | Self::TESTED;
 
-    /// What is said of a callsite that may be vetoed, apart from the fields that are tested beside the index.
+    /// What is said of a callsite that may be vetoed, apart from the fields that are tested outside the index.
     const VETOABLE: u64 = Self::CONTEXTUAL | Self::UNWANTED | Self::CLEAR;
 
     const LEARNED: u64 = Self::UNWANTED | Self::WANTED | Self::ASKING;
@@ -98,11 +90,11 @@ impl Word {
 /// Why a callsite is registered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Registered {
-    /// This router has it asked: nobody else has changed their mind.
+    /// This router has it asked: no other filter has changed.
     Ours,
-    /// It was reached for the first time.
+    /// It was reached for the first time, or another router has it asked.
     New,
-    /// Somebody else has it asked again, as where a filter was changed.
+    /// Others have it asked again, for example because a filter was changed.
     Again,
 }
 
@@ -110,24 +102,22 @@ pub(crate) enum Registered {
 #[derive(Debug, Default)]
 pub(crate) struct Callsites {
     table: Table,
-    /// For whoever walks them all; never read by a producer.
-    known: DashMap<CallsiteKey, Known, FxBuildHasher>,
-    /// Those that are written by hand.
-    unruly: Mutex<Vec<&'static Metadata<'static>>>,
+    /// By the address of the metadata: callsites written by hand may share theirs. Never read by a producer.
+    known: DashMap<usize, Known, FxBuildHasher>,
 }
 
-/// A callsite, and whether others than this router have had it asked.
+/// A callsite, and whether it was asked about for another reason than a router's rebuild.
 ///
 /// `tracing` lists a callsite before it asks about it, so a rebuild of ours may be the first to ask.
 #[derive(Clone, Copy, Debug)]
 struct Known {
     metadata: &'static Metadata<'static>,
-    by_others: bool,
+    beside_routers: bool,
 }
 
 impl Callsites {
-    /// Notes a callsite that `tracing` registers, and forgets what was learned about it, unless it was this
-    /// router that made `tracing` register it anew: then nobody else has changed their mind.
+    /// Notes a callsite that `tracing` registers, and forgets what was learned about it, unless this router
+    /// made `tracing` register it again: then no other filter has changed.
     pub(crate) fn register(&self, metadata: &'static Metadata<'static>, kept: bool, router: u64) -> Registered {
         let key = key_of(metadata);
         let Some(word) = self.table.insert(key) else { return Registered::Ours };
@@ -136,26 +126,28 @@ impl Callsites {
             let _ = word.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |now| {
                 Some(now & !(Word::CLEAR | Word::ABSENT) | Word::UNRULY)
             });
-            self.note_unruly(metadata);
         }
         if kept {
             // Relaxed: a flag that is never cleared; a reader that misses it reads `LEARNED` as missing too.
             word.fetch_or(Word::KEPT, Ordering::Relaxed);
         }
-        let changed_by_others = match thread::with(|state| state.caller.get()) {
+        let caller = thread::with(|state| state.caller.get());
+        let changed_by_others = match caller {
             Caller::Probe(_, probed) => probed != key,
             Caller::Rebuild(caller) => caller != router,
             Caller::Others => true,
         };
         if changed_by_others {
-            // Release pairs with the Acquire in `learn`: whoever rebuilds has changed its filter before. Fails otherwise:
+            // Release pairs with the Acquire in `learn`: a filter is changed before the rebuild for it. Fails otherwise:
             // `loom_an_answer_from_before_a_filter_changed_is_not_kept`.
             word.fetch_and(!Word::LEARNED, Ordering::Release);
         }
-        let mut known = self.known.entry(key).or_insert(Known { metadata, by_others: false });
-        let was_asked = known.by_others;
-        known.by_others |= changed_by_others;
-        match (changed_by_others, was_asked) {
+        let identity = std::ptr::from_ref(metadata).addr();
+        let mut known = self.known.entry(identity).or_insert(Known { metadata, beside_routers: false });
+        let asked_beside_routers = changed_by_others && !matches!(caller, Caller::Rebuild(_));
+        let was_asked = known.beside_routers;
+        known.beside_routers |= asked_beside_routers;
+        match (changed_by_others, was_asked && asked_beside_routers) {
             (false, _) => Registered::Ours,
             (true, false) => Registered::New,
             (true, true) => Registered::Again,
@@ -179,7 +171,7 @@ impl Callsites {
         self.table.first_place(key)
     }
 
-    /// The word of a callsite; nothing if it is not registered (yet), as the callsites of `log` never are.
+    /// The word of a callsite; `None` if it is not registered (yet). The callsites of `log` never are.
     #[inline]
     pub(crate) fn word(&self, key: CallsiteKey) -> Option<&AtomicU64> {
         self.table.find(key)
@@ -218,8 +210,8 @@ impl Callsites {
         seen >> 32 == vetoable >> 32 && seen & Word::CLEAR != 0
     }
 
-    /// Whether the callsite can supply nothing that a session outside its scope needs, judged anew by `judge`
-    /// where the index keys have changed since.
+    /// Whether the callsite can supply nothing that a session outside its scope needs, judged again by `judge`
+    /// if the index keys have changed since.
     #[inline]
     pub(crate) fn is_clear(word: &AtomicU64, generation: u32, judge: impl FnOnce() -> Judgement) -> bool {
         Self::judged(word, generation, judge).0 & Word::CLEAR != 0
@@ -266,17 +258,17 @@ impl Callsites {
             // Relaxed: as in `judged`; the loop keeps what others learn meanwhile.
             match word.compare_exchange_weak(seen.0, judged.0, Ordering::Relaxed, Ordering::Relaxed) {
                 Ok(_) => return judged,
-                // Somebody judged under another generation: theirs may be newer. Ours holds for this call.
+                // Another thread judged under another generation, which may be newer. This one holds for this call.
                 Err(now) if now >> 32 != seen.0 >> 32 => return judged,
                 Err(now) => seen = Word(now),
             }
         }
     }
 
-    /// Asks, for every callsite in `callsites` whose answer is not known, whether somebody else wants it.
+    /// Asks, for every callsite in `callsites` whose answer is not known, whether another layer wants it.
     ///
-    /// An answer is kept only if nobody forgot it between the question and the note; `ask` gives none where it
-    /// could not ask.
+    /// An answer is kept only if it was not forgotten between the question and the note; `ask` returns `None` if it could
+    /// not ask.
     pub(crate) fn learn(
         &self,
         callsites: impl IntoIterator<Item = &'static Metadata<'static>>,
@@ -293,8 +285,8 @@ impl Callsites {
             word.fetch_or(Word::ASKING, Ordering::Acquire);
             let Some(wanted) = ask(metadata) else { continue };
             let answer = if wanted { Word::WANTED } else { Word::UNWANTED };
-            // The mark may be gone, because somebody forgot; then the answer may be stale and is dropped. Relaxed: mark and
-            // answer are in one word, and whoever reads the answer reads nothing by it.
+            // The mark may be gone, because the answer was forgotten; then it may be stale and is dropped. Relaxed: mark and
+            // answer are in one word, and nothing else is read by the answer.
             let _ = word.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |now| {
                 (now & Word::ASKING != 0).then_some(now & !Word::ASKING | answer)
             });
@@ -303,25 +295,11 @@ impl Callsites {
 
     /// Every callsite seen so far. Copied, so that nothing is locked while the caller looks at them.
     pub(crate) fn all(&self) -> Vec<&'static Metadata<'static>> {
-        let mut all: Vec<_> = self.known.iter().map(|entry| entry.metadata).collect();
-        let is_known = |other: &Metadata<'_>, all: &[&Metadata<'_>]| all.iter().any(|one| std::ptr::eq(*one, other));
-        let unruly = self.unruly.lock().unwrap_or_else(PoisonError::into_inner);
-        let hidden: Vec<_> = unruly.iter().copied().filter(|metadata| !is_known(metadata, &all)).collect();
-        all.extend(hidden);
-        all
-    }
-
-    /// Several may have one address, of which `known` has one.
-    #[cold]
-    fn note_unruly(&self, metadata: &'static Metadata<'static>) {
-        let mut unruly = self.unruly.lock().unwrap_or_else(PoisonError::into_inner);
-        if !unruly.iter().any(|known| std::ptr::eq(*known, metadata)) {
-            unruly.push(metadata);
-        }
+        self.known.iter().map(|entry| entry.metadata).collect()
     }
 }
 
-/// Whether no macro of `tracing` has written this callsite, as far as its size tells: the macros' remember their interest
+/// Whether no macro of `tracing` has written this callsite, by its size: the macros' remember their interest
 /// and where they are listed. One written by hand may have no memory, and so its address with others, and may give its
 /// events a parent or not.
 fn is_written_by_hand(metadata: &Metadata<'_>) -> bool {
@@ -341,7 +319,7 @@ struct Slot {
     word: AtomicU64,
 }
 
-/// Under `loom` as few as there can be: it makes them anew for each history.
+/// Under `loom` as few as possible: it creates them again for each history.
 const FIRST_LEVEL_SLOTS: usize = if cfg!(loom) { 4 } else { 2048 };
 const MORE_LEVELS: usize = 10;
 const WINDOW: usize = 4;
@@ -363,7 +341,7 @@ impl Table {
     fn first_place(&self, key: CallsiteKey) -> Option<&AtomicU64> {
         let start = start_of_window(FIRST_LEVEL_SLOTS, key);
         let slot = &self.first[start];
-        // Acquire pairs with the Release in `insert`; the word beside it starts at 0 either way.
+        // Acquire pairs with the Release in `insert`; the word next to it starts at 0 either way.
         (slot.key.load(Ordering::Acquire) == key).then_some(&slot.word)
     }
 
@@ -390,7 +368,7 @@ impl Table {
         self.first.iter().chain(more).filter(|slot| slot.key.load(Ordering::Acquire) != 0).map(|slot| &slot.word)
     }
 
-    /// Finds or adds a key. Nothing where all levels are full around it: then it is simply never vetoed.
+    /// Finds or adds a key; `None` if all levels are full around it: then it is never vetoed.
     fn insert(&self, key: CallsiteKey) -> Option<&AtomicU64> {
         let grown =
             (1..).zip(&self.more).map(|(power, level)| &**level.get_or_init(|| slots(FIRST_LEVEL_SLOTS << power)));
@@ -426,4 +404,5 @@ fn start_of_window(level_slots: usize, key: CallsiteKey) -> usize {
 
 #[cfg(test)]
 #[cfg(loom)]
+#[path = "../../sync/models/callsite.rs"]
 mod models;

@@ -4,7 +4,8 @@
 //! this layer has said yes. Once one has arrived, or the count is full, saying yes costs one comparison of a word that is
 //! loaded anyway.
 
-use super::{Callsites, Word, key_of};
+use super::{Callsites, Word};
+use crate::layer::key_of;
 use crate::sync::atomic::{AtomicU64, Ordering};
 use tracing_core::Metadata;
 
@@ -24,7 +25,7 @@ impl Callsites {
         word & (Word::ARRIVED | Word::ENABLED_OFTEN) == 0
     }
 
-    /// Counts that an event of a callsite is enabled of which none has arrived.
+    /// Counts an enabled event of a callsite, if no event of it has arrived yet.
     #[cold]
     pub(crate) fn count_enabled(word: &AtomicU64) {
         // Relaxed: count and arrival are in one word, so an arrival that is seen is never counted over.

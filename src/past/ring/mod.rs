@@ -183,6 +183,7 @@ fn last_word(rest: &[u8]) -> u64 {
 
 #[cfg(test)]
 #[cfg(loom)]
+#[path = "../../sync/models/past_ring.rs"]
 mod models;
 
 #[cfg(test)]

@@ -32,6 +32,7 @@ use std::sync::Arc;
 /// [bytes](crate::SessionOptions::capacity_bytes) are used up, or the router's
 /// [bytes for all sessions](crate::TapRouterBuilder::max_buffered_bytes).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Overflow {
     /// Loses the oldest unread events, so that the reader gets the latest ones. For watching live.
     ///
@@ -202,7 +203,7 @@ impl<T> Ring<T> {
         self.lease.release_by_reader(entry.bytes);
         // After the pop, and relaxed: the queue's head moves by SeqCst compare-and-swaps alone, so the one that took our
         // item synchronizes with all that took older ones, and their counting came before. Fails where pops are
-        // not ordered so: `loom_what_another_thread_displaced_is_told_before_the_next_item`.
+        // not ordered so: `loom_a_displacement_is_reported_before_the_next_item`.
         let lost = entry.refused_before + self.losses.displaced.load(Relaxed);
         Popped::Item { item: entry.item, lost: self.announce(lost) }
     }
@@ -210,7 +211,7 @@ impl<T> Ring<T> {
     /// Items lost so far. Never decreases, and is never a number that the count did not pass through.
     pub(crate) fn lost(&self) -> u64 {
         // Acquire pairs with the Release in `refuse`: a thread that knows of a refused item and then looks into the queue finds
-        // what was pushed before it. Fails otherwise: `loom_a_loss_is_told_behind_what_was_pushed_before_it`. A displaced
+        // what was pushed before it. Fails otherwise: `loom_a_loss_is_reported_after_earlier_pushes`. A displaced
         // one was before everything buffered and may be announced early, so Relaxed is enough. The sum of two reads is
         // a count that was true in between, since both only grow and do so by one.
         self.losses.displaced.load(Relaxed) + self.losses.refused.load(Acquire)
@@ -280,7 +281,7 @@ impl<T> Ring<T> {
 
     fn refuse(&self, item: T, displaced: &mut Displaced<T>) {
         // Release pairs with the Acquire in `lost`: a reader that finds the ring empty and announces this loss has seen
-        // all that this thread pushed before. Fails otherwise: `loom_a_loss_is_told_behind_what_was_pushed_before_it`.
+        // all that this thread pushed before. Fails otherwise: `loom_a_loss_is_reported_after_earlier_pushes`.
         self.losses.refused.fetch_add(1, Release);
         displaced.push(item);
     }
@@ -315,4 +316,5 @@ mod tests;
 
 #[cfg(test)]
 #[cfg(loom)]
+#[path = "../../sync/models/ring.rs"]
 mod models;

@@ -17,10 +17,10 @@ const MAX_FINDINGS_BY_TARGET: usize = 8;
 impl Inquiry<'_> {
     pub(super) fn look_at_filters(&mut self) {
         for (instance, dispatch) in self.installed.clone() {
-            for (level, target) in self.most_severe(&instance, &dispatch, Visibility::Hidden) {
+            for (level, target) in self.most_severe(&instance, &dispatch, Visibility::Disabled) {
                 self.find(Finding::HiddenByGlobalFilter { level: level.to_string(), target });
             }
-            for (level, target) in self.most_severe(&instance, &dispatch, Visibility::Withheld) {
+            for (level, target) in self.most_severe(&instance, &dispatch, Visibility::HiddenFromLayer) {
                 self.find(Finding::HiddenFromLayer { level: level.to_string(), what: "events".to_owned(), target });
             }
             self.look_at_spans_hidden_from_layer(&instance, &dispatch);
@@ -73,12 +73,12 @@ impl Inquiry<'_> {
     /// An event in such a span is attributed to the span around it, perhaps another user's. The layer is never
     /// asked about callsites that a filter keeps from it for good; it notices them when an event happens inside.
     fn look_at_spans_hidden_from_layer(&mut self, instance: &Instance, dispatch: &Dispatch) {
-        let is_hidden = |visibility| visibility == Visibility::Withheld;
+        let is_hidden = |visibility| visibility == Visibility::HiddenFromLayer;
         let by_level = LEVELS
             .into_iter()
             .filter(|level| *level <= instance.max_level_hint())
             .find(|level| is_hidden(instance.span_visibility(dispatch, *level)));
-        let noticed = instance.withheld_span().filter(|span| is_hidden(instance.visibility(dispatch, span)));
+        let noticed = instance.hidden_span().filter(|span| is_hidden(instance.visibility(dispatch, span)));
         let noticed = noticed.map(|span| (*span.level(), Some(span.target().to_owned())));
         if let Some((level, target)) = by_level.map(|level| (level, None)).or(noticed) {
             self.find(Finding::HiddenFromLayer { level: level.to_string(), what: "spans".to_owned(), target });

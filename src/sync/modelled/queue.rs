@@ -55,7 +55,7 @@ impl<T> ArrayQueue<T> {
             // A step of its own, so that `loom` tries it before and after every pop.
             self.head.fetch_add(0, Relaxed);
             if self.is_full_now() {
-                // Who finds it full knows of what it is full of.
+                // A thread that finds it full has seen its content.
                 self.pushed.fetch_add(0, Relaxed);
                 return Err(item);
             }

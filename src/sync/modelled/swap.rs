@@ -52,7 +52,7 @@ impl<T: Default> Default for ArcSwap<T> {
     }
 }
 
-/// A place that is filled once, by whoever is first; whoever comes with it at the same time throws its own away. As
+/// A place that is filled once, by the first thread; a thread that comes at the same time drops its own value. As
 /// documented, all its operations acquire and release.
 #[derive(Debug)]
 pub(crate) struct OnceBox<T> {
@@ -81,7 +81,7 @@ impl<T> OnceBox<T> {
         if let Some(value) = self.get() {
             return value;
         }
-        // Whether it was filled meanwhile, by whomever.
+        // Whether it was filled meanwhile, by any thread.
         let _ = self.set(make());
         self.value.get().expect("it was set by one or the other")
     }

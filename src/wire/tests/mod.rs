@@ -294,11 +294,15 @@ fn integers_past_2_53_are_strings_where_that_is_asked_for() {
 }
 
 #[test]
-fn a_line_may_have_its_keys_in_any_order_and_more_of_them() {
+fn keys_may_be_in_any_order_and_unknown_ones_are_ignored() {
     let line = r#"{"spans":[{"name":"conn"}],"later":[{}],"fields":{},"target":"t","level":"WARN",
         "timestamp":"1970-01-01T00:00:00Z","sequence":0,"session":2,"type":"event"}"#;
     let read: Item = serde_json::from_str(line).unwrap();
     assert_eq!(written(&read, Format::Compact), "00:00:00.000Z  WARN t conn:\n");
+    let missing = r#"{"later":[{}],"reason":"overflow","count":3,"type":"missing"}"#;
+    assert!(matches!(serde_json::from_str(missing).unwrap(), Item::Missing(missing) if missing.count == 3));
+    let ended = r#"{"reason":"closed","later":{"a":1},"type":"ended"}"#;
+    assert!(matches!(serde_json::from_str(ended).unwrap(), Item::Ended(EndReason::Closed)));
 }
 
 #[test]
@@ -370,8 +374,8 @@ proptest! {
 
     #[test]
     fn a_line_says_what_any_serializer_is_told(item in any_item()) {
-        let told = serde_json::to_string(&item).unwrap();
-        prop_assert_eq!(unique::parse(&written(&item, Format::Json)).unwrap(), unique::parse(&told).unwrap());
+        let serialized = serde_json::to_string(&item).unwrap();
+        prop_assert_eq!(unique::parse(&written(&item, Format::Json)).unwrap(), unique::parse(&serialized).unwrap());
     }
 
     #[test]

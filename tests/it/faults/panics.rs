@@ -43,7 +43,7 @@ fn quietly<R>(work: impl FnOnce() -> R + UnwindSafe) -> R {
     result.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
 
-/// What somebody panics with: its own drop panics as well, and with the like of it.
+/// A panic payload: its own drop panics as well, and with the like of it.
 struct Bomb(usize);
 
 impl Drop for Bomb {
@@ -193,7 +193,7 @@ impl Drop for PanickingWaker {
     }
 }
 
-/// Leaves a waker with the stream that is held by nobody else: whoever wakes it drops it.
+/// Leaves a waker with the stream that is held by no other: waking it drops it.
 fn leave_waker(stream: &mut EventStream, with: With, panics_in_drop: bool, woken: &Arc<AtomicUsize>) {
     wait_until("the stream to wait", || {
         let before = woken.load(Ordering::SeqCst);
@@ -252,7 +252,7 @@ impl<S: Subscriber> Layer<S> for PanickingLayer {
     }
 }
 
-/// A session that opens, gets its events, expires, and is told of, whatever another layer does on the control thread.
+/// A session that opens, gets its events, expires, and is logged, whatever another layer does on the control thread.
 fn goes_on_beside(hook: &'static str, with: With) {
     let (router, panicked) = (TapRouter::new(), Arc::new(AtomicUsize::new(0)));
     let other = PanickingLayer { hook, with, panicked: Arc::clone(&panicked) };
@@ -367,7 +367,7 @@ isolated! {
                 assert_eq!(woken.load(Ordering::SeqCst), before + 1);
                 assert_eq!((messages(&mut stream), messages(&mut other)), (vec!["wakes".to_owned()], vec!["wakes".to_owned()]));
             }
-            // The end is told by whoever closes.
+            // The end is logged by the closing thread.
             leave_waker(&mut stream, With::Bombs, true, &woken);
             assert!(router.close(stream.id()));
         }));

@@ -42,7 +42,7 @@ impl Producers {
                     let mine = tracing::info_span!("conn", user = 42);
                     while !stop.load(Ordering::SeqCst) {
                         mine.in_scope(|| tracing::debug!(text = "x".repeat(100), "of 42"));
-                        tracing::debug!(user = 43, "of somebody else");
+                        tracing::debug!(user = 43, "of another user");
                         finished.fetch_add(1, Ordering::SeqCst);
                     }
                 })
@@ -61,7 +61,7 @@ impl Producers {
     }
 }
 
-/// Reads some of what is there, and checks what it is told.
+/// Reads some of what is there, and checks what it gets.
 fn read_some(stream: &mut tracing_tap::EventStream) {
     for item in stream.drain().take(16) {
         assert!(matches!(item, Item::Event { .. } | Item::Missing(_)), "{item:?} while the session is open");
@@ -72,7 +72,7 @@ isolated! {
     fn ten_thousand_sessions_that_open_and_close_while_two_threads_log_lose_count_of_nothing() {
         let router = install();
         let producers = Producers::start(2);
-        // One that stays, so that somebody is being routed to all the while.
+        // One that stays, so that events are being routed to it all the while.
         let mut stays = router.watch(SessionOptions::new(Predicate::eq("user", 42)).capacity(64));
         wait_until("the first events", || stays.stats().matched > 100);
         let (before, threads_before, growth) = (live_bytes(), threads(), Growth::from_here());

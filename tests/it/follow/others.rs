@@ -47,7 +47,7 @@ isolated! {
         assert_eq!(messages(&mut other), of_other);
     }
 
-    fn a_session_that_is_closed_is_followed_no_more_and_a_new_one_begins_anew() {
+    fn a_closed_session_follows_no_more() {
         let router = install();
         let root = tracing::info_span!("conn", id = 1);
         let mut first = router.watch(failing(Follow::Root));

@@ -16,14 +16,14 @@ isolated! {
         tracing::info!("seen");
         let everything = || SessionOptions::new(Predicate::everything());
         let counted = |session: SessionOptions| {
-            let told = router.coverage_of(&session).notes().iter().find_map(|note| match note {
+            let noted = router.coverage_of(&session).notes().iter().find_map(|note| match note {
                 Note::Callsites { can_match, .. } => Some(*can_match),
                 _ => None,
             });
             let stream = router.watch(session);
             let open = stream.coverage();
-            assert!(open.notes().iter().any(|note| matches!(note, Note::Callsites { can_match, .. } if Some(*can_match) == told)));
-            told
+            assert!(open.notes().iter().any(|note| matches!(note, Note::Callsites { can_match, .. } if Some(*can_match) == noted)));
+            noted
         };
         assert_eq!(counted(everything().max_level(LevelFilter::INFO)), Some(1));
         assert_eq!(counted(everything().max_level(LevelFilter::WARN)), Some(0));

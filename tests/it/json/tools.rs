@@ -46,7 +46,7 @@ fn has_two_cases(item: &Item) -> bool {
     matches!(item, Item::Event { event, .. } if event.field("User").is_some())
 }
 
-/// What sessions have told: every kind of value, spans within spans, losses of two kinds, two ends.
+/// What sessions have shown: every kind of value, spans within spans, losses of two kinds, two ends.
 fn items() -> Vec<Item> {
     let router = TapRouter::new();
     tracing_subscriber::registry().with(router.layer()).init();

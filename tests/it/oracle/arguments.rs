@@ -99,7 +99,7 @@ pub(crate) fn emit(emission: &Arc<Emission>, parent: &Span, facts: &Arc<Mutex<Fa
     (EVENTS[emission.site].emit)(&Watched { emission, facts }, parent);
 }
 
-/// Asks whether somebody wants such an event.
+/// Asks whether any layer wants such an event.
 pub(crate) fn hint(level: Level) -> bool {
     match level {
         Level::ERROR => tracing::enabled!(target: "app", Level::ERROR),

@@ -92,7 +92,7 @@ testing::isolated! {
 
         gate.arm();
         drop(stream);
-        wait_until("the router to be told what the filter wanted", || gate.reached.load(Ordering::SeqCst));
+        wait_until("the router to know what the filter wanted", || gate.reached.load(Ordering::SeqCst));
         gate.wants_all.store(true, Ordering::SeqCst);
         tracing::callsite::rebuild_interest_cache();
         gate.open.store(true, Ordering::SeqCst);
@@ -104,7 +104,7 @@ testing::isolated! {
         });
     }
 
-    fn what_a_value_logs_is_heard_while_either_of_two_routers_in_one_subscriber_rebuilds() {
+    fn a_value_that_logs_is_shown_while_either_router_rebuilds() {
         let (routers, output, gate) = ([TapRouter::new(), TapRouter::new()], Output::default(), Arc::new(Gate::default()));
         gate.wants_all.store(true, Ordering::SeqCst);
         let fmt = tracing_subscriber::fmt::layer().with_ansi(false).with_writer(output.clone());
@@ -126,14 +126,14 @@ testing::isolated! {
     fn a_router_that_rebuilds_while_another_one_opens_a_session_hides_no_level_from_it() {
         let (first, second, gate) = (TapRouter::new(), TapRouter::new(), Arc::new(Gate::default()));
         let filtered = tracing_subscriber::fmt::layer().with_writer(std::io::sink).with_filter(Filter(Arc::clone(&gate)));
-        // The gate is behind the routers: both have told their levels when it is reached.
+        // The gate is behind the routers: both have reported their levels when it is reached.
         tracing_subscriber::registry().with(filtered).with(first.layer()).with(second.layer()).init();
         let stream = first.watch(Predicate::level(tracing::Level::ERROR));
         let rebuilds = first.stats().rebuilds;
         gate.stays_armed.store(true, Ordering::SeqCst);
         gate.arm();
         drop(stream);
-        wait_until("the first router to be told of levels", || gate.reached.load(Ordering::SeqCst));
+        wait_until("the first router to know the levels", || gate.reached.load(Ordering::SeqCst));
         let mut stream = second.watch(Predicate::everything());
         gate.open.store(true, Ordering::SeqCst);
 

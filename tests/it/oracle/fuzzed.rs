@@ -33,15 +33,15 @@ pub(crate) struct Case {
 }
 
 /// Where cases happen: this process's subscriber.
-struct Place {
+struct Process {
     router: TapRouter,
     witness: Option<EventStream>,
 }
 
-static PLACE: LazyLock<Mutex<Place>> = LazyLock::new(|| {
+static PLACE: LazyLock<Mutex<Process>> = LazyLock::new(|| {
     let router = TapRouter::builder().max_value_bytes(1 << 20).build();
     tracing_subscriber::registry().with(router.layer()).init();
-    Mutex::new(Place { router, witness: None })
+    Mutex::new(Process { router, witness: None })
 });
 
 /// Checks the case that some bytes stand for, if they stand for one.
@@ -63,7 +63,7 @@ pub(crate) fn items(bytes: &[u8]) -> Vec<Item> {
 impl Case {
     pub(crate) fn check(&self) {
         let mut place = PLACE.lock().unwrap_or_else(PoisonError::into_inner);
-        let Place { router, witness } = &mut *place;
+        let Process { router, witness } = &mut *place;
         *witness =
             self.with_witness.then(|| witness.take().unwrap_or_else(|| router.watch(everything_and_all_spans())));
         let predicate = self.predicate.to_predicate();

@@ -1,4 +1,4 @@
-//! Histories that told something once, each played as it was. They are written out: a seed stands for another history
+//! Histories that once failed, each played as it was. They are written out: a seed stands for another history
 //! as soon as the strategies change.
 
 use super::asked::Asked;

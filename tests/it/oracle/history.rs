@@ -21,9 +21,9 @@ pub(crate) const TWICE: &[usize] = &[0, 0];
 /// How the router stands beside the other layer, and what that wants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Stack {
-    /// Asked and told before the other layer, which has a filter.
+    /// Called before the other layer, which has a filter.
     TapFirst,
-    /// Asked and told after it.
+    /// Called after it.
     TapLast,
     /// As before, and the other layer is whole in a `reload::Layer`.
     TapLastOfReloaded,

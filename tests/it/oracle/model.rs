@@ -28,7 +28,7 @@ pub(crate) struct Facts {
     pub(crate) evaluated: bool,
     /// How often the other layer has formatted the argument that logs.
     pub(crate) formatted_by_other: usize,
-    /// The hint said that somebody wants such an event.
+    /// The hint said that some layer wants such an event.
     pub(crate) hinted: bool,
 }
 
@@ -38,7 +38,7 @@ pub(crate) struct Verdict {
     /// What each session is to deliver, in order.
     pub(crate) expected: Vec<Expected>,
     /// A span that only the router or a session that asks for spans wanted is the parent of one that the other layer
-    /// sees. Whose child that is, the other layer is told differently than without us: `tracing` has no way to hide a
+    /// sees. Whose child that is, the other layer sees it differently than without us: `tracing` has no way to hide a
     /// span from the context.
     pub(crate) scopes_may_differ: bool,
     /// The code has asked for the current span inside such a span: what it did with the answer differs too.
@@ -346,7 +346,7 @@ impl Model<'_> {
         }
     }
 
-    /// One layer of this router is told.
+    /// One layer of this router is called.
     fn deliver_by(&mut self, router: usize, emission: &Emission, around: &[usize]) {
         let happened = self.happened(router, emission, around);
         let text = described(&happened, &format!("worker {}", emission.thread));

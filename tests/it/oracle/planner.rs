@@ -140,7 +140,7 @@ impl Planner {
     fn span(&mut self, thread: usize, site: usize, parent: usize, values: &[Val]) -> Option<Op> {
         let site = site % SPANS.len();
         let of = &SPANS[site];
-        // Such a span is shown if a session was open when it was made: what cannot be told for certain is left out.
+        // Such a span is shown if a session was open when it was made: what is not certain is left out.
         let is_unclear = (0..self.setting.routers()).any(|router| self.is_unclear(router));
         if is_unclear && of.level > self.setting.span_level && !of.fields.is_empty() {
             return None;

@@ -1,4 +1,4 @@
-//! The other layer: it writes down all it is told, with the fields and the spans, like `fmt` does.
+//! The other layer: it writes down all it gets, with the fields and the spans, like `fmt` does.
 
 use super::callsites::LEVELS;
 use std::cell::Cell;
@@ -10,13 +10,13 @@ use tracing::{Event, Subscriber};
 use tracing_subscriber::layer::{Context, Layer};
 use tracing_subscriber::registry::{LookupSpan, SpanRef};
 
-/// What the other layer was told.
+/// What the other layer got.
 pub(crate) type Log = Arc<Mutex<Vec<Line>>>;
 
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub(crate) struct Line {
     pub(crate) what: String,
-    /// The spans around it as this layer is told them, innermost first.
+    /// The spans around it as this layer gets them, innermost first.
     pub(crate) scope: String,
     /// The event in whose argument this was logged; 0: none.
     pub(crate) inside: u64,
@@ -37,7 +37,7 @@ pub(crate) struct Recorder {
     pub(crate) subscriber: usize,
 }
 
-/// The target of spans that are made and closed by the thousand: what is told of them is not kept.
+/// The target of spans that are made and closed by the thousand: what it gets of them is not kept.
 pub(crate) const CHURN: &str = "churn";
 
 /// What this layer keeps of a span.

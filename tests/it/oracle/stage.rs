@@ -30,7 +30,7 @@ pub(crate) struct Stage {
     is_scoped: bool,
     /// Whether the routers look back.
     looks_back: bool,
-    /// Whether sessions are opened at all: not for what others are told with the routers alone.
+    /// Whether sessions are opened at all: not for what others get with the routers alone.
     pub(crate) opens: bool,
 }
 
@@ -43,7 +43,7 @@ pub(crate) struct Outcome {
     pub(crate) facts: Vec<Facts>,
     /// What each session gave.
     pub(crate) given: Vec<Given>,
-    /// What the other layer was told.
+    /// What the other layer got.
     pub(crate) log: Vec<Line>,
 }
 
@@ -99,7 +99,7 @@ impl Stage {
         Self { looks_back: setting.look_back.is_some(), ..Self::of(subscribers, routers, log) }
     }
 
-    /// One of these subscribers, which the routers have layers in; what their other layers are told goes to the log.
+    /// One of these subscribers, which the routers have layers in; what their other layers get goes to the log.
     pub(crate) fn of(subscribers: Vec<(Dispatch, Reload)>, routers: Vec<TapRouter>, log: Log) -> Self {
         let (dispatches, reloads) = subscribers.into_iter().unzip();
         Self { dispatches, routers, log, reloads, is_scoped: true, looks_back: false, opens: true }
@@ -336,12 +336,12 @@ impl Play {
                 assert!(reason == EndReason::MaxEvents || is_closed && reason == EndReason::Closed, "{reason}");
             }
             items.into_iter().for_each(|item| given.take(item));
-            let told = (given.told_unsampled, given.told_over_rate);
+            let announced = (given.told_unsampled, given.told_over_rate);
             let stats = stream.stats();
             assert_eq!(
-                told,
+                announced,
                 (stats.missing[MissingReason::SampledOut], stats.missing[MissingReason::RateLimited]),
-                "the end comes after all that is told"
+                "the end comes after all announcements"
             );
         } else {
             stream.drain().for_each(|item| given.take(item));

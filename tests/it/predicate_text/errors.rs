@@ -73,7 +73,7 @@ fn a_missing_test_is_named() {
 }
 
 #[test]
-fn a_name_that_is_none_is_told_where_it_goes() {
+fn an_unusable_name_is_refused_with_its_place() {
     let hint = Some("an odd name of a field goes into backticks");
     check("and = 5", (1, 1), "expected a test, found `and`", hint);
     check("\"user\" = 5", (1, 1), "expected a test, found `\"user\"`", hint);
@@ -108,7 +108,7 @@ fn what_is_left_open_is_pointed_at() {
 }
 
 #[test]
-fn what_comes_first_is_told_first() {
+fn the_first_loss_is_reported_first() {
     check("a => 1 and b = 'x'", (1, 3), "expected an operator after `a`, found `=>`", Some("did you mean `>=`?"));
     check("a b 'x", (1, 3), "expected an operator after `a`, found `b`", Some("did you mean `a = b`?"));
 }

@@ -57,7 +57,7 @@ pub(crate) const ALL: [Neighbours; 11] = [
 
 /// Where the routers' layers are among them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Place {
+pub(crate) enum RouterPlace {
     First,
     Last,
 }
@@ -82,22 +82,22 @@ macro_rules! stacked {
     ($routers:expr, $place:expr, $($layer:expr),+) => {
         match ($routers, $place) {
             ([], _) => Registry::default()$(.with($layer))+.into(),
-            ([one], Place::First) => Registry::default().with(one.layer())$(.with($layer))+.into(),
-            ([one], Place::Last) => Registry::default()$(.with($layer))+.with(one.layer()).into(),
-            ([one, other, ..], Place::First) => {
+            ([one], RouterPlace::First) => Registry::default().with(one.layer())$(.with($layer))+.into(),
+            ([one], RouterPlace::Last) => Registry::default()$(.with($layer))+.with(one.layer()).into(),
+            ([one, other, ..], RouterPlace::First) => {
                 Registry::default().with(one.layer()).with(other.layer())$(.with($layer))+.into()
             }
-            ([one, other, ..], Place::Last) => {
+            ([one, other, ..], RouterPlace::Last) => {
                 Registry::default()$(.with($layer))+.with(one.layer()).with(other.layer()).into()
             }
         }
     };
 }
 
-/// Builds a subscriber; what its witnesses are told goes to the log, what `fmt` prints to the output.
+/// Builds a subscriber; what its witnesses get goes to the log, what `fmt` prints to the output.
 pub(crate) fn subscriber(
     neighbours: Neighbours,
-    place: Place,
+    place: RouterPlace,
     routers: &[TapRouter],
     log: &Log,
     output: &Output,

@@ -1,4 +1,4 @@
-//! A layer that writes down whatever it is told, by every hook that tells; those that ask are asked more often with us.
+//! A layer that writes down what it gets, by every hook that reports; those that ask are asked more often with us.
 
 use super::recorder::{CHURN, INSIDE, Line, Log, text_of};
 use tracing::span::{Attributes, Id, Record};
@@ -19,7 +19,7 @@ struct Kept(Vec<(&'static str, String)>);
 impl Witness {
     fn note(&self, what: &str, scope: String) {
         let (inside, by_tap) = INSIDE.get();
-        let what = format!("{} is told {what}", self.name);
+        let what = format!("{} gets {what}", self.name);
         self.log.lock().unwrap().push(Line { what, scope, inside, by_tap });
     }
 
@@ -74,7 +74,7 @@ where
     }
 
     fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
-        // Told of sessions, which this layer is compared without.
+        // Witnessed of sessions, which this layer is compared without.
         if event.metadata().target() == AUDIT {
             return;
         }

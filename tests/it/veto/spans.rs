@@ -107,6 +107,18 @@ testing::isolated! {
         check_no_verbose_span_is_made(&router);
     }
 
+    // The second router has callsites asked again, but no filter has changed.
+    fn a_session_of_a_second_router_enables_no_span() {
+        let (one, other) = (TapRouter::new(), TapRouter::new());
+        let absent = None::<tracing_subscriber::fmt::Layer<_>>;
+        let others = tracing_subscriber::registry().with(absent).with(info_printer(&Output::default()));
+        others.with(one.layer()).with(other.layer()).init();
+        assert!(tracing::debug_span!("work").is_disabled());
+        let streams = [watch_42(&one), watch_42(&other)];
+        assert!(tracing::debug_span!("work").is_disabled(), "nobody asks for it");
+        drop(streams);
+    }
+
     // The session's rebuild is then the first to ask about the callsite, which is nobody's change of mind.
     fn a_callsite_first_reached_during_a_rebuild_enables_no_span() {
         let router = TapRouter::new();

@@ -7,10 +7,10 @@ use std::process::{Child, Command, Stdio};
 use testing::browser::{Browser, ENTER};
 use testing::runtime;
 
-/// The demo, and where its door is.
+/// The demo, and the URL of its endpoint.
 struct Demo {
     child: Child,
-    door: String,
+    url: String,
 }
 
 impl Demo {
@@ -23,9 +23,9 @@ impl Demo {
             .spawn()
             .expect("the demo can be started");
         let mut lines = BufReader::new(child.stderr.take().expect("it is piped")).lines();
-        let door = lines.find_map(|line| door_in(&line.expect("it is text"))).expect("it tells how to watch");
+        let url = lines.find_map(|line| url_in(&line.expect("it is text"))).expect("it tells how to watch");
         std::thread::spawn(move || lines.for_each(drop));
-        Self { child, door }
+        Self { child, url }
     }
 }
 
@@ -37,7 +37,7 @@ impl Drop for Demo {
 }
 
 /// The address in `curl -N 'http://127.0.0.1:45123/watch?…'`.
-fn door_in(line: &str) -> Option<String> {
+fn url_in(line: &str) -> Option<String> {
     let address = line.split_once("http://")?.1.split_once("/watch")?.0;
     Some(format!("http://{address}/"))
 }
@@ -48,7 +48,7 @@ fn the_demo_has_the_page_and_the_pictures_show_it() {
         let demo = Demo::start();
         let browser = Browser::start().await;
         browser.looks(1280, 800, false).await;
-        browser.open(&demo.door).await;
+        browser.open(&demo.url).await;
         browser.wait_for_text(".suggestion", "user = 42").await;
         browser.press("user = 42").await;
         browser.press(ENTER).await;

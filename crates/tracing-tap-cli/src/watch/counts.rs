@@ -1,12 +1,22 @@
 //! What was printed so far: counted by the printing thread, read by the others.
 
-use super::writer::Counted;
 use std::sync::atomic::{AtomicU64, Ordering};
 use tracing_tap::missing::{Missing, MissingCounts, MissingReason};
 
+/// How an update is counted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Counted {
+    Event,
+    Missing(Missing),
+    /// Events lost between an instance and this program.
+    Gap(u64),
+    /// Unreadable data, and why they are.
+    Unreadable(String),
+    Nothing,
+}
+
 /// Written by one thread. All loads and stores are relaxed: each number is shown on its own, and the final ones are
-/// read
-/// after that thread was joined.
+/// read after that thread was joined.
 #[derive(Debug, Default)]
 pub(crate) struct Counts {
     delivered: AtomicU64,

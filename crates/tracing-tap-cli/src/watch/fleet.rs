@@ -3,8 +3,9 @@
 //! The stream itself reports on the instances, and the NATS client reconnects by itself. This source reports a lost
 //! connection, and gives up after the same time as one over HTTP.
 
-use super::reports::exact;
-use super::source::{Began, Handle, Notice, Source, Update};
+use super::duration::exact;
+use super::opened::{Began, Opened};
+use super::update::{Notice, Update};
 use super::wanted::Wanted;
 use crate::error::Error;
 use crate::remote::{Coverage, Fleet, Seen};
@@ -78,12 +79,12 @@ enum Next<'a> {
 }
 
 /// Opens a session, and reads it from then on.
-pub(crate) async fn open(fleet: &Fleet, wanted: Wanted, patience: Duration) -> Result<(Source, Began), Error> {
+pub(crate) async fn open(fleet: &Fleet, wanted: Wanted, patience: Duration) -> Result<Opened<Remote>, Error> {
     let (event_sender, events) = mpsc::channel(EVENTS);
     let client = fleet.connect(event_sender).await?;
     let Wanted { session, predicate, level, spans, lasts } = wanted;
     let stream = fleet::watch(client.clone(), &fleet.config, session).await;
-    let stream = stream.map_err(|error| Error::new(error.to_string()))?;
+    let stream = stream.map_err(|error| Error::new(format!("watch the fleet: {error}")))?;
     let (over, is_over) = watch::channel(());
     let began = Instant::now();
     let remote = Arc::new(Remote {
@@ -94,14 +95,22 @@ pub(crate) async fn open(fleet: &Fleet, wanted: Wanted, patience: Duration) -> R
         state: Mutex::default(),
     });
     let (updates, receiver) = mpsc::channel(BATCHES);
-    let handle = Handle::Fleet(Arc::clone(&remote));
-    let reader =
-        Reader { remote, client, stream, updates, events, notices: Vec::new(), patience, lost: None, _over: over };
+    let reader = Reader {
+        remote: Arc::clone(&remote),
+        client,
+        stream,
+        updates,
+        events,
+        notices: Vec::new(),
+        patience,
+        lost: None,
+        _over: over,
+    };
     let task = tokio::spawn(reader.read_to_end());
     let url = fleet.url.to_string();
     let coverage = Coverage::default();
     let began = Began { predicate, level, spans, url, session: None, lasts: Some(lasts), coverage };
-    Ok((Source { updates: receiver, handle, task }, began))
+    Ok(Opened { updates: receiver, remote, task, began })
 }
 
 impl Remote {
@@ -286,7 +295,7 @@ mod tests {
         state.has_answered = true;
         state.stats.instances = 3;
         assert_eq!(texts(&state, 5), (Vec::new(), vec!["3 instances take part".to_owned()]));
-        state.refusals.insert("chat-1".to_owned(), "open a session: 0 are open".to_owned());
-        assert_eq!(texts(&state, 5).0, ["chat-1 takes no part: open a session: 0 are open"]);
+        state.refusals.insert("chat-1".to_owned(), "the session was not opened: 0 are open".to_owned());
+        assert_eq!(texts(&state, 5).0, ["chat-1 takes no part: the session was not opened: 0 are open"]);
     }
 }

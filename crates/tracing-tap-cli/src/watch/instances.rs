@@ -1,7 +1,6 @@
 //! Lines about instances, as an HTTP endpoint of a fleet sends them: the fleet's own JSON.
 
-use super::source::Update;
-use super::writer::Counted;
+use super::counts::Counted;
 use serde::Deserialize;
 use std::borrow::Cow;
 use std::fmt;
@@ -31,13 +30,6 @@ pub(crate) struct OfInstance<'a> {
     lost: u64,
     #[serde(default)]
     missing: MissingCounts,
-}
-
-impl Update {
-    /// Whether a line names an instance.
-    pub(crate) fn is_of_instance(line: &[u8]) -> bool {
-        instance_of(line).is_some()
-    }
 }
 
 /// The instance that a line names, if it does.

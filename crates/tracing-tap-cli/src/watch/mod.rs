@@ -1,17 +1,19 @@
 //! `tracing-tap watch`: reads a session of a service to its end.
 //!
-//! `arguments` are the options. A `source` gives updates: `reader` over HTTP, with `backoff` between its attempts, and
-//! `fleet` over NATS, for a session `wanted`; `instances` reads what an HTTP endpoint of a fleet sends about instances.
-//! `printer` is the thread that writes updates, formatted by `writer`, to the `output`, and the `status` line.
-//! `observe`
-//! looks after both, in the words of `reports`. This file connects them, and ends them.
+//! `arguments` are the options. `reader` reads over HTTP, with `backoff` between its attempts, and `fleet` over NATS, for
+//! a session `wanted`; each returns what it has `opened`, and sends every `update`. A `source` is either of them.
+//! `instances` reads what an HTTP endpoint of a fleet sends about instances. `printer` is the thread that writes updates,
+//! formatted by `writer`, to the `output`, and the `status` line; it keeps the `counts`. `observe` looks after both, in
+//! the words of `reports`. This file connects them, and ends them.
 
 mod arguments;
 mod backoff;
 mod counts;
+mod duration;
 mod fleet;
 mod instances;
 mod observe;
+mod opened;
 mod output;
 mod printer;
 mod reader;
@@ -19,6 +21,7 @@ mod signals;
 mod source;
 mod status;
 mod reports;
+mod update;
 mod wanted;
 mod writer;
 
@@ -31,14 +34,16 @@ use crate::remote::{Client, Destination, Endpoint, Fleet, SessionRequest};
 use crate::{say, terminal};
 use counts::Counts;
 use observe::Observer;
+use opened::Began;
 use output::Output;
 use printer::{Job, Press, Printed, Printer};
-use source::{Began, Source, Update};
+use source::{Handle, Source};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot};
 use tracing_tap::{EndReason, Format, Item};
 use tracing_tap_nats::FleetItem;
+use update::Update;
 use wanted::Wanted;
 use writer::Writer;
 
@@ -137,8 +142,10 @@ impl Opening {
 
     async fn open(self, patience: Duration) -> Result<(Source, Began), Error> {
         match self {
-            Self::Endpoint(endpoint, ask) => reader::open(*endpoint, ask, patience).await,
-            Self::Fleet(fleet, wanted) => fleet::open(&fleet, *wanted, patience).await,
+            Self::Endpoint(endpoint, ask) => {
+                Ok(Source::of(reader::open(*endpoint, ask, patience).await?, Handle::Http))
+            }
+            Self::Fleet(fleet, wanted) => Ok(Source::of(fleet::open(&fleet, *wanted, patience).await?, Handle::Fleet)),
         }
     }
 }

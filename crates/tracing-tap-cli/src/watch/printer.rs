@@ -1,10 +1,10 @@
 //! Prints updates on a thread of its own, so that a slow or absent reader cannot keep the session from being closed.
 
-use super::counts::Counts;
+use super::counts::{Counted, Counts};
 use super::output::Output;
-use super::source::{Notice, Update};
 use super::status::{Status, StatusLine};
-use super::writer::{Counted, Writer};
+use super::update::{Notice, Update};
+use super::writer::Writer;
 use crate::error::Error;
 use crate::say;
 use crate::shown;

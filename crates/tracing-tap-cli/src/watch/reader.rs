@@ -5,8 +5,10 @@
 //! read for too long, a new one is opened for what is left of the time and the events, and the gap is reported.
 
 use super::backoff::Backoff;
-use super::reports::exact;
-use super::source::{Began, Handle, Notice, Source, Update};
+use super::duration::exact;
+use super::instances::instance_of;
+use super::opened::{Began, Opened};
+use super::update::{Notice, Update};
 use crate::error::Error;
 use crate::remote::{Coverage, Endpoint, Message, Parser, SessionInfo, SessionRequest, Streamed};
 use bytes::Bytes;
@@ -74,11 +76,7 @@ enum Left {
 }
 
 /// Opens a session, and reads it from then on.
-pub(crate) async fn open(
-    endpoint: Endpoint,
-    ask: SessionRequest,
-    patience: Duration,
-) -> Result<(Source, Began), Error> {
+pub(crate) async fn open(endpoint: Endpoint, ask: SessionRequest, patience: Duration) -> Result<Opened<Remote>, Error> {
     let opened = endpoint.open(&ask).await?;
     let last_event_id = Some(before_the_first(&opened.session));
     let began = Began {
@@ -93,9 +91,8 @@ pub(crate) async fn open(
     let now = Mutex::new(Whereabouts::of(&opened.session));
     let remote = Arc::new(Remote { endpoint, ask, now, is_closed: AtomicBool::new(false) });
     let (updates, receiver) = mpsc::channel(BATCHES);
-    let handle = Handle::Http(Arc::clone(&remote));
     let reader = Reader {
-        remote,
+        remote: Arc::clone(&remote),
         updates,
         patience,
         last_event_id,
@@ -105,7 +102,7 @@ pub(crate) async fn open(
         is_reopening_reported: false,
     };
     let task = tokio::spawn(reader.read_to_end());
-    Ok((Source { updates: receiver, handle, task }, began))
+    Ok(Opened { updates: receiver, remote, task, began })
 }
 
 impl Whereabouts {
@@ -225,11 +222,13 @@ impl Reader {
                 batch.push(Update::Event(data));
                 None
             }
-            b"joined" | b"left" | b"silent" | b"refused" | b"gap" | b"missing" if Update::is_of_instance(&data) => {
+            b"joined" | b"left" | b"silent" | b"refused" | b"gap" | b"missing" if instance_of(&data).is_some() => {
                 batch.push(Update::OfInstance(data));
                 None
             }
-            b"missing" | b"ended" => self.understand_item(&data, batch),
+            b"missing" => self.understand_item(&data, batch),
+            // Also with a reason of a later version: nothing follows.
+            b"ended" => self.understand_item(&data, batch).or(Some(Left::Ended)),
             b"stalled" => {
                 Some(Left::Cut(Error::new("read fast enough: the server has closed the connection of a slow reader")))
             }

@@ -3,52 +3,22 @@
 //! A source is a task that sends to a bounded channel, so it takes no more from the server than is printed. There are
 //! sources over HTTP, and over NATS for fleets.
 
+use super::opened::{Began, Opened};
+use super::update::Update;
 use super::{fleet, reader};
 use crate::error::Error;
 use crate::remote::Coverage;
-use bytes::Bytes;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc::Receiver;
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout_at};
-use tracing_tap::Item;
-use tracing_tap_nats::FleetItem;
 
 /// How long a query about a session may take.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(2);
 
 /// After how long a provisional answer is requested again.
 const ASK_AGAIN: Duration = Duration::from_millis(50);
-
-/// One update of a source.
-#[derive(Debug)]
-pub(crate) enum Update {
-    /// An event as it arrived: a line of JSON in the wire form, if the sender is honest.
-    Event(Bytes),
-    /// A loss, or the end of the session.
-    Item(Item),
-    /// An item of a fleet.
-    Fleet(FleetItem),
-    /// What an HTTP endpoint of a fleet sends about an instance: a line of JSON as it arrived.
-    OfInstance(Bytes),
-    /// Unreadable data, and why they are.
-    Unreadable(String),
-    Notice(Notice),
-}
-
-/// What happened to the connection.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Notice {
-    /// The connection is lost; attempts follow for `patience`.
-    Cut { why: String, patience: Duration },
-    /// Reconnected, and resumed at the same position.
-    Continued { after: Duration },
-    /// Reconnected with a new session, because the old one was gone: events in between are unknown.
-    Reopened { after: Duration },
-    /// Reconnected, and the session was gone, and its time is over.
-    Gone { after: Duration },
-}
 
 /// A running source.
 #[derive(Debug)]
@@ -67,18 +37,12 @@ pub(crate) enum Handle {
     Fleet(Arc<fleet::Remote>),
 }
 
-/// What is reported of a session before its first event.
-#[derive(Clone, Debug)]
-pub(crate) struct Began {
-    pub(crate) predicate: String,
-    pub(crate) level: Option<String>,
-    pub(crate) spans: Option<String>,
-    /// The URL of the endpoint or the fleet.
-    pub(crate) url: String,
-    /// Its id; `None` for a fleet.
-    pub(crate) session: Option<String>,
-    pub(crate) lasts: Option<Duration>,
-    pub(crate) coverage: Coverage,
+impl Source {
+    /// The source of a session that has just been opened, and what to report of it.
+    pub(crate) fn of<R>(opened: Opened<R>, handle: fn(Arc<R>) -> Handle) -> (Self, Began) {
+        let Opened { updates, remote, task, began } = opened;
+        (Self { updates, handle: handle(remote), task }, began)
+    }
 }
 
 impl Handle {

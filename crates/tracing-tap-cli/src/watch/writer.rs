@@ -1,17 +1,18 @@
 //! Formats updates for the output.
 
+use super::counts::Counted;
+use super::duration::exact;
 use super::instances::{OfInstance, instance_of};
-use super::reports::exact;
-use super::source::{Notice, Update};
+use super::update::{Notice, Update};
 use crate::shown;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::borrow::Cow;
 use std::fmt;
 use std::time::Duration;
+use tracing_tap::Item;
 use tracing_tap::escape::is_plain;
 use tracing_tap::render::{Format, FormatOptions, Severity, write_item, write_item_coloured, write_notice};
-use tracing_tap::{Item, Missing};
 use tracing_tap_nats::FleetItem;
 
 /// Writes updates in one format.
@@ -21,18 +22,6 @@ pub(crate) struct Writer {
     pub(crate) is_coloured: bool,
     /// How JSON lines are written.
     pub(crate) json: FormatOptions,
-}
-
-/// How an update is counted.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Counted {
-    Event,
-    Missing(Missing),
-    /// Events lost between an instance and this program.
-    Gap(u64),
-    /// Unreadable data, and why they are.
-    Unreadable(String),
-    Nothing,
 }
 
 impl Writer {

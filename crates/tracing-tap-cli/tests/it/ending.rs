@@ -74,7 +74,7 @@ isolated! {
         }
     }
 
-    fn a_session_that_somebody_else_closes_is_an_end_and_says_so() {
+    fn a_session_closed_elsewhere_ends_the_watch() {
         let service = Service::start();
         let endpoint = service.serve();
         let program = crate::program::watch(&[&endpoint.url(), "user = 42"]);

@@ -101,7 +101,7 @@ impl Served {
         format!("http://{}", self.address)
     }
 
-    /// Ends it as the end of a process does: no reader hears of it, and its sessions are gone.
+    /// Ends it as the end of a process does: no reader learns of it, and its sessions are gone.
     pub(crate) fn kill(self) {
         self.kill.notify_one();
         self.wait();

@@ -65,6 +65,28 @@ fn unreadable_data_are_reported_in_place_and_fail_at_the_end() {
 }
 
 #[test]
+fn items_and_keys_of_a_later_version_are_ignored() {
+    let later = "event: later\nid: 8c6f0b7be2c34b6fa1c5cf5f7ad1f0f1:0.1\ndata: {\"type\":\"later\",\"count\":7}\n\n";
+    let more_keys = event("good")
+        .replace("{\"message\"", "{\"later\":1,\"message\"")
+        .replace("\"level\"", "\"later\":{},\"level\"");
+    for form in ["json", "human", "compact", "github"] {
+        let stranger = Stranger::streaming([later, &more_keys, later, ENDED].concat());
+        let ended = crate::program::watch(&[&stranger.url(), "*", "--format", form]).end();
+        ended.assert(0, &["1 event delivered, 0 lost"]);
+        assert!(ended.stdout.contains("good") && !ended.stdout.contains("later\",\"count"), "{}", ended.stdout);
+    }
+}
+
+#[test]
+fn an_end_for_an_unknown_reason_is_an_end() {
+    let end = "event: ended\ndata: {\"type\":\"ended\",\"reason\":\"bored\"}\n\n";
+    let stranger = Stranger::streaming([event("good"), end.to_owned()].concat());
+    let ended = crate::program::watch(&[&stranger.url(), "*"]).end();
+    ended.assert(1, &["Session over", "1 event delivered", "unknown variant `bored`"]);
+}
+
+#[test]
 fn refusals_and_coverage_are_escaped_too() {
     let stranger = Stranger::start(|_, stream| {
         let problem =

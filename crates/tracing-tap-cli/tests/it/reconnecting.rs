@@ -61,7 +61,7 @@ isolated! {
         drop(again);
     }
 
-    fn a_service_that_ends_in_order_and_is_started_anew_is_watched_anew() {
+    fn a_restarted_service_is_watched_again() {
         let service = Service::start();
         let served = service.serve();
         let address = served.address.to_string();

@@ -16,7 +16,7 @@ isolated! {
         let endpoint = service.serve();
         let program = crate::program::watch(&[&endpoint.url(), "user = 42", "--max", "2"]);
         emit(42, "first");
-        emit(7, "somebody else's");
+        emit(7, "another user's");
         emit(42, "second");
         let ended = program.end();
         ended.assert(0, &["Watching user = 42 at http://127.0.0.1:", "for 15m; Ctrl-C ends it.", "can match"]);

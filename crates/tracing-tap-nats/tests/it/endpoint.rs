@@ -12,7 +12,7 @@ use testing::wait_until;
 use tokio::runtime::Runtime;
 use tracing_tap::TapRouter;
 
-/// A door, and two instances that are not in its process.
+/// An endpoint, and two instances that are not in its process.
 struct Stage {
     service: Service,
     served: Served,
@@ -194,7 +194,7 @@ fn refusing_and_silent_instances_are_reported_and_delay_none() {
     let mut curl = stage.reader(&session, None);
     let sent = expect(&mut curl, &["joined", "joined", "refused"]);
     let refused = sent.iter().find(|sent| sent.name == "refused").expect("it is one of them");
-    let error = "open a session: 0 are open, which is the limit `max_sessions`";
+    let error = "the session was not opened: 0 are open, which is the limit `max_sessions`";
     let told = json!({"type": "refused", "instance": "full", "reason": "max_sessions", "error": error});
     assert_eq!(refused.data, told);
 

@@ -125,6 +125,28 @@ fn events_are_merged_in_order_despite_clock_offsets() {
     });
 }
 
+fn lines_and_keys_of_a_later_version_are_no_gap() {
+    run(async {
+        let server = Server::start();
+        let client = client(&server.url()).await;
+        let mut announcements = client.subscribe("tap.chat.announce").await.expect("the client is open");
+        let mut stream = watch(&client, user(42)).await;
+        let announced = soon("the announcement", announcements.next()).await.expect("the client is open");
+        let subject = format!("tap.chat.events.{}", session_of(&announced));
+        for (number, later) in ["", r#""later":[{}],"#].into_iter().enumerate() {
+            let event = event(now_us(), 1).replace("\"fields\"", &format!("{later}\"fields\""));
+            let lines = format!("{{\"type\":\"later\",\"count\":7}}\n{event}");
+            let header = json!({"kind": "batch", "member": "ee".repeat(8), "number": number, "instance": "new",
+                "time": now_us(), "later": 1, "before": tally(number as u64), "count": tally(1)});
+            publish(&client, &subject, sealed(KEY, VERSION, "instances", &subject, &header, &lines)).await;
+        }
+        let items = read_events(&mut stream, 2).await;
+        assert!(items.iter().all(|item| !matches!(item, FleetItem::Gap(_))), "{items:?}");
+        let with_key = |item: &FleetItem| matches!(item, FleetItem::Event(event) if event.line().contains("later"));
+        assert_eq!(items.iter().filter(|item| with_key(item)).count(), 1, "the key is passed on");
+    });
+}
+
 }
 
 fn event(time_us: u64, ago: i64) -> String {

@@ -62,7 +62,7 @@ impl Process {
         let config = config_of(&keys.split(',').collect::<Vec<_>>()).instance(name).expect("it is a name");
         let mut membership = fleet::join(router.clone(), client.clone(), config, async { drop(stopped.await) });
         let ignored = Box::new(membership.ignored());
-        // Its first poll subscribes: whoever is told that this is ready need not wait for the second announcement.
+        // Its first poll subscribes: a caller need not wait for the second announcement.
         runtime.block_on(async {
             let polled = tokio::time::timeout(Duration::from_millis(1), &mut membership).await;
             assert!(polled.is_err(), "it takes part");

@@ -95,14 +95,14 @@ fn stale_replayed_and_malformed_messages_change_nothing() {
         wait_for_ignored(&mut instance, "malformed: 5");
         assert_eq!(instance.open_sessions(), 0);
 
-        let heard = announcement(7, now_us());
-        say(heard.clone()).await;
+        let sent = announcement(7, now_us());
+        say(sent.clone()).await;
         instance.wait_for_sessions(1);
-        say(heard.clone()).await;
+        say(sent.clone()).await;
         wait_for_ignored(&mut instance, "replayed: 1");
         say(json!({"kind": "close", "session": SESSION, "turn": 8, "time": now_us(), "reason": "closed"})).await;
         instance.wait_for_sessions(0);
-        say(heard).await;
+        say(sent).await;
         wait_for_ignored(&mut instance, "replayed: 2");
         assert_eq!(instance.open_sessions(), 0, "what was closed is not opened by an old message");
     });
@@ -171,7 +171,7 @@ fn a_refused_session_near_the_highest_turn_is_tried_again() {
     });
 }
 
-fn a_watcher_whose_clock_is_off_is_told_so() {
+fn a_watcher_with_a_wrong_clock_is_refused_for_it() {
     run(async {
         let (_server, _instance, client) = listening().await;
         let mut answers = client.subscribe(format!("tap.chat.events.{SESSION}")).await.expect("the client is open");
@@ -301,7 +301,7 @@ fn no_session_overrules_the_policy_of_an_instance() {
                 refused.push(format!("{instance}: {reason}: {error}"));
             }
         }
-        let full = "full: max_sessions: open a session: 0 are open, which is the limit `max_sessions`";
+        let full = "full: max_sessions: the session was not opened: 0 are open, which is the limit `max_sessions`";
         assert_eq!(refused, [full]);
         denies.emit(5, 42);
         redacts.emit(1, 42);
@@ -338,7 +338,7 @@ fn a_session_on_everything_does_not_feed_on_what_carries_it() {
     run(async {
         let server = Server::start();
         let mut instance = Instance::start(&server.url(), "chat");
-        // The first event of a callsite may be missed that is reached while all are asked anew.
+        // The first event of a callsite may be missed that is reached while all are asked again.
         instance.emit(1, 42);
         let mut stream = watch(&client(&server.url()).await, Predicate::everything()).await;
         joined(&mut stream, 1).await;
@@ -374,21 +374,21 @@ fn the_example_configuration_separates_the_accounts() {
             ("watcher", "tap.chat.grant.1", true, false),
             ("watcher", "orders", false, false),
         ] {
-            assert_eq!(is_refused(&server, user, Act::Subscribe, subject).await, !may_subscribe, "{user} hears {subject}");
+            assert_eq!(is_refused(&server, user, Act::Subscribe, subject).await, !may_subscribe, "{user} subscribes to {subject}");
             if !subject.contains('>') {
-                assert_eq!(is_refused(&server, user, Act::Publish, subject).await, !may_publish, "{user} says {subject}");
+                assert_eq!(is_refused(&server, user, Act::Publish, subject).await, !may_publish, "{user} publishes to {subject}");
             }
         }
         wait_for_ignored(&mut instance, "malformed: 1,");
-        // The service may use any subject in its own account, and hears nothing of the fleet there.
+        // The service may use any subject in its own account, and receives nothing of the fleet there.
         let service = user_of(&server, "service").await;
         let mut all = service.subscribe(">").await.expect("the client is open");
         service.flush().await.expect("the server is there");
         instance.emit(3, 42);
         read_events(&mut stream, 3).await;
         service.publish("tap.chat.announce", "hello".into()).await.expect("the client is open");
-        let heard = soon("its own message", all.next()).await.expect("the client is open");
-        assert_eq!(&*heard.payload, b"hello");
+        let received = soon("its own message", all.next()).await.expect("the client is open");
+        assert_eq!(&*received.payload, b"hello");
         instance.emit(1, 42);
         read_events(&mut stream, 1).await;
         wait_for_ignored(&mut instance, "malformed: 1,");

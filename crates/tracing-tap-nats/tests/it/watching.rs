@@ -203,7 +203,7 @@ pub(crate) struct Reading {
 }
 
 impl Reading {
-    /// Watches user 42, and returns once somebody takes part.
+    /// Watches user 42, and returns once an instance takes part.
     pub(crate) async fn start(client: &Client) -> Self {
         let watched = fleet::watch(client.clone(), &seldom(), user(42)).await;
         let mut stream = watched.expect("the session is announced");

@@ -57,8 +57,9 @@ fn operators() -> String {
 
 /// Why events are missing, as a module that says of each reason's word whether it is a loss, and its words for people.
 fn reasons() -> String {
-    let told = |reason: &MissingReason| json!({ "isLoss": reason.is_loss(), "text": reason.to_string() });
-    let reasons: Map<_, _> = MissingReason::ALL.iter().map(|reason| (reason.word().to_owned(), told(reason))).collect();
+    let described = |reason: &MissingReason| json!({ "isLoss": reason.is_loss(), "text": reason.to_string() });
+    let reasons: Map<_, _> =
+        MissingReason::ALL.iter().map(|reason| (reason.word().to_owned(), described(reason))).collect();
     format!("export const REASONS = {};\n", json!(reasons))
 }
 

@@ -10,7 +10,7 @@ struct Model {
     /// Each item, its bytes, and how many were refused right before it.
     queue: VecDeque<(u64, usize, u64)>,
     refused_behind: u64,
-    told: u64,
+    announced: u64,
 }
 
 impl Model {
@@ -22,7 +22,7 @@ impl Model {
         let mut dropped = Vec::new();
         while overflow == DropOldest && bytes <= capacity_bytes && !self.fits(bytes, capacity, capacity_bytes) {
             let (oldest, _, refused_before) = self.queue.pop_front().unwrap();
-            self.told += refused_before + 1;
+            self.announced += refused_before + 1;
             dropped.push(oldest);
         }
         if self.fits(bytes, capacity, capacity_bytes) {
@@ -43,18 +43,18 @@ impl Model {
     }
 
     fn lost(&self) -> u64 {
-        self.told + self.refused_behind + self.queue.iter().map(|(_, _, refused)| refused).sum::<u64>()
+        self.announced + self.refused_behind + self.queue.iter().map(|(_, _, refused)| refused).sum::<u64>()
     }
 
     fn pop(&mut self) -> Outcome {
         match self.queue.pop_front() {
             Some((item, _, refused_before)) => {
-                self.told += refused_before;
-                Item(item, self.told)
+                self.announced += refused_before;
+                Item(item, self.announced)
             }
             None => {
-                self.told += std::mem::take(&mut self.refused_behind);
-                Empty(self.told)
+                self.announced += std::mem::take(&mut self.refused_behind);
+                Empty(self.announced)
             }
         }
     }
@@ -63,7 +63,7 @@ impl Model {
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     let step = prop_oneof![3 => (0_usize..60).prop_map(|bytes| Push(0, bytes)), 2 => Just(Pop)];
     prop::collection::vec(step, 0..200).prop_map(|mut steps| {
-        // Every item is told from every other.
+        // Every item is distinct from every other.
         for (number, step) in steps.iter_mut().enumerate() {
             if let Push(item, _) = step {
                 *item = number as u64;

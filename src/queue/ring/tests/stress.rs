@@ -54,7 +54,7 @@ fn stress(stress: Stress) {
     assert_eq!(dropped.into_inner(), ring.lost(), "every lost item was handed back, {stress:?}");
 }
 
-/// The account of a reader, who checks what it can tell: order and announcements.
+/// The account of a reader, which checks what it can know: order and announcements.
 #[derive(Default)]
 struct Reader {
     read: u64,
@@ -74,7 +74,7 @@ impl Reader {
             match ring.pop() {
                 Popped::Item { item, lost } => reader.see(item, lost),
                 Popped::Empty { lost } => {
-                    reader.hear(lost);
+                    reader.learn_of(lost);
                     if ending {
                         return reader;
                     }
@@ -86,7 +86,7 @@ impl Reader {
     }
 
     fn see(&mut self, (producer, number): (u64, u64), lost: u64) {
-        self.hear(lost);
+        self.learn_of(lost);
         let next = &mut self.next[producer as usize];
         assert!(number >= *next, "producer {producer} is out of order: {number} after {next}");
         self.missing += number - *next;
@@ -96,7 +96,7 @@ impl Reader {
         assert!(self.missing <= lost, "{} items are missing, {lost} losses announced", self.missing);
     }
 
-    fn hear(&mut self, lost: u64) {
+    fn learn_of(&mut self, lost: u64) {
         assert!(lost >= self.announced, "a loss was taken back");
         self.announced = lost;
     }

@@ -6,7 +6,7 @@ use super::{CapturedEvent, Value};
 use saphyr::{Scalar, Yaml};
 use serde_norway::{Mapping, Value as Node};
 
-/// The tree of the whole block. `time` is the event's, as it is told.
+/// The tree of the whole block. `time` is the event's, as it is shown.
 pub(crate) fn expected_block(event: &CapturedEvent, time: &str) -> Node {
     let mut block = Mapping::new();
     block.insert("time".into(), time.into());

@@ -268,7 +268,8 @@ export class Session {
   }
 
   #takeMissing(item) {
-    const { isLoss, text } = REASONS[item.reason];
+    // A reason of a later version may be a loss.
+    const { isLoss, text } = REASONS[item.reason] ?? { isLoss: true, text: item.reason };
     if (isLoss) return this.#takeLost(item, text);
     this.keptBack[item.reason] = (this.keptBack[item.reason] ?? 0) + item.count;
     this.rates.countKeptBack(item.count);

@@ -54,7 +54,7 @@ async fn what_a_first_connection_did_not_bring_comes_with_the_next(stage: &mut S
     stage.wait_for_sessions(0).await;
 }
 
-async fn after_a_restart_of_the_service_the_session_is_opened_anew_and_the_gap_is_told(stage: &mut Stage) {
+async fn after_a_restart_the_session_is_reopened_with_a_gap(stage: &mut Stage) {
     stage.watch("user = 42").await;
     tracing::info!(user = 42, "before");
     stage.browser.wait_for_text(".row .message", "before").await;
@@ -159,6 +159,35 @@ async fn leave(stage: &mut Stage) {
     stage.serve();
 }
 
+/// Serves the endpoint with more in each stream than this version sends.
+fn serve_a_later_version(stage: &mut Stage) {
+    let tap = axum::Router::new().nest("/tap", stage.endpoint().routes());
+    stage.serve_application(tap.layer(axum::middleware::map_response(with_more)));
+}
+
+async fn with_more(response: axum::response::Response) -> axum::response::Response {
+    let is_stream = response.headers().get("content-type").is_some_and(|kind| kind == "text/event-stream");
+    if !is_stream {
+        return response;
+    }
+    let more = "event: later\ndata: {\"type\":\"later\",\"count\":7}\n\n\
+        event: missing\ndata: {\"type\":\"missing\",\"count\":2,\"reason\":\"later\"}\n\n";
+    let (head, body) = response.into_parts();
+    let more = futures_util::stream::iter([Ok::<_, axum::Error>(axum::body::Bytes::from_static(more.as_bytes()))]);
+    let body = futures_util::StreamExt::chain(more, body.into_data_stream());
+    axum::response::Response::from_parts(head, axum::body::Body::from_stream(body))
+}
+
+async fn items_of_a_later_version_are_ignored_and_its_losses_shown(stage: &mut Stage) {
+    serve_a_later_version(stage);
+    stage.watch("user = 42").await;
+    tracing::info!(user = 42, "good");
+    stage.browser.wait_for_text(".row .message", "good").await;
+    let rows = rows(&stage.browser).await;
+    assert_eq!(rows, ["2 events lost: later", "INFO …browser::interrupted good user=42"]);
+    leave(stage).await;
+}
+
 async fn several_sessions_are_side_by_side_and_those_one_owns_are_listed_and_closed(stage: &mut Stage) {
     stage.watch("user = 1").await;
     let browser = &stage.browser;
@@ -201,7 +230,7 @@ async fn several_sessions_are_side_by_side_and_those_one_owns_are_listed_and_clo
     stage.wait_for_sessions(0).await;
 }
 
-async fn a_session_that_is_read_elsewhere_is_told_and_read_here_again(stage: &mut Stage) {
+async fn a_superseded_session_is_reported_and_read_again(stage: &mut Stage) {
     stage.watch("user = 42").await;
     let browser = &stage.browser;
     let list = testing::client::request(stage.address, TOKEN, "GET", "/tap/sessions", None).json();
@@ -339,11 +368,12 @@ isolated! {
         play!(
             after_a_lost_connection_it_reads_on_exactly,
             what_a_first_connection_did_not_bring_comes_with_the_next,
-            after_a_restart_of_the_service_the_session_is_opened_anew_and_the_gap_is_told,
+            after_a_restart_the_session_is_reopened_with_a_gap,
             a_page_ends_with_its_service_and_is_soon_back,
             an_event_source_ends_with_its_service_and_is_soon_back,
+            items_of_a_later_version_are_ignored_and_its_losses_shown,
             several_sessions_are_side_by_side_and_those_one_owns_are_listed_and_closed,
-            a_session_that_is_read_elsewhere_is_told_and_read_here_again,
+            a_superseded_session_is_reported_and_read_again,
             stopping_closes_the_session_with_what_is_left_of_it,
             stopping_waits_for_no_endpoint_that_does_not_answer,
             pressed_often_it_starts_once,

@@ -27,7 +27,7 @@ async fn a_predicate_is_typed_and_its_rows_come_live(stage: &mut Stage) {
     stage.browser.wait_for_text(".empty", "Nothing has matched yet").await;
     stage.browser.wait_for_text(".empty .note", "callsites seen so far can match").await;
     tracing::info!(user = 42, attempt = 3, "first");
-    tracing::info!(user = 43, "somebody else's");
+    tracing::info!(user = 43, "another user's");
     stage.browser.wait_for_text(".row .message", "first").await;
     tracing::info_span!("request", user = 42).in_scope(|| tracing::debug!("second"));
     stage.browser.wait_for_text(".row .message", "second").await;

@@ -116,7 +116,7 @@ async fn what_comes_during_a_pause_is_kept_up_to_a_bound_and_then_counted(stage:
     assert!(bar.as_str().is_some_and(|bar| bar.starts_with("6 events arrived while the view was held")), "{bar}");
 }
 
-async fn what_a_fleet_loses_and_who_takes_part_is_told(stage: &mut Stage) {
+async fn losses_and_members_of_a_fleet_are_reported(stage: &mut Stage) {
     stage.go_in().await;
     let script = "import('/tap/page/session.js').then(async ({ Session }) => {
         const item = (name, data) => `event: ${name}\\ndata: ${JSON.stringify(data)}\\n\\n`;
@@ -174,7 +174,7 @@ isolated! {
             a_pause_holds_the_view_and_loses_nothing,
             losses_are_a_bar_in_place_with_count_and_reason,
             what_comes_during_a_pause_is_kept_up_to_a_bound_and_then_counted,
-            what_a_fleet_loses_and_who_takes_part_is_told,
+            losses_and_members_of_a_fleet_are_reported,
             hostile_text_in_every_field_and_name_is_shown_as_text,
         );
     }

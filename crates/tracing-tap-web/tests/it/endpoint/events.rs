@@ -73,7 +73,7 @@ isolated! {
         served.stop();
     }
 
-    fn a_session_that_ended_with_its_connection_is_opened_anew_and_the_gap_is_told() {
+    fn a_session_lost_with_its_connection_reopens_with_a_gap() {
         let service = Service::start();
         let served = Served::start(service.endpoint());
         run(async {

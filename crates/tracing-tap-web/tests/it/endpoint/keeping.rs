@@ -112,7 +112,7 @@ isolated! {
         served.stop();
     }
 
-    fn what_limits_withheld_is_told_once_to_a_reader_that_comes_back_behind_it() {
+    fn a_returning_reader_gets_kept_back_counts_once() {
         let service = Service::start();
         let served = Served::start(service.endpoint());
         let session = open(served.address, r#"{"q":"user = 42","rate":1}"#);
@@ -127,7 +127,7 @@ isolated! {
         served.stop();
     }
 
-    fn a_new_reader_supersedes_the_one_before_which_is_told() {
+    fn a_new_reader_supersedes_the_previous_one() {
         let service = Service::start();
         let served = Served::start(service.endpoint());
         let session = open(served.address, r#"{"q":"user = 42"}"#);

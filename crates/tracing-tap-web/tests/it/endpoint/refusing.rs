@@ -6,8 +6,19 @@ use std::net::SocketAddr;
 use std::time::Duration;
 use testing::client::{Answer, Curl, connect, exchange, get, post, read_answer, request};
 use testing::wait_until;
-use tracing_tap::TapRouter;
+use tracing_tap::endpoint::{Opening, SessionSource};
+use tracing_tap::{SessionOptions, TapRouter};
 use tracing_tap_web::{Auth, Endpoint};
+
+/// A source that opens nothing.
+#[derive(Debug)]
+struct Away;
+
+impl SessionSource for Away {
+    fn open(&self, _: SessionOptions) -> Opening<'_> {
+        Box::pin(async { Err("the session was not opened: the broker is away".into()) })
+    }
+}
 
 /// A request with the token of the tests and these headers.
 fn with_headers(address: SocketAddr, line: &str, headers: &[&str]) -> Answer {
@@ -209,7 +220,7 @@ isolated! {
         served.stop();
     }
 
-    fn whoever_is_one_too_many_is_not_told_who_the_others_are() {
+    fn a_refused_client_does_not_learn_other_openers() {
         let service = Service::start_with(TapRouter::builder().max_sessions(1).build());
         let served = Served::start(service.endpoint_of_people());
         let open = |who: &str| request(served.address, who, "POST", "/sessions", Some(r#"{"q":"user = 42"}"#));
@@ -272,7 +283,16 @@ isolated! {
         served.stop();
     }
 
-    fn a_endpoint_for_this_machine_answers_to_loopback_names_alone() {
+    fn an_error_of_the_session_source_is_shown_as_it_is() {
+        let service = Service::start();
+        let served = Served::start(service.endpoint().sessions_at(Away));
+        let answer = post(served.address, "/sessions", r#"{"q":"user = 42"}"#);
+        assert_eq!((answer.status, answer.problem().as_str()), (503, "unavailable"));
+        assert_eq!(answer.json()["detail"], "the session was not opened: the broker is away");
+        served.stop();
+    }
+
+    fn an_endpoint_for_this_machine_answers_to_loopback_names_alone() {
         let service = Service::start();
         let served = Served::start(Endpoint::new(service.router.clone(), Auth::loopback_only()));
         let ask = |host: &str| exchange(served.address, &format!("GET /sessions HTTP/1.1\r\n{host}connection: close\r\n\r\n"));

@@ -10,7 +10,7 @@ use testing::{bounded, wait_until};
 use tracing_tap::MissingReason;
 
 isolated! {
-    fn a_endpoint_that_is_stopped_gives_readers_the_rest_and_ends_whoever_does_not_go() {
+    fn a_stopped_endpoint_sends_the_rest_and_ends() {
         let service = Service::start();
         // From its first runtime on, tokio keeps two sockets for signals.
         drop(tokio::runtime::Runtime::new());

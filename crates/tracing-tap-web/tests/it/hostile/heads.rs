@@ -119,7 +119,7 @@ isolated! {
         served.stop();
     }
 
-    fn a_door_for_this_machine_believes_neither_the_header_nor_the_first_line_alone() {
+    fn a_loopback_endpoint_checks_header_and_request_line() {
         let service = Service::start();
         let served = Served::start(Endpoint::new(service.router.clone(), Auth::loopback_only()));
         let ask = |target: &str, host: &str| {

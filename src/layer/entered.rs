@@ -1,0 +1,301 @@
+//! The spans a thread has entered, kept while a session is open: the current span without asking the registry.
+//!
+//! It mirrors the registry's own stack: a span that is entered again while it is in it counts for nothing until it is
+//! left as often, and the current span is the last one that counts. What happened before is not known: the stack is
+//! *synchronized* by asking the registry once, and knows from then on the current span (the *base*), and all that is
+//! entered on top of it. Whatever it cannot follow (an exit out of order, a layer of another subscriber, a session
+//! opened after all were closed, more spans than it has room for) makes it ask again.
+//!
+//! Below the base there may be spans it has not seen. A span entered on top of it could be one of them, and would then
+//! count for nothing. One that was created after the stack was synchronized cannot be; any other makes it ask again.
+
+use super::name::{Label, NO_SPAN};
+use std::cell::Cell;
+
+/// How many spans are followed on top of the base.
+const ROOM: usize = 32;
+
+/// Nothing in here has a destructor.
+pub(super) struct Entered {
+    /// The layer that it is kept for; [`NO_KEEPER`]: it is not kept.
+    kept_for: Cell<Keeper>,
+    /// The number that was given when it was synchronized; 0 where nothing can be below the base.
+    synchronized_as: Cell<u64>,
+    base: Cell<u64>,
+    current: Cell<u64>,
+    /// The tree of the current span; 0: not known.
+    tree: Cell<u8>,
+    depth: Cell<usize>,
+    levels: [Cell<Level>; ROOM],
+}
+
+/// A span on top of the base, and what the thread goes back to when it leaves it.
+#[derive(Clone, Copy, Debug)]
+struct Level {
+    id: u64,
+    /// The current span when it was entered, and its tree.
+    outer: u64,
+    outer_tree: u8,
+    /// The decision that held then.
+    label: Label,
+}
+
+/// The layer that the stack is kept for, and since when: the epoch in which the first of the sessions was opened that have been open
+/// ever since. No other layer instance ever has the same one.
+pub(super) type Keeper = u64;
+
+/// No epoch: that of a layer that rests.
+const NO_KEEPER: Keeper = 0;
+
+/// A span that the thread enters.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Entering {
+    pub(super) id: u64,
+    /// Its tree; 0: not known.
+    pub(super) tree: u8,
+    /// The name of the decision that holds before.
+    pub(super) label: Label,
+}
+
+/// What entering a span has come to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Push {
+    /// The current span is what it was.
+    Again,
+    /// It was entered in this span.
+    Inside(u64),
+    /// The current span is not known.
+    Unknown,
+}
+
+impl Entered {
+    pub(super) const fn new() -> Self {
+        Self {
+            kept_for: Cell::new(NO_KEEPER),
+            synchronized_as: Cell::new(0),
+            base: Cell::new(NO_SPAN),
+            current: Cell::new(NO_SPAN),
+            tree: Cell::new(0),
+            depth: Cell::new(0),
+            levels: [const { Cell::new(Level { id: NO_SPAN, outer: NO_SPAN, outer_tree: 0, label: 0 }) }; ROOM],
+        }
+    }
+
+    /// The current span, if it is known.
+    #[inline]
+    pub(super) fn current(&self, keeper: Keeper) -> Option<u64> {
+        self.is_kept_for(keeper).then(|| self.current.get())
+    }
+
+    /// The current span and its tree, if they are known.
+    #[inline]
+    pub(super) fn current_in_tree(&self, keeper: Keeper) -> Option<(u64, Option<u8>)> {
+        let tree = Some(self.tree.get()).filter(|tree| *tree != 0);
+        self.current(keeper).map(|current| (current, tree))
+    }
+
+    /// Starts at the current span that the registry names. `number` is 0 where it is in no other.
+    ///
+    /// The keeper may have come after the epoch that the caller has seen: in between all sessions may have been closed, and
+    /// the thread may yet enter and leave without looking. Then the stack is not kept.
+    pub(super) fn synchronize(&self, keeper: Keeper, epoch: u64, current: u64, number: u64) {
+        self.kept_for.set(if epoch >= keeper { keeper } else { NO_KEEPER });
+        self.synchronized_as.set(number);
+        self.base.set(current);
+        self.current.set(current);
+        self.tree.set(0);
+        self.depth.set(0);
+    }
+
+    pub(super) fn lose(&self) {
+        self.kept_for.set(NO_KEEPER);
+    }
+
+    /// Follows the entering of a span.
+    #[inline]
+    pub(super) fn push(&self, keeper: Keeper, entering: Entering, is_newer_than: impl FnOnce(u64) -> bool) -> Push {
+        let Entering { id, tree, label } = entering;
+        if !self.is_kept_for(keeper) {
+            return Push::Unknown;
+        }
+        let depth = self.depth.get();
+        let Some((below, [level, ..])) = self.levels.split_at_checked(depth) else { return self.cannot_follow() };
+        let again = below.iter().any(|level| level.get().id == id);
+        let number = self.synchronized_as.get();
+        // The base entered again may also be entered for the first time: a layer has asked between the registry and us.
+        let is_base = id == self.base.get();
+        if is_base || !again && number != 0 && !is_newer_than(number) {
+            return self.cannot_follow();
+        }
+        let outer = self.current.get();
+        level.set(Level { id, outer, outer_tree: self.tree.get(), label });
+        self.depth.set(depth + 1);
+        if again {
+            return Push::Again;
+        }
+        self.current.set(id);
+        self.tree.set(tree);
+        Push::Inside(outer)
+    }
+
+    #[cold]
+    fn cannot_follow(&self) -> Push {
+        self.lose();
+        Push::Unknown
+    }
+
+    /// Follows the leaving of a span. Returns the name of the decision that held when it was entered, which holds again;
+    /// `None` if the current span is not known.
+    #[inline]
+    pub(super) fn pop(&self, keeper: Keeper, id: u64) -> Option<Label> {
+        if !self.is_kept_for(keeper) {
+            return None;
+        }
+        let depth = self.depth.get().wrapping_sub(1);
+        let Some(level) = self.levels.get(depth).map(Cell::get).filter(|level| level.id == id) else {
+            self.lose();
+            return None;
+        };
+        self.depth.set(depth);
+        self.current.set(level.outer);
+        self.tree.set(level.outer_tree);
+        Some(level.label)
+    }
+
+    #[inline]
+    fn is_kept_for(&self, keeper: Keeper) -> bool {
+        self.kept_for.get() == keeper
+    }
+}
+
+#[cfg(test)]
+#[cfg(loom)]
+#[path = "../sync/models/entered.rs"]
+mod models;
+
+#[cfg(test)]
+#[cfg(not(loom))]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const KEEPER: Keeper = 5;
+
+    /// The tree of a span is named like the span here.
+    fn entering(id: u64) -> Entering {
+        Entering { id, tree: id as u8, label: id }
+    }
+
+    #[derive(Clone, Copy, Debug)]
+    enum Step {
+        Enter(u64),
+        Exit(u64),
+        Synchronize,
+    }
+
+    /// The registry's stack: what is entered again counts for nothing, and an exit takes the topmost.
+    #[derive(Default)]
+    struct Registry(Vec<(u64, bool)>);
+
+    impl Registry {
+        fn enter(&mut self, id: u64) {
+            let again = self.0.iter().any(|(entered, _)| *entered == id);
+            self.0.push((id, again));
+        }
+
+        fn exit(&mut self, id: u64) {
+            if let Some(place) = self.0.iter().rposition(|(entered, _)| *entered == id) {
+                self.0.remove(place);
+            }
+        }
+
+        fn current(&self) -> u64 {
+            self.0.iter().rfind(|(_, again)| !again).map_or(NO_SPAN, |(id, _)| *id)
+        }
+    }
+
+    fn steps() -> impl Strategy<Value = Vec<Step>> {
+        let id = || 1_u64..7;
+        let step = prop_oneof![
+            4 => id().prop_map(Step::Enter),
+            4 => id().prop_map(Step::Exit),
+            1 => Just(Step::Synchronize),
+        ];
+        prop::collection::vec(step, 0..80)
+    }
+
+    proptest! {
+        /// Spans 1 to 3 were there before any synchronization, the others are created after the last. Odd ones share the
+        /// scope of whatever they are entered in.
+        #[test]
+        fn what_it_knows_is_what_the_registry_says(steps in steps()) {
+            let (entered, mut registry, mut number) = (Entered::new(), Registry::default(), 0);
+            // The span whose decision is taken for that of where the thread is.
+            let mut label = NO_SPAN;
+            let mut scopes = std::collections::HashMap::from([(NO_SPAN, NO_SPAN)]);
+            for step in steps {
+                let before = registry.current();
+                match step {
+                    Step::Synchronize => {
+                        number += 1;
+                        let is_in_none = registry.0.is_empty();
+                        entered.synchronize(KEEPER, 6, before, if is_in_none { 0 } else { number });
+                        label = before;
+                    }
+                    Step::Enter(id) => {
+                        let is_there = registry.0.iter().any(|(entered, _)| *entered == id);
+                        registry.enter(id);
+                        // One that is in the registry's stack is not newer than a synchronization inside it.
+                        let push = entered.push(KEEPER, Entering { label, ..entering(id) }, |_| id > 3 && !is_there);
+                        let shares = id % 2 == 1 && !is_there;
+                        if !is_there {
+                            scopes.insert(id, if shares { scopes.get(&before).copied().unwrap_or(before) } else { id });
+                        }
+                        label = match push {
+                            Push::Inside(outer) if shares => {
+                                prop_assert_eq!(outer, before);
+                                label
+                            }
+                            Push::Again => label,
+                            _ => registry.current(),
+                        };
+                    }
+                    Step::Exit(id) => {
+                        registry.exit(id);
+                        label = entered.pop(KEEPER, id).unwrap_or_else(|| registry.current());
+                    }
+                }
+                if let Some(current) = entered.current(KEEPER) {
+                    prop_assert_eq!(current, registry.current(), "{:?}", step);
+                    let tree = entered.current_in_tree(KEEPER).and_then(|(_, tree)| tree);
+                    prop_assert!(tree.is_none_or(|tree| u64::from(tree) == current), "{:?}", step);
+                }
+                let scope_of = |id: u64| scopes.get(&id).copied().unwrap_or(id);
+                prop_assert_eq!(scope_of(label), scope_of(registry.current()), "{:?}", step);
+            }
+        }
+    }
+
+    #[test]
+    fn what_was_entered_for_another_keeper_is_unknown() {
+        let entered = Entered::new();
+        entered.synchronize(KEEPER, 6, 3, 1);
+        assert_eq!(entered.current(KEEPER), Some(3));
+        assert_eq!(entered.current(8), None);
+        assert_eq!(entered.push(8, entering(4), |_| true), Push::Unknown);
+        assert_eq!(entered.current(KEEPER), Some(3), "the other's span is in another registry");
+        entered.synchronize(KEEPER, 4, 3, 1);
+        assert_eq!(entered.current(KEEPER), None, "there was a rest since that epoch");
+    }
+
+    #[test]
+    fn more_spans_than_it_has_room_for_make_it_ask() {
+        let entered = Entered::new();
+        entered.synchronize(KEEPER, 6, NO_SPAN, 0);
+        for id in 1..=ROOM as u64 {
+            assert_eq!(entered.push(KEEPER, entering(id), |_| true), Push::Inside(id - 1));
+        }
+        assert_eq!(entered.push(KEEPER, entering(100), |_| true), Push::Unknown);
+        assert_eq!(entered.current(KEEPER), None);
+    }
+}

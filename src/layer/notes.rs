@@ -1,0 +1,317 @@
+//! What sessions know of a span: its place in its tree, what was decided for it, its followers.
+//!
+//! None of it is there while no session is open, so an open span holds little. The notes of a chunk of spans are made
+//! together, when a session first has to do with one of them, and used for one span after the other.
+//!
+//! # Whose notes they are
+//! A span is named by the number of its use of the cell, which only grows. Atomics are believed where [`Notes::of`] is that
+//! number. The locked part says itself whose it is: the first look by a later span empties it, a late look by an
+//! earlier one finds nothing. So a span that closes leaves nothing that needs a lock to be taken back, but what holds
+//! memory.
+
+use super::callsite::Callsites;
+use super::decided::{Decided, Follower, ScopeRef, Stamp};
+use super::surroundings::Surroundings;
+use crate::event::CapturedSpan;
+use crate::session::sample::RootSerial;
+use crate::session::scope::Sessions;
+use crate::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
+use crate::sync::{Mutex, MutexGuard};
+use std::sync::{Arc, PoisonError};
+
+/// The notes about one span.
+#[derive(Debug, Default)]
+pub(super) struct Notes {
+    /// The number of the span that the other atomics are about; 0: none.
+    of: AtomicU64,
+    /// Its parent's id, [`NO_SPAN`](super::name::NO_SPAN) for a root, [`UNKNOWN`] until it is asked for. A parent
+    /// outlives its children.
+    parent: AtomicU64,
+    /// How many stacks had been synchronized when it was created with a session open: see `entered`.
+    created_at: AtomicU64,
+    /// The key generation under which it is known to have its parent's scope; 0: none. Written while the state is locked.
+    absent_in: AtomicU32,
+    /// Its callsite's word when it was created: what was judged then holds under the generation it names.
+    word: AtomicU64,
+    /// The tree whose records concern it; 0 until it is asked for.
+    tree: AtomicU8,
+    /// Whether the state may hold memory of its own.
+    holds_memory: AtomicBool,
+    /// Locked for a few instructions, never while other code is called. A thread that locks a span's fields as well locks
+    /// this first.
+    state: Mutex<State>,
+}
+
+/// In place of a parent's id: not looked up yet.
+const UNKNOWN: u64 = u64::MAX;
+
+#[derive(Debug, Default)]
+pub(super) struct State {
+    /// The number of the span that this is about.
+    of: u64,
+    /// Shared with the events that captured it; a record takes it away.
+    pub(super) captured: Option<Arc<CapturedSpan>>,
+    pub(super) decided: Option<Decided>,
+    watched: Option<Box<Watched>>,
+}
+
+/// What few spans have: those that sessions follow, sample or have seen an event in.
+#[derive(Debug, Default)]
+pub(super) struct Watched {
+    pub(super) followers: Vec<Follower>,
+    /// Names it where it is a root and a session that samples needed that.
+    pub(super) serial: Option<RootSerial>,
+    pub(super) surroundings: Option<Arc<Surroundings>>,
+}
+
+/// The position of a new span in its tree, as far as it is known at its creation.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Placement {
+    parent: u64,
+    tree: u8,
+    absent_in: u32,
+    word: u64,
+    created_at: u64,
+}
+
+/// The locked part of some span's notes.
+pub(super) struct Locked<'a> {
+    notes: &'a Notes,
+    state: MutexGuard<'a, State>,
+}
+
+impl Notes {
+    /// Whether the atomics are about this span.
+    #[inline]
+    pub(super) fn are_about(&self, number: u64) -> bool {
+        // Acquire pairs with the Release in `start`: a thread that finds the number finds what was written before it. Fails otherwise:
+        // `loom_notes_about_a_span_show_its_parent`.
+        self.of.load(Ordering::Acquire) == number
+    }
+
+    /// Begins with a new span. What an earlier one left in the state is found to be another's.
+    #[inline]
+    pub(super) fn start(&self, number: u64, place: Placement) {
+        // Relaxed: the number below publishes them.
+        self.parent.store(place.parent, Ordering::Relaxed);
+        self.created_at.store(place.created_at, Ordering::Relaxed);
+        self.absent_in.store(place.absent_in, Ordering::Relaxed);
+        self.word.store(place.word, Ordering::Relaxed);
+        self.tree.store(place.tree, Ordering::Relaxed);
+        self.of.store(number, Ordering::Release);
+    }
+
+    /// Begins with a span that was there before, unless another thread has.
+    #[cold]
+    pub(super) fn claim(&self, number: u64) {
+        let _only_one = self.lock_any();
+        if self.of.load(Ordering::Relaxed) < number {
+            self.start(number, Placement::UNKNOWN);
+        }
+    }
+
+    /// Ends with a span that closes. What it held is freed outside the lock.
+    #[inline]
+    pub(super) fn end(&self, number: u64) {
+        if self.are_about(number) {
+            // Relaxed: nothing is read by it.
+            self.of.store(0, Ordering::Relaxed);
+            if self.holds_memory.load(Ordering::Relaxed) {
+                self.free(number);
+            }
+        }
+    }
+
+    /// Frees what was noted of this span or an earlier one.
+    #[inline(never)]
+    pub(super) fn free(&self, number: u64) {
+        let mut state = self.lock_any();
+        if state.of <= number {
+            let left = std::mem::take(&mut *state);
+            self.holds_memory.store(false, Ordering::Relaxed);
+            drop(state);
+            drop(left);
+        }
+    }
+
+    /// Its parent's id; `None` until that is known.
+    #[inline]
+    pub(super) fn parent(&self) -> Option<u64> {
+        // Relaxed, here and below: the answer is always the same, and orders nothing.
+        Some(self.parent.load(Ordering::Relaxed)).filter(|parent| *parent != UNKNOWN)
+    }
+
+    /// The tree whose records concern it; `None` until that is known.
+    #[inline]
+    pub(super) fn tree(&self) -> Option<usize> {
+        Some(self.tree_number().into()).filter(|tree| *tree != 0)
+    }
+
+    /// The same as a number; 0 until it is known.
+    #[inline]
+    pub(super) fn tree_number(&self) -> u8 {
+        self.tree.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn set_parent(&self, parent: u64) {
+        self.parent.store(parent, Ordering::Relaxed);
+    }
+
+    pub(super) fn set_tree(&self, tree: usize) {
+        self.tree.store(as_tree(tree), Ordering::Relaxed);
+    }
+
+    /// Whether it was certainly created after a stack was synchronized that was given this number.
+    #[inline]
+    pub(super) fn are_newer_than(&self, synchronized: u64) -> bool {
+        self.created_at.load(Ordering::Relaxed) >= synchronized
+    }
+
+    /// Whether the span is known to have its parent's scope under this key generation.
+    #[inline]
+    pub(super) fn say_absent_in(&self, generation: u32) -> bool {
+        // Relaxed: adding a follower clears this, and then moves the records of the tree, which every user of this compares
+        // as well.
+        self.absent_in.load(Ordering::Relaxed) == generation
+    }
+
+    /// Its callsite's word when it was created; 0 if it was created earlier.
+    #[inline]
+    pub(super) fn word(&self) -> u64 {
+        self.word.load(Ordering::Relaxed)
+    }
+
+    /// From now on the span has a scope of its own. The caller holds the state locked, and moves the records of its tree
+    /// afterwards.
+    pub(super) fn stop_sharing(&self) {
+        // Relaxed: the Release of those records makes it visible to a thread that sees them. Fails otherwise:
+        // `loom_a_span_that_is_followed_shares_no_scope_for_good`.
+        self.absent_in.store(0, Ordering::Relaxed);
+    }
+
+    /// What is kept of this span under the lock; `None` once a later one has it.
+    #[inline]
+    pub(super) fn lock(&self, number: u64) -> Option<Locked<'_>> {
+        let mut state = self.lock_any();
+        if state.of != number {
+            if state.of > number {
+                return None;
+            }
+            // What is left of a span that has closed is rare, and its memory all that is freed under the lock.
+            *state = State { of: number, ..State::default() };
+        }
+        Some(Locked { notes: self, state })
+    }
+
+    /// Nothing panics while this lock is held, so poison cannot mean half-done work.
+    #[inline]
+    fn lock_any(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Locked<'_> {
+    /// The sessions that follow the span.
+    pub(super) fn open_followers(&self) -> Sessions {
+        match &self.state.watched {
+            Some(watched) => watched.followers.iter().filter_map(Follower::open).collect(),
+            None => Sessions::new(),
+        }
+    }
+
+    pub(super) fn watched(&mut self) -> &mut Watched {
+        self.notes.hold_memory();
+        self.state.watched.get_or_insert_default()
+    }
+
+    pub(super) fn watched_if_any(&self) -> Option<&Watched> {
+        self.state.watched.as_deref()
+    }
+
+    pub(super) fn captured(&self) -> Option<Arc<CapturedSpan>> {
+        self.state.captured.clone()
+    }
+
+    pub(super) fn keep_captured(&mut self, captured: &Arc<CapturedSpan>) {
+        self.notes.hold_memory();
+        self.state.captured = Some(Arc::clone(captured));
+    }
+
+    /// The scope decided under this very stamp.
+    #[inline]
+    pub(super) fn decided_under(&self, stamp: Stamp) -> Option<ScopeRef> {
+        self.decided().filter(|decided| decided.stamp == stamp).map(|decided| decided.scope.clone())
+    }
+
+    pub(super) fn decided(&self) -> Option<&Decided> {
+        self.state.decided.as_ref()
+    }
+
+    /// What was kept before is a scope at most: freeing it runs no code of users.
+    #[inline]
+    pub(super) fn keep(&mut self, stamp: Stamp, parent: &ScopeRef, scope: ScopeRef) -> ScopeRef {
+        if !scope.is_outside() {
+            self.notes.hold_memory();
+        }
+        self.state.decided = Some(Decided::new(stamp, parent, scope.clone()));
+        scope
+    }
+
+    /// Notes that the span has its parent's scope under this key generation.
+    #[inline]
+    pub(super) fn share(&self, generation: u32) {
+        self.notes.absent_in.store(generation, Ordering::Relaxed);
+    }
+
+    /// Forgets what was decided, and the followers that have ended. A session that was opened meanwhile may follow it
+    /// already.
+    pub(super) fn clear_decided(mut self) {
+        let decided = self.state.decided.take();
+        let surroundings = self.state.watched.as_mut().and_then(|watched| {
+            watched.followers.retain(|follower| follower.open().is_some());
+            watched.surroundings.take()
+        });
+        drop(self);
+        drop((decided, surroundings));
+    }
+
+    /// Forgets what was captured: something was recorded.
+    pub(super) fn clear_captured(mut self) {
+        let captured = self.state.captured.take();
+        drop(self);
+        drop(captured);
+    }
+}
+
+impl Notes {
+    /// Relaxed: read when the span is closed, which happens after everything that was done with it. A thread that comes
+    /// later keeps memory until the cell's next span is looked at.
+    #[inline]
+    fn hold_memory(&self) {
+        self.holds_memory.store(true, Ordering::Relaxed);
+    }
+}
+
+impl Placement {
+    pub(super) const UNKNOWN: Self = Self { parent: UNKNOWN, tree: 0, absent_in: 0, word: 0, created_at: 0 };
+
+    /// Below this parent, in this tree if that is known.
+    pub(super) fn below(parent: u64, tree: Option<usize>) -> Self {
+        Self { parent, tree: as_tree(tree.unwrap_or_default()), ..Self::UNKNOWN }
+    }
+
+    /// What else is known of a span that is created while a session is open.
+    pub(super) fn while_watched(self, word: u64, synchronized: u64) -> Self {
+        Self { absent_in: Callsites::absent_in(word), word, created_at: synchronized, ..self }
+    }
+}
+
+/// A byte is enough for all trees, which `tree` asserts.
+fn as_tree(tree: usize) -> u8 {
+    tree as u8
+}
+
+#[cfg(test)]
+#[cfg(loom)]
+#[path = "../sync/models/notes.rs"]
+mod models;

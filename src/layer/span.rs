@@ -1,0 +1,446 @@
+//! A span: its fields from creation on, and what sessions know of it.
+//!
+//! Spans live in a [table](super::table) of our own, not in the registry's extensions: other layers format their users'
+//! values while they hold a span's extensions locked, and an event of such a value, or of another thread in the same
+//! span, would wait there for unknown code.
+
+use super::decided::{Brought, Follower, ScopeRef, Stamp};
+use super::kept::{Kept, NewSpan, ONCE};
+use super::name::{NO_SPAN, key_of};
+use super::notes::{Locked, Notes, Placement};
+use super::surroundings::Surroundings;
+use crate::coverage::Seen;
+use crate::event::{CapturedSpan, Fields, plain_name};
+use crate::predicate::FieldTest;
+use crate::session::lookup::extend_from_index;
+use crate::session::open::OpenSession;
+use crate::session::sample::RootSerial;
+use crate::session::scope::{Scope, Sessions};
+use crate::session::snapshot::{Judgement, Snapshot, TestedFields};
+use crate::sync::{Numbers, OnceBox};
+use crate::value::Value;
+use smallvec::SmallVec;
+use std::borrow::Cow;
+use std::sync::Arc;
+use std::time::Instant;
+use tracing_core::Metadata;
+
+/// Names a span among all that there have been; 0: none.
+pub(super) type SpanKey = u64;
+
+/// The bits of a key that are the place in the table.
+pub(super) const PLACE_BITS: u32 = 27;
+
+/// Set in the key of a span that has a cell of its own.
+pub(super) const ALONE_KEY: u64 = 1 << 63;
+
+/// A span as records of the past tell it.
+#[derive(Debug)]
+pub(super) struct ToldSpan {
+    pub(super) key: SpanKey,
+    pub(super) metadata: &'static Metadata<'static>,
+    pub(super) is_hidden: bool,
+    pub(super) is_recorded: bool,
+    /// Packed.
+    pub(super) values: SmallVec<[u8; 64]>,
+}
+
+/// How many spans share the memory of their notes.
+pub(super) const CHUNK_CELLS: usize = 64;
+
+/// The notes about the spans of a chunk, once a session has had to do with one of them.
+pub(super) type ChunkNotes = OnceBox<[Notes; CHUNK_CELLS]>;
+
+/// One span: what is kept of it from creation on, and what sessions know of it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct SpanCell<'a> {
+    kept: &'a Kept,
+    notes: NotesAt<'a>,
+}
+
+/// Where the notes about a span are.
+#[derive(Clone, Copy, Debug)]
+enum NotesAt<'a> {
+    Chunk(&'a ChunkNotes, usize),
+    Alone(&'a Notes),
+}
+
+/// A span that has no place in the table.
+#[derive(Debug)]
+pub(super) struct Alone {
+    kept: Kept,
+    notes: Notes,
+}
+
+/// Set in the number of a span that has a cell of its own.
+const ALONE_BIT: u64 = 1 << 63;
+
+impl Alone {
+    /// A cell of its own for a span that has none in the table.
+    pub(super) fn of(id: u64, span: NewSpan<'_>) -> Self {
+        static ALONE: Numbers = Numbers::new();
+        let alone = Self { kept: Kept::default(), notes: Notes::default() };
+        let number = ALONE_BIT | (ALONE.next() * ONCE);
+        alone.kept.put(&mut alone.kept.lock(), id, number, span);
+        alone.cell().start(span.place);
+        alone
+    }
+
+    pub(super) fn cell(&self) -> SpanCell<'_> {
+        SpanCell { kept: &self.kept, notes: NotesAt::Alone(&self.notes) }
+    }
+}
+
+impl<'a> SpanCell<'a> {
+    /// The span at this place of a chunk.
+    #[inline]
+    pub(super) fn in_chunk(kept: &'a Kept, notes: &'a ChunkNotes, place: usize) -> Self {
+        Self { kept, notes: NotesAt::Chunk(notes, place) }
+    }
+
+    #[inline]
+    pub(super) fn is_of(&self, id: u64) -> bool {
+        self.kept.is_of(id)
+    }
+
+    /// Distinguishes the span from all others with its id.
+    #[inline]
+    pub(super) fn number(&self) -> u64 {
+        self.kept.number()
+    }
+
+    /// Puts a new span in here. Returns whether it found room: not where another one is.
+    #[inline]
+    pub(super) fn fill(&self, id: u64, span: NewSpan<'_>) -> bool {
+        let is_filled = self.kept.fill(id, span);
+        if is_filled {
+            self.start(span.place);
+        }
+        is_filled
+    }
+
+    /// Puts a span in here unless its like is here. Returns whether it is: not where another one is.
+    pub(super) fn fill_if_unknown(&self, id: u64, span: NewSpan<'_>) -> bool {
+        let is_known = self.metadata().is_some_and(|known| std::ptr::eq(known, span.metadata));
+        is_known && self.is_of(id) || self.fill(id, span)
+    }
+
+    #[inline]
+    fn start(&self, place: Option<Placement>) {
+        if let Some(place) = place {
+            self.any_notes().start(self.number(), place);
+        }
+    }
+
+    /// Empties the cell, if this span is in it. The memory it held outside the cell is freed outside the lock.
+    #[inline]
+    pub(super) fn vacate(&self, id: u64) {
+        if !self.is_of(id) {
+            return;
+        }
+        if let Some(notes) = self.made_notes() {
+            notes.end(self.number());
+        }
+        self.kept.vacate(id);
+    }
+
+    /// The span's metadata; `None` if the cell is vacant.
+    pub(super) fn metadata(&self) -> Option<&'static Metadata<'static>> {
+        let metadata = self.kept.lock().metadata;
+        metadata.filter(|_| !self.is_of(NO_SPAN))
+    }
+
+    /// Its parent's id; `None` until that is known.
+    #[inline]
+    pub(super) fn parent(&self) -> Option<u64> {
+        self.notes()?.parent()
+    }
+
+    /// The tree whose records concern it; `None` until that is known.
+    #[inline]
+    pub(super) fn tree(&self) -> Option<usize> {
+        self.notes()?.tree()
+    }
+
+    pub(super) fn set_parent(&self, parent: u64) {
+        self.notes_made().set_parent(parent);
+    }
+
+    pub(super) fn set_tree(&self, tree: usize) {
+        self.notes_made().set_tree(tree);
+    }
+
+    /// The span's metadata, where scopes show it.
+    pub(super) fn shown_metadata(&self) -> Option<&'static Metadata<'static>> {
+        self.metadata().filter(|_| self.is_visible())
+    }
+
+    #[inline]
+    pub(super) fn is_visible(&self) -> bool {
+        self.kept.is_visible()
+    }
+
+    /// The span as records of the past tell it, and what it declares; `None` if the cell is vacant.
+    pub(super) fn told(&self, place: usize) -> Option<ToldSpan> {
+        let key = self.key(place);
+        let state = self.kept.lock();
+        let metadata = state.metadata.filter(|_| !self.is_of(NO_SPAN) && self.key(place) == key)?;
+        let values = SmallVec::from_slice(state.fields.as_slice());
+        let (is_hidden, is_recorded) = (!self.is_visible(), self.kept.is_recorded());
+        Some(ToldSpan { key, metadata, is_hidden, is_recorded, values })
+    }
+
+    /// The id of the span in here.
+    pub(super) fn id(&self) -> u64 {
+        self.kept.id()
+    }
+
+    /// Notes that something is being recorded while the past is kept.
+    pub(super) fn mark_recorded(&self) {
+        self.kept.mark_recorded();
+    }
+
+    /// Names the span among all that there have been, ids that recur apart. `place` is its place in the table.
+    #[inline]
+    pub(super) fn key(&self, place: usize) -> SpanKey {
+        match self.notes {
+            NotesAt::Chunk(..) => (self.number() << PLACE_BITS | place as u64) & !ALONE_KEY,
+            NotesAt::Alone(_) => self.number() | ALONE_KEY,
+        }
+    }
+
+    /// Whether it is a span of this name that scopes show.
+    pub(super) fn is_shown_as(&self, name: &str) -> bool {
+        self.shown_metadata().is_some_and(|metadata| plain_name(metadata.name()) == name)
+    }
+
+    /// Its serial as a root, given when it is first needed.
+    pub(super) fn serial(&self) -> RootSerial {
+        let locked = self.lock_notes();
+        locked.map_or_else(RootSerial::next, |mut locked| *locked.watched().serial.get_or_insert_with(RootSerial::next))
+    }
+
+    /// Sets recorded values and hands back those they replaced, to be dropped outside the lock.
+    pub(super) fn record(&self, recorded: &Fields) -> Vec<Value> {
+        let replaced = self.kept.record(recorded);
+        // After the values are in place: a capture under this lock has read them, or is cleared here.
+        if let Some(locked) = self.made_notes().and_then(|notes| notes.lock(self.number())) {
+            locked.clear_captured();
+        }
+        replaced
+    }
+
+    /// The span as events captured now show it, shared with those before it where nothing was recorded since; `None` if
+    /// scopes do not show it.
+    pub(super) fn captured(&self) -> Option<Arc<CapturedSpan>> {
+        let mut locked = self.lock_notes()?;
+        if let Some(captured) = locked.captured() {
+            return Some(captured);
+        }
+        let captured = Arc::new(self.capture()?);
+        locked.keep_captured(&captured);
+        Some(captured)
+    }
+
+    /// The span as it is now, not shared.
+    pub(super) fn capture(&self) -> Option<CapturedSpan> {
+        let metadata = self.shown_metadata()?;
+        let mut fields = self.kept.lock().fields.to_fields(metadata.fields());
+        fields.keep_last();
+        Some(CapturedSpan {
+            name: Cow::Borrowed(plain_name(metadata.name())),
+            level: *metadata.level(),
+            target: Cow::Borrowed(metadata.target()),
+            fields,
+        })
+    }
+
+    /// The scope decided under this very stamp.
+    #[inline]
+    pub(super) fn decided(&self, stamp: Stamp) -> Option<ScopeRef> {
+        self.notes()?.lock(self.number())?.decided_under(stamp)
+    }
+
+    /// Brings the scope up to date without making one, where that can be done: where the span adds nothing to its
+    /// parent's, or where no change since it was decided concerns it. Otherwise says what the span brings in.
+    pub(super) fn bring_up_to_date(
+        &self,
+        parent: &ScopeRef,
+        judgement: Judgement,
+        stamp: Stamp,
+        snapshot: &Snapshot,
+        seen: &Seen,
+    ) -> Result<ScopeRef, Brought> {
+        let notes = self.notes_made();
+        // A span that closes: nothing is known of it any more.
+        let Some(mut locked) = notes.lock(self.number()) else { return Ok(parent.clone()) };
+        let outer = parent.get(snapshot);
+        let may_share = notes.parent() != Some(NO_SPAN) || !outer.samples();
+        let followers = locked.open_followers();
+        if judgement.absent && may_share && followers.is_empty() {
+            locked.share(snapshot.names.generation);
+            return Ok(locked.keep(stamp, parent, parent.clone()));
+        }
+        if let Some(decided) = locked.decided()
+            && decided.still_holds(parent, stamp, snapshot, |key| self.satisfies(key))
+        {
+            let scope = decided.scope.clone();
+            return Ok(locked.keep(stamp, parent, scope));
+        }
+        let found = self.indexed_sessions(judgement.tested, snapshot, seen);
+        if may_share && found.is_empty() && followers.is_empty() && outer.candidates.is_empty() {
+            return Ok(locked.keep(stamp, parent, parent.clone()));
+        }
+        Err(Brought { found, followers })
+    }
+
+    /// Keeps a scope that was made for it.
+    pub(super) fn keep(&self, stamp: Stamp, parent: &ScopeRef, scope: Scope) -> ScopeRef {
+        let scope = ScopeRef::own(scope);
+        match self.lock_notes() {
+            Some(mut locked) => locked.keep(stamp, parent, scope),
+            None => scope,
+        }
+    }
+
+    /// What events right inside it are captured with, as it was kept.
+    pub(super) fn surroundings(&self) -> Option<Arc<Surroundings>> {
+        self.notes()?.lock(self.number())?.watched_if_any()?.surroundings.clone()
+    }
+
+    pub(super) fn keep_surroundings(&self, surroundings: &Arc<Surroundings>) {
+        let replaced =
+            self.lock_notes().and_then(|mut locked| locked.watched().surroundings.replace(Arc::clone(surroundings)));
+        drop(replaced);
+    }
+
+    /// Forgets what was decided for this span, and its followers that have ended.
+    pub(super) fn clear_decided(&self) {
+        let Some(notes) = self.made_notes() else { return };
+        if self.is_of(NO_SPAN) {
+            notes.free(self.number());
+        } else if let Some(locked) = notes.lock(self.number()) {
+            locked.clear_decided();
+        }
+    }
+
+    /// The open sessions that follow it.
+    pub(super) fn followers(&self) -> Sessions {
+        let locked = self.notes().and_then(|notes| notes.lock(self.number()));
+        locked.map(|locked| locked.open_followers()).unwrap_or_default()
+    }
+
+    /// Marks the span as followed by a session. Returns whether it was not before.
+    pub(super) fn add_follower(&self, id: u64, session: &Arc<OpenSession>) -> bool {
+        let Some(mut locked) = self.lock_notes() else { return false };
+        // It may have closed on another thread, and another be in here.
+        if !self.is_of(id) {
+            return false;
+        }
+        self.any_notes().stop_sharing();
+        let followers = &mut locked.watched().followers;
+        followers.retain(|follower| follower.open().is_some());
+        let is_new = !followers.iter().any(|follower| follower.is(session));
+        if is_new {
+            followers.push(Follower::new(session));
+        }
+        is_new
+    }
+
+    /// Its name and since when a session has followed it, if it does.
+    pub(super) fn followed_since(&self, session: &Arc<OpenSession>) -> Option<(&'static str, Instant)> {
+        let locked = self.notes()?.lock(self.number())?;
+        let follower = locked.watched_if_any()?.followers.iter().find(|follower| follower.is(session))?;
+        Some((plain_name(self.metadata()?.name()), follower.since))
+    }
+
+    /// What sessions know of it, as far as they know anything.
+    #[inline]
+    pub(super) fn notes(&self) -> Option<&'a Notes> {
+        self.made_notes().filter(|notes| notes.are_about(self.number()))
+    }
+
+    /// What sessions know of it, begun with it if need be.
+    #[inline]
+    fn notes_made(&self) -> &'a Notes {
+        let notes = self.any_notes();
+        if !notes.are_about(self.number()) {
+            notes.claim(self.number());
+        }
+        notes
+    }
+
+    fn lock_notes(&self) -> Option<Locked<'a>> {
+        self.notes_made().lock(self.number())
+    }
+
+    /// The notes that were made for this cell, whatever span they are about.
+    #[inline]
+    fn made_notes(&self) -> Option<&'a Notes> {
+        match self.notes {
+            NotesAt::Chunk(notes, place) => notes.get().map(|notes| &notes[place]),
+            NotesAt::Alone(notes) => Some(notes),
+        }
+    }
+
+    #[inline]
+    fn any_notes(&self) -> &'a Notes {
+        match self.notes {
+            NotesAt::Chunk(notes, place) => &notes.get_or_init(new_notes)[place],
+            NotesAt::Alone(notes) => notes,
+        }
+    }
+
+    /// Whether a field satisfies an equality.
+    fn satisfies(&self, key: &FieldTest) -> bool {
+        if !self.is_visible() {
+            return false;
+        }
+        let state = self.kept.lock();
+        let Some(metadata) = state.metadata else { return false };
+        state.fields.named_by(metadata.fields(), |name| key.names(name)).any(|(.., value)| key.accepts(value))
+    }
+
+    /// The sessions that the index keeps for the fields. The shapes of all tested values are noted for coverage.
+    fn indexed_sessions(&self, tested: TestedFields, snapshot: &Snapshot, seen: &Seen) -> Sessions {
+        let mut found = Sessions::new();
+        if !self.is_visible() {
+            return found;
+        }
+        let state = self.kept.lock();
+        let Some(metadata) = state.metadata else { return found };
+        let is_tested = |place| tested.may_contain(place);
+        for (name, field, value) in state.fields.tested(metadata.fields(), is_tested) {
+            if !tested.are_exact() && !snapshot.names.test(name) {
+                continue;
+            }
+            seen.note_value(key_of(metadata), field, value);
+            if snapshot.names.index.contains(name) {
+                value.with_canonical(|text| extend_from_index(&mut found, snapshot, name, text));
+            }
+        }
+        found
+    }
+}
+
+#[cold]
+fn new_notes() -> Box<[Notes; CHUNK_CELLS]> {
+    Box::new(std::array::from_fn(|_| Notes::default()))
+}
+
+#[cfg(test)]
+#[cfg(loom)]
+#[path = "../sync/models/span.rs"]
+mod models;
+
+#[cfg(test)]
+#[cfg(not(loom))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_open_span_holds_little() {
+        assert!(size_of::<Kept>() <= 96, "{}", size_of::<Kept>());
+        assert!(size_of::<Notes>() <= 112, "{}", size_of::<Notes>());
+    }
+}

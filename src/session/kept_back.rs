@@ -1,0 +1,185 @@
+//! The events that a session's limits keep back: counted by producers, announced to the reader at most once a second.
+//!
+//! # The protocol
+//! | producer | control thread | reader |
+//! |---|---|---|
+//! | 1. counts | | 1. takes `due` |
+//! | 2. if not `pending`: sets it, notifies the control thread | after a second: sets `due`, wakes the reader | 2. clears `pending` |
+//! | | | 3. reads the counts |
+//!
+//! A producer that finds `pending` set counts on the reader's looking later. So its count and its look at `pending`,
+//! and the reader's clearing and reading, are sequentially consistent: each side writes one thing and then reads the
+//! other's. Either the producer sees that it is not pending any more, or the reader sees the count.
+
+use crate::missing::{MissingCounts, MissingReason};
+use crate::sync::atomic::Ordering::{Relaxed, SeqCst};
+use crate::sync::atomic::{AtomicBool, AtomicU64};
+use crossbeam_utils::CachePadded;
+
+/// The limit that keeps an event back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum KeptBackBy {
+    Rate,
+    Sampling,
+}
+
+/// The counts of one session, and the state of their announcement.
+#[derive(Debug)]
+pub(crate) struct KeptBackCounts {
+    by_rate: CachePadded<AtomicU64>,
+    by_sampling: CachePadded<AtomicU64>,
+    /// The control thread was notified, and the reader has not looked since.
+    pending: AtomicBool,
+    /// The reader must look.
+    due: AtomicBool,
+    /// The totals announced to the reader at the end. Written by the reader alone.
+    final_by_rate: AtomicU64,
+    final_by_sampling: AtomicU64,
+}
+
+impl KeptBackCounts {
+    pub(crate) fn new() -> Self {
+        Self {
+            by_rate: CachePadded::default(),
+            by_sampling: CachePadded::default(),
+            pending: AtomicBool::new(false),
+            due: AtomicBool::new(false),
+            final_by_rate: AtomicU64::new(u64::MAX),
+            final_by_sampling: AtomicU64::new(u64::MAX),
+        }
+    }
+
+    /// Counts an event. Returns whether the caller must notify the control thread.
+    pub(crate) fn count(&self, reason: KeptBackBy) -> bool {
+        let counter = match reason {
+            KeptBackBy::Rate => &self.by_rate,
+            KeptBackBy::Sampling => &self.by_sampling,
+        };
+        // SeqCst, as the protocol says; on x86 no more than any other count. Fails otherwise:
+        // `loom_a_count_is_seen_or_notified`. The load spares the write that would make every producer wait for
+        // the line.
+        counter.fetch_add(1, SeqCst);
+        !self.pending.load(SeqCst) && !self.pending.swap(true, SeqCst)
+    }
+
+    /// Called a second after the notification: makes the reader look. Wake it afterwards.
+    pub(crate) fn set_due(&self) {
+        // Relaxed: it guards nothing, the counts are ordered by `pending`; the wake orders it before the look.
+        self.due.store(true, Relaxed);
+    }
+
+    /// Whether the reader must look.
+    pub(crate) fn is_due(&self) -> bool {
+        // Relaxed: seen late, the reader looks late; what wakes it orders it.
+        self.due.load(Relaxed)
+    }
+
+    /// The counts so far, if the reader must look. Later events notify the control thread again.
+    pub(crate) fn take_due(&self) -> Option<MissingCounts> {
+        // `due` first: it is not set again before `pending` is.
+        if !self.is_due() || !self.due.swap(false, Relaxed) {
+            return None;
+        }
+        self.pending.swap(false, SeqCst);
+        Some(self.totals())
+    }
+
+    /// The counts at the end. Events kept back concurrently or later do not count.
+    pub(crate) fn close(&self) -> MissingCounts {
+        let counted = self.totals();
+        // Relaxed: written by the reader alone; other threads may see them late.
+        self.final_by_rate.store(counted[MissingReason::RateLimited], Relaxed);
+        self.final_by_sampling.store(counted[MissingReason::SampledOut], Relaxed);
+        counted
+    }
+
+    /// The counts so far.
+    pub(crate) fn totals(&self) -> MissingCounts {
+        // The counts are read SeqCst, as the protocol says.
+        let mut counts = MissingCounts::default();
+        counts[MissingReason::RateLimited] = self.by_rate.load(SeqCst).min(self.final_by_rate.load(Relaxed));
+        counts[MissingReason::SampledOut] = self.by_sampling.load(SeqCst).min(self.final_by_sampling.load(Relaxed));
+        counts
+    }
+}
+
+#[cfg(test)]
+#[cfg(loom)]
+#[path = "../sync/models/kept_back.rs"]
+mod models;
+
+#[cfg(test)]
+#[cfg(not(loom))]
+mod tests {
+    use super::*;
+    use crate::missing::Missing;
+    use crate::sync::atomic::Ordering::{Acquire, Release};
+    use crate::sync::tries;
+    use std::hint;
+    use std::thread;
+    use std::time::{Duration, Instant};
+
+    fn counts(by_rate: u64, by_sampling: u64) -> MissingCounts {
+        let by_rate = Missing::new(by_rate, MissingReason::RateLimited);
+        [by_rate, Missing::new(by_sampling, MissingReason::SampledOut)].into_iter().collect()
+    }
+
+    #[test]
+    fn one_notification_until_the_reader_looks() {
+        let kept_back = KeptBackCounts::new();
+        assert!(kept_back.count(KeptBackBy::Rate));
+        assert!(!kept_back.count(KeptBackBy::Sampling));
+        assert_eq!(kept_back.take_due(), None);
+        kept_back.set_due();
+        assert_eq!(kept_back.take_due(), Some(counts(1, 1)));
+        assert_eq!(kept_back.take_due(), None);
+        assert!(kept_back.count(KeptBackBy::Sampling));
+    }
+
+    #[test]
+    fn counts_after_the_end_are_not_of_the_session() {
+        let kept_back = KeptBackCounts::new();
+        kept_back.count(KeptBackBy::Rate);
+        let ended = kept_back.close();
+        kept_back.count(KeptBackBy::Rate);
+        kept_back.count(KeptBackBy::Sampling);
+        assert_eq!((kept_back.totals(), kept_back.close(), kept_back.totals()), (ended, ended, ended));
+        assert_eq!(ended, counts(1, 0));
+    }
+
+    /// Once both are done with a round, the reader has seen the count, or will be notified.
+    #[test]
+    fn no_count_is_forgotten_between_producer_and_reader() {
+        const ROUNDS: u64 = tries(50_000);
+        let kept_back = KeptBackCounts::new();
+        let [begun, counted] = [const { AtomicU64::new(0) }; 2];
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                for round in 1..=ROUNDS {
+                    spin_until(&begun, round);
+                    kept_back.count(KeptBackBy::Rate);
+                    counted.store(round, Release);
+                }
+            });
+            let mut seen = 0;
+            for round in 1..=ROUNDS {
+                kept_back.set_due();
+                begun.store(round, Release);
+                // The producer is some nanoseconds late; meet it at a different point each round.
+                (0..round % 64).for_each(|_| hint::spin_loop());
+                seen = kept_back.take_due().map_or(seen, |counts| counts[MissingReason::RateLimited]);
+                spin_until(&counted, round);
+                assert!(seen == round || kept_back.pending.load(SeqCst), "forgotten in round {round}");
+            }
+        });
+    }
+
+    /// Spins until the number is there; gives the processor away now and then, since the other thread may need it.
+    fn spin_until(place: &AtomicU64, number: u64) {
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while !(0..1_000).any(|_| place.load(Acquire) >= number) {
+            assert!(Instant::now() < deadline, "the other thread does not answer");
+            thread::yield_now();
+        }
+    }
+}

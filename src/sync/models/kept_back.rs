@@ -1,0 +1,46 @@
+//! Counting, telling and looking under `loom`.
+
+use super::*;
+use crate::sync::{thread, try_all};
+use std::sync::Arc;
+
+/// One that has counted and notified before: `loom` takes what an atomic was made with for no part of the one order of
+/// `SeqCst`.
+fn kept_back() -> Arc<KeptBackCounts> {
+    let kept_back = KeptBackCounts::new();
+    assert!(kept_back.count(KeptBackBy::Rate));
+    kept_back.set_due();
+    assert!(kept_back.take_due().is_some());
+    Arc::new(kept_back)
+}
+
+#[test]
+fn loom_a_count_is_seen_or_notified() {
+    try_all(|| {
+        let kept_back = kept_back();
+        // Word was left of one more, and the second is over: the reader looks.
+        assert!(kept_back.count(KeptBackBy::Rate));
+        kept_back.set_due();
+        let counting = {
+            let kept_back = Arc::clone(&kept_back);
+            thread::spawn(move || kept_back.count(KeptBackBy::Rate))
+        };
+        let seen = kept_back.take_due().map(|counts| counts[MissingReason::RateLimited]);
+        let is_notified = counting.join().unwrap();
+        assert!(seen == Some(3) || is_notified, "the reader saw {seen:?} of 3, and will not be notified of more");
+    });
+}
+
+#[test]
+fn loom_of_two_concurrent_counts_one_notifies() {
+    try_all(|| {
+        let kept_back = kept_back();
+        let counting = {
+            let kept_back = Arc::clone(&kept_back);
+            thread::spawn(move || kept_back.count(KeptBackBy::Sampling))
+        };
+        let here = kept_back.count(KeptBackBy::Rate);
+        let there = counting.join().unwrap();
+        assert!(here != there, "{here}, {there}");
+    });
+}
