@@ -26,7 +26,12 @@ pub(crate) const PAST: &[Path] = &[
     path("flight recorder: 3 numbers", || recorded(three_numbers), || kept(three_numbers), OURS),
     path("flight recorder: a text of 20 bytes", || recorded(text), || kept(text), OURS),
     path("flight recorder: a message of 2 numbers", || recorded(message), || kept(message), OURS),
-    path("flight recorder: 4 fields, 2 spans", || recorded(four_fields_two_spans), || kept(four_fields_two_spans), OURS),
+    path(
+        "flight recorder: 4 fields, 2 spans",
+        || recorded(four_fields_two_spans),
+        || kept(four_fields_two_spans),
+        OURS,
+    ),
 ];
 
 fn three_numbers() -> f64 {

@@ -72,7 +72,16 @@ pub struct CapturedSpan {
 impl CapturedEvent {
     /// An event without time, thread or counts.
     pub(crate) fn new(origin: Origin, own: Fields, spans: Arc<[Arc<CapturedSpan>]>) -> Self {
-        Self { time: SystemTime::UNIX_EPOCH, origin, thread: None, spans, own, omitted_fields: 0, held_bytes: 0, is_past: false }
+        Self {
+            time: SystemTime::UNIX_EPOCH,
+            origin,
+            thread: None,
+            spans,
+            own,
+            omitted_fields: 0,
+            held_bytes: 0,
+            is_past: false,
+        }
     }
 
     /// The time of capture, by the system's clock, which may step back.

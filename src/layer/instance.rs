@@ -56,10 +56,10 @@ impl Instance {
         Self {
             number: INSTANCES.next(),
             past_number: shared.past.as_ref().and_then(|past| past.next_instance()),
+            spans: Spans::new(shared.past.is_some()),
             shared,
             epoch: Epoch::default(),
             callsites: Callsites::default(),
-            spans: Spans::default(),
             trees: Trees::default(),
             synchronized: Numbers::new(),
             asked_by_others: AtomicU64::new(0),
@@ -266,11 +266,8 @@ impl Instance {
     }
 
     pub(super) fn on_close<S: Host>(&self, id: &span::Id, context: &Context<'_, S>) {
-        if let Some(past) = &self.shared.past {
-            self.keep_closing(past, id.into_u64(), context);
-        }
         thread::with(|state| state.closing.set((self.number, id.into_u64())));
-        self.spans.remove(id.into_u64());
+        self.spans.remove(id.into_u64(), || self.keep_closing(id.into_u64(), context));
     }
 
     /// Follows the thread into a span, whose decision is mostly that of the span around or one made lately.

@@ -64,14 +64,9 @@ impl Instance {
     }
 
     /// Writes an event into the ring of this thread, if events like it are kept. Returns the epoch to route it by.
-    #[inline(never)]
-    pub(super) fn keep_event<S: Host>(
-        &self,
-        past: &Arc<Past>,
-        event: &Event<'_>,
-        epoch: u64,
-        context: &Context<'_, S>,
-    ) -> u64 {
+    #[inline]
+    pub(super) fn keep_event<S: Host>(&self, event: &Event<'_>, epoch: u64, context: &Context<'_, S>) -> u64 {
+        let Some(past) = &self.shared.past else { return epoch };
         let kept = self.try_keep_event(past, event, epoch, context);
         Past::set_event_epoch(kept);
         kept.unwrap_or(epoch)
@@ -137,10 +132,12 @@ impl Instance {
         if id == NO_SPAN {
             return 0;
         }
-        let is_placed = self.spans.with(id, |cell| cell.tree().is_some()).unwrap_or(false);
-        if !is_placed {
-            self.tree(id, context);
-        }
+        self.spans.key_if_placed(id).unwrap_or_else(|| self.place_and_key(id, context))
+    }
+
+    #[cold]
+    fn place_and_key<S: Host>(&self, id: u64, context: &Context<'_, S>) -> SpanKey {
+        self.tree(id, context);
         self.spans.key(id).unwrap_or_default()
     }
 
@@ -155,10 +152,8 @@ impl Instance {
 
     /// Writes the last values of a span that closes.
     #[inline(never)]
-    pub(super) fn keep_closing<S: Host>(&self, past: &Arc<Past>, id: u64, context: &Context<'_, S>) {
-        if self.epoch() == 0 {
-            return;
-        }
+    pub(super) fn keep_closing<S: Host>(&self, id: u64, context: &Context<'_, S>) {
+        let Some(past) = self.shared.past.as_ref().filter(|_| self.epoch() != 0) else { return };
         let parent = self.parent(id, context);
         let parent = self.past_key(parent, context);
         self.write_span(past, id, &Told::Closing(parent));

@@ -19,6 +19,7 @@ pub(super) struct Spans {
     shards: Box<Shards>,
     /// Spans whose cell was taken, or for whose place there is no cell.
     others: DashMap<u64, Arc<Alone>, FxBuildHasher>,
+    /// [`OTHER`] for each of them, and [`KEEPS_CLOSED`], so that a span that closes asks once.
     other_count: AtomicUsize,
 }
 
@@ -39,7 +40,18 @@ const CHUNKS: usize = 2048;
 /// Where the number of the thread is in an id of the registry.
 const THREAD_SHIFT: u32 = 38;
 
+/// What is counted for a span without a cell.
+const OTHER: usize = 2;
+/// Spans that close are kept for looking back.
+const KEEPS_CLOSED: usize = 1;
+
 impl Spans {
+    /// A table whose spans are to be kept when they close, or not.
+    pub(super) fn new(keeps_closed: bool) -> Self {
+        let other_count = AtomicUsize::new(if keeps_closed { KEEPS_CLOSED } else { 0 });
+        Self { other_count, ..Self::default() }
+    }
+
     /// Keeps a new span.
     #[inline]
     pub(super) fn insert_new(&self, id: u64, span: NewSpan<'_>) {
@@ -85,6 +97,12 @@ impl Spans {
         self.with(id, |cell| cell.key(index(id)))
     }
 
+    /// The same if it is known where the span hangs.
+    #[inline]
+    pub(super) fn key_if_placed(&self, id: u64) -> Option<SpanKey> {
+        self.with(id, |cell| cell.tree().map(|_| cell.key(index(id)))).flatten()
+    }
+
     /// An open span as records of the past tell it.
     pub(super) fn told(&self, id: u64) -> Option<ToldSpan> {
         self.with(id, |cell| cell.told(index(id))).flatten()
@@ -110,12 +128,24 @@ impl Spans {
         self.cell(id).filter(|cell| cell.is_of(id))
     }
 
+    /// Removes a span that closes. Calls `keep` before, if closed spans are kept.
     #[inline]
-    pub(super) fn remove(&self, id: u64) {
+    pub(super) fn remove(&self, id: u64, keep: impl FnOnce()) {
+        // Relaxed: as in `has_others`.
+        if self.other_count.load(Ordering::Relaxed) > 0 {
+            self.keep_and_remove_other(id, keep);
+        }
+        // Even so: two threads that came upon a span at once may have put it into both.
         if let Some(cell) = self.cell(id) {
             cell.vacate(id);
         }
-        // Even so: two threads that came upon a span at once may have put it into both.
+    }
+
+    #[cold]
+    fn keep_and_remove_other(&self, id: u64, keep: impl FnOnce()) {
+        if self.other_count.load(Ordering::Relaxed) & KEEPS_CLOSED != 0 {
+            keep();
+        }
         if self.has_others() {
             self.remove_other(id);
         }
@@ -153,7 +183,7 @@ impl Spans {
     #[inline]
     pub(super) fn has_others(&self) -> bool {
         // Relaxed: a thread that asks for a span got it after it was inserted.
-        self.other_count.load(Ordering::Relaxed) > 0
+        self.other_count.load(Ordering::Relaxed) >= OTHER
     }
 
     #[inline]
@@ -168,14 +198,14 @@ impl Spans {
 
     #[cold]
     fn insert_other(&self, id: u64, span: NewSpan<'_>) {
-        self.other_count.fetch_add(1, Ordering::Relaxed);
+        self.other_count.fetch_add(OTHER, Ordering::Relaxed);
         let replaced = self.others.insert(id, Arc::new(Alone::of(id, span)));
         self.uncount_other(replaced);
     }
 
     #[cold]
     fn insert_other_if_unknown(&self, id: u64, span: NewSpan<'_>) {
-        self.other_count.fetch_add(1, Ordering::Relaxed);
+        self.other_count.fetch_add(OTHER, Ordering::Relaxed);
         let mut is_new = false;
         let mut kept = self.others.entry(id).or_insert_with(|| {
             is_new = true;
@@ -186,7 +216,7 @@ impl Spans {
             if !is_like {
                 *kept = Arc::new(Alone::of(id, span));
             }
-            self.other_count.fetch_sub(1, Ordering::Relaxed);
+            self.other_count.fetch_sub(OTHER, Ordering::Relaxed);
         }
     }
 
@@ -198,7 +228,7 @@ impl Spans {
 
     fn uncount_other(&self, removed: Option<Arc<Alone>>) {
         if removed.is_some() {
-            self.other_count.fetch_sub(1, Ordering::Relaxed);
+            self.other_count.fetch_sub(OTHER, Ordering::Relaxed);
         }
     }
 }
@@ -272,7 +302,7 @@ mod tests {
         spans.insert_new(7, NewSpan::found(metadata, true));
         assert_eq!(spans.with(7, |cell| cell.parent()), Some(None), "it would have another's ancestors");
         assert_ne!(spans.with(7, |cell| cell.number()), number);
-        spans.remove(7);
+        spans.remove(7, || panic!("nothing is kept"));
         assert_eq!(spans.with(7, |cell| cell.number()), None, "closed, it is gone");
     }
 
@@ -288,7 +318,7 @@ mod tests {
         spans.with(one, |cell| cell.set_parent(1));
         spans.with(other, |cell| cell.set_parent(2));
         assert_eq!([one, other].map(|id| spans.with(id, |cell| cell.parent()).flatten()), [Some(1), Some(2)]);
-        spans.remove(one);
+        spans.remove(one, || panic!("nothing is kept"));
         assert_eq!([one, other].map(|id| spans.with(id, |cell| cell.parent()).flatten()), [None, Some(2)]);
     }
 }

@@ -30,7 +30,7 @@ pub struct Horizon {
     pub overwritten: u64,
     /// Events that are still there and may have matched, but of whose spans too much was overwritten.
     pub unresolved: u64,
-    /// Events of threads that got no ring, since the router was created.
+    /// Events of threads that got no ring so far, if the last of them was within that time.
     pub unkept: u64,
     /// The threads on which something was overwritten.
     pub threads: Vec<ThreadHorizon>,

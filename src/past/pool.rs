@@ -26,6 +26,8 @@ pub(crate) struct Past {
     rings: OnceLock<Rings>,
     /// Events of threads that got no ring.
     unkept: AtomicU64,
+    /// When the last of them happened.
+    unkept_until: AtomicU64,
     /// The metadata at each address that may be in a ring.
     metadata: DashMap<usize, &'static Metadata<'static>, FxBuildHasher>,
     /// The callsites that are never registered: those of the `log` bridge.
@@ -111,6 +113,7 @@ impl Past {
             created: Instant::now(),
             rings: OnceLock::new(),
             unkept: AtomicU64::new(0),
+            unkept_until: AtomicU64::new(0),
             metadata: DashMap::default(),
             unregistered: std::array::from_fn(|_| OnceLock::new()),
             instances: Numbers::new(),
@@ -144,7 +147,9 @@ impl Past {
         if !self.is_on.load(Ordering::Relaxed) {
             return 0;
         }
-        self.rings.get().map_or(0, |rings| rings.seats.len() * ring_bytes(&self.settings) + literal_bytes(&self.settings))
+        self.rings
+            .get()
+            .map_or(0, |rings| rings.seats.len() * ring_bytes(&self.settings) + literal_bytes(&self.settings))
     }
 
     /// The number of one more layer instance; `None` if there were too many to be told apart.
@@ -166,9 +171,8 @@ impl Past {
 
     /// The same for a callsite that is never registered. Returns whether it is noted.
     pub(crate) fn note_unregistered(&self, metadata: &'static Metadata<'static>) -> bool {
-        let is_it = |place: &&OnceLock<&'static Metadata<'static>>| {
-            std::ptr::eq(*place.get_or_init(|| metadata), metadata)
-        };
+        let is_it =
+            |place: &&OnceLock<&'static Metadata<'static>>| std::ptr::eq(*place.get_or_init(|| metadata), metadata);
         self.unregistered.iter().any(|place| is_it(&place))
     }
 
@@ -182,7 +186,8 @@ impl Past {
     /// The most bytes that the values of an event may take.
     #[inline]
     pub(crate) fn max_payload_bytes(&self) -> usize {
-        let words = self.rings.get().and_then(|rings| rings.seats.first()).map_or(0, |seat| seat.ring.max_record_words());
+        let words =
+            self.rings.get().and_then(|rings| rings.seats.first()).map_or(0, |seat| seat.ring.max_record_words());
         8 * words.saturating_sub(HEADER_WORDS)
     }
 
@@ -223,6 +228,7 @@ impl Past {
     #[cold]
     pub(crate) fn count_unkept(&self) {
         self.unkept.fetch_add(1, Ordering::Relaxed);
+        self.unkept_until.store(self.now(), Ordering::Relaxed);
     }
 
     /// Writes a record about a span.
@@ -320,8 +326,10 @@ impl Past {
         Some(self.rings.get()?.since)
     }
 
-    pub(crate) fn unkept(&self) -> u64 {
-        self.unkept.load(Ordering::Relaxed)
+    /// The events that found no ring, if the last of them happened after this moment.
+    pub(crate) fn unkept_since(&self, moment: u64) -> u64 {
+        let is_since = self.unkept_until.load(Ordering::Relaxed) >= moment;
+        if is_since { self.unkept.load(Ordering::Relaxed) } else { 0 }
     }
 }
 

@@ -119,9 +119,16 @@ impl Health {
         let [closed, expired, max_events, shutdown, too_costly] = load(&self.ended);
         stats.ended = EndStats { closed, expired, max_events, shutdown, too_costly };
         let refused = load(&self.refused);
-        let [max_sessions, max_sessions_per_opener, max_unindexed_sessions, redacted_field, too_costly, no_look_back] = refused;
-        stats.refused_by =
-            RefusalStats { max_sessions, max_sessions_per_opener, max_unindexed_sessions, redacted_field, too_costly, no_look_back };
+        let [max_sessions, max_sessions_per_opener, max_unindexed_sessions, redacted_field, too_costly, no_look_back] =
+            refused;
+        stats.refused_by = RefusalStats {
+            max_sessions,
+            max_sessions_per_opener,
+            max_unindexed_sessions,
+            redacted_field,
+            too_costly,
+            no_look_back,
+        };
         stats.refused = refused.iter().sum();
         stats.rebuilds = self.rebuilds.load(Ordering::Relaxed);
         stats.rebuild_time = Duration::from_nanos(self.rebuild_ns.load(Ordering::Relaxed));

@@ -126,8 +126,7 @@ impl EventStream {
     pub fn drain(&mut self) -> impl Iterator<Item = Item> {
         self.note_kept_back();
         let past = self.session().past().map_or(0, Buffer::len);
-        let mut events_left =
-            past + self.session().buffer().map_or(0, Buffer::len) + usize::from(self.held.is_some());
+        let mut events_left = past + self.session().buffer().map_or(0, Buffer::len) + usize::from(self.held.is_some());
         std::iter::from_fn(move || {
             if events_left == 0 && self.session().buffer().is_some_and(|buffer| buffer.len() > 0) {
                 return None;

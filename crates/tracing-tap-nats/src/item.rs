@@ -8,8 +8,8 @@ use std::io::Write;
 use std::sync::Arc;
 use tracing_tap::escape::escaped;
 use tracing_tap::missing::MissingCounts;
-use tracing_tap::render::{Format, FormatOptions, Severity, write_item, write_notice};
 use tracing_tap::past::ThreadHorizon;
+use tracing_tap::render::{Format, FormatOptions, Severity, write_item, write_notice};
 use tracing_tap::{EndReason, Horizon, Item, Missing};
 
 /// How much of a text from an instance is shown, in bytes.

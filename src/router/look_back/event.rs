@@ -72,9 +72,7 @@ impl Reading<'_> {
             Follow::Event => None,
             Follow::Root => path.last().map(|span| span.name),
             Follow::Span => shown.next().map(|(name, _)| name),
-            Follow::Named(wanted) => {
-                shown.find(|(_, span)| span.name() == plain_name(wanted)).map(|(name, _)| name)
-            }
+            Follow::Named(wanted) => shown.find(|(_, span)| span.name() == plain_name(wanted)).map(|(name, _)| name),
         }
     }
 

@@ -87,7 +87,7 @@ fn horizon(past: &Past, reading: &Reading<'_>, asked: Duration) -> Horizon {
         reaches_ms: shortest.unwrap_or(whole.div_ceil(NANOS_PER_MS)),
         overwritten: sum,
         unresolved: reading.unresolved,
-        unkept: past.unkept() + reading.unfinished,
+        unkept: past.unkept_since(reading.now - whole) + reading.unfinished,
         threads,
     }
 }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 use testing::{PATIENCE, events};
 use tracing_subscriber::prelude::*;
-use tracing_tap::{CapturedEvent, EventStream, Follow, LookBack, SessionOptions, TapRouter};
+use tracing_tap::{CapturedEvent, EventStream, Follow, LookBack, TapRouter};
 
 const THREADS: u64 = 4;
 
@@ -87,7 +87,7 @@ testing::isolated! {
         tracing_subscriber::registry().with(router.layer()).init();
         while_busy(&router, |router| {
             for _ in 0..20 {
-                let session = SessionOptions::new("number".parse().unwrap()).follow(Follow::Root).look_back(LONG);
+                let session = looking_back("number exists").follow(Follow::Root);
                 check_seam(&mut router.watch(session.capacity(1 << 18).capacity_bytes(1 << 28)));
             }
         });

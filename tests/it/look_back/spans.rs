@@ -71,7 +71,7 @@ testing::isolated! {
     }
 
     fn an_id_that_recurs_stands_for_each_of_its_spans() {
-        let router = router(plenty());
+        let router = router(plenty().thread_bytes(4 << 20));
         tracing_subscriber::registry().with(router.layer()).init();
         wait_for_past(&router);
         for user in 0..9_000 {
@@ -135,7 +135,7 @@ testing::isolated! {
             tracing::debug!(a = i128::MIN, b = u128::MAX, c = f64::NAN, d = &[1_u8, 2][..], e = Empty, f = "x".repeat(99));
         };
         log();
-        let mut stream = router.watch(looking_back("a"));
+        let mut stream = router.watch(looking_back("a exists"));
         log();
         let texts: Vec<_> = events(&mut stream).iter().map(|event| format!("{:?}", event.fields().collect::<Vec<_>>())).collect();
         assert_eq!(texts[..2], texts[2..]);

@@ -67,7 +67,9 @@ fn duration(option: &str, text: &str) -> Result<Duration, Error> {
     let duration: SignedDuration = read(option, text)?;
     match Duration::try_from(duration) {
         Ok(duration) if duration <= MAX_DURATION => Ok(duration),
-        _ => Err(Error::usage(format!("open a session: `--{option}` is more than the 24 hours that a session may last"))),
+        _ => {
+            Err(Error::usage(format!("open a session: `--{option}` is more than the 24 hours that a session may last")))
+        }
     }
 }
 

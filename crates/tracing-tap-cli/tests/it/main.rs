@@ -9,6 +9,7 @@ mod fleet;
 mod hostile;
 mod listing;
 mod papers;
+mod past;
 mod plaintext;
 mod program;
 mod reconnecting;
