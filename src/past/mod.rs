@@ -20,12 +20,14 @@ mod literals;
 mod pool;
 mod record;
 pub(crate) mod ring;
+mod rings;
 mod settings;
 mod values;
 
 pub use horizon::{Horizon, ThreadHorizon};
 pub use settings::LookBack;
 
-pub(crate) use pool::{Past, RingRead, address_of, as_nanos, event_epoch};
+pub(crate) use pool::{Past, address_of, as_nanos, event_epoch};
 pub(crate) use record::{Kind, Record, SpanRecord};
+pub(crate) use rings::RingRead;
 pub(crate) use values::{EventValues, PastValue, values};

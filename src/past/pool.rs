@@ -1,8 +1,8 @@
 //! The rings of all threads: made once, taken by one thread after the other.
 
-use super::literals::Literals;
 use super::record::{HEADER_WORDS, Kind, Record, SpanRecord};
-use super::ring::{Copied, Overwritten, Ring};
+use super::ring::Ring;
+use super::rings::{RingRead, Rings, Seat, literal_bytes, ring_bytes};
 use super::settings::LookBack;
 use crate::predicate::Reach;
 use crate::sync::Numbers;
@@ -39,39 +39,11 @@ pub(crate) struct Past {
     reading: Mutex<()>,
 }
 
-#[derive(Debug)]
-struct Rings {
-    seats: Box<[Seat]>,
-    literals: Literals,
-    /// When they were made.
-    since: u64,
-}
-
-/// A ring, and the thread that it is of.
-#[derive(Debug)]
-struct Seat {
-    ring: Ring,
-    /// [`FREE`], [`TAKEN`], or when its thread ended.
-    state: AtomicU64,
-    /// Its thread. Locked when a thread takes or reads the ring, for an instruction or two.
-    thread: Mutex<Option<Arc<str>>>,
-}
-
-/// No thread has it.
-const FREE: u64 = 0;
-/// A thread has it.
-const TAKEN: u64 = 1;
-
 /// As many as a bridge has levels, and some.
 const UNREGISTERED: usize = 8;
 
 /// How many events a thread without a ring lets pass before it looks for one again.
 const RETRY_AFTER: u32 = 1024;
-
-/// The part of the memory for the texts of callsites, at most.
-const MAX_LITERAL_BYTES: usize = 128 << 10;
-
-const MIN_RING_BYTES: usize = 4 << 10;
 
 /// The seat of this thread.
 #[derive(Clone, Copy)]
@@ -313,12 +285,9 @@ impl Past {
 
     /// Copies what was written since.
     pub(crate) fn read_on(&self, read: &mut RingRead) {
-        let Some(seat) = self.rings.get().and_then(|rings| rings.seats.get(read.seat)) else { return };
-        let Copied { end, is_open } = seat.ring.copy(read.end, &mut read.words);
-        read.end = end;
-        read.is_open = is_open;
-        read.overwritten = seat.ring.overwritten();
-        read.thread = seat.thread.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some(rings) = self.rings.get() {
+            read.go_on(&rings.seats);
+        }
     }
 
     /// When the rings were made; `None` if they are not.
@@ -333,69 +302,14 @@ impl Past {
     }
 }
 
-/// The copy of a ring.
-#[derive(Debug)]
-pub(crate) struct RingRead {
-    seat: usize,
-    pub(crate) thread: Option<Arc<str>>,
-    pub(crate) words: Vec<u64>,
-    end: u64,
-    /// Whether a record was being written at the end.
-    pub(crate) is_open: bool,
-    pub(crate) overwritten: Overwritten,
-}
-
-impl RingRead {
-    /// Nothing is copied yet.
-    fn new(seat: usize) -> Self {
-        Self { seat, thread: None, words: Vec::new(), end: 0, is_open: false, overwritten: Overwritten::default() }
-    }
-}
-
-impl Seat {
-    /// Takes the seat for this thread, if none has it and nothing young enough is left of the last one.
-    fn take(&self, now: u64, max_age: u64) -> bool {
-        let state = self.state.load(Ordering::Acquire);
-        let is_over = state != TAKEN && (state == FREE || now.saturating_sub(state) > max_age);
-        // Acquire pairs with the Release where its last thread left it: this one writes on behind that.
-        if !is_over || self.state.compare_exchange(state, TAKEN, Ordering::Acquire, Ordering::Relaxed).is_err() {
-            return false;
-        }
-        self.ring.clear();
-        *self.thread.lock().unwrap_or_else(PoisonError::into_inner) = Some(thread_name());
-        true
-    }
-}
-
 impl Drop for Holding {
     fn drop(&mut self) {
         let Some(past) = self.past.upgrade() else { return };
         PLACE.set(Place { past: past.number, seat: NOWHERE, passes: u32::MAX });
         if let Some(seat) = past.rings.get().and_then(|rings| rings.seats.get(self.seat)) {
-            seat.state.store(past.now().max(TAKEN + 1), Ordering::Release);
+            seat.leave(past.now());
         }
     }
-}
-
-impl Rings {
-    fn new(settings: &LookBack, since: u64) -> Self {
-        let bytes = ring_bytes(settings);
-        let seats = (settings.max_bytes - literal_bytes(settings)).checked_div(bytes).unwrap_or(0);
-        let seat = |_| Seat { ring: Ring::new(bytes / 8), state: AtomicU64::new(FREE), thread: Mutex::default() };
-        Self { seats: (0..seats).map(seat).collect(), literals: Literals::new(literal_bytes(settings)), since }
-    }
-}
-
-fn literal_bytes(settings: &LookBack) -> usize {
-    (settings.max_bytes / 16).min(MAX_LITERAL_BYTES)
-}
-
-/// The bytes of one ring, a power of two; 0 if there is no room for one.
-fn ring_bytes(settings: &LookBack) -> usize {
-    let room = settings.max_bytes - literal_bytes(settings);
-    let bytes = settings.thread_bytes.clamp(MIN_RING_BYTES, room.max(MIN_RING_BYTES));
-    let rounded = 1 << bytes.ilog2();
-    if rounded > room { 0 } else { rounded }
 }
 
 pub(crate) fn as_nanos(duration: Duration) -> u64 {
@@ -406,9 +320,4 @@ pub(crate) fn as_nanos(duration: Duration) -> u64 {
 #[inline]
 pub(crate) fn address_of(metadata: &'static Metadata<'static>) -> usize {
     std::ptr::from_ref(metadata).addr()
-}
-
-fn thread_name() -> Arc<str> {
-    let thread = std::thread::current();
-    thread.name().map_or_else(|| format!("{:?}", thread.id()).into(), Arc::from)
 }
