@@ -32,6 +32,9 @@ pub(crate) struct Config {
     pub(crate) max_session_cost: Duration,
     /// What is kept of the past; `None`: nothing.
     pub(crate) look_back: Option<LookBack>,
+    /// How many requests all sessions together hold until their outcome is known, and for how long.
+    pub(crate) max_held_requests: usize,
+    pub(crate) max_hold_time: Duration,
 }
 
 impl Default for Config {
@@ -49,6 +52,8 @@ impl Default for Config {
             max_buffered_bytes: 64 << 20,
             max_session_cost: Duration::from_millis(10),
             look_back: None,
+            max_held_requests: 16_384,
+            max_hold_time: Duration::from_secs(60),
         }
     }
 }

@@ -5,24 +5,38 @@
 //!
 //! ```text
 //! matched  = admitted + rate_limited + sampled_out
-//! admitted = delivered + buffered + lost
+//! admitted = delivered + buffered + lost + held + undecided + not_chosen
 //! lost     = overflow + closed
 //! ```
 //!
-//! So `matched = delivered + buffered + missing.total()`. While other threads log or read, a sum may be off by the events
+//! So `matched = delivered + buffered + held + missing.total()`. While other threads log or read, a sum may be off by the events
 //! in transit; it is exact whenever no call is in progress.
 //!
 //! *Lost* events were admitted and could not be delivered. *Rate-limited* and *sampled-out* events were kept back by a
-//! limit of the session, as its opener asked.
+//! limit of the session, as its opener asked. The last three are 0 unless the session
+//! [decides by outcome](crate::SessionOptions::only_if): *held* events wait for the outcome of their request, *not chosen*
+//! ones were of requests without it, and *undecided* ones of requests that ran into a bound before it was known.
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::{Index, IndexMut};
 
-/// The one list of reasons: variant, word for machines, whether it is a loss, words for people.
+/// What kind of reason it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum MissingKind {
+    /// The events were admitted and could not be delivered.
+    Loss,
+    /// A limit of the session kept the events back.
+    Limit,
+    /// The session [decides by outcome](crate::SessionOptions::only_if), and did not release the request of the events.
+    Outcome,
+}
+
+/// The one list of reasons: variant, word for machines, its kind, words for people.
 macro_rules! reasons {
-    ($($(#[$doc:meta])+ $reason:ident: $word:literal, $is_loss:literal, $text:literal;)+) => {
+    ($($(#[$doc:meta])+ $reason:ident: $word:literal, $kind:ident, $text:literal;)+) => {
         /// Why a session's reader does not get matching events.
         ///
         /// Later versions may add reasons: handle an unknown one by [`is_loss`](Self::is_loss) and [`word`](Self::word).
@@ -50,9 +64,19 @@ macro_rules! reasons {
                 match self { $(Self::$reason => $word,)+ }
             }
 
-            /// Whether the events were lost. Otherwise a limit of the session kept them back.
+            /// What kind of reason it is.
+            pub const fn kind(self) -> MissingKind {
+                match self { $(Self::$reason => MissingKind::$kind,)+ }
+            }
+
+            /// Whether the events were lost. Otherwise the session left them out, as its opener asked.
             pub const fn is_loss(self) -> bool {
-                match self { $(Self::$reason => $is_loss,)+ }
+                matches!(self.kind(), MissingKind::Loss)
+            }
+
+            /// Whether the opener asked for exactly this, so that it is no warning: sampled out, or not chosen.
+            pub const fn is_asked_for(self) -> bool {
+                matches!(self, Self::SampledOut | Self::NotChosen)
             }
 
             const fn text(self) -> &'static str {
@@ -64,13 +88,18 @@ macro_rules! reasons {
 
 reasons! {
     /// The session's buffer was full: the reader was slower than the events.
-    Overflow: "overflow", true, "the buffer was full";
+    Overflow: "overflow", Loss, "the buffer was full";
     /// The events were buffered when the stream was dropped.
-    Closed: "closed", true, "the stream was dropped";
+    Closed: "closed", Loss, "the stream was dropped";
     /// The events exceeded the session's [rate](crate::SessionOptions::max_rate).
-    RateLimited: "rate_limited", false, "rate-limited";
+    RateLimited: "rate_limited", Limit, "rate-limited";
     /// The events were outside the session's [sample](crate::SessionOptions::sample).
-    SampledOut: "sampled_out", false, "sampled out";
+    SampledOut: "sampled_out", Limit, "sampled out";
+    /// The events were held for the outcome of their request, and a bound or the end of the session came before it. Later
+    /// events of that request are left out as well.
+    Undecided: "undecided", Outcome, "undecided";
+    /// The request of the events ended without the [outcome](crate::SessionOptions::only_if) that the session wants.
+    NotChosen: "not_chosen", Outcome, "not chosen";
 }
 
 /// A number of missing events with their reason.
@@ -104,7 +133,7 @@ pub struct Missing {
 /// counts[MissingReason::SampledOut] += 4;
 /// assert_eq!((counts.total(), counts.lost(), counts.kept_back()), (7, 3, 4));
 /// let json = serde_json::to_string(&counts)?;
-/// assert_eq!(json, r#"{"overflow":3,"closed":0,"rate_limited":0,"sampled_out":4}"#);
+/// assert!(json.starts_with(r#"{"overflow":3,"closed":0,"rate_limited":0,"sampled_out":4,"#));
 /// assert_eq!(serde_json::from_str::<MissingCounts>(&json)?, counts);
 /// # Ok::<_, serde_json::Error>(())
 /// ```
@@ -139,12 +168,17 @@ impl MissingCounts {
         self.sum(MissingReason::is_loss)
     }
 
-    /// The number of events that a limit of the session kept back: all that were not lost.
+    /// The number of events that a limit of the session kept back.
     pub fn kept_back(&self) -> u64 {
-        self.sum(|reason| !reason.is_loss())
+        self.sum(|reason| reason.kind() == MissingKind::Limit)
     }
 
-    /// The kept-back events as text that follows `3 lost`: `, 4 rate-limited, 2 sampled out`. Empty if there are none.
+    /// The number of events whose request was not released: undecided or not chosen.
+    pub fn unreleased(&self) -> u64 {
+        self.sum(|reason| reason.kind() == MissingKind::Outcome)
+    }
+
+    /// The events that were left out and not lost, as text that follows `3 lost`: `, 4 rate-limited, 2 sampled out`. Empty if there are none.
     ///
     /// ```
     /// use tracing_tap::missing::{Missing, MissingCounts, MissingReason};
@@ -249,8 +283,7 @@ mod tests {
         let powers = MissingReason::ALL.iter().zip(0..).map(|(reason, power)| Missing::new(1 << power, *reason));
         let mut counts: MissingCounts = powers.collect();
         assert_eq!(counts.total(), (1 << MissingReason::ALL.len()) - 1);
-        assert_eq!(counts.lost() & counts.kept_back(), 0);
-        assert_eq!(counts.lost() + counts.kept_back(), counts.total());
+        assert_eq!(counts.lost() + counts.kept_back() + counts.unreleased(), counts.total(), "each is of one kind");
         let one = counts;
         counts.add(&one);
         assert!(counts.iter().zip(one.iter()).all(|(two, one)| two.count == 2 * one.count));
@@ -270,7 +303,11 @@ mod tests {
     fn the_http_paper_lists_every_reason() {
         let paper = std::fs::read_to_string("docs/http.md").unwrap();
         for reason in MissingReason::ALL {
-            let kind = if reason.is_loss() { "lost" } else { "kept back" };
+            let kind = match reason.kind() {
+                MissingKind::Loss => "lost",
+                MissingKind::Limit => "kept back",
+                MissingKind::Outcome => "unreleased",
+            };
             let row = format!("| `{}` | {kind} |", reason.word());
             assert!(paper.contains(&row), "docs/http.md has no row {row}");
         }

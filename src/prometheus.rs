@@ -12,7 +12,7 @@
 //! | `tracing_tap_matched_events_total` | |
 //! | `tracing_tap_delivered_events_total` | |
 //! | `tracing_tap_missing_events_total` | `reason`: the [word](crate::MissingReason::word) of each [`MissingReason`](crate::MissingReason) |
-//! | `tracing_tap_buffered_events`, `tracing_tap_buffered_bytes`, `tracing_tap_predicate_bytes` | |
+//! | `tracing_tap_buffered_events`, `tracing_tap_held_events`, `tracing_tap_buffered_bytes`, `tracing_tap_predicate_bytes` | |
 //! | `tracing_tap_suppressed_events_total` | |
 //! | `tracing_tap_callsites`, `tracing_tap_vetoed_callsites` | |
 //! | `tracing_tap_rebuilds_total`, `tracing_tap_rebuild_seconds_total` | |
@@ -93,6 +93,7 @@ impl Numbers {
                 ("redacted_field", refused.redacted_field),
                 ("no_look_back", refused.no_look_back),
                 ("too_costly", refused.too_costly),
+                ("max_hold_time", refused.max_hold_time),
             ],
         )?;
         let ended = &stats.ended;
@@ -116,7 +117,8 @@ impl Numbers {
         let missing: Vec<_> = events.missing.iter().map(|missing| (missing.reason.word(), missing.count)).collect();
         page.counter_by_reason("missing_events", "Matching events that no reader gets", &missing)?;
         page.gauge("buffered_events", "Events that wait to be read", events.buffered as usize)?;
-        page.gauge("buffered_bytes", "Bytes held by events that wait to be read", buffered_bytes)?;
+        page.gauge("held_events", "Events that wait for the outcome of their request", events.held as usize)?;
+        page.gauge("buffered_bytes", "Bytes held by events that wait to be read or for an outcome", buffered_bytes)?;
         page.gauge("predicate_bytes", "Bytes held by tables of regular expressions", predicate_bytes)?;
         page.counter("suppressed_events", "Events of values that ran their own code for the router", suppressed)
     }

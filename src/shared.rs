@@ -8,6 +8,7 @@ use crate::session::admission::Admission;
 use crate::session::governor::TooCostly;
 use crate::session::kept_back::KeptBackBy;
 use crate::session::open::OpenSession;
+use crate::session::outcome::Notices;
 use crate::session::published::Published;
 use crate::session::sample::Sampled;
 use crate::session::snapshot::Snapshot;
@@ -48,12 +49,12 @@ impl Shared {
         }
     }
 
-    /// Whether a matching event must be captured for this session. If not, the reason is counted.
+    /// Whether a matching event must be captured for this session, and held or pushed. If not, the reason is counted.
     #[inline]
-    pub(crate) fn admits(&self, session: &OpenSession, sampled: Sampled) -> bool {
+    pub(crate) fn admission(&self, session: &OpenSession, sampled: Sampled) -> Admission {
         let admission = session.admit(sampled);
         self.notify_if_first(session, admission);
-        admission == Admission::Admitted
+        admission
     }
 
     /// Whether a matching event of the past must be captured for this session.
@@ -93,6 +94,20 @@ impl Shared {
 
     pub(crate) fn suppressed(&self) -> u64 {
         self.suppressed.load(Ordering::Relaxed)
+    }
+}
+
+impl Notices for Shared {
+    fn close_ended(&self, session: SessionId) {
+        self.inbox.close_ended(session);
+    }
+
+    fn announce_kept_back(&self, session: SessionId) {
+        self.inbox.announce_kept_back(session);
+    }
+
+    fn wake_for_due(&self) {
+        self.inbox.wake();
     }
 }
 

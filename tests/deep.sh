@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The long checks, in addition to tests/run.sh: each ordering of the protocols between threads weakened, the interpreter and the
-# sanitizer that look for races, thousands of random histories, fuzzing, faults in their long forms, other tools that read our
-# lines, and the supply chain.
+# sanitizer that look for races, thousands of random histories, fuzzing, mutation testing, faults in their long forms, other
+# tools that read our lines, and the supply chain.
 # Stops at the first that fails. Needs Rust's nightly for the interpreter, the sanitizer and fuzzing.
 #
 # Each step builds into a folder of its own, so that neither the others nor the inner loop build again.
@@ -66,6 +66,10 @@ cargo package --quiet --allow-dirty --workspace --exclude demo --exclude testing
 
 step "fuzzing"
 tests/deep/fuzz.sh
+
+step "each function weakened: a test must fail (a night, unless MUTANTS chooses a part)"
+# shellcheck disable=SC2086 # several words are several options
+tests/deep/mutants.sh ${MUTANTS:-}
 
 step "every fault with its figures, a reader stopped for 30 s among them"
 tests/deep/faults.sh

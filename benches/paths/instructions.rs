@@ -17,10 +17,10 @@ const IDLE: &[(&str, u64)] = &[
     ("idle: disabled event", 0),
     ("idle: enter and exit", 15),
     ("idle: event another layer prints", 105),
-    ("idle: span without fields, whole life", 260),
-    ("idle: span with 2 fields, whole life", 760),
-    ("idle: INFO span nobody else wants", 1_600),
-    ("request: idle", 3_900),
+    ("idle: span without fields, whole life", 190),
+    ("idle: span with 2 fields, whole life", 660),
+    ("idle: INFO span nobody else wants", 1_450),
+    ("request: idle", 2_700),
 ];
 
 /// How many instructions more than what stands beside them these paths are to take in the end.

@@ -1,7 +1,7 @@
 //! A predicate and an event from arbitrary bytes: `is_match` and what is delivered agree with the slow evaluator.
 //!
 //! `cargo +nightly fuzz run predicate_matches <somewhere> fuzz/corpus/predicate_matches`: what is new goes to the first
-//! directory. The corpus is replayed on stable by `tests/it/fuzz_corpus.rs`.
+//! directory. `tests/it/fuzz_corpus.rs` replays the corpus on stable.
 
 #![no_main]
 #![expect(dead_code, reason = "the histories use more of the shared modules")]

@@ -1,10 +1,10 @@
-//! An item from arbitrary bytes, in every form: JSON and YAML read back, and nothing that a terminal obeys gets through.
+//! An item from arbitrary bytes, in every form: JSON reads back, and nothing that a terminal obeys gets through.
 //!
-//! `cargo +nightly fuzz run rendering <somewhere> fuzz/corpus/rendering -- -dict=fuzz/rendering.dict`: what is new goes
-//! to the first directory. The corpus is replayed on stable by `tests/it/fuzz_corpus.rs`.
+//! `cargo +nightly fuzz run rendering <somewhere> fuzz/corpus/rendering -- -dict=fuzz/rendering.dict`: what is new goes to the
+//! first directory. `tests/it/fuzz_corpus.rs` replays the corpus on stable.
 
 #![no_main]
-#![expect(dead_code, reason = "the histories use more of the shared modules")]
+#![expect(dead_code, reason = "the histories and another target use more of the shared modules")]
 
 #[path = "../../tests/it/oracle"]
 mod oracle {

@@ -5,8 +5,8 @@
 //! | message | fields, in addition to those of the session |
 //! |---|---|
 //! | `session opened` | |
-//! | `session refused` | `reason`: the name of the limit, `redacted_field`, `too_costly` or `no_look_back`; `error`: the refusal as text; `suppressed`: refusals not logged since the last logged one |
-//! | `session ended` | `reason`: `closed`, `expired`, `max_events`, `shutdown` or `too_costly`; `duration_ms`; `matched`, which is the sum of `delivered`, `buffered`, `lost` and `kept_back` (by limits) |
+//! | `session refused` | `reason`: the name of the limit, `redacted_field`, `too_costly`, `max_hold_time` or `no_look_back`; `error`: the refusal as text; `suppressed`: refusals not logged since the last logged one |
+//! | `session ended` | `reason`: `closed`, `expired`, `max_events`, `shutdown` or `too_costly`; `duration_ms`; `matched`, which is the sum of `delivered`, `buffered`, `lost`, `kept_back` (by limits) and, where it decides by outcome, `unreleased` |
 //!
 //! Endpoints add [events of their own](AuditEvent) through [`TapRouter::audit`](crate::TapRouter::audit). The HTTP endpoint logs:
 //!
@@ -23,8 +23,8 @@
 //!
 //! The fields of the session: `opener`, `session` (its number; absent if it was refused), `name`, `predicate`,
 //! `confinement`; its limits `capacity`, `capacity_bytes`, `overflow`, `expires_in_ms`, `max_events`, `max_rate`, `sample`,
-//! `max_level`; `look_back_ms`; `follow` in its text form; and `spans`, the most verbose spans that it enables. Options that are not set
-//! are absent.
+//! `max_level`; `look_back_ms`; `follow` in its text form; `spans`, the most verbose spans that it enables; and `only_if` and
+//! `slower_than_us`. Options that are not set are absent.
 
 mod endpoint;
 mod refusals;
@@ -129,6 +129,8 @@ macro_rules! log_session {
             max_level = $audit.max_level(),
             follow = $audit.follow(),
             spans = $audit.spans(),
+            only_if = $audit.only_if(),
+            slower_than_us = $audit.session.slower_than.map(microseconds),
             $($field = $value,)*
             $message
         )
@@ -152,7 +154,8 @@ impl SessionAudit {
                 delivered = stats.delivered,
                 buffered = stats.buffered,
                 lost = stats.lost,
-                kept_back = stats.missing.kept_back()
+                kept_back = stats.missing.kept_back(),
+                unreleased = self.session.decides_by_outcome().then(|| stats.missing.unreleased())
             ),
         }
     }
@@ -197,6 +200,10 @@ impl SessionAudit {
         escaped_expression(&self.session.predicate, MAX_TEXT_BYTES)
     }
 
+    fn only_if(&self) -> Option<String> {
+        self.session.only_if.as_ref().map(|outcome| escaped_expression(outcome, MAX_TEXT_BYTES))
+    }
+
     fn confinement(&self) -> Option<String> {
         self.session.confinement.as_ref().map(|confinement| escaped_expression(confinement, MAX_TEXT_BYTES))
     }
@@ -205,4 +212,9 @@ impl SessionAudit {
 /// Saturates after 584 million years.
 fn milliseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Saturates after 584 thousand years.
+fn microseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }

@@ -39,6 +39,16 @@ pub struct Coverage {
 }
 
 impl Coverage {
+    /// The coverage of a session that shows nothing unless something else is seen as well: nothing of it if nothing of that.
+    pub(crate) fn narrowed(self, needed: Self) -> Self {
+        if self.verdict == Verdict::Nothing || needed.verdict != Verdict::Nothing {
+            return self;
+        }
+        let mut findings = self.findings;
+        findings.extend(needed.findings.into_iter().filter(|finding| !findings.contains(finding)).collect::<Vec<_>>());
+        Self::new(Verdict::Nothing, findings, self.notes)
+    }
+
     /// Sorts the findings, the most far-reaching first.
     pub(crate) fn new(verdict: Verdict, mut findings: Vec<Finding>, notes: Vec<Note>) -> Self {
         findings.sort_by_key(Finding::rank);

@@ -210,6 +210,19 @@ mod tests {
     }
 
     #[test]
+    fn a_link_costs_a_bounded_number_of_comparisons() {
+        let (links, compared) = (Remembered::default(), std::cell::Cell::new(0));
+        for link in 0..10_000 {
+            links.add(link, |known| {
+                compared.set(compared.get() + 1);
+                *known == link
+            });
+        }
+        assert_eq!(links.all().len(), MAX_REMEMBERED);
+        assert!(compared.get() <= MAX_REMEMBERED * MAX_REMEMBERED, "{}", compared.get());
+    }
+
+    #[test]
     fn counting_outside_events_ends() {
         let seen = Seen::default();
         seen.note_outside(16);

@@ -1,11 +1,12 @@
 //! Named values of an event or span.
 
+use super::last::{self, LastPlaces, has_repeated};
 use super::{Name, plain_name};
 use crate::sync::OnceBox;
 use crate::value::{Entries, PackedBytes, PackedEntry, Value, ValueRef};
 use smallvec::SmallVec;
 use std::fmt;
-use tracing_core::field::{Field, FieldSet};
+use tracing_core::field::FieldSet;
 
 /// Named values in the order they were recorded.
 ///
@@ -78,14 +79,13 @@ impl Fields {
     pub(crate) fn set_all(&mut self, recorded: &Self) -> Vec<Value> {
         self.forget_values();
         let old = std::mem::take(&mut self.packed);
-        let news: SmallVec<[_; 8]> =
-            Entries(recorded.packed.as_slice()).map(|new| (recorded.name_of(new), new)).collect();
+        let news: SmallVec<[_; 8]> = recorded.entries().collect();
+        let last_places = LastPlaces::of(news.iter().map(|(name, _)| *name));
         let mut is_set: SmallVec<[bool; 8]> = news.iter().map(|_| false).collect();
         let mut replaced = Vec::new();
         // Each value is copied once, however many are recorded.
-        for entry in Entries(old.as_slice()) {
-            let name = self.name_of(entry);
-            match news.iter().rposition(|(new, _)| *new == name) {
+        for (name, entry) in named_entries(self.names, old.as_slice()) {
+            match last_places.find(name) {
                 None => self.packed.pack(entry.index, entry.value()),
                 Some(last) => {
                     replaced.push(entry.value().to_value());
@@ -96,7 +96,7 @@ impl Fields {
             }
         }
         for (name, _) in &news {
-            let last = news.iter().rposition(|(new, _)| new == name).unwrap_or_default();
+            let last = last_places.find(name).unwrap_or_default();
             if !std::mem::replace(&mut is_set[last], true) {
                 self.packed.pack(news[last].1.index, news[last].1.value());
             }
@@ -106,16 +106,11 @@ impl Fields {
 
     /// Keeps only the last value of a name that was recorded more than once, where the first was.
     pub(crate) fn keep_last(&mut self) {
-        if self.has_repeated_name() {
+        if has_repeated(self.names()) {
             let recorded = std::mem::take(self);
             self.names = recorded.names;
             self.set_all(&recorded);
         }
-    }
-
-    fn has_repeated_name(&self) -> bool {
-        let names: SmallVec<[&str; 16]> = self.names().collect();
-        names.iter().enumerate().any(|(place, name)| names[place + 1..].contains(name))
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, ValueRef<'_>)> {
@@ -150,24 +145,16 @@ impl Fields {
         listed.into_iter()
     }
 
-    fn name_of(&self, entry: PackedEntry<'_>) -> Option<&'static str> {
-        let field = self.names?.iter().nth(usize::from(entry.index))?;
-        Some(plain_name(field.name()))
-    }
-
     pub(crate) fn is_empty(&self) -> bool {
         self.names().next().is_none()
     }
 
     /// The fields that no later one of the same name replaces: what people are shown.
     pub(crate) fn last_values(&self) -> impl Iterator<Item = (&str, ValueRef<'_>)> {
-        let mut entries = SmallVec::<[(&str, PackedEntry<'_>); 8]>::new();
-        self.entries().for_each(|entry| entries.push(entry));
-        let packed = (0..entries.len()).filter_map(move |place| {
-            let (name, entry) = entries[place];
-            let is_last = entries[place + 1..].iter().all(|(later, _)| *later != name);
-            is_last.then(|| (name, entry.value()))
-        });
+        let places = LastPlaces::of(self.entries().map(|(name, _)| name));
+        let entries = self.entries().enumerate();
+        let packed = entries.filter(move |(place, (name, _))| places.find(name) == Some(*place));
+        let packed = packed.map(|(_, (name, entry))| (name, entry.value()));
         packed.chain(self.listed_alone().flat_map(Listed::last_values))
     }
 
@@ -218,30 +205,48 @@ pub(super) fn named_entries<'a>(
 }
 
 /// Finds names by their places, which mostly come in order.
-struct Names {
+pub(super) struct Names {
     all: &'static FieldSet,
     rest: tracing_core::field::Iter,
     next: u16,
+    /// All of them, where many are asked for out of order.
+    listed: Option<Box<[&'static str]>>,
 }
 
+/// More names than this are listed, rather than gone through once more, where one is asked for out of order.
+const FEW: usize = 32;
+
 impl Names {
-    fn new(all: &'static FieldSet) -> Self {
-        Self { all, rest: all.iter(), next: 0 }
+    pub(super) fn new(all: &'static FieldSet) -> Self {
+        Self { all, rest: all.iter(), next: 0, listed: None }
     }
 
     #[inline]
-    fn find(&mut self, index: u16) -> Option<&'static str> {
-        let field = if index == self.next { self.rest.next()? } else { self.seek(index)? };
+    pub(super) fn find(&mut self, index: u16) -> Option<&'static str> {
+        if index != self.next {
+            return self.seek(index);
+        }
+        self.next = index.saturating_add(1);
+        Some(plain_name(self.rest.next()?.name()))
+    }
+
+    #[cold]
+    fn seek(&mut self, index: u16) -> Option<&'static str> {
+        if index < self.next && self.all.len() > FEW {
+            return self.listed().get(usize::from(index)).copied();
+        }
+        if index < self.next {
+            (self.rest, self.next) = (self.all.iter(), 0);
+        }
+        (self.next..index).for_each(|_| last::count_step());
+        let field = self.rest.nth(usize::from(index - self.next))?;
         self.next = index.saturating_add(1);
         Some(plain_name(field.name()))
     }
 
-    #[cold]
-    fn seek(&mut self, index: u16) -> Option<Field> {
-        if index < self.next {
-            *self = Self::new(self.all);
-        }
-        self.rest.nth(usize::from(index - self.next))
+    fn listed(&mut self) -> &[&'static str] {
+        let list = || self.all.iter().inspect(|_| last::count_step()).map(|field| plain_name(field.name())).collect();
+        self.listed.get_or_insert_with(list)
     }
 }
 
@@ -257,7 +262,8 @@ impl Listed {
     }
 
     fn last_values(&self) -> impl Iterator<Item = (&str, ValueRef<'_>)> {
-        let is_last = |place: usize, name: &str| self.values[place + 1..].iter().all(|(later, _)| later != name);
+        let places = LastPlaces::of(self.values.iter().map(|(name, _)| name.as_ref()));
+        let is_last = move |place: usize, name: &str| places.find(name) == Some(place);
         self.iter().enumerate().filter_map(move |(place, field)| is_last(place, field.0).then_some(field))
     }
 }
@@ -274,5 +280,62 @@ impl Clone for Fields {
 impl fmt::Debug for Fields {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_map().entries(self.iter()).finish()
+    }
+}
+
+#[cfg(test)]
+#[cfg(not(loom))]
+mod tests {
+    use super::last::STEPS;
+    use super::*;
+    use crate::event::KeptFields;
+
+    fn names(count: usize) -> &'static FieldSet {
+        let callsite = tracing_core::Callsite::metadata(tracing::callsite! {
+            name: "span", kind: tracing::metadata::Kind::SPAN, fields:
+        });
+        let names = (0..count).map(|number| &*format!("f{number}").leak()).collect::<Vec<_>>().leak();
+        Box::leak(Box::new(FieldSet::new(names, callsite.callsite())))
+    }
+
+    /// Values of all fields, the last field first.
+    fn backwards(names: &'static FieldSet) -> Fields {
+        let mut fields = Fields::named(names);
+        (0..names.len()).rev().for_each(|place| fields.push(place, ValueRef::U64(place as u64)));
+        fields
+    }
+
+    /// How many names are looked at in everything that is done with the fields of a span.
+    fn steps(count: usize) -> usize {
+        let names = names(count);
+        let (mut fields, mut kept) = (backwards(names), KeptFields::default());
+        STEPS.set(0);
+        assert_eq!(fields.set_all(&backwards(names)).len(), count);
+        assert!(!has_repeated(fields.names()));
+        fields.keep_last();
+        kept.set(fields.packed());
+        assert_eq!(kept.tested(names, |_| true).count(), count);
+        assert_eq!(kept.named_by(names, |_| true).count(), count);
+        assert_eq!(fields.last_values().count(), count);
+        let first = fields.values().next().map(|(name, value)| (name.to_owned(), value.clone()));
+        assert_eq!(first, Some((format!("f{}", count - 1), Value::U64(count as u64 - 1))));
+        STEPS.get()
+    }
+
+    #[test]
+    fn looks_at_names_grow_with_the_number_of_fields() {
+        let (some, many) = (steps(500), steps(4_000));
+        assert!(many <= 10 * some, "{some} for 500 fields, {many} for 4,000");
+    }
+
+    #[test]
+    fn a_name_is_found_by_its_place_in_any_order() {
+        for count in [3, 32, 33, 70] {
+            let mut found = Names::new(names(count));
+            for index in [0, 2, 1, count - 1, count, 0, 1, 2, count - 2] {
+                let expected = (index < count).then(|| format!("f{index}"));
+                assert_eq!(found.find(index as u16), expected.as_deref(), "{index} of {count}");
+            }
+        }
     }
 }

@@ -1,7 +1,6 @@
 //! The values of a span as they wait to be asked for: in little memory, since every open span holds them.
 
-use super::fields::{Fields, named_entries};
-use super::plain_name;
+use super::fields::{Fields, Names, named_entries};
 use crate::value::{Entries, PackedBytes, ValueRef};
 use tracing_core::field::FieldSet;
 
@@ -53,10 +52,10 @@ impl KeptFields {
         names: &'static FieldSet,
         is_tested: impl Fn(u16) -> bool + 'a,
     ) -> impl Iterator<Item = (&'static str, usize, ValueRef<'a>)> + 'a {
-        Entries(self.as_slice()).filter(move |entry| is_tested(entry.index)).filter_map(|entry| {
-            let field = names.iter().nth(entry.index.into())?;
-            Some((plain_name(field.name()), entry.index.into(), entry.value()))
-        })
+        let mut names = Names::new(names);
+        Entries(self.as_slice())
+            .filter(move |entry| is_tested(entry.index))
+            .filter_map(move |entry| Some((names.find(entry.index)?, entry.index.into(), entry.value())))
     }
 
     /// The same values as fields that can be changed and captured.

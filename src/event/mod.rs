@@ -7,6 +7,7 @@
 mod fields;
 mod kept;
 mod keys;
+mod last;
 mod origin;
 #[cfg(test)]
 pub(crate) mod testing;

@@ -1,11 +1,9 @@
 //! What was decided for a span, by what, and whether that still holds.
 
 use crate::predicate::FieldTest;
-use crate::session::open::OpenSession;
 use crate::session::scope::{Scope, Sessions};
 use crate::session::snapshot::Snapshot;
-use std::sync::{Arc, Weak};
-use std::time::Instant;
+use std::sync::Arc;
 
 /// The scope of a span: its own, or that of events outside any span.
 #[derive(Clone, Debug)]
@@ -36,13 +34,6 @@ pub(super) struct Brought {
     pub(super) found: Sessions,
     /// The sessions that follow it.
     pub(super) followers: Sessions,
-}
-
-/// A session that follows a span. Weak: spans live for hours and must not keep a closed session.
-#[derive(Debug)]
-pub(super) struct Follower {
-    session: Weak<OpenSession>,
-    pub(super) since: Instant,
 }
 
 impl ScopeRef {
@@ -88,20 +79,5 @@ impl Decided {
         self.stamp.records == stamp.records
             && self.parent == parent.serial()
             && changes.iter().all(|change| scope.outlives(change, &satisfies))
-    }
-}
-
-impl Follower {
-    pub(super) fn new(session: &Arc<OpenSession>) -> Self {
-        Self { session: Arc::downgrade(session), since: Instant::now() }
-    }
-
-    /// The session, unless it has ended.
-    pub(super) fn open(&self) -> Option<Arc<OpenSession>> {
-        self.session.upgrade().filter(|session| session.ended().is_none())
-    }
-
-    pub(super) fn is(&self, session: &Arc<OpenSession>) -> bool {
-        std::ptr::eq(self.session.as_ptr(), Arc::as_ptr(session))
     }
 }

@@ -3,6 +3,7 @@
 use super::capture::capture;
 use super::instance::Instance;
 use super::matching::{Admitted, Incoming};
+use crate::event::CapturedEvent;
 use crate::session::buffer::RingPlace;
 use crate::session::open::{self, OpenSession};
 use crate::session::scope::CapturedSpans;
@@ -26,6 +27,14 @@ impl Instance {
             other.buffer_to_fill().push(Arc::clone(&captured), bytes, place);
         }
         buffer.push(captured, bytes, place);
+        self.tell_of_push(admitted);
+    }
+
+    /// Delivers an event that was captured for other sessions as well.
+    pub(super) fn deliver_captured(&self, admitted: &Admitted, captured: &Arc<CapturedEvent>) {
+        for session in admitted {
+            session.buffer_to_fill().push(Arc::clone(captured), captured.held_bytes(), make_place(session));
+        }
         self.tell_of_push(admitted);
     }
 

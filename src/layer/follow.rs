@@ -20,12 +20,17 @@ impl Instance {
         if leaf == NO_SPAN {
             return;
         }
+        let mut followed: Vec<_> =
+            sessions.iter().map(|session| (self.followed_span(session.follow(), leaf, context), session)).collect();
+        followed.sort_by_key(|(span, _)| *span);
         let mut is_new = false;
-        for session in &sessions {
-            let followed = self.followed_span(session.follow(), leaf, context);
-            if self.spans.with(followed, |cell| cell.add_follower(followed, session)) == Some(true) {
+        // A span's sessions together: thousands may begin to follow it at once.
+        for together in followed.chunk_by(|(one, _), (other, _)| one == other) {
+            let span = together[0].0;
+            let sessions = together.iter().map(|(_, session)| *session);
+            if self.spans.with(span, |cell| cell.add_followers(span, sessions)) == Some(true) {
                 is_new = true;
-                self.note_left_out(followed, context);
+                self.note_left_out(span, context);
             }
         }
         if is_new {
@@ -46,7 +51,12 @@ impl Instance {
     }
 
     /// The nearest span from `leaf` outwards that is wanted; [`NO_SPAN`] if there is none.
-    fn nearest<S: Host>(&self, leaf: u64, context: &Context<'_, S>, is_wanted: impl Fn(&SpanCell<'_>) -> bool) -> u64 {
+    pub(super) fn nearest<S: Host>(
+        &self,
+        leaf: u64,
+        context: &Context<'_, S>,
+        is_wanted: impl Fn(&SpanCell<'_>) -> bool,
+    ) -> u64 {
         let mut next = leaf;
         while next != NO_SPAN && self.spans.with(next, &is_wanted) != Some(true) {
             next = self.parent(next, context);

@@ -11,7 +11,7 @@ use super::notes::{Notes, Placement};
 use super::table::Spans;
 use super::thread::{self, Caller, ThreadState};
 use super::tree::Trees;
-use crate::event::Fields;
+use crate::event::{Fields, plain_name};
 use crate::guard::Guard;
 use crate::level::verbosity_of;
 use crate::session::open::OpenSession;
@@ -19,7 +19,7 @@ use crate::session::published::Epoch;
 use crate::session::snapshot::Snapshot;
 use crate::shared::Shared;
 use crate::sync::Numbers;
-use crate::sync::atomic::{AtomicU64, Ordering};
+use crate::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use crate::value::{PackedBytes, Value};
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
@@ -48,7 +48,14 @@ pub(crate) struct Instance {
     pub(super) past_number: Option<u8>,
     /// A current span that a filter around this layer hid from it, for coverage.
     hidden_span: OnceLock<&'static Metadata<'static>>,
+    /// Whether more is to be done for a new span than usual: [`BEHIND_FILTER`], [`TIMES_REQUESTS`].
+    unusual: AtomicU8,
 }
+
+/// A filter around this layer was seen to keep a span from it.
+const BEHIND_FILTER: u8 = 1;
+/// A session must know when requests began.
+const TIMES_REQUESTS: u8 = 2;
 
 impl Instance {
     pub(crate) fn new(shared: Arc<Shared>) -> Self {
@@ -65,6 +72,7 @@ impl Instance {
             asked_by_others: AtomicU64::new(0),
             dispatch: OnceLock::new(),
             hidden_span: OnceLock::new(),
+            unusual: AtomicU8::new(0),
         }
     }
 
@@ -156,7 +164,9 @@ impl Instance {
         self.shared.snapshot.load().changes.has_sessions() && !self.shared.config.denies(metadata.target())
     }
 
-    /// Answers for a callsite: never `always`, so that `enabled` is asked before every event and span.
+    /// Answers for a callsite. Never `always` from the first session on, so that `enabled` is asked before every event and
+    /// span: `enabled!` answers yes while a session is open, and if no event follows, other layers' filters keep their answer
+    /// for whatever is asked next. Before that a span needs no question.
     pub(super) fn register_callsite(&self, metadata: &'static Metadata<'static>) -> Interest {
         let caller = thread::with(|state| state.caller.get());
         // Another layer that is asked may log, and reach other callsites.
@@ -178,7 +188,11 @@ impl Instance {
             }
             self.ask_for_past();
         }
-        if self.wants(metadata) { Interest::sometimes() } else { Interest::never() }
+        match self.wants(metadata) {
+            false => Interest::never(),
+            true if metadata.is_span() && self.epoch.awake_since() == 0 => Interest::always(),
+            true => Interest::sometimes(),
+        }
     }
 
     /// The most verbose level this router looks at; always some, so that it hides nothing and adds little.
@@ -205,26 +219,66 @@ impl Instance {
         }
         drop(guard);
         self.mend(|| Facts::Callsite(metadata));
-        let place = is_watched.then(|| self.place(attributes, id.into_u64()));
         // There is nothing to be kept of a span without fields, so it is never incomplete.
         let visible = is_tracked || !config.keeps_fields_of(metadata) && !config.denies(metadata.target());
-        self.spans.insert_new(id.into_u64(), NewSpan { metadata, visible, fields: &fields, place });
+        let span = NewSpan { metadata, visible, fields: &fields, place: None };
+        // Relaxed: what it stands for is noted before the first span that it is about.
+        if is_watched && self.unusual.load(Ordering::Relaxed) != 0 {
+            return self.keep_unusually(attributes, id.into_u64(), span);
+        }
+        let place = is_watched.then(|| self.place(attributes, id.into_u64()));
+        self.spans.insert_new(id.into_u64(), NewSpan { place, ..span });
+    }
+
+    /// Keeps a new span behind a filter, or where a session must know when requests began.
+    #[cold]
+    fn keep_unusually(&self, attributes: &span::Attributes<'_>, id: u64, span: NewSpan<'_>) {
+        let begun = Instant::now();
+        let place = match self.is_behind_filter() {
+            true => self.place_behind_filter(attributes),
+            false => self.place(attributes, id),
+        };
+        self.spans.insert_new(id, NewSpan { place: Some(place), ..span });
+        let is_root = self.spans.with(id, |cell| cell.parent()).flatten().is_none_or(|parent| parent == NO_SPAN);
+        let name = plain_name(span.metadata.name());
+        let snapshot = self.shared.snapshot.load();
+        if snapshot.deciding.iter().any(|session| session.times_span(name, is_root)) {
+            self.spans.with(id, |cell| cell.note_begin(begun));
+        }
+    }
+
+    /// Has new spans timed or not.
+    pub(crate) fn set_times_requests(&self, times: bool) {
+        // Relaxed: the epoch that moves afterwards publishes it; a span that is late is taken to be older than the session.
+        match times {
+            true => self.unusual.fetch_or(TIMES_REQUESTS, Ordering::Relaxed),
+            false => self.unusual.fetch_and(!TIMES_REQUESTS, Ordering::Relaxed),
+        };
+    }
+
+    /// Where a span hangs of which a filter may keep the parent from this layer.
+    fn place_behind_filter(&self, attributes: &span::Attributes<'_>) -> Placement {
+        let place = if attributes.is_root() { Placement::below(NO_SPAN, None) } else { Placement::UNKNOWN };
+        place.while_watched(self.word_at_creation(attributes), self.synchronized.last())
+    }
+
+    /// The word of a new span's callsite, which learns how its spans take their parent.
+    #[inline]
+    fn word_at_creation(&self, attributes: &span::Attributes<'_>) -> u64 {
+        self.callsites.word(key_of(attributes.metadata())).map_or(0, |word| {
+            Callsites::note_parent(word, attributes.is_contextual());
+            // Relaxed: what is judged in it holds under the generation in it.
+            word.load(Ordering::Relaxed)
+        })
     }
 
     /// The place of a span that is being created.
     fn place(&self, attributes: &span::Attributes<'_>, id: u64) -> Placement {
-        let word = self.callsites.word(key_of(attributes.metadata())).map_or(0, |word| {
-            Callsites::note_parent(word, attributes.is_contextual());
-            // Relaxed: what is judged in it holds under the generation in it.
-            word.load(Ordering::Relaxed)
-        });
+        let word = self.word_at_creation(attributes);
         let (parent, tree) = match attributes.parent() {
-            Some(parent) if !self.is_behind_filter() => (Some(parent.into_u64()), None),
+            Some(parent) => (Some(parent.into_u64()), None),
             None if attributes.is_root() => (Some(NO_SPAN), None),
-            None if !self.is_behind_filter() => {
-                thread::with(|state| state.entered.current_in_tree(self.keeper())).unzip()
-            }
-            _ => (None, None),
+            None => thread::with(|state| state.entered.current_in_tree(self.keeper())).unzip(),
         };
         let place = match (parent, tree.flatten()) {
             (Some(NO_SPAN), _) => Placement::below(NO_SPAN, Some(Trees::of_root(id))),
@@ -335,6 +389,8 @@ impl Instance {
     /// Notes a current span that a filter around this layer hides from it.
     pub(super) fn note_hidden_span(&self, span: &'static Metadata<'static>) {
         let _ = self.hidden_span.set(span);
+        // Relaxed: as where it is read.
+        self.unusual.fetch_or(BEHIND_FILTER, Ordering::Relaxed);
     }
 
     /// Whether a filter around this layer was seen to hide a span from it.

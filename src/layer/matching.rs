@@ -5,7 +5,8 @@ use super::visit::{Named, Sink, Visitor};
 use crate::event::CapturedSpan;
 use crate::level::verbosity_of;
 use crate::predicate::{Bits, Compiled, Test};
-use crate::session::lookup::extend_from_index;
+use crate::session::admission::Admission;
+use crate::session::lookup::Found;
 use crate::session::open::OpenSession;
 use crate::session::sample::Sampled;
 use crate::session::scope::{Candidate, Scope, Sessions, Standing, satisfied_by_spans};
@@ -25,8 +26,23 @@ pub(super) struct Incoming<'a> {
     /// Whether its callsite declares nothing that any session needs from outside its scope.
     pub(super) clear: bool,
     pub(super) shared: &'a Shared,
-    /// Sessions that follow what they match, and have just matched where they did not follow yet.
-    hits: RefCell<Sessions>,
+    /// Sessions that have more to do with it than to get it.
+    aside: RefCell<SmallVec<[Aside; 4]>>,
+}
+
+/// A session that an event has matched, and that follows or holds what it matches.
+pub(super) struct Aside {
+    pub(super) session: Arc<OpenSession>,
+    /// It follows what it matches, and has just matched where it did not follow yet.
+    pub(super) follows: bool,
+    /// It decides by outcome, so that the event is held.
+    pub(super) holds: bool,
+}
+
+impl Aside {
+    pub(super) fn session(&self) -> Arc<OpenSession> {
+        Arc::clone(&self.session)
+    }
 }
 
 /// A session that an event matches, and what its limits make of that.
@@ -41,16 +57,17 @@ pub(super) type Admitted = SmallVec<[Arc<OpenSession>; 8]>;
 
 impl<'a> Incoming<'a> {
     pub(super) fn new(event: &'a Event<'a>, facts: &'a Facts<'a>, clear: bool, shared: &'a Shared) -> Self {
-        Self { event, facts, clear, shared, hits: RefCell::default() }
+        Self { event, facts, clear, shared, aside: RefCell::default() }
     }
 
-    pub(super) fn has_hits(&self) -> bool {
-        !self.hits.borrow().is_empty()
+    /// Whether a session follows or holds the event.
+    pub(super) fn has_aside(&self) -> bool {
+        !self.aside.borrow().is_empty()
     }
 
-    /// The sessions whose hits are to be followed.
-    pub(super) fn hits(self) -> Sessions {
-        self.hits.into_inner()
+    /// The sessions that follow or hold it.
+    pub(super) fn take_aside(&self) -> SmallVec<[Aside; 4]> {
+        self.aside.take()
     }
 
     /// The sessions that the scope has not ruled out and that the event matches, as far as they admit it: others it
@@ -101,9 +118,20 @@ impl<'a> Incoming<'a> {
     /// Whether a session that the event matches is owed it.
     fn is_admitted(&self, session: &Arc<OpenSession>, sampled: Sampled, is_followed: bool) -> bool {
         if session.follows() && !is_followed && session.ended().is_none() {
-            self.hits.borrow_mut().push(Arc::clone(session));
+            self.set_aside(Aside { session: Arc::clone(session), follows: true, holds: false });
         }
-        self.shared.admits(session, sampled)
+        match self.shared.admission(session, sampled) {
+            Admission::Admitted => true,
+            Admission::Held => {
+                self.set_aside(Aside { session: Arc::clone(session), follows: false, holds: true });
+                false
+            }
+            Admission::KeptBack | Admission::KeptBackUnannounced | Admission::Ended => false,
+        }
+    }
+
+    fn set_aside(&self, aside: Aside) {
+        self.aside.borrow_mut().push(aside);
     }
 
     fn is_denied(&self) -> bool {
@@ -128,9 +156,9 @@ impl<'a> Incoming<'a> {
     /// Sessions that the scope says nothing about, but the index keeps for a field of the event.
     #[cold]
     pub(super) fn found_by_own_fields(&self, scope: &Scope, snapshot: &Snapshot) -> Sessions {
-        let mut sink = IndexSink { snapshot, found: Sessions::new(), incoming: self };
+        let mut sink = IndexSink { snapshot, found: Found::default(), incoming: self };
         self.record(&mut sink);
-        let mut found = sink.found;
+        let mut found = sink.found.each_once();
         found.retain(|session| !scope.is_about(session));
         if self.is_denied() { Sessions::new() } else { found }
     }
@@ -180,7 +208,7 @@ impl<'a> Incoming<'a> {
 /// Collects the sessions that the index keeps for a field of the event.
 struct IndexSink<'a> {
     snapshot: &'a Snapshot,
-    found: Sessions,
+    found: Found,
     incoming: &'a Incoming<'a>,
 }
 
@@ -191,7 +219,7 @@ impl Sink for IndexSink<'_> {
 
     fn take(&mut self, Named { name, index }: Named, value: ValueRef<'_>) {
         self.incoming.note_value(index, value);
-        value.with_canonical(|text| extend_from_index(&mut self.found, self.snapshot, name, text));
+        self.found.add(self.snapshot, name, value);
     }
 }
 

@@ -11,6 +11,8 @@ mod downcast;
 mod entered;
 mod facts;
 mod follow;
+mod followers;
+mod hold;
 mod host;
 mod instance;
 mod kept;

@@ -10,14 +10,17 @@
 //! memory.
 
 use super::callsite::Callsites;
-use super::decided::{Decided, Follower, ScopeRef, Stamp};
+use super::decided::{Decided, ScopeRef, Stamp};
+use super::followers::Followers;
 use super::surroundings::Surroundings;
 use crate::event::CapturedSpan;
+use crate::session::outcome::RequestMark;
 use crate::session::sample::RootSerial;
 use crate::session::scope::Sessions;
 use crate::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
 use crate::sync::{Mutex, MutexGuard};
 use std::sync::{Arc, PoisonError};
+use std::time::Instant;
 
 /// The notes about one span.
 #[derive(Debug, Default)]
@@ -58,10 +61,15 @@ pub(super) struct State {
 /// What few spans have: those that sessions follow, sample or have seen an event in.
 #[derive(Debug, Default)]
 pub(super) struct Watched {
-    pub(super) followers: Vec<Follower>,
+    pub(super) followers: Followers,
     /// Names it where it is a root and a session that samples needed that.
     pub(super) serial: Option<RootSerial>,
     pub(super) surroundings: Option<Arc<Surroundings>>,
+    /// When it was created, where a session must know that.
+    pub(super) begun: Option<Instant>,
+    /// The requests that it makes, one for each session that decides by outcome and has had an event in it. Dropping one
+    /// ends the request: never under the lock.
+    pub(super) requests: Vec<RequestMark>,
 }
 
 /// The position of a new span in its tree, as far as it is known at its creation.
@@ -197,8 +205,13 @@ impl Notes {
             if state.of > number {
                 return None;
             }
-            // What is left of a span that has closed is rare, and its memory all that is freed under the lock.
-            *state = State { of: number, ..State::default() };
+            let left = std::mem::replace(&mut *state, State { of: number, ..State::default() });
+            // What is left of a span that has closed is rare.
+            if left.watched.is_some() {
+                drop(state);
+                drop(left);
+                return self.lock(number);
+            }
         }
         Some(Locked { notes: self, state })
     }
@@ -213,10 +226,7 @@ impl Notes {
 impl Locked<'_> {
     /// The sessions that follow the span.
     pub(super) fn open_followers(&self) -> Sessions {
-        match &self.state.watched {
-            Some(watched) => watched.followers.iter().filter_map(Follower::open).collect(),
-            None => Sessions::new(),
-        }
+        self.state.watched.as_ref().map_or_else(Sessions::new, |watched| watched.followers.open())
     }
 
     pub(super) fn watched(&mut self) -> &mut Watched {
@@ -268,7 +278,7 @@ impl Locked<'_> {
     pub(super) fn clear_decided(mut self) {
         let decided = self.state.decided.take();
         let surroundings = self.state.watched.as_mut().and_then(|watched| {
-            watched.followers.retain(|follower| follower.open().is_some());
+            watched.followers.forget_ended();
             watched.surroundings.take()
         });
         drop(self);

@@ -93,12 +93,12 @@ impl Instance {
         let incoming = Incoming::new(event, &facts, true, &self.shared);
         let Some(surroundings) = self.surroundings_to_match(leaf, decision, &incoming, context) else { return };
         let admitted = incoming.admitted_in_scope(&surroundings.scope);
-        if !admitted.is_empty() {
+        if incoming.has_aside() {
+            self.note_inside(event.metadata(), decision);
+            self.deliver_aside(&admitted, incoming, &surroundings.spans, leaf, context);
+        } else if !admitted.is_empty() {
             self.note_inside(event.metadata(), decision);
             self.deliver(&admitted, &incoming, &surroundings.spans);
-        }
-        if incoming.has_hits() {
-            self.follow(incoming.hits(), leaf, context);
         }
         thread::keep_surroundings(surroundings);
     }
@@ -148,14 +148,14 @@ impl Instance {
             let sampled = session.sampled(root);
             admitted.extend(incoming.admitted(Matching { session, sampled, is_followed: false }));
         }
-        if !admitted.is_empty() {
-            if leaf != NO_SPAN {
-                self.shared.seen.note_inside(key_of(metadata));
-            }
-            self.deliver(&admitted, &incoming, &surroundings.spans);
+        let has_aside = incoming.has_aside();
+        if leaf != NO_SPAN && (has_aside || !admitted.is_empty()) {
+            self.shared.seen.note_inside(key_of(metadata));
         }
-        if incoming.has_hits() {
-            self.follow(incoming.hits(), leaf, context);
+        if has_aside {
+            self.deliver_aside(&admitted, incoming, &surroundings.spans, leaf, context);
+        } else if !admitted.is_empty() {
+            self.deliver(&admitted, &incoming, &surroundings.spans);
         }
     }
 

@@ -4,7 +4,7 @@
 //! values while they hold a span's extensions locked, and an event of such a value, or of another thread in the same
 //! span, would wait there for unknown code.
 
-use super::decided::{Brought, Follower, ScopeRef, Stamp};
+use super::decided::{Brought, ScopeRef, Stamp};
 use super::kept::{Kept, NewSpan, ONCE};
 use super::name::{NO_SPAN, key_of};
 use super::notes::{Locked, Notes, Placement};
@@ -12,8 +12,9 @@ use super::surroundings::Surroundings;
 use crate::coverage::Seen;
 use crate::event::{CapturedSpan, Fields, plain_name};
 use crate::predicate::FieldTest;
-use crate::session::lookup::extend_from_index;
+use crate::session::lookup::Found;
 use crate::session::open::OpenSession;
+use crate::session::outcome::Request;
 use crate::session::sample::RootSerial;
 use crate::session::scope::{Scope, Sessions};
 use crate::session::snapshot::{Judgement, Snapshot, TestedFields};
@@ -330,28 +331,49 @@ impl<'a> SpanCell<'a> {
         locked.map(|locked| locked.open_followers()).unwrap_or_default()
     }
 
-    /// Marks the span as followed by a session. Returns whether it was not before.
-    pub(super) fn add_follower(&self, id: u64, session: &Arc<OpenSession>) -> bool {
+    /// Marks the span as followed by sessions. Returns whether it was not before by one of them.
+    pub(super) fn add_followers<'s>(&self, id: u64, sessions: impl IntoIterator<Item = &'s Arc<OpenSession>>) -> bool {
         let Some(mut locked) = self.lock_notes() else { return false };
         // It may have closed on another thread, and another be in here.
         if !self.is_of(id) {
             return false;
         }
         self.any_notes().stop_sharing();
-        let followers = &mut locked.watched().followers;
-        followers.retain(|follower| follower.open().is_some());
-        let is_new = !followers.iter().any(|follower| follower.is(session));
-        if is_new {
-            followers.push(Follower::new(session));
+        locked.watched().followers.add(sessions)
+    }
+
+    /// Notes when it was created.
+    #[cold]
+    pub(super) fn note_begin(&self, begun: Instant) {
+        if let Some(mut locked) = self.lock_notes() {
+            locked.watched().begun = Some(begun);
         }
-        is_new
+    }
+
+    /// The request that the span makes for a session, and whether it was begun just now.
+    pub(super) fn request_of(&self, id: u64, session: &Arc<OpenSession>) -> Option<(Arc<Request>, bool)> {
+        let mut locked = self.lock_notes()?;
+        // It may have closed on another thread, and another be in here.
+        if !self.is_of(id) {
+            return None;
+        }
+        let watched = locked.watched();
+        if let Some(mark) = watched.requests.iter().find(|mark| mark.session == session.id) {
+            return Some((Arc::clone(&mark.request), false));
+        }
+        // A session that is gone has no use for its mark.
+        watched.requests.retain(|mark| !mark.is_stale());
+        let mark = session.new_request(watched.begun);
+        let request = Arc::clone(&mark.request);
+        watched.requests.push(mark);
+        Some((request, true))
     }
 
     /// Its name and since when a session has followed it, if it does.
     pub(super) fn followed_since(&self, session: &Arc<OpenSession>) -> Option<(&'static str, Instant)> {
         let locked = self.notes()?.lock(self.number())?;
-        let follower = locked.watched_if_any()?.followers.iter().find(|follower| follower.is(session))?;
-        Some((plain_name(self.metadata()?.name()), follower.since))
+        let since = locked.watched_if_any()?.followers.since(session)?;
+        Some((plain_name(self.metadata()?.name()), since))
     }
 
     /// What sessions know of it, as far as they know anything.
@@ -403,12 +425,12 @@ impl<'a> SpanCell<'a> {
 
     /// The sessions that the index keeps for the fields. The shapes of all tested values are noted for coverage.
     fn indexed_sessions(&self, tested: TestedFields, snapshot: &Snapshot, seen: &Seen) -> Sessions {
-        let mut found = Sessions::new();
+        let mut found = Found::default();
         if !self.is_visible() {
-            return found;
+            return Sessions::new();
         }
         let state = self.kept.lock();
-        let Some(metadata) = state.metadata else { return found };
+        let Some(metadata) = state.metadata else { return Sessions::new() };
         let is_tested = |place| tested.may_contain(place);
         for (name, field, value) in state.fields.tested(metadata.fields(), is_tested) {
             if !tested.are_exact() && !snapshot.names.test(name) {
@@ -416,10 +438,10 @@ impl<'a> SpanCell<'a> {
             }
             seen.note_value(key_of(metadata), field, value);
             if snapshot.names.index.contains(name) {
-                value.with_canonical(|text| extend_from_index(&mut found, snapshot, name, text));
+                found.add(snapshot, name, value);
             }
         }
-        found
+        found.each_once()
     }
 }
 

@@ -29,7 +29,6 @@ pub use format::{Format, FormatError};
 pub use notice::{Severity, write_notice};
 pub use options::FormatOptions;
 
-use crate::missing::MissingReason;
 use crate::stream::Item;
 use palette::Palette;
 
@@ -70,8 +69,7 @@ pub fn write_item(out: &mut Vec<u8>, item: &Item, form: impl Into<FormatOptions>
 fn write_own(out: &mut Vec<u8>, item: &Item, format: Format, palette: &Palette) {
     match item {
         Item::Event { .. } => {}
-        // Sampling was asked for.
-        Item::Missing(missing) if missing.reason == MissingReason::SampledOut => {
+        Item::Missing(missing) if missing.reason.is_asked_for() => {
             notice::write(out, Severity::Notice, missing, format, palette);
         }
         Item::Missing(missing) => notice::write(out, Severity::Warning, missing, format, palette),

@@ -132,6 +132,26 @@ impl TapRouterBuilder {
         self
     }
 
+    /// Limits the requests that all sessions together hold until their [outcome](crate::SessionOptions::only_if) is known;
+    /// default 16,384. Beyond it a session gives up its oldest. The events held count in
+    /// [`max_buffered_bytes`](Self::max_buffered_bytes).
+    #[must_use]
+    pub fn max_held_requests(mut self, requests: usize) -> Self {
+        self.0.max_held_requests = requests;
+        self
+    }
+
+    /// Limits the time for which a session holds a request until its [outcome](crate::SessionOptions::only_if) is known;
+    /// default a minute. A request that takes longer is given up, and counted as
+    /// [`Undecided`](crate::MissingReason::Undecided). [`TapRouter::try_watch`] refuses a longer
+    /// [`slower_than`](crate::SessionOptions::slower_than); the application's own [`watch`](TapRouter::watch) holds requests
+    /// for as long as that takes.
+    #[must_use]
+    pub fn max_hold_time(mut self, duration: Duration) -> Self {
+        self.0.max_hold_time = duration;
+        self
+    }
+
     /// Creates the router.
     pub fn build(self) -> TapRouter {
         TapRouter::with_config(self.0)

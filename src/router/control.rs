@@ -92,6 +92,7 @@ impl Chores {
         }
         let next_look = self.look_back_if_installed(&core);
         let next_expiry = core.close_expired();
+        let next_due = core.look_at_due();
         let next_announcement = self.announce_if_due(&core, Instant::now());
         if let Some(number) = inbox.asked_rebuild() {
             self.must_rebuild = !rebuild(&core);
@@ -110,7 +111,7 @@ impl Chores {
         core.log_audits();
         let next_freeing = (!self.retired.is_empty()).then(|| Instant::now() + RETRY_FREEING_AFTER);
         let next_settling = self.settle_at.first().copied();
-        [next_look, next_expiry, next_announcement, next_settling, next_freeing].into_iter().flatten().min()
+        [next_look, next_expiry, next_due, next_announcement, next_settling, next_freeing].into_iter().flatten().min()
     }
 
     /// Switches looking back on once the layer is installed, and returns when to look again. Not before `tracing` has taken

@@ -10,12 +10,14 @@ use crate::inbox::Retired;
 use crate::layer::Instance;
 use crate::queue::budget::Budget;
 use crate::session::open::OpenSession;
+use crate::session::outcome::HoldBounds;
 use crate::session::published::Epoch;
 use crate::session::registry::Registry;
 use crate::session::{EndReason, SessionId, SessionInfo, SessionStats};
 use crate::shared::Shared;
 use crate::stream::Home;
 use crate::sync::atomic::AtomicU64;
+use rustc_hash::FxHashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Instant;
 use tracing_core::{LevelFilter, dispatcher};
@@ -32,6 +34,7 @@ pub(crate) struct Core {
     /// Held while the control thread is started, so that there is one.
     pub(super) starting: Mutex<()>,
     pub(super) budget: Arc<Budget>,
+    pub(super) holds: Arc<HoldBounds>,
     pub(super) last_session: AtomicU64,
     pub(super) health: Health,
     pub(super) refusals: AuditLimit,
@@ -48,7 +51,7 @@ pub(super) struct State {
     /// Whether spans may remember scopes of a session that is closed, in a router that never rests.
     remembers_closed: bool,
     /// Sessions that are closed and not freed yet: a producer may still be reading them.
-    closed: Vec<Weak<OpenSession>>,
+    closed: FxHashMap<SessionId, Weak<OpenSession>>,
     /// The sum over sessions that have been freed.
     freed: SessionStats,
 }
@@ -57,6 +60,7 @@ impl Core {
     pub(super) fn new(config: Config) -> Self {
         Self {
             budget: Arc::new(Budget::new(config.max_buffered_bytes)),
+            holds: Arc::new(HoldBounds::new(&config)),
             shared: Arc::new(Shared::new(config)),
             state: Mutex::default(),
             starting: Mutex::default(),
@@ -71,6 +75,7 @@ impl Core {
         let mut state = self.state();
         state.add_instance(&instance);
         if state.registry.is_awake() {
+            instance.set_times_requests(self.shared.snapshot.load().times_requests());
             instance.epoch.move_on();
         }
         drop(state);
@@ -102,6 +107,7 @@ impl Core {
         change(&mut state.registry);
         let (snapshot, reach_changed) = state.registry.snapshot();
         let instances = state.live_instances();
+        instances.iter().for_each(|instance| instance.set_times_requests(snapshot.times_requests()));
         let replaced = self.shared.snapshot.replace(snapshot, instances.iter().map(|instance| &instance.epoch));
         if let Err(read) = Arc::try_unwrap(replaced) {
             self.shared.inbox.retire(Retired::Snapshot(read));
@@ -140,8 +146,9 @@ impl Core {
         });
         let session = closed?;
         state.remembers_closed = true;
-        state.closed.push(Arc::downgrade(&session));
+        state.closed.insert(id, Arc::downgrade(&session));
         drop(state);
+        session.give_up_held();
         session.wake_reader();
         // Its last event may have ended it before.
         let reason = session.ended().unwrap_or(reason);
@@ -161,6 +168,12 @@ impl Core {
             }
             self.close(id, EndReason::Expired);
         }
+    }
+
+    /// Looks at the requests that are due, and says when the next one is.
+    pub(super) fn look_at_due(&self) -> Option<Instant> {
+        let deciding = Arc::clone(&self.shared.snapshot.load().deciding);
+        deciding.iter().filter_map(|session| session.look_at_due(Instant::now())).min()
     }
 
     /// Announces to a session's reader the events that its limits kept back, if the session is still open.
@@ -247,9 +260,10 @@ impl Core {
                 return Some(Retired::Session(session, end));
             }
         };
+        session.give_up_held();
         session.discard_unread();
         state.freed.add(&session.stats());
-        state.closed.retain(|closed| closed.strong_count() > 0);
+        state.closed.remove(&session.id);
         drop(state);
         if let Some(end) = end {
             self.shared.inbox.audit_owed(Audit::ended(&session, end));
@@ -265,7 +279,7 @@ impl Core {
     pub(super) fn stats(&self) -> RouterStats {
         let state = self.state();
         let mut events = state.freed;
-        let closed: Vec<_> = state.closed.iter().filter_map(Weak::upgrade).collect();
+        let closed: Vec<_> = state.closed.values().filter_map(Weak::upgrade).collect();
         let sessions = || state.registry.sessions().chain(&closed);
         sessions().for_each(|session| events.add(&session.stats()));
         let buffered_bytes = sessions().map(|session| session.buffered_bytes()).sum();
@@ -299,6 +313,7 @@ impl Home for Weak<Core> {
     fn close(&self, session: Arc<OpenSession>) {
         let Some(core) = self.upgrade() else { return };
         let end = core.end(session.id, EndReason::Closed).map(|(_, end)| end);
+        session.give_up_held();
         session.discard_unread();
         core.shared.inbox.retire(Retired::Session(session, end));
     }
@@ -327,7 +342,11 @@ impl State {
     /// as well, each time the list has doubled: without a session nothing else looks at them.
     fn add_instance(&mut self, instance: &Arc<Instance>) {
         if self.instances.len() == self.instances.capacity() {
-            self.instances.retain(|instance| instance.strong_count() > 0);
+            self.instances.retain(|instance| {
+                #[cfg(test)]
+                tests::LOOKS.set(tests::LOOKS.get() + 1);
+                instance.strong_count() > 0
+            });
             self.instances.reserve(self.instances.len().max(MIN_SPARE_INSTANCES));
         }
         self.instances.push(Arc::downgrade(instance));
@@ -342,4 +361,46 @@ impl State {
 /// Whether this thread is known to be inside a callback of `tracing`, where waiting could wait for itself.
 pub(super) fn inside_callback() -> bool {
     Guard::is_held() || dispatcher::get_current(|_| ()).is_none()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::predicate::Predicate;
+    use crate::session::SessionOptions;
+    use std::cell::Cell;
+
+    thread_local! {
+        pub(super) static LOOKS: Cell<usize> = const { Cell::new(0) };
+    }
+
+    /// How often layers are looked at while so many are made.
+    fn looks(layers: usize) -> usize {
+        let core = Core::new(Config::default());
+        LOOKS.set(0);
+        let made: Vec<_> = (0..layers).map(|_| core.new_instance()).collect();
+        assert_eq!(core.live_instances().len(), made.len());
+        LOOKS.get()
+    }
+
+    #[test]
+    fn looks_at_layers_grow_with_their_number() {
+        let (some, many) = (looks(500), looks(4_000));
+        assert!(many < 12 * some.max(500), "{some} for 500 layers, {many} for 4,000");
+    }
+
+    #[test]
+    fn a_freed_session_is_in_the_sums_and_nowhere_else() {
+        let core = Arc::new(Core::new(Config::default()));
+        let streams: Vec<_> = (0..3).map(|_| core.open(SessionOptions::new(Predicate::eq("user", 42)))).collect();
+        let weak: Vec<_> = core.state().registry.sessions().map(Arc::downgrade).collect();
+        drop(streams);
+        let is_freed = || weak.iter().all(|session| session.strong_count() == 0);
+        let until = Instant::now() + std::time::Duration::from_secs(30);
+        while !is_freed() || !core.state().closed.is_empty() {
+            assert!(Instant::now() < until, "the control thread frees closed sessions");
+            std::thread::yield_now();
+        }
+        assert_eq!((core.stats().open_sessions, core.stats().opened_sessions), (0, 3));
+    }
 }

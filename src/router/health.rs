@@ -72,6 +72,8 @@ pub struct RefusalStats {
     pub too_costly: u64,
     /// They looked back, and the router keeps no past.
     pub no_look_back: u64,
+    /// They waited for slow requests longer than the router holds any.
+    pub max_hold_time: u64,
 }
 
 /// Counts of the router that no producer writes.
@@ -103,7 +105,8 @@ impl Health {
             Reason::MaxUnindexedSessions => 2,
             Reason::RedactedField => 3,
             Reason::TooCostly => 4,
-            Reason::NoLookBack => 5,
+            Reason::MaxHoldTime => 5,
+            Reason::NoLookBack => 6,
         };
         self.refused[place].fetch_add(1, Ordering::Relaxed);
     }
@@ -119,14 +122,22 @@ impl Health {
         let [closed, expired, max_events, shutdown, too_costly] = load(&self.ended);
         stats.ended = EndStats { closed, expired, max_events, shutdown, too_costly };
         let refused = load(&self.refused);
-        let [max_sessions, max_sessions_per_opener, max_unindexed_sessions, redacted_field, too_costly, no_look_back] =
-            refused;
+        let [
+            max_sessions,
+            max_sessions_per_opener,
+            max_unindexed_sessions,
+            redacted_field,
+            too_costly,
+            max_hold_time,
+            no_look_back,
+        ] = refused;
         stats.refused_by = RefusalStats {
             max_sessions,
             max_sessions_per_opener,
             max_unindexed_sessions,
             redacted_field,
             too_costly,
+            max_hold_time,
             no_look_back,
         };
         stats.refused = refused.iter().sum();

@@ -7,6 +7,7 @@ use crate::audit::Audit;
 use crate::level::verbosity_of_filter;
 use crate::session::governor::{Governor, TooCostly};
 use crate::session::open::OpenSession;
+use crate::session::outcome::Notices;
 use crate::session::{EndReason, SessionId, SessionOptions};
 use crate::stream::EventStream;
 use crate::sync::atomic::Ordering;
@@ -51,7 +52,8 @@ impl Core {
     fn new_session(&self, session: SessionOptions) -> OpenSession {
         // Relaxed: only its being new matters.
         let id = SessionId(self.last_session.fetch_add(1, Ordering::Relaxed) + 1);
-        OpenSession::new(id, session, Arc::clone(&self.budget))
+        let notices: Arc<dyn Notices> = Arc::clone(&self.shared) as _;
+        OpenSession::new(id, session, Arc::clone(&self.budget)).holding(&self.holds, Arc::downgrade(&notices))
     }
 
     fn new_governed_session(&self, session: SessionOptions) -> Arc<OpenSession> {

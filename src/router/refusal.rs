@@ -8,6 +8,7 @@ use crate::session::holders::{Holder, Holders};
 use crate::session::open::OpenSession;
 use crate::session::registry::Registry;
 use std::fmt;
+use std::time::Duration;
 
 /// How much of an opener's name an error shows.
 const MAX_NAME_BYTES: usize = 64;
@@ -38,6 +39,8 @@ enum Refusal {
     TestsRedactedField { field: String },
     TooCostly(Flaw),
     KeepsNoPast,
+    PastOfOutcome,
+    HoldsTooLong { slower_than: Duration, limit: Duration },
     Unreadable(Flaw),
 }
 
@@ -80,6 +83,7 @@ pub(super) enum Reason {
     RedactedField,
     TooCostly,
     NoLookBack,
+    MaxHoldTime,
 }
 
 impl WatchError {
@@ -90,7 +94,7 @@ impl WatchError {
 
     /// Refuses a session whose predicate or confinement tests a redacted field.
     fn check_fields(session: &SessionOptions, config: &Config) -> Result<(), Self> {
-        let predicates = [Some(&session.predicate), session.confinement.as_ref()];
+        let predicates = [Some(&session.predicate), session.confinement.as_ref(), session.only_if.as_ref()];
         let mut tested = predicates.into_iter().flatten().flat_map(|predicate| predicate.field_names());
         match tested.find(|name| config.redacts(name)) {
             Some(field) => Err(Self(Refusal::TestsRedactedField { field: field.to_owned() })),
@@ -98,9 +102,18 @@ impl WatchError {
         }
     }
 
-    /// Refuses a session whose predicate or confinement may cost a producer more than one that is read from a text.
+    /// Refuses a session that waits for slow requests longer than the router holds any.
+    fn check_hold_time(session: &SessionOptions, config: &Config) -> Result<(), Self> {
+        let limit = config.max_hold_time;
+        match session.slower_than.filter(|slower_than| *slower_than > limit) {
+            Some(slower_than) => Err(Self(Refusal::HoldsTooLong { slower_than, limit })),
+            None => Ok(()),
+        }
+    }
+
+    /// Refuses a session of which a predicate may cost a producer more than one that is read from a text.
     fn check_cost(session: &SessionOptions) -> Result<(), Self> {
-        let mut predicates = std::iter::once(&session.predicate).chain(&session.confinement);
+        let mut predicates = std::iter::once(&session.predicate).chain(&session.confinement).chain(&session.only_if);
         predicates.try_for_each(Predicate::check_cost).map_err(|error| Self(Refusal::TooCostly(Flaw(error))))
     }
 
@@ -108,14 +121,16 @@ impl WatchError {
     pub(super) fn check_options(session: &SessionOptions, config: &Config) -> Result<(), Self> {
         Self::check_fields(session, config)?;
         Self::check_cost(session)?;
+        Self::check_hold_time(session, config)?;
         Self::check_past(session, config)
     }
 
     /// Refuses a session that looks back in a router that keeps no past.
     fn check_past(session: &SessionOptions, config: &Config) -> Result<(), Self> {
-        match session.look_back.is_some() && config.look_back.is_none() {
-            true => Err(Self(Refusal::KeepsNoPast)),
-            false => Ok(()),
+        match session.look_back {
+            Some(_) if config.look_back.is_none() => Err(Self(Refusal::KeepsNoPast)),
+            Some(_) if session.decides_by_outcome() => Err(Self(Refusal::PastOfOutcome)),
+            _ => Ok(()),
         }
     }
 
@@ -149,7 +164,8 @@ impl WatchError {
                 Cap::Unindexed => Reason::MaxUnindexedSessions,
             },
             Refusal::TooCostly(_) => Reason::TooCostly,
-            Refusal::KeepsNoPast => Reason::NoLookBack,
+            Refusal::KeepsNoPast | Refusal::PastOfOutcome => Reason::NoLookBack,
+            Refusal::HoldsTooLong { .. } => Reason::MaxHoldTime,
             Refusal::Unreadable(_) => return None,
         })
     }
@@ -171,7 +187,7 @@ impl WatchError {
         self.reason() == Some(Reason::MaxUnindexedSessions)
     }
 
-    /// Whether the predicate or the confinement tests a redacted field.
+    /// Whether the predicate, the confinement or the outcome tests a redacted field.
     pub fn is_redacted_field(&self) -> bool {
         self.reason() == Some(Reason::RedactedField)
     }
@@ -184,9 +200,15 @@ impl WatchError {
     }
 
     /// Whether the session looks back and the router was built without
-    /// [`look_back`](crate::TapRouterBuilder::look_back).
+    /// [`look_back`](crate::TapRouterBuilder::look_back), or the session decides by outcome, which has no past.
     pub fn is_without_past(&self) -> bool {
         self.reason() == Some(Reason::NoLookBack)
+    }
+
+    /// Whether [`slower_than`](crate::SessionOptions::slower_than) is longer than the router holds a request,
+    /// [`max_hold_time`](crate::TapRouterBuilder::max_hold_time).
+    pub fn is_hold_too_long(&self) -> bool {
+        self.reason() == Some(Reason::MaxHoldTime)
     }
 
     /// Whether the given text is no predicate. It is neither counted nor audited: no session was requested.
@@ -249,6 +271,7 @@ impl Reason {
             Self::RedactedField => "redacted_field",
             Self::TooCostly => "too_costly",
             Self::NoLookBack => "no_look_back",
+            Self::MaxHoldTime => "max_hold_time",
         }
     }
 }
@@ -276,8 +299,17 @@ impl fmt::Display for WatchError {
                 f.write_str(error.message())?;
                 error.hint().map_or(Ok(()), |hint| write!(f, "; {hint}"))
             }
+            Refusal::PastOfOutcome => {
+                f.write_str("a session that decides by outcome, `only_if` or `slower_than`, does not look back")
+            }
             Refusal::KeepsNoPast => {
                 f.write_str("the router keeps no past; switch it on with `TapRouterBuilder::look_back`")
+            }
+            Refusal::HoldsTooLong { slower_than, limit } => {
+                write!(
+                    f,
+                    "`slower_than` is {slower_than:?}, and a request is held for at most {limit:?}, `max_hold_time`"
+                )
             }
             Refusal::Unreadable(Flaw(error)) => error.fmt(f),
         }

@@ -19,7 +19,7 @@ use std::fmt;
 /// let _ = stream.try_recv();
 /// let stats = stream.stats();
 /// assert_eq!((stats.matched, stats.lost), (5, 3));
-/// assert_eq!(stats.matched, stats.delivered + stats.buffered + stats.missing.total());
+/// assert_eq!(stats.matched, stats.delivered + stats.buffered + stats.held + stats.missing.total());
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
@@ -30,6 +30,8 @@ pub struct SessionStats {
     pub delivered: u64,
     /// Events waiting to be read.
     pub buffered: u64,
+    /// Events held until the [outcome](crate::SessionOptions::only_if) of their request is known.
+    pub held: u64,
     /// Lost events: the losses in `missing`.
     pub lost: u64,
     /// Matching events that the reader does not get, by reason.
@@ -58,18 +60,20 @@ impl SessionStats {
     /// Computes the sums.
     pub(crate) fn summed(mut self) -> Self {
         self.lost = self.missing.lost();
-        self.matched = self.delivered.saturating_add(self.buffered).saturating_add(self.missing.total());
+        let parts = [self.delivered, self.buffered, self.held, self.missing.total()];
+        self.matched = parts.into_iter().fold(0, u64::saturating_add);
         self
     }
 
-    /// Matching events that no limit kept back.
-    pub(crate) fn admitted(&self) -> u64 {
-        self.matched.saturating_sub(self.missing.kept_back())
+    /// Events that were given a place in the buffer: read from it, in it, or lost.
+    pub(crate) fn placed(&self) -> u64 {
+        self.delivered.saturating_add(self.buffered).saturating_add(self.missing.lost())
     }
 
     pub(crate) fn add(&mut self, other: &Self) {
         self.delivered = self.delivered.saturating_add(other.delivered);
         self.buffered = self.buffered.saturating_add(other.buffered);
+        self.held = self.held.saturating_add(other.held);
         self.missing.add(&other.missing);
         *self = self.summed();
     }

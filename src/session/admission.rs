@@ -22,6 +22,18 @@ pub(crate) enum Admission {
     Ended,
     /// It happened before the session was opened, which looks back: it is read from its ring.
     Past,
+    /// It must be held until the outcome of its request is known; the other limits are asked then.
+    Held,
+}
+
+/// What the limits say of the events of a request that is to be released.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Release {
+    /// They passed all limits, and must be pushed.
+    Admitted,
+    RateLimited,
+    /// The session may not admit as many any more: it ends.
+    UsedUp,
 }
 
 /// The limits of one session.
@@ -31,6 +43,8 @@ pub(crate) struct Limiter {
     bucket: Option<TokenBucket>,
     opened_at: Instant,
     max_events: Option<u64>,
+    /// Whether events wait for the outcome of their request.
+    holds: bool,
     /// Events admitted; counted only if their number is limited.
     admitted: CachePadded<AtomicU64>,
     /// Events of later epochs are present, others past; 0 if it does not look back.
@@ -44,9 +58,10 @@ impl Limiter {
         let sampler = Sampler::new(session.sample, id);
         let bucket = session.max_rate.map(TokenBucket::new);
         let max_events = session.max_events;
-        let looks_back = session.look_back.is_some();
-        (sampler.is_some() || bucket.is_some() || max_events.is_some() || looks_back).then(|| Self {
+        let (holds, looks_back) = (session.decides_by_outcome(), session.look_back.is_some());
+        (sampler.is_some() || bucket.is_some() || max_events.is_some() || holds || looks_back).then(|| Self {
             sampler,
+            holds,
             bucket,
             opened_at: Instant::now(),
             max_events,
@@ -69,6 +84,9 @@ impl Limiter {
         }
         if self.sampler.as_ref().is_some_and(|sampler| !sampler.takes_event(sampled)) {
             return self.keep_back(KeptBackBy::Sampling);
+        }
+        if self.holds {
+            return Admission::Held;
         }
         if self.bucket.as_ref().is_some_and(|bucket| !bucket.take(self.opened_at.elapsed())) {
             return self.keep_back(KeptBackBy::Rate);
@@ -118,11 +136,32 @@ impl Limiter {
             _ if self.is_of_past() => None,
             Sampled::Out => Some(KeptBackBy::Sampling),
             Sampled::EachByItself if self.sampler.is_some() => None,
+            _ if self.holds => None,
             _ => {
                 let is_empty = self.bucket.as_ref()?.is_empty(self.opened_at.elapsed());
                 is_empty.then_some(KeptBackBy::Rate)
             }
         }
+    }
+
+    /// Admits the events of a request that is to be released, all or none.
+    pub(crate) fn admit_released(&self, events: u64) -> Release {
+        if self.bucket.as_ref().is_some_and(|bucket| !bucket.take_many(events, self.opened_at.elapsed())) {
+            return Release::RateLimited;
+        }
+        let Some(max_events) = self.max_events else { return Release::Admitted };
+        let more = |admitted: u64| admitted.checked_add(events).filter(|sum| *sum <= max_events);
+        // Relaxed: as in `admit`.
+        match self.admitted.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more) {
+            Ok(_) => Release::Admitted,
+            Err(_) => Release::UsedUp,
+        }
+    }
+
+    /// How many events were admitted so far, if their number is limited.
+    pub(crate) fn admitted(&self) -> u64 {
+        // Relaxed: as in `is_used_up`.
+        self.admitted.load(Ordering::Relaxed)
     }
 
     /// Counts an event that is kept back.

@@ -61,6 +61,32 @@ impl Buffer {
         dropped.into_iter().for_each(|dropped| self.recycle(dropped));
     }
 
+    /// Whether an event of so many bytes never fits.
+    pub(crate) fn is_too_large(&self, bytes: u32) -> bool {
+        self.ring.is_too_large(bytes)
+    }
+
+    /// Sets bytes aside for an event that is held; `false` if there is no room for them.
+    pub(crate) fn set_aside(&self, bytes: u32) -> bool {
+        self.ring.set_aside(bytes)
+    }
+
+    /// Takes back an event that was held and is not pushed.
+    pub(crate) fn put_back(&self, event: Arc<CapturedEvent>, bytes: u32) {
+        self.ring.put_back(bytes);
+        self.recycle(event);
+    }
+
+    /// Appends an event that was held.
+    pub(crate) fn push_held(&self, event: Arc<CapturedEvent>, bytes: u32) {
+        self.ring.push_set_aside(event, bytes).into_iter().for_each(|dropped| self.recycle(dropped));
+    }
+
+    /// Counts events as lost that found no place.
+    pub(crate) fn refuse(&self, events: u64) {
+        self.ring.refuse_many(events);
+    }
+
     pub(crate) fn pop(&self) -> Popped<Arc<CapturedEvent>> {
         self.ring.pop()
     }

@@ -1,4 +1,4 @@
-//! The events that a session's limits keep back: counted by producers, announced to the reader at most once a second.
+//! The events that a session leaves out: counted by producers, announced to the reader at most once a second.
 //!
 //! # The protocol
 //! | producer | control thread | reader |
@@ -16,11 +16,15 @@ use crate::sync::atomic::Ordering::{Relaxed, SeqCst};
 use crate::sync::atomic::{AtomicBool, AtomicU64};
 use crossbeam_utils::CachePadded;
 
-/// The limit that keeps an event back.
+/// What leaves an event out: a limit, or the outcome of its request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum KeptBackBy {
     Rate,
     Sampling,
+    /// A bound or the end of the session came before the outcome of its request.
+    Bound,
+    /// Its request has ended without the outcome that the session wants.
+    Outcome,
 }
 
 /// The counts of one session, and the state of their announcement.
@@ -28,6 +32,8 @@ pub(crate) enum KeptBackBy {
 pub(crate) struct KeptBackCounts {
     by_rate: CachePadded<AtomicU64>,
     by_sampling: CachePadded<AtomicU64>,
+    by_bound: CachePadded<AtomicU64>,
+    by_outcome: CachePadded<AtomicU64>,
     /// The control thread was notified, and the reader has not looked since.
     pending: AtomicBool,
     /// The reader must look.
@@ -35,6 +41,8 @@ pub(crate) struct KeptBackCounts {
     /// The totals announced to the reader at the end. Written by the reader alone.
     final_by_rate: AtomicU64,
     final_by_sampling: AtomicU64,
+    final_by_bound: AtomicU64,
+    final_by_outcome: AtomicU64,
 }
 
 impl KeptBackCounts {
@@ -42,10 +50,14 @@ impl KeptBackCounts {
         Self {
             by_rate: CachePadded::default(),
             by_sampling: CachePadded::default(),
+            by_bound: CachePadded::default(),
+            by_outcome: CachePadded::default(),
             pending: AtomicBool::new(false),
             due: AtomicBool::new(false),
             final_by_rate: AtomicU64::new(u64::MAX),
             final_by_sampling: AtomicU64::new(u64::MAX),
+            final_by_bound: AtomicU64::new(u64::MAX),
+            final_by_outcome: AtomicU64::new(u64::MAX),
         }
     }
 
@@ -54,11 +66,25 @@ impl KeptBackCounts {
         let counter = match reason {
             KeptBackBy::Rate => &self.by_rate,
             KeptBackBy::Sampling => &self.by_sampling,
+            KeptBackBy::Bound | KeptBackBy::Outcome => return self.count_unreleased(reason, 1),
         };
         // SeqCst, as the protocol says; on x86 no more than any other count. Fails otherwise:
         // `loom_a_count_is_seen_or_notified`. The load spares the write that would make every producer wait for
         // the line.
         counter.fetch_add(1, SeqCst);
+        !self.pending.load(SeqCst) && !self.pending.swap(true, SeqCst)
+    }
+
+    /// Counts events whose request is not released. Returns whether the caller must notify the control thread: not for those
+    /// that are as the opener wished, which are announced at the end.
+    #[cold]
+    pub(crate) fn count_unreleased(&self, reason: KeptBackBy, events: u64) -> bool {
+        if reason == KeptBackBy::Outcome {
+            self.by_outcome.fetch_add(events, SeqCst);
+            return false;
+        }
+        // SeqCst: as in `count`.
+        self.by_bound.fetch_add(events, SeqCst);
         !self.pending.load(SeqCst) && !self.pending.swap(true, SeqCst)
     }
 
@@ -81,7 +107,9 @@ impl KeptBackCounts {
             return None;
         }
         self.pending.swap(false, SeqCst);
-        Some(self.totals())
+        let mut counted = self.totals();
+        counted[MissingReason::NotChosen] = 0;
+        Some(counted)
     }
 
     /// The counts at the end. Events kept back concurrently or later do not count.
@@ -90,6 +118,8 @@ impl KeptBackCounts {
         // Relaxed: written by the reader alone; other threads may see them late.
         self.final_by_rate.store(counted[MissingReason::RateLimited], Relaxed);
         self.final_by_sampling.store(counted[MissingReason::SampledOut], Relaxed);
+        self.final_by_bound.store(counted[MissingReason::Undecided], Relaxed);
+        self.final_by_outcome.store(counted[MissingReason::NotChosen], Relaxed);
         counted
     }
 
@@ -99,6 +129,8 @@ impl KeptBackCounts {
         let mut counts = MissingCounts::default();
         counts[MissingReason::RateLimited] = self.by_rate.load(SeqCst).min(self.final_by_rate.load(Relaxed));
         counts[MissingReason::SampledOut] = self.by_sampling.load(SeqCst).min(self.final_by_sampling.load(Relaxed));
+        counts[MissingReason::Undecided] = self.by_bound.load(SeqCst).min(self.final_by_bound.load(Relaxed));
+        counts[MissingReason::NotChosen] = self.by_outcome.load(SeqCst).min(self.final_by_outcome.load(Relaxed));
         counts
     }
 }
@@ -134,6 +166,19 @@ mod tests {
         assert_eq!(kept_back.take_due(), Some(counts(1, 1)));
         assert_eq!(kept_back.take_due(), None);
         assert!(kept_back.count(KeptBackBy::Sampling));
+    }
+
+    #[test]
+    fn what_was_not_chosen_is_told_at_the_end_alone() {
+        let kept_back = KeptBackCounts::new();
+        assert!(!kept_back.count_unreleased(KeptBackBy::Outcome, 7));
+        assert!(kept_back.count_unreleased(KeptBackBy::Bound, 2));
+        kept_back.set_due();
+        let told = kept_back.take_due().unwrap();
+        assert_eq!((told[MissingReason::Undecided], told[MissingReason::NotChosen]), (2, 0));
+        assert_eq!((kept_back.totals()[MissingReason::NotChosen], kept_back.close()[MissingReason::NotChosen]), (7, 7));
+        kept_back.count_unreleased(KeptBackBy::Outcome, 1);
+        assert_eq!(kept_back.totals()[MissingReason::NotChosen], 7);
     }
 
     #[test]

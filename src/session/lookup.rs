@@ -1,30 +1,44 @@
 //! Looks fields up in the index of open sessions.
 
-use super::SessionId;
-use super::scope::Sessions;
+use super::scope::{Sessions, compared};
 use super::snapshot::{Snapshot, index_hash};
 use crate::event::Fields;
-use smallvec::SmallVec;
-use std::sync::Arc;
+use crate::value::ValueRef;
+
+/// The sessions that the index keeps for some fields.
+#[derive(Debug, Default)]
+pub(crate) struct Found {
+    /// Once for each field.
+    sessions: Sessions,
+    fields: usize,
+}
+
+impl Found {
+    /// Adds the sessions that the index keeps for this key and value.
+    pub(crate) fn add(&mut self, snapshot: &Snapshot, key: &str, value: ValueRef<'_>) {
+        let bucket = value.with_canonical(|text| snapshot.index.get(&index_hash(key, text?)));
+        if let Some(bucket) = bucket {
+            self.fields += 1;
+            self.sessions.extend(bucket.into_iter().cloned());
+        }
+    }
+
+    /// Each of them once. One sort for all fields, so that many fields with many sessions cost their sum.
+    pub(crate) fn each_once(mut self) -> Sessions {
+        // A field has each session once.
+        if self.fields > 1 {
+            self.sessions.sort_unstable_by_key(|session| compared(session.id));
+            self.sessions.dedup_by_key(|session| session.id);
+        }
+        self.sessions
+    }
+}
 
 /// The sessions that the index keeps for these fields, each once.
 pub(crate) fn indexed_sessions(snapshot: &Snapshot, fields: &Fields) -> Sessions {
-    let mut found = Sessions::new();
+    let mut found = Found::default();
     for (name, value) in fields.named_by(|name| snapshot.names.index.contains(name)) {
-        value.with_canonical(|text| extend_from_index(&mut found, snapshot, name, text));
+        found.add(snapshot, name, value);
     }
-    found
-}
-
-/// Adds the sessions that the index keeps for this key and value, each once.
-pub(crate) fn extend_from_index(found: &mut Sessions, snapshot: &Snapshot, key: &str, text: Option<&str>) {
-    let bucket = text.and_then(|text| snapshot.index.get(&index_hash(key, text)));
-    // A bucket has each session once.
-    let mut before: SmallVec<[SessionId; 4]> = found.iter().map(|session| session.id).collect();
-    before.sort_unstable();
-    for session in bucket.into_iter().flatten() {
-        if before.binary_search(&session.id).is_err() {
-            found.push(Arc::clone(session));
-        }
-    }
+    found.each_once()
 }

@@ -1,9 +1,10 @@
 //! An open session: what producers push into and its one reader drains.
 
-use super::admission::{Admission, Limiter};
+use super::admission::{Admission, Limiter, Release};
 use super::buffer::{Buffer, RingPlace};
 use super::governor::Governor;
 use super::kept_back::{KeptBackBy, KeptBackCounts};
+use super::outcome::{HoldBounds, Notices, Outcome};
 use super::sample::{RootSerial, Sampled};
 use super::{EndReason, Follow, SessionId, SessionInfo, SessionOptions, SessionStats};
 use crate::event::CapturedEvent;
@@ -17,7 +18,7 @@ use crate::queue::wait::ReaderWait;
 use crate::sync::OnceBox;
 use crate::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use crossbeam_utils::CachePadded;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::task::Waker;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -38,8 +39,10 @@ pub(crate) struct OpenSession {
     limiter: Option<Box<Limiter>>,
     /// If it was opened on behalf of an opener.
     governor: Option<Box<Governor>>,
+    /// Where it decides by outcome.
+    pub(super) outcome: Option<Box<Outcome>>,
     opened_at: SystemTime,
-    opened: Instant,
+    pub(super) opened: Instant,
     budget: Arc<Budget>,
     /// Made at the first match: most sessions of a large set never match anything.
     buffer: OnceBox<Buffer>,
@@ -74,6 +77,7 @@ impl OpenSession {
             deadline: session.expires_in.and_then(|duration| Instant::now().checked_add(duration)),
             limiter: Limiter::new(id, &session).map(Box::new),
             governor: None,
+            outcome: None,
             limits: Arc::new(session),
             opened_at: SystemTime::now(),
             opened: Instant::now(),
@@ -90,7 +94,18 @@ impl OpenSession {
     /// How many bytes the tables of its regular expressions take.
     pub(crate) fn predicate_bytes(&self) -> usize {
         // Those of what is followed are the same.
-        self.compiled.table_bytes()
+        self.compiled.table_bytes() + self.outcome().map_or(0, Outcome::table_bytes)
+    }
+
+    /// Holds requests until their outcome is known, if that is what it was opened for.
+    pub(crate) fn holding(self, bounds: &Arc<HoldBounds>, notices: Weak<dyn Notices>) -> Self {
+        let outcome = Outcome::new(&self.limits, Arc::clone(bounds), notices).map(Box::new);
+        Self { outcome, ..self }
+    }
+
+    /// What it holds until the outcome is known; `None` if it shows at once what matches.
+    pub(crate) fn outcome(&self) -> Option<&Outcome> {
+        self.outcome.as_deref()
     }
 
     /// Bounds what it may cost producers.
@@ -235,6 +250,17 @@ impl OpenSession {
         self.limiter.as_ref().map(|limiter| limiter.keep_back(reason))
     }
 
+    /// Admits the events of a request that is to be released, all or none.
+    pub(super) fn admit_released(&self, events: u64) -> Release {
+        self.limiter.as_ref().map_or(Release::Admitted, |limiter| limiter.admit_released(events))
+    }
+
+    /// How many events the reader has taken out of the ring, at least.
+    pub(super) fn taken_out(&self) -> u64 {
+        // Relaxed: a number that only grows.
+        self.read.delivered.load(Ordering::Relaxed) + self.closed_unread.load(Ordering::Relaxed)
+    }
+
     /// Where events wait, made for the first one that was admitted.
     #[inline]
     pub(crate) fn buffer_to_fill(&self) -> &Buffer {
@@ -272,7 +298,9 @@ impl OpenSession {
     pub(crate) fn has_placed_all(&self) -> bool {
         let Some(max_events) = self.limits.max_events else { return true };
         let stats = self.stats();
-        stats.buffered == 0 && stats.admitted() >= max_events
+        // One that decides by outcome ends before its maximum, where a request has more events than it may still admit.
+        let admitted = self.limiter.as_ref().filter(|_| self.outcome.is_some()).map(|limiter| limiter.admitted());
+        stats.buffered == 0 && stats.placed() >= admitted.unwrap_or(max_events)
     }
 
     /// Counts an event that its reader gets.
@@ -342,7 +370,7 @@ impl OpenSession {
         // Delivered before buffered: an event read in between is then missing for a moment, never counted twice.
         let delivered = self.read.delivered.load(Ordering::Acquire);
         let closed = self.closed_unread.load(Ordering::Acquire);
-        let held = u64::from(self.read.is_holding.load(Ordering::Relaxed));
+        let at_reader = u64::from(self.read.is_holding.load(Ordering::Relaxed));
         let (overflow, in_ring) = self
             .buffers()
             .map(|buffer| (buffer.lost(), buffer.len() as u64))
@@ -350,7 +378,9 @@ impl OpenSession {
         let mut missing = self.kept_back().map(KeptBackCounts::totals).unwrap_or_default();
         missing[MissingReason::Overflow] = overflow;
         missing[MissingReason::Closed] = closed;
-        SessionStats { delivered, buffered: held + in_ring, missing, ..SessionStats::default() }.summed()
+        // Last, since what is held goes to one of the others.
+        let held = self.outcome().map_or(0, Outcome::held);
+        SessionStats { delivered, buffered: at_reader + in_ring, held, missing, ..SessionStats::default() }.summed()
     }
 
     pub(crate) fn info(&self) -> SessionInfo {
@@ -362,6 +392,8 @@ impl OpenSession {
             confinement: self.limits.confinement.clone(),
             max_level: self.limits.max_level,
             spans: self.limits.spans,
+            only_if: self.limits.only_if.clone(),
+            slower_than: self.limits.slower_than,
             opened_at: self.opened_at,
             stats: self.stats(),
         }

@@ -40,19 +40,27 @@ impl TokenBucket {
     /// never more: at any `now`, at most the tokens earned until then plus one second's were ever taken.
     #[inline]
     pub fn take(&self, now: Duration) -> bool {
+        self.take_many(1, now)
+    }
+
+    /// Takes so many tokens, or none if there are fewer. Returns whether there were as many.
+    #[inline]
+    pub(crate) fn take_many(&self, tokens: u64, now: Duration) -> bool {
         let earned = self.earned(now);
         let available = earned + self.per_second;
         // Relaxed throughout: one number, compared with the clock alone. Fails with a load and a store instead:
         // `many_threads_take_no_more_than_there_is`.
         let mut spent = self.spent.load(Ordering::Relaxed);
-        while spent < available {
-            let taken = spent.max(earned) + 1;
+        loop {
+            let taken = spent.max(earned).saturating_add(tokens);
+            if taken > available {
+                return false;
+            }
             match self.spent.compare_exchange_weak(spent, taken, Ordering::Relaxed, Ordering::Relaxed) {
                 Ok(_) => return true,
                 Err(changed) => spent = changed,
             }
         }
-        false
     }
 
     /// Whether there is no token at this time.
@@ -139,6 +147,15 @@ mod tests {
                 assert_eq!(taken, per_second, "{per_second} a second");
             }
         }
+    }
+
+    #[test]
+    fn several_tokens_are_taken_together_or_not_at_all() {
+        let bucket = TokenBucket::new(5);
+        assert!(!bucket.take_many(6, Duration::ZERO), "there are never as many");
+        assert!(bucket.take_many(3, Duration::ZERO) && !bucket.take_many(3, Duration::ZERO));
+        assert!(bucket.take_many(2, Duration::ZERO) && !bucket.take(Duration::ZERO));
+        assert!(bucket.take_many(5, SECOND) && !bucket.take_many(u64::MAX, SECOND));
     }
 
     #[test]

@@ -23,6 +23,8 @@ pub(crate) struct Registry {
     deadlines: BTreeSet<(Instant, SessionId)>,
     index: Index,
     linear: Arc<[Arc<OpenSession>]>,
+    /// The sessions that decide by outcome.
+    deciding: Arc<[Arc<OpenSession>]>,
     holders: Holders,
     reach: Counted<Reach>,
     published_reach: Arc<[Reach]>,
@@ -140,7 +142,7 @@ impl Registry {
             self.spans.counts.keys().copied().max().unwrap_or(0),
             self.changes.clone(),
         );
-        (snapshot, reach_changed || spans_changed)
+        (snapshot.with_deciding(Arc::clone(&self.deciding)), reach_changed || spans_changed)
     }
 
     fn apply(&mut self, session: &Arc<OpenSession>, change: Change) {
@@ -152,6 +154,9 @@ impl Registry {
         }
         if session.span_verbosity > 0 {
             self.spans.count(session.span_verbosity, change);
+        }
+        if session.outcome().is_some() {
+            self.deciding = applied(&self.deciding, session, change);
         }
         match session.compiled.index() {
             Some(index) => self.apply_indexed(session, index, change),
@@ -184,13 +189,18 @@ impl Registry {
     }
 
     fn apply_linear(&mut self, session: &Arc<OpenSession>, change: Change) {
-        let kept = self.linear.iter().filter(|open| !Arc::ptr_eq(open, session)).cloned();
-        let added = (change == Change::Open).then(|| Arc::clone(session));
-        self.linear = kept.chain(added).collect();
+        self.linear = applied(&self.linear, session, change);
         for field in session.compiled.tests().iter().filter_map(Test::field) {
             field.keys().iter().for_each(|key| self.names.linear.count(key.clone(), change));
         }
     }
+}
+
+/// A list of sessions with this one, or without it.
+fn applied(list: &[Arc<OpenSession>], session: &Arc<OpenSession>, change: Change) -> Arc<[Arc<OpenSession>]> {
+    let kept = list.iter().filter(|open| !Arc::ptr_eq(open, session)).cloned();
+    let added = (change == Change::Open).then(|| Arc::clone(session));
+    kept.chain(added).collect()
 }
 
 fn apply_to_bucket(index: &mut Index, hash: u64, session: &Arc<OpenSession>, change: Change) {

@@ -206,12 +206,15 @@ impl Candidate {
 
 /// Whether one of the candidates, which are in order, is this session.
 fn are_about(candidates: &[Candidate], session: SessionId) -> bool {
-    let compare = |candidate: &Candidate| {
-        #[cfg(all(test, not(loom)))]
-        tests::COMPARISONS.set(tests::COMPARISONS.get() + 1);
-        candidate.id.cmp(&session)
-    };
-    candidates.binary_search_by(compare).is_ok()
+    candidates.binary_search_by(|candidate| compared(candidate.id).cmp(&session)).is_ok()
+}
+
+/// What sessions are compared by. Tests count how often.
+#[inline]
+pub(super) fn compared(session: SessionId) -> SessionId {
+    #[cfg(all(test, not(loom)))]
+    tests::COMPARISONS.set(tests::COMPARISONS.get() + 1);
+    session
 }
 
 fn session_sampled(session: &OpenSession, root: Option<RootSerial>) -> Sampled {
@@ -332,6 +335,29 @@ mod tests {
         assert_eq!(scope.candidates.len() as u64, sessions);
         assert!(found().iter().all(|session| scope.is_about(session)));
         COMPARISONS.get()
+    }
+
+    /// How often sessions are compared where each of many fields finds one session, beside one that finds so many.
+    fn comparisons_of_fields(sessions: u64, fields: u64) -> usize {
+        let mut registry = Registry::default();
+        let mut open = |number: u64, key: String| {
+            let options = SessionOptions::new(Predicate::eq(key, 42));
+            registry.open(&Arc::new(OpenSession::new(SessionId(number), options, Arc::new(Budget::new(0)))));
+        };
+        (0..sessions).for_each(|number| open(number, "user".to_owned()));
+        (0..fields).for_each(|field| open(sessions + field, format!("f{field}")));
+        let names = std::iter::once("user".to_owned()).chain((0..fields).map(|field| format!("f{field}")));
+        let fields = Fields::listed(names.map(|name| (name.into(), 42.into())).collect());
+        let snapshot = registry.snapshot().0;
+        COMPARISONS.set(0);
+        assert_eq!(indexed_sessions(&snapshot, &fields).len(), registry.sessions().len());
+        COMPARISONS.get()
+    }
+
+    #[test]
+    fn fields_and_sessions_found_by_them_cost_their_sum() {
+        let (some, many) = (comparisons_of_fields(300, 30), comparisons_of_fields(3_000, 300));
+        assert!(many < 30 * some, "{some} for 300 sessions and 30 fields, {many} for ten times as many");
     }
 
     #[test]

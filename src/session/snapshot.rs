@@ -33,6 +33,8 @@ pub(crate) struct Snapshot {
     pub(crate) verbosity: u8,
     /// The most verbose spans that any session enables, as a number; 0: none.
     pub(crate) span_verbosity: u8,
+    /// The sessions that decide by outcome.
+    pub(crate) deciding: Arc<[Arc<OpenSession>]>,
     /// What was opened and closed lately; its version names this snapshot.
     pub(crate) changes: Changes,
     /// The scope of events outside any span, decided by the first that asks.
@@ -134,7 +136,18 @@ impl Snapshot {
         span_verbosity: u8,
         changes: Changes,
     ) -> Self {
-        Self { index, linear, names, reach, verbosity, span_verbosity, changes, outside: OnceLock::new() }
+        let deciding = Arc::default();
+        Self { index, linear, names, reach, verbosity, span_verbosity, deciding, changes, outside: OnceLock::new() }
+    }
+
+    /// The same with these sessions that decide by outcome.
+    pub(crate) fn with_deciding(self, deciding: Arc<[Arc<OpenSession>]>) -> Self {
+        Self { deciding, ..self }
+    }
+
+    /// Whether a session must know when requests began.
+    pub(crate) fn times_requests(&self) -> bool {
+        self.deciding.iter().any(|session| session.limits.slower_than.is_some())
     }
 
     /// The most verbose level of events that any session can match, and of spans that any enables.

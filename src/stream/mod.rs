@@ -300,6 +300,7 @@ impl EventStream {
 
     /// Announces the events kept back until the end, and then the end.
     fn end(&mut self, reason: EndReason) -> Option<Item> {
+        self.session().give_up_held();
         if let Some(counts) = self.session().kept_back().map(KeptBackCounts::close) {
             self.announcer.note(counts);
         }

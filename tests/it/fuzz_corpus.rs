@@ -5,6 +5,7 @@
 mod rendering;
 mod seeds;
 mod text;
+mod wire;
 
 use crate::oracle::fuzzed::{self, Case};
 use arbitrary::{Arbitrary, Unstructured};
@@ -14,11 +15,19 @@ use testing::corpus::{corpora, replay};
 
 isolated! {
     fn every_file_of_the_corpus_agrees_with_the_oracle() {
-        replay("predicate_matches", 20, fuzzed::check);
+        replay("predicate_matches", 200, fuzzed::check);
     }
 
-    fn every_item_of_the_corpus_reads_back_from_json_and_yaml_and_shows_nothing_hidden() {
-        replay("rendering", 18, rendering::check);
+    fn every_file_of_the_corpus_is_vetoed_as_the_oracle_says() {
+        replay("predicate_matches", 200, fuzzed::check_vetoes);
+    }
+
+    fn every_item_of_the_corpus_shows_nothing_hidden() {
+        replay("rendering", 200, rendering::check);
+    }
+
+    fn every_item_of_the_corpus_reads_back_from_yaml() {
+        replay("rendering", 200, rendering::check_with_yaml);
     }
 
     fn the_corpus_holds_what_its_cases_encode_to_and_they_are_decoded_as_they_were() {
@@ -35,8 +44,18 @@ isolated! {
 }
 
 #[test]
-fn every_text_of_the_corpus_that_is_read_is_printed_as_what_reads_the_same() {
-    replay("predicate_text", 16, text::check);
+fn every_text_of_the_corpus_reads_as_it_is_printed() {
+    replay("predicate_text", 100, text::check);
+}
+
+#[test]
+fn every_expression_of_the_corpus_reads_as_it_is_printed() {
+    replay("predicate_regex", 50, text::check_expressions);
+}
+
+#[test]
+fn every_line_of_the_corpus_that_is_read_is_written_the_same() {
+    replay("wire", 14, wire::check);
 }
 
 fn corpus() -> PathBuf {

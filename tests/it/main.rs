@@ -35,6 +35,7 @@ mod msrv;
 mod neighbours;
 mod no_thread;
 mod oracle;
+mod outcome;
 mod parents;
 mod policy;
 mod predicate_text;

@@ -5,12 +5,13 @@ use std::path::{Path, PathBuf};
 /// No input takes more memory than this, with all that the process has besides.
 const MAX_KIBIBYTES: usize = 256 << 10;
 
-/// Has each file of a corpus checked, for a bounded time and with bounded memory.
+/// Has each file of a corpus checked, for a bounded time and with bounded memory. There must be so many.
 #[track_caller]
 pub fn replay(target: &'static str, at_least: usize, check: fn(&[u8])) {
     let (seeds, found) = (files_in(&corpora().join(target)), files_in(&corpora().join(target).join("found")));
-    assert!(seeds.len() >= at_least && found.len() > 100, "the corpus is complete");
-    for file in seeds.into_iter().chain(found) {
+    let files: Vec<_> = seeds.into_iter().chain(found).collect();
+    assert!(files.len() >= at_least, "the corpus has {} files, fewer than {at_least}", files.len());
+    for file in files {
         println!("{}", file.display());
         let bytes = std::fs::read(&file).expect("the corpus is readable");
         crate::bounded("what is checked", move || check(&bytes));
@@ -19,7 +20,8 @@ pub fn replay(target: &'static str, at_least: usize, check: fn(&[u8])) {
 }
 
 fn files_in(folder: &Path) -> Vec<PathBuf> {
-    let files = std::fs::read_dir(folder).expect("the corpus is committed");
+    // A corpus may have found nothing yet.
+    let files = std::fs::read_dir(folder).into_iter().flatten();
     files.map(|file| file.expect("the corpus is readable").path()).filter(|path| path.is_file()).collect()
 }
 

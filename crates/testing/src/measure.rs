@@ -63,8 +63,8 @@ pub fn wait_for_at_most(bytes: usize) {
 
 #[track_caller]
 pub fn check_account(stats: SessionStats) {
-    let SessionStats { matched, delivered, buffered, lost, missing, .. } = stats;
-    assert_eq!(matched, delivered + buffered + missing.total(), "{stats:?}");
+    let SessionStats { matched, delivered, buffered, held, lost, missing, .. } = stats;
+    assert_eq!(matched, delivered + buffered + held + missing.total(), "{stats:?}");
     assert_eq!(
         lost,
         missing[tracing_tap::MissingReason::Overflow] + missing[tracing_tap::MissingReason::Closed],

@@ -36,7 +36,9 @@ Tokens and credentials are sent without TLS only to this machine, unless there i
 followed, nor are further servers that a NATS server names if there are credentials. Proxies are not used.
 
 The key of a fleet is that of its instances. It is in `--key-file`, then in the profile's file, then in \
-TRACING_TAP_FLEET_KEY, without line breaks at its end. It is never an argument, and is never sent.
+TRACING_TAP_FLEET_KEY, without line breaks at its end. It is never an argument, and is never sent. While the key of a \
+running fleet is replaced, `--accept-key-file`, or `accept_key_files` in a profile, has the keys that other parts of the \
+fleet sign with.
 
 Profiles are in `tracing-tap/config.toml` in the user's configuration folder, such as ~/.config; paths there are \
 relative to that file:

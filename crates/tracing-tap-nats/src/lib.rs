@@ -44,11 +44,15 @@
 //! Events of the NATS client itself, target `async_nats`, are in no session of the fleet, because each message would
 //! cause further events. The file `docs/fleet.md` describes subjects, messages, trust, losses and size.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 mod attention;
 mod batch;
 mod config;
 mod counts;
 mod event;
+#[cfg(any(test, fuzzing))]
+mod fuzzed;
 mod inbox;
 mod item;
 mod key;
@@ -73,6 +77,8 @@ mod watcher;
 pub use config::{Config, ConfigError};
 pub use counts::IgnoredMessages;
 pub use event::{FleetEvent, FleetEventError};
+#[cfg(fuzzing)]
+pub use fuzzed::check as check_fuzzed;
 pub use item::{FleetItem, Gap, GapPlace, InstanceAccount};
 pub use key::{Key, KeyError};
 pub use message::LeaveReason;

@@ -87,6 +87,10 @@ pub(super) struct Announcement {
     pub(super) spans: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) look_back_ms: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) only_if: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) slower_than_us: Option<u64>,
     /// Whether instances ask before they send, because the fleet's events are limited.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(super) is_limited: bool,
@@ -183,14 +187,17 @@ pub enum LeaveReason {
     Shutdown,
     /// The instance itself closed it.
     ClosedHere,
+    /// The instance ended it, because its predicate had cost more of the instance's time than its router allows.
+    TooCostly,
     /// No message of the instance arrived for 30 renewals; its account is the last it reported.
     Lost,
 }
 
 /// Events sent, and events announced as missing by reason. As a list, the events come first, then the
-/// counts in the order of [`MissingReason::ALL`].
+/// counts in the order of [`MissingReason::ALL`]. The reasons that are newer than the format come last, and are left out
+/// while they are 0: a watcher that does not know them opens no session that has them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(from = "TallyList", into = "TallyList")]
+#[serde(try_from = "Vec<u64>", into = "Vec<u64>")]
 pub(super) struct Tally {
     pub(super) events: u64,
     pub(super) missing: MissingCounts,
@@ -198,7 +205,8 @@ pub(super) struct Tally {
 
 const TALLY_LENGTH: usize = 1 + MissingReason::ALL.len();
 
-pub(super) type TallyList = [u64; TALLY_LENGTH];
+/// The events and the four reasons that every version knows.
+const FIRST_TALLY_LENGTH: usize = 5;
 
 impl Announcement {
     pub(super) fn every(&self) -> std::time::Duration {
@@ -241,21 +249,30 @@ impl Tally {
     }
 }
 
-impl From<TallyList> for Tally {
-    fn from([events, missing @ ..]: TallyList) -> Self {
-        let bounded = |count: u64| count.min(MAX_COUNT);
-        let missing = MissingReason::ALL.iter().zip(missing);
-        Self {
-            events: bounded(events),
-            missing: missing.map(|(reason, count)| Missing::new(bounded(count), *reason)).collect(),
+impl TryFrom<Vec<u64>> for Tally {
+    type Error = String;
+
+    fn try_from(list: Vec<u64>) -> Result<Self, String> {
+        if !(FIRST_TALLY_LENGTH..=TALLY_LENGTH).contains(&list.len()) {
+            return Err(format!("a list of {} counts, and not of {FIRST_TALLY_LENGTH} to {TALLY_LENGTH}", list.len()));
         }
+        let bounded = |count: u64| count.min(MAX_COUNT);
+        let missing = MissingReason::ALL.iter().zip(&list[1..]);
+        Ok(Self {
+            events: bounded(list[0]),
+            missing: missing.map(|(reason, count)| Missing::new(bounded(*count), *reason)).collect(),
+        })
     }
 }
 
-impl From<Tally> for TallyList {
+impl From<Tally> for Vec<u64> {
     fn from(tally: Tally) -> Self {
-        let mut list = [tally.events; TALLY_LENGTH];
-        list[1..].iter_mut().zip(tally.missing.iter()).for_each(|(count, missing)| *count = missing.count);
+        let missing = tally.missing.iter().map(|missing| missing.count);
+        let mut list: Self = std::iter::once(tally.events).chain(missing).collect();
+        let is_new = |list: &Self| list.len() > FIRST_TALLY_LENGTH;
+        while is_new(&list) && list.last() == Some(&0) {
+            list.pop();
+        }
         list
     }
 }
@@ -265,6 +282,7 @@ impl LeaveReason {
     pub(super) fn of_end(reason: EndReason) -> Self {
         match reason {
             EndReason::Shutdown => Self::Shutdown,
+            EndReason::TooCostly => Self::TooCostly,
             _ => Self::ClosedHere,
         }
     }
@@ -278,6 +296,7 @@ impl fmt::Display for LeaveReason {
             Self::Unrenewed => "the instance received no renewal from the watcher",
             Self::Shutdown => "the instance was shut down",
             Self::ClosedHere => "the instance closed the session",
+            Self::TooCostly => "its predicate cost the instance too much",
             Self::Lost => "no message of the instance arrived",
         })
     }
@@ -355,5 +374,33 @@ impl<'de> Deserialize<'de> for SessionKey {
 impl<'de> Deserialize<'de> for MemberId {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserialize_hex(deserializer).map(Self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(tally: Tally, expected: &str) {
+        let text = serde_json::to_string(&tally).expect("it can be written");
+        assert_eq!(text, expected);
+        assert_eq!(serde_json::from_str::<Tally>(&text).expect("it can be read"), tally);
+    }
+
+    #[test]
+    fn a_tally_is_as_long_as_older_versions_expect() {
+        let tally = |reason, count| Tally { events: 3, missing: [Missing::new(count, reason)].into_iter().collect() };
+        check(Tally::default(), "[0,0,0,0,0]");
+        check(tally(MissingReason::SampledOut, 2), "[3,0,0,0,2]");
+        check(tally(MissingReason::Undecided, 2), "[3,0,0,0,0,2]");
+        check(tally(MissingReason::NotChosen, 2), "[3,0,0,0,0,0,2]");
+    }
+
+    #[test]
+    fn a_tally_of_another_length_is_refused() {
+        for list in ["[]", "[1,2,3,4]", "[0,0,0,0,0,0,0,1]"] {
+            assert!(serde_json::from_str::<Tally>(list).is_err(), "{list}");
+        }
     }
 }

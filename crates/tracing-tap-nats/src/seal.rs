@@ -1,7 +1,7 @@
 //! Messages on the wire: a version, a signature, a header, lines of items.
 //!
 //! ```text
-//! tap2 5f0c…e1 {"kind":"batch",…}
+//! tap3 5f0c…e1 {"kind":"batch",…}
 //! {"type":"event",…}
 //! ```
 //!
@@ -19,7 +19,7 @@ use tracing_tap::MissingReason;
 
 /// The version that this crate writes and reads. A tally has a number for each reason why events are missing, so a new
 /// reason raises the version by itself. Any other change of the format changes the difference.
-pub(super) const VERSION: u32 = MissingReason::ALL.len() as u32 - 2;
+pub(super) const VERSION: u32 = MissingReason::ALL.len() as u32 - 1;
 
 /// How far a sender's clock may be from the receiver's, travel included.
 pub(super) const MAX_SKEW: Duration = Duration::from_secs(30);
@@ -68,14 +68,23 @@ pub(super) fn seal(keys: &Keys, role: Role, subject: &str, header: &impl Seriali
 fn seal_version(version: u32, key: &Key, role: Role, subject: &str, header: &impl Serialize, lines: &[u8]) -> Bytes {
     let mut header = serde_json::to_vec(header).expect("headers are plain structures");
     header.push(b'\n');
-    let signature = signature(key, role, version, subject, [&header, lines]).finalize().into_bytes();
+    seal_parts(version, key, role, subject, [&header, lines])
+}
+
+fn seal_parts<const N: usize>(version: u32, key: &Key, role: Role, subject: &str, parts: [&[u8]; N]) -> Bytes {
+    let signature = signature(key, role, version, subject, parts).finalize().into_bytes();
     let mut message = format!("tap{version} ").into_bytes();
-    message.reserve(2 * SIGNATURE_BYTES + 1 + header.len() + lines.len());
+    message.reserve(2 * SIGNATURE_BYTES + 1 + parts.iter().map(|part| part.len()).sum::<usize>());
     message.extend(signature[..SIGNATURE_BYTES].iter().flat_map(|byte| hex_digits(*byte)));
     message.push(b' ');
-    message.extend_from_slice(&header);
-    message.extend_from_slice(lines);
+    parts.iter().for_each(|part| message.extend_from_slice(part));
     message.into()
+}
+
+/// Signs a body that need not have a header.
+#[cfg(any(test, fuzzing))]
+pub(super) fn seal_body(version: u32, key: &Key, role: Role, subject: &str, body: &[u8]) -> Bytes {
+    seal_parts(version, key, role, subject, [body])
 }
 
 /// Splits a message whose signature is by one of the accepted keys.

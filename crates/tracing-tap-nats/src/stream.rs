@@ -23,6 +23,9 @@ const WINDOW: Duration = Duration::from_millis(200);
 const MAX_WAITING: usize = 65_536;
 const MAX_WAITING_BYTES: usize = 64 << 20;
 
+/// If a batch has more unreadable lines than this, the rest of it is not read: eight million empty lines pack to 32 KiB.
+const MAX_UNREADABLE_LINES: usize = 1_024;
+
 /// A session over all instances of a service; dropping it closes the session everywhere.
 ///
 /// Items are in the order of their times within a window of 200 ms; those of one instance keep their own order. Up to
@@ -165,29 +168,44 @@ impl FleetStream {
                 let lines = unpack(&lines, unpacked).unwrap_or_default();
                 // Bytes that are no text have no readable line.
                 let lines = str::from_utf8(&lines).unwrap_or_default();
-                lines.lines().for_each(|line| self.put_line(&arrival, &instance, line));
+                self.put_lines(&arrival, &instance, lines);
                 self.note_illegible(&arrival, instance, events.saturating_sub(self.merging - before));
             }
         }
     }
 
-    /// A line that is not readable is counted with its batch.
-    fn put_line(&mut self, arrival: &Arrival, instance: &Arc<str>, line: &str) {
-        match Line::read(line, instance) {
-            Some(Line::Event(event, time)) => {
+    /// Lines that are not readable are counted with their batch. Returns how many lines were looked at.
+    fn put_lines(&mut self, arrival: &Arrival, instance: &Arc<str>, lines: &str) -> usize {
+        let (mut looked_at, mut unreadable) = (0, 0);
+        for line in lines.lines() {
+            looked_at += 1;
+            match Line::read(line, instance) {
+                Some(line) => self.put_line(arrival, instance, line),
+                None => unreadable += 1,
+            }
+            if unreadable > MAX_UNREADABLE_LINES {
+                break;
+            }
+        }
+        looked_at
+    }
+
+    fn put_line(&mut self, arrival: &Arrival, instance: &Arc<str>, line: Line) {
+        match line {
+            Line::Event(event, time) => {
                 self.merging += 1;
                 self.merging_bytes += event.held_bytes();
                 self.merge.push(arrival, Some(time), FleetItem::Event(event));
             }
-            Some(Line::Missing(missing)) => {
+            Line::Missing(missing) => {
                 let instance = Arc::clone(instance);
                 self.merge.push(arrival, None, FleetItem::Missing { instance, missing });
             }
-            Some(Line::Horizon(horizon)) => {
+            Line::Horizon(horizon) => {
                 let instance = Arc::clone(instance);
                 self.merge.push(arrival, None, FleetItem::Horizon { instance, horizon });
             }
-            Some(Line::Ended) | None => {}
+            Line::Ended => {}
         }
     }
 
@@ -258,6 +276,28 @@ mod tests {
         inbox.end(EndReason::Closed);
         assert_eq!(std::iter::from_fn(|| stream.try_recv().ok()).count(), 20 - given + 1);
         assert_eq!((stream.merging, stream.merging_bytes, stream.stats().delivered), (0, 0, 20));
+    }
+
+    #[tokio::test]
+    async fn a_batch_of_empty_lines_costs_a_bounded_number_of_looks() {
+        let inbox = Arc::new(Inbox::default());
+        let mut stream = FleetStream::new(Arc::clone(&inbox));
+        let Arrived { arrival, instance, content: Content::Lines { lines, .. } } = batch(7) else {
+            panic!("it is a batch");
+        };
+        let line = format!("{}\n", str::from_utf8(&lines).expect("it is text"));
+        let few = [&*line, &*"\n".repeat(MAX_UNREADABLE_LINES), &*line].concat();
+        assert_eq!(stream.put_lines(&arrival, &instance, &few), MAX_UNREADABLE_LINES + 2);
+        assert_eq!(stream.merging, 2, "what is readable is read");
+        let many = [&*line, &*"\n".repeat(8 << 20)].concat();
+        assert_eq!(stream.put_lines(&arrival, &instance, &many), 1 + MAX_UNREADABLE_LINES + 1);
+        let content = Content::Lines { lines: many.into(), unpacked: 0, events: 7 };
+        inbox.put(Arrived { arrival, instance, content });
+        inbox.end(EndReason::Closed);
+        let items: Vec<_> = std::iter::from_fn(|| stream.try_recv().ok()).collect();
+        let is_gap =
+            |item: &FleetItem| matches!(item, FleetItem::Gap(Gap { count: 6, place: GapPlace::Malformed, .. }));
+        assert_eq!((items.len(), items.iter().filter(|item| is_gap(item)).count()), (4 + 2, 1));
     }
 
     #[tokio::test]

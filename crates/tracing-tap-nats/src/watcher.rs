@@ -197,7 +197,7 @@ impl Watcher {
     }
 
     /// Returns a grant and its receiver if the message asks for one.
-    fn accept(&mut self, message: &Message) -> Result<Option<(MemberId, WatcherMessage)>, Rejection> {
+    pub(super) fn accept(&mut self, message: &Message) -> Result<Option<(MemberId, WatcherMessage)>, Rejection> {
         let unsealed = unseal(&self.config.keys, Role::Instance, &message.subject, &message.payload)?;
         let header: InstanceHeader = unsealed.read().inspect_err(|rejection| {
             if let (Rejection::Version(version), Ok(any)) = (rejection, unsealed.read_any()) {
@@ -303,7 +303,7 @@ impl Watcher {
         self.inbox.set_stats(stats.summed());
     }
 
-    fn end(&mut self, reason: EndReason) {
+    pub(super) fn end(&mut self, reason: EndReason) {
         let notices = self.peers.give_up();
         self.deliver(notices);
         self.publish_stats();

@@ -36,6 +36,10 @@ pub(super) struct Ask {
     pub(super) look_back: Option<String>,
     pub(super) name: Option<String>,
     pub(super) capacity: Option<usize>,
+    /// The text of the predicate for whose sake a request is shown.
+    pub(super) only_if: Option<String>,
+    #[serde(default, deserialize_with = "text_of_slower_than")]
+    pub(super) slower_than: Option<String>,
 }
 
 impl Ask {
@@ -44,10 +48,16 @@ impl Ask {
     pub(super) fn session(self, caller: &Caller) -> Result<SessionOptions, Problem> {
         let mut session = SessionOptions::remote(predicate(&self.q)?).opened_by(caller.name());
         if let Some(text) = &self.duration {
-            session = session.expires_in(duration("for", text)?);
+            session = session.expires_in(duration_of_session(text)?);
+        }
+        if let Some(text) = &self.only_if {
+            session = session.only_if(outcome(text)?);
+        }
+        if let Some(text) = &self.slower_than {
+            session = session.slower_than(duration("slower_than", text)?);
         }
         if let Some(text) = &self.look_back {
-            session = session.look_back(duration("look_back", text)?);
+            session = session.look_back(time("look_back", text)?);
         }
         if let Some(scope) = caller.confinement() {
             session = session.confined_to(scope.clone());
@@ -87,14 +97,30 @@ pub(super) fn predicate(text: &str) -> Result<Predicate, Problem> {
     text.parse().map_err(|error| Problem::from(&error))
 }
 
+fn outcome(text: &str) -> Result<Predicate, Problem> {
+    if text.trim().is_empty() {
+        return Err(invalid("only_if", "`only_if` is empty; for example `status >= 500`"));
+    }
+    text.parse().map_err(|error| Problem::from(&error).with("parameter", "only_if"))
+}
+
 pub(super) fn invalid(parameter: &str, detail: impl Into<String>) -> Problem {
     Problem::new(ProblemKind::InvalidParameter, detail).with("parameter", parameter)
 }
 
+fn duration_of_session(text: &str) -> Result<Duration, Problem> {
+    time("for", text)
+}
+
+/// A duration that is not zero.
+fn time(parameter: &str, text: &str) -> Result<Duration, Problem> {
+    Some(duration(parameter, text)?).filter(|duration| !duration.is_zero()).ok_or_else(|| no_time(parameter, text))
+}
+
 fn duration(parameter: &str, text: &str) -> Result<Duration, Problem> {
     let read: Option<SignedDuration> = text.parse().ok();
-    let duration = read.and_then(|duration| Duration::try_from(duration).ok()).filter(|duration| !duration.is_zero());
-    let duration = duration.ok_or_else(|| invalid(parameter, no_time(parameter, text)))?;
+    let duration = read.and_then(|duration| Duration::try_from(duration).ok());
+    let duration = duration.ok_or_else(|| no_time(parameter, text))?;
     if duration > MAX_DURATION {
         let detail = format!("`{parameter}` is longer than 24 hours, the maximum");
         return Err(invalid(parameter, detail).with("limit", "24h"));
@@ -102,11 +128,12 @@ fn duration(parameter: &str, text: &str) -> Result<Duration, Problem> {
     Ok(duration)
 }
 
-fn no_time(parameter: &str, text: &str) -> String {
-    if is_number(text) {
-        return format!("`{parameter}` has no unit: did you mean `{text}s`?");
-    }
-    format!("`{parameter}` is not a duration such as `90s`, `15m` or `1h30m`")
+fn no_time(parameter: &str, text: &str) -> Problem {
+    let detail = match is_number(text) {
+        true => format!("`{parameter}` has no unit: did you mean `{text}s`?"),
+        false => format!("`{parameter}` is not a duration such as `90s`, `15m` or `1h30m`"),
+    };
+    invalid(parameter, detail)
 }
 
 fn is_number(text: &str) -> bool {
@@ -122,7 +149,12 @@ fn text_of_look_back<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Optio
     deserializer.deserialize_any(DurationText("look_back"))
 }
 
-/// The text of the parameter of this name.
+/// The same of `slower_than`.
+fn text_of_slower_than<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    deserializer.deserialize_any(DurationText("slower_than"))
+}
+
+/// The key that is read.
 struct DurationText(&'static str);
 
 impl Visitor<'_> for DurationText {

@@ -42,6 +42,9 @@ pub(super) struct About {
     pub(super) level: Option<String>,
     /// The most verbose spans it enables; nothing where it enables none.
     pub(super) spans: Option<String>,
+    /// The outcomes for whose sake a request is shown; nothing where any is.
+    pub(super) only_if: Option<String>,
+    pub(super) slower_than: Option<Duration>,
     /// Whether it outlives its connection.
     pub(super) is_kept: bool,
 }
@@ -132,6 +135,8 @@ impl HubSession {
             follow,
             level,
             spans,
+            only_if,
+            slower_than,
             is_kept,
         } = &self.about;
         let feed = self.feed();
@@ -145,6 +150,8 @@ impl HubSession {
             "follow": follow,
             "level": level,
             "spans": spans,
+            "only_if": only_if,
+            "slower_than_ms": slower_than.map(|duration| duration.as_micros() as f64 / 1e3),
             "opened_at": TimeText::new(*opened_at).as_str(),
             "expires_at": expires_in.and_then(|duration| opened_at.checked_add(duration)).map(|at| TimeText::new(at).as_str().to_owned()),
             "outlives_connection": is_kept,

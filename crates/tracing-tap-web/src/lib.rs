@@ -65,6 +65,8 @@
 //! - `TimeoutLayer` bounds the time until a stream begins, about a second at most, and not the stream.
 //! - Streams end with the signal of [`Endpoint::with_graceful_shutdown`], and with [`TapRouter::shutdown`].
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 // In the order of dependence: each uses only those above it, and a test checks it.
 mod answer;
 mod problem;

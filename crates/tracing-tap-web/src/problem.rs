@@ -95,6 +95,7 @@ impl From<&WatchError> for Problem {
             () if error.is_redacted_field() => ProblemKind::RedactedField,
             () if error.is_too_costly() => ProblemKind::InvalidPredicate,
             () if error.is_without_past() => ProblemKind::InvalidParameter,
+            () if error.is_hold_too_long() => ProblemKind::InvalidParameter,
             () => ProblemKind::TooManySessions,
         };
         // The names of other openers are for the application and for admins.

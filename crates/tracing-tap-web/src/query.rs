@@ -68,6 +68,8 @@ impl Query {
             look_back: text("look_back"),
             name: text("name"),
             capacity: self.number("capacity")?,
+            only_if: text("only_if"),
+            slower_than: text("slower_than"),
         })
     }
 }

@@ -17,8 +17,22 @@ use serde_json::json;
 use std::sync::Arc;
 
 /// The parameters of a session and of its stream.
-pub(super) const PARAMETERS: [&str; 12] =
-    ["q", "level", "for", "look_back", "max", "rate", "sample", "follow", "spans", "name", "capacity", "coverage"];
+pub(super) const PARAMETERS: [&str; 14] = [
+    "q",
+    "level",
+    "for",
+    "look_back",
+    "max",
+    "rate",
+    "sample",
+    "follow",
+    "only_if",
+    "slower_than",
+    "spans",
+    "name",
+    "capacity",
+    "coverage",
+];
 
 pub(super) async fn watch(
     State(endpoint): State<Arc<EndpointState>>,

@@ -182,6 +182,37 @@ impl<T> Ring<T> {
         }
     }
 
+    /// Whether an item of so many bytes never fits.
+    pub(crate) fn is_too_large(&self, bytes: u32) -> bool {
+        bytes > self.lease.capacity_bytes()
+    }
+
+    /// Sets bytes aside for an item that may be pushed later; `false` if there is no room for them. Displaces nothing.
+    pub(crate) fn set_aside(&self, bytes: u32) -> bool {
+        self.lease.reserve(bytes)
+    }
+
+    /// Ends the use of bytes that were set aside for an item that is not pushed.
+    pub(crate) fn put_back(&self, bytes: u32) {
+        self.lease.release(bytes);
+    }
+
+    /// Appends an item whose bytes were set aside, in place of the oldest if the queue is full.
+    pub(crate) fn push_set_aside(&self, item: T, bytes: u32) -> Displaced<T> {
+        let entry = RingEntry { item, bytes, refused_before: self.losses.refused.load(Relaxed) };
+        let mut displaced = Displaced::new();
+        self.push_reserved(entry, &mut displaced);
+        displaced
+    }
+
+    /// Counts items that are lost before they could be pushed.
+    pub(crate) fn refuse_many(&self, items: u64) {
+        // One by one, so that every sum of losses is one that the count has passed through. Release: as in `refuse`.
+        for _ in 0..items {
+            self.losses.refused.fetch_add(1, Release);
+        }
+    }
+
     /// Makes a reservation larger or smaller, if there is room.
     fn fits(&self, bytes: u32, reserved: u32) -> bool {
         if bytes > reserved {

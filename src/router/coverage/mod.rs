@@ -58,7 +58,10 @@ impl Core {
         inquiry.look_at_spans();
         inquiry.look_at_context();
         inquiry.look_at_log_records();
-        let coverage = inquiry.finish();
+        let mut coverage = inquiry.finish();
+        if let Some(outcome) = session.only_outcome() {
+            coverage = coverage.narrowed(self.coverage_of(&outcome, Matched::Nothing));
+        }
         match &session.confinement {
             Some(confinement) => self.confined(coverage, confinement),
             None => coverage,

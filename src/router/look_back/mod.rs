@@ -34,16 +34,22 @@ const NANOS_PER_MS: u64 = 1_000_000;
 impl Core {
     /// Draws the line between the past and the present of a session that is about to be published, if it looks back.
     pub(super) fn begin_past(&self, session: &OpenSession) {
-        if session.limits.look_back.is_some() && self.shared.past.is_some() {
+        if self.has_past(session) {
             session.set_since(if session.follows() { NOT_YET } else { Epoch::between() });
         }
+    }
+
+    /// Whether a session has a past. One that decides by outcome has none: what becomes of a request is not known before it
+    /// ends.
+    fn has_past(&self, session: &OpenSession) -> bool {
+        session.limits.look_back.is_some() && self.shared.past.is_some() && !session.limits.decides_by_outcome()
     }
 
     /// Reads the past of a session that has just been published, if it looks back.
     pub(super) fn look_back(&self, session: &Arc<OpenSession>) -> Option<Horizon> {
         let asked = session.limits.look_back?;
         let asked_ms = asked.as_millis().try_into().unwrap_or(u64::MAX);
-        let Some(past) = &self.shared.past else {
+        let Some(past) = self.shared.past.as_ref().filter(|_| self.has_past(session)) else {
             return Some(Horizon { asked_ms, ..Horizon::default() });
         };
         let _reading = past.lock_reading();

@@ -1,10 +1,13 @@
 //! One predicate and one event out of some bytes, held against the evaluator: by `is_match` and end to end.
+//!
+//! A process is for one kind of check, so that what is expensive happens once: sessions that match nothing keep the levels
+//! and targets of most predicates open, so a case rarely has `tracing` ask all callsites again.
 
 use super::callsites::{Arguments, Boxed, EventSite, LEVELS, Parent, SpanSite, TARGETS, event_sites, span_sites};
 use super::described::{delivered, described};
 use super::evaluator::{Around, Fields, Happened, Part, Pred, Relation, Val};
 use arbitrary::{Arbitrary, Result, Unstructured};
-use std::sync::{LazyLock, Mutex, PoisonError};
+use std::sync::{LazyLock, Mutex, MutexGuard, OnceLock, PoisonError};
 use tracing::level_filters::LevelFilter;
 use tracing::{Level, Span};
 use tracing_subscriber::prelude::*;
@@ -24,7 +27,8 @@ const MAX_DEPTH: usize = 6;
 /// A predicate, and an event inside some spans.
 #[derive(Debug)]
 pub(crate) struct Case {
-    /// Whether a session that wants everything, spans included, is open too. Without it only spans up to INFO exist.
+    /// Whether a session that wants everything, spans included, is open too. Without it only spans up to INFO exist. The
+    /// bytes say so, and the kind of check overrules them.
     pub(crate) with_witness: bool,
     pub(crate) predicate: Pred,
     /// Each is entered before the next is made. An explicit parent is the first of them.
@@ -36,36 +40,60 @@ pub(crate) struct Case {
 struct Process {
     router: TapRouter,
     witness: Option<EventStream>,
+    _keepers: Vec<EventStream>,
 }
 
-static PLACE: LazyLock<Mutex<Process>> = LazyLock::new(|| {
-    let router = TapRouter::builder().max_value_bytes(1 << 20).build();
-    tracing_subscriber::registry().with(router.layer()).init();
-    Mutex::new(Process { router, witness: None })
-});
+static PROCESS: OnceLock<Mutex<Process>> = OnceLock::new();
 
-/// Checks the case that some bytes stand for, if they stand for one.
+/// Checks the case that some bytes stand for, if they stand for one, with a session open that wants everything.
 pub(crate) fn check(bytes: &[u8]) {
+    check_with(true, bytes);
+}
+
+/// The same without such a session: what nobody else wants is vetoed.
+pub(crate) fn check_vetoes(bytes: &[u8]) {
+    check_with(false, bytes);
+}
+
+fn check_with(with_witness: bool, bytes: &[u8]) {
     if let Ok(case) = Case::arbitrary(&mut Unstructured::new(bytes)) {
-        case.check();
+        Case { with_witness, ..case }.check(&mut Process::of_process(with_witness));
     }
 }
 
 /// What a session that wants everything gets of the case that some bytes stand for.
 pub(crate) fn items(bytes: &[u8]) -> Vec<Item> {
     let Ok(case) = Case::arbitrary(&mut Unstructured::new(bytes)) else { return Vec::new() };
-    let place = PLACE.lock().unwrap_or_else(PoisonError::into_inner);
-    let mut stream = place.router.watch(everything_and_all_spans());
-    case.happen();
-    stream.drain().collect()
+    let mut process = Process::of_process(true);
+    Case { with_witness: true, ..case }.happen();
+    process.witness.iter_mut().flat_map(|witness| witness.drain().collect::<Vec<_>>()).collect()
+}
+
+impl Process {
+    fn of_process(with_witness: bool) -> MutexGuard<'static, Self> {
+        let process = PROCESS.get_or_init(|| Mutex::new(Self::new(with_witness)));
+        process.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn new(with_witness: bool) -> Self {
+        let router = TapRouter::builder().max_value_bytes(1 << 20).build();
+        tracing_subscriber::registry().with(router.layer()).init();
+        // One that comes and goes where there is no other.
+        drop(router.watch(everything_and_all_spans()));
+        let nothing = |reach: Predicate| router.watch(reach.and(Predicate::eq("never declared", 1)));
+        let mut keepers = vec![nothing(Predicate::everything())];
+        for level in LEVELS {
+            keepers.push(nothing(Predicate::level(level)));
+            keepers.extend(TARGETS.map(|target| nothing(Predicate::level(level).and(Predicate::target(target)))));
+        }
+        let witness = with_witness.then(|| router.watch(everything_and_all_spans()));
+        Self { router, witness, _keepers: keepers }
+    }
 }
 
 impl Case {
-    pub(crate) fn check(&self) {
-        let mut place = PLACE.lock().unwrap_or_else(PoisonError::into_inner);
-        let Process { router, witness } = &mut *place;
-        *witness =
-            self.with_witness.then(|| witness.take().unwrap_or_else(|| router.watch(everything_and_all_spans())));
+    fn check(&self, process: &mut Process) {
+        let Process { router, witness, .. } = process;
         let predicate = self.predicate.to_predicate();
         let mut stream = router.watch(predicate.clone());
         let happened = self.happen();

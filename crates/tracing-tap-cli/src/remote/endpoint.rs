@@ -38,6 +38,10 @@ pub(crate) struct SessionRequest {
     pub(crate) name: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) capacity: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) only_if: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) slower_than: Option<String>,
 }
 
 /// A session that exists. Unknown keys, of a later endpoint, are ignored.

@@ -28,6 +28,9 @@ pub(crate) struct FleetAccess {
     /// Read the fleet's key from this file. Default: the profile's, then `$TRACING_TAP_FLEET_KEY`
     #[arg(long, value_name = "FILE")]
     pub(super) key_file: Option<PathBuf>,
+    /// Also accept messages signed with the key in this file, while the fleet's key is replaced. Default: the profile's
+    #[arg(long, value_name = "FILE")]
+    pub(super) accept_key_file: Vec<PathBuf>,
     /// NATS credentials: a `.creds` file, or one with `user:password`. Default: the profile's
     #[arg(long, value_name = "FILE")]
     pub(super) credentials_file: Option<PathBuf>,
@@ -67,6 +70,10 @@ impl FleetAccess {
         let said = self.clone();
         Self {
             key_file: said.key_file.or(profile.key_file),
+            accept_key_file: match said.accept_key_file.is_empty() {
+                true => profile.accept_key_file,
+                false => said.accept_key_file,
+            },
             credentials_file: said.credentials_file.or(profile.credentials_file),
             subject_prefix: said.subject_prefix.or(profile.subject_prefix),
         }
@@ -74,9 +81,10 @@ impl FleetAccess {
 
     /// The first option given that an HTTP endpoint has no use for.
     pub(super) fn first_said(&self) -> Option<&'static str> {
-        let Self { key_file, credentials_file, subject_prefix } = self;
+        let Self { key_file, accept_key_file, credentials_file, subject_prefix } = self;
         let said = [
             (key_file.is_some(), "--key-file"),
+            (!accept_key_file.is_empty(), "--accept-key-file"),
             (credentials_file.is_some(), "--credentials-file"),
             (subject_prefix.is_some(), "--subject-prefix"),
         ];
@@ -88,6 +96,10 @@ impl FleetAccess {
         let url = FleetUrl::read(url)?;
         let key = key(self.key_file.as_deref())?;
         let config = Config::new(&url.service, key).map_err(unusable)?;
+        let config = self
+            .accept_key_file
+            .iter()
+            .try_fold(config, |config, file| config.accept_key(key_of_file(file)?).map_err(unusable))?;
         let config = match &self.subject_prefix {
             Some(prefix) => config.subject_prefix(prefix).map_err(unusable)?,
             None => config,
@@ -107,16 +119,21 @@ fn unusable(error: tracing_tap_nats::ConfigError) -> Error {
 
 /// The key, which is never an argument, because every user of the machine can see arguments.
 fn key(file: Option<&Path>) -> Result<Key, Error> {
-    let (mut secret, place) = match file {
-        Some(file) => (bytes_of("key", file)?, format!("the key file `{}`", file.display())),
-        None => match std::env::var_os(KEY_VARIABLE) {
-            Some(value) => (value.into_encoded_bytes(), KEY_VARIABLE.to_owned()),
-            None => {
-                let advice = format!("set {KEY_VARIABLE}, or give `--key-file`: it is the key of the instances");
-                return Err(Error::usage("find the fleet's key: no file or variable has it").advise(advice));
-            }
-        },
-    };
+    match (file, std::env::var_os(KEY_VARIABLE)) {
+        (Some(file), _) => key_of_file(file),
+        (None, Some(value)) => read_key(value.into_encoded_bytes(), KEY_VARIABLE),
+        (None, None) => {
+            let advice = format!("set {KEY_VARIABLE}, or give `--key-file`: it is the key of the instances");
+            Err(Error::usage("find the fleet's key: no file or variable has it").advise(advice))
+        }
+    }
+}
+
+fn key_of_file(file: &Path) -> Result<Key, Error> {
+    read_key(bytes_of("key", file)?, &format!("the key file `{}`", file.display()))
+}
+
+fn read_key(mut secret: Vec<u8>, place: &str) -> Result<Key, Error> {
     while matches!(secret.last(), Some(b'\r' | b'\n')) {
         secret.pop();
     }

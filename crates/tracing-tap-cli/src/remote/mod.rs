@@ -13,6 +13,8 @@ mod events;
 mod fleet;
 mod pause;
 mod profile;
+#[cfg(test)]
+mod profile_text;
 mod target;
 mod tls;
 mod token;

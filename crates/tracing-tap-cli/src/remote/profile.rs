@@ -16,6 +16,8 @@ pub(crate) struct Profile {
     pub(crate) token_file: Option<PathBuf>,
     pub(crate) ca_file: Option<PathBuf>,
     pub(crate) key_file: Option<PathBuf>,
+    #[serde(default)]
+    pub(crate) accept_key_files: Vec<PathBuf>,
     pub(crate) credentials_file: Option<PathBuf>,
     pub(crate) subject_prefix: Option<String>,
 }
@@ -45,6 +47,7 @@ pub(crate) fn find(name: &str) -> Result<Profile, Error> {
         token_file: profile.token_file.map(resolve),
         ca_file: profile.ca_file.map(resolve),
         key_file: profile.key_file.map(resolve),
+        accept_key_files: profile.accept_key_files.into_iter().map(resolve).collect(),
         credentials_file: profile.credentials_file.map(resolve),
         ..profile
     })
@@ -57,7 +60,7 @@ fn path() -> Result<PathBuf, Error> {
     Ok(folders.config_dir().join("tracing-tap").join("config.toml"))
 }
 
-fn read(text: &str, name: &str, path: &Path) -> Result<Profile, Error> {
+pub(super) fn read(text: &str, name: &str, path: &Path) -> Result<Profile, Error> {
     let config: Config = toml::from_str(text)
         .map_err(|error| Error::usage(format!("read `{}`: {}", path.display(), problem(&error))))?;
     let known: Vec<_> = config.profiles.keys().map(|name| format!("`{name}`")).collect();
@@ -71,13 +74,25 @@ fn read(text: &str, name: &str, path: &Path) -> Result<Profile, Error> {
 /// What is wrong, and where. The line itself, which the library shows, may be a misplaced token.
 fn problem(error: &toml::de::Error) -> String {
     let shown = error.to_string();
+    let message = without_value(error.message());
     match shown.lines().next() {
-        Some(place) if error.span().is_some() => format!("{place}: {}", error.message()),
-        _ => error.message().to_owned(),
+        Some(place) if error.span().is_some() => format!("{place}: {message}"),
+        _ => message,
     }
 }
 
-fn resolved(path: &Path, folder: &Path) -> PathBuf {
+/// What a text of the wrong kind says is left out: it may be a token where a profile should be.
+fn without_value(message: &str) -> String {
+    const QUOTED: &str = " string \"";
+    match (message.find(QUOTED), message.rfind("\", expected ")) {
+        (Some(begin), Some(end)) if begin + QUOTED.len() <= end => {
+            format!("{} a text{}", &message[..begin], &message[end + 1..])
+        }
+        _ => message.to_owned(),
+    }
+}
+
+pub(super) fn resolved(path: &Path, folder: &Path) -> PathBuf {
     match path.strip_prefix("~") {
         Ok(below) => etcetera::home_dir().map_or_else(|_| path.to_owned(), |home| home.join(below)),
         Err(_) => folder.join(path),
@@ -108,6 +123,9 @@ mod tests {
         assert!(error.contains("line 3, column 1") && error.contains("unknown field `token`"), "{error}");
         assert!(!error.contains("secret"), "{error}");
         assert!(error_of("[profiles.prod]\n").contains("missing field `url`"));
+        let error = error_of("[profiles]\nprod = 'hunter2'");
+        assert!(error.contains("line 2") && error.contains("a text, expected"), "{error}");
+        assert!(!error.contains("hunter2"), "{error}");
         assert!(error_of("[profile.prod]").contains("unknown field `profile`, expected `profiles`"));
         assert!(error_of("url =").contains("line 1"));
     }

@@ -135,10 +135,12 @@ impl Access {
                 Error::usage(problem).advise("a fleet has a key, and its server may require `--credentials-file`")
             );
         }
-        let Some(Profile { ca_file, key_file, credentials_file, subject_prefix, .. }) = profile else {
+        let Some(Profile { ca_file, key_file, accept_key_files, credentials_file, subject_prefix, .. }) = profile
+        else {
             return said.clone().at(&url, self.ca_file.clone(), self.allow_plaintext);
         };
-        let access = said.or(FleetAccess { key_file, credentials_file, subject_prefix });
+        let access =
+            said.or(FleetAccess { key_file, accept_key_file: accept_key_files, credentials_file, subject_prefix });
         access.at(&url, self.ca_file.clone().or(ca_file), self.allow_plaintext)
     }
 }

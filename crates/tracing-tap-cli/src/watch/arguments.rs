@@ -58,6 +58,13 @@ pub(crate) struct Arguments {
     /// span
     #[arg(long, value_name = "WHAT", help_heading = "Session", value_parser = follow)]
     follow: Option<String>,
+    /// Show a request only if one of its events matches this, such as `status >= 500`: then all of it, from its first
+    /// event on
+    #[arg(long, value_name = "PREDICATE", help_heading = "Session")]
+    only_if: Option<String>,
+    /// Show a request only if it takes at least this long, such as `2s`; with `--only-if`, either suffices
+    #[arg(long, value_name = "TIME", help_heading = "Session", value_parser = any_time)]
+    slower_than: Option<String>,
     /// Enable spans up to this level that nobody else wants; this changes the service's own spans while the session is
     /// open
     #[arg(long, value_name = "LEVEL", help_heading = "Session")]
@@ -156,6 +163,9 @@ impl Arguments {
             return Err(Error::usage("watch: the URL comes before the predicate").advise(advice));
         }
         crate::check::predicate(&self.predicate)?;
+        if let Some(outcome) = &self.only_if {
+            crate::check::predicate(outcome)?;
+        }
         Ok(SessionRequest {
             q: self.predicate.clone(),
             level: self.level.map(Level::name),
@@ -168,6 +178,8 @@ impl Arguments {
             look_back: self.look_back.clone(),
             name: self.name.clone(),
             capacity: self.capacity.and_then(|capacity| capacity.try_into().ok()),
+            only_if: self.only_if.clone(),
+            slower_than: self.slower_than.clone(),
         })
     }
 }
@@ -186,6 +198,11 @@ fn past(text: &str) -> Result<String, String> {
         Duration::ZERO => Err("no time is looked back on".to_owned()),
         _ => Ok(text.to_owned()),
     }
+}
+
+/// A time that may be zero, sent as it was written.
+fn any_time(text: &str) -> Result<String, String> {
+    patience(text).map(|_| text.to_owned())
 }
 
 fn patience(text: &str) -> Result<Duration, String> {

@@ -62,7 +62,8 @@ impl Counts {
 
     /// All events known to have matched.
     pub(crate) fn matched(&self) -> u64 {
-        let missing = self.lost().saturating_add(self.missing().kept_back());
+        let left_out = self.missing().total() - self.missing().lost();
+        let missing = self.lost().saturating_add(left_out);
         self.delivered().saturating_add(missing).saturating_add(self.unreadable())
     }
 }

@@ -56,7 +56,7 @@ impl OfInstance<'_> {
     /// The severity, the same as if the fleet is read without an endpoint.
     pub(crate) fn severity(&self) -> Severity {
         match self.counted() {
-            Counted::Missing(missing) if missing.reason == MissingReason::SampledOut => Severity::Notice,
+            Counted::Missing(missing) if missing.reason.is_asked_for() => Severity::Notice,
             Counted::Nothing => Severity::Notice,
             _ => Severity::Warning,
         }

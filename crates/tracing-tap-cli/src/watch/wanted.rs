@@ -31,10 +31,8 @@ impl Wanted {
         let predicate = check::predicate(&ask.q)?;
         let text = predicate.to_string();
         let mut session = SessionOptions::remote(predicate);
-        let lasts = match &ask.duration {
-            Some(text) => duration("for", text)?,
-            None => SessionOptions::REMOTE_EXPIRES_IN,
-        };
+        let lasts =
+            ask.duration.as_deref().map_or(Ok(SessionOptions::REMOTE_EXPIRES_IN), |text| duration("for", text))?;
         session = session.expires_in(lasts);
         if let Some(text) = &ask.look_back {
             session = session.look_back(duration("look-back", text)?);
@@ -47,6 +45,12 @@ impl Wanted {
         session = opener().into_iter().fold(session, SessionOptions::opened_by);
         if let Some(follow) = &ask.follow {
             session = session.follow(read::<Follow>("follow", follow)?);
+        }
+        if let Some(outcome) = &ask.only_if {
+            session = session.only_if(check::predicate(outcome)?);
+        }
+        if let Some(text) = &ask.slower_than {
+            session = session.slower_than(duration("slower-than", text)?);
         }
         if let Some(level) = &ask.level {
             session = session.max_level(read::<LevelFilter>("level", level)?);
@@ -63,13 +67,11 @@ fn read<T: std::str::FromStr>(what: &str, text: &str) -> Result<T, Error> {
     text.parse().map_err(|_| Error::usage(format!("read `--{what}`: `{text}`")))
 }
 
-fn duration(option: &str, text: &str) -> Result<Duration, Error> {
-    let duration: SignedDuration = read(option, text)?;
+fn duration(what: &str, text: &str) -> Result<Duration, Error> {
+    let duration: SignedDuration = read(what, text)?;
     match Duration::try_from(duration) {
         Ok(duration) if duration <= MAX_DURATION => Ok(duration),
-        _ => {
-            Err(Error::usage(format!("open a session: `--{option}` is more than the 24 hours that a session may last")))
-        }
+        _ => Err(Error::usage(format!("open a session: `--{what}` is more than the 24 hours that a session may last"))),
     }
 }
 

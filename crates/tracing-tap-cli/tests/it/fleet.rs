@@ -13,6 +13,7 @@ use tracing_tap_nats::{self as fleet, Config, Key};
 use tracing_tap_web::{Auth, Endpoint};
 
 const KEY: &str = "a key of thirty-two bytes, or more";
+const NEW_KEY: &str = "another key of thirty-two bytes or more";
 const KEY_VARIABLE: &str = "TRACING_TAP_FLEET_KEY";
 
 /// A server, and a service whose instances meet there. All have its one router.
@@ -22,8 +23,10 @@ struct Fleet {
     runtime: Runtime,
 }
 
+/// That of instances: the second round of a replacement of their key has begun, and has not reached them.
 fn config() -> Config {
-    Config::new("chat", Key::new(KEY).expect("it is long enough")).expect("it is a name")
+    let [old, new] = [KEY, NEW_KEY].map(|key| Key::new(key).expect("it is long enough"));
+    Config::new("chat", old).expect("it is a name").accept_key(new).expect("there is room")
 }
 
 fn emit(message: &str) {
@@ -128,6 +131,28 @@ isolated! {
         assert_eq!(lines.last(), Some(&json!({ "type": "ended", "reason": "closed" })));
     }
 
+    fn each_instance_shows_its_failing_requests_whole() {
+        let fleet = Fleet::start(&["chat-1", "chat-2"]);
+        let program = fleet.watch(&["*", "--follow", "root", "--only-if", "status >= 500", "--slower-than", "30s"], 2);
+        assert!(fleet.service.router.sessions().iter().all(|session| session.only_if.is_some() && session.slower_than.is_some()));
+        for status in [200, 503, 404] {
+            tracing::info_span!("request", status).in_scope(|| tracing::trace!("accepted"));
+            tracing::info_span!("request").in_scope(|| {
+                tracing::trace!("accepted");
+                tracing::info!(status, "answered");
+            });
+        }
+        wait_until("the events of both", || of_type(&json_lines(&program.stdout.text()), "event").len() == 6);
+        program.signal("INT");
+        let ended = program.end();
+        ended.assert(0, &["6 events delivered, 0 lost", "not chosen"]);
+        let lines = ended.json();
+        for instance in ["chat-1", "chat-2"] {
+            let of: Vec<_> = of_type(&lines, "event").into_iter().filter(|line| line["instance"] == instance).cloned().collect();
+            assert_eq!(messages(&of), ["accepted", "accepted", "answered"], "{instance}");
+        }
+    }
+
     fn every_limit_reaches_the_instances() {
         let fleet = Fleet::start(&["chat-1"]);
         let program = fleet.watch(
@@ -162,6 +187,27 @@ isolated! {
         let fleet = Fleet::start(&["chat-1"]);
         fleet.run(&["user = 42", "--for", "1s", "--expect"]).assert(4, &["error: nothing has matched"]);
         fleet.run(&["user = 42", "--for", "1s"]).assert(0, &["Session over: expired. 0 events delivered"]);
+    }
+
+    fn a_watch_signs_with_one_key_and_accepts_others() {
+        let fleet = Fleet::start(&["chat-1"]);
+        let folder = Folder::new();
+        let [old, new] = [("old", KEY), ("new", NEW_KEY)].map(|(name, key)| folder.write(name, key));
+        let without = fleet.run(&["user = 42", "--key-file", &new, "--for", "1s"]);
+        assert!(!without.stderr.contains("chat-1"), "what the instance signs is forged: {}", without.stderr);
+        let program = fleet.watch(&["user = 42", "--max", "1", "--key-file", &new, "--accept-key-file", &old], 1);
+        emit("accepted");
+        let ended = program.end();
+        ended.assert(0, &["1 event delivered"]);
+        assert_eq!(messages(&ended.json()), ["accepted"]);
+
+        let profile = format!("[profiles.fleet]\nurl = '{}'\nkey_file = '../new'\naccept_key_files = ['../old']\n", fleet.url());
+        folder.write("tracing-tap/config.toml", &profile);
+        let mut command = command(&["watch", "--profile", "fleet", "user = 42", "--max", "1"]);
+        let program = Program::start(command.env("XDG_CONFIG_HOME", folder.path("")));
+        wait_for_instances(&program, 1);
+        emit("by a profile");
+        assert_eq!(messages(&program.end().json()), ["by a profile"]);
     }
 
     fn credentials_come_from_a_file_or_a_profile() {
@@ -307,6 +353,10 @@ fn invalid_fleet_arguments_fail_before_any_request() {
     secret.assert(2, &["a name or a password", "`--credentials-file`"]);
     assert!(!secret.stderr.contains("secret"));
     run(&["watch", "http://127.0.0.1:1", "*", "--key-file", &short]).assert(2, &["`--key-file` is for fleets"]);
+    with_key(&["watch", url, "*", "--accept-key-file", &short]).assert(2, &["short`: the fleet's key has 5 bytes"]);
+    let key = folder.write("key", KEY);
+    let accepted = ["--accept-key-file", &key].repeat(4);
+    with_key(&[&["watch", url, "*"], &*accepted].concat()).assert(2, &["more than 4 keys are accepted"]);
     for asks_a_door in [&["sessions", url][..], &["close", url, "ab"], &["catalog", url]] {
         run(asks_a_door)
             .assert(2, &["`sessions`, `close` and `catalog` are for HTTP endpoints", "there is only `watch`"]);

@@ -8,6 +8,7 @@ mod fixture;
 mod fleet;
 mod hostile;
 mod listing;
+mod outcome;
 mod papers;
 mod past;
 mod plaintext;

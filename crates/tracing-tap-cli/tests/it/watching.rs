@@ -105,7 +105,8 @@ isolated! {
         let examples: Vec<_> = help.lines().filter(|line| line.contains("--follow ") && line.contains("'")).collect();
         assert_eq!(examples, ["  tracing-tap watch '@level = error' --follow named:request --max 1000"]);
         let recipes = include_str!("../../../../docs/recipes.md");
-        let in_recipes: Vec<_> = recipes.lines().filter(|line| line.contains("--follow ")).collect();
+        let is_of_following = |line: &&str| line.contains("--follow ") && !line.contains("--only-if");
+        let in_recipes: Vec<_> = recipes.lines().filter(is_of_following).collect();
         assert_eq!(in_recipes, ["$ tracing-tap watch http://localhost:8080/tap '@level = error' --follow named:request --level debug"]);
 
         let service = Service::start();

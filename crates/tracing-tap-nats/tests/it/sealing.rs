@@ -8,7 +8,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use tracing_tap::MissingReason;
 
 /// The version that counts as many reasons why events are missing as there are.
-pub(crate) const VERSION: u32 = MissingReason::ALL.len() as u32 - 2;
+pub(crate) const VERSION: u32 = MissingReason::ALL.len() as u32 - 1;
 
 /// A tally of so many events, none of them missing.
 pub(crate) fn tally(events: u64) -> Vec<u64> {

@@ -1,9 +1,9 @@
-//! The corpus of the fuzz target `door`, replayed without `cargo fuzz`.
+//! The corpus of the fuzz target `endpoint`, replayed without `cargo fuzz`.
 
 mod requests;
 
 isolated! {
     fn every_request_of_the_corpus_is_answered_or_closed_and_leaves_no_session_open() {
-        testing::corpus::replay("door", 16, requests::check);
+        testing::corpus::replay("endpoint", 100, requests::check);
     }
 }

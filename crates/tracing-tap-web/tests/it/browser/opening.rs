@@ -187,6 +187,41 @@ async fn limits_and_follow_are_asked_for_and_what_is_refused_is_shown(stage: &mu
     browser.wait_for_text(".row.bar.end", "The session has reached its maximum of events").await;
 }
 
+async fn requests_that_fail_are_asked_for_by_a_checkbox(stage: &mut Stage) {
+    stage.go_in().await;
+    let browser = &stage.browser;
+    browser.press("*").await;
+    browser.wait("document.querySelector('.outcome').hidden").await;
+    browser.click(".check input").await;
+    browser.wait("!document.querySelector('.outcome').hidden").await;
+    let shown =
+        "[document.querySelectorAll('.outcome input')[0].value, document.querySelectorAll('.form select')[1].value]";
+    assert_eq!(browser.value(shown).await, json!(["status >= 500", "root"]));
+    browser.click(".outcome label:last-child input").await;
+    browser.press("2").await;
+    browser.click(".start").await;
+    browser.wait_for_text(".error .wrong", "`slower_than` has no unit: did you mean `2s`?").await;
+    browser.retype("30s").await;
+    browser.click(".start").await;
+    stage.wait_for_sessions(1).await;
+    let open = &stage.router.sessions()[0];
+    assert_eq!(open.only_if.as_ref().map(ToString::to_string).as_deref(), Some("status >= 500"));
+    assert_eq!(open.slower_than, Some(std::time::Duration::from_secs(30)));
+    browser
+        .wait("location.hash.includes('only_if=status+%3E%3D+500') && location.hash.includes('slower_than=30s')")
+        .await;
+    for status in [200, 503] {
+        tracing::info_span!("request").in_scope(|| {
+            tracing::trace!("accepted {status}");
+            tracing::info!(status, "answered {status}");
+        });
+    }
+    browser.wait_for_text(".row .message", "accepted 503").await;
+    browser.wait_for_text(".row .message", "answered 503").await;
+    let rows = rows(browser).await;
+    assert_eq!(rows.len(), 2, "{rows:?}");
+}
+
 async fn a_link_opens_the_same_view_and_starts_nothing(stage: &mut Stage) {
     let browser = &stage.browser;
     browser.open(&format!("{}#q=user+%3D+42&level=info&for=1h&find=needle&rate=100&spans=trace", stage.page())).await;
@@ -248,6 +283,7 @@ isolated! {
             a_mistake_is_shown_where_it_is_as_one_types,
             the_box_is_as_high_as_what_is_in_it_up_to_a_bound,
             what_can_match_is_shown_before_anything_is_started,
+            requests_that_fail_are_asked_for_by_a_checkbox,
             limits_and_follow_are_asked_for_and_what_is_refused_is_shown,
             a_link_opens_the_same_view_and_starts_nothing,
             predicates_of_before_are_remembered_by_this_browser,

@@ -21,8 +21,9 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 use tokio::runtime::{Builder, Runtime};
 use tower_service::Service;
+use tracing::level_filters::LevelFilter;
 use tracing_subscriber::prelude::*;
-use tracing_tap::{Predicate, TapRouter};
+use tracing_tap::{EventStream, Predicate, SessionOptions, TapRouter};
 use tracing_tap_web::{Auth, AuthRequest, Caller, Denied, Endpoint};
 
 const MAX_REQUESTS: usize = 4;
@@ -31,21 +32,25 @@ const BOUND: Duration = Duration::from_secs(20);
 const ADMIN: &str = "root";
 
 /// What the service answers where there is no path of the endpoint.
-const NOT_THE_DOORS: StatusCode = StatusCode::IM_A_TEAPOT;
+const NOT_THE_ENDPOINTS: StatusCode = StatusCode::IM_A_TEAPOT;
 
 struct Mounted {
     runtime: Runtime,
     router: TapRouter,
     application: axum::Router,
+    /// Keeps all levels enabled, so that a session that is opened does not have `tracing` ask all callsites again.
+    _keeper: EventStream,
 }
 
 static MOUNTED: LazyLock<Mutex<Mounted>> = LazyLock::new(|| {
     let router = TapRouter::builder().max_sessions_per_opener(4).max_unindexed_sessions(64).build();
     tracing_subscriber::registry().with(router.layer()).init();
     let endpoint = Endpoint::new(router.clone(), Auth::check(who)).request_timeout(BOUND / 4);
-    let application = axum::Router::new().nest("/tap", endpoint.routes()).fallback(async || NOT_THE_DOORS);
+    let application = axum::Router::new().nest("/tap", endpoint.routes()).fallback(async || NOT_THE_ENDPOINTS);
     let runtime = Builder::new_current_thread().enable_all().build().expect("a runtime starts");
-    Mutex::new(Mounted { runtime, router, application })
+    let nothing = SessionOptions::new(Predicate::eq("never declared", 1)).spans(LevelFilter::TRACE);
+    let keeper = router.watch(nothing);
+    Mutex::new(Mounted { runtime, router, application, _keeper: keeper })
 });
 
 fn who(request: &AuthRequest) -> Result<Caller, Denied> {
@@ -62,7 +67,7 @@ fn who(request: &AuthRequest) -> Result<Caller, Denied> {
 /// Makes the requests that some bytes stand for.
 pub(crate) fn check(bytes: &[u8]) {
     let mounted = MOUNTED.lock().unwrap_or_else(PoisonError::into_inner);
-    let Mounted { runtime, router, application } = &*mounted;
+    let Mounted { runtime, router, application, .. } = &*mounted;
     let mut visit = Visit { application: application.clone(), newest: unknown_id(), stale: unknown_id() };
     let requests = async {
         for request in bytes.split(|byte| *byte == 0x1E).take(MAX_REQUESTS) {
@@ -71,7 +76,7 @@ pub(crate) fn check(bytes: &[u8]) {
             visit.on_the_wire(request).await;
         }
         visit.leave().await;
-        while !router.sessions().is_empty() {
+        while router.sessions().len() > 1 {
             tokio::task::yield_now().await;
         }
     };
@@ -120,7 +125,7 @@ impl Visit {
 
     /// The request as it is, over a connection.
     async fn on_the_wire(&self, request: Vec<u8>) {
-        let (client, server) = duplex(1 << 20);
+        let (client, server) = duplex(64 << 10);
         let application = self.application.clone();
         let service = service_fn(move |mut request: Request<hyper::body::Incoming>| {
             request.extensions_mut().insert(ConnectInfo(SocketAddr::from(([127, 0, 0, 1], 7))));
@@ -173,7 +178,7 @@ async fn answer(mut application: axum::Router, request: Request<Body>) -> Respon
     assert!(!is_anonymous || is_for_all || status.as_u16() >= 400, "{asked}: nobody gets {status}");
     assert!(!is_anonymous || !response.headers().contains_key("tap-session"), "{asked}: nobody gets a session");
     assert!(status.as_u16() < 500 || status == 503 || status == 500, "{asked}: {status}");
-    if status.as_u16() < 400 || status == NOT_THE_DOORS {
+    if status.as_u16() < 400 || status == NOT_THE_ENDPOINTS {
         return response;
     }
     let (parts, body) = response.into_parts();

@@ -270,6 +270,11 @@ isolated! {
         check(r#"{"q":"user = 42","level":"3"}"#, "invalid-parameter", "`level` is none of `error`, `warn`, `info`, `debug` and `trace`");
         check(r#"{"q":"user = 42","spans":"loud"}"#, "invalid-parameter", "`spans` is none of `error`, `warn`, `info`, `debug` and `trace`");
         check(r#"{"q":"user = 42","spans":"off"}"#, "invalid-parameter", "spans");
+        check(r#"{"q":"*","only_if":"status => 500"}"#, "invalid-predicate", "\"parameter\":\"only_if\"");
+        check(r#"{"q":"*","only_if":" "}"#, "invalid-parameter", "`only_if` is empty");
+        check(r#"{"q":"*","slower_than":"soon"}"#, "invalid-parameter", "`slower_than` is not a duration");
+        check(r#"{"q":"*","slower_than":2}"#, "invalid-body", "`slower_than` is text with a unit: did you mean `\\\"2s\\\"`?");
+        check(r#"{"q":"*","slower_than":"2h"}"#, "invalid-parameter", "max_hold_time");
         check(r#"{"q":"user = 42","follow":"me"}"#, "invalid-parameter", "named:");
         check(&format!(r#"{{"q":"*","name":"{}"}}"#, "n".repeat(300)), "invalid-parameter", "256");
         assert_eq!(service.router.stats().opened_sessions, 0);
@@ -280,6 +285,9 @@ isolated! {
         assert_eq!((&opened["level"], &opened["spans"]), (&"debug".into(), &"trace".into()));
         let session = &service.router.sessions()[0];
         assert_eq!((session.max_level, session.spans), (LevelFilter::DEBUG, LevelFilter::TRACE));
+        let outcome = r#"{"q":"*","only_if":"status>=500","slower_than":"0s"}"#;
+        let outcome = post(served.address, "/sessions", outcome).json();
+        assert_eq!((&outcome["only_if"], &outcome["slower_than_ms"]), (&"status >= 500".into(), &0.0.into()));
         let plain = post(served.address, "/sessions", r#"{"q":"user = 42"}"#).json();
         assert_eq!((&plain["level"], &plain["spans"]), (&serde_json::Value::Null, &serde_json::Value::Null));
         for followed in [r#"{"q":"user = 42","for":"900s"}"#, r#"{"q":"user = 42","for":null}"#] {

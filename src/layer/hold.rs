@@ -1,0 +1,64 @@
+//! Deciding by outcome, at the producer: the request of an event, and its mark at the span.
+
+use super::capture::capture;
+use super::host::Host;
+use super::instance::Instance;
+use super::matching::{Admitted, Aside, Incoming};
+use super::name::NO_SPAN;
+use crate::event::{CapturedEvent, plain_name};
+use crate::session::open::OpenSession;
+use crate::session::outcome::request_name;
+use crate::session::scope::{CapturedSpans, Sessions};
+use std::sync::Arc;
+use tracing_subscriber::layer::Context;
+
+impl Instance {
+    /// Delivers an event that some session holds or begins to follow.
+    #[cold]
+    pub(super) fn deliver_aside<S: Host>(
+        &self,
+        admitted: &Admitted,
+        incoming: Incoming<'_>,
+        spans: &CapturedSpans,
+        leaf: u64,
+        context: &Context<'_, S>,
+    ) {
+        let aside = incoming.take_aside();
+        let holding = || aside.iter().filter(|aside| aside.holds).map(|aside| &aside.session);
+        if holding().next().is_none() {
+            if !admitted.is_empty() {
+                self.deliver(admitted, &incoming, spans);
+            }
+        } else {
+            // Captured once, for all.
+            let captured = capture(incoming.event, incoming.facts, spans, &incoming.shared.config, None);
+            self.deliver_captured(admitted, &captured);
+            holding().for_each(|session| self.hold(session, &captured, leaf, context));
+        }
+        let followed: Sessions = aside.iter().filter(|aside| aside.follows).map(Aside::session).collect();
+        if !followed.is_empty() {
+            self.follow(followed, leaf, context);
+        }
+    }
+
+    fn hold<S: Host>(
+        &self,
+        session: &Arc<OpenSession>,
+        captured: &Arc<CapturedEvent>,
+        leaf: u64,
+        context: &Context<'_, S>,
+    ) {
+        let span = self.request_span(session, leaf, context);
+        let request = self.spans.with(span, |cell| cell.request_of(span, session)).flatten();
+        session.decide(Arc::clone(captured), request.as_ref().map(|(request, is_new)| (request, *is_new)));
+    }
+
+    /// The span that makes the request of an event right inside `leaf`; [`NO_SPAN`] if it is in none.
+    fn request_span<S: Host>(&self, session: &OpenSession, leaf: u64, context: &Context<'_, S>) -> u64 {
+        match request_name(session.follow()) {
+            _ if leaf == NO_SPAN => NO_SPAN,
+            Some(name) => self.nearest(leaf, context, |cell| cell.is_shown_as(plain_name(name))),
+            None => self.root(leaf, context),
+        }
+    }
+}

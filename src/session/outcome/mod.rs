@@ -1,0 +1,298 @@
+//! Deciding by outcome: which requests are chosen, what is held of those of which that is not known yet, and the bounds.
+//!
+//! A request is held by its session and marked at its span: when the span closes, which happens after all its children
+//! have, the mark is dropped and the request is over. What producers do with it is in [`deciding`](super::deciding).
+
+mod held;
+
+pub(crate) use held::{Added, Fate, Full, Held};
+
+use super::{Follow, SessionId, SessionOptions};
+use crate::config::Config;
+use crate::event::CapturedEvent;
+use crate::predicate::{Bits, Compiled, Test};
+use crate::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::{Duration, Instant};
+
+/// The most requests that one session holds.
+const MAX_HELD_REQUESTS: usize = 4_096;
+
+/// What the control thread leaves between two looks at the requests that are due.
+const MIN_TICK: Duration = Duration::from_millis(5);
+
+/// What a session that decides by outcome has besides.
+#[derive(Debug)]
+pub(crate) struct Outcome {
+    only_if: Option<Compiled>,
+    pub(crate) slower_than: Option<Duration>,
+    /// Requests are held no longer than this.
+    max_hold_time: Duration,
+    requests: Mutex<Requests>,
+    /// Events that are held.
+    held: AtomicU64,
+    /// Events that were given room in the ring.
+    placed: AtomicU64,
+    bounds: Arc<HoldBounds>,
+    notices: Weak<dyn Notices>,
+}
+
+/// The requests that a session holds, by when they are due: when one is slow, or held too long.
+#[derive(Debug, Default)]
+struct Requests {
+    by_due: BTreeMap<(Instant, u64), Arc<Request>>,
+    /// When the control thread looks next; `None`: not before it is woken.
+    next_tick: Option<Instant>,
+    /// It does not look before this.
+    no_tick_before: Option<Instant>,
+    last_serial: u64,
+    is_closed: bool,
+}
+
+/// What all sessions of a router may hold together.
+#[derive(Debug)]
+pub(crate) struct HoldBounds {
+    max_requests: usize,
+    max_time: Duration,
+    requests: AtomicUsize,
+}
+
+/// The part of the router that a session needs that decides by outcome.
+pub(crate) trait Notices: fmt::Debug + Send + Sync {
+    /// The session has ended: it has admitted all it may.
+    fn close_ended(&self, session: SessionId);
+    /// Events were left out, which the reader is to learn of.
+    fn announce_kept_back(&self, session: SessionId);
+    /// A request is due earlier than the control thread looks.
+    fn wake_for_due(&self);
+}
+
+/// The session that a request belongs to.
+pub(crate) trait RequestOwner: Send + Sync {
+    /// The request's span and all its children have closed.
+    fn request_is_over(&self, request: &Arc<Request>);
+}
+
+/// One request of one session.
+#[derive(Debug)]
+pub(crate) struct Request {
+    /// When it began, as far as that is known.
+    pub(crate) begun: Instant,
+    pub(crate) events: Held<HeldEvent>,
+    /// Where it is among those that are held.
+    due: Mutex<Option<(Instant, u64)>>,
+}
+
+/// An event with its bytes, which are set aside in the session's ring.
+#[derive(Debug)]
+pub(crate) struct HeldEvent {
+    pub(crate) event: Arc<CapturedEvent>,
+    pub(crate) bytes: u32,
+}
+
+/// A request at its span. Dropped when the span closes.
+pub(crate) struct RequestMark {
+    pub(crate) session: SessionId,
+    pub(crate) request: Arc<Request>,
+    owner: Weak<dyn RequestOwner>,
+}
+
+impl Outcome {
+    /// `None` for a session that shows what matches at once.
+    pub(crate) fn new(options: &SessionOptions, bounds: Arc<HoldBounds>, notices: Weak<dyn Notices>) -> Option<Self> {
+        options.decides_by_outcome().then(|| Self {
+            only_if: options.only_if.as_ref().map(Compiled::new),
+            slower_than: options.slower_than,
+            max_hold_time: bounds.max_time.max(options.slower_than.unwrap_or_default()),
+            requests: Mutex::default(),
+            held: AtomicU64::new(0),
+            placed: AtomicU64::new(0),
+            bounds,
+            notices,
+        })
+    }
+
+    /// Whether an event is the wanted outcome, by what it shows, and what it costs to find out.
+    pub(crate) fn is_reached_by(&self, event: &CapturedEvent) -> (bool, u64) {
+        let Some(compiled) = &self.only_if else { return (false, 0) };
+        let mut satisfied = Bits::default();
+        let mut nanos = 0_u64;
+        let spans = event.spans.iter().map(|span| &span.fields);
+        for fields in std::iter::once(&event.own).chain(spans) {
+            for (name, value) in fields.named_by(|name| compiled.names(name)) {
+                nanos = nanos.saturating_add(compiled.test_value(name, value, &mut satisfied));
+            }
+            nanos = nanos.saturating_add(compiled.nanos_of_look(fields.iter().count()));
+        }
+        let tests = compiled.tests();
+        let answer = compiled.evaluate(|number| match &tests[number] {
+            Test::Field(_) => Some(satisfied.contains(number)),
+            test @ Test::Span(_) => Some(event.spans().any(|span| test.is_of_span(span.name()))),
+            test => test.of_event(event.level(), event.target(), event.name(), event.file()),
+        });
+        (answer == Some(true), nanos)
+    }
+
+    /// How many bytes the tables of its regular expressions take.
+    pub(crate) fn table_bytes(&self) -> usize {
+        self.only_if.as_ref().map_or(0, Compiled::table_bytes)
+    }
+
+    /// Whether a request that began then is slow by now.
+    pub(crate) fn is_slow(&self, begun: Instant, now: impl FnOnce() -> Instant) -> bool {
+        self.slower_than.is_some_and(|bound| now().saturating_duration_since(begun) >= bound)
+    }
+
+    /// Events that are held.
+    pub(crate) fn held(&self) -> u64 {
+        // Relaxed: a number.
+        self.held.load(Ordering::Relaxed)
+    }
+
+    /// Counts an event as held. Called before another thread can count it as something else.
+    pub(crate) fn count_held(&self) {
+        self.held.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn uncount_held(&self, events: u64) {
+        self.held.fetch_sub(events, Ordering::Relaxed);
+    }
+
+    /// Takes room for so many events in a ring of which the reader has taken so many out; all or none.
+    pub(crate) fn take_room(&self, events: u64, taken_out: u64, capacity: u64) -> bool {
+        let more = |placed: u64| {
+            let sum = placed.saturating_add(events);
+            (sum.saturating_sub(taken_out) <= capacity).then_some(sum)
+        };
+        // Relaxed: one number. What was taken out is read before and only grows, so there is at least that much room.
+        self.placed.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).is_ok()
+    }
+
+    /// Whether as many requests are held as the session or the router may hold.
+    pub(crate) fn holds_too_many(&self) -> bool {
+        let own = self.requests().by_due.len();
+        own > MAX_HELD_REQUESTS || self.bounds.requests.load(Ordering::Relaxed) > self.bounds.max_requests
+    }
+
+    /// Puts a new request among those that are held. `false`: the session is closed.
+    pub(crate) fn insert(&self, request: &Arc<Request>, now: Instant) -> bool {
+        let slow_at = self.slower_than.and_then(|bound| request.begun.checked_add(bound));
+        let given_up_at = now.checked_add(self.max_hold_time);
+        let due = [slow_at, given_up_at].into_iter().flatten().min().unwrap_or(now);
+        let mut requests = self.requests();
+        if requests.is_closed {
+            return false;
+        }
+        requests.last_serial += 1;
+        let key = (due, requests.last_serial);
+        *request.due() = Some(key);
+        requests.by_due.insert(key, Arc::clone(request));
+        // Relaxed: a bound that may be passed by the requests that begin at one moment.
+        self.bounds.requests.fetch_add(1, Ordering::Relaxed);
+        let tick = requests.no_tick_before.map_or(due, |earliest| due.max(earliest));
+        let is_earlier = requests.next_tick.is_none_or(|next| tick < next);
+        if is_earlier {
+            requests.next_tick = Some(tick);
+        }
+        drop(requests);
+        if is_earlier && let Some(notices) = self.notices() {
+            notices.wake_for_due();
+        }
+        true
+    }
+
+    /// Takes a request out that is held no longer.
+    pub(crate) fn remove(&self, request: &Request) {
+        let Some(key) = request.due().take() else { return };
+        let removed = self.requests().by_due.remove(&key);
+        if removed.is_some() {
+            self.bounds.requests.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+
+    /// The request that is due first, which is the oldest.
+    pub(crate) fn oldest(&self) -> Option<Arc<Request>> {
+        self.requests().by_due.first_key_value().map(|(_, request)| Arc::clone(request))
+    }
+
+    /// The requests that are due, and when to look again.
+    pub(crate) fn take_due(&self, now: Instant) -> (Vec<Arc<Request>>, Option<Instant>) {
+        let mut requests = self.requests();
+        let later = requests.by_due.split_off(&(now, u64::MAX));
+        let due: Vec<_> = std::mem::replace(&mut requests.by_due, later).into_values().collect();
+        self.bounds.requests.fetch_sub(due.len(), Ordering::Relaxed);
+        let earliest = now + MIN_TICK;
+        let next = requests.by_due.first_key_value().map(|((due, _), _)| (*due).max(earliest));
+        requests.no_tick_before = Some(earliest);
+        requests.next_tick = next;
+        (due, next)
+    }
+
+    /// Holds nothing from now on. Returns what was held.
+    pub(crate) fn close(&self) -> Vec<Arc<Request>> {
+        let mut requests = self.requests();
+        requests.is_closed = true;
+        let held: Vec<_> = std::mem::take(&mut requests.by_due).into_values().collect();
+        self.bounds.requests.fetch_sub(held.len(), Ordering::Relaxed);
+        held
+    }
+
+    pub(crate) fn notices(&self) -> Option<Arc<dyn Notices>> {
+        self.notices.upgrade()
+    }
+
+    fn requests(&self) -> MutexGuard<'_, Requests> {
+        self.requests.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl HoldBounds {
+    pub(crate) fn new(config: &Config) -> Self {
+        Self { max_requests: config.max_held_requests, max_time: config.max_hold_time, requests: AtomicUsize::new(0) }
+    }
+}
+
+impl Request {
+    pub(crate) fn new(begun: Instant) -> Self {
+        Self { begun, events: Held::new(), due: Mutex::new(None) }
+    }
+
+    fn due(&self) -> MutexGuard<'_, Option<(Instant, u64)>> {
+        self.due.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl RequestMark {
+    pub(crate) fn new(session: SessionId, request: &Arc<Request>, owner: Weak<dyn RequestOwner>) -> Self {
+        Self { session, request: Arc::clone(request), owner }
+    }
+
+    /// Whether the session is gone, so that nobody needs the mark.
+    pub(crate) fn is_stale(&self) -> bool {
+        self.owner.strong_count() == 0
+    }
+}
+
+impl Drop for RequestMark {
+    fn drop(&mut self) {
+        if let Some(owner) = self.owner.upgrade() {
+            owner.request_is_over(&self.request);
+        }
+    }
+}
+
+impl fmt::Debug for RequestMark {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RequestMark").field("session", &self.session).finish_non_exhaustive()
+    }
+}
+
+/// The span that makes a request of this session: the nearest of this name, or the root.
+pub(crate) fn request_name(follow: &Follow) -> Option<&str> {
+    match follow {
+        Follow::Named(name) => Some(name),
+        Follow::Event | Follow::Span | Follow::Root => None,
+    }
+}
