@@ -208,7 +208,7 @@ impl Instance {
     pub(crate) fn follow_from_past(&self, key: u64, session: &Arc<OpenSession>) {
         let tree = self.spans.with_key(key, |cell, _| {
             let id = cell.id();
-            cell.add_follower(id, session);
+            cell.add_followers(id, [session]);
             cell.tree()
         });
         if let Some(tree) = tree.flatten() {

@@ -80,7 +80,7 @@ pub struct RefusalStats {
 #[derive(Debug, Default)]
 pub(super) struct Health {
     ended: [AtomicU64; 5],
-    refused: [AtomicU64; 6],
+    refused: [AtomicU64; 7],
     rebuilds: AtomicU64,
     rebuild_ns: AtomicU64,
 }
