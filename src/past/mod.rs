@@ -5,9 +5,9 @@
 //! the matching ones, from spans that have closed since as well.
 //!
 //! # What it costs
-//! The arguments of all these events are evaluated, and `%value` and `?value` are formatted, all the time: some 60 to 80 ns
-//! for an event of three numbers, and what its values take to format. An event of three numbers and a literal message takes
-//! 64 bytes, text takes its length, and a span takes a record when it closes. Look-back enables no span.
+//! The arguments of all these events are evaluated, and `%value` and `?value` are formatted, all the time;
+//! docs/performance.md has the numbers. An event of three numbers and a literal message takes 64 bytes, text takes its length,
+//! and a span takes a record when it closes. Looking back enables no span.
 //!
 //! # What a session gets
 //! First an [`Item::Horizon`](crate::Item::Horizon), then the past events, each with

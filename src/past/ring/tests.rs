@@ -50,7 +50,7 @@ proptest! {
 #[test]
 fn readers_of_a_busy_ring_find_whole_records_in_order() {
     let ring = Ring::new(256);
-    let is_over = std::sync::atomic::AtomicBool::new(false);
+    let is_over = crate::sync::atomic::AtomicBool::new(false);
     std::thread::scope(|scope| {
         let reader = || {
             let (mut copies, mut seen) = (0_u64, 0);
