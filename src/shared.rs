@@ -11,6 +11,7 @@ use crate::session::open::OpenSession;
 use crate::session::outcome::Notices;
 use crate::session::published::Published;
 use crate::session::sample::Sampled;
+use crate::session::sieve::Sieve;
 use crate::session::snapshot::Snapshot;
 use crate::session::{EndReason, SessionId};
 use crate::span_limit::SpanLimit;
@@ -25,6 +26,8 @@ pub(crate) struct Shared {
     pub(crate) router: u64,
     pub(crate) config: Config,
     pub(crate) snapshot: Published<Snapshot>,
+    /// What the index of the snapshot may hold.
+    pub(crate) sieve: Sieve,
     pub(crate) inbox: Inbox,
     pub(crate) span_limit: SpanLimit,
     /// What producers leave for coverage.
@@ -42,6 +45,7 @@ impl Shared {
             past: config.look_back.clone().map(|settings| Arc::new(Past::new(settings))),
             config,
             snapshot: Published::default(),
+            sieve: Sieve::default(),
             inbox: Inbox::default(),
             span_limit: SpanLimit::default(),
             seen: Seen::default(),

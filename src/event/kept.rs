@@ -52,10 +52,7 @@ impl KeptFields {
         names: &'static FieldSet,
         is_tested: impl Fn(u16) -> bool + 'a,
     ) -> impl Iterator<Item = (&'static str, usize, ValueRef<'a>)> + 'a {
-        let mut names = Names::new(names);
-        Entries(self.as_slice())
-            .filter(move |entry| is_tested(entry.index))
-            .filter_map(move |entry| Some((names.find(entry.index)?, entry.index.into(), entry.value())))
+        tested_values(names, self.as_slice(), is_tested)
     }
 
     /// The same values as fields that can be changed and captured.
@@ -70,6 +67,19 @@ impl KeptFields {
             Self::Spilled(packed) => packed,
         }
     }
+}
+
+/// The fields that may be tested, among packed ones, with their names and places among the callsite's.
+#[inline]
+pub(crate) fn tested_values<'a>(
+    names: &'static FieldSet,
+    packed: &'a [u8],
+    is_tested: impl Fn(u16) -> bool + 'a,
+) -> impl Iterator<Item = (&'static str, usize, ValueRef<'a>)> + 'a {
+    let mut names = Names::new(names);
+    Entries(packed)
+        .filter(move |entry| is_tested(entry.index))
+        .filter_map(move |entry| Some((names.find(entry.index)?, entry.index.into(), entry.value())))
 }
 
 impl Default for KeptFields {

@@ -13,7 +13,7 @@ mod origin;
 pub(crate) mod testing;
 
 pub(crate) use fields::Fields;
-pub(crate) use kept::KeptFields;
+pub(crate) use kept::{KeptFields, tested_values};
 pub(crate) use keys::{Ends, Key, name_of_key};
 pub(crate) use origin::{Origin, OwnedOrigin};
 

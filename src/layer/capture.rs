@@ -76,7 +76,7 @@ struct EventSink<'a> {
 }
 
 impl Sink for EventSink<'_> {
-    #[inline]
+    #[inline(always)]
     fn wants(&mut self, field: Named) -> bool {
         if self.facts.tell_field(field.name) {
             return false;
@@ -93,7 +93,7 @@ impl Sink for EventSink<'_> {
         !redacted
     }
 
-    #[inline]
+    #[inline(always)]
     fn take(&mut self, field: Named, value: ValueRef<'_>) {
         self.fields.push(field.index, value);
     }

@@ -204,8 +204,11 @@ impl Instance {
     pub(super) fn on_new_span(&self, attributes: &span::Attributes<'_>, id: &span::Id) {
         let metadata = attributes.metadata();
         let config = &self.shared.config;
-        let is_watched = self.epoch() != 0;
-        let is_tracked = config.always_tracks(metadata) || is_watched && self.tracks_while_watched(metadata);
+        let epoch = self.epoch();
+        let is_watched = epoch != 0;
+        let word = self.callsites.word(key_of(metadata));
+        let is_kept = word.is_some_and(Callsites::is_kept);
+        let is_tracked = is_kept || config.always_tracks(metadata) || is_watched && self.tracks_while_watched(metadata);
         let keeps_fields = is_tracked && config.keeps_fields_of(metadata);
         if !keeps_fields && !is_watched {
             return;
@@ -221,22 +224,27 @@ impl Instance {
         self.mend(|| Facts::Callsite(metadata));
         // There is nothing to be kept of a span without fields, so it is never incomplete.
         let visible = is_tracked || !config.keeps_fields_of(metadata) && !config.denies(metadata.target());
-        let span = NewSpan { metadata, visible, fields: &fields, place: None };
+        let (id, span) = (id.into_u64(), NewSpan { metadata, visible, fields: &fields, place: None });
         // Relaxed: what it stands for is noted before the first span that it is about.
         if is_watched && self.unusual.load(Ordering::Relaxed) != 0 {
-            return self.keep_unusually(attributes, id.into_u64(), span);
+            return self.keep_unusually(attributes, id, span, word);
         }
-        let place = is_watched.then(|| self.place(attributes, id.into_u64()));
-        self.spans.insert_new(id.into_u64(), NewSpan { place, ..span });
+        let new = NewSpan { place: is_watched.then(|| self.place(attributes, id, word)), ..span };
+        let number = self.spans.insert_new(id, new);
+        if let (Some(place), Some(number)) = (new.place, number)
+            && let Some(root) = place.if_below(NO_SPAN)
+        {
+            self.foresee(epoch, SpanName { id, number }, root, &new);
+        }
     }
 
     /// Keeps a new span behind a filter, or where a session must know when requests began.
     #[cold]
-    fn keep_unusually(&self, attributes: &span::Attributes<'_>, id: u64, span: NewSpan<'_>) {
+    fn keep_unusually(&self, attributes: &span::Attributes<'_>, id: u64, span: NewSpan<'_>, word: Option<&AtomicU64>) {
         let begun = Instant::now();
         let place = match self.is_behind_filter() {
-            true => self.place_behind_filter(attributes),
-            false => self.place(attributes, id),
+            true => self.place_behind_filter(attributes, word),
+            false => self.place(attributes, id, word),
         };
         self.spans.insert_new(id, NewSpan { place: Some(place), ..span });
         let is_root = self.spans.with(id, |cell| cell.parent()).flatten().is_none_or(|parent| parent == NO_SPAN);
@@ -257,24 +265,14 @@ impl Instance {
     }
 
     /// Where a span hangs of which a filter may keep the parent from this layer.
-    fn place_behind_filter(&self, attributes: &span::Attributes<'_>) -> Placement {
+    fn place_behind_filter(&self, attributes: &span::Attributes<'_>, word: Option<&AtomicU64>) -> Placement {
         let place = if attributes.is_root() { Placement::below(NO_SPAN, None) } else { Placement::UNKNOWN };
-        place.while_watched(self.word_at_creation(attributes), self.synchronized.last())
-    }
-
-    /// The word of a new span's callsite, which learns how its spans take their parent.
-    #[inline]
-    fn word_at_creation(&self, attributes: &span::Attributes<'_>) -> u64 {
-        self.callsites.word(key_of(attributes.metadata())).map_or(0, |word| {
-            Callsites::note_parent(word, attributes.is_contextual());
-            // Relaxed: what is judged in it holds under the generation in it.
-            word.load(Ordering::Relaxed)
-        })
+        place.while_watched(word_at_creation(attributes, word), self.synchronized.last())
     }
 
     /// The place of a span that is being created.
-    fn place(&self, attributes: &span::Attributes<'_>, id: u64) -> Placement {
-        let word = self.word_at_creation(attributes);
+    fn place(&self, attributes: &span::Attributes<'_>, id: u64, word: Option<&AtomicU64>) -> Placement {
+        let word = word_at_creation(attributes, word);
         let (parent, tree) = match attributes.parent() {
             Some(parent) => (Some(parent.into_u64()), None),
             None if attributes.is_root() => (Some(NO_SPAN), None),
@@ -335,25 +333,32 @@ impl Instance {
 
     #[inline(never)]
     fn follow_into(&self, state: &ThreadState, epoch: u64, id: u64) {
-        if self.spans.has_others() {
-            return self.follow_into_any(state, epoch, id);
+        if !self.spans.has_others()
+            && let Some(cell) = self.spans.find_in_table(id)
+            && let Some(notes) = cell.notes()
+        {
+            return self.enter(state, epoch, id, cell.number(), Some(notes));
         }
-        let cell = self.spans.find_in_table(id);
-        self.enter(state, epoch, id, cell.map(|cell| (cell.number(), cell.notes())));
+        self.follow_into_any(state, epoch, id);
     }
 
-    #[cold]
+    /// The same for a span of which nothing was noted, or which is not known.
+    #[inline(never)]
     fn follow_into_any(&self, state: &ThreadState, epoch: u64, id: u64) {
-        self.spans.with_any(id, |cell| self.enter(state, epoch, id, cell.map(|cell| (cell.number(), cell.notes()))));
+        self.spans.with_any(id, |cell| match cell {
+            Some(cell) => self.enter(state, epoch, id, cell.number(), cell.notes()),
+            None => {
+                self.enter(state, epoch, id, 0, None);
+                state.forget_decision();
+            }
+        });
     }
 
-    /// Follows the thread into a span, which has this number and these notes if it is known, and finds the decision that
-    /// holds there if there is one.
+    /// Follows the thread into a span of this number, and finds the decision that holds there if there is one.
     #[inline(always)]
-    fn enter(&self, state: &ThreadState, epoch: u64, id: u64, known: Option<(u64, Option<&Notes>)>) {
+    fn enter(&self, state: &ThreadState, epoch: u64, id: u64, number: u64, notes: Option<&Notes>) {
         state.closing.set((0, 0));
         let held = state.held(epoch);
-        let notes = known.and_then(|(_, notes)| notes);
         let is_newer_than = |number| notes.is_some_and(|notes| notes.are_newer_than(number));
         let entering = Entering { id, tree: notes.map_or(0, Notes::tree_number), label: held.label };
         let outer = match state.entered.push(self.keeper(), entering, is_newer_than) {
@@ -361,11 +366,9 @@ impl Instance {
             Push::Unknown => return state.forget_decision(),
             Push::Inside(outer) => outer,
         };
-        let shares = |notes: &Notes| notes.say_absent_in(held.generation) && notes.parent() == Some(outer);
-        match known {
-            _ if outer != NO_SPAN && notes.is_some_and(shares) => {}
-            Some((number, _)) => drop(state.recall(epoch, SpanName { id, number })),
-            None => state.forget_decision(),
+        let shares = |notes: &Notes| notes.say_absent_in(held.generation) && notes.say_below(outer);
+        if outer == NO_SPAN || !notes.is_some_and(shares) {
+            state.recall(epoch, SpanName { id, number });
         }
     }
 
@@ -403,6 +406,16 @@ impl Instance {
     pub(crate) fn hidden_span(&self) -> Option<&'static Metadata<'static>> {
         self.hidden_span.get().copied()
     }
+}
+
+/// The word of a new span's callsite, which learns how its spans take their parent.
+#[inline]
+fn word_at_creation(attributes: &span::Attributes<'_>, word: Option<&AtomicU64>) -> u64 {
+    word.map_or(0, |word| {
+        Callsites::note_parent(word, attributes.is_contextual());
+        // Relaxed: what is judged in it holds under the generation in it.
+        word.load(Ordering::Relaxed)
+    })
 }
 
 /// Whether recorded values may change which sessions match: a key of the index only where the index holds the new

@@ -69,7 +69,7 @@ impl Kept {
         self.number.load(Ordering::Relaxed) & HIDDEN == 0
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn fill(&self, id: u64, span: NewSpan<'_>) -> bool {
         let mut state = self.lock();
         let inside = self.id.load(Ordering::Relaxed);
@@ -81,7 +81,7 @@ impl Kept {
         true
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn put(&self, state: &mut State, id: u64, number: u64, span: NewSpan<'_>) {
         state.metadata = Some(span.metadata);
         // Written over what the last span left. What a closed one has spilled here is rare, and its memory all that is

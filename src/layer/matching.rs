@@ -1,6 +1,7 @@
 //! The exact predicate over an event and its scope, for each session that may match, and the limits of those that do.
 
 use super::facts::Facts;
+use super::name::{CallsiteKey, key_of};
 use super::visit::{Named, Sink, Visitor};
 use crate::event::CapturedSpan;
 use crate::level::verbosity_of;
@@ -10,7 +11,7 @@ use crate::session::lookup::Found;
 use crate::session::open::OpenSession;
 use crate::session::sample::Sampled;
 use crate::session::scope::{Candidate, Scope, Sessions, Standing, satisfied_by_spans};
-use crate::session::snapshot::Snapshot;
+use crate::session::snapshot::{Snapshot, TestedFields};
 use crate::shared::Shared;
 use crate::value::ValueRef;
 use smallvec::SmallVec;
@@ -138,6 +139,7 @@ impl<'a> Incoming<'a> {
         self.shared.config.denies(self.facts.metadata().target())
     }
 
+    #[inline]
     fn match_candidate(&self, candidate: &Candidate) -> Option<Arc<OpenSession>> {
         let is_possible = match candidate.standing {
             Standing::Sure | Standing::Open => true,
@@ -189,7 +191,7 @@ impl<'a> Incoming<'a> {
 
     /// The tests that the event's fields satisfy, and what that cost.
     fn satisfied_by_fields(&self, compiled: &Compiled) -> (Bits, u64) {
-        let nanos = compiled.nanos_of_look(self.facts.metadata().fields().len());
+        let nanos = compiled.nanos_of_look(|| self.facts.metadata().fields().len());
         let mut sink = TestSink { compiled, satisfied: Bits::default(), nanos, incoming: self };
         self.record(&mut sink);
         (sink.satisfied, sink.nanos)
@@ -220,6 +222,36 @@ impl Sink for IndexSink<'_> {
     fn take(&mut self, Named { name, index }: Named, value: ValueRef<'_>) {
         self.incoming.note_value(index, value);
         self.found.add(self.snapshot, name, value);
+    }
+}
+
+/// Whether the index may have a session for one of these fields of an event.
+pub(super) fn may_be_watched(event: &Event<'_>, tested: TestedFields, shared: &Shared) -> bool {
+    let callsite = key_of(event.metadata());
+    let mut sink = SieveSink { tested, shared, callsite, may_be_watched: false };
+    event.record(&mut Visitor { sink: &mut sink, max_value_bytes: shared.config.max_value_bytes, prints: true });
+    sink.may_be_watched
+}
+
+/// Looks whether the index may have a session for a tested field of the event.
+struct SieveSink<'a> {
+    tested: TestedFields,
+    shared: &'a Shared,
+    callsite: CallsiteKey,
+    may_be_watched: bool,
+}
+
+impl Sink for SieveSink<'_> {
+    #[inline]
+    fn wants(&mut self, Named { name, index }: Named) -> bool {
+        let is_tested = self.tested.may_contain(index.try_into().unwrap_or(u16::MAX));
+        is_tested && !self.shared.config.redacts(name)
+    }
+
+    #[inline]
+    fn take(&mut self, Named { name, index }: Named, value: ValueRef<'_>) {
+        self.shared.seen.note_value(self.callsite, index, value);
+        self.may_be_watched |= self.shared.sieve.may_hold_value(name, value);
     }
 }
 

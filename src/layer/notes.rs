@@ -55,16 +55,17 @@ pub(super) struct State {
     /// Shared with the events that captured it; a record takes it away.
     pub(super) captured: Option<Arc<CapturedSpan>>,
     pub(super) decided: Option<Decided>,
+    /// What events right inside it are captured with.
+    surroundings: Option<Arc<Surroundings>>,
     watched: Option<Box<Watched>>,
 }
 
-/// What few spans have: those that sessions follow, sample or have seen an event in.
+/// What few spans have: those that sessions follow or sample.
 #[derive(Debug, Default)]
 pub(super) struct Watched {
     pub(super) followers: Followers,
     /// Names it where it is a root and a session that samples needed that.
     pub(super) serial: Option<RootSerial>,
-    pub(super) surroundings: Option<Arc<Surroundings>>,
     /// When it was created, where a session must know that.
     pub(super) begun: Option<Instant>,
     /// The requests that it makes, one for each session that decides by outcome and has had an event in it. Dropping one
@@ -149,6 +150,12 @@ impl Notes {
         Some(self.parent.load(Ordering::Relaxed)).filter(|parent| *parent != UNKNOWN)
     }
 
+    /// Whether it is known to be this span's child.
+    #[inline]
+    pub(super) fn say_below(&self, parent: u64) -> bool {
+        self.parent.load(Ordering::Relaxed) == parent
+    }
+
     /// The tree whose records concern it; `None` until that is known.
     #[inline]
     pub(super) fn tree(&self) -> Option<usize> {
@@ -167,6 +174,13 @@ impl Notes {
 
     pub(super) fn set_tree(&self, tree: usize) {
         self.tree.store(as_tree(tree), Ordering::Relaxed);
+    }
+
+    /// Whether the locked part may hold anything. A session that follows the span is held there.
+    #[inline]
+    pub(super) fn may_hold_memory(&self) -> bool {
+        // Relaxed: as `say_absent_in`.
+        self.holds_memory.load(Ordering::Relaxed)
     }
 
     /// Whether it was certainly created after a stack was synchronized that was given this number.
@@ -247,6 +261,16 @@ impl Locked<'_> {
         self.state.captured = Some(Arc::clone(captured));
     }
 
+    pub(super) fn surroundings(&self) -> Option<Arc<Surroundings>> {
+        self.state.surroundings.clone()
+    }
+
+    /// Returns those that were kept before, to be dropped outside the lock.
+    pub(super) fn keep_surroundings(&mut self, surroundings: &Arc<Surroundings>) -> Option<Arc<Surroundings>> {
+        self.notes.hold_memory();
+        self.state.surroundings.replace(Arc::clone(surroundings))
+    }
+
     /// The scope decided under this very stamp.
     #[inline]
     pub(super) fn decided_under(&self, stamp: Stamp) -> Option<ScopeRef> {
@@ -277,10 +301,10 @@ impl Locked<'_> {
     /// already.
     pub(super) fn clear_decided(mut self) {
         let decided = self.state.decided.take();
-        let surroundings = self.state.watched.as_mut().and_then(|watched| {
+        let surroundings = self.state.surroundings.take();
+        if let Some(watched) = &mut self.state.watched {
             watched.followers.forget_ended();
-            watched.surroundings.take()
-        });
+        }
         drop(self);
         drop((decided, surroundings));
     }
@@ -308,6 +332,12 @@ impl Placement {
     /// Below this parent, in this tree if that is known.
     pub(super) fn below(parent: u64, tree: Option<usize>) -> Self {
         Self { parent, tree: as_tree(tree.unwrap_or_default()), ..Self::UNKNOWN }
+    }
+
+    /// Its tree and its callsite's word, where it hangs below this parent and the tree is known.
+    #[inline]
+    pub(super) fn if_below(self, parent: u64) -> Option<(usize, u64)> {
+        (self.parent == parent && self.tree != 0).then_some((self.tree.into(), self.word))
     }
 
     /// What else is known of a span that is created while a session is open.

@@ -4,14 +4,14 @@ use super::callsite::Callsites;
 use super::facts::Facts;
 use super::host::Host;
 use super::instance::Instance;
-use super::matching::{Admitted, Incoming, Matching};
+use super::matching::{Admitted, Incoming, Matching, may_be_watched};
 use super::name::{NO_SPAN, key_of};
 use super::surroundings::Surroundings;
 use super::thread::{self, Decision};
 use crate::guard::Guard;
 use crate::level::verbosity_of;
 use crate::session::scope::Sessions;
-use crate::sync::atomic::AtomicU64;
+use crate::sync::atomic::{AtomicU64, Ordering};
 use smallvec::SmallVec;
 use std::sync::Arc;
 use tracing_core::Event;
@@ -73,6 +73,9 @@ impl Instance {
         }
         let decision = self.decision(epoch, context);
         if !Callsites::is_known_clear(word, decision.vetoable) {
+            if decision.is_empty && self.brings_nothing(event, word, decision) {
+                return self.note_outside(event.metadata(), decision);
+            }
             return self.route_anywhere(event, Some(word), epoch, context);
         }
         self.note_outside(event.metadata(), decision);
@@ -85,6 +88,17 @@ impl Instance {
         } else {
             self.route_anywhere(event, Some(word), epoch, context);
         }
+    }
+
+    /// Whether the index has no session for what an event brings itself. The shapes of its values are noted for coverage.
+    ///
+    /// The sieve is at least as new as the decision's epoch.
+    #[inline(never)]
+    fn brings_nothing(&self, event: &Event<'_>, word: &AtomicU64, decision: Decision) -> bool {
+        // Relaxed: what is judged in it holds under the generation in it.
+        let judgement = Callsites::known_judgement(word.load(Ordering::Relaxed), decision.generation());
+        let tested = judgement.map(|judgement| judgement.tested).filter(|tested| tested.are_exact());
+        tested.is_some_and(|tested| !may_be_watched(event, tested, &self.shared))
     }
 
     /// Routes an event whose callsite supplies nothing: only what the scope names can match it.
@@ -169,10 +183,8 @@ impl Instance {
         incoming: &Incoming<'_>,
         context: &Context<'_, S>,
     ) -> Option<Arc<Surroundings>> {
-        let are_these = |kept: &Arc<Surroundings>| {
-            kept.scope.serial == decision.scope && kept.of == self.identity(leaf, decision.tree as usize)
-        };
-        if let Some(kept) = thread::take_surroundings().filter(are_these) {
+        let of = self.identity(leaf, decision.tree as usize);
+        if let Some(kept) = thread::take_surroundings().filter(|kept| kept.are(decision.scope, of)) {
             return Some(kept);
         }
         // Whatever span it is in: nothing is shown of it.
@@ -182,7 +194,10 @@ impl Instance {
             thread::keep_refused(scope);
             return None;
         }
-        self.new_surroundings_to_match(leaf, incoming, context)
+        let kept = self.spans.with(leaf, |cell| cell.surroundings()).flatten();
+        kept.filter(|kept| kept.are(decision.scope, of))
+            .or_else(|| self.shared_surroundings(leaf, decision, of))
+            .or_else(|| self.new_surroundings_to_match(leaf, incoming, context))
     }
 
     #[inline(never)]

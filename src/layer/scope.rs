@@ -7,15 +7,16 @@ use super::callsite::{Callsites, Word};
 use super::decided::{Brought, ScopeRef, Stamp};
 use super::host::Host;
 use super::instance::Instance;
+use super::kept::NewSpan;
 use super::name::{NO_SPAN, SpanName, key_of};
 use super::notes::Notes;
 use super::span::SpanCell;
 use super::surroundings::{Identity, Surroundings};
-use super::thread::{self, Decision, ThreadState};
-use crate::event::CapturedSpan;
+use super::thread::{self, Decision, Judged, ThreadState};
+use crate::event::{CapturedSpan, tested_values};
 use crate::session::lookup::indexed_sessions;
-use crate::session::scope::{Added, CapturedChain, Scope};
-use crate::session::snapshot::{Judgement, Snapshot};
+use crate::session::scope::{Added, Scope};
+use crate::session::snapshot::{Judgement, Snapshot, TestedFields};
 use smallvec::SmallVec;
 use std::sync::Arc;
 use tracing_subscriber::layer::Context;
@@ -24,7 +25,7 @@ use tracing_subscriber::layer::Context;
 enum AtOnce {
     Known(Decision),
     /// It is a root, and brings something into the scope of events outside any span.
-    Brings(Box<Root>),
+    Brings(Root),
     Unknown,
 }
 
@@ -47,12 +48,13 @@ impl Instance {
         known.unwrap_or_else(|| self.decide(epoch, context))
     }
 
+    /// The same where the thread is known not to know.
     #[inline(never)]
-    fn decide<S: Host>(&self, epoch: u64, context: &Context<'_, S>) -> Decision {
+    pub(super) fn decide<S: Host>(&self, epoch: u64, context: &Context<'_, S>) -> Decision {
         let leaf = self.current(epoch, context);
         match self.spans.with(leaf, |cell| self.decide_at_once(cell, leaf, epoch)) {
             Some(AtOnce::Known(decision)) => decision,
-            Some(AtOnce::Brings(root)) => self.decide_root(leaf, epoch, *root, context),
+            Some(AtOnce::Brings(root)) => self.decide_root(leaf, epoch, root, context),
             Some(AtOnce::Unknown) => self.decide_step_by_step(leaf, epoch, context),
             None => {
                 let recalled = self.recall(epoch, SpanName { id: leaf, number: 0 });
@@ -75,25 +77,36 @@ impl Instance {
             return AtOnce::Known(known);
         }
         let root = cell.notes().filter(|notes| notes.parent() == Some(NO_SPAN));
-        let Some(tree) = root.and_then(Notes::tree) else { return AtOnce::Unknown };
+        let Some((notes, tree)) = root.and_then(|notes| Some((notes, notes.tree()?))) else { return AtOnce::Unknown };
         let snapshot = self.shared.snapshot.load();
         let stamp = self.stamp(tree, &snapshot);
         let judgement = self.judgement_of(cell, &snapshot);
-        match cell.bring_up_to_date(&ScopeRef::OUTSIDE, judgement, stamp, &snapshot, &self.shared.seen) {
-            Ok(scope) => {
-                let decision = decision_of(scope.get(&snapshot), tree, stamp, snapshot.names.generation);
-                AtOnce::Known(self.remember(epoch, span, decision))
-            }
-            Err(brought) => AtOnce::Brings(Box::new(Root { brought, tree, stamp, snapshot: Arc::clone(&snapshot) })),
+        if self.is_like_outside(cell, notes, judgement, &snapshot) {
+            return AtOnce::Known(self.remember(epoch, span, snapshot.outside(), tree, stamp, &snapshot));
         }
+        match cell.bring_up_to_date(&ScopeRef::OUTSIDE, judgement, stamp, &snapshot, &self.shared.seen) {
+            Ok(scope) => AtOnce::Known(self.remember(epoch, span, scope.get(&snapshot), tree, stamp, &snapshot)),
+            Err(brought) => AtOnce::Brings(Root { brought, tree, stamp, snapshot: Arc::clone(&snapshot) }),
+        }
+    }
+
+    /// Whether the scope inside a root is that of events outside any span, where nothing need be kept of that: no session
+    /// follows it, none can match outside, and the index has none for its fields.
+    ///
+    /// What holds no memory has no followers. One that comes moves the records of the tree afterwards, so that whoever has
+    /// not seen it here finds its stamp stale.
+    #[inline]
+    fn is_like_outside(&self, cell: &SpanCell<'_>, notes: &Notes, judgement: Judgement, snapshot: &Snapshot) -> bool {
+        !notes.may_hold_memory()
+            && snapshot.outside().candidates.is_empty()
+            && (judgement.absent || !cell.may_be_indexed(judgement.tested, &snapshot.names, &self.shared))
     }
 
     #[inline(never)]
     fn decide_root<S: Host>(&self, id: u64, epoch: u64, root: Root, context: &Context<'_, S>) -> Decision {
         let Root { brought, tree, stamp, snapshot } = root;
         let scope = self.scope_bringing(id, brought, ScopeRef::OUTSIDE, stamp, &snapshot, context);
-        let decision = decision_of(scope.get(&snapshot), tree, stamp, snapshot.names.generation);
-        self.remember(epoch, self.name_of(id), decision)
+        self.remember(epoch, self.name_of(id), scope.get(&snapshot), tree, stamp, &snapshot)
     }
 
     #[inline(never)]
@@ -102,13 +115,73 @@ impl Instance {
         let tree = self.tree(leaf, context);
         let stamp = self.stamp(tree, &snapshot);
         let scope = self.scope(leaf, stamp, &snapshot, context);
-        let decision = decision_of(scope.get(&snapshot), tree, stamp, snapshot.names.generation);
-        self.remember(epoch, self.name_of(leaf), decision)
+        self.remember(epoch, self.name_of(leaf), scope.get(&snapshot), tree, stamp, &snapshot)
     }
 
-    fn remember(&self, epoch: u64, span: SpanName, decision: Decision) -> Decision {
-        thread::with(|state| state.remember(epoch, span, decision));
+    /// Keeps what a thread needs to know of the scope it is in.
+    fn remember(
+        &self,
+        epoch: u64,
+        span: SpanName,
+        scope: &Arc<Scope>,
+        tree: usize,
+        stamp: Stamp,
+        snapshot: &Snapshot,
+    ) -> Decision {
+        let vetoable = Word::vetoable(snapshot.names.generation);
+        let decision = Decision {
+            tree: tree as u32,
+            records: stamp.records,
+            verbosity: scope.verbosity,
+            span_verbosity: scope.span_verbosity,
+            is_empty: scope.candidates.is_empty(),
+            scope: scope.serial,
+            vetoable,
+        };
+        let outside = snapshot.outside();
+        let empty_outside = if outside.candidates.is_empty() { outside.serial } else { 0 };
+        thread::with(|state| {
+            state.remember(epoch, span, decision);
+            state.judge(Judged { epoch, vetoable, asked_spans: snapshot.span_verbosity, empty_outside });
+        });
         decision
+    }
+
+    /// Decides about a new root as it is created, where nothing can match in it: by its values as they were just packed,
+    /// without a look at the snapshot.
+    ///
+    /// The sieve is at least as new as the epoch, and so is what was judged.
+    #[inline(never)]
+    pub(super) fn foresee(&self, epoch: u64, span: SpanName, (tree, word): (usize, u64), new: &NewSpan<'_>) {
+        if !new.visible {
+            return;
+        }
+        let judged = thread::with(|state| state.judged_in(epoch)).filter(|judged| judged.empty_outside != 0);
+        let Some(judged) = judged else { return };
+        let Some(judgement) = Callsites::known_judgement(word, judged.generation()) else { return };
+        if judgement.absent || judgement.tested.are_exact() && !self.may_be_watched(new, judgement.tested) {
+            let decision = Decision {
+                tree: tree as u32,
+                records: self.trees.deciding(tree),
+                verbosity: 0,
+                span_verbosity: 0,
+                is_empty: true,
+                scope: judged.empty_outside,
+                vetoable: judged.vetoable,
+            };
+            thread::with(|state| state.foresee(epoch, span, decision));
+        }
+    }
+
+    /// Whether the index may have a session for a tested field of a new span. The shapes of other values are noted for
+    /// coverage.
+    #[inline]
+    fn may_be_watched(&self, new: &NewSpan<'_>, tested: TestedFields) -> bool {
+        let mut fields = tested_values(new.metadata.fields(), new.fields.as_slice(), |place| tested.may_contain(place));
+        fields.any(|(name, field, value)| {
+            self.shared.seen.note_value(key_of(new.metadata), field, value);
+            self.shared.sieve.may_hold_value(name, value)
+        })
     }
 
     /// What decides now about the spans of a tree. It is read before the fields: a record in between makes the stamp
@@ -226,14 +299,59 @@ impl Instance {
         if let Some(kept) = kept.filter(|kept| kept.are(decided.serial, of)) {
             return kept;
         }
+        let is_decided = |scope: &Scope| scope.serial == decided.serial;
+        let parent = (leaf != NO_SPAN).then(|| self.parent(leaf, context));
+        let by_parent = parent.and_then(|parent| self.surroundings_by_parent(leaf, parent, is_decided, of));
+        by_parent.unwrap_or_else(|| {
+            let made = Arc::new(self.captured_surroundings(leaf, decided, of, snapshot, context));
+            self.spans.with(leaf, |cell| cell.keep_surroundings(&made));
+            made
+        })
+    }
+
+    /// The surroundings of a new span that is known to share its parent's scope, by which the thread has decided. Where all
+    /// sessions have limits nothing is captured before these are asked.
+    #[inline(never)]
+    pub(super) fn shared_surroundings(&self, leaf: u64, decision: Decision, of: Identity) -> Option<Arc<Surroundings>> {
+        let shares = |notes: &&Notes| notes.say_absent_in(decision.generation());
+        let parent = self.spans.with(leaf, |cell| cell.notes().filter(shares)?.parent()).flatten()?;
+        let is_decided = |scope: &Scope| scope.serial == decision.scope && !scope.is_limited;
+        self.surroundings_by_parent(leaf, parent, is_decided, of)
+    }
+
+    /// The surroundings in a span by those in its parent, where both have the same scope: then nothing of the span is tested.
+    fn surroundings_by_parent(
+        &self,
+        leaf: u64,
+        parent: u64,
+        is_decided: impl FnOnce(&Scope) -> bool,
+        of: Identity,
+    ) -> Option<Arc<Surroundings>> {
+        let around = self.spans.with(parent, |cell| cell.surroundings()).flatten()?;
+        if !is_decided(&around.scope) || around.of.records != of.records {
+            return None;
+        }
+        let made = |cell: &SpanCell<'_>| {
+            let made = Arc::new(around.inside(cell.captured(), of));
+            cell.keep_surroundings(&made);
+            made
+        };
+        self.spans.with(leaf, made)
+    }
+
+    fn captured_surroundings<S: Host>(
+        &self,
+        leaf: u64,
+        decided: &Arc<Scope>,
+        of: Identity,
+        snapshot: &Snapshot,
+        context: &Context<'_, S>,
+    ) -> Surroundings {
         let path = self.captured_path(leaf, context);
-        let chain: CapturedChain = path.iter().filter_map(|(_, span)| span.clone()).collect();
         // A record between the decision and the capture: an event must show what it matched by.
-        let agrees = decided.agrees_with(&chain);
+        let agrees = decided.agrees_with(path.iter().filter_map(|(_, span)| span.as_ref()));
         let scope = if agrees { Arc::clone(decided) } else { self.scope_of(&path, snapshot, context) };
-        let made = Arc::new(Surroundings::new(&scope, &chain, of));
-        self.spans.with(leaf, |cell| cell.keep_surroundings(&made));
-        made
+        Surroundings::new(scope, path.into_iter().filter_map(|(_, span)| span).collect(), of)
     }
 
     /// The scope of spans as they were captured, innermost first, whatever was decided about them.
@@ -273,17 +391,5 @@ impl Instance {
     #[inline]
     fn name_of(&self, id: u64) -> SpanName {
         SpanName { id, number: self.spans.with(id, |cell| cell.number()).unwrap_or_default() }
-    }
-}
-
-/// What a thread needs to know of the scope it is in.
-fn decision_of(scope: &Arc<Scope>, tree: usize, stamp: Stamp, generation: u32) -> Decision {
-    Decision {
-        tree: tree as u32,
-        records: stamp.records,
-        verbosity: scope.verbosity,
-        span_verbosity: scope.span_verbosity,
-        scope: scope.serial,
-        vetoable: Word::vetoable(generation),
     }
 }

@@ -57,6 +57,18 @@ impl Instance {
         false
     }
 
+    /// Notes a span that is vetoed, if it is known where. Returns whether it was.
+    #[inline]
+    pub(super) fn note_vetoed_span_at_once(&self, metadata: &Metadata<'_>) -> bool {
+        let current = thread::with(|state| state.entered.current_in_tree(self.keeper()));
+        match current.filter(|_| !self.is_behind_filter()) {
+            Some((within, Some(tree))) => self.shared.seen.note_vetoed_span(tree.into(), within, key_of(metadata)),
+            Some((NO_SPAN, None)) => {}
+            _ => return false,
+        }
+        true
+    }
+
     /// Only spans that a session asks for with `spans` are ever vetoed.
     #[inline(never)]
     fn note_vetoed_span<S: Host>(&self, metadata: &Metadata<'_>, context: &Context<'_, S>) {

@@ -17,7 +17,8 @@ use crate::session::open::OpenSession;
 use crate::session::outcome::Request;
 use crate::session::sample::RootSerial;
 use crate::session::scope::{Scope, Sessions};
-use crate::session::snapshot::{Judgement, Snapshot, TestedFields};
+use crate::session::snapshot::{Judgement, Names, Snapshot, TestedFields};
+use crate::shared::Shared;
 use crate::sync::{Numbers, OnceBox};
 use crate::value::Value;
 use smallvec::SmallVec;
@@ -306,12 +307,11 @@ impl<'a> SpanCell<'a> {
 
     /// What events right inside it are captured with, as it was kept.
     pub(super) fn surroundings(&self) -> Option<Arc<Surroundings>> {
-        self.notes()?.lock(self.number())?.watched_if_any()?.surroundings.clone()
+        self.notes()?.lock(self.number())?.surroundings()
     }
 
     pub(super) fn keep_surroundings(&self, surroundings: &Arc<Surroundings>) {
-        let replaced =
-            self.lock_notes().and_then(|mut locked| locked.watched().surroundings.replace(Arc::clone(surroundings)));
+        let replaced = self.lock_notes().and_then(|mut locked| locked.keep_surroundings(surroundings));
         drop(replaced);
     }
 
@@ -423,6 +423,24 @@ impl<'a> SpanCell<'a> {
         state.fields.named_by(metadata.fields(), |name| key.names(name)).any(|(.., value)| key.accepts(value))
     }
 
+    /// Whether the index may keep a session for a field: what `indexed_sessions` would find, without making a list. The
+    /// shapes of values that it has none for are noted for coverage.
+    pub(super) fn may_be_indexed(&self, tested: TestedFields, names: &Names, shared: &Shared) -> bool {
+        if !self.is_visible() {
+            return false;
+        }
+        let state = self.kept.lock();
+        let Some(metadata) = state.metadata else { return false };
+        let mut fields = state.fields.tested(metadata.fields(), |place| tested.may_contain(place));
+        fields.any(|(name, field, value)| {
+            let is_tested = tested.are_exact() || names.test(name);
+            if is_tested {
+                shared.seen.note_value(key_of(metadata), field, value);
+            }
+            is_tested && shared.sieve.may_hold_value(name, value)
+        })
+    }
+
     /// The sessions that the index keeps for the fields. The shapes of all tested values are noted for coverage.
     fn indexed_sessions(&self, tested: TestedFields, snapshot: &Snapshot, seen: &Seen) -> Sessions {
         let mut found = Found::default();
@@ -463,6 +481,6 @@ mod tests {
     #[test]
     fn an_open_span_holds_little() {
         assert!(size_of::<Kept>() <= 96, "{}", size_of::<Kept>());
-        assert!(size_of::<Notes>() <= 112, "{}", size_of::<Notes>());
+        assert!(size_of::<Notes>() <= 120, "{}", size_of::<Notes>());
     }
 }

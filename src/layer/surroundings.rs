@@ -1,6 +1,7 @@
 //! What an event in a watched span is matched by and captured with: made at the first such event, kept for the next.
 
 use super::name::SpanName;
+use crate::event::CapturedSpan;
 use crate::session::scope::{CapturedChain, CapturedSpans, Scope};
 use std::sync::Arc;
 
@@ -21,8 +22,13 @@ pub(super) struct Identity {
 
 impl Surroundings {
     /// `chain` is what the scope was decided by: an event must show what it matched by.
-    pub(super) fn new(scope: &Arc<Scope>, chain: &CapturedChain, of: Identity) -> Self {
-        Self { scope: Arc::clone(scope), spans: CapturedSpans::new(chain), of }
+    pub(super) fn new(scope: Arc<Scope>, chain: CapturedChain, of: Identity) -> Self {
+        Self { scope, spans: CapturedSpans::new(chain), of }
+    }
+
+    /// Those right inside a span in these, which has the same scope.
+    pub(super) fn inside(&self, span: Option<Arc<CapturedSpan>>, of: Identity) -> Self {
+        Self { scope: Arc::clone(&self.scope), spans: self.spans.with(span), of }
     }
 
     /// Whether these are the surroundings of this span, with this scope.

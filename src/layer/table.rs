@@ -52,13 +52,14 @@ impl Spans {
         Self { other_count, ..Self::default() }
     }
 
-    /// Keeps a new span.
+    /// Keeps a new span. Returns its number, if it has a cell in the table.
     #[inline]
-    pub(super) fn insert_new(&self, id: u64, span: NewSpan<'_>) {
-        let is_kept = self.cell_to_fill(id).is_some_and(|cell| cell.fill(id, span));
-        if !is_kept {
+    pub(super) fn insert_new(&self, id: u64, span: NewSpan<'_>) -> Option<u64> {
+        let cell = self.cell_to_fill(id).filter(|cell| cell.fill(id, span));
+        if cell.is_none() {
             self.insert_other(id, span);
         }
+        cell.map(|cell| cell.number())
     }
 
     /// Keeps a span unless its like is there.

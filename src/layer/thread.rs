@@ -20,8 +20,10 @@ thread_local! {
 pub(crate) struct ThreadState {
     /// Where, among the recent decisions, the one is that holds where the thread is; [`UNDECIDED`]: none is known.
     deciding: Cell<usize>,
-    /// What was decided for a few spans lately, by the lowest bits of their ids; the last one is never used.
-    recent: [Cell<Recent>; RECENT + 1],
+    /// What was decided for a few spans lately, by the lowest bits of their ids; the others are never used.
+    recent: [Cell<Recent>; SLOTS],
+    /// What was known of callsites when something was decided last.
+    judged: Cell<Judged>,
     /// The spans the thread is in.
     pub(super) entered: Entered,
     /// The callsite `enabled` was asked for last and whose event has not arrived yet; 0 to 9: none, see `repair`.
@@ -38,7 +40,10 @@ pub(crate) struct ThreadState {
 /// How many spans' decisions a thread remembers: those that a task is polled in, one inside the other.
 const RECENT: usize = 4;
 
-/// The place among the recent decisions where none ever is.
+/// A power of two, so that a place is found without a comparison.
+const SLOTS: usize = 2 * RECENT;
+
+/// A place among the recent decisions where none ever is.
 const UNDECIDED: usize = RECENT;
 
 /// A generation in which nothing is judged: they are counted from 1.
@@ -51,6 +56,19 @@ pub(super) struct Held {
     pub(super) label: Label,
     /// The key generation it was made under.
     pub(super) generation: u32,
+}
+
+/// What the latest decision knew of all callsites, wherever it was made.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Judged {
+    /// The epoch in which it was made; 0: there is none.
+    pub(super) epoch: u64,
+    /// The word of a callsite that may be vetoed under the index keys of then.
+    pub(super) vetoable: u64,
+    /// The verbosity up to which some session asks for spans anywhere; 0: none does.
+    pub(super) asked_spans: u8,
+    /// The serial of the scope of events outside any span, where nothing can match; 0 where something can.
+    pub(super) empty_outside: u64,
 }
 
 /// What was decided for a span when the thread was last in it.
@@ -72,6 +90,9 @@ pub(crate) struct Decision {
     pub(super) verbosity: u8,
     /// The verbosity up to which spans are asked for in this scope; 0: none are.
     pub(super) span_verbosity: u8,
+    /// Whether no session may match in this scope, whatever an event or a span inside brings that the index has no session
+    /// for.
+    pub(super) is_empty: bool,
     /// The serial of the scope that this was decided by; it may be gone.
     pub(super) scope: u64,
     /// The word of a callsite that may be vetoed under the current index keys.
@@ -93,7 +114,8 @@ impl ThreadState {
     const fn new() -> Self {
         Self {
             deciding: Cell::new(UNDECIDED),
-            recent: [const { Cell::new(Recent::NONE) }; RECENT + 1],
+            recent: [const { Cell::new(Recent::NONE) }; SLOTS],
+            judged: Cell::new(Judged::NONE),
             entered: Entered::new(),
             asked: Cell::new(0),
             closing: Cell::new((0, 0)),
@@ -105,8 +127,23 @@ impl ThreadState {
     /// What was decided under this epoch, where nothing has been recorded since that may have changed it.
     #[inline]
     pub(super) fn decided_in(&self, epoch: u64, trees: &Trees) -> Option<Decision> {
-        let Recent { epoch: decided_in, decision, .. } = self.recent[self.deciding.get()].get();
+        let Recent { epoch: decided_in, decision, .. } = self.recent[self.deciding.get() % SLOTS].get();
         (decided_in == epoch && trees.deciding(decision.tree as usize) == decision.records).then_some(decision)
+    }
+
+    /// The verbosity up to which some event may match where the thread is, if it was decided under this epoch, nothing has
+    /// been recorded since that may have changed it, and `word` is that of a callsite that may be vetoed.
+    #[inline]
+    pub(super) fn verbosity_in(&self, epoch: u64, trees: &Trees, word: u64) -> Option<u8> {
+        let recent = self.recent[self.deciding.get() % SLOTS].get();
+        recent.holds_for(epoch, trees, word).then_some(recent.decision.verbosity)
+    }
+
+    /// The same of spans that are asked for.
+    #[inline]
+    pub(super) fn span_verbosity_in(&self, epoch: u64, trees: &Trees, word: u64) -> Option<u8> {
+        let recent = self.recent[self.deciding.get() % SLOTS].get();
+        recent.holds_for(epoch, trees, word).then_some(recent.decision.span_verbosity)
     }
 
     /// Goes back to what was decided under this epoch when the thread was last in this span. Returns whether it was lately.
@@ -126,10 +163,32 @@ impl ThreadState {
         self.deciding.set(place);
     }
 
+    /// Keeps what is decided for a span that the thread has not entered yet.
+    #[inline]
+    pub(super) fn foresee(&self, epoch: u64, span: SpanName, decision: Decision) {
+        let place = place_of(span.id);
+        // What holds where the thread is stays there.
+        if place != self.deciding.get() {
+            self.recent[place].set(Recent { span, epoch, decision });
+        }
+    }
+
+    /// Keeps what a decision knows of all callsites.
+    #[inline]
+    pub(super) fn judge(&self, judged: Judged) {
+        self.judged.set(judged);
+    }
+
+    /// What the latest decision of this epoch knew of all callsites.
+    #[inline]
+    pub(super) fn judged_in(&self, epoch: u64) -> Option<Judged> {
+        Some(self.judged.get()).filter(|judged| judged.epoch == epoch)
+    }
+
     /// The decision that holds where the thread is, if it was made under this epoch: its name and key generation.
     #[inline]
     pub(super) fn held(&self, epoch: u64) -> Held {
-        let recent = self.recent[self.deciding.get()].get();
+        let recent = self.recent[self.deciding.get() % SLOTS].get();
         let is_made = recent.epoch == epoch;
         let label = if is_made { recent.span.id } else { NO_LABEL };
         Held { label, generation: if is_made { recent.decision.generation() } else { NO_GENERATION } }
@@ -159,12 +218,31 @@ fn place_of(id: u64) -> usize {
     id as usize % RECENT
 }
 
+impl Judged {
+    const NONE: Self = Self { epoch: 0, vetoable: 0, asked_spans: 0, empty_outside: 0 };
+
+    /// The key generation.
+    #[inline]
+    pub(super) fn generation(self) -> u32 {
+        (self.vetoable >> 32) as u32
+    }
+}
+
 impl Recent {
     const NONE: Self = Self { span: SpanName { id: 0, number: 0 }, epoch: 0, decision: Decision::NONE };
+
+    /// Whether it was made under this epoch, nothing has been recorded since that may have changed it, and `word` is that
+    /// of a callsite that may be vetoed.
+    #[inline]
+    fn holds_for(&self, epoch: u64, trees: &Trees, word: u64) -> bool {
+        let Decision { tree, records, vetoable, .. } = self.decision;
+        self.epoch == epoch && vetoable == word && trees.deciding(tree as usize) == records
+    }
 }
 
 impl Decision {
-    const NONE: Self = Self { tree: 0, records: 0, verbosity: 0, span_verbosity: 0, scope: 0, vetoable: 0 };
+    const NONE: Self =
+        Self { tree: 0, records: 0, verbosity: 0, span_verbosity: 0, is_empty: false, scope: 0, vetoable: 0 };
 
     /// Whether it is about events outside any span.
     #[inline]

@@ -25,66 +25,157 @@ impl Instance {
         epoch == 0 && guard::is_plain() || self.enabled_while_watched(metadata, epoch, context)
     }
 
-    /// Apart, so that it costs nothing to get past while no session is open. What follows is called last, here and in
-    /// `enabled_at_once`, so that neither saves registers: most questions end in one of them.
+    /// Apart, so that it costs nothing to get past while no session is open. What follows is called last, so that nothing
+    /// saves registers: most questions end here.
     #[inline(never)]
     fn enabled_while_watched<S: Host>(&self, metadata: &Metadata<'_>, epoch: u64, context: &Context<'_, S>) -> bool {
-        let Some(is_vetoed) = self.is_vetoed_at_once(metadata, epoch) else {
-            return self.enabled_at_once(metadata, epoch, context);
-        };
+        match self.callsites.likely_word(key_of(metadata)) {
+            Some(word) => self.enabled_by(metadata, epoch, context, word),
+            None => self.enabled_elsewhere(metadata, epoch, context),
+        }
+    }
+
+    /// The same for a callsite whose word is not where it is looked for first.
+    #[inline(never)]
+    fn enabled_elsewhere<S: Host>(&self, metadata: &Metadata<'_>, epoch: u64, context: &Context<'_, S>) -> bool {
+        match self.callsites.word(key_of(metadata)) {
+            Some(word) => self.enabled_by(metadata, epoch, context, word),
+            None => self.enabled_after_a_look(metadata, epoch, context),
+        }
+    }
+
+    /// The answer for an event that may be vetoed, where the thread knows what holds in its scope.
+    #[inline(always)]
+    fn enabled_by<S: Host>(
+        &self,
+        metadata: &Metadata<'_>,
+        epoch: u64,
+        context: &Context<'_, S>,
+        word: &AtomicU64,
+    ) -> bool {
+        if !guard::is_plain() || metadata.is_span() {
+            return self.span_enabled_by(metadata, epoch, context, word);
+        }
+        // Acquire pairs with the forgetting in `Callsites::register`: a filter that was changed and has made
+        // `tracing` ask anew is obeyed from that moment.
+        let seen = word.load(Ordering::Acquire);
+        let limit = thread::with(|state| state.verbosity_in(epoch, &self.trees, Word::to_veto(seen)));
+        let Some(limit) = limit else { return self.event_enabled_by(metadata, epoch, context, word) };
+        let is_vetoed = verbosity_of(*metadata.level()) > limit;
         let asked = if is_vetoed { PERHAPS_INSIDE_ANOTHER } else { key_of(metadata) };
         thread::with(|state| state.asked.set(asked));
         !is_vetoed
     }
 
-    /// Whether an event is vetoed, where its word is found at once and may be vetoed, so that it is judged and something has
-    /// arrived.
-    #[inline(always)]
-    fn is_vetoed_at_once(&self, metadata: &Metadata<'_>, epoch: u64) -> Option<bool> {
-        if !metadata.is_event() || !guard::is_plain() {
-            return None;
-        }
-        // Acquire: as in `known_answer`.
-        let word = self.callsites.likely_word(key_of(metadata))?.load(Ordering::Acquire);
-        let decision = thread::with(|state| state.decided_in(epoch, &self.trees))?;
-        let is_vetoable = Word::is_vetoable(word, decision.vetoable);
-        is_vetoable.then(|| verbosity_of(*metadata.level()) > decision.verbosity)
-    }
-
-    /// The answer yes, where it is known and nothing is to be noted.
+    /// The answer for an event of a callsite that is let through whatever the scope says, as where somebody else wants it.
     #[inline(never)]
-    fn enabled_at_once<S: Host>(&self, metadata: &Metadata<'_>, epoch: u64, context: &Context<'_, S>) -> bool {
-        if self.is_let_through_at_once(metadata, epoch) {
+    fn event_enabled_by<S: Host>(
+        &self,
+        metadata: &Metadata<'_>,
+        epoch: u64,
+        context: &Context<'_, S>,
+        word: &AtomicU64,
+    ) -> bool {
+        // Acquire: as in `enabled_by`.
+        let seen = word.load(Ordering::Acquire);
+        let vetoable = thread::with(|state| state.judged_in(epoch)).map_or(0, |judged| judged.vetoable);
+        if Word::is_let_through(seen, vetoable) {
             thread::with(|state| state.asked.set(key_of(metadata)));
             return true;
         }
-        self.enabled_otherwise(metadata, epoch, context)
-    }
-
-    /// Whether a callsite is let through whatever the scope says: another layer wants it, or spans of it are kept.
-    #[inline(always)]
-    fn is_let_through_at_once(&self, metadata: &Metadata<'_>, epoch: u64) -> bool {
-        // Acquire: as in `known_answer`.
-        let word = self.callsites.likely_word(key_of(metadata)).map_or(0, |word| word.load(Ordering::Acquire));
-        Word::is_let_through(word)
-            && guard::is_plain()
-            && thread::with(|state| state.held(epoch).generation) == (word >> 32) as u32
-            && !(metadata.is_span() && self.shared.span_limit.excludes(verbosity_of(*metadata.level())))
-    }
-
-    /// The same for what is left.
-    #[inline(never)]
-    fn enabled_otherwise<S: Host>(&self, metadata: &Metadata<'_>, epoch: u64, context: &Context<'_, S>) -> bool {
-        if guard::is_plain() {
-            let is_span = metadata.is_span();
-            if is_span && self.keeps_away(metadata) {
-                return false;
-            }
-            if let Some(answer) = self.known_answer(metadata, is_span, epoch) {
-                return answer || is_span && self.note_veto(metadata, context);
-            }
+        if Word::is_vetoable(seen, vetoable) {
+            return self.enabled_once_decided(metadata, epoch, context, word);
         }
-        self.enabled_after_a_look(metadata, epoch, context)
+        self.enabled_otherwise(metadata, epoch, context, word)
+    }
+
+    /// The same for a span, unless it would not be made without a session and none asks for it.
+    #[inline(never)]
+    fn span_enabled_by<S: Host>(
+        &self,
+        metadata: &Metadata<'_>,
+        epoch: u64,
+        context: &Context<'_, S>,
+        word: &AtomicU64,
+    ) -> bool {
+        if !guard::is_plain() {
+            return self.enabled_after_a_look(metadata, epoch, context);
+        }
+        let Some(judged) = thread::with(|state| state.judged_in(epoch)) else {
+            return self.enabled_otherwise(metadata, epoch, context, word);
+        };
+        let verbosity = verbosity_of(*metadata.level());
+        if verbosity > judged.asked_spans && self.shared.span_limit.excludes(verbosity) {
+            thread::with(|state| state.asked.set(PERHAPS_INSIDE_ANOTHER));
+            return false;
+        }
+        // Acquire: as in `enabled_by`.
+        if Word::is_let_through(word.load(Ordering::Acquire), judged.vetoable) {
+            thread::with(|state| state.asked.set(key_of(metadata)));
+            return true;
+        }
+        self.span_vetoed_by(metadata, epoch, context, word)
+    }
+
+    /// The answer for a span that sessions ask for where nothing can match: it is vetoed, and noted.
+    #[inline(never)]
+    fn span_vetoed_by<S: Host>(
+        &self,
+        metadata: &Metadata<'_>,
+        epoch: u64,
+        context: &Context<'_, S>,
+        word: &AtomicU64,
+    ) -> bool {
+        // Acquire: as in `enabled_by`.
+        let to_veto = Word::to_veto(word.load(Ordering::Acquire));
+        let limit = thread::with(|state| state.span_verbosity_in(epoch, &self.trees, to_veto));
+        let is_vetoed = limit.is_some_and(|limit| verbosity_of(*metadata.level()) > limit);
+        if is_vetoed && self.note_vetoed_span_at_once(metadata) {
+            thread::with(|state| state.asked.set(PERHAPS_INSIDE_ANOTHER));
+            return false;
+        }
+        self.enabled_otherwise(metadata, epoch, context, word)
+    }
+
+    /// The answer for an event that may be vetoed, where the thread does not know what holds in its scope.
+    #[inline(never)]
+    fn enabled_once_decided<S: Host>(
+        &self,
+        metadata: &Metadata<'_>,
+        epoch: u64,
+        context: &Context<'_, S>,
+        word: &AtomicU64,
+    ) -> bool {
+        let decision = self.decide(epoch, context);
+        // Acquire: as in `enabled_by`.
+        if !Word::is_vetoable(word.load(Ordering::Acquire), decision.vetoable) {
+            return self.enabled_after_a_look(metadata, epoch, context);
+        }
+        let is_vetoed = verbosity_of(*metadata.level()) > decision.verbosity;
+        if is_vetoed {
+            self.note_outside(metadata, decision);
+        }
+        let asked = if is_vetoed { PERHAPS_INSIDE_ANOTHER } else { key_of(metadata) };
+        thread::with(|state| state.asked.set(asked));
+        !is_vetoed
+    }
+
+    /// The answer for what is left: where the callsite's word is to be judged again, and for spans.
+    #[inline(never)]
+    fn enabled_otherwise<S: Host>(
+        &self,
+        metadata: &Metadata<'_>,
+        epoch: u64,
+        context: &Context<'_, S>,
+        word: &AtomicU64,
+    ) -> bool {
+        if metadata.is_span() && self.keeps_away(metadata) {
+            return false;
+        }
+        match self.known_answer(word, metadata, epoch) {
+            Some(answer) => answer || self.note_veto(metadata, context),
+            None => self.enabled_after_a_look(metadata, epoch, context),
+        }
     }
 
     /// Whether a span would not be made without a session, and no session asks for it.
@@ -105,15 +196,12 @@ impl Instance {
 
     /// The answer, where what the thread and the callsite's word say is enough for one.
     #[inline]
-    fn known_answer(&self, metadata: &Metadata<'_>, is_span: bool, epoch: u64) -> Option<bool> {
-        let key = key_of(metadata);
-        // Acquire pairs with the forgetting in `Callsites::register`: a filter that was changed and has made
-        // `tracing` ask again is obeyed from that moment.
-        let slot = self.callsites.word(key)?;
+    fn known_answer(&self, slot: &AtomicU64, metadata: &Metadata<'_>, epoch: u64) -> Option<bool> {
+        // Acquire: as in `enabled_by`.
         let word = slot.load(Ordering::Acquire);
         let verbosity = verbosity_of(*metadata.level());
         let decision = thread::with(|state| state.decided_in(epoch, &self.trees))?;
-        let limit = if is_span { decision.span_verbosity } else { decision.verbosity };
+        let limit = if metadata.is_span() { decision.span_verbosity } else { decision.verbosity };
         if Word::is_vetoable(word, decision.vetoable) && verbosity > limit {
             thread::with(|state| state.asked.set(PERHAPS_INSIDE_ANOTHER));
             return Some(false);
@@ -125,7 +213,7 @@ impl Instance {
         if Callsites::is_unarrived(word) {
             Callsites::count_enabled(slot);
         }
-        thread::with(|state| state.asked.set(key));
+        thread::with(|state| state.asked.set(key_of(metadata)));
         Some(true)
     }
 
@@ -146,7 +234,7 @@ impl Instance {
                 self.judge(word, decision, metadata);
             }
             let limit = if metadata.is_span() { decision.span_verbosity } else { decision.verbosity };
-            // Acquire: as in `known_answer`.
+            // Acquire: as in `enabled_by`.
             let is_vetoable = Word::is_vetoable(word.load(Ordering::Acquire), decision.vetoable);
             if is_vetoable && verbosity_of(*metadata.level()) > limit {
                 thread::with(|state| state.asked.set(PERHAPS_INSIDE_ANOTHER));

@@ -107,9 +107,13 @@ impl Compiled {
     }
 
     /// The price of a look at an event with so many fields. A few tests cost no more than the event itself, and are free.
-    pub(crate) fn nanos_of_look(&self, fields: usize) -> u64 {
+    #[inline]
+    pub(crate) fn nanos_of_look(&self, fields: impl FnOnce() -> usize) -> u64 {
         let tests = (self.tests().len() as u64).saturating_sub(FREE_TESTS);
-        tests.saturating_mul(NANOS_PER_TEST.saturating_add(NANOS_PER_FIELD.saturating_mul(fields as u64)))
+        if tests == 0 {
+            return 0;
+        }
+        tests.saturating_mul(NANOS_PER_TEST.saturating_add(NANOS_PER_FIELD.saturating_mul(fields() as u64)))
     }
 
     /// Notes the tests that a value of this field satisfies. Returns the price of what they looked at.

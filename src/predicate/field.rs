@@ -64,7 +64,7 @@ impl FieldTest {
         }
     }
 
-    pub(super) fn check(&self) -> &Check {
+    pub(crate) fn check(&self) -> &Check {
         &self.check
     }
 

@@ -67,7 +67,11 @@ impl Core {
         if !state.registry.is_awake() {
             self.note_span_limit(state);
         }
+        if state.registry.sessions().len() == 0 {
+            self.shared.sieve.clear();
+        }
         self.begin_past(session);
+        self.shared.sieve.add(session);
         self.publish(state, |registry| registry.open(session));
         // Before it can be ended, so that its end is logged after it.
         self.shared.inbox.audit(Audit::opened(session));

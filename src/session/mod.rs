@@ -19,6 +19,7 @@ pub(crate) mod rate;
 pub(crate) mod registry;
 pub(crate) mod sample;
 pub(crate) mod scope;
+pub(crate) mod sieve;
 pub(crate) mod snapshot;
 
 pub use crate::queue::Overflow;

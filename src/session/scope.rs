@@ -94,8 +94,9 @@ impl Scope {
     ) -> Self {
         let mut followed: SmallVec<[SessionId; 4]> = added.followers.iter().map(|session| session.id).collect();
         followed.sort_unstable();
-        let inherited = self.candidates.iter().filter_map(|candidate| candidate.inside(added, &followed));
-        let mut candidates: Vec<_> = inherited.collect();
+        let most = self.candidates.len() + added.followers.len() + added.found.len();
+        let mut candidates = Vec::with_capacity(most);
+        candidates.extend(self.candidates.iter().filter_map(|candidate| candidate.inside(added, &followed)));
         // Each follows once, and is found once.
         let known = candidates.len();
         for session in &added.followers {
@@ -153,8 +154,8 @@ impl Scope {
     }
 
     /// Whether the spans satisfy what was decided of them, and nothing else.
-    pub(crate) fn agrees_with(&self, chain: &[Arc<CapturedSpan>]) -> bool {
-        self.candidates.iter().all(|candidate| candidate.agrees_with(chain))
+    pub(crate) fn agrees_with<'a>(&self, chain: impl Iterator<Item = &'a Arc<CapturedSpan>> + Clone) -> bool {
+        self.candidates.iter().all(|candidate| candidate.agrees_with(chain.clone()))
     }
 }
 
@@ -198,7 +199,7 @@ impl Candidate {
         (self.counts() || may_follow).then_some(session.span_verbosity)
     }
 
-    fn agrees_with(&self, chain: &[Arc<CapturedSpan>]) -> bool {
+    fn agrees_with<'a>(&self, chain: impl Iterator<Item = &'a Arc<CapturedSpan>>) -> bool {
         let Some(session) = self.session.upgrade() else { return true };
         satisfied_by_spans(&session, self.is_followed, chain) == self.satisfied
     }
@@ -253,14 +254,23 @@ fn decided(compiled: &Compiled, satisfied: &Bits) -> Option<bool> {
 }
 
 /// The tests that at least one span satisfies by its fields or its name.
-pub(crate) fn satisfied_by_spans(session: &OpenSession, is_followed: bool, chain: &[Arc<CapturedSpan>]) -> Bits {
+pub(crate) fn satisfied_by_spans<'a>(
+    session: &OpenSession,
+    is_followed: bool,
+    chain: impl IntoIterator<Item = &'a Arc<CapturedSpan>>,
+) -> Bits {
     let mut satisfied = Bits::default();
     add_satisfied(&mut satisfied, session, is_followed, chain);
     satisfied
 }
 
 /// Charges the session for it.
-fn add_satisfied(satisfied: &mut Bits, session: &OpenSession, is_followed: bool, chain: &[Arc<CapturedSpan>]) {
+fn add_satisfied<'a>(
+    satisfied: &mut Bits,
+    session: &OpenSession,
+    is_followed: bool,
+    chain: impl IntoIterator<Item = &'a Arc<CapturedSpan>>,
+) {
     let compiled = session.compiled_for(is_followed);
     let mut nanos = 0_u64;
     for span in chain {
@@ -272,7 +282,7 @@ fn add_satisfied(satisfied: &mut Bits, session: &OpenSession, is_followed: bool,
         for (name, value) in span.fields.named_by(|name| compiled.names(name)) {
             nanos = nanos.saturating_add(compiled.test_value(name, value, satisfied));
         }
-        nanos = nanos.saturating_add(compiled.nanos_of_look(span.fields.iter().count()));
+        nanos = nanos.saturating_add(compiled.nanos_of_look(|| span.fields.iter().count()));
     }
     session.charge(nanos);
 }
@@ -285,8 +295,21 @@ pub(crate) struct CapturedSpans {
 }
 
 impl CapturedSpans {
-    pub(crate) fn new(chain: &[Arc<CapturedSpan>]) -> Self {
-        Self { spans: chain.iter().rev().cloned().collect(), bytes: chain.iter().map(|span| span.held_bytes()).sum() }
+    pub(crate) fn new(chain: CapturedChain) -> Self {
+        let bytes = chain.iter().map(|span| span.held_bytes()).sum();
+        let mut spans: Vec<_> = chain.into_vec();
+        spans.reverse();
+        Self { spans: spans.into(), bytes }
+    }
+
+    /// These and one more, innermost.
+    pub(crate) fn with(&self, span: Option<Arc<CapturedSpan>>) -> Self {
+        let bytes = self.bytes + span.as_ref().map_or(0, |span| span.held_bytes());
+        let spans = match span {
+            None => Arc::clone(&self.spans),
+            span => self.spans.iter().cloned().chain(span).collect(),
+        };
+        Self { spans, bytes }
     }
 }
 

@@ -206,6 +206,7 @@ impl Names {
 }
 
 /// Where the index keeps the sessions that require `key` to be `text`.
+#[inline]
 pub(crate) fn index_hash(key: &str, text: &str) -> u64 {
     let mut hasher = FxHasher::default();
     key.hash(&mut hasher);

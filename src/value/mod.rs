@@ -65,6 +65,7 @@ pub enum Value {
 }
 
 /// The first `max_bytes` of `text` at most, cut at a character boundary.
+#[inline]
 pub(crate) fn kept_part(text: &str, max_bytes: usize) -> &str {
     let mut end = max_bytes.min(text.len());
     while !text.is_char_boundary(end) {

@@ -180,6 +180,7 @@ impl<'a> Iterator for Entries<'a> {
 
 impl<'a> PackedEntry<'a> {
     /// The value that was packed.
+    #[inline]
     pub(crate) fn value(self) -> ValueRef<'a> {
         match self.kind & !CUT {
             I64 => ValueRef::I64(i64::from_le_bytes(self.number())),

@@ -38,11 +38,13 @@ impl<'a> ValueRef<'a> {
     /// It is the content of a string that `{:?}` printed. NaN equals nothing, what was cut is not known whole,
     /// and what was redacted or lost on the way is not known at all: these have none. Numbers of up to 64 characters
     /// do not allocate.
+    #[inline]
     pub(crate) fn with_canonical<R>(self, f: impl FnOnce(Option<&str>) -> R) -> R {
         if self.is_cut() || self.is_nan() { f(None) } else { self.with_text(f) }
     }
 
     /// Calls `f` with what `{}` prints of the value, up to where it was cut; a value that is not known has no text.
+    #[inline]
     pub(crate) fn with_text<R>(self, f: impl FnOnce(Option<&str>) -> R) -> R {
         match self {
             Self::I64(value) => f(Some(itoa::Buffer::new().format(value))),

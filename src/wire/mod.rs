@@ -135,6 +135,8 @@
 //! event: to skip them, look at the `type` first. The JSON parser limits the nesting; the caller must limit the length of a
 //! line.
 //!
+//! [`LineFilter`] tests lines of events by a predicate without reading them into items.
+//!
 //! ```
 //! use tracing_tap::{Format, Item, write_item};
 //!
@@ -156,10 +158,12 @@
 //! ```
 
 pub use crate::time::{TimeText, read_time};
+pub use filter::{LineError, LineFilter};
 
 mod read;
 mod value;
 mod write;
+mod filter;
 
 #[cfg(test)]
 #[cfg(not(loom))]

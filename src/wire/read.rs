@@ -99,10 +99,13 @@ fn timestamp<'de, D: Deserializer<'de>>(deserializer: D) -> Result<SystemTime, D
 }
 
 fn level<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Level, D::Error> {
-    let text = String::deserialize(deserializer)?;
+    level_named(&String::deserialize(deserializer)?)
+}
+
+pub(super) fn level_named<E: Error>(word: &str) -> Result<Level, E> {
     let known = [Level::ERROR, Level::WARN, Level::INFO, Level::DEBUG, Level::TRACE];
-    let found = known.into_iter().find(|level| level.as_str() == text);
-    found.ok_or_else(|| D::Error::unknown_variant(&text, &["ERROR", "WARN", "INFO", "DEBUG", "TRACE"]))
+    let found = known.into_iter().find(|level| level.as_str() == word);
+    found.ok_or_else(|| E::unknown_variant(word, &["ERROR", "WARN", "INFO", "DEBUG", "TRACE"]))
 }
 
 /// Keeps fields of one name, in order, whether their [keys](crate::wire#keys-of-fields) have numbers or are there twice.

@@ -55,7 +55,7 @@ fn every_expression_of_the_corpus_reads_as_it_is_printed() {
 
 #[test]
 fn every_line_of_the_corpus_that_is_read_is_written_the_same() {
-    replay("wire", 14, wire::check);
+    replay("wire", 150, wire::check);
 }
 
 fn corpus() -> PathBuf {

@@ -37,6 +37,31 @@ fn register<const NUMBER: usize>() -> &'static Metadata<'static> {
     metadata
 }
 
+/// A span of a callsite that no macro has written.
+struct WrittenSpan;
+
+static SPAN_METADATA: OnceLock<Metadata<'static>> = OnceLock::new();
+
+impl Callsite for WrittenSpan {
+    fn set_interest(&self, _: Interest) {}
+
+    fn metadata(&self) -> &Metadata<'_> {
+        SPAN_METADATA.get().unwrap()
+    }
+}
+
+fn written_span(user: u64) -> Span {
+    static CALLSITE: WrittenSpan = WrittenSpan;
+    let fields = || FieldSet::new(&["kind", "user"], Identifier(&CALLSITE));
+    let metadata = SPAN_METADATA
+        .get_or_init(|| Metadata::new("written by hand", "it", Level::INFO, None, None, None, fields(), Kind::SPAN));
+    static REGISTERED: std::sync::Once = std::sync::Once::new();
+    REGISTERED.call_once(|| tracing::callsite::register(&CALLSITE));
+    let mut names = metadata.fields().iter();
+    let (kind, key) = (names.next().unwrap(), names.next().unwrap());
+    Span::new(metadata, &metadata.fields().value_set(&[(&kind, Some(&"hers" as &dyn Value)), (&key, Some(&user))]))
+}
+
 /// Logs as the macros do: asks first. Whether it was wanted.
 fn log(metadata: &'static Metadata<'static>, parent: Option<&Span>, values: &[&dyn Value]) -> bool {
     dispatcher::get_default(|dispatch| {
@@ -129,6 +154,16 @@ isolated! {
         log_elsewhere(&router, plain, &[&"plain"]);
         assert!(log(users, None, &[&"hers", &42_u64]));
         assert_eq!(messages(&mut stream), ["hers"]);
+    }
+
+    fn a_span_written_by_hand_brings_its_fields() {
+        let router = install();
+        let mut stream = router.watch(Predicate::eq("user", 42));
+        for _ in 0..3 {
+            written_span(7).in_scope(|| tracing::debug!("somebody's"));
+            written_span(42).in_scope(|| tracing::debug!("hers"));
+        }
+        assert_eq!(messages(&mut stream), ["hers"; 3]);
     }
 
     fn a_callsite_with_and_without_an_explicit_parent_is_not_vetoed() {

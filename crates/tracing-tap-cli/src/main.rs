@@ -10,6 +10,7 @@ mod print;
 #[cfg(test)]
 mod reference;
 mod remote;
+mod replay;
 mod say;
 mod sessions;
 mod shown;
@@ -67,7 +68,8 @@ report on instances; a `gap` with an `instance` reports events lost between that
 Standard error has everything else. A message of the server may have 16 MiB; a longer one is an error.
 
 Files are created for their owner alone, and are written in whole lines, so they can be read, and tracing-tap can be \
-killed, at any time. Only if the system itself cuts a write short is the last line incomplete: `--append` removes it.
+killed, at any time. Only if the system itself cuts a write short is the last line incomplete: `--append` removes it, and \
+`replay` leaves it out.
 
 EXIT CODES
   0    done
@@ -88,6 +90,7 @@ struct CommandLine {
 #[derive(Debug, Subcommand)]
 enum Command {
     Watch(Box<watch::Arguments>),
+    Replay(Box<replay::Arguments>),
     Sessions(sessions::Arguments),
     Close(close::Arguments),
     Catalog(catalog::Arguments),
@@ -136,6 +139,7 @@ impl Command {
     fn run(self) -> Result<u8, Error> {
         match self {
             Self::Watch(arguments) => block_on(watch::run(*arguments)),
+            Self::Replay(arguments) => replay::run(&arguments).map(|()| 0),
             Self::Sessions(arguments) => block_on(sessions::run(&arguments)).map(|()| 0),
             Self::Close(arguments) => block_on(close::run(&arguments)).map(|()| 0),
             Self::Catalog(arguments) => block_on(catalog::run(&arguments)).map(|()| 0),

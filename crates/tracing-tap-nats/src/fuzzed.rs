@@ -152,6 +152,6 @@ fn check_items(stream: &mut FleetStream) {
 mod tests {
     #[test]
     fn the_corpus_of_the_fuzz_target_is_received() {
-        testing::corpus::replay("fleet", 20, super::check);
+        testing::corpus::replay("fleet", 50, super::check);
     }
 }

@@ -415,7 +415,7 @@ mod tests {
             ),
             (
                 FleetItem::Left { instance: instance.clone(), reason: LeaveReason::Unrenewed, account },
-                r#"{"type":"left","instance":"chat-1","reason":"unrenewed","matched":8,"arrived":4,"lost":3,"missing":{"overflow":2,"closed":0,"rate_limited":1,"sampled_out":0}}"#,
+                r#"{"type":"left","instance":"chat-1","reason":"unrenewed","matched":8,"arrived":4,"lost":3,"missing":{"overflow":2,"closed":0,"rate_limited":1,"sampled_out":0,"undecided":0,"not_chosen":0}}"#,
                 "-- chat-1: takes no more part: the instance received no renewal from the watcher; 8 matched, 4 arrived, 3 lost, 1 rate-limited",
             ),
             (

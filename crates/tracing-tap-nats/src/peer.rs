@@ -409,7 +409,8 @@ mod tests {
     #[test]
     fn extreme_numbers_cause_no_panic() {
         let mut peer = peer();
-        let extreme = Tally::from([u64::MAX; 1 + MissingReason::ALL.len()]);
+        let missing = MissingReason::ALL.iter().map(|reason| Missing::new(u64::MAX, *reason)).collect();
+        let extreme = Tally { events: u64::MAX, missing };
         for _ in 0..3 {
             peer.catch_up(extreme, u64::MAX);
             peer.count(extreme);

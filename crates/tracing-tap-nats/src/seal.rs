@@ -1,7 +1,7 @@
 //! Messages on the wire: a version, a signature, a header, lines of items.
 //!
 //! ```text
-//! tap3 5f0c…e1 {"kind":"batch",…}
+//! tap5 5f0c…e1 {"kind":"batch",…}
 //! {"type":"event",…}
 //! ```
 //!

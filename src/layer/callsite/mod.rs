@@ -50,14 +50,20 @@ impl Word {
     /// Whether this word is that of a callsite that may be vetoed, `vetoable` under the current generation.
     #[inline]
     pub(crate) fn is_vetoable(word: u64, vetoable: u64) -> bool {
-        word & !(Self::ABSENT | Self::TESTED) == vetoable
+        Self::to_veto(word) == vetoable
     }
 
-    /// Whether this word is that of a callsite that is not vetoed under the generation in it, and of which something has
-    /// arrived.
+    /// What a callsite may be vetoed by.
     #[inline]
-    pub(crate) fn is_let_through(word: u64) -> bool {
-        word & Self::FLAGS & !(Self::ABSENT | Self::TESTED) != Self::VETOABLE && !Callsites::is_unarrived(word)
+    pub(crate) fn to_veto(word: u64) -> u64 {
+        word & !(Self::ABSENT | Self::TESTED)
+    }
+
+    /// Whether this word is that of a callsite of which something has arrived and that is not vetoed under the generation of
+    /// `vetoable`, under which it was judged.
+    #[inline]
+    pub(crate) fn is_let_through(word: u64, vetoable: u64) -> bool {
+        word >> 32 == vetoable >> 32 && !Self::is_vetoable(word, vetoable) && !Callsites::is_unarrived(word)
     }
 
     /// The word of a callsite that may be vetoed under this key generation. Any other word may not.
@@ -124,7 +130,7 @@ impl Callsites {
         if is_written_by_hand(metadata) {
             // Relaxed: as below. A judgement from before goes with it.
             let _ = word.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |now| {
-                Some(now & !(Word::CLEAR | Word::ABSENT) | Word::UNRULY)
+                Some(now & !(Word::CLEAR | Word::ABSENT) | Word::TESTED | Word::UNRULY)
             });
         }
         if kept {
@@ -169,6 +175,13 @@ impl Callsites {
     #[inline]
     pub(crate) fn likely_word(&self, key: CallsiteKey) -> Option<&AtomicU64> {
         self.table.first_place(key)
+    }
+
+    /// Whether a word is that of a span that is tracked whether or not a session is open. Not every such callsite's is.
+    #[inline]
+    pub(crate) fn is_kept(word: &AtomicU64) -> bool {
+        // Relaxed: as in `register`.
+        word.load(Ordering::Relaxed) & (Word::KEPT | Word::UNRULY) == Word::KEPT
     }
 
     /// The word of a callsite; `None` if it is not registered (yet). The callsites of `log` never are.
@@ -252,7 +265,8 @@ impl Callsites {
     fn judge(word: &AtomicU64, mut seen: Word, generation: u32, judgement: Judgement) -> Word {
         let answers = Word::judged_as(judgement);
         loop {
-            let answers = if seen.0 & Word::UNRULY == 0 { answers } else { 0 };
+            // Of a callsite that may be any of several, each field may be tested.
+            let answers = if seen.0 & Word::UNRULY == 0 { answers } else { Word::TESTED };
             let flags = seen.0 & Word::FLAGS & !Word::JUDGED | answers;
             let judged = Word(u64::from(generation) << 32 | flags);
             // Relaxed: as in `judged`; the loop keeps what others learn meanwhile.

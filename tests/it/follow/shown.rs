@@ -63,7 +63,7 @@ isolated! {
     fn the_recipe_of_following_does_what_it_says() {
         let recipes = include_str!("../../../docs/recipes.md").split_whitespace().collect::<Vec<_>>().join(" ");
         assert!(recipes.contains(IN_RECIPES), "the recipe shows another example: test that one");
-        assert_eq!(recipes.matches("Follow::").count(), 1, "the recipes show more than one");
+        assert_eq!(recipes.matches("Follow::Named").count(), 1, "the recipes show more than one");
         let of_the_recipe = || -> Result<SessionOptions, tracing_tap::PredicateError> {
             Ok(SessionOptions::new("@level = error".parse()?).follow(Follow::Named("request".into())))
         };

@@ -42,6 +42,6 @@ fn names_it(text: &str) -> bool {
 mod tests {
     #[test]
     fn the_corpus_of_the_fuzz_target_is_read_or_refused() {
-        testing::corpus::replay("profile", 10, super::check);
+        testing::corpus::replay("profile", 100, super::check);
     }
 }

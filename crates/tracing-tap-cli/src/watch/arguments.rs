@@ -82,13 +82,8 @@ pub(crate) struct Arguments {
     /// The format of the events. Default: `compact` on a terminal, otherwise `json`
     #[arg(long, help_heading = "Output", value_parser = format_parser())]
     pub(crate) format: Option<Format>,
-    /// Maximum length of a JSON line: the longest values are cut and marked. `16384` keeps container runtimes from
-    /// splitting lines
-    #[arg(long, value_name = "BYTES", help_heading = "Output", value_parser = value_parser!(u32).range(4096..))]
-    max_line_bytes: Option<u32>,
-    /// Write integers past 2^53 as strings in JSON lines, because `jq` 1.6 and JavaScript round them
-    #[arg(long, help_heading = "Output")]
-    large_integers_as_strings: bool,
+    #[command(flatten)]
+    pub(crate) json: JsonLines,
     /// Write to this file, in whole lines; it must not exist yet, and is created for its owner alone
     #[arg(long, value_name = "FILE", help_heading = "Output")]
     pub(crate) output: Option<PathBuf>,
@@ -113,8 +108,30 @@ pub(crate) struct Arguments {
     pub(crate) fleet: FleetAccess,
 }
 
+/// How JSON lines are written.
+#[derive(Debug, clap::Args)]
+pub(crate) struct JsonLines {
+    /// Maximum length of a JSON line: the longest values are cut and marked. `16384` keeps container runtimes from
+    /// splitting lines
+    #[arg(long, value_name = "BYTES", help_heading = "Output", value_parser = value_parser!(u32).range(4096..))]
+    max_line_bytes: Option<u32>,
+    /// Write integers past 2^53 as strings in JSON lines, because `jq` 1.6 and JavaScript round them
+    #[arg(long, help_heading = "Output")]
+    large_integers_as_strings: bool,
+}
+
+impl JsonLines {
+    /// The options of the format.
+    pub(crate) fn options(&self) -> FormatOptions {
+        let options = FormatOptions::new(Format::Json);
+        let max_line_bytes = self.max_line_bytes.and_then(|bytes| bytes.try_into().ok());
+        let options = max_line_bytes.into_iter().fold(options, FormatOptions::max_line_bytes);
+        if self.large_integers_as_strings { options.large_integers_as_strings() } else { options }
+    }
+}
+
 /// The library's formats, by the library's names.
-fn format_parser() -> impl TypedValueParser<Value = Format> {
+pub(crate) fn format_parser() -> impl TypedValueParser<Value = Format> {
     let formats = [
         ("human", "The message, then everything else as YAML"),
         ("json", "A line of JSON for each event, for programs"),
@@ -141,14 +158,6 @@ impl Level {
 }
 
 impl Arguments {
-    /// How JSON lines are written.
-    pub(crate) fn json(&self) -> FormatOptions {
-        let options = FormatOptions::new(Format::Json);
-        let max_line_bytes = self.max_line_bytes.and_then(|bytes| bytes.try_into().ok());
-        let options = max_line_bytes.into_iter().fold(options, FormatOptions::max_line_bytes);
-        if self.large_integers_as_strings { options.large_integers_as_strings() } else { options }
-    }
-
     /// The session to open.
     ///
     /// # Errors
@@ -205,7 +214,8 @@ fn any_time(text: &str) -> Result<String, String> {
     patience(text).map(|_| text.to_owned())
 }
 
-fn patience(text: &str) -> Result<Duration, String> {
+/// Reads a duration.
+pub(crate) fn patience(text: &str) -> Result<Duration, String> {
     let read: Option<jiff::SignedDuration> = text.parse().ok();
     read.and_then(|time| Duration::try_from(time).ok()).ok_or_else(|| no_time(text))
 }

@@ -25,9 +25,12 @@ mod update;
 mod wanted;
 mod writer;
 
-pub(crate) use arguments::Arguments;
+pub(crate) use arguments::{Arguments, JsonLines, format_parser, patience};
+pub(crate) use counts::Counted;
 pub(crate) use reports::short;
 pub(crate) use signals::Signals;
+pub(crate) use update::Update;
+pub(crate) use writer::Writer;
 
 use crate::error::Error;
 use crate::remote::{Client, Destination, Endpoint, Fleet, SessionRequest};
@@ -43,9 +46,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot};
 use tracing_tap::{EndReason, Format, Item};
 use tracing_tap_nats::FleetItem;
-use update::Update;
 use wanted::Wanted;
-use writer::Writer;
 
 /// Exit code after the second Ctrl-C.
 const INTERRUPTED: u8 = 130;
@@ -160,7 +161,7 @@ fn output(arguments: &Arguments) -> Result<Output, Error> {
 fn writer(arguments: &Arguments, output: &Output) -> Writer {
     let usual = if output.is_terminal() { Format::Compact } else { Format::Json };
     let is_coloured = matches!(output, Output::Standard) && arguments.color.for_stdout();
-    Writer { format: arguments.format.unwrap_or(usual), is_coloured, json: arguments.json() }
+    Writer { format: arguments.format.unwrap_or(usual), is_coloured, json: arguments.json.options() }
 }
 
 fn observer(

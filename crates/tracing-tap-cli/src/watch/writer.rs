@@ -61,8 +61,11 @@ impl Writer {
     /// A line of JSON is copied if it is valid and has nothing hidden: to read it into an item and write that takes
     /// twenty
     /// times as long.
-    fn write_event(&self, out: &mut Vec<u8>, line: &[u8]) -> serde_json::Result<()> {
-        if self.format == Format::Json && self.passes_on() && is_plain(line) {
+    ///
+    /// # Errors
+    /// If the line is not an event.
+    pub(crate) fn write_event(&self, out: &mut Vec<u8>, line: &[u8]) -> serde_json::Result<()> {
+        if self.copies(line) {
             check_event(line)?;
             out.extend_from_slice(line);
             out.push(b'\n');
@@ -80,6 +83,11 @@ impl Writer {
             None => self.write_item(out, &item),
         }
         Ok(())
+    }
+
+    /// Whether a valid line is written as it is.
+    pub(crate) fn copies(&self, line: &[u8]) -> bool {
+        self.format == Format::Json && self.passes_on() && is_plain(line)
     }
 
     /// Whether lines can be copied.
@@ -131,7 +139,10 @@ impl Writer {
     }
 
     /// Copies a line of JSON, with hidden characters as escapes.
-    fn pass_on(&self, out: &mut Vec<u8>, line: &[u8]) -> serde_json::Result<()> {
+    ///
+    /// # Errors
+    /// If the line is not JSON.
+    pub(crate) fn pass_on(&self, out: &mut Vec<u8>, line: &[u8]) -> serde_json::Result<()> {
         if is_plain(line) {
             out.extend_from_slice(line);
             out.push(b'\n');

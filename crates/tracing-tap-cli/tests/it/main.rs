@@ -15,6 +15,7 @@ mod plaintext;
 mod program;
 mod reconnecting;
 mod refusing;
+mod replaying;
 mod sources;
 mod strangers;
 #[cfg(unix)]

@@ -10,4 +10,5 @@ mod opening;
 mod pressing;
 mod processor;
 mod reading;
+mod recordings;
 mod stage;

@@ -1,5 +1,6 @@
 // The page begins here.
 
+import * as files from "./files.js";
 import * as keys from "./keys.js";
 import { readFragment } from "./link.js";
 import * as owned from "./owned.js";
@@ -15,7 +16,7 @@ const linked = readFragment(location.hash);
 const tabs = new Tabs();
 tabs.add();
 open(linked);
-keys.prepare(tabs, owned.prepare(tabs));
+keys.prepare(tabs, owned.prepare(tabs), files.prepare(tabs));
 
 // A link that was put into the address of the page that is open.
 addEventListener("hashchange", () => open(readFragment(location.hash)));

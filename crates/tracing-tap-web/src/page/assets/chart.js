@@ -17,10 +17,13 @@ export class Chart {
   /** Called with the second of the service's clock that the pointer is at. */
   onpick = (/** @type {number} */ _second) => {};
 
-  /** @param {import("./rates.js").Rates} rates */
-  constructor(rates) {
+  /**
+   * @param {import("./rates.js").Rates} rates
+   * @param {string} [last] what the end of the axis is
+   */
+  constructor(rates, last = "now") {
     this.#rates = rates;
-    const axis = element("div", { class: "axis", "aria-hidden": "true" }, ...["5 min ago", "4", "3", "2", "1", "now"].map((text) => element("span", {}, text)));
+    const axis = element("div", { class: "axis", "aria-hidden": "true" }, ...[last === "now" ? "5 min ago" : "−5 min", "4", "3", "2", "1", last].map((text) => element("span", {}, text)));
     this.element = element("figure", { class: "rate" }, this.#canvas, axis, this.#peak);
     this.#canvas.addEventListener("click", (event) => this.onpick(this.#secondAt(event.offsetX)));
     this.#canvas.addEventListener("pointermove", (event) => this.#describe(this.#secondAt(event.offsetX)));

@@ -5,8 +5,9 @@ import { element } from "./dom.js";
 /**
  * @param {import("./tabs.js").Tabs} tabs
  * @param {() => void} showOwned
+ * @param {() => void} openFile
  */
-export function prepare(tabs, showOwned) {
+export function prepare(tabs, showOwned, openFile) {
   const help = /** @type {HTMLDialogElement} */ (document.getElementById("help"));
   const view = () => /** @type {import("./view.js").View} */ (tabs.active);
   const list = () => view().list;
@@ -25,6 +26,7 @@ export function prepare(tabs, showOwned) {
     ["[ ]", "previous tab, next tab", null],
     ["Delete", "close the tab and its session (on the tab)", null],
     ["s", "all my sessions", showOwned],
+    ["o", "open a recording; it can be dropped on the page as well", openFile],
     ["X", "stop the session", () => view().session?.close()],
     ["Esc", "close the open panel", null],
     ["?", "this help", () => help.showModal()],
@@ -33,6 +35,7 @@ export function prepare(tabs, showOwned) {
     element("dt", {}, ...key.split(" ").map((one) => element("kbd", {}, one))), element("dd", {}, words)])));
   document.getElementById("show-help")?.addEventListener("click", () => help.showModal());
   document.getElementById("show-owned")?.addEventListener("click", showOwned);
+  document.getElementById("open-file")?.addEventListener("click", openFile);
   document.getElementById("add-tab")?.addEventListener("click", () => tabs.fresh());
 
   /** What only makes sense among rows. */

@@ -14,6 +14,8 @@ export class Rates {
   /** The latest second of the service's clock that anything is known of. */
   #latest = -Infinity;
   #latestAt = 0;
+  /** Whether the latest second stays the last one, as in a recording. */
+  standsStill = false;
 
   /** @param {number} second of the service's clock */
   count(second, level) {
@@ -40,6 +42,7 @@ export class Rates {
   /** Now, by the service's clock as far as it is known. */
   now() {
     if (!Number.isFinite(this.#latest)) return Math.floor(Date.now() / 1000);
+    if (this.standsStill) return this.#latest;
     const passed = Math.floor((performance.now() - this.#latestAt) / 1000);
     if (passed > 0) this.#advance(this.#latest + passed);
     return this.#latest;

@@ -45,10 +45,12 @@ const ENDED = {
 /**
  * @typedef {{ q: string, level?: string, for?: string, max?: number, rate?: number, sample?: number, follow?: string,
  *   only_if?: string, slower_than?: string, spans?: string, look_back?: string, name?: string, capacity?: number }} Ask what `POST /sessions` takes
- * @typedef {"opening" | "live" | "waiting" | "superseded" | "refused" | "ended"} State
+ * @typedef {"opening" | "live" | "waiting" | "superseded" | "refused" | "ended" | "recording"} State
  */
 
 export class Session {
+  /** Whether it is read from a file. */
+  isRecording = false;
   /** @type {State} */
   state = "opening";
   /** What is to be said of the state. */
@@ -213,7 +215,7 @@ export class Session {
   async #takeAll(messages) {
     let begun = performance.now();
     for (const message of messages) {
-      this.#take(message);
+      this.take(message);
       if (performance.now() - begun > SLICE_MS) {
         this.onchange();
         await new Promise((resolve) => setTimeout(resolve));
@@ -223,7 +225,8 @@ export class Session {
     this.onchange();
   }
 
-  #take({ name, data, id }) {
+  /** Takes one item of the stream. */
+  take({ name, data, id }) {
     if (name === "message") this.#takeEvent(data);
     else this.#takeOther(name, JSON.parse(data));
     if (id !== "") this.#lastId = id;

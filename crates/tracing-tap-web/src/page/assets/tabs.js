@@ -22,7 +22,15 @@ export class Tabs {
 
   /** A new tab, which is shown. */
   add() {
-    const view = new View();
+    return this.#insert(new View());
+  }
+
+  /** A new tab for a recording, which is shown. */
+  addRecording() {
+    return this.#insert(new View({ isLive: false }));
+  }
+
+  #insert(view) {
     const tab = this.#tabOf(view);
     this.#all.push({ view, tab });
     this.#bar.append(tab);
@@ -35,7 +43,7 @@ export class Tabs {
 
   /** The tab in which nothing was started, or a new one. */
   fresh() {
-    const view = this.all.find(({ session }) => session === null);
+    const view = this.all.find(({ isLive, session }) => isLive && session === null);
     if (view === undefined) return this.add();
     this.show(view);
     return view;
@@ -52,6 +60,14 @@ export class Tabs {
   step(by) {
     const at = this.#all.findIndex(({ view }) => view === this.active);
     this.show(this.#all[(at + by + this.#all.length) % this.#all.length].view);
+  }
+
+  /** Closes the tab of a recording, and shows a live one. */
+  leave(view) {
+    const live = this.all.findLast(({ isLive }) => isLive);
+    if (live === undefined) this.add();
+    else this.show(live);
+    this.close(view);
   }
 
   close(view) {

@@ -15,7 +15,7 @@ import { Search } from "./search.js";
 import { keptBackWords, Session } from "./session.js";
 import { linkTo } from "./link.js";
 
-const WORDS = { opening: "Opening", live: "Live", waiting: "Reconnecting", superseded: "Read elsewhere", refused: "Refused", ended: "Ended" };
+const WORDS = { opening: "Opening", live: "Live", waiting: "Reconnecting", superseded: "Read elsewhere", refused: "Refused", ended: "Ended", recording: "Recording" };
 const COLUMNS = ["time UTC", "level", "target", "spans", "message"];
 /** How the names of fields begin by which one usually asks whose events to watch. */
 const WHOSE = ["user", "account", "customer", "tenant", "request", "session", "conn"];
@@ -47,14 +47,20 @@ export class View {
   #clock = 0;
   /** Called where what the tab says has changed. */
   onchange = () => {};
+  /** Called with a test that the events of a recording are to satisfy. */
+  ontest = (/** @type {string} */ _test) => {};
   /** Called with a session that was started while this tab has one: it goes into a tab of its own. */
   onother = (/** @type {Session} */ _session) => {};
 
-  constructor() {
+  /** @param {{ isLive?: boolean }} [how] whether sessions are started here, or a recording is shown */
+  constructor({ isLive = true } = {}) {
+    this.isLive = isLive;
     this.element = element("section", { class: "view", role: "tabpanel", id: this.id, hidden: true }, this.form.element, this.#starter, this.#watching, this.#announcer);
     this.form.onstart = (ask) => this.#start(ask);
     this.form.oncoverage = (coverage) => this.#tellCoverage(coverage);
     this.form.onchange = () => this.onchange();
+    this.form.element.hidden = !isLive;
+    if (!isLive) return;
     this.#drawStarter();
     renew().then(() => this.#drawStarter(), () => {});
   }
@@ -70,6 +76,8 @@ export class View {
 
   /** What a link to this view says. */
   get linked() {
+    // A file cannot be linked to.
+    if (!this.isLive) return { ask: { q: "" }, find: "" };
     return { ask: this.session?.ask ?? this.form.ask, find: this.#search?.text ?? this.find };
   }
 
@@ -102,6 +110,7 @@ export class View {
     this.#chart?.stop();
     clearInterval(this.#clock);
     this.session?.close();
+    this.session?.stop?.();
     this.element.remove();
   }
 
@@ -135,8 +144,9 @@ export class View {
 
   /** @param {Session} session */
   watch(session) {
+    this.#replace();
     this.session = session;
-    this.form.ask = session.ask;
+    if (this.isLive) this.form.ask = session.ask;
     this.form.label = "Start in a new tab";
     this.element.classList.add("running");
     this.#starter.hidden = true;
@@ -149,8 +159,20 @@ export class View {
     this.onchange();
   }
 
-  /** Adds a test to the predicate, to be started by the user. */
+  /** Lets go of the recording that is shown again with other tests. */
+  #replace() {
+    if (this.session === null) return;
+    this.session.onchange = () => {};
+    this.session.stop?.();
+    this.find = this.#search?.text ?? this.find;
+    this.#detail.close();
+    this.#chart?.stop();
+    clearInterval(this.#clock);
+  }
+
+  /** Adds a test to the predicate, to be started by the user; to those of a recording at once. */
   narrow(test) {
+    if (!this.isLive) return this.ontest(test);
     this.form.box.text = narrowed(this.form.box.text, test);
     this.form.box.focus();
     this.say("Added to the predicate; Enter starts it");
@@ -230,7 +252,7 @@ export class View {
   #build(session) {
     const list = (this.#list = new List(session.store, `Matches of ${session.ask.q}`));
     const search = (this.#search = new Search(session.store));
-    this.#chart = new Chart(session.rates);
+    this.#chart = new Chart(session.rates, session.isRecording ? "the end" : "now");
     this.#chart.onpick = (second) => this.#goToSecond(second);
     list.onopen = (number) => this.open(number);
     list.onview = () => this.#drawWaiting();
@@ -242,7 +264,8 @@ export class View {
     this.#detail.onnarrow = (test) => this.narrow(test);
     this.#detail.ondone = (words) => this.say(words);
     if (this.find !== "") search.text = this.find;
-    this.#watching.replaceChildren(this.#statusBar(), this.#chart.element, this.#body(list));
+    const banner = session.banner === undefined ? [] : [session.banner.element];
+    this.#watching.replaceChildren(...banner, this.#statusBar(), this.#chart.element, this.#body(list));
   }
 
   #statusBar() {
@@ -261,10 +284,10 @@ export class View {
       menu.open = false;
       run();
     });
-    menu.append(element("summary", {}, "Export"), element("div", { class: "panel" },
-      entry("Download as NDJSON", () => this.download()),
-      entry("Copy as curl", () => this.copyCurl()),
-      entry("Copy a link to this view", () => this.copyLink())));
+    const entries = this.isLive
+      ? [entry("Copy as curl", () => this.copyCurl()), entry("Copy a link to this view", () => this.copyLink())]
+      : [entry("Copy as a command", () => this.copyCommand())];
+    menu.append(element("summary", {}, "Export"), element("div", { class: "panel" }, entry("Download as NDJSON", () => this.download()), ...entries));
     menu.addEventListener("keydown", (event) => {
       if (event.key !== "Escape" || !menu.open) return;
       event.stopPropagation();
@@ -282,7 +305,14 @@ export class View {
     this.say("Copied; it reads the token from $TOKEN");
   }
 
+  /** A command that shows the recording with the same tests. */
+  async copyCommand() {
+    await this.session?.banner?.copyCommand();
+    this.say("Command copied");
+  }
+
   async copyLink() {
+    if (!this.isLive) return this.say("A recording is a file: there is no link to it");
     await copy(linkTo(this.linked));
     this.say("Link copied; it contains no token");
   }
@@ -356,6 +386,7 @@ export class View {
     this.#parts.left.hidden = store.left === 0;
     write(this.#parts.stop, state === "superseded" ? "Read here" : "Stop");
     this.#parts.stop.hidden = isOver;
+    session.banner?.draw();
     this.#drawWaiting();
     this.#drawEmpty(session);
   }
@@ -377,7 +408,8 @@ export class View {
     box.hidden = !isEmpty;
     box.dataset.state = state;
     if (!isEmpty) return;
-    const words = { live: "Watching. Nothing has matched yet.", refused: `The session cannot be read: ${visible(detail)}` }[state] ?? WORDS[state];
+    const what = this.isLive ? "session" : "recording";
+    const words = { live: "Watching. Nothing has matched yet.", recording: "The recording has no such event.", refused: `The ${what} cannot be read: ${visible(detail)}` }[state] ?? WORDS[state];
     box.replaceChildren(element("p", { class: "words" }, words), ...(about.coverage ? [coverageList(about.coverage)] : []));
   }
 }
