@@ -82,7 +82,7 @@ impl Instance {
     ) -> Option<u64> {
         let metadata = event.metadata();
         let is_kept = match self.callsites.word(key_of(metadata)) {
-            Some(word) => Callsites::is_kept(word, || self.shared.config.keeps_past_of(metadata)),
+            Some(word) => Callsites::keeps_past(word, || self.shared.config.keeps_past_of(metadata)),
             None => self.keeps_unregistered(past, event),
         };
         if !is_kept {

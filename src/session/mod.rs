@@ -295,7 +295,6 @@ impl SessionOptions {
     /// use std::time::Duration;
     /// use tracing_subscriber::prelude::*;
     /// use tracing_tap::{Item, LookBack, Predicate, SessionOptions, TapRouter};
-    ///
     /// let router = TapRouter::builder().look_back(LookBack::new(1 << 20)).build();
     /// tracing_subscriber::registry().with(router.layer()).init();
     /// # while router.stats().look_back_bytes == 0 { std::thread::yield_now() }

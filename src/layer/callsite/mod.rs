@@ -160,10 +160,11 @@ impl Callsites {
         }
     }
 
-    /// Whether spans or events of a callsite with this word are kept, session or not. `is_this_kept` answers for one that
-    /// may share its address.
+    /// Whether events of a callsite with this word are kept for looking back. `is_this_kept` answers for one that may share
+    /// its address.
     #[inline]
-    pub(crate) fn is_kept(word: &AtomicU64, is_this_kept: impl FnOnce() -> bool) -> bool {
+    pub(crate) fn keeps_past(word: &AtomicU64, is_this_kept: impl FnOnce() -> bool) -> bool {
+        // Relaxed: as in `register`.
         match word.load(Ordering::Relaxed) & (Word::KEPT | Word::UNRULY) {
             Word::KEPT => true,
             // It may be another one's that has the same address.

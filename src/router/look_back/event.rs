@@ -45,7 +45,7 @@ impl Reading<'_> {
             self.unresolved += 1;
             return None;
         };
-        let spans = CapturedSpans::new(&chain(&path));
+        let spans = CapturedSpans::new(chain(&path));
         let (own, left_out) = first(&tested, metadata, self.shared.config.max_event_fields);
         let mut event = CapturedEvent::new(origin, own, spans.spans);
         event.time = self.system_time(record.time);
