@@ -82,6 +82,7 @@ impl Given {
         match stream.try_recv() {
             Ok(Item::Event { .. }) => self.events += 1,
             Ok(Item::Missing(missing)) => self.lost += missing.count,
+            Ok(Item::Horizon(_)) => unreachable!("no session here looks back"),
             Ok(Item::Ended(reason)) => self.end = Some(reason),
             Err(_) => return false,
         }
