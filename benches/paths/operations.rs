@@ -16,6 +16,20 @@ pub(crate) fn enter_exit() -> f64 {
     })
 }
 
+/// The same of the user that is watched.
+pub(crate) fn enter_exit_of_42() -> f64 {
+    let span = tracing::info_span!("conn", conn_id = 1, user = 42);
+    nanoseconds(|| {
+        drop(black_box(span.enter()));
+    })
+}
+
+pub(crate) fn span_of_42() -> f64 {
+    nanoseconds(|| {
+        drop(black_box(tracing::info_span!("conn", conn_id = black_box(1), user = 42)));
+    })
+}
+
 pub(crate) fn printed_event() -> f64 {
     let _span = tracing::info_span!("conn", conn_id = 1, user = 7).entered();
     nanoseconds(|| tracing::info!(n = black_box(1), text = "some", "printed"))

@@ -6,8 +6,8 @@ use crate::busy::{
 };
 use crate::fresh::{chain, inside, nested, request};
 use crate::operations::{
-    disabled_event, enter_event_exit, enter_exit, four_fields, four_fields_two_spans, line, not_matching, own_field,
-    printed_event, span_with_fields, span_without_fields, trace_span,
+    disabled_event, enter_event_exit, enter_exit, enter_exit_of_42, four_fields, four_fields_two_spans, line,
+    not_matching, own_field, printed_event, span_of_42, span_with_fields, span_without_fields, trace_span,
 };
 use crate::service::{
     bare, elsewhere, everything_beyond_a_rate, followed, idle, json, limited, matching, sampled_in, silent,
@@ -22,6 +22,7 @@ const IDLE: &str = "the same with no session";
 const JSON: &str = "fmt().json() writing the event to nowhere";
 const LINE: &str = "the JSON line";
 const SAME: &str = "the same without limits";
+const UNTIMED: &str = "the same without timings";
 const REBUILD: &str = "a bare rebuild of the interest cache";
 
 pub(crate) const PATHS: &[Path] = &[
@@ -76,6 +77,10 @@ pub(crate) const PATHS: &[Path] = &[
     path("matching, sampled in", || sampled_in(four_fields), matching_without_limits, SAME),
     path("matching, followed", || followed(four_fields), matching_without_limits, SAME),
     path("matching, rate-limited", || limited(rate_of_none, four_fields_two_spans), matching_without_limits, SAME),
+    path("timed: enter and exit", || limited(timings, enter_exit_of_42), || matching(1, enter_exit_of_42), UNTIMED),
+    path("timed: span with 2 fields, whole life", || limited(timings, span_of_42), || matching(1, span_of_42), UNTIMED),
+    path("timed elsewhere: enter and exit", || limited(timings, enter_exit), || elsewhere(1, enter_exit), UNTIMED),
+    path("timed elsewhere: request", || limited(timings, request::<7>), || elsewhere(1, request::<7>), UNTIMED),
     path(
         "matching 100,000/s, an async reader waits",
         paced_for_a_waiting_reader,
@@ -93,6 +98,10 @@ pub(crate) const PATHS: &[Path] = &[
 
 fn spans(session: SessionOptions) -> SessionOptions {
     session.spans(LevelFilter::TRACE)
+}
+
+fn timings(session: SessionOptions) -> SessionOptions {
+    session.timings()
 }
 
 fn rate(session: SessionOptions) -> SessionOptions {

@@ -23,8 +23,9 @@
 //!
 //! The fields of the session: `opener`, `session` (its number; absent if it was refused), `name`, `predicate`,
 //! `confinement`; its limits `capacity`, `capacity_bytes`, `overflow`, `expires_in_ms`, `max_events`, `max_rate`, `sample`,
-//! `max_level`; `look_back_ms`; `follow` in its text form; `spans`, the most verbose spans that it enables; and `only_if` and
-//! `slower_than_us`. Options that are not set are absent.
+//! `max_level`; `look_back_ms`; `follow` in its text form; `spans`, the most verbose spans that it enables; `only_if` and
+//! `slower_than_us`; `timings`, which is true if it shows the times of spans; and `events`, which is false if it shows no
+//! events. Options that are not set are absent.
 
 mod endpoint;
 mod refusals;
@@ -131,6 +132,8 @@ macro_rules! log_session {
             spans = $audit.spans(),
             only_if = $audit.only_if(),
             slower_than_us = $audit.session.slower_than.map(microseconds),
+            timings = $audit.timings(),
+            events = $audit.events(),
             $($field = $value,)*
             $message
         )
@@ -180,6 +183,16 @@ impl SessionAudit {
     /// The most verbose spans that it enables; `None` if it enables none.
     fn spans(&self) -> Option<String> {
         self.session.enabled_spans().map(|level| level.to_string())
+    }
+
+    /// `None` if it shows no times of spans.
+    fn timings(&self) -> Option<bool> {
+        self.session.timings.then_some(true)
+    }
+
+    /// `None` if it shows events.
+    fn events(&self) -> Option<bool> {
+        (!self.session.events).then_some(false)
     }
 
     /// What it follows; `None` if it follows nothing.

@@ -65,6 +65,7 @@ impl StreamItem for Item {
     fn kind(&self) -> Option<&'static str> {
         match self {
             Self::Event { .. } => None,
+            Self::Timing { .. } => Some("timing"),
             Self::Missing(_) => Some("missing"),
             Self::Horizon(_) => Some("horizon"),
             Self::Ended(_) => Some("ended"),
@@ -80,9 +81,6 @@ impl StreamItem for Item {
     }
 
     fn held_bytes(&self) -> usize {
-        match self {
-            Self::Event { event, .. } => event.held_bytes(),
-            _ => 0,
-        }
+        self.captured().map_or(0, |(.., captured)| captured.held_bytes())
     }
 }

@@ -54,6 +54,11 @@ impl Fields {
         fields
     }
 
+    /// Whether these are packed values of fields with these very names.
+    pub(super) fn are_named(&self, names: &'static FieldSet) -> bool {
+        self.names.is_some_and(|own| std::ptr::eq(own, names))
+    }
+
     /// Drops all values and starts with other names, in the same memory.
     pub(crate) fn restart(&mut self, names: &'static FieldSet) {
         self.names = Some(names);

@@ -9,6 +9,7 @@ mod kept;
 mod keys;
 mod last;
 mod origin;
+mod timing;
 #[cfg(test)]
 pub(crate) mod testing;
 
@@ -16,6 +17,8 @@ pub(crate) use fields::Fields;
 pub(crate) use kept::{KeptFields, tested_values};
 pub(crate) use keys::{Ends, Key, name_of_key};
 pub(crate) use origin::{Origin, OwnedOrigin};
+pub(crate) use timing::Busy;
+pub use timing::SpanTiming;
 
 use crate::value::{Value, ValueRef};
 use std::borrow::Cow;

@@ -14,6 +14,16 @@ impl Instance {
     /// Captures an event once for all sessions that admitted it, of which there is at least one.
     pub(super) fn deliver(&self, admitted: &Admitted, incoming: &Incoming<'_>, spans: &CapturedSpans) {
         let Incoming { event, facts, shared, .. } = *incoming;
+        self.deliver_as(admitted, |spare| capture(event, facts, spans, &shared.config, spare));
+    }
+
+    /// The same for whatever is captured, in the memory of the spare event if there is one.
+    #[inline]
+    pub(super) fn deliver_as(
+        &self,
+        admitted: &Admitted,
+        capture: impl FnOnce(Option<Arc<CapturedEvent>>) -> Arc<CapturedEvent>,
+    ) {
         let Some((first, others)) = admitted.split_first() else { return };
         let buffer = first.buffer_to_fill();
         // The first one's place is made last: what an earlier event left in all of their rings is then its alone, and
@@ -21,7 +31,7 @@ impl Instance {
         let mut places = Places::new();
         others.iter().for_each(|other| places.push(make_place(other)));
         let (place, displaced) = buffer.make_place();
-        let captured = capture(event, facts, spans, &shared.config, buffer.spare(displaced));
+        let captured = capture(buffer.spare(displaced));
         let bytes = captured.held_bytes();
         for (other, place) in others.iter().zip(places) {
             other.buffer_to_fill().push(Arc::clone(&captured), bytes, place);

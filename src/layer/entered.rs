@@ -40,6 +40,10 @@ struct Level {
     label: Label,
 }
 
+/// Set in the id of a level whose span is timed: its exit fails the comparison that every exit makes, so that no other
+/// exit costs more.
+const MARK: u64 = 1 << 63;
+
 /// The layer that the stack is kept for, and since when: the epoch in which the first of the sessions was opened that have been open
 /// ever since. No other layer instance ever has the same one.
 pub(super) type Keeper = u64;
@@ -111,16 +115,22 @@ impl Entered {
         self.kept_for.set(NO_KEEPER);
     }
 
-    /// Follows the entering of a span.
+    /// Follows the entering of a span, which may have been entered before as one that is timed if `TIMED`.
     #[inline]
-    pub(super) fn push(&self, keeper: Keeper, entering: Entering, is_newer_than: impl FnOnce(u64) -> bool) -> Push {
+    pub(super) fn push<const TIMED: bool>(
+        &self,
+        keeper: Keeper,
+        entering: Entering,
+        is_newer_than: impl FnOnce(u64) -> bool,
+    ) -> Push {
         let Entering { id, tree, label } = entering;
         if !self.is_kept_for(keeper) {
             return Push::Unknown;
         }
         let depth = self.depth.get();
         let Some((below, [level, ..])) = self.levels.split_at_checked(depth) else { return self.cannot_follow() };
-        let again = below.iter().any(|level| level.get().id == id);
+        let is_it = |level: u64| level == id || TIMED && level == id ^ MARK;
+        let again = below.iter().any(|level| is_it(level.get().id));
         let number = self.synchronized_as.get();
         // The base entered again may also be entered for the first time: a layer has asked between the registry and us.
         let is_base = id == self.base.get();
@@ -138,24 +148,41 @@ impl Entered {
         Push::Inside(outer)
     }
 
+    /// Loses the stack, if it is kept for this keeper.
+    pub(super) fn lose_of(&self, keeper: Keeper) {
+        if self.is_kept_for(keeper) {
+            self.lose();
+        }
+    }
+
     #[cold]
     fn cannot_follow(&self) -> Push {
         self.lose();
         Push::Unknown
     }
 
+    /// Marks the span that was entered last as timed, if it is this one.
+    pub(super) fn mark(&self, keeper: Keeper, id: u64) {
+        let top = self.depth.get().checked_sub(1).and_then(|top| self.levels.get(top));
+        if let Some(top) = top.filter(|top| self.is_kept_for(keeper) && top.get().id == id) {
+            top.set(Level { id: id ^ MARK, ..top.get() });
+        }
+    }
+
+    /// [`pop`](Self::pop) for a span that was marked.
+    pub(super) fn pop_marked(&self, keeper: Keeper, id: u64) -> Option<Label> {
+        self.pop(keeper, id ^ MARK)
+    }
+
     /// Follows the leaving of a span. Returns the name of the decision that held when it was entered, which holds again;
-    /// `None` if the current span is not known.
+    /// `None` if the span is not the one that was entered last, or is marked. Then the caller [loses](Self::lose_of) the stack.
     #[inline]
     pub(super) fn pop(&self, keeper: Keeper, id: u64) -> Option<Label> {
         if !self.is_kept_for(keeper) {
             return None;
         }
         let depth = self.depth.get().wrapping_sub(1);
-        let Some(level) = self.levels.get(depth).map(Cell::get).filter(|level| level.id == id) else {
-            self.lose();
-            return None;
-        };
+        let level = self.levels.get(depth).map(Cell::get).filter(|level| level.id == id)?;
         self.depth.set(depth);
         self.current.set(level.outer);
         self.tree.set(level.outer_tree);
@@ -246,7 +273,12 @@ mod tests {
                         let is_there = registry.0.iter().any(|(entered, _)| *entered == id);
                         registry.enter(id);
                         // One that is in the registry's stack is not newer than a synchronization inside it.
-                        let push = entered.push(KEEPER, Entering { label, ..entering(id) }, |_| id > 3 && !is_there);
+                        let push =
+                            entered.push::<true>(KEEPER, Entering { label, ..entering(id) }, |_| id > 3 && !is_there);
+                        // Those of even numbers are timed from some moment on.
+                        if id % 2 == 0 && number > 0 {
+                            entered.mark(KEEPER, id);
+                        }
                         let shares = id % 2 == 1 && !is_there;
                         if !is_there {
                             scopes.insert(id, if shares { scopes.get(&before).copied().unwrap_or(before) } else { id });
@@ -262,7 +294,11 @@ mod tests {
                     }
                     Step::Exit(id) => {
                         registry.exit(id);
-                        label = entered.pop(KEEPER, id).unwrap_or_else(|| registry.current());
+                        let popped = entered.pop_marked(KEEPER, id).or_else(|| entered.pop(KEEPER, id));
+                        if popped.is_none() {
+                            entered.lose();
+                        }
+                        label = popped.unwrap_or_else(|| registry.current());
                     }
                 }
                 if let Some(current) = entered.current(KEEPER) {
@@ -282,7 +318,7 @@ mod tests {
         entered.synchronize(KEEPER, 6, 3, 1);
         assert_eq!(entered.current(KEEPER), Some(3));
         assert_eq!(entered.current(8), None);
-        assert_eq!(entered.push(8, entering(4), |_| true), Push::Unknown);
+        assert_eq!(entered.push::<false>(8, entering(4), |_| true), Push::Unknown);
         assert_eq!(entered.current(KEEPER), Some(3), "the other's span is in another registry");
         entered.synchronize(KEEPER, 4, 3, 1);
         assert_eq!(entered.current(KEEPER), None, "there was a rest since that epoch");
@@ -293,9 +329,9 @@ mod tests {
         let entered = Entered::new();
         entered.synchronize(KEEPER, 6, NO_SPAN, 0);
         for id in 1..=ROOM as u64 {
-            assert_eq!(entered.push(KEEPER, entering(id), |_| true), Push::Inside(id - 1));
+            assert_eq!(entered.push::<false>(KEEPER, entering(id), |_| true), Push::Inside(id - 1));
         }
-        assert_eq!(entered.push(KEEPER, entering(100), |_| true), Push::Unknown);
+        assert_eq!(entered.push::<false>(KEEPER, entering(100), |_| true), Push::Unknown);
         assert_eq!(entered.current(KEEPER), None);
     }
 }

@@ -9,6 +9,7 @@ use crate::event::{CapturedEvent, plain_name};
 use crate::session::open::OpenSession;
 use crate::session::outcome::request_name;
 use crate::session::scope::{CapturedSpans, Sessions};
+use smallvec::SmallVec;
 use std::sync::Arc;
 use tracing_subscriber::layer::Context;
 
@@ -23,15 +24,27 @@ impl Instance {
         leaf: u64,
         context: &Context<'_, S>,
     ) {
-        let aside = incoming.take_aside();
+        let capture = |spare| capture(incoming.event, incoming.facts, spans, &incoming.shared.config, spare);
+        self.deliver_aside_as(admitted, incoming.take_aside(), capture, leaf, context);
+    }
+
+    /// The same for whatever is captured, in the memory of the spare event if there is one.
+    pub(super) fn deliver_aside_as<S: Host>(
+        &self,
+        admitted: &Admitted,
+        aside: SmallVec<[Aside; 4]>,
+        capture: impl FnOnce(Option<Arc<CapturedEvent>>) -> Arc<CapturedEvent>,
+        leaf: u64,
+        context: &Context<'_, S>,
+    ) {
         let holding = || aside.iter().filter(|aside| aside.holds).map(|aside| &aside.session);
         if holding().next().is_none() {
             if !admitted.is_empty() {
-                self.deliver(admitted, &incoming, spans);
+                self.deliver_as(admitted, capture);
             }
         } else {
             // Captured once, for all.
-            let captured = capture(incoming.event, incoming.facts, spans, &incoming.shared.config, None);
+            let captured = capture(None);
             self.deliver_captured(admitted, &captured);
             holding().for_each(|session| self.hold(session, &captured, leaf, context));
         }

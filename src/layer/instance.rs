@@ -42,6 +42,8 @@ pub(crate) struct Instance {
     pub(super) synchronized: Numbers,
     /// The number of times that others had a callsite asked; moves while another router or filter rebuilds.
     asked_by_others: AtomicU64,
+    /// What the times of spans are counted from.
+    pub(super) clock: Instant,
     /// The subscriber this layer is in. Weak: it owns us.
     dispatch: OnceLock<WeakDispatch>,
     /// Its number in the records of the past, if any are kept.
@@ -70,6 +72,7 @@ impl Instance {
             trees: Trees::default(),
             synchronized: Numbers::new(),
             asked_by_others: AtomicU64::new(0),
+            clock: Instant::now(),
             dispatch: OnceLock::new(),
             hidden_span: OnceLock::new(),
             unusual: AtomicU8::new(0),
@@ -200,12 +203,28 @@ impl Instance {
         self.shared.config.span_level.max(self.shared.snapshot.load().level())
     }
 
+    /// Keeps a new span, and times it from now on if a session wants that.
+    #[inline]
+    pub(super) fn on_new_span<S: Host>(
+        &self,
+        attributes: &span::Attributes<'_>,
+        id: &span::Id,
+        context: Context<'_, S>,
+    ) {
+        let epoch = self.epoch();
+        if epoch != 0 && self.spans.are_timed() {
+            self.time_new_span(attributes, id, &context, epoch);
+        } else {
+            self.keep_new_span(attributes, id, epoch);
+        }
+    }
+
     /// Keeps a new span's fields, if spans like it are tracked, and its place in its tree.
-    pub(super) fn on_new_span(&self, attributes: &span::Attributes<'_>, id: &span::Id) {
+    #[inline(never)]
+    pub(super) fn keep_new_span(&self, attributes: &span::Attributes<'_>, id: &span::Id, epoch: u64) {
+        let is_watched = epoch != 0;
         let metadata = attributes.metadata();
         let config = &self.shared.config;
-        let epoch = self.epoch();
-        let is_watched = epoch != 0;
         let word = self.callsites.word(key_of(metadata));
         let is_kept = word.is_some_and(Callsites::is_kept);
         let is_tracked = is_kept || config.always_tracks(metadata) || is_watched && self.tracks_while_watched(metadata);
@@ -313,55 +332,97 @@ impl Instance {
         if decides(&snapshot, &recorded, &replaced) {
             self.trees.count_deciding(tree);
             self.note_left_out(id, context);
+            self.time_from_now_on(id, context);
         }
         self.trees.count(tree);
     }
 
-    pub(super) fn on_close<S: Host>(&self, id: &span::Id, context: &Context<'_, S>) {
-        thread::with(|state| state.closing.set((self.number, id.into_u64())));
-        self.spans.remove(id.into_u64(), || self.keep_closing(id.into_u64(), context));
+    #[inline]
+    pub(super) fn on_close<S: Host>(&self, id: &span::Id, context: Context<'_, S>) {
+        if self.spans.are_unusual_to_close() {
+            self.close_unusual(id.into_u64(), &context);
+        } else {
+            self.close(id.into_u64());
+        }
+    }
+
+    /// What is generic is compiled where the layer is used, away from all that it calls: so as little as possible is.
+    #[inline(never)]
+    fn close(&self, id: u64) {
+        thread::with(|state| state.closing.set((self.number, id)));
+        self.spans.remove_from_table(id);
+    }
+
+    #[cold]
+    fn close_unusual<S: Host>(&self, id: u64, context: &Context<'_, S>) {
+        thread::with(|state| state.closing.set((self.number, id)));
+        if self.spans.are_timed() && self.epoch() != 0 {
+            self.on_timed_close(id, context);
+        }
+        self.spans.remove(id, || self.keep_closing(id, context));
     }
 
     /// Follows the thread into a span, whose decision is mostly that of the span around or one made lately.
     #[inline]
-    pub(super) fn on_enter(&self, id: &span::Id) {
+    pub(super) fn on_enter<S: Host>(&self, id: &span::Id, context: Context<'_, S>) {
         let epoch = self.epoch();
-        if epoch != 0 {
+        if epoch == 0 {
+            return;
+        }
+        if self.spans.are_unusual() {
+            self.follow_into_any(id.into_u64(), &context, epoch);
+        } else {
             thread::with(|state| self.follow_into(state, epoch, id.into_u64()));
         }
     }
 
     #[inline(never)]
     fn follow_into(&self, state: &ThreadState, epoch: u64, id: u64) {
-        if !self.spans.has_others()
-            && let Some(cell) = self.spans.find_in_table(id)
+        if let Some(cell) = self.spans.find_in_table(id)
             && let Some(notes) = cell.notes()
         {
-            return self.enter(state, epoch, id, cell.number(), Some(notes));
+            return self.enter::<false>(state, epoch, id, cell.number(), Some(notes));
         }
-        self.follow_into_any(state, epoch, id);
+        self.follow_into_other(state, epoch, id);
+    }
+
+    #[cold]
+    fn follow_into_any<S: Host>(&self, id: u64, context: &Context<'_, S>, epoch: u64) {
+        if self.spans.are_timed() {
+            self.follow_into_timed(id, context, epoch);
+        } else {
+            thread::with(|state| self.follow_into_other(state, epoch, id));
+        }
     }
 
     /// The same for a span of which nothing was noted, or which is not known.
     #[inline(never)]
-    fn follow_into_any(&self, state: &ThreadState, epoch: u64, id: u64) {
+    pub(super) fn follow_into_other(&self, state: &ThreadState, epoch: u64, id: u64) {
         self.spans.with_any(id, |cell| match cell {
-            Some(cell) => self.enter(state, epoch, id, cell.number(), cell.notes()),
+            Some(cell) => self.enter::<false>(state, epoch, id, cell.number(), cell.notes()),
             None => {
-                self.enter(state, epoch, id, 0, None);
+                self.enter::<false>(state, epoch, id, 0, None);
                 state.forget_decision();
             }
         });
     }
 
-    /// Follows the thread into a span of this number, and finds the decision that holds there if there is one.
+    /// Follows the thread into a span of this number, and finds the decision that holds there if there is one. It may have
+    /// been entered before as one that is timed if `TIMED`.
     #[inline(always)]
-    fn enter(&self, state: &ThreadState, epoch: u64, id: u64, number: u64, notes: Option<&Notes>) {
+    pub(super) fn enter<const TIMED: bool>(
+        &self,
+        state: &ThreadState,
+        epoch: u64,
+        id: u64,
+        number: u64,
+        notes: Option<&Notes>,
+    ) {
         state.closing.set((0, 0));
         let held = state.held(epoch);
         let is_newer_than = |number| notes.is_some_and(|notes| notes.are_newer_than(number));
         let entering = Entering { id, tree: notes.map_or(0, Notes::tree_number), label: held.label };
-        let outer = match state.entered.push(self.keeper(), entering, is_newer_than) {
+        let outer = match state.entered.push::<TIMED>(self.keeper(), entering, is_newer_than) {
             Push::Again => return,
             Push::Unknown => return state.forget_decision(),
             Push::Inside(outer) => outer,
@@ -385,7 +446,20 @@ impl Instance {
     fn follow_out(&self, state: &ThreadState, epoch: u64, id: u64) {
         match state.entered.pop(self.keeper(), id) {
             Some(label) => state.go_back(epoch, label),
-            None => state.forget_decision(),
+            None => self.follow_out_otherwise(state, epoch, id),
+        }
+    }
+
+    /// The same for a span that is timed, or was not the last one entered.
+    #[inline(never)]
+    fn follow_out_otherwise(&self, state: &ThreadState, epoch: u64, id: u64) {
+        let label = if self.spans.are_timed() { self.time_exit(state, id) } else { None };
+        match label {
+            Some(label) => state.go_back(epoch, label),
+            None => {
+                state.entered.lose_of(self.keeper());
+                state.forget_decision();
+            }
         }
     }
 

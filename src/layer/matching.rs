@@ -79,9 +79,24 @@ impl<'a> Incoming<'a> {
 
     /// The sessions that the scope has not ruled out and that the event matches.
     pub(super) fn matching_in_scope<'s>(&'s self, scope: &'s Scope) -> impl Iterator<Item = Matching> + 's {
+        self.matching_of(scope, |candidate| candidate.verbosity)
+    }
+
+    /// The same for the close of a span: the sessions that want timings.
+    pub(super) fn closes_in_scope<'s>(&'s self, scope: &'s Scope) -> impl Iterator<Item = Matching> + 's {
+        self.matching_of(scope, Candidate::verbosity_of_closes)
+    }
+
+    #[inline]
+    fn matching_of<'s>(
+        &'s self,
+        scope: &'s Scope,
+        limit: impl Fn(&Candidate) -> u8 + 's,
+    ) -> impl Iterator<Item = Matching> + 's {
         let verbosity = verbosity_of(*self.event.metadata().level());
         let candidates = if scope.candidates.is_empty() || self.is_denied() { &[] } else { &*scope.candidates };
-        candidates.iter().filter(move |candidate| candidate.verbosity >= verbosity).filter_map(|candidate| {
+        let possible = candidates.iter().filter(move |candidate| limit(candidate) >= verbosity);
+        possible.filter_map(|candidate| {
             let session = self.match_candidate(candidate)?;
             Some(Matching { session, sampled: candidate.sampled, is_followed: candidate.is_followed })
         })
@@ -168,7 +183,7 @@ impl<'a> Incoming<'a> {
     /// Whether the event matches a session by its own fields and by the spans that it will show: it must match by what
     /// it shows.
     pub(super) fn matches_with(&self, session: &OpenSession, spans: &[Arc<CapturedSpan>]) -> bool {
-        self.satisfies(session, false, &satisfied_by_spans(session, false, spans))
+        session.shows_events() && self.satisfies(session, false, &satisfied_by_spans(session, false, spans))
     }
 
     /// The exact predicate: tests that the scope satisfies stay satisfied, the event may satisfy more.

@@ -30,6 +30,8 @@ mod span;
 mod surroundings;
 mod table;
 pub(crate) mod thread;
+mod times;
+mod timing;
 mod tree;
 mod veto;
 mod visit;
@@ -114,8 +116,8 @@ where
         self.instance.on_event(event, &context, self.on_watched);
     }
 
-    fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, _: Context<'_, S>) {
-        self.instance.on_new_span(attributes, id);
+    fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, context: Context<'_, S>) {
+        self.instance.on_new_span(attributes, id, context);
     }
 
     fn on_record(&self, id: &Id, values: &Record<'_>, context: Context<'_, S>) {
@@ -126,8 +128,8 @@ where
         self.instance.on_follows_from(span, follows, &context);
     }
 
-    fn on_enter(&self, id: &Id, _: Context<'_, S>) {
-        self.instance.on_enter(id);
+    fn on_enter(&self, id: &Id, context: Context<'_, S>) {
+        self.instance.on_enter(id, context);
     }
 
     fn on_exit(&self, id: &Id, _: Context<'_, S>) {
@@ -135,7 +137,7 @@ where
     }
 
     fn on_close(&self, id: Id, context: Context<'_, S>) {
-        self.instance.on_close(&id, &context);
+        self.instance.on_close(&id, context);
     }
 
     #[expect(unsafe_code, reason = "the one method of `Layer` that is unsafe; argued for in `downcast`")]

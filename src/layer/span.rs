@@ -9,6 +9,7 @@ use super::kept::{Kept, NewSpan, ONCE};
 use super::name::{NO_SPAN, key_of};
 use super::notes::{Locked, Notes, Placement};
 use super::surroundings::Surroundings;
+use super::times::Times;
 use crate::coverage::Seen;
 use crate::event::{CapturedSpan, Fields, plain_name};
 use crate::predicate::FieldTest;
@@ -72,6 +73,7 @@ enum NotesAt<'a> {
 pub(super) struct Alone {
     kept: Kept,
     notes: Notes,
+    times: Times,
 }
 
 /// Set in the number of a span that has a cell of its own.
@@ -81,7 +83,7 @@ impl Alone {
     /// A cell of its own for a span that has none in the table.
     pub(super) fn of(id: u64, span: NewSpan<'_>) -> Self {
         static ALONE: Numbers = Numbers::new();
-        let alone = Self { kept: Kept::default(), notes: Notes::default() };
+        let alone = Self { kept: Kept::default(), notes: Notes::default(), times: Times::default() };
         let number = ALONE_BIT | (ALONE.next() * ONCE);
         alone.kept.put(&mut alone.kept.lock(), id, number, span);
         alone.cell().start(span.place);
@@ -90,6 +92,10 @@ impl Alone {
 
     pub(super) fn cell(&self) -> SpanCell<'_> {
         SpanCell { kept: &self.kept, notes: NotesAt::Alone(&self.notes) }
+    }
+
+    pub(super) fn times(&self) -> &Times {
+        &self.times
     }
 }
 

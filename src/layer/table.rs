@@ -6,6 +6,7 @@
 
 use super::kept::{Kept, NewSpan};
 use super::span::{ALONE_KEY, Alone, CHUNK_CELLS, ChunkNotes, PLACE_BITS, SpanCell, SpanKey, ToldSpan};
+use super::times::Times;
 use crate::sync::OnceBox;
 use crate::sync::atomic::{AtomicUsize, Ordering};
 use dashmap::DashMap;
@@ -19,8 +20,8 @@ pub(super) struct Spans {
     shards: Box<Shards>,
     /// Spans whose cell was taken, or for whose place there is no cell.
     others: DashMap<u64, Arc<Alone>, FxBuildHasher>,
-    /// [`OTHER`] for each of them, and [`KEEPS_CLOSED`], so that a span that closes asks once.
-    other_count: AtomicUsize,
+    /// [`OTHER`] for each of them, and [`TIMED`] and [`KEEPS_CLOSED`], so that most paths ask once.
+    unusual: AtomicUsize,
 }
 
 /// The cells for the spans of one thread (or a few), made as they are needed and kept.
@@ -31,25 +32,29 @@ struct Shards([OnceBox<Shard>; SHARDS]);
 struct Chunk {
     kept: [Kept; CHUNK_CELLS],
     notes: ChunkNotes,
+    /// Made when a span in here is first timed.
+    times: OnceBox<[Times; CHUNK_CELLS]>,
 }
 
 /// More than most services have threads that make spans: two that share one take each other's cells.
 const SHARDS: usize = 1024;
 const CHUNKS: usize = 2048;
 
+/// Beside the count of others: a session wants spans timed, or did since the layer last rested.
+const TIMED: usize = 1;
+/// Beside it as well: spans that close are kept for looking back.
+const KEEPS_CLOSED: usize = 2;
+/// What is counted for a span without a cell.
+const OTHER: usize = 4;
+
 /// Where the number of the thread is in an id of the registry.
 const THREAD_SHIFT: u32 = 38;
-
-/// What is counted for a span without a cell.
-const OTHER: usize = 2;
-/// Spans that close are kept for looking back.
-const KEEPS_CLOSED: usize = 1;
 
 impl Spans {
     /// A table whose spans are to be kept when they close, or not.
     pub(super) fn new(keeps_closed: bool) -> Self {
-        let other_count = AtomicUsize::new(if keeps_closed { KEEPS_CLOSED } else { 0 });
-        Self { other_count, ..Self::default() }
+        let unusual = AtomicUsize::new(if keeps_closed { KEEPS_CLOSED } else { 0 });
+        Self { unusual, ..Self::default() }
     }
 
     /// Keeps a new span. Returns its number, if it has a cell in the table.
@@ -129,27 +134,74 @@ impl Spans {
         self.cell(id).filter(|cell| cell.is_of(id))
     }
 
-    /// Removes a span that closes. Calls `keep` before, if closed spans are kept.
+    /// Removes a span where none is unusual.
     #[inline]
-    pub(super) fn remove(&self, id: u64, keep: impl FnOnce()) {
-        // Relaxed: as in `has_others`.
-        if self.other_count.load(Ordering::Relaxed) > 0 {
-            self.keep_and_remove_other(id, keep);
-        }
-        // Even so: two threads that came upon a span at once may have put it into both.
+    pub(super) fn remove_from_table(&self, id: u64) {
         if let Some(cell) = self.cell(id) {
             cell.vacate(id);
         }
     }
 
-    #[cold]
-    fn keep_and_remove_other(&self, id: u64, keep: impl FnOnce()) {
-        if self.other_count.load(Ordering::Relaxed) & KEEPS_CLOSED != 0 {
+    /// Removes any span that closes. Calls `keep` before, if closed spans are kept.
+    pub(super) fn remove(&self, id: u64, keep: impl FnOnce()) {
+        // Relaxed: as in `are_unusual`.
+        if self.unusual.load(Ordering::Relaxed) & KEEPS_CLOSED != 0 {
             keep();
         }
+        self.remove_from_table(id);
+        // Even so: two threads that came upon a span at once may have put it into both.
         if self.has_others() {
             self.remove_other(id);
         }
+    }
+
+    /// Whether some span has no cell in the table, or spans are timed: one look for paths where neither is so.
+    #[inline]
+    pub(super) fn are_unusual(&self) -> bool {
+        // Relaxed, here and below: whoever asks for a span was told of it after it was inserted, and of a session after
+        // its opening.
+        self.unusual.load(Ordering::Relaxed) & !KEEPS_CLOSED != 0
+    }
+
+    /// The same for the path of a span that closes, on which closed spans may be kept.
+    #[inline]
+    pub(super) fn are_unusual_to_close(&self) -> bool {
+        self.unusual.load(Ordering::Relaxed) != 0
+    }
+
+    /// Whether spans are timed, as far as sessions watch them.
+    #[inline]
+    pub(super) fn are_timed(&self) -> bool {
+        self.unusual.load(Ordering::Relaxed) & TIMED != 0
+    }
+
+    /// From now on spans are timed.
+    pub(super) fn time(&self) {
+        self.unusual.fetch_or(TIMED, Ordering::Relaxed);
+    }
+
+    /// No span is timed until somebody asks for it again.
+    pub(super) fn stop_timing(&self) {
+        self.unusual.fetch_and(!TIMED, Ordering::Relaxed);
+    }
+
+    /// Looks at the times of a span and its number, if it is known and a span near it was ever timed.
+    #[inline]
+    pub(super) fn with_times<R>(&self, id: u64, look: impl FnOnce(&Times, u64) -> R) -> Option<R> {
+        if let Some(alone) = self.other(id) {
+            return Some(look(alone.times(), alone.cell().number()));
+        }
+        let (chunk, place) = self.chunk(id)?;
+        let cell = chunk.cell(place);
+        if cell.is_of(id) { Some(look(&chunk.times.get()?[place], cell.number())) } else { None }
+    }
+
+    /// The same for a span that is about to be timed.
+    pub(super) fn with_times_made<R>(&self, id: u64, look: impl FnOnce(&Times, u64) -> R) -> Option<R> {
+        if self.other(id).is_none() {
+            self.chunk(id)?.0.times.get_or_init(|| Box::new(std::array::from_fn(|_| Times::default())));
+        }
+        self.with_times(id, look)
     }
 
     /// Looks at every open span, and at cells that are vacant.
@@ -164,8 +216,14 @@ impl Spans {
     /// The cell where a span would be; `None` if no span near it was ever kept.
     #[inline]
     fn cell(&self, id: u64) -> Option<SpanCell<'_>> {
+        let (chunk, place) = self.chunk(id)?;
+        Some(chunk.cell(place))
+    }
+
+    #[inline]
+    fn chunk(&self, id: u64) -> Option<(&Chunk, usize)> {
         let (shard, chunk, place) = place(id);
-        Some(self.shards.0[shard].get()?.0.get(chunk)?.get()?.cell(place))
+        Some((self.shards.0[shard].get()?.0.get(chunk)?.get()?, place))
     }
 
     #[inline]
@@ -184,7 +242,7 @@ impl Spans {
     #[inline]
     pub(super) fn has_others(&self) -> bool {
         // Relaxed: a thread that asks for a span got it after it was inserted.
-        self.other_count.load(Ordering::Relaxed) >= OTHER
+        self.unusual.load(Ordering::Relaxed) >= OTHER
     }
 
     #[inline]
@@ -199,14 +257,14 @@ impl Spans {
 
     #[cold]
     fn insert_other(&self, id: u64, span: NewSpan<'_>) {
-        self.other_count.fetch_add(OTHER, Ordering::Relaxed);
+        self.unusual.fetch_add(OTHER, Ordering::Relaxed);
         let replaced = self.others.insert(id, Arc::new(Alone::of(id, span)));
         self.uncount_other(replaced);
     }
 
     #[cold]
     fn insert_other_if_unknown(&self, id: u64, span: NewSpan<'_>) {
-        self.other_count.fetch_add(OTHER, Ordering::Relaxed);
+        self.unusual.fetch_add(OTHER, Ordering::Relaxed);
         let mut is_new = false;
         let mut kept = self.others.entry(id).or_insert_with(|| {
             is_new = true;
@@ -217,7 +275,7 @@ impl Spans {
             if !is_like {
                 *kept = Arc::new(Alone::of(id, span));
             }
-            self.other_count.fetch_sub(OTHER, Ordering::Relaxed);
+            self.unusual.fetch_sub(OTHER, Ordering::Relaxed);
         }
     }
 
@@ -229,7 +287,7 @@ impl Spans {
 
     fn uncount_other(&self, removed: Option<Arc<Alone>>) {
         if removed.is_some() {
-            self.other_count.fetch_sub(OTHER, Ordering::Relaxed);
+            self.unusual.fetch_sub(OTHER, Ordering::Relaxed);
         }
     }
 }
@@ -266,7 +324,7 @@ impl Default for Shard {
 
 impl Default for Chunk {
     fn default() -> Self {
-        Self { kept: std::array::from_fn(|_| Kept::default()), notes: ChunkNotes::new() }
+        Self { kept: std::array::from_fn(|_| Kept::default()), notes: ChunkNotes::new(), times: OnceBox::new() }
     }
 }
 

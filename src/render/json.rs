@@ -33,18 +33,22 @@ pub(super) fn bytes_of(write: impl FnOnce(&mut Vec<u8>)) -> usize {
 
 /// Writes an item as a line of JSON, however long that is.
 pub(super) fn write_line(out: &mut Vec<u8>, item: &Item, integers: Integers) {
-    match item {
-        Item::Event { session, sequence, event } => {
-            out.extend_from_slice(br#"{"type":"event","session":"#);
-            write_plain(out, session);
+    match item.captured() {
+        Some((kind, session, sequence, event)) => {
+            out.extend_from_slice(br#"{"type":""#);
+            out.extend_from_slice(kind.as_bytes());
+            out.extend_from_slice(br#"","session":"#);
+            write_plain(out, &session);
             out.extend_from_slice(br#","sequence":"#);
-            write_plain(out, sequence);
+            write_plain(out, &sequence);
             out.extend_from_slice(if event.is_past { &br#","past":true,"#[..] } else { b"," });
             write_event(out, event, integers);
         }
-        // The names of threads are text of the users.
-        Item::Horizon(horizon) => horizon::write(out, horizon),
-        Item::Missing(_) | Item::Ended(_) => write_plain(out, item),
+        None => match item {
+            // The names of threads are text of the users.
+            Item::Horizon(horizon) => horizon::write(out, horizon),
+            _ => write_plain(out, item),
+        },
     }
     out.push(b'\n');
 }

@@ -56,6 +56,9 @@ pub fn write_item(out: &mut Vec<u8>, item: &Item, form: impl Into<FormatOptions>
     let options = form.into();
     match (item, options.format()) {
         (_, Format::Json) => bounded::write_line(out, item, &options),
+        (Item::Timing { session, sequence, timing }, _) => {
+            write_item(out, &Item::event(*session, *sequence, timing.for_people().into()), options);
+        }
         (Item::Event { event, .. }, Format::Human) => human::write_block(out, event),
         (Item::Event { event, .. }, Format::Compact) => {
             compact::write_line(out, event, &Palette::PLAIN, options.path_chars())
@@ -68,7 +71,7 @@ pub fn write_item(out: &mut Vec<u8>, item: &Item, form: impl Into<FormatOptions>
 /// Appends an item that is not an event.
 fn write_own(out: &mut Vec<u8>, item: &Item, format: Format, palette: &Palette) {
     match item {
-        Item::Event { .. } => {}
+        Item::Event { .. } | Item::Timing { .. } => {}
         Item::Missing(missing) if missing.reason.is_asked_for() => {
             notice::write(out, Severity::Notice, missing, format, palette);
         }
@@ -103,6 +106,9 @@ pub fn write_item_coloured(out: &mut Vec<u8>, item: &Item) {
     match item {
         Item::Event { event, .. } => {
             compact::write_line(out, event, &Palette::COLOURED, FormatOptions::DEFAULT_PATH_CHARS);
+        }
+        Item::Timing { session, sequence, timing } => {
+            write_item_coloured(out, &Item::event(*session, *sequence, timing.for_people().into()));
         }
         _ => write_own(out, item, Format::Compact, &Palette::COLOURED),
     }

@@ -78,6 +78,9 @@ impl Core {
             instance.set_times_requests(self.shared.snapshot.load().times_requests());
             instance.epoch.move_on();
         }
+        if state.registry.wants_timings() {
+            instance.time_spans();
+        }
         drop(state);
         instance
     }
@@ -107,6 +110,9 @@ impl Core {
         change(&mut state.registry);
         let (snapshot, reach_changed) = state.registry.snapshot();
         let instances = state.live_instances();
+        if state.registry.wants_timings() {
+            instances.iter().for_each(|instance| instance.time_spans());
+        }
         instances.iter().for_each(|instance| instance.set_times_requests(snapshot.times_requests()));
         let replaced = self.shared.snapshot.replace(snapshot, instances.iter().map(|instance| &instance.epoch));
         if let Err(read) = Arc::try_unwrap(replaced) {
@@ -224,15 +230,19 @@ impl Core {
             return self.forget_closed(state);
         }
         let awake: Vec<_> = state.live_instances().into_iter().filter(|instance| instance.epoch() != 0).collect();
-        awake.iter().for_each(|instance| instance.epoch.rest());
+        awake.iter().for_each(|instance| {
+            instance.epoch.rest();
+            instance.stop_timing_spans();
+        });
         drop(state);
         awake.iter().for_each(|instance| instance.clear_scopes());
     }
 
-    /// Frees what spans remember of closed sessions, once none is left, though the router does not rest.
+    /// Frees what spans remember of closed sessions and times no span, once none is left, though the router does not rest.
     fn forget_closed(&self, mut state: MutexGuard<'_, State>) {
         if state.registry.sessions().len() == 0 && std::mem::take(&mut state.remembers_closed) {
             let instances = state.live_instances();
+            instances.iter().for_each(|instance| instance.stop_timing_spans());
             drop(state);
             instances.iter().for_each(|instance| instance.clear_scopes());
         }

@@ -67,6 +67,7 @@ impl OpenSession {
     /// Gives up all that is held: the session has ended. What comes later is not held.
     pub(crate) fn give_up_held(&self) {
         let Some(outcome) = self.outcome() else { return };
+        let _closing = outcome.wait_for_closing();
         for request in outcome.close() {
             self.drop_request(outcome, &request, Fate::Ended);
         }

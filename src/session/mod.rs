@@ -21,6 +21,7 @@ pub(crate) mod sample;
 pub(crate) mod scope;
 pub(crate) mod sieve;
 pub(crate) mod snapshot;
+mod timings;
 
 pub use crate::queue::Overflow;
 pub use account::{EndReason, SessionStats};
@@ -75,6 +76,10 @@ pub struct SessionOptions {
     pub spans: LevelFilter,
     /// The most verbose events that it shows, matching or followed. See [`max_level`](Self::max_level).
     pub max_level: LevelFilter,
+    /// Whether it also shows the times of spans. See [`timings`](Self::timings).
+    pub timings: bool,
+    /// Whether it shows events. See [`without_events`](Self::without_events).
+    pub events: bool,
     /// How far it looks back; `None`: not at all. See [`look_back`](Self::look_back).
     pub look_back: Option<Duration>,
     /// The event for which a request is shown; `None`: requests are shown whatever becomes of them. See
@@ -107,6 +112,8 @@ pub struct SessionInfo {
     pub max_level: LevelFilter,
     /// The most verbose spans that it enables; OFF if none. See [`SessionOptions::spans`].
     pub spans: LevelFilter,
+    /// Whether it also shows the times of spans. See [`SessionOptions::timings`].
+    pub timings: bool,
     /// The event for which a request is shown. See [`SessionOptions::only_if`].
     pub only_if: Option<Predicate>,
     /// The duration from which on a request is shown. See [`SessionOptions::slower_than`].
@@ -144,6 +151,8 @@ impl SessionOptions {
             follow: Follow::Event,
             spans: LevelFilter::OFF,
             max_level: LevelFilter::TRACE,
+            timings: false,
+            events: true,
             look_back: None,
             only_if: None,
             slower_than: None,

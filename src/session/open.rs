@@ -149,14 +149,25 @@ impl OpenSession {
         self.followed.as_ref().filter(|_| is_followed).unwrap_or(&self.compiled)
     }
 
-    /// The most verbose level that can match, as a number; 0: none.
+    /// The most verbose level of events that can match, as a number; 0: none.
     pub(crate) fn verbosity_for(&self, is_followed: bool) -> u8 {
+        if self.shows_events() { self.verbosity_of_closes(is_followed) } else { 0 }
+    }
+
+    /// The same of spans that close, if it wants timings.
+    pub(crate) fn verbosity_of_closes(&self, is_followed: bool) -> u8 {
         if is_followed { self.followed_verbosity } else { self.verbosity }
+    }
+
+    /// Whether an event can match.
+    pub(crate) fn shows_events(&self) -> bool {
+        self.limits.events
     }
 
     /// The levels and targets that can belong to the session.
     pub(crate) fn reach(&self) -> impl Iterator<Item = &Reach> {
-        self.compiled.reach().iter().chain(self.followed.iter().flat_map(Compiled::reach))
+        let reach = self.compiled.reach().iter().chain(self.followed.iter().flat_map(Compiled::reach));
+        reach.filter(|_| self.shows_events())
     }
 
     /// How long ago it was opened.
@@ -392,6 +403,7 @@ impl OpenSession {
             confinement: self.limits.confinement.clone(),
             max_level: self.limits.max_level,
             spans: self.limits.spans,
+            timings: self.limits.timings,
             only_if: self.limits.only_if.clone(),
             slower_than: self.limits.slower_than,
             opened_at: self.opened_at,

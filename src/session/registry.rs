@@ -30,6 +30,8 @@ pub(crate) struct Registry {
     published_reach: Arc<[Reach]>,
     /// The most verbose spans that sessions enable, as numbers.
     spans: Counted<u8>,
+    /// How many sessions want timings.
+    timings: usize,
     changes: Changes,
     /// Whether producers look without any session, since the router looks back.
     stays_awake: bool,
@@ -99,6 +101,11 @@ impl Registry {
         self.stays_awake
     }
 
+    /// Whether any of them wants timings.
+    pub(crate) fn wants_timings(&self) -> bool {
+        self.timings > 0
+    }
+
     /// Those that no field's value has to equal something for.
     pub(crate) fn unindexed(&self) -> &[Arc<OpenSession>] {
         &self.linear
@@ -154,6 +161,12 @@ impl Registry {
         }
         if session.span_verbosity > 0 {
             self.spans.count(session.span_verbosity, change);
+        }
+        if session.limits.timings {
+            match change {
+                Change::Open => self.timings += 1,
+                Change::Close => self.timings -= 1,
+            }
         }
         if session.outcome().is_some() {
             self.deciding = applied(&self.deciding, session, change);

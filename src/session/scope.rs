@@ -21,12 +21,16 @@ pub(crate) type CapturedChain = SmallVec<[Arc<CapturedSpan>; 8]>;
 /// What was decided for a span and all that contain it.
 #[derive(Debug)]
 pub(crate) struct Scope {
-    /// Names it within the process; never given twice, which addresses are.
+    /// Names it within the process; never given twice, which addresses are. Its lowest bit says whether a session that wants
+    /// timings may match here: what is decided by a scope says so without a word more.
     pub(crate) serial: u64,
     /// The verbosity up to which some event may match here without help of its callsite; 0: none can.
     pub(crate) verbosity: u8,
     /// The verbosity up to which sessions that may match here ask for spans; 0: none does.
     pub(crate) span_verbosity: u8,
+    /// The same for closes of spans, and those of which that sampling keeps.
+    closes: u8,
+    times: u8,
     /// Whether all sessions that may match here have limits, so that none may admit what matches.
     pub(crate) is_limited: bool,
     /// By the number of their session: there may be thousands.
@@ -48,6 +52,8 @@ pub(crate) struct Candidate {
     pub(crate) sampled: Sampled,
     /// Whether the session follows what happens here: an event has matched it.
     pub(crate) is_followed: bool,
+    /// The same for spans that close; 0 if the session wants no timings.
+    closes: u8,
 }
 
 /// How far the scope alone decides.
@@ -125,13 +131,33 @@ impl Scope {
         candidates.sort_unstable_by_key(|candidate| candidate.id);
         let counted = || candidates.iter().filter(|candidate| candidate.counts());
         let spans = candidates.iter().filter_map(Candidate::span_verbosity);
+        let times = counted().filter(|candidate| candidate.sampled != Sampled::Out);
+        let times = times.map(|candidate| candidate.closes).max().unwrap_or(0);
         Self {
-            serial: SCOPES.next(),
+            serial: SCOPES.next() << 1 | u64::from(times > 0),
+            closes: counted().map(|candidate| candidate.closes).max().unwrap_or(0),
+            times,
             verbosity: counted().map(|candidate| candidate.verbosity).max().unwrap_or(0),
             span_verbosity: spans.max().unwrap_or(0),
             is_limited: candidates.iter().all(Candidate::is_limited),
             candidates: candidates.into(),
         }
+    }
+
+    /// Whether the scope of that serial has a session that wants timings.
+    #[inline]
+    pub(crate) fn is_timed(serial: u64) -> bool {
+        serial & 1 == 1
+    }
+
+    /// Whether a session may see the close of a span of this level here.
+    pub(crate) fn reports_closes(&self, verbosity: u8) -> bool {
+        verbosity <= self.closes
+    }
+
+    /// The same for one that sampling keeps.
+    pub(crate) fn times(&self, verbosity: u8) -> bool {
+        verbosity <= self.times
     }
 
     /// Whether this session was decided here.
@@ -163,8 +189,9 @@ impl Candidate {
     fn new(session: &Arc<OpenSession>, satisfied: Bits, sampled: Sampled, is_followed: bool) -> Self {
         let standing = standing(session, &satisfied, is_followed);
         let verbosity = session.verbosity_for(is_followed);
+        let closes = if session.limits.timings { session.verbosity_of_closes(is_followed) } else { 0 };
         let (id, session) = (session.id, Arc::downgrade(session));
-        Self { id, session, satisfied, standing, verbosity, sampled, is_followed }
+        Self { id, session, satisfied, standing, verbosity, sampled, is_followed, closes }
     }
 
     /// The same session inside a span.
@@ -179,6 +206,11 @@ impl Candidate {
         add_satisfied(&mut satisfied, &session, self.is_followed, span);
         let sampled = added.root.map_or(self.sampled, |root| session_sampled(&session, Some(root)));
         Some(Self::new(&session, satisfied, sampled, self.is_followed))
+    }
+
+    /// The verbosity up to which the session may see closes of spans.
+    pub(crate) fn verbosity_of_closes(&self) -> u8 {
+        self.closes
     }
 
     /// Whether an event that declares no tested key may match here.

@@ -29,7 +29,7 @@ mod tests;
 pub use item::Item;
 
 use crate::coverage::{Coverage, Finding, Verdict};
-use crate::event::CapturedEvent;
+use crate::event::{CapturedEvent, SpanTiming};
 use crate::missing::{Missing, MissingReason};
 use crate::past::Horizon;
 use crate::queue::ring::Popped;
@@ -132,7 +132,7 @@ impl EventStream {
                 return None;
             }
             let item = self.next_noted_item()?;
-            events_left = events_left.saturating_sub(usize::from(matches!(item, Item::Event { .. })));
+            events_left = events_left.saturating_sub(usize::from(item.is_numbered()));
             Some(item)
         })
     }
@@ -282,7 +282,11 @@ impl EventStream {
         self.linger = Linger::HasRead;
         // The memory of a past event is not written again: it would be taken for past.
         self.last = (!event.is_past).then(|| Arc::clone(&event));
-        Item::Event { session: self.id(), sequence, event }
+        let session = self.id();
+        match event.is_close() {
+            true => Item::timing(session, sequence, SpanTiming::of(event)),
+            false => Item::event(session, sequence, event),
+        }
     }
 
     fn recycle_last(&mut self) {

@@ -1,7 +1,7 @@
 //! The wire form: an item as JSON, key by key.
 //!
 //! [`write_item`](crate::write_item) writes it; `Item: Serialize + Deserialize` writes and reads it. It has no other keys
-//! than those below: the tests read it with unknown keys denied. Each item is one line, of one of four types.
+//! than those below: the tests read it with unknown keys denied. Each item is one line, of one of five types.
 //!
 //! # `"type": "event"`
 //! | key | shape | present | what |
@@ -64,6 +64,21 @@
 //! 2. If that is not enough, spans are left out from the root on. A span called `…[cut]` stands for them; its field
 //!    `omitted_spans` has their number.
 //! 3. If that is not enough, the event's fields are left out from the last on; `omittedFields` has their number.
+//!
+//! # `"type": "timing"`
+//! The [times of a span](crate::SpanTiming), when it closes, for a session that wants them. It has the keys of an event: those of
+//! the event that `tracing_subscriber`'s `FmtSpan::CLOSE` makes. `spans` has the path from the root to the span, and `span` the
+//! span itself, with their fields at the close. Its `fields` are these; times are integers, in nanoseconds:
+//!
+//! | key | present | what |
+//! |---|---|---|
+//! | `message` | always | `"close"` |
+//! | `time.busy` | if known | the time in which some thread was in the span |
+//! | `time.idle` | if whole | the time in which none was |
+//! | `time.wall` | if whole | the time from its creation to its close, the sum of both |
+//! | `time.seen` | if known and not whole | the time from the moment at which the session began to watch it to its close |
+//! | `polls` | if known | how often it was entered |
+//! | `since` | if not whole | `"session"`: the session has not watched the span since its creation. `time.busy` and `polls` count the enters that it has seen, so both are at least that |
 //!
 //! # `"type": "missing"`
 //! | key | shape | what |
@@ -153,7 +168,7 @@
 //! assert_eq!(str::from_utf8(&written)?, line);
 //!
 //! let error = serde_json::from_str::<Item>(r#"{"type":"found"}"#).unwrap_err();
-//! assert!(error.to_string().starts_with("unknown variant `found`, expected one of `event`, `missing`, `horizon`, `ended`"));
+//! assert!(error.to_string().starts_with("unknown variant `found`, expected one of `event`, `timing`, `missing`, `horizon`"));
 //! # Ok::<_, Box<dyn std::error::Error>>(())
 //! ```
 

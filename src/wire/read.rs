@@ -1,7 +1,7 @@
 //! Reading the wire form from untrusted input: every mistake is an error that says what was expected.
 
 use super::value::Scalar;
-use crate::event::{CapturedEvent, CapturedSpan, Fields, Name, Origin, OwnedOrigin, name_of_key};
+use crate::event::{CapturedEvent, CapturedSpan, Fields, Name, Origin, OwnedOrigin, SpanTiming, name_of_key};
 use crate::missing::Missing;
 use crate::past::Horizon;
 use crate::session::{EndReason, SessionId};
@@ -19,6 +19,10 @@ impl<'de> Deserialize<'de> for Item {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         Ok(match Line::deserialize(deserializer)? {
             Line::Event { session, sequence, event } => Self::Event { session, sequence, event: event.into() },
+            Line::Timing { session, sequence, event } => {
+                let timing = SpanTiming::read(event.into()).map_err(D::Error::custom)?;
+                Self::timing(session, sequence, timing)
+            }
             Line::Horizon(horizon) => Self::Horizon(horizon),
             Line::Missing(missing) => Self::Missing(missing),
             Line::Ended { reason } => Self::Ended(reason),
@@ -30,6 +34,12 @@ impl<'de> Deserialize<'de> for Item {
 #[serde(tag = "type", rename_all = "snake_case")]
 enum Line {
     Event {
+        session: SessionId,
+        sequence: u64,
+        #[serde(flatten)]
+        event: Box<CapturedEvent>,
+    },
+    Timing {
         session: SessionId,
         sequence: u64,
         #[serde(flatten)]

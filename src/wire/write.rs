@@ -12,16 +12,17 @@ use serde::ser::{Serialize, SerializeMap, SerializeSeq, Serializer};
 impl Serialize for Item {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut line = serializer.serialize_map(None)?;
-        match self {
-            Self::Event { session, sequence, event } => {
-                line.serialize_entry("type", "event")?;
-                line.serialize_entry("session", session)?;
-                line.serialize_entry("sequence", sequence)?;
-                if event.is_past {
-                    line.serialize_entry("past", &true)?;
-                }
-                write_event(&mut line, event)?;
+        if let Some((kind, session, sequence, event)) = self.captured() {
+            line.serialize_entry("type", kind)?;
+            line.serialize_entry("session", &session)?;
+            line.serialize_entry("sequence", &sequence)?;
+            if event.is_past {
+                line.serialize_entry("past", &true)?;
             }
+            write_event(&mut line, event)?;
+        }
+        match self {
+            Self::Event { .. } | Self::Timing { .. } => {}
             Self::Missing(missing) => {
                 line.serialize_entry("type", "missing")?;
                 line.serialize_entry("count", &missing.count)?;

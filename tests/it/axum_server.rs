@@ -50,6 +50,34 @@ isolated! {
         });
     }
 
+    fn requests_are_timed_those_in_flight_from_then_on() {
+        let router = TapRouter::new();
+        install(&router, LevelFilter::INFO);
+        runtime::run(async {
+            let service = Service::start(TraceLayer::new_for_http().make_span_with(span_of_ones_own)).await;
+            let flight = Flight::take_off(service).await;
+            let alice = SessionOptions::new(Predicate::eq("user", "alice"));
+            let mut stream = router.watch(alice.timings().without_events());
+            let mut service = flight.land().await;
+            service.ask_on_each_others_connections().await;
+            let mut timings = Vec::new();
+            // A span closes when its response has been sent, which its client need not wait for.
+            testing::runtime::until("all three requests to close", || {
+                timings.extend(stream.drain().filter_map(tracing_tap::Item::into_timing));
+                timings.len() == 3
+            })
+            .await;
+            let known = timings.iter().map(|timing| {
+                let id = timing.field("request_id").and_then(tracing_tap::Value::as_u64);
+                (timing.name(), id, timing.is_whole(), timing.polls() >= Some(1))
+            });
+            let mut known: Vec<_> = known.collect();
+            known.sort_unstable();
+            let in_flight = [7, 8].map(|id| ("request", Some(id), false, true));
+            assert_eq!(known, [in_flight[0], in_flight[1], ("request", Some(9), true, true)]);
+        });
+    }
+
     fn the_debug_span_of_the_default_trace_layer_exists_for_no_session_that_does_not_ask_for_it() {
         check_with_default_settings(LevelFilter::INFO, LevelFilter::OFF, &[]);
     }

@@ -42,6 +42,7 @@ mod predicate_text;
 mod rebuild;
 mod stacks;
 mod switches;
+mod timings;
 mod tokio_runtime;
 mod transparency;
 mod user_code;

@@ -7,6 +7,7 @@ mod completions;
 mod error;
 mod manual;
 mod print;
+mod profile;
 #[cfg(test)]
 mod reference;
 mod remote;
@@ -57,7 +58,7 @@ relative to that file:
 
 OUTPUT
 Standard output has the events that matched. Missing events and the end of the session are reported among them, where \
-they happened: in JSON lines the types `event`, `missing` and `ended`. There are three more types about the connection: \
+they happened: in JSON lines the types `event`, `timing` with `--timings`, `missing` and `ended`. There are three more types about the connection: \
 `continued` after a reconnect, nothing is missing except what is reported; `gap`, the session was gone, events in between \
 are unknown, and a new session follows if time is left; `unreadable`, the server sent something that is no event. Control \
 and hidden characters are escaped in every format.
@@ -76,7 +77,7 @@ EXIT CODES
   1    failed
   2    an argument, a variable or a file is invalid
   3    the server refused
-  4    nothing matched, with `watch --expect`
+  4    nothing matched, with `watch --expect` or `profile`
   130  interrupted: the second Ctrl-C, or the first before the session was open";
 
 /// Watch one user of a running service, down to TRACE, while everybody else's events cost almost nothing
@@ -90,6 +91,7 @@ struct CommandLine {
 #[derive(Debug, Subcommand)]
 enum Command {
     Watch(Box<watch::Arguments>),
+    Profile(Box<profile::Arguments>),
     Replay(Box<replay::Arguments>),
     Sessions(sessions::Arguments),
     Close(close::Arguments),
@@ -139,6 +141,7 @@ impl Command {
     fn run(self) -> Result<u8, Error> {
         match self {
             Self::Watch(arguments) => block_on(watch::run(*arguments)),
+            Self::Profile(arguments) => block_on(profile::run(*arguments)),
             Self::Replay(arguments) => replay::run(&arguments).map(|()| 0),
             Self::Sessions(arguments) => block_on(sessions::run(&arguments)).map(|()| 0),
             Self::Close(arguments) => block_on(close::run(&arguments)).map(|()| 0),

@@ -24,7 +24,7 @@ impl Batch {
     pub(super) fn push(&mut self, item: &Item) {
         write_item(&mut self.lines, item, Format::Json);
         self.count.count(item);
-        if matches!(item, Item::Event { .. }) {
+        if item.is_numbered() {
             self.events.push((self.lines.len(), self.count));
         }
     }

@@ -5,17 +5,17 @@ use serde::de::IgnoredAny;
 use std::fmt;
 use std::sync::Arc;
 use std::time::SystemTime;
-use tracing_tap::CapturedEvent;
 use tracing_tap::SessionId;
 use tracing_tap::escape::is_plain;
 use tracing_tap::render::{Format, write_item};
 use tracing_tap::wire::read_time;
+use tracing_tap::{CapturedEvent, SpanTiming};
 use tracing_tap::{Horizon, Item, Missing};
 
-/// The beginning of every line of an event.
-const BEGINNING: &str = r#"{"type":"event","#;
+/// The beginnings of every line of an event, and of every line of a span's times.
+const BEGINNINGS: [&str; 2] = [r#"{"type":"event","#, r#"{"type":"timing","#];
 
-/// An event of the session at one instance: the line of JSON that the instance has signed.
+/// An event of the session at one instance, or the times of a span there: the line of JSON that the instance has signed.
 ///
 /// Parsing the line costs more than everything else this crate does with it, so it happens in [`read`](Self::read) only.
 ///
@@ -68,13 +68,6 @@ struct Head<'a> {
     instance: Option<IgnoredAny>,
 }
 
-/// The position of an event in its session at the instance.
-#[derive(Deserialize)]
-struct Position {
-    session: SessionId,
-    sequence: u64,
-}
-
 impl Line {
     /// Parses a line of a batch; `None` if it is no item.
     pub(super) fn read(line: &str, instance: &Arc<str>) -> Option<Self> {
@@ -83,10 +76,10 @@ impl Line {
         }
         // Written by another program, or no event: this crate writes the line again.
         match serde_json::from_str(line).ok()? {
-            Item::Event { session, sequence, event, .. } => {
-                let time = event.time();
+            item if item.is_numbered() => {
+                let time = item.time()?;
                 let mut line = Vec::new();
-                write_item(&mut line, &Item::event(session, sequence, event), Format::Json);
+                write_item(&mut line, &item, Format::Json);
                 line.pop();
                 Some(Self::event(instance, String::from_utf8(line).ok()?.into(), time))
             }
@@ -104,8 +97,13 @@ impl Line {
 
 /// The time of an event, if the line is written as this crate writes it.
 fn time_of_event(line: &str) -> Option<SystemTime> {
-    if !line.starts_with(BEGINNING) || !is_plain(line.as_bytes()) {
+    if !is_plain(line.as_bytes()) {
         return None;
+    }
+    match BEGINNINGS.iter().position(|beginning| line.starts_with(beginning))? {
+        0 => {}
+        // They are few, and their numbers are checked as well.
+        _ => drop(serde_json::from_str::<Item>(line).ok()?),
     }
     let head: Head<'_> = serde_json::from_str(line).ok()?;
     let is_known = matches!(head.level, "ERROR" | "WARN" | "INFO" | "DEBUG" | "TRACE") && head.instance.is_none();
@@ -124,7 +122,20 @@ impl FleetEvent {
         &self.line
     }
 
-    /// Parses the line.
+    /// Whether it is the times of a span, and no event.
+    pub fn is_timing(&self) -> bool {
+        self.line.starts_with(BEGINNINGS[1])
+    }
+
+    /// Parses the times of a span; `None` if it is an event.
+    ///
+    /// # Errors
+    /// If this version of the crate does not accept them.
+    pub fn timing(&self) -> Result<Option<SpanTiming>, FleetEventError> {
+        Ok(self.item()?.into_timing())
+    }
+
+    /// Parses the line; the times of a span as the event of its close.
     ///
     /// # Errors
     /// If this version of the crate does not accept it as an event.
@@ -134,17 +145,18 @@ impl FleetEvent {
 
     /// Parses the line as an item of the instance's stream.
     pub(super) fn item(&self) -> Result<Item, FleetEventError> {
-        let Position { session, sequence } = serde_json::from_str(&self.line).map_err(FleetEventError)?;
-        Ok(Item::event(session, sequence, Arc::new(self.read()?)))
+        serde_json::from_str(&self.line).map_err(FleetEventError)
     }
 
-    /// A line that ends behind its type.
-    pub(super) const NOTHING_BEHIND_TYPE: &str = BEGINNING;
+    /// The beginning of its line, up to the comma behind its type.
+    pub(super) fn beginning(&self) -> &'static str {
+        BEGINNINGS[usize::from(self.is_timing())]
+    }
 
-    /// The rest of an event's line behind its type.
-    pub(super) fn behind_type(line: &str) -> &str {
+    /// The rest of its line, or of one that begins alike, behind its type.
+    pub(super) fn behind_type<'a>(&self, line: &'a str) -> &'a str {
         // The comma is part of it.
-        &line[BEGINNING.len() - 1..]
+        &line[self.beginning().len() - 1..]
     }
 
     /// Its bytes on the heap.
@@ -255,7 +267,7 @@ mod tests {
             }
             if let Some(Line::Event(event, _)) = line(&changed) {
                 prop_assert!(!event.line().contains(is_hidden));
-                prop_assert!(event.line().starts_with(BEGINNING));
+                prop_assert!(event.line().starts_with(event.beginning()));
             }
         }
     }

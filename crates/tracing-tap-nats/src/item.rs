@@ -185,9 +185,10 @@ impl FleetItem {
 
 /// Writes the instance after the type, which is the first key of every line.
 fn write_line(out: &mut Vec<u8>, event: &FleetEvent, line: &str) {
-    out.extend_from_slice(br#"{"type":"event","instance":"#);
+    out.extend_from_slice(event.beginning().as_bytes());
+    out.extend_from_slice(br#""instance":"#);
     serde_json::to_writer(&mut *out, &shown(event.instance())).expect("text is written to memory without errors");
-    out.extend_from_slice(FleetEvent::behind_type(line).as_bytes());
+    out.extend_from_slice(event.behind_type(line).as_bytes());
     out.push(b'\n');
 }
 
@@ -195,10 +196,10 @@ fn write_line(out: &mut Vec<u8>, event: &FleetEvent, line: &str) {
 fn write_line_with(out: &mut Vec<u8>, event: &FleetEvent, options: FormatOptions) {
     let Ok(item) = event.item() else { return write_line(out, event, event.line()) };
     let mut named = Vec::new();
-    write_line(&mut named, event, FleetEvent::NOTHING_BEHIND_TYPE);
+    write_line(&mut named, event, event.beginning());
     let mut line = Vec::new();
     // The new beginning replaces the old one, and ends in a line break.
-    let added = named.len() - FleetEvent::NOTHING_BEHIND_TYPE.len() - 1;
+    let added = named.len() - event.beginning().len() - 1;
     write_item(&mut line, &item, options.with_room_for(added));
     let line = String::from_utf8_lossy(&line);
     write_line(out, event, line.trim_end());
@@ -328,6 +329,7 @@ impl FleetItem {
     /// Its `type` as JSON.
     pub(crate) fn kind(&self) -> &'static str {
         match self {
+            Self::Event(event) if event.is_timing() => "timing",
             Self::Event(_) => "event",
             Self::Missing { .. } => "missing",
             Self::Horizon { .. } => "horizon",

@@ -85,6 +85,11 @@ pub(super) struct Announcement {
     pub(super) max_level: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) spans: Option<String>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) timings: bool,
+    /// Whether there are only timings.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) no_events: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) look_back_ms: Option<u64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -226,7 +231,7 @@ impl Tally {
 
     pub(super) fn count(&mut self, item: &Item) {
         match item {
-            Item::Event { .. } => self.events += 1,
+            item if item.is_numbered() => self.events += 1,
             Item::Missing(missing) => self.missing[missing.reason] += missing.count,
             _ => {}
         }

@@ -69,6 +69,8 @@ impl Announcement {
             max_rate: session.max_rate,
             max_level: session.level_limit().map(|level| level.to_string()),
             spans: session.enabled_spans().map(|level| level.to_string()),
+            timings: session.timings,
+            no_events: !session.events,
             look_back_ms: session.look_back.map(|time| u64::try_from(time.as_millis()).unwrap_or(u64::MAX)),
             only_if: session.only_if.as_ref().map(printed).transpose()?,
             slower_than_us: session.slower_than.map(|duration| u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)),
@@ -100,6 +102,12 @@ impl Announcement {
         }
         session = level("max_level", &self.max_level)?.into_iter().fold(session, SessionOptions::max_level);
         session = level("spans", &self.spans)?.into_iter().fold(session, SessionOptions::spans);
+        if self.timings {
+            session = session.timings();
+        }
+        if self.no_events {
+            session = session.without_events();
+        }
         session = self.only_if.as_deref().map(read).transpose()?.into_iter().fold(session, SessionOptions::only_if);
         let slower_than = self.slower_than_us.map(Duration::from_micros);
         session = slower_than.into_iter().fold(session, SessionOptions::slower_than);
@@ -182,6 +190,8 @@ mod tests {
             .max_rate(9)
             .max_level(LevelFilter::INFO)
             .spans(LevelFilter::DEBUG)
+            .timings()
+            .without_events()
             .only_if(Predicate::ge("status", 500))
             .slower_than(Duration::from_millis(1_500))
     }

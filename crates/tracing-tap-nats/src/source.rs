@@ -65,7 +65,7 @@ impl SessionStream for FleetStream {
 
 impl StreamItem for FleetItem {
     fn kind(&self) -> Option<&'static str> {
-        Some(Self::kind(self)).filter(|_| !matches!(self, Self::Event(_)))
+        Some(Self::kind(self)).filter(|kind| *kind != "event")
     }
 
     fn is_end(&self) -> bool {

@@ -32,6 +32,8 @@ pub(super) struct Ask {
     pub(super) sample: Option<u32>,
     pub(super) follow: Option<String>,
     pub(super) spans: Option<String>,
+    pub(super) timings: Option<bool>,
+    pub(super) events: Option<bool>,
     #[serde(default, deserialize_with = "text_of_look_back")]
     pub(super) look_back: Option<String>,
     pub(super) name: Option<String>,
@@ -71,6 +73,12 @@ impl Ask {
         }
         if let Some(name) = &self.spans {
             session = session.spans(level("spans", name)?);
+        }
+        if self.timings == Some(true) {
+            session = session.timings();
+        }
+        if self.events == Some(false) {
+            session = session.without_events();
         }
         if let Some(events) = self.max {
             session = session.max_events(events);

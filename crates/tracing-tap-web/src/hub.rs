@@ -42,6 +42,8 @@ pub(super) struct About {
     pub(super) level: Option<String>,
     /// The most verbose spans it enables; nothing where it enables none.
     pub(super) spans: Option<String>,
+    /// Whether it shows the times of spans.
+    pub(super) timings: bool,
     /// The outcomes for whose sake a request is shown; nothing where any is.
     pub(super) only_if: Option<String>,
     pub(super) slower_than: Option<Duration>,
@@ -135,6 +137,7 @@ impl HubSession {
             follow,
             level,
             spans,
+            timings,
             only_if,
             slower_than,
             is_kept,
@@ -150,6 +153,7 @@ impl HubSession {
             "follow": follow,
             "level": level,
             "spans": spans,
+            "timings": timings,
             "only_if": only_if,
             "slower_than_ms": slower_than.map(|duration| duration.as_micros() as f64 / 1e3),
             "opened_at": TimeText::new(*opened_at).as_str(),

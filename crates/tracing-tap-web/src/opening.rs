@@ -128,6 +128,7 @@ pub(super) fn entry(id: PublicId, session: &SessionOptions, source: Source, life
         follow: session.follow.to_string(),
         level: session.level_limit().map(|level| level.to_string()),
         spans: session.enabled_spans().map(|level| level.to_string()),
+        timings: session.timings,
         only_if: session.only_if.as_ref().map(ToString::to_string),
         slower_than: session.slower_than,
         is_kept: life == Life::Kept,

@@ -44,11 +44,16 @@ impl Query {
         self.get(name).map(read).transpose()
     }
 
-    /// Whether a flag is set: `1` is, `0` and absent are not.
+    /// Whether a flag is set: `1` and `true` are, `0`, `false` and absent are not.
     pub(super) fn flag(&self, name: &str) -> Result<bool, Problem> {
+        Ok(self.flag_if_given(name)?.unwrap_or_default())
+    }
+
+    fn flag_if_given(&self, name: &str) -> Result<Option<bool>, Problem> {
         match self.get(name) {
-            None | Some("0") => Ok(false),
-            Some("1") => Ok(true),
+            None => Ok(None),
+            Some("0" | "false") => Ok(Some(false)),
+            Some("1" | "true") => Ok(Some(true)),
             Some(_) => Err(invalid(name, format!("`{name}` is neither `0` nor `1`"))),
         }
     }
@@ -65,6 +70,8 @@ impl Query {
             sample: self.number("sample")?,
             follow: text("follow"),
             spans: text("spans"),
+            timings: self.flag_if_given("timings")?,
+            events: self.flag_if_given("events")?,
             look_back: text("look_back"),
             name: text("name"),
             capacity: self.number("capacity")?,

@@ -80,11 +80,11 @@ impl SourceItem {
     /// Sequence numbers this item consumes; `None` if it carries none.
     pub(super) fn advance(&self) -> Option<u64> {
         match self {
-            Self::Own(Item::Event { .. }) => Some(1),
+            Self::Own(item) if item.is_numbered() => Some(1),
             Self::Own(Item::Missing(missing)) if missing.reason == MissingReason::Overflow => Some(missing.count),
             Self::Own(_) => None,
-            // Elsewhere several may count for themselves: here only events count.
-            Self::Other(item) => item.kind().is_none().then_some(1),
+            // Elsewhere several may count for themselves: here only what matched counts.
+            Self::Other(item) => matches!(item.kind(), None | Some("timing")).then_some(1),
         }
     }
 

@@ -17,7 +17,7 @@ use serde_json::json;
 use std::sync::Arc;
 
 /// The parameters of a session and of its stream.
-pub(super) const PARAMETERS: [&str; 14] = [
+pub(super) const PARAMETERS: [&str; 16] = [
     "q",
     "level",
     "for",
@@ -29,6 +29,8 @@ pub(super) const PARAMETERS: [&str; 14] = [
     "only_if",
     "slower_than",
     "spans",
+    "timings",
+    "events",
     "name",
     "capacity",
     "coverage",

@@ -35,15 +35,13 @@ pub(super) fn write_line(out: &mut Vec<u8>, item: &Item, options: &FormatOptions
 
 /// An item whose line has at most `max_bytes`, if no less than a kilobyte is asked for.
 fn fitted(item: &Item, max_bytes: usize, integers: Integers) -> Item {
-    let (session, sequence, event) = match item {
-        Item::Event { session, sequence, event } => (session, sequence, event),
+    if let Item::Horizon(horizon) = item {
         // Its threads are in its sums.
-        Item::Horizon(horizon) => return Item::Horizon(Horizon { threads: Vec::new(), ..horizon.clone() }),
-        _ => return item.clone(),
-    };
+        return Item::Horizon(Horizon { threads: Vec::new(), ..horizon.clone() });
+    }
+    let Some((_, _, _, event)) = item.captured() else { return item.clone() };
     let line_bytes = |event: &CapturedEvent| {
-        let item = Item::Event { session: *session, sequence: *sequence, event: Arc::new(event.clone()) };
-        json::bytes_of(|out| json::write_line(out, &item, integers))
+        json::bytes_of(|out| json::write_line(out, &item.with_captured(Arc::new(event.clone())), integers))
     };
     let mut event = with_short_texts(event, max_bytes / PARTS);
     let smallest = cut(&event, LEAST, integers);
@@ -54,7 +52,7 @@ fn fitted(item: &Item, max_bytes: usize, integers: Integers) -> Item {
     let values = LongValues::of(&event, integers);
     let room = max_bytes.saturating_sub(line_bytes(&event).saturating_sub(values.bytes()));
     let event = Arc::new(cut(&event, values.level(room), integers));
-    Item::Event { session: *session, sequence: *sequence, event }
+    item.with_captured(event)
 }
 
 /// The values that can be cut: how long each is, and how often it is in the line, the shortest first.

@@ -31,6 +31,8 @@ pub(crate) struct Outcome {
     /// Requests are held no longer than this.
     max_hold_time: Duration,
     requests: Mutex<Requests>,
+    /// Locked while what is held is given up, by threads that end the session or read its end.
+    closing: Mutex<()>,
     /// Events that are held.
     held: AtomicU64,
     /// Events that were given room in the ring.
@@ -107,6 +109,7 @@ impl Outcome {
             slower_than: options.slower_than,
             max_hold_time: bounds.max_time.max(options.slower_than.unwrap_or_default()),
             requests: Mutex::default(),
+            closing: Mutex::default(),
             held: AtomicU64::new(0),
             placed: AtomicU64::new(0),
             bounds,
@@ -228,6 +231,11 @@ impl Outcome {
         requests.no_tick_before = Some(earliest);
         requests.next_tick = next;
         (due, next)
+    }
+
+    /// Waits until another thread has given up what is held, so that its counts are complete. Not for producers.
+    pub(crate) fn wait_for_closing(&self) -> MutexGuard<'_, ()> {
+        self.closing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Holds nothing from now on. Returns what was held.

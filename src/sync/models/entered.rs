@@ -19,14 +19,17 @@ impl Walker {
     fn enter(&mut self, id: u64, epoch: &Epoch) {
         self.registry.push(id);
         if epoch.current() != 0 {
-            self.entered.push(Self::keeper(epoch), Entering { id, tree: 0, label: id }, |_| false);
+            self.entered.push::<false>(Self::keeper(epoch), Entering { id, tree: 0, label: id }, |_| false);
         }
     }
 
     fn exit(&mut self, epoch: &Epoch) {
         let Some(id) = self.registry.pop() else { return };
         if epoch.current() != 0 {
-            self.entered.pop(Self::keeper(epoch), id);
+            let keeper = Self::keeper(epoch);
+            if self.entered.pop(keeper, id).is_none() {
+                self.entered.lose_of(keeper);
+            }
         }
     }
 

@@ -106,7 +106,7 @@ isolated! {
         let router = install();
         let error = router.try_watch(everything().slower_than(HOUR)).unwrap_err();
         assert!(error.is_hold_too_long(), "{error}");
-        let text = "open a session: `slower_than` is 3600s, and a request is held for at most 60s, `max_hold_time`";
+        let text = "the session was not opened: `slower_than` is 3600s, and a request is held for at most 60s, `max_hold_time`";
         assert_eq!(error.to_string(), text);
         assert_eq!(router.stats().refused_by.max_hold_time, 1);
         assert!(router.try_watch(everything().slower_than(Duration::from_secs(60))).is_ok());

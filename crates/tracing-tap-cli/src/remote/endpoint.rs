@@ -32,6 +32,10 @@ pub(crate) struct SessionRequest {
     pub(crate) follow: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) spans: Option<String>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) timings: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) events: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) look_back: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -69,6 +69,10 @@ pub(crate) struct Arguments {
     /// open
     #[arg(long, value_name = "LEVEL", help_heading = "Session")]
     spans: Option<Level>,
+    /// Also show the times of the spans in which the session matches, each when it closes: how long it was busy and idle,
+    /// and how often it was entered
+    #[arg(long, help_heading = "Session")]
+    timings: bool,
     /// Begin with the matching events of this time before the session, such as `30s`; the service must have been built to
     /// keep them
     #[arg(long, value_name = "TIME", help_heading = "Session", value_parser = past)]
@@ -184,6 +188,8 @@ impl Arguments {
             sample: self.sample,
             follow: self.follow.clone(),
             spans: self.spans.map(Level::name),
+            timings: self.timings,
+            events: None,
             look_back: self.look_back.clone(),
             name: self.name.clone(),
             capacity: self.capacity.and_then(|capacity| capacity.try_into().ok()),
@@ -194,7 +200,7 @@ impl Arguments {
 }
 
 /// A time, which is sent as it was written: the endpoint reads it the same way.
-fn time(text: &str) -> Result<String, String> {
+pub(crate) fn time(text: &str) -> Result<String, String> {
     match patience(text)? {
         Duration::ZERO => Err("a session of zero duration shows nothing".to_owned()),
         _ => Ok(text.to_owned()),
@@ -229,7 +235,7 @@ fn no_time(text: &str) -> String {
     }
 }
 
-fn follow(text: &str) -> Result<String, String> {
+pub(crate) fn follow(text: &str) -> Result<String, String> {
     let read: Result<Follow, _> = text.parse();
     read.map(|_| text.to_owned()).map_err(|error| error.to_string())
 }

@@ -25,22 +25,25 @@ mod update;
 mod wanted;
 mod writer;
 
-pub(crate) use arguments::{Arguments, JsonLines, format_parser, patience};
+pub(crate) use arguments::{Arguments, JsonLines, follow, format_parser, patience, time};
 pub(crate) use counts::Counted;
+pub(crate) use duration::exact;
+pub(crate) use instances::OfInstance;
+pub(crate) use opened::Began;
+pub(crate) use output::Output;
 pub(crate) use reports::short;
 pub(crate) use signals::Signals;
+pub(crate) use source::Source;
 pub(crate) use update::Update;
 pub(crate) use writer::Writer;
 
 use crate::error::Error;
-use crate::remote::{Client, Destination, Endpoint, Fleet, SessionRequest};
+use crate::remote::{Access, Client, Destination, Endpoint, Fleet, FleetAccess, SessionRequest};
 use crate::{say, terminal};
 use counts::Counts;
 use observe::Observer;
-use opened::Began;
-use output::Output;
 use printer::{Job, Press, Printed, Printer};
-use source::{Handle, Source};
+use source::Handle;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot};
@@ -84,7 +87,7 @@ enum Over {
 /// Watches to the end. Returns the exit code.
 pub(crate) async fn run(arguments: Arguments) -> Result<u8, Error> {
     let ask = arguments.ask()?;
-    let opening = Opening::of(&arguments, ask)?;
+    let opening = Opening::of(&arguments.access, arguments.url.as_deref(), &arguments.fleet, ask)?;
     // Before a session is open that would have to be closed.
     let output = output(&arguments)?;
     let mut signals = Signals::listen()?;
@@ -128,23 +131,30 @@ pub(crate) async fn run(arguments: Arguments) -> Result<u8, Error> {
 }
 
 /// What to open: everything is checked that can be before the service is contacted.
-enum Opening {
-    Endpoint(Box<Endpoint>, SessionRequest),
+pub(crate) enum Opening {
+    Endpoint(Box<Endpoint>, Box<SessionRequest>),
     Fleet(Box<Fleet>, Box<Wanted>),
 }
 
 impl Opening {
-    fn of(arguments: &Arguments, ask: SessionRequest) -> Result<Self, Error> {
-        match arguments.access.destination(arguments.url.as_deref(), &arguments.fleet)? {
-            Destination::Endpoint(target) => Ok(Self::Endpoint(Box::new(Endpoint::new(Client::new(target)?)), ask)),
+    pub(crate) fn of(
+        access: &Access,
+        url: Option<&str>,
+        fleet: &FleetAccess,
+        ask: SessionRequest,
+    ) -> Result<Self, Error> {
+        match access.destination(url, fleet)? {
+            Destination::Endpoint(target) => {
+                Ok(Self::Endpoint(Box::new(Endpoint::new(Client::new(target)?)), Box::new(ask)))
+            }
             Destination::Fleet(fleet) => Ok(Self::Fleet(fleet, Box::new(Wanted::of(&ask)?))),
         }
     }
 
-    async fn open(self, patience: Duration) -> Result<(Source, Began), Error> {
+    pub(crate) async fn open(self, patience: Duration) -> Result<(Source, Began), Error> {
         match self {
             Self::Endpoint(endpoint, ask) => {
-                Ok(Source::of(reader::open(*endpoint, ask, patience).await?, Handle::Http))
+                Ok(Source::of(reader::open(*endpoint, *ask, patience).await?, Handle::Http))
             }
             Self::Fleet(fleet, wanted) => Ok(Source::of(fleet::open(&fleet, *wanted, patience).await?, Handle::Fleet)),
         }

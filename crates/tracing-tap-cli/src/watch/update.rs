@@ -8,7 +8,7 @@ use tracing_tap_nats::FleetItem;
 /// One update of a source.
 #[derive(Debug)]
 pub(crate) enum Update {
-    /// An event as it arrived: a line of JSON in the wire form, if the sender is honest.
+    /// An event or the times of a span, as it arrived: a line of JSON in the wire form, if the sender is honest.
     Event(Bytes),
     /// A loss, or the end of the session.
     Item(Item),

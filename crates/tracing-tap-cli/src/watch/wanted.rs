@@ -58,6 +58,12 @@ impl Wanted {
         if let Some(level) = &ask.spans {
             session = session.spans(read::<LevelFilter>("spans", level)?);
         }
+        if ask.timings {
+            session = session.timings();
+        }
+        if ask.events == Some(false) {
+            session = session.without_events();
+        }
         Ok(Self { session, predicate: text, level: ask.level.clone(), spans: ask.spans.clone(), lasts })
     }
 }

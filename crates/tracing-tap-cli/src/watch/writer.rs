@@ -72,7 +72,7 @@ impl Writer {
             return Ok(());
         }
         let item: Item = serde_json::from_slice(line)?;
-        if !matches!(item, Item::Event { .. }) {
+        if !item.is_numbered() {
             return Err(serde::de::Error::custom("an item of another type was sent as an event"));
         }
         match instance_of(line) {
@@ -97,8 +97,8 @@ impl Writer {
 
     /// Writes a line again, with the instance after its type.
     fn write_named(&self, out: &mut Vec<u8>, instance: &str, item: &Item) {
-        let named = format!(r#"{{"type":"event","instance":{},"#, shown::json(&instance.into()).trim_end());
-        let beginning = br#"{"type":"event","#;
+        let beginning = if matches!(item, Item::Event { .. }) { r#"{"type":"event","# } else { r#"{"type":"timing","# };
+        let named = format!(r#"{beginning}"instance":{},"#, shown::json(&instance.into()).trim_end());
         let mut line = Vec::new();
         write_item(&mut line, item, self.json_with_room_for(named.len() - beginning.len()));
         out.extend_from_slice(named.as_bytes());
@@ -183,7 +183,7 @@ fn counted(item: &FleetItem) -> Counted {
     }
 }
 
-/// Checks that a line is JSON, and of the type `event`.
+/// Checks that a line is JSON, and of the type `event` or `timing`.
 fn check_event(line: &[u8]) -> serde_json::Result<()> {
     #[derive(Deserialize)]
     struct Head<'a> {
@@ -191,10 +191,18 @@ fn check_event(line: &[u8]) -> serde_json::Result<()> {
         kind: Cow<'a, str>,
     }
     let head: Head<'_> = serde_json::from_slice(line)?;
-    if head.kind == "event" { Ok(()) } else { Err(serde::de::Error::custom("it is not of the type `event`")) }
+    match &*head.kind {
+        "event" | "timing" => Ok(()),
+        _ => Err(serde::de::Error::custom("it is not of the type `event`")),
+    }
 }
 
 impl Notice {
+    /// Whether it is not known what is missing.
+    pub(crate) fn leaves_a_gap(&self) -> bool {
+        matches!(self, Self::Reopened { .. } | Self::Gone { .. })
+    }
+
     /// The line of JSON in the output; `None` if the output does not have it.
     fn json(&self) -> Option<Value> {
         let milliseconds = |after: &Duration| u64::try_from(after.as_millis()).unwrap_or(u64::MAX);

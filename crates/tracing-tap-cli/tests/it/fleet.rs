@@ -90,6 +90,36 @@ fn of_type<'a>(lines: &'a [Value], kind: &str) -> Vec<&'a Value> {
 }
 
 isolated! {
+    fn the_times_of_a_fleet_s_spans_name_their_instance() {
+        let fleet = Fleet::start(&["chat-1"]);
+        for (form, parts) in [
+            ("json", ["{\"type\":\"timing\",\"instance\":\"chat-1\",\"session\":", "\"time.busy\":"]),
+            ("compact", ["[chat-1] ", "conn{user=42}: close time.busy="]),
+        ] {
+            let program = fleet.watch(&["user = 42", "--timings", "--max", "2", "--format", form], 1);
+            emit("hello");
+            let ended = program.end();
+            ended.assert(0, &["2 events delivered, 0 lost."]);
+            parts.iter().for_each(|part| assert!(ended.stdout.contains(part), "{part:?} in {form}: {}", ended.stdout));
+            fleet.service.wait_for_sessions(0);
+        }
+    }
+
+    fn a_fleet_is_profiled() {
+        let fleet = Fleet::start(&["chat-1"]);
+        let folder = Folder::new();
+        let file = folder.path("slow.folded");
+        let mut profile = command(&["profile", &fleet.url(), "user = 42", "--output", &file]);
+        let program = Program::start(profile.env(KEY_VARIABLE, KEY));
+        program.stderr.wait_for("Profiling ");
+        fleet.service.wait_for_sessions(1);
+        (0..5).for_each(|_| tracing::info_span!("conn", user = 42).in_scope(|| std::thread::sleep(std::time::Duration::from_millis(1))));
+        testing::wait_until("the closes to be sent", || fleet.service.router.stats().events.delivered == 5);
+        program.signal("INT");
+        program.end().assert(0, &["5 spans have closed"]);
+        assert!(folder.read("slow.folded").starts_with("conn "), "{}", folder.read("slow.folded"));
+    }
+
     fn each_format_shows_the_instances() {
         let fleet = Fleet::start(&["chat-1"]);
         for (form, parts) in [

@@ -12,6 +12,7 @@ mod outcome;
 mod papers;
 mod past;
 mod plaintext;
+mod profiling;
 mod program;
 mod reconnecting;
 mod refusing;

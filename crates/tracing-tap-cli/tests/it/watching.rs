@@ -47,6 +47,31 @@ isolated! {
         }
     }
 
+    fn with_timings_closed_spans_are_lines_and_are_recorded() {
+        let service = Service::start();
+        let endpoint = service.serve();
+        let folder = Folder::new();
+        let (file, url) = (folder.path("recorded"), endpoint.url());
+        let watch = [&*url, "user = 42", "--timings", "--max", "2"];
+        let lines = crate::program::watch(&[&watch[..], &["--output", &file]].concat());
+        let compact = crate::program::watch(&[&watch[..], &["--format", "compact"]].concat());
+        let human = crate::program::watch(&[&watch[..], &["--format", "human"]].concat());
+        service.wait_for_sessions(3);
+        emit(7, "somebody else's");
+        emit(42, "hello");
+        for program in [lines, compact, human].map(crate::program::Program::end) {
+            program.assert(0, &["2 events delivered, 0 lost."]);
+            if !program.stdout.is_empty() {
+                assert!(program.stdout.contains("close") && program.stdout.contains("time.busy"), "{}", program.stdout);
+            }
+        }
+        let recorded = folder.read("recorded");
+        let timing: tracing_tap::Item = serde_json::from_str(recorded.lines().nth(1).expect("two lines")).expect("an item");
+        let timing = timing.into_timing().expect("the second line is of the span");
+        assert_eq!((timing.name(), timing.polls()), ("conn", Some(1)));
+        assert_eq!(service.router.sessions().len(), 0);
+    }
+
     fn lines_fit_and_keep_integers_where_that_is_asked_for() {
         let service = Service::start();
         let endpoint = service.serve();

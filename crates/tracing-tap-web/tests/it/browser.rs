@@ -12,3 +12,4 @@ mod processor;
 mod reading;
 mod recordings;
 mod stage;
+mod timing;

@@ -8,4 +8,5 @@ mod page;
 mod pressing;
 mod refusing;
 mod shutdown;
+mod timing;
 mod watching;

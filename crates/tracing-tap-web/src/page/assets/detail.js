@@ -9,15 +9,21 @@ export class Detail {
   #body = element("div", { class: "body" });
   /** @type {import("./store.js").EventRow | null} */
   #row = null;
+  #title;
+  #request;
   onclose = () => {};
+  /** Called where the request of the event is asked for. */
+  onrequest = () => {};
   /** Called with a test that is to be added to the predicate. */
   onnarrow = (/** @type {string} */ _test) => {};
   /** Called with what is to be said of something that was done. */
   ondone = (/** @type {string} */ _words) => {};
 
   constructor() {
+    this.#title = element("h2", {}, "Event");
     const head = element("header", {},
-      element("h2", {}, "Event"),
+      this.#title,
+      (this.#request = button("Waterfall", () => this.onrequest(), { class: "quiet", title: "The request's spans and their times (W)" })),
       button("Copy JSON", () => this.copy(), { class: "quiet" }),
       button("✕", () => this.onclose(), { class: "quiet", "aria-label": "Close the event", title: "Close (Esc)" }));
     this.element = element("aside", { class: "detail", "aria-label": "The opened event", tabindex: "-1", hidden: true }, head, this.#body);
@@ -32,7 +38,9 @@ export class Detail {
     if (row?.kind !== "event") return;
     this.#row = row;
     const event = shown(row);
-    this.#body.replaceChildren(this.#message(event), this.#metadata(event), this.#fields("Fields", event.fields, event.omitted), ...this.#spans(event));
+    this.#title.textContent = event.times === null ? "Event" : "Span";
+    this.#request.hidden = event.spans.length === 0;
+    this.#body.replaceChildren(this.#message(event), this.#metadata(event), this.#fields(event.times === null ? "Fields" : "Times", event.fields, event.omitted), ...this.#spans(event));
     this.#body.scrollTop = 0;
     this.element.hidden = false;
   }
@@ -50,10 +58,10 @@ export class Detail {
     this.ondone("Event copied as JSON");
   }
 
-  #message({ message, level }) {
+  #message({ message, level, times }) {
     const text = message === null ? "" : message.text;
     const box = element("div", { class: `message ${level.toLowerCase()}` }, element("p", {}, lines(text) || "(no message)"));
-    const choices = message === null ? null : this.#choices("message", fieldTest(message));
+    const choices = message === null || times !== null ? null : this.#choices("message", fieldTest(message));
     if (choices !== null) box.append(choices);
     return box;
   }

@@ -6,7 +6,8 @@ import { read } from "./json.js";
  * @typedef {{ name: string, text: string, kind: string }} Field
  * @typedef {{ name: string, fields: Field[] }} Span
  * @typedef {{ timestamp: string, level: string, target: string, message: Field | null, fields: Field[], spans: Span[],
- *   file: string, line: string, thread: string, instance: string, omitted: string }} Shown
+ *   file: string, line: string, thread: string, instance: string, omitted: string, times: Times | null }} Shown
+ * @typedef {{ busy: number | null, wall: number | null, seen: number | null, polls: string }} Times of a span that has closed, in nanoseconds
  */
 
 export const LEVELS = ["ERROR", "WARN", "INFO", "DEBUG", "TRACE"];
@@ -34,7 +35,9 @@ export function takeApart(raw) {
   const line = read(raw);
   const all = new Map(line.members);
   const text = (name) => all.get(name)?.text ?? "";
-  const fields = (all.get("fields")?.members ?? []).map(field);
+  const isTiming = text("type") === "timing";
+  const recorded = (all.get("fields")?.members ?? []).map(field);
+  const fields = isTiming ? recorded.map(ofTiming) : recorded;
   const at = fields.findLastIndex(({ name }) => name === "message");
   return {
     timestamp: text("timestamp"),
@@ -48,7 +51,34 @@ export function takeApart(raw) {
     thread: text("threadName"),
     instance: text("instance"),
     omitted: text("omittedFields"),
+    times: isTiming ? timesOf(recorded) : null,
   };
+}
+
+/** A time as people read it; no test can be made of it. */
+function ofTiming({ name, text, kind }) {
+  return { name, text: name.startsWith("time.") ? duration(Number(text)) : text, kind: kind === "number" ? "time" : kind };
+}
+
+/** @returns {Times} */
+function timesOf(fields) {
+  const text = (name) => fields.find((field) => field.name === name)?.text ?? null;
+  const nanos = (name) => (text(name) === null ? null : Number(text(name)));
+  return { busy: nanos("time.busy"), wall: nanos("time.wall"), seen: nanos("time.seen"), polls: text("polls") ?? "" };
+}
+
+/** Nanoseconds as `fmt` prints them: three digits and a unit. */
+export function duration(nanos) {
+  let time = nanos;
+  for (const unit of ["ns", "µs", "ms"]) {
+    if (time < 1000) return `${threeDigits(time)} ${unit}`;
+    time /= 1000;
+  }
+  return `${threeDigits(time)} s`;
+}
+
+function threeDigits(time) {
+  return time.toFixed(time < 10 ? 2 : time < 100 ? 1 : 0);
 }
 
 /** The last member is the span's name, whatever fields it has. */

@@ -31,6 +31,7 @@ export class Form {
   #sample = input("1", "Sample whole requests: one in this many", { inputmode: "numeric" });
   #spanLevel = select(SPANS, "Enables spans up to this level that no other layer enables. This changes the service's own spans while the session is open");
   #capacity = input("4096", "Events buffered while they wait to be read", { inputmode: "numeric" });
+  #timings = /** @type {HTMLInputElement} */ (element("input", { type: "checkbox", title: "Also show how long the spans took in which the session matches" }));
   #limits = /** @type {HTMLDetailsElement} */ (element("details", { class: "limits" }));
   #start = button("Start", ({ detail }) => this.#clicked(detail), { class: "start" });
   /** What was chosen that is none of the durations offered. */
@@ -51,7 +52,7 @@ export class Form {
       element("div", { class: "first" }, this.box.element, this.#start),
       element("div", { class: "second" }, labelled("Level", this.#level), labelled("Follow", this.#follow), this.#span, this.#spans,
         element("label", { class: "check", title: "Hold each request, and show it whole only if it has this outcome" }, this.#isOutcome, element("span", {}, "Only requests that fail")), this.#outcome,
-        labelled("For", this.#duration), this.#limits));
+        labelled("For", this.#duration), element("label", { class: "check timings" }, this.#timings, element("span", {}, "Timings")), this.#limits));
     this.#isOutcome.addEventListener("change", () => this.#decidedByOutcome());
     this.#duration.value = "";
     this.box.onenter = () => this.submit();
@@ -74,6 +75,7 @@ export class Form {
       only_if: this.#isOutcome.checked ? this.#onlyIf.value.trim() || undefined : undefined,
       slower_than: this.#isOutcome.checked ? this.#slowerThan.value.trim() || undefined : undefined,
       spans: this.#spanLevel.value || undefined,
+      timings: this.#timings.checked || undefined,
       look_back: this.#lookBack.value || undefined,
       name: this.#name.value.trim() || undefined,
       max: number(this.#max),
@@ -92,6 +94,7 @@ export class Form {
     this.#isOutcome.checked = ask.only_if !== undefined || ask.slower_than !== undefined;
     this.#outcome.hidden = !this.#isOutcome.checked;
     this.#spanLevel.value = ask.spans ?? "";
+    this.#timings.checked = ask.timings === true;
     this.#choosePast(ask.look_back ?? "");
     this.#name.value = ask.name ?? "";
     for (const [field, value] of [[this.#max, ask.max], [this.#rate, ask.rate], [this.#sample, ask.sample], [this.#capacity, ask.capacity]]) {

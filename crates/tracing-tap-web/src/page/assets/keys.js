@@ -19,6 +19,7 @@ export function prepare(tabs, showOwned, openFile) {
     ["Home", "the oldest row", null],
     ["End", "the newest row; follow again", () => list()?.follow()],
     ["p", "pause; resume", () => view().togglePause()],
+    ["w", "the waterfall of the selected row's request; arrows move in it", () => view().openRequest()],
     ["c", "copy the selected row as JSON", () => view().copyOpened()],
     ["d", "download as NDJSON", () => view().download()],
     ["l", "copy a link to this view", () => view().copyLink()],

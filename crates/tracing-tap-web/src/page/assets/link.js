@@ -1,8 +1,9 @@
 // The state in the address's fragment, which browsers do not send. The token is never in it.
 
-/** What of an ask is in a link, and which of it are numbers. */
+/** What of an ask is in a link, and which of it are numbers and flags. */
 const TEXTS = ["q", "level", "for", "follow", "only_if", "slower_than", "spans", "look_back", "name"];
 const NUMBERS = ["max", "rate", "sample", "capacity"];
+const FLAGS = ["timings"];
 
 /**
  * @typedef {{ ask: import("./session.js").Ask, find: string }} Linked
@@ -10,8 +11,8 @@ const NUMBERS = ["max", "rate", "sample", "capacity"];
  */
 export function fragmentOf({ ask, find }) {
   const parameters = new URLSearchParams();
-  for (const name of [...TEXTS, ...NUMBERS]) {
-    if (ask[name] !== undefined && ask[name] !== "") parameters.set(name, String(ask[name]));
+  for (const name of [...TEXTS, ...NUMBERS, ...FLAGS]) {
+    if (ask[name] !== undefined && ask[name] !== "" && ask[name] !== false) parameters.set(name, String(ask[name]));
   }
   if (find !== "") parameters.set("find", find);
   const text = parameters.toString();
@@ -23,6 +24,7 @@ export function readFragment(fragment) {
   const parameters = new URLSearchParams(fragment.replace(/^#/, ""));
   const ask = { q: "" };
   for (const name of TEXTS) if (parameters.has(name)) ask[name] = parameters.get(name);
+  for (const name of FLAGS) if (parameters.get(name) === "true") ask[name] = true;
   for (const name of NUMBERS) {
     const number = Number(parameters.get(name) ?? "none");
     if (Number.isSafeInteger(number) && number >= 0) ask[name] = number;

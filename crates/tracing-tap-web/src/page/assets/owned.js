@@ -40,8 +40,8 @@ export function prepare(tabs) {
 }
 
 /** What a session was asked for, as far as the endpoint shows it. */
-function askOf({ predicate, level, follow, spans, name }) {
-  return { q: predicate, level: level ?? undefined, follow, spans: spans ?? undefined, name: name ?? undefined };
+function askOf({ predicate, level, follow, spans, timings, name }) {
+  return { q: predicate, level: level ?? undefined, follow, spans: spans ?? undefined, timings: timings || undefined, name: name ?? undefined };
 }
 
 function told({ opened_by, opened_at, level, spans, is_read, has_ended, stats }) {

@@ -35,7 +35,7 @@ export function valueText(value) {
  * @returns {string | null} nothing for a value that may not be shown
  */
 export function fieldTest({ name, text, kind }) {
-  if (text === REDACTED) return null;
+  if (text === REDACTED || kind === "time") return null;
   if (kind === "null" || kind === "array") return `${nameText(name)} exists`;
   if (kind === "text" && text.endsWith(CUT)) return `${nameText(name)} ^= ${valueText(text.slice(0, -CUT.length))}`;
   return `${nameText(name)} = ${valueText(text)}`;

@@ -44,7 +44,7 @@ const ENDED = {
 
 /**
  * @typedef {{ q: string, level?: string, for?: string, max?: number, rate?: number, sample?: number, follow?: string,
- *   only_if?: string, slower_than?: string, spans?: string, look_back?: string, name?: string, capacity?: number }} Ask what `POST /sessions` takes
+ *   only_if?: string, slower_than?: string, spans?: string, timings?: boolean, look_back?: string, name?: string, capacity?: number }} Ask what `POST /sessions` takes
  * @typedef {"opening" | "live" | "waiting" | "superseded" | "refused" | "ended" | "recording"} State
  */
 
@@ -227,16 +227,16 @@ export class Session {
 
   /** Takes one item of the stream. */
   take({ name, data, id }) {
-    if (name === "message") this.#takeEvent(data);
+    if (name === "message" || name === "timing") this.#takeEvent(data, name === "timing");
     else this.#takeOther(name, JSON.parse(data));
     if (id !== "") this.#lastId = id;
   }
 
-  #takeEvent(raw) {
+  #takeEvent(raw, isTiming) {
     const { level, timestamp, past } = JSON.parse(raw);
     if (this.#isPast && past !== true) this.#bar("calm", "The past ends here: what follows is live");
     this.#isPast = past === true;
-    const event = { kind: /** @type {const} */ ("event"), raw, level: LEVELS.indexOf(level), second: Math.floor(Date.parse(timestamp) / 1000) };
+    const event = { kind: /** @type {const} */ ("event"), isTiming, raw, level: LEVELS.indexOf(level), second: Math.floor(Date.parse(timestamp) / 1000) };
     this.received += 1;
     this.store.push(event);
     this.rates.count(event.second, event.level);

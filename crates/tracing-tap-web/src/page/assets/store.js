@@ -1,7 +1,7 @@
 // The rows of one session: a bounded number of them, each of which keeps its number as others leave.
 
 /**
- * @typedef {{ kind: "event", raw: string, level: number, second: number }} EventRow
+ * @typedef {{ kind: "event", isTiming: boolean, raw: string, level: number, second: number }} EventRow
  * @typedef {{ kind: "bar", tone: "lost" | "gap" | "calm" | "end", text: string }} BarRow
  * @typedef {EventRow | BarRow} Row
  */

@@ -13,6 +13,7 @@ import { forgetAll, recent, remember } from "./recent.js";
 import { copy, curlOf, download } from "./save.js";
 import { Search } from "./search.js";
 import { keptBackWords, Session } from "./session.js";
+import { Waterfall } from "./waterfall.js";
 import { linkTo } from "./link.js";
 
 const WORDS = { opening: "Opening", live: "Live", waiting: "Reconnecting", superseded: "Read elsewhere", refused: "Refused", ended: "Ended", recording: "Recording" };
@@ -38,6 +39,7 @@ export class View {
   /** @type {Chart | null} */
   #chart = null;
   #detail = new Detail();
+  #waterfall = new Waterfall();
   /** The parts that are updated as rows arrive. @type {Record<string, HTMLElement>} */
   #parts = {};
   #isShown = false;
@@ -194,10 +196,17 @@ export class View {
 
   /** Closes what is open; whether anything was. */
   closeDetail() {
-    if (!this.#detail.isOpen) return false;
+    const open = [this.#detail, this.#waterfall].find(({ isOpen }) => isOpen);
+    open?.close();
+    if (open !== undefined) this.#list?.element.focus();
+    return open !== undefined;
+  }
+
+  /** Shows the request of the selected row. */
+  openRequest() {
+    if (this.#list === null || this.session === null) return;
     this.#detail.close();
-    this.#list?.element.focus();
-    return true;
+    if (!this.#waterfall.open(this.session.store, this.#list.selected)) this.say("Select a row that is in a span");
   }
 
   copyOpened() {
@@ -261,6 +270,9 @@ export class View {
     search.onchange = () => (list.redraw(), this.onchange());
     search.onleave = () => list.element.focus();
     this.#detail.onclose = () => this.closeDetail();
+    this.#detail.onrequest = () => this.openRequest();
+    this.#waterfall.onclose = () => this.closeDetail();
+    this.#waterfall.onpick = (number) => this.open(number);
     this.#detail.onnarrow = (test) => this.narrow(test);
     this.#detail.ondone = (words) => this.say(words);
     if (this.find !== "") search.text = this.find;
@@ -322,7 +334,7 @@ export class View {
     this.#parts.empty = element("div", { class: "empty" });
     this.#parts.waiting = button("", () => this.#toEnd(), { class: "waiting", hidden: true });
     this.#parts.left = element("div", { class: "left" });
-    const listing = element("div", { class: "listing" }, head, this.#parts.left, list.element, this.#parts.empty, this.#parts.waiting);
+    const listing = element("div", { class: "listing" }, head, this.#parts.left, list.element, this.#parts.empty, this.#parts.waiting, this.#waterfall.element);
     return element("div", { class: "split" }, listing, this.#detail.element);
   }
 

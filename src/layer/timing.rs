@@ -1,0 +1,192 @@
+//! The times of watched spans: which spans are timed, and what is reported when one closes.
+//!
+//! A span is *watched* where its scope rules a session in that wants timings (the lowest bit of the scope's serial) and
+//! that may see events as verbose as the span. It is timed from its creation on if it is watched then, or else from the
+//! first enter or deciding record after which it is. Its close is routed as an event of its own callsite without a field
+//! would be, right inside it.
+//!
+//! While no session wants timings, all this costs nothing: hooks look at [`Spans::are_unusual`](super::table::Spans) anyway,
+//! and the exit of a timed span is one that its [stack](super::entered) does not follow at once.
+
+use super::capture::capture;
+use super::facts::Facts;
+use super::host::Host;
+use super::instance::Instance;
+use super::matching::{Admitted, Incoming, Matching};
+use super::name::Label;
+use super::thread::{self, ThreadState};
+use super::times::TimedSpan;
+use crate::event::Busy;
+use crate::guard::Guard;
+use crate::level::verbosity_of;
+use crate::past::Past;
+use crate::session::scope::Scope;
+use crate::session::snapshot::Snapshot;
+use smallvec::SmallVec;
+use std::sync::Arc;
+use tracing_core::field::{Field, Value};
+use tracing_core::{Event, Metadata, span};
+use tracing_subscriber::layer::Context;
+
+impl Instance {
+    /// Times spans from now on, as far as sessions watch them.
+    pub(crate) fn time_spans(&self) {
+        self.spans.time();
+    }
+
+    /// Stops timing spans. Called where no session is open.
+    pub(crate) fn stop_timing_spans(&self) {
+        self.spans.stop_timing();
+    }
+
+    /// Keeps a new span, and times it if it is watched.
+    #[inline(never)]
+    pub(super) fn time_new_span<S: Host>(
+        &self,
+        attributes: &span::Attributes<'_>,
+        id: &span::Id,
+        context: &Context<'_, S>,
+        epoch: u64,
+    ) {
+        self.keep_new_span(attributes, id, epoch);
+        let id = id.into_u64();
+        if self.is_watched(id, context) {
+            self.begin_timing(id, true);
+        }
+    }
+
+    /// Times a span from now on if it is watched and not timed yet.
+    pub(super) fn time_from_now_on<S: Host>(&self, id: u64, context: &Context<'_, S>) {
+        if self.spans.are_timed() && !self.is_timed(id) && self.is_watched(id, context) {
+            self.begin_timing(id, false);
+        }
+    }
+
+    /// Follows the thread into a span, which may be timed.
+    #[inline(never)]
+    pub(super) fn follow_into_timed<S: Host>(&self, id: u64, context: &Context<'_, S>, epoch: u64) {
+        let is_timed = self.is_timed(id);
+        thread::with(|state| {
+            if !is_timed {
+                return self.follow_into_other(state, epoch, id);
+            }
+            self.spans.with(id, |cell| self.enter::<true>(state, epoch, id, cell.number(), cell.notes()));
+        });
+        if is_timed || self.is_watched_now(id, context, epoch) && self.begin_timing(id, false) {
+            thread::with(|state| state.entered.mark(self.keeper(), id));
+            self.spans.with_times(id, |times, _| times.enter(|| self.now()));
+        }
+    }
+
+    /// Counts an exit, if the span is timed. Returns what [`pop`](super::entered::Entered::pop) does.
+    #[inline]
+    pub(super) fn time_exit(&self, state: &ThreadState, id: u64) -> Option<Label> {
+        let keeper = self.keeper();
+        let exit = self.spans.with_times(id, |times, number| {
+            let is_timed = times.are_of(TimedSpan { number, keeper });
+            if is_timed {
+                times.exit(|| self.now());
+            }
+            is_timed
+        });
+        exit.filter(|is_timed| *is_timed).and_then(|_| state.entered.pop_marked(keeper, id))
+    }
+
+    /// Reports the times of a span that closes to the sessions that watch it.
+    pub(super) fn on_timed_close<S: Host>(&self, id: u64, context: &Context<'_, S>) {
+        // Read first: what follows is not the span's.
+        let keeper = self.keeper();
+        let times = self
+            .spans
+            .with_times(id, |times, number| times.are_of(TimedSpan { number, keeper }).then(|| times.end(self.now())));
+        let Some(Some(metadata)) = self.spans.with(id, |cell| cell.shown_metadata()) else { return };
+        let snapshot = self.shared.snapshot.load();
+        let scope = self.scope(id, self.stamp(self.tree(id, context), &snapshot), &snapshot, context);
+        let scope = scope.get(&snapshot);
+        if !scope.reports_closes(verbosity_of(*metadata.level())) {
+            return;
+        }
+        match Guard::enter() {
+            Some(_guard) => {
+                let times = times.flatten().unwrap_or(Busy::UNSEEN);
+                self.report_close(id, metadata, times, scope, &snapshot, context);
+            }
+            None => self.shared.count_suppressed(),
+        }
+    }
+
+    fn report_close<S: Host>(
+        &self,
+        id: u64,
+        metadata: &'static Metadata<'static>,
+        times: Busy,
+        scope: &Arc<Scope>,
+        snapshot: &Snapshot,
+        context: &Context<'_, S>,
+    ) {
+        if self.shared.past.is_some() {
+            // In no ring, so present: what the thread has of its last event is not about this.
+            Past::set_event_epoch(None);
+        }
+        let nothing: [(&Field, Option<&dyn Value>); 0] = [];
+        let values = metadata.fields().value_set(&nothing);
+        let close = Event::new_child_of(span::Id::from_u64(id), metadata, &values);
+        let facts = Facts::Callsite(metadata);
+        let incoming = Incoming::new(&close, &facts, true, &self.shared);
+        let matching: SmallVec<[Matching; 4]> = incoming.closes_in_scope(scope).collect();
+        if matching.is_empty() || scope.is_limited && incoming.is_refused_by_all(matching.iter()) {
+            return;
+        }
+        let surroundings = self.surroundings_of(id, scope, snapshot, context);
+        let admitted: Admitted = if Arc::ptr_eq(&surroundings.scope, scope) {
+            matching.into_iter().filter_map(|matching| incoming.admitted(matching)).collect()
+        } else {
+            let matching = incoming.closes_in_scope(&surroundings.scope);
+            matching.filter_map(|matching| incoming.admitted(matching)).collect()
+        };
+        let capture = |spare| {
+            let mut captured = capture(&close, &facts, &surroundings.spans, &self.shared.config, spare);
+            if let Some(unshared) = Arc::get_mut(&mut captured) {
+                times.write_to(unshared, surroundings.spans.bytes);
+            }
+            captured
+        };
+        self.deliver_aside_as(&admitted, incoming.take_aside(), capture, id, context);
+    }
+
+    /// Whether a session that wants timings may see the close of this span.
+    fn is_watched<S: Host>(&self, id: u64, context: &Context<'_, S>) -> bool {
+        let Some(Some(metadata)) = self.spans.with(id, |cell| cell.shown_metadata()) else { return false };
+        let snapshot = self.shared.snapshot.load();
+        let scope = self.scope(id, self.stamp(self.tree(id, context), &snapshot), &snapshot, context);
+        scope.get(&snapshot).times(verbosity_of(*metadata.level()))
+    }
+
+    /// The same for the span that the thread has just entered, where that is where the thread is.
+    fn is_watched_now<S: Host>(&self, id: u64, context: &Context<'_, S>, epoch: u64) -> bool {
+        // Entered twice, it may not be.
+        self.current(epoch, context) == id
+            && Scope::is_timed(self.decision(epoch, context).scope)
+            && self.is_watched(id, context)
+    }
+
+    #[inline]
+    fn is_timed(&self, id: u64) -> bool {
+        let keeper = self.keeper();
+        self.spans.with_times(id, |times, number| times.are_of(TimedSpan { number, keeper })) == Some(true)
+    }
+
+    fn begin_timing(&self, id: u64, is_whole: bool) -> bool {
+        let keeper = self.keeper();
+        let begin = self
+            .spans
+            .with_times_made(id, |times, number| times.begin(TimedSpan { number, keeper }, self.now(), is_whole));
+        begin == Some(true)
+    }
+
+    /// Nanoseconds since the layer was made.
+    #[inline]
+    fn now(&self) -> u64 {
+        self.clock.elapsed().as_nanos() as u64
+    }
+}
