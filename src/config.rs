@@ -1,6 +1,7 @@
 //! The settings of a router. They never change.
 
 use crate::level::{verbosity_of, verbosity_of_filter};
+use crate::past::LookBack;
 use crate::predicate::{plain_name, target_within};
 use rustc_hash::FxHashSet;
 use std::time::Duration;
@@ -29,6 +30,8 @@ pub(crate) struct Config {
     pub(crate) max_buffered_bytes: usize,
     /// What evaluating the predicate of a session of others may take of producers' time within a second.
     pub(crate) max_session_cost: Duration,
+    /// What is kept of the past; `None`: nothing.
+    pub(crate) look_back: Option<LookBack>,
     /// How many requests all sessions together hold until their outcome is known, and for how long.
     pub(crate) max_held_requests: usize,
     pub(crate) max_hold_time: Duration,
@@ -48,6 +51,7 @@ impl Default for Config {
             max_unindexed_sessions: 16,
             max_buffered_bytes: 64 << 20,
             max_session_cost: Duration::from_millis(10),
+            look_back: None,
             max_held_requests: 16_384,
             max_hold_time: Duration::from_secs(60),
         }
@@ -69,6 +73,12 @@ impl Config {
     #[inline]
     pub(crate) fn captures(&self, field: &str) -> bool {
         self.capture_fields.as_ref().is_none_or(|names| names.contains(field))
+    }
+
+    /// Whether events of this callsite are kept for sessions that look back.
+    pub(crate) fn keeps_past_of(&self, metadata: &Metadata<'_>) -> bool {
+        let wants = |past: &LookBack| past.wants(*metadata.level(), metadata.target());
+        metadata.is_event() && self.look_back.as_ref().is_some_and(wants) && !self.denies(metadata.target())
     }
 
     /// Whether spans of this callsite are tracked even while no session is open.

@@ -22,6 +22,7 @@ pub(crate) struct Inbox {
     rebuilds_done: Mutex<u64>,
     rebuilt: Condvar,
     learn: AtomicBool,
+    look_back: AtomicBool,
     ended: SegQueue<SessionId>,
     kept_back: SegQueue<SessionId>,
     retired: SegQueue<Retired>,
@@ -67,6 +68,13 @@ impl Inbox {
     pub(crate) fn learn(&self) {
         // Release pairs with the Acquire in `take_learn`: the word that was cleared is seen as cleared.
         self.learn.store(true, Ordering::Release);
+        self.wake();
+    }
+
+    /// Asks for looking back to be switched on, once the layer is installed.
+    pub(crate) fn look_back(&self) {
+        // Relaxed: the thread finds out by itself what is installed.
+        self.look_back.store(true, Ordering::Relaxed);
         self.wake();
     }
 
@@ -180,6 +188,10 @@ impl Inbox {
 
     pub(crate) fn take_learn(&self) -> bool {
         self.learn.swap(false, Ordering::Acquire)
+    }
+
+    pub(crate) fn take_look_back(&self) -> bool {
+        self.look_back.swap(false, Ordering::Relaxed)
     }
 
     pub(crate) fn take_ended(&self) -> Option<SessionId> {

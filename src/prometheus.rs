@@ -7,7 +7,7 @@
 //! |---|---|
 //! | `tracing_tap_open_sessions` | |
 //! | `tracing_tap_opened_sessions_total` | |
-//! | `tracing_tap_refused_sessions_total` | `reason`: `max_sessions`, `max_sessions_per_opener`, `max_unindexed_sessions`, `redacted_field`, `too_costly` |
+//! | `tracing_tap_refused_sessions_total` | `reason`: `max_sessions`, `max_sessions_per_opener`, `max_unindexed_sessions`, `redacted_field`, `too_costly`, `no_look_back`, `max_hold_time` |
 //! | `tracing_tap_ended_sessions_total` | `reason`: `closed`, `expired`, `max_events`, `shutdown`, `too_costly` |
 //! | `tracing_tap_matched_events_total` | |
 //! | `tracing_tap_delivered_events_total` | |
@@ -91,6 +91,7 @@ impl Numbers {
                 ("max_sessions_per_opener", refused.max_sessions_per_opener),
                 ("max_unindexed_sessions", refused.max_unindexed_sessions),
                 ("redacted_field", refused.redacted_field),
+                ("no_look_back", refused.no_look_back),
                 ("too_costly", refused.too_costly),
                 ("max_hold_time", refused.max_hold_time),
             ],

@@ -3,6 +3,7 @@
 use crate::config::Config;
 use crate::coverage::Seen;
 use crate::inbox::Inbox;
+use crate::past::Past;
 use crate::session::admission::Admission;
 use crate::session::governor::TooCostly;
 use crate::session::kept_back::KeptBackBy;
@@ -16,6 +17,7 @@ use crate::session::{EndReason, SessionId};
 use crate::span_limit::SpanLimit;
 use crate::sync::Numbers;
 use crate::sync::atomic::{AtomicU64, Ordering};
+use std::sync::Arc;
 
 /// Read by every producer, written when a session opens or closes.
 #[derive(Debug)]
@@ -30,6 +32,8 @@ pub(crate) struct Shared {
     pub(crate) span_limit: SpanLimit,
     /// What producers leave for coverage.
     pub(crate) seen: Seen,
+    /// What is kept for sessions that look back; `None` if the router was built without.
+    pub(crate) past: Option<Arc<Past>>,
     suppressed: AtomicU64,
 }
 
@@ -38,6 +42,7 @@ impl Shared {
         static ROUTERS: Numbers = Numbers::new();
         Self {
             router: ROUTERS.next(),
+            past: config.look_back.clone().map(|settings| Arc::new(Past::new(settings))),
             config,
             snapshot: Published::default(),
             sieve: Sieve::default(),
@@ -54,6 +59,13 @@ impl Shared {
         let admission = session.admit(sampled);
         self.notify_if_first(session, admission);
         admission
+    }
+
+    /// Whether a matching event of the past must be captured for this session.
+    pub(crate) fn admits_past(&self, session: &OpenSession, sampled: Sampled) -> bool {
+        let admission = session.admit_past(sampled);
+        self.notify_if_first(session, admission);
+        admission == Admission::Admitted
     }
 
     /// Counts an event that matched and is kept back from this session.

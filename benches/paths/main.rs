@@ -13,6 +13,7 @@ mod fresh;
 mod instructions;
 mod measure;
 mod operations;
+mod past;
 mod paths;
 mod peers;
 mod service;
@@ -32,6 +33,7 @@ const TABLES: &[Table] = &[
     Table { title: "path", unit: "ns/op", rows: paths::PATHS },
     Table { title: "two cores", unit: "events/µs", rows: threads::THREADS },
     Table { title: "tests", unit: "ns/op", rows: tests::TESTS },
+    Table { title: "looking back", unit: "ns/op", rows: past::PAST },
     Table { title: "others", unit: "ns/op", rows: peers::PEERS },
 ];
 

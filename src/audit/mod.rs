@@ -5,7 +5,7 @@
 //! | message | fields, in addition to those of the session |
 //! |---|---|
 //! | `session opened` | |
-//! | `session refused` | `reason`: the name of the limit, `redacted_field`, `too_costly` or `max_hold_time`; `error`: the refusal as text; `suppressed`: refusals not logged since the last logged one |
+//! | `session refused` | `reason`: the name of the limit, `redacted_field`, `too_costly`, `max_hold_time` or `no_look_back`; `error`: the refusal as text; `suppressed`: refusals not logged since the last logged one |
 //! | `session ended` | `reason`: `closed`, `expired`, `max_events`, `shutdown` or `too_costly`; `duration_ms`; `matched`, which is the sum of `delivered`, `buffered`, `lost`, `kept_back` (by limits) and, where it decides by outcome, `unreleased` |
 //!
 //! Endpoints add [events of their own](AuditEvent) through [`TapRouter::audit`](crate::TapRouter::audit). The HTTP endpoint logs:
@@ -23,9 +23,9 @@
 //!
 //! The fields of the session: `opener`, `session` (its number; absent if it was refused), `name`, `predicate`,
 //! `confinement`; its limits `capacity`, `capacity_bytes`, `overflow`, `expires_in_ms`, `max_events`, `max_rate`, `sample`,
-//! `max_level`; `follow` in its text form; `spans`, the most verbose spans that it enables; `only_if` and `slower_than_us`;
-//! `timings`, which is true if it shows the times of spans; and `events`, which is false if it shows no events. Options
-//! that are not set are absent.
+//! `max_level`; `look_back_ms`; `follow` in its text form; `spans`, the most verbose spans that it enables; `only_if` and
+//! `slower_than_us`; `timings`, which is true if it shows the times of spans; and `events`, which is false if it shows no
+//! events. Options that are not set are absent.
 
 mod endpoint;
 mod refusals;
@@ -125,6 +125,7 @@ macro_rules! log_session {
             expires_in_ms = $audit.session.expires_in.map(milliseconds),
             max_events = $audit.session.max_events,
             max_rate = $audit.session.max_rate,
+            look_back_ms = $audit.session.look_back.map(milliseconds),
             sample = $audit.sample(),
             max_level = $audit.max_level(),
             follow = $audit.follow(),

@@ -67,6 +67,7 @@ impl StreamItem for Item {
             Self::Event { .. } => None,
             Self::Timing { .. } => Some("timing"),
             Self::Missing(_) => Some("missing"),
+            Self::Horizon(_) => Some("horizon"),
             Self::Ended(_) => Some("ended"),
         }
     }

@@ -38,7 +38,7 @@ impl Fields {
     }
 
     /// Values that were packed before.
-    pub(super) fn of_packed(names: &'static FieldSet, packed: &[u8]) -> Self {
+    pub(crate) fn of_packed(names: &'static FieldSet, packed: &[u8]) -> Self {
         Self { names: Some(names), packed: PackedBytes::copied(packed), listed: OnceBox::new() }
     }
 

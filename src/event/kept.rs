@@ -60,7 +60,8 @@ impl KeptFields {
         Fields::of_packed(names, self.as_slice())
     }
 
-    fn as_slice(&self) -> &[u8] {
+    /// The packed values.
+    pub(crate) fn as_slice(&self) -> &[u8] {
         match self {
             Self::Inline { length, bytes } => &bytes[..usize::from(*length)],
             Self::Spilled(packed) => packed,

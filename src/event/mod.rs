@@ -60,6 +60,8 @@ pub struct CapturedEvent {
     pub(crate) omitted_fields: u32,
     /// Bytes held in memory; 0 for an event that was read back.
     pub(crate) held_bytes: u32,
+    /// Whether it happened before its session was opened.
+    pub(crate) is_past: bool,
 }
 
 /// One span around an event, with the values of its fields at the moment of the event.
@@ -74,12 +76,26 @@ pub struct CapturedSpan {
 impl CapturedEvent {
     /// An event without time, thread or counts.
     pub(crate) fn new(origin: Origin, own: Fields, spans: Arc<[Arc<CapturedSpan>]>) -> Self {
-        Self { time: SystemTime::UNIX_EPOCH, origin, thread: None, spans, own, omitted_fields: 0, held_bytes: 0 }
+        Self {
+            time: SystemTime::UNIX_EPOCH,
+            origin,
+            thread: None,
+            spans,
+            own,
+            omitted_fields: 0,
+            held_bytes: 0,
+            is_past: false,
+        }
     }
 
     /// The time of capture, by the system's clock, which may step back.
     pub fn time(&self) -> SystemTime {
         self.time
+    }
+
+    /// Whether it happened before its session was opened, which [looks back](crate::SessionOptions::look_back).
+    pub fn is_past(&self) -> bool {
+        self.is_past
     }
 
     /// The event's level.

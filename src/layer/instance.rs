@@ -46,6 +46,8 @@ pub(crate) struct Instance {
     pub(super) clock: Instant,
     /// The subscriber this layer is in. Weak: it owns us.
     dispatch: OnceLock<WeakDispatch>,
+    /// Its number in the records of the past, if any are kept.
+    pub(super) past_number: Option<u8>,
     /// A current span that a filter around this layer hid from it, for coverage.
     hidden_span: OnceLock<&'static Metadata<'static>>,
     /// Whether more is to be done for a new span than usual: [`BEHIND_FILTER`], [`TIMES_REQUESTS`].
@@ -62,10 +64,11 @@ impl Instance {
         static INSTANCES: Numbers = Numbers::new();
         Self {
             number: INSTANCES.next(),
+            past_number: shared.past.as_ref().and_then(|past| past.next_instance()),
+            spans: Spans::new(shared.past.is_some()),
             shared,
             epoch: Epoch::default(),
             callsites: Callsites::default(),
-            spans: Spans::default(),
             trees: Trees::default(),
             synchronized: Numbers::new(),
             asked_by_others: AtomicU64::new(0),
@@ -109,6 +112,7 @@ impl Instance {
     /// Learns which subscriber this layer is in; the first answer stays.
     pub(crate) fn set_dispatch(&self, dispatch: &Dispatch) {
         let _ = self.dispatch.set(dispatch.downgrade());
+        self.ask_for_past();
     }
 
     /// A count that moves while a rebuild runs that is not this router's.
@@ -172,7 +176,9 @@ impl Instance {
         if caller == Caller::Probe(self.shared.router, key_of(metadata)) {
             return Interest::never();
         }
-        let kept = metadata.is_span() && self.shared.config.always_tracks(metadata);
+        let config = &self.shared.config;
+        let kept = if metadata.is_span() { config.always_tracks(metadata) } else { config.keeps_past_of(metadata) };
+        self.note_for_past(metadata);
         let registered = self.callsites.register(metadata, kept, self.shared.router);
         if registered == Registered::Again {
             self.shared.span_limit.lift();
@@ -183,6 +189,7 @@ impl Instance {
             if self.epoch() != 0 {
                 self.shared.inbox.learn();
             }
+            self.ask_for_past();
         }
         match self.wants(metadata) {
             false => Interest::never(),
@@ -311,6 +318,9 @@ impl Instance {
         let guard = Guard::enter();
         let recorded = capture::recorded_fields(record, metadata, &self.shared.config, guard.is_some());
         drop(guard);
+        if let Some(past) = &self.shared.past {
+            self.keep_record(past, id);
+        }
         let Some(replaced) = self.spans.with(id, |cell| cell.record(&recorded)) else { return };
         // Loaded after the values are in place: a session opened later than this reads them. A thread that comes
         // late may decide by a snapshot whose epoch has not come yet.
@@ -329,7 +339,7 @@ impl Instance {
 
     #[inline]
     pub(super) fn on_close<S: Host>(&self, id: &span::Id, context: Context<'_, S>) {
-        if self.spans.are_unusual() {
+        if self.spans.are_unusual_to_close() {
             self.close_unusual(id.into_u64(), &context);
         } else {
             self.close(id.into_u64());
@@ -349,7 +359,7 @@ impl Instance {
         if self.spans.are_timed() && self.epoch() != 0 {
             self.on_timed_close(id, context);
         }
-        self.spans.remove(id);
+        self.spans.remove(id, || self.keep_closing(id, context));
     }
 
     /// Follows the thread into a span, whose decision is mostly that of the span around or one made lately.

@@ -25,8 +25,10 @@ pub(super) struct Kept {
 const SPILLS: u64 = 1;
 /// Scopes do not show it.
 const HIDDEN: u64 = 2;
+/// Something was recorded on it while the past was kept.
+const RECORDED: u64 = 4;
 /// What one use of the cell adds to the number.
-pub(super) const ONCE: u64 = 4;
+pub(super) const ONCE: u64 = 8;
 
 #[derive(Debug, Default)]
 pub(super) struct State {
@@ -52,6 +54,10 @@ impl Kept {
         self.id.load(Ordering::Relaxed) == id
     }
 
+    pub(super) fn id(&self) -> u64 {
+        self.id.load(Ordering::Relaxed)
+    }
+
     #[inline]
     pub(super) fn number(&self) -> u64 {
         // Relaxed: asked for a span that the caller got after it was put here.
@@ -70,7 +76,7 @@ impl Kept {
         if inside != NO_SPAN && inside != id {
             return false;
         }
-        let number = (self.number.load(Ordering::Relaxed) | SPILLS | HIDDEN).wrapping_add(1);
+        let number = (self.number.load(Ordering::Relaxed) | SPILLS | HIDDEN | RECORDED).wrapping_add(1);
         self.put(&mut state, id, number, span);
         true
     }
@@ -105,6 +111,17 @@ impl Kept {
             drop(state);
             drop(left);
         }
+    }
+
+    /// Whether anything was recorded on it while the past was kept.
+    pub(super) fn is_recorded(&self) -> bool {
+        self.number.load(Ordering::Relaxed) & RECORDED != 0
+    }
+
+    /// Notes that something is being recorded.
+    pub(super) fn mark_recorded(&self) {
+        // Relaxed: who reads the values reads them under the lock, which the record takes after this.
+        self.number.fetch_or(RECORDED, Ordering::Relaxed);
     }
 
     pub(super) fn record(&self, recorded: &Fields) -> Vec<Value> {

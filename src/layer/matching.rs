@@ -142,7 +142,7 @@ impl<'a> Incoming<'a> {
                 self.set_aside(Aside { session: Arc::clone(session), follows: false, holds: true });
                 false
             }
-            Admission::KeptBack | Admission::KeptBackUnannounced | Admission::Ended => false,
+            Admission::KeptBack | Admission::KeptBackUnannounced | Admission::Ended | Admission::Past => false,
         }
     }
 

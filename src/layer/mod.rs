@@ -20,6 +20,7 @@ mod lineage;
 mod matching;
 mod name;
 mod notes;
+mod past;
 mod probe;
 mod repair;
 mod route;
@@ -37,8 +38,10 @@ mod visit;
 
 pub(crate) use instance::Instance;
 pub(crate) use name::key_of;
+pub(crate) use past::{OpenSpan, is_of_log};
 pub(crate) use probe::Visibility;
 
+use route::OnWatched;
 use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
@@ -54,6 +57,7 @@ use tracing_subscriber::registry::LookupSpan;
 /// per-layer filters, and `with` panics. Each layer learns and caches for itself; one per subscriber is enough.
 pub struct TapLayer<S> {
     instance: Arc<Instance>,
+    on_watched: OnWatched<S>,
     /// Makes the registry know us as a layer with a filter: with a place in the sum of all layers' interest, and
     /// without a say in what the others see. Every other hook is ours, since `Filtered` looks spans up in each.
     filtered: Filtered<Nothing, TapFilter, S>,
@@ -74,7 +78,8 @@ where
     S: Subscriber + for<'lookup> LookupSpan<'lookup>,
 {
     pub(crate) fn new(instance: Arc<Instance>, router: Arc<dyn Any + Send + Sync>) -> Self {
-        Self { filtered: Filtered::new(Nothing, TapFilter(Arc::clone(&instance))), instance, _router: router }
+        let (on_watched, filter) = (instance.on_watched(), TapFilter(Arc::clone(&instance)));
+        Self { filtered: Filtered::new(Nothing, filter), instance, on_watched, _router: router }
     }
 }
 
@@ -108,7 +113,7 @@ where
     }
 
     fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
-        self.instance.on_event(event, &context);
+        self.instance.on_event(event, &context, self.on_watched);
     }
 
     fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, context: Context<'_, S>) {

@@ -17,13 +17,35 @@ use std::sync::Arc;
 use tracing_core::Event;
 use tracing_subscriber::layer::Context;
 
+/// What is done with an event while the epoch is not 0. Chosen once for a layer, so that no event asks.
+pub(super) type OnWatched<S> = fn(&Instance, &Event<'_>, u64, &Context<'_, S>);
+
 impl Instance {
     /// Routes an event to the sessions it matches.
     #[inline]
-    pub(super) fn on_event<S: Host>(&self, event: &Event<'_>, context: &Context<'_, S>) {
+    pub(super) fn on_event<S: Host>(&self, event: &Event<'_>, context: &Context<'_, S>, watched: OnWatched<S>) {
         let epoch = self.epoch();
         if epoch != 0 {
-            self.on_watched_event(event, epoch, context);
+            watched(self, event, epoch, context);
+        }
+    }
+
+    /// What is done with an event while a session is open, or the past is kept.
+    pub(super) fn on_watched<S: Host>(&self) -> OnWatched<S> {
+        if self.shared.past.is_some() { Self::on_kept_event } else { Self::on_watched_event }
+    }
+
+    /// The same where the past is kept: it is written first, and routed by the epoch that it was written in.
+    #[inline(never)]
+    fn on_kept_event<S: Host>(&self, event: &Event<'_>, epoch: u64, context: &Context<'_, S>) {
+        match Guard::enter() {
+            Some(guard) => {
+                let epoch = self.keep_event(event, epoch, context);
+                self.route(event, epoch, context);
+                drop(guard);
+                self.mend(|| Facts::of(event));
+            }
+            None => self.shared.count_suppressed(),
         }
     }
 
@@ -196,7 +218,7 @@ impl Instance {
     }
 
     /// The innermost span around an event: its explicit parent, or the current span, or none.
-    fn leaf<S: Host>(&self, event: &Event<'_>, epoch: u64, context: &Context<'_, S>) -> u64 {
+    pub(super) fn leaf<S: Host>(&self, event: &Event<'_>, epoch: u64, context: &Context<'_, S>) -> u64 {
         if event.is_contextual() {
             return self.current(epoch, context);
         }

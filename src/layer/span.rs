@@ -22,10 +22,31 @@ use crate::session::snapshot::{Judgement, Names, Snapshot, TestedFields};
 use crate::shared::Shared;
 use crate::sync::{Numbers, OnceBox};
 use crate::value::Value;
+use smallvec::SmallVec;
 use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Instant;
 use tracing_core::Metadata;
+
+/// Names a span among all that there have been; 0: none.
+pub(super) type SpanKey = u64;
+
+/// The bits of a key that are the place in the table.
+pub(super) const PLACE_BITS: u32 = 27;
+
+/// Set in the key of a span that has a cell of its own.
+pub(super) const ALONE_KEY: u64 = 1 << 63;
+
+/// A span as records of the past tell it.
+#[derive(Debug)]
+pub(super) struct ToldSpan {
+    pub(super) key: SpanKey,
+    pub(super) metadata: &'static Metadata<'static>,
+    pub(super) is_hidden: bool,
+    pub(super) is_recorded: bool,
+    /// Packed.
+    pub(super) values: SmallVec<[u8; 64]>,
+}
 
 /// How many spans share the memory of their notes.
 pub(super) const CHUNK_CELLS: usize = 64;
@@ -165,6 +186,35 @@ impl<'a> SpanCell<'a> {
     #[inline]
     pub(super) fn is_visible(&self) -> bool {
         self.kept.is_visible()
+    }
+
+    /// The span as records of the past tell it, and what it declares; `None` if the cell is vacant.
+    pub(super) fn told(&self, place: usize) -> Option<ToldSpan> {
+        let key = self.key(place);
+        let state = self.kept.lock();
+        let metadata = state.metadata.filter(|_| !self.is_of(NO_SPAN) && self.key(place) == key)?;
+        let values = SmallVec::from_slice(state.fields.as_slice());
+        let (is_hidden, is_recorded) = (!self.is_visible(), self.kept.is_recorded());
+        Some(ToldSpan { key, metadata, is_hidden, is_recorded, values })
+    }
+
+    /// The id of the span in here.
+    pub(super) fn id(&self) -> u64 {
+        self.kept.id()
+    }
+
+    /// Notes that something is being recorded while the past is kept.
+    pub(super) fn mark_recorded(&self) {
+        self.kept.mark_recorded();
+    }
+
+    /// Names the span among all that there have been, ids that recur apart. `place` is its place in the table.
+    #[inline]
+    pub(super) fn key(&self, place: usize) -> SpanKey {
+        match self.notes {
+            NotesAt::Chunk(..) => (self.number() << PLACE_BITS | place as u64) & !ALONE_KEY,
+            NotesAt::Alone(_) => self.number() | ALONE_KEY,
+        }
     }
 
     /// Whether it is a span of this name that scopes show.

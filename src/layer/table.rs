@@ -5,7 +5,7 @@
 //! whose it is, and what finds its cell taken goes to an ordinary map.
 
 use super::kept::{Kept, NewSpan};
-use super::span::{Alone, CHUNK_CELLS, ChunkNotes, SpanCell};
+use super::span::{ALONE_KEY, Alone, CHUNK_CELLS, ChunkNotes, PLACE_BITS, SpanCell, SpanKey, ToldSpan};
 use super::times::Times;
 use crate::sync::OnceBox;
 use crate::sync::atomic::{AtomicUsize, Ordering};
@@ -20,7 +20,7 @@ pub(super) struct Spans {
     shards: Box<Shards>,
     /// Spans whose cell was taken, or for whose place there is no cell.
     others: DashMap<u64, Arc<Alone>, FxBuildHasher>,
-    /// How many others there are, times [`OTHER`], and [`TIMED`].
+    /// [`OTHER`] for each of them, and [`TIMED`] and [`KEEPS_CLOSED`], so that most paths ask once.
     unusual: AtomicUsize,
 }
 
@@ -42,12 +42,21 @@ const CHUNKS: usize = 2048;
 
 /// Beside the count of others: a session wants spans timed, or did since the layer last rested.
 const TIMED: usize = 1;
-const OTHER: usize = 2;
+/// Beside it as well: spans that close are kept for looking back.
+const KEEPS_CLOSED: usize = 2;
+/// What is counted for a span without a cell.
+const OTHER: usize = 4;
 
 /// Where the number of the thread is in an id of the registry.
 const THREAD_SHIFT: u32 = 38;
 
 impl Spans {
+    /// A table whose spans are to be kept when they close, or not.
+    pub(super) fn new(keeps_closed: bool) -> Self {
+        let unusual = AtomicUsize::new(if keeps_closed { KEEPS_CLOSED } else { 0 });
+        Self { unusual, ..Self::default() }
+    }
+
     /// Keeps a new span. Returns its number, if it has a cell in the table.
     #[inline]
     pub(super) fn insert_new(&self, id: u64, span: NewSpan<'_>) -> Option<u64> {
@@ -88,6 +97,37 @@ impl Spans {
         look(cell.as_ref())
     }
 
+    /// Names a span among all that there have been; `None` if it is not known.
+    #[inline]
+    pub(super) fn key(&self, id: u64) -> Option<SpanKey> {
+        self.with(id, |cell| cell.key(index(id)))
+    }
+
+    /// The same if it is known where the span hangs.
+    #[inline]
+    pub(super) fn key_if_placed(&self, id: u64) -> Option<SpanKey> {
+        self.with(id, |cell| cell.tree().map(|_| cell.key(index(id)))).flatten()
+    }
+
+    /// An open span as records of the past tell it.
+    pub(super) fn told(&self, id: u64) -> Option<ToldSpan> {
+        self.with(id, |cell| cell.told(index(id))).flatten()
+    }
+
+    /// Looks at an open span of this key.
+    pub(super) fn with_key<R>(&self, key: SpanKey, look: impl FnOnce(&SpanCell<'_>, usize) -> R) -> Option<R> {
+        if key & ALONE_KEY != 0 {
+            let is_it = |alone: &Arc<Alone>| alone.cell().key(0) == key;
+            let alone = self.others.iter().map(|entry| Arc::clone(entry.value())).find(is_it)?;
+            return Some(look(&alone.cell(), 0));
+        }
+        let index = key as usize & ((1 << PLACE_BITS) - 1);
+        let (shard, within) = (index / (CHUNKS * CHUNK_CELLS), index % (CHUNKS * CHUNK_CELLS));
+        let chunk = self.shards.0.get(shard)?.get()?.0[within / CHUNK_CELLS].get()?;
+        let cell = chunk.cell(within % CHUNK_CELLS);
+        (cell.key(index) == key).then(|| look(&cell, index))
+    }
+
     /// A span that has a cell in the table. Where there are others, it may be among those.
     #[inline]
     pub(super) fn find_in_table(&self, id: u64) -> Option<SpanCell<'_>> {
@@ -102,7 +142,12 @@ impl Spans {
         }
     }
 
-    pub(super) fn remove(&self, id: u64) {
+    /// Removes any span that closes. Calls `keep` before, if closed spans are kept.
+    pub(super) fn remove(&self, id: u64, keep: impl FnOnce()) {
+        // Relaxed: as in `are_unusual`.
+        if self.unusual.load(Ordering::Relaxed) & KEEPS_CLOSED != 0 {
+            keep();
+        }
         self.remove_from_table(id);
         // Even so: two threads that came upon a span at once may have put it into both.
         if self.has_others() {
@@ -115,6 +160,12 @@ impl Spans {
     pub(super) fn are_unusual(&self) -> bool {
         // Relaxed, here and below: whoever asks for a span was told of it after it was inserted, and of a session after
         // its opening.
+        self.unusual.load(Ordering::Relaxed) & !KEEPS_CLOSED != 0
+    }
+
+    /// The same for the path of a span that closes, on which closed spans may be kept.
+    #[inline]
+    pub(super) fn are_unusual_to_close(&self) -> bool {
         self.unusual.load(Ordering::Relaxed) != 0
     }
 
@@ -241,6 +292,15 @@ impl Spans {
     }
 }
 
+/// The place of a span's cell as one number, if it is within the table.
+#[inline]
+fn index(id: u64) -> usize {
+    let (shard, chunk, place) = place(id);
+    (shard * CHUNKS + chunk.min(CHUNKS - 1)) * CHUNK_CELLS + place
+}
+
+const _: () = assert!(SHARDS * CHUNKS * CHUNK_CELLS == 1 << PLACE_BITS);
+
 /// Where the cell of a span is. The registry counts from 1.
 #[inline]
 fn place(id: u64) -> (usize, usize, usize) {
@@ -301,7 +361,7 @@ mod tests {
         spans.insert_new(7, NewSpan::found(metadata, true));
         assert_eq!(spans.with(7, |cell| cell.parent()), Some(None), "it would have another's ancestors");
         assert_ne!(spans.with(7, |cell| cell.number()), number);
-        spans.remove(7);
+        spans.remove(7, || panic!("nothing is kept"));
         assert_eq!(spans.with(7, |cell| cell.number()), None, "closed, it is gone");
     }
 
@@ -317,7 +377,7 @@ mod tests {
         spans.with(one, |cell| cell.set_parent(1));
         spans.with(other, |cell| cell.set_parent(2));
         assert_eq!([one, other].map(|id| spans.with(id, |cell| cell.parent()).flatten()), [Some(1), Some(2)]);
-        spans.remove(one);
+        spans.remove(one, || panic!("nothing is kept"));
         assert_eq!([one, other].map(|id| spans.with(id, |cell| cell.parent()).flatten()), [None, Some(2)]);
     }
 }

@@ -19,6 +19,7 @@ use super::times::TimedSpan;
 use crate::event::Busy;
 use crate::guard::Guard;
 use crate::level::verbosity_of;
+use crate::past::Past;
 use crate::session::scope::Scope;
 use crate::session::snapshot::Snapshot;
 use smallvec::SmallVec;
@@ -123,6 +124,10 @@ impl Instance {
         snapshot: &Snapshot,
         context: &Context<'_, S>,
     ) {
+        if self.shared.past.is_some() {
+            // In no ring, so present: what the thread has of its last event is not about this.
+            Past::set_event_epoch(None);
+        }
         let nothing: [(&Field, Option<&dyn Value>); 0] = [];
         let values = metadata.fields().value_set(&nothing);
         let close = Event::new_child_of(span::Id::from_u64(id), metadata, &values);

@@ -5,6 +5,7 @@
 //! what a terminal would obey, and because the innermost span is in a line twice: 0.22 of what `fmt` takes for the
 //! same event, where this takes 0.09.
 
+use super::horizon;
 use super::json_text::write_text;
 use super::options::Integers;
 use super::sink::MEMORY;
@@ -40,10 +41,14 @@ pub(super) fn write_line(out: &mut Vec<u8>, item: &Item, integers: Integers) {
             write_plain(out, &session);
             out.extend_from_slice(br#","sequence":"#);
             write_plain(out, &sequence);
-            out.extend_from_slice(b",");
+            out.extend_from_slice(if event.is_past { &br#","past":true,"#[..] } else { b"," });
             write_event(out, event, integers);
         }
-        None => write_plain(out, item),
+        None => match item {
+            // The names of threads are text of the users.
+            Item::Horizon(horizon) => horizon::write(out, horizon),
+            _ => write_plain(out, item),
+        },
     }
     out.push(b'\n');
 }

@@ -7,6 +7,7 @@ mod bounded;
 mod human;
 mod compact;
 mod github;
+mod horizon;
 mod notice;
 
 mod message;
@@ -75,6 +76,10 @@ fn write_own(out: &mut Vec<u8>, item: &Item, format: Format, palette: &Palette) 
             notice::write(out, Severity::Notice, missing, format, palette);
         }
         Item::Missing(missing) => notice::write(out, Severity::Warning, missing, format, palette),
+        Item::Horizon(horizon) => {
+            let severity = if horizon.is_whole() { Severity::Notice } else { Severity::Warning };
+            notice::write(out, severity, horizon, format, palette);
+        }
         Item::Ended(reason) => {
             notice::write(out, Severity::Notice, &format_args!("session over: {reason}"), format, palette);
         }

@@ -2,6 +2,7 @@
 
 use super::TapRouter;
 use crate::config::Config;
+use crate::past::LookBack;
 use crate::predicate::plain_name;
 use std::time::Duration;
 use tracing_core::LevelFilter;
@@ -114,6 +115,20 @@ impl TapRouterBuilder {
     #[must_use]
     pub fn max_session_cost(mut self, per_second: Duration) -> Self {
         self.0.max_session_cost = per_second;
+        self
+    }
+
+    /// Keeps the latest events of all threads for sessions that [look back](crate::SessionOptions::look_back); default off.
+    ///
+    /// **The service pays for it all the time**, session or not: for every event up to [the level](LookBack::level) the
+    /// arguments are evaluated, `%value` and `?value` are formatted, and a record is written. Other layers see no more events
+    /// than without, and no span is enabled. The router's thread starts with the layer and allocates
+    /// [all the memory](LookBack::new) as soon as the layer is installed; what happens before is not kept.
+    ///
+    /// [Denied targets](Self::deny_targets) and the values of [redacted fields](Self::redact_fields) are never kept.
+    #[must_use]
+    pub fn look_back(mut self, past: LookBack) -> Self {
+        self.0.look_back = Some(past);
         self
     }
 

@@ -39,6 +39,10 @@ const RETRY_AFTER_PANIC: Duration = Duration::from_millis(20);
 /// The time over which events kept back by limits are summed up before an announcement.
 const ANNOUNCE_AFTER: Duration = Duration::from_secs(1);
 
+/// How long looking back is put off while a subscriber is being installed, and how often.
+const PUT_OFF_FOR: Duration = Duration::from_millis(1);
+const MAX_PUT_OFF: u32 = 100;
+
 /// Starts the thread of a router. If the system cannot start one, the next session tries again.
 pub(super) fn start(core: &Arc<Core>) {
     let weak = Arc::downgrade(core);
@@ -69,6 +73,8 @@ pub(super) fn start(core: &Arc<Core>) {
 struct Chores {
     /// Each rebuild of this thread overlapped with one of another thread.
     must_rebuild: bool,
+    /// How often looking back was put off because the subscriber was being installed.
+    put_off: Option<u32>,
     settle_at: Vec<Instant>,
     /// The due announcements to readers of events kept back, by time: each session at most once.
     announce_at: VecDeque<(Instant, SessionId)>,
@@ -84,6 +90,7 @@ impl Chores {
             // The producer has set the reason already.
             core.close(id, EndReason::MaxEvents);
         }
+        let next_look = self.look_back_if_installed(&core);
         let next_expiry = core.close_expired();
         let next_due = core.look_at_due();
         let next_announcement = self.announce_if_due(&core, Instant::now());
@@ -92,6 +99,7 @@ impl Chores {
             settle(&core);
             self.settle_at = SETTLE_AFTER.iter().map(|after| Instant::now() + *after).collect();
             inbox.set_rebuilt(number);
+            core.note_looking_back();
             inbox.learn();
         }
         self.settle_if_due(&core);
@@ -103,7 +111,23 @@ impl Chores {
         core.log_audits();
         let next_freeing = (!self.retired.is_empty()).then(|| Instant::now() + RETRY_FREEING_AFTER);
         let next_settling = self.settle_at.first().copied();
-        [next_expiry, next_due, next_announcement, next_settling, next_freeing].into_iter().flatten().min()
+        [next_look, next_expiry, next_due, next_announcement, next_settling, next_freeing].into_iter().flatten().min()
+    }
+
+    /// Switches looking back on once the layer is installed, and returns when to look again. Not before `tracing` has taken
+    /// the levels of the new subscriber: they say which spans there are without us.
+    fn look_back_if_installed(&mut self, core: &Core) -> Option<Instant> {
+        if core.shared.inbox.take_look_back() {
+            self.put_off.get_or_insert(0);
+        }
+        let put_off = self.put_off?;
+        if put_off < MAX_PUT_OFF && core.hides_levels() {
+            self.put_off = Some(put_off + 1);
+            return Some(Instant::now() + PUT_OFF_FOR);
+        }
+        self.put_off = None;
+        core.start_looking_back();
+        None
     }
 
     fn settle_if_due(&mut self, core: &Core) {

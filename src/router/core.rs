@@ -11,6 +11,7 @@ use crate::layer::Instance;
 use crate::queue::budget::Budget;
 use crate::session::open::OpenSession;
 use crate::session::outcome::HoldBounds;
+use crate::session::published::Epoch;
 use crate::session::registry::Registry;
 use crate::session::{EndReason, SessionId, SessionInfo, SessionStats};
 use crate::shared::Shared;
@@ -47,6 +48,8 @@ pub(super) struct State {
     pub(super) opened: u64,
     /// The number of times that all sessions were ended.
     shutdowns: u64,
+    /// Whether spans may remember scopes of a session that is closed, in a router that never rests.
+    remembers_closed: bool,
     /// Sessions that are closed and not freed yet: a producer may still be reading them.
     closed: FxHashMap<SessionId, Weak<OpenSession>>,
     /// The sum over sessions that have been freed.
@@ -71,7 +74,7 @@ impl Core {
         let instance = Arc::new(Instance::new(Arc::clone(&self.shared)));
         let mut state = self.state();
         state.add_instance(&instance);
-        if state.registry.sessions().len() > 0 {
+        if state.registry.is_awake() {
             instance.set_times_requests(self.shared.snapshot.load().times_requests());
             instance.epoch.move_on();
         }
@@ -84,6 +87,13 @@ impl Core {
 
     pub(super) fn live_instances(&self) -> Vec<Arc<Instance>> {
         self.state().live_instances()
+    }
+
+    /// Notes that callsites have been asked since it was started, if it was.
+    pub(super) fn note_looking_back(&self) {
+        if let Some(past) = self.shared.past.as_ref().filter(|_| self.state().registry.stays_awake()) {
+            past.set_on();
+        }
     }
 
     /// Whether `tracing` hides levels that this router looks at.
@@ -113,6 +123,13 @@ impl Core {
         }
     }
 
+    /// Begins the present of a session that was published without one.
+    pub(super) fn begin_present(&self, session: &OpenSession) {
+        let mut state = self.state();
+        session.set_since(Epoch::between());
+        state.live_instances().iter().for_each(|instance| instance.epoch.move_on());
+    }
+
     /// Ends a session. Returns whether it was open.
     pub(super) fn close(&self, id: SessionId, reason: EndReason) -> bool {
         let ended = self.end(id, reason);
@@ -134,6 +151,7 @@ impl Core {
             }
         });
         let session = closed?;
+        state.remembers_closed = true;
         state.closed.insert(id, Arc::downgrade(&session));
         drop(state);
         session.give_up_held();
@@ -205,8 +223,11 @@ impl Core {
     /// Goes back to costing nothing, if no session is open and all callsites know.
     pub(super) fn rest_if_idle(&self) {
         let mut state = self.state();
-        if state.registry.sessions().len() > 0 || !self.shared.inbox.is_settled() {
+        if !self.shared.inbox.is_settled() {
             return;
+        }
+        if state.registry.is_awake() {
+            return self.forget_closed(state);
         }
         let awake: Vec<_> = state.live_instances().into_iter().filter(|instance| instance.epoch() != 0).collect();
         awake.iter().for_each(|instance| {
@@ -215,6 +236,16 @@ impl Core {
         });
         drop(state);
         awake.iter().for_each(|instance| instance.clear_scopes());
+    }
+
+    /// Frees what spans remember of closed sessions and times no span, once none is left, though the router does not rest.
+    fn forget_closed(&self, mut state: MutexGuard<'_, State>) {
+        if state.registry.sessions().len() == 0 && std::mem::take(&mut state.remembers_closed) {
+            let instances = state.live_instances();
+            instances.iter().for_each(|instance| instance.stop_timing_spans());
+            drop(state);
+            instances.iter().for_each(|instance| instance.clear_scopes());
+        }
     }
 
     /// Frees a value, or hands it back while a producer still holds it.
@@ -270,6 +301,7 @@ impl Core {
             buffered_bytes,
             predicate_bytes,
             suppressed: self.shared.suppressed(),
+            look_back_bytes: self.shared.past.as_ref().map_or(0, |past| past.bytes()),
             ..RouterStats::default()
         };
         drop(state);

@@ -25,6 +25,9 @@ pub struct RouterStats {
     pub buffered_bytes: usize,
     /// Bytes held by the tables of regular expressions in sessions' predicates, counted for each session.
     pub predicate_bytes: usize,
+    /// Bytes held by the past of all threads, in a router that [looks back](crate::TapRouterBuilder::look_back); 0 until it is
+    /// switched on, shortly after the layer was installed.
+    pub look_back_bytes: usize,
     /// Events that arrived while a value or a waker ran its own code for this router, and were not routed.
     pub suppressed: u64,
     /// Callsites of events and spans known; in several subscribers, of each.
@@ -67,6 +70,8 @@ pub struct RefusalStats {
     pub redacted_field: u64,
     /// Their predicate might have taken too much of the service's time or memory.
     pub too_costly: u64,
+    /// They looked back, and the router keeps no past.
+    pub no_look_back: u64,
     /// They waited for slow requests longer than the router holds any.
     pub max_hold_time: u64,
 }
@@ -75,7 +80,7 @@ pub struct RefusalStats {
 #[derive(Debug, Default)]
 pub(super) struct Health {
     ended: [AtomicU64; 5],
-    refused: [AtomicU64; 6],
+    refused: [AtomicU64; 7],
     rebuilds: AtomicU64,
     rebuild_ns: AtomicU64,
 }
@@ -101,6 +106,7 @@ impl Health {
             Reason::RedactedField => 3,
             Reason::TooCostly => 4,
             Reason::MaxHoldTime => 5,
+            Reason::NoLookBack => 6,
         };
         self.refused[place].fetch_add(1, Ordering::Relaxed);
     }
@@ -116,8 +122,15 @@ impl Health {
         let [closed, expired, max_events, shutdown, too_costly] = load(&self.ended);
         stats.ended = EndStats { closed, expired, max_events, shutdown, too_costly };
         let refused = load(&self.refused);
-        let [max_sessions, max_sessions_per_opener, max_unindexed_sessions, redacted_field, too_costly, max_hold_time] =
-            refused;
+        let [
+            max_sessions,
+            max_sessions_per_opener,
+            max_unindexed_sessions,
+            redacted_field,
+            too_costly,
+            max_hold_time,
+            no_look_back,
+        ] = refused;
         stats.refused_by = RefusalStats {
             max_sessions,
             max_sessions_per_opener,
@@ -125,6 +138,7 @@ impl Health {
             redacted_field,
             too_costly,
             max_hold_time,
+            no_look_back,
         };
         stats.refused = refused.iter().sum();
         stats.rebuilds = self.rebuilds.load(Ordering::Relaxed);

@@ -9,6 +9,7 @@ mod coverage;
 mod dispatch;
 mod following;
 mod health;
+mod look_back;
 mod into_session;
 #[cfg(feature = "log")]
 mod log_level;
@@ -82,6 +83,9 @@ impl TapRouter {
     where
         S: Subscriber + for<'lookup> LookupSpan<'lookup>,
     {
+        if self.0.shared.past.is_some() {
+            self.0.ensure_control_thread();
+        }
         TapLayer::new(self.0.new_instance(), Arc::clone(&self.0) as Arc<dyn Any + Send + Sync>)
     }
 

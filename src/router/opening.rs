@@ -30,10 +30,7 @@ impl Core {
     /// Opens a session, unless the router's policy rejects it.
     pub(super) fn try_open(self: &Arc<Self>, session: SessionOptions) -> Result<EventStream, WatchError> {
         let config = &self.shared.config;
-        let checked = WatchError::check_fields(&session, config)
-            .and_then(|()| WatchError::check_cost(&session))
-            .and_then(|()| WatchError::check_hold_time(&session, config));
-        if let Err(error) = checked {
+        if let Err(error) = WatchError::check_options(&session, config) {
             self.count_refusal(Arc::new(session), &error);
             return Err(error);
         }
@@ -67,14 +64,31 @@ impl Core {
 
     fn add(&self, state: &mut State, session: &Arc<OpenSession>) {
         state.opened += 1;
-        if state.registry.sessions().len() == 0 {
+        if !state.registry.is_awake() {
             self.note_span_limit(state);
+        }
+        if state.registry.sessions().len() == 0 {
             self.shared.sieve.clear();
         }
+        self.begin_past(session);
         self.shared.sieve.add(session);
         self.publish(state, |registry| registry.open(session));
         // Before it can be ended, so that its end is logged after it.
         self.shared.inbox.audit(Audit::opened(session));
+    }
+
+    /// Keeps the past from now on, session or not. Takes memory for it.
+    pub(super) fn start_looking_back(&self) {
+        let Some(past) = &self.shared.past else { return };
+        past.make_rings();
+        let mut state = self.state();
+        if state.registry.stays_awake() {
+            return;
+        }
+        if !state.registry.is_awake() {
+            self.note_span_limit(&mut state);
+        }
+        self.publish(&mut state, |registry| registry.stay_awake(past.reach()));
     }
 
     /// Notes how verbose spans are without a session, before the first one is opened.
@@ -95,8 +109,10 @@ impl Core {
 
     /// Hands out a session that has just been opened.
     fn hand_out(self: &Arc<Self>, session: Arc<OpenSession>) -> EventStream {
+        // Before it waits for callsites, since what is to be read is being overwritten.
+        let horizon = self.look_back(&session);
         self.make_known(&session);
-        EventStream::new(session, Arc::new(Arc::downgrade(self)))
+        EventStream::new(session, Arc::new(Arc::downgrade(self))).with_horizon(horizon)
     }
 
     /// Returns once all callsites know of a session that has just been opened, as far as this thread may wait.

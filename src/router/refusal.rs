@@ -38,6 +38,8 @@ enum Refusal {
     TooMany(Box<Crowd>),
     TestsRedactedField { field: String },
     TooCostly(Flaw),
+    KeepsNoPast,
+    PastOfOutcome,
     HoldsTooLong { slower_than: Duration, limit: Duration },
     Unreadable(Flaw),
 }
@@ -80,6 +82,7 @@ pub(super) enum Reason {
     MaxUnindexedSessions,
     RedactedField,
     TooCostly,
+    NoLookBack,
     MaxHoldTime,
 }
 
@@ -90,7 +93,7 @@ impl WatchError {
     }
 
     /// Refuses a session whose predicate or confinement tests a redacted field.
-    pub(super) fn check_fields(session: &SessionOptions, config: &Config) -> Result<(), Self> {
+    fn check_fields(session: &SessionOptions, config: &Config) -> Result<(), Self> {
         let predicates = [Some(&session.predicate), session.confinement.as_ref(), session.only_if.as_ref()];
         let mut tested = predicates.into_iter().flatten().flat_map(|predicate| predicate.field_names());
         match tested.find(|name| config.redacts(name)) {
@@ -100,7 +103,7 @@ impl WatchError {
     }
 
     /// Refuses a session that waits for slow requests longer than the router holds any.
-    pub(super) fn check_hold_time(session: &SessionOptions, config: &Config) -> Result<(), Self> {
+    fn check_hold_time(session: &SessionOptions, config: &Config) -> Result<(), Self> {
         let limit = config.max_hold_time;
         match session.slower_than.filter(|slower_than| *slower_than > limit) {
             Some(slower_than) => Err(Self(Refusal::HoldsTooLong { slower_than, limit })),
@@ -109,9 +112,26 @@ impl WatchError {
     }
 
     /// Refuses a session of which a predicate may cost a producer more than one that is read from a text.
-    pub(super) fn check_cost(session: &SessionOptions) -> Result<(), Self> {
+    fn check_cost(session: &SessionOptions) -> Result<(), Self> {
         let mut predicates = std::iter::once(&session.predicate).chain(&session.confinement).chain(&session.only_if);
         predicates.try_for_each(Predicate::check_cost).map_err(|error| Self(Refusal::TooCostly(Flaw(error))))
+    }
+
+    /// Refuses a session for what its options ask for.
+    pub(super) fn check_options(session: &SessionOptions, config: &Config) -> Result<(), Self> {
+        Self::check_fields(session, config)?;
+        Self::check_cost(session)?;
+        Self::check_hold_time(session, config)?;
+        Self::check_past(session, config)
+    }
+
+    /// Refuses a session that looks back in a router that keeps no past.
+    fn check_past(session: &SessionOptions, config: &Config) -> Result<(), Self> {
+        match session.look_back {
+            Some(_) if config.look_back.is_none() => Err(Self(Refusal::KeepsNoPast)),
+            Some(_) if session.decides_by_outcome() => Err(Self(Refusal::PastOfOutcome)),
+            _ => Ok(()),
+        }
     }
 
     /// Refuses a session if the open ones leave no room for it. Those opened without a cap count as well.
@@ -144,6 +164,7 @@ impl WatchError {
                 Cap::Unindexed => Reason::MaxUnindexedSessions,
             },
             Refusal::TooCostly(_) => Reason::TooCostly,
+            Refusal::KeepsNoPast | Refusal::PastOfOutcome => Reason::NoLookBack,
             Refusal::HoldsTooLong { .. } => Reason::MaxHoldTime,
             Refusal::Unreadable(_) => return None,
         })
@@ -176,6 +197,12 @@ impl WatchError {
     /// 2 MiB for tables of regular expressions.
     pub fn is_too_costly(&self) -> bool {
         self.reason() == Some(Reason::TooCostly)
+    }
+
+    /// Whether the session looks back and the router was built without
+    /// [`look_back`](crate::TapRouterBuilder::look_back), or the session decides by outcome, which has no past.
+    pub fn is_without_past(&self) -> bool {
+        self.reason() == Some(Reason::NoLookBack)
     }
 
     /// Whether [`slower_than`](crate::SessionOptions::slower_than) is longer than the router holds a request,
@@ -243,6 +270,7 @@ impl Reason {
             Self::MaxUnindexedSessions => Cap::Unindexed.name(),
             Self::RedactedField => "redacted_field",
             Self::TooCostly => "too_costly",
+            Self::NoLookBack => "no_look_back",
             Self::MaxHoldTime => "max_hold_time",
         }
     }
@@ -270,6 +298,12 @@ impl fmt::Display for WatchError {
             Refusal::TooCostly(Flaw(error)) => {
                 f.write_str(error.message())?;
                 error.hint().map_or(Ok(()), |hint| write!(f, "; {hint}"))
+            }
+            Refusal::PastOfOutcome => {
+                f.write_str("a session that decides by outcome, `only_if` or `slower_than`, does not look back")
+            }
+            Refusal::KeepsNoPast => {
+                f.write_str("the router keeps no past; switch it on with `TapRouterBuilder::look_back`")
             }
             Refusal::HoldsTooLong { slower_than, limit } => {
                 write!(

@@ -4,6 +4,7 @@ use super::kept_back::{KeptBackBy, KeptBackCounts};
 use super::rate::TokenBucket;
 use super::sample::{RootSerial, Sampled, Sampler};
 use super::{SessionId, SessionOptions};
+use crate::past::event_epoch;
 use crate::sync::atomic::{AtomicU64, Ordering};
 use crossbeam_utils::CachePadded;
 use std::time::Instant;
@@ -19,6 +20,8 @@ pub(crate) enum Admission {
     KeptBackUnannounced,
     /// The session had ended, so the event does not count.
     Ended,
+    /// It happened before the session was opened, which looks back: it is read from its ring.
+    Past,
     /// It must be held until the outcome of its request is known; the other limits are asked then.
     Held,
 }
@@ -44,6 +47,8 @@ pub(crate) struct Limiter {
     holds: bool,
     /// Events admitted; counted only if their number is limited.
     admitted: CachePadded<AtomicU64>,
+    /// Events of later epochs are present, others past; 0 if it does not look back.
+    since: AtomicU64,
     pub(crate) kept_back: KeptBackCounts,
 }
 
@@ -53,14 +58,15 @@ impl Limiter {
         let sampler = Sampler::new(session.sample, id);
         let bucket = session.max_rate.map(TokenBucket::new);
         let max_events = session.max_events;
-        let holds = session.decides_by_outcome();
-        (sampler.is_some() || bucket.is_some() || max_events.is_some() || holds).then(|| Self {
+        let (holds, looks_back) = (session.decides_by_outcome(), session.look_back.is_some());
+        (sampler.is_some() || bucket.is_some() || max_events.is_some() || holds || looks_back).then(|| Self {
             sampler,
             holds,
             bucket,
             opened_at: Instant::now(),
             max_events,
             admitted: CachePadded::default(),
+            since: AtomicU64::new(0),
             kept_back: KeptBackCounts::new(),
         })
     }
@@ -73,6 +79,9 @@ impl Limiter {
     /// Admits an event that matched, or counts why not.
     #[inline]
     pub(crate) fn admit(&self, sampled: Sampled) -> Admission {
+        if self.is_of_past() {
+            return Admission::Past;
+        }
         if self.sampler.as_ref().is_some_and(|sampler| !sampler.takes_event(sampled)) {
             return self.keep_back(KeptBackBy::Sampling);
         }
@@ -82,6 +91,37 @@ impl Limiter {
         if self.bucket.as_ref().is_some_and(|bucket| !bucket.take(self.opened_at.elapsed())) {
             return self.keep_back(KeptBackBy::Rate);
         }
+        self.admit_one()
+    }
+
+    /// Whether the event that this thread routes belongs to the past of a session that looks back.
+    #[inline]
+    fn is_of_past(&self) -> bool {
+        // Relaxed: who sees a later epoch sees what was stored before that was published.
+        let since = self.since.load(Ordering::Relaxed);
+        since > 0 && event_epoch() <= since
+    }
+
+    /// Admits an event of the past, or counts why not. The rate is about what the service does now.
+    pub(crate) fn admit_past(&self, sampled: Sampled) -> Admission {
+        match self.sampler.as_ref().is_some_and(|sampler| !sampler.takes_event(sampled)) {
+            true => self.keep_back(KeptBackBy::Sampling),
+            false => self.admit_one(),
+        }
+    }
+
+    /// The epoch with which its past ends.
+    pub(crate) fn since(&self) -> u64 {
+        self.since.load(Ordering::Relaxed)
+    }
+
+    /// Sets the epoch with which its past ends.
+    pub(crate) fn set_since(&self, epoch: u64) {
+        self.since.store(epoch, Ordering::Relaxed);
+    }
+
+    #[inline]
+    fn admit_one(&self) -> Admission {
         // Relaxed: only the number counts.
         match self.max_events {
             Some(max_events) if self.admitted.fetch_add(1, Ordering::Relaxed) >= max_events => Admission::Ended,
@@ -93,6 +133,7 @@ impl Limiter {
     #[inline]
     pub(crate) fn keeps_back_now(&self, sampled: Sampled) -> Option<KeptBackBy> {
         match sampled {
+            _ if self.is_of_past() => None,
             Sampled::Out => Some(KeptBackBy::Sampling),
             Sampled::EachByItself if self.sampler.is_some() => None,
             _ if self.holds => None,

@@ -57,6 +57,14 @@ impl Changes {
         self.recent = self.recent[kept..].iter().cloned().chain([change]).collect();
     }
 
+    /// Notes that producers look from now on, beside so many sessions.
+    pub(crate) fn note_waking(&mut self, open: usize) {
+        self.version += 1;
+        self.open = open + 1;
+        self.unbroken_since = self.version;
+        self.recent = Arc::default();
+    }
+
     /// What changed after a version; `None` if that is not known any more, or no session was open in between.
     pub(crate) fn since(&self, version: u64) -> Option<&[Arc<Change>]> {
         let missed = usize::try_from(self.version.checked_sub(version)?).ok()?;

@@ -13,6 +13,7 @@ pub(crate) mod kept_back;
 pub(crate) mod lookup;
 pub(crate) mod open;
 pub(crate) mod outcome;
+pub(crate) mod past;
 pub(crate) mod published;
 pub(crate) mod rate;
 pub(crate) mod registry;
@@ -79,6 +80,8 @@ pub struct SessionOptions {
     pub timings: bool,
     /// Whether it shows events. See [`without_events`](Self::without_events).
     pub events: bool,
+    /// How far it looks back; `None`: not at all. See [`look_back`](Self::look_back).
+    pub look_back: Option<Duration>,
     /// The event for which a request is shown; `None`: requests are shown whatever becomes of them. See
     /// [`only_if`](Self::only_if).
     pub only_if: Option<Predicate>,
@@ -150,6 +153,7 @@ impl SessionOptions {
             max_level: LevelFilter::TRACE,
             timings: false,
             events: true,
+            look_back: None,
             only_if: None,
             slower_than: None,
         }
@@ -286,6 +290,31 @@ impl SessionOptions {
     #[must_use]
     pub fn spans(mut self, level: LevelFilter) -> Self {
         self.spans = level;
+        self
+    }
+
+    /// Begins with the matching events of the time before it was opened; default none.
+    ///
+    /// In a router that was built with [`look_back`](crate::TapRouterBuilder::look_back), and as far back as that goes: the
+    /// first item, a [`Horizon`](crate::Horizon), says how far. Then come the past events, [marked](crate::CapturedEvent::is_past),
+    /// and the present ones, without a hole or a double. Sampling and `max_events` count past events too, the rate does
+    /// not. Reads all that the router has kept, on the caller's thread. Not with `only_if` or `slower_than`.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use tracing_subscriber::prelude::*;
+    /// use tracing_tap::{Item, LookBack, Predicate, SessionOptions, TapRouter};
+    /// let router = TapRouter::builder().look_back(LookBack::new(1 << 20)).build();
+    /// tracing_subscriber::registry().with(router.layer()).init();
+    /// # while router.stats().look_back_bytes == 0 { std::thread::yield_now() }
+    /// tracing::debug!(user = 42, "failed");
+    /// let mut stream = router.watch(SessionOptions::new(Predicate::eq("user", 42)).look_back(Duration::from_secs(30)));
+    /// let event = stream.drain().find_map(Item::into_event).expect("the event is still there");
+    /// assert!(event.is_past());
+    /// ```
+    #[must_use]
+    pub fn look_back(mut self, duration: Duration) -> Self {
+        self.look_back = Some(duration);
         self
     }
 

@@ -1,12 +1,13 @@
 //! An open session: what producers push into and its one reader drains.
 
 use super::admission::{Admission, Limiter, Release};
-use super::buffer::Buffer;
+use super::buffer::{Buffer, RingPlace};
 use super::governor::Governor;
 use super::kept_back::{KeptBackBy, KeptBackCounts};
 use super::outcome::{HoldBounds, Notices, Outcome};
 use super::sample::{RootSerial, Sampled};
 use super::{EndReason, Follow, SessionId, SessionInfo, SessionOptions, SessionStats};
+use crate::event::CapturedEvent;
 use crate::guard::{Guard, run_user_code};
 use crate::level::verbosity_of_filter;
 use crate::missing::MissingReason;
@@ -45,6 +46,8 @@ pub(crate) struct OpenSession {
     budget: Arc<Budget>,
     /// Made at the first match: most sessions of a large set never match anything.
     buffer: OnceBox<Buffer>,
+    /// The same for events of the past, of a session that looks back.
+    past: OnceBox<Buffer>,
     /// 0 while open, then the reason.
     ended: AtomicU8,
     pub(crate) reader: ReaderWait,
@@ -80,6 +83,7 @@ impl OpenSession {
             opened: Instant::now(),
             budget,
             buffer: OnceBox::new(),
+            past: OnceBox::new(),
             ended: AtomicU8::new(0),
             reader: ReaderWait::default(),
             read: CachePadded::default(),
@@ -221,6 +225,26 @@ impl OpenSession {
         self.limiter.as_ref().map_or(Admission::Admitted, |limiter| limiter.admit(sampled))
     }
 
+    /// The same for an event of the past.
+    pub(crate) fn admit_past(&self, sampled: Sampled) -> Admission {
+        if self.ended().is_some() {
+            return Admission::Ended;
+        }
+        self.limiter.as_ref().map_or(Admission::Admitted, |limiter| limiter.admit_past(sampled))
+    }
+
+    /// The epoch with which its past ends; 0 if it does not look back.
+    pub(crate) fn since(&self) -> u64 {
+        self.limiter.as_ref().map_or(0, |limiter| limiter.since())
+    }
+
+    /// Sets the epoch with which its past ends: events of later ones are its present.
+    pub(crate) fn set_since(&self, epoch: u64) {
+        if let Some(limiter) = &self.limiter {
+            limiter.set_since(epoch);
+        }
+    }
+
     /// Whether it may refuse an event that matches.
     pub(crate) fn is_limited(&self) -> bool {
         self.limiter.is_some()
@@ -321,19 +345,35 @@ impl OpenSession {
         self.buffer.get()
     }
 
+    /// Puts an event of the past that it admitted where it waits to be read. Called by its opener, in order.
+    pub(crate) fn push_past(&self, event: Arc<CapturedEvent>) {
+        let bytes = event.held_bytes();
+        self.past.get_or_init(|| Box::new(self.new_buffer())).push(event, bytes, RingPlace::Any);
+    }
+
+    /// Where events of the past wait to be read, if there are any.
+    pub(crate) fn past(&self) -> Option<&Buffer> {
+        self.past.get()
+    }
+
+    fn buffers(&self) -> impl Iterator<Item = &Buffer> {
+        self.past().into_iter().chain(self.buffer())
+    }
+
     /// Bytes of the events that wait to be read.
     pub(crate) fn buffered_bytes(&self) -> usize {
-        self.buffer().map_or(0, Buffer::bytes)
+        self.buffers().map(Buffer::bytes).sum()
     }
 
     /// Drops and counts the unread events. Called when no reader is left.
     pub(crate) fn discard_unread(&self) {
-        let Some(buffer) = self.buffer() else { return };
-        while let Popped::Item { item, .. } = buffer.pop() {
-            drop(item);
-            // Release: as where it is delivered. Fails otherwise:
-            // `loom_events_pushed_during_the_close_are_counted_once`.
-            self.closed_unread.fetch_add(1, Ordering::Release);
+        for buffer in self.buffers() {
+            while let Popped::Item { item, .. } = buffer.pop() {
+                drop(item);
+                // Release: as where it is delivered. Fails otherwise:
+                // `loom_events_pushed_during_the_close_are_counted_once`.
+                self.closed_unread.fetch_add(1, Ordering::Release);
+            }
         }
     }
 
@@ -342,7 +382,10 @@ impl OpenSession {
         let delivered = self.read.delivered.load(Ordering::Acquire);
         let closed = self.closed_unread.load(Ordering::Acquire);
         let at_reader = u64::from(self.read.is_holding.load(Ordering::Relaxed));
-        let (overflow, in_ring) = self.buffer().map_or((0, 0), |buffer| (buffer.lost(), buffer.len() as u64));
+        let (overflow, in_ring) = self
+            .buffers()
+            .map(|buffer| (buffer.lost(), buffer.len() as u64))
+            .fold((0, 0), |(lost, left), (more_lost, more_left)| (lost + more_lost, left + more_left));
         let mut missing = self.kept_back().map(KeptBackCounts::totals).unwrap_or_default();
         missing[MissingReason::Overflow] = overflow;
         missing[MissingReason::Closed] = closed;

@@ -15,6 +15,8 @@ use crossbeam_utils::CachePadded;
 use std::ops::Deref;
 use std::sync::Arc;
 
+static EPOCHS: Numbers = Numbers::new();
+
 /// Something immutable that is replaced whole.
 #[derive(Debug, Default)]
 pub(crate) struct Published<T>(ArcSwap<T>);
@@ -60,9 +62,13 @@ impl Epoch {
         self.0.awake_since.load(Ordering::Relaxed)
     }
 
+    /// A number between the epochs that there have been and those to come.
+    pub(crate) fn between() -> u64 {
+        EPOCHS.next()
+    }
+
     /// Moves to a number that no epoch of the process ever had. Of those who move and rest it one goes at a time.
     pub(crate) fn move_on(&self) {
-        static EPOCHS: Numbers = Numbers::new();
         let next = EPOCHS.next();
         // Relaxed: the callers exclude each other.
         if self.0.current.load(Ordering::Relaxed) == 0 {

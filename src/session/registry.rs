@@ -33,6 +33,8 @@ pub(crate) struct Registry {
     /// How many sessions want timings.
     timings: usize,
     changes: Changes,
+    /// Whether producers look without any session, since the router looks back.
+    stays_awake: bool,
     names: CountedNames,
     published_names: Arc<Names>,
 }
@@ -80,6 +82,23 @@ impl Registry {
 
     pub(crate) fn sessions(&self) -> impl ExactSizeIterator<Item = &Arc<OpenSession>> {
         self.sessions.values()
+    }
+
+    /// Whether producers are to look.
+    pub(crate) fn is_awake(&self) -> bool {
+        self.stays_awake || !self.sessions.is_empty()
+    }
+
+    /// Has producers look from now on, session or not, and callsites within this reach let through.
+    pub(crate) fn stay_awake(&mut self, reach: impl IntoIterator<Item = Reach>) {
+        self.stays_awake = true;
+        self.changes.note_waking(self.sessions.len());
+        reach.into_iter().for_each(|reach| self.reach.count(reach, Change::Open));
+    }
+
+    /// Whether it was told to.
+    pub(crate) fn stays_awake(&self) -> bool {
+        self.stays_awake
     }
 
     /// Whether any of them wants timings.
@@ -135,7 +154,8 @@ impl Registry {
 
     fn apply(&mut self, session: &Arc<OpenSession>, change: Change) {
         // The session is among them already, or not any more.
-        self.changes.note(session, change == Change::Open, self.sessions.len());
+        let awake_without = usize::from(self.stays_awake);
+        self.changes.note(session, change == Change::Open, self.sessions.len() + awake_without);
         for reach in session.reach() {
             self.reach.count(reach.clone(), change);
         }

@@ -2,12 +2,13 @@
 
 use crate::event::{CapturedEvent, SpanTiming};
 use crate::missing::Missing;
+use crate::past::Horizon;
 use crate::session::{EndReason, SessionId};
 use std::sync::Arc;
 use std::time::SystemTime;
 
-/// One item of an [`EventStream`](crate::EventStream): an event, the times of a span, a number of missing events, or the
-/// end.
+/// One item of an [`EventStream`](crate::EventStream): an event, the times of a span, a number of missing events, how far
+/// the past reaches back, or the end.
 ///
 /// Serialized as one [line](crate::wire) of JSON. A clone shares the event.
 #[derive(Clone, Debug)]
@@ -36,6 +37,9 @@ pub enum Item {
     },
     /// Missing events: lost at this position, or kept back by a limit since the last such item of that reason.
     Missing(Missing),
+    /// How far the past events reach back that follow. The first item of a session that
+    /// [looks back](crate::SessionOptions::look_back).
+    Horizon(Horizon),
     /// The end of the session. No item follows.
     Ended(EndReason),
 }
@@ -74,7 +78,7 @@ impl Item {
         match self {
             Self::Event { session, sequence, event } => Some(("event", *session, *sequence, event)),
             Self::Timing { session, sequence, timing } => Some(("timing", *session, *sequence, timing.as_event())),
-            Self::Missing(_) | Self::Ended(_) => None,
+            Self::Missing(_) | Self::Horizon(_) | Self::Ended(_) => None,
         }
     }
 
@@ -83,7 +87,7 @@ impl Item {
         match self {
             Self::Event { session, sequence, .. } => Self::event(*session, *sequence, captured),
             Self::Timing { session, sequence, .. } => Self::timing(*session, *sequence, SpanTiming::of(captured)),
-            Self::Missing(_) | Self::Ended(_) => self.clone(),
+            Self::Missing(_) | Self::Horizon(_) | Self::Ended(_) => self.clone(),
         }
     }
 

@@ -31,6 +31,7 @@ pub use item::Item;
 use crate::coverage::{Coverage, Finding, Verdict};
 use crate::event::{CapturedEvent, SpanTiming};
 use crate::missing::{Missing, MissingReason};
+use crate::past::Horizon;
 use crate::queue::ring::Popped;
 use crate::queue::wait::block_on_ready;
 use crate::session::buffer::Buffer;
@@ -67,6 +68,8 @@ pub struct EventStream {
     home: Arc<dyn Home>,
     /// A popped event that waits until the loss before it is announced. Counted as buffered.
     held: Option<Arc<CapturedEvent>>,
+    /// How far its past reaches back, until that was yielded.
+    horizon: Option<Horizon>,
     /// The last event yielded. Once its receiver has dropped it, its memory goes back to the producers.
     last: Option<Arc<CapturedEvent>>,
     linger: Linger,
@@ -100,6 +103,7 @@ impl EventStream {
             session: Some(session),
             home,
             held: None,
+            horizon: None,
             last: None,
             linger: Linger::No,
             announced: 0,
@@ -109,14 +113,20 @@ impl EventStream {
         }
     }
 
+    /// Begins with the horizon of a session that has looked back.
+    pub(crate) fn with_horizon(mut self, horizon: Option<Horizon>) -> Self {
+        self.horizon = horizon;
+        self
+    }
+
     /// Takes all items available now. Never blocks.
     ///
     /// Events that arrive during the iteration are left for the next call, so that a loop whose body emits matching events
     /// ends.
     pub fn drain(&mut self) -> impl Iterator<Item = Item> {
         self.note_kept_back();
-        let mut events_left =
-            self.session().buffer().map_or(0, |buffer| buffer.len()) + usize::from(self.held.is_some());
+        let past = self.session().past().map_or(0, Buffer::len);
+        let mut events_left = past + self.session().buffer().map_or(0, Buffer::len) + usize::from(self.held.is_some());
         std::iter::from_fn(move || {
             if events_left == 0 && self.session().buffer().is_some_and(|buffer| buffer.len() > 0) {
                 return None;
@@ -187,8 +197,11 @@ impl EventStream {
     /// Whether there may be an item. Unlike `next_item`, this gives back no bytes that producers will soon lease again.
     fn has_news(&self) -> bool {
         let session = self.session();
-        let buffer_has = |buffer: &Buffer| buffer.len() > 0 || buffer.lost() > self.announced;
+        let past_lost = session.past().map_or(0, Buffer::lost);
+        let buffer_has = |buffer: &Buffer| buffer.len() > 0 || buffer.lost() + past_lost > self.announced;
         self.held.is_some()
+            || self.horizon.is_some()
+            || session.past().is_some_and(|past| past.len() > 0)
             || self.announcer.has_news()
             || session.ended().is_some()
             || session.buffer().is_some_and(buffer_has)
@@ -219,6 +232,9 @@ impl EventStream {
             // Events pushed while the session ended are not yielded. Dropping the stream counts them.
             return None;
         }
+        if let Some(horizon) = self.horizon.take() {
+            return Some(Item::Horizon(horizon));
+        }
         if let Some(event) = self.held.take() {
             return Some(self.number(event));
         }
@@ -226,7 +242,7 @@ impl EventStream {
             return Some(Item::Missing(missing));
         }
         let ended = self.ended();
-        match self.session().buffer().map_or(Popped::Empty { lost: 0 }, |buffer| buffer.pop()) {
+        match self.pop() {
             Popped::Item { item, lost } => match self.announce(lost) {
                 Some(loss) => {
                     self.session().hold();
@@ -236,6 +252,20 @@ impl EventStream {
                 None => Some(self.number(item)),
             },
             Popped::Empty { lost } => self.announce(lost).or_else(|| self.end(ended?)),
+        }
+    }
+
+    /// The oldest event, those of the past first, and how many were lost before it.
+    fn pop(&self) -> Popped<Arc<CapturedEvent>> {
+        // Nothing is added to the past once there is a stream.
+        let past_lost = match self.session().past().map(Buffer::pop) {
+            Some(popped @ Popped::Item { .. }) => return popped,
+            Some(Popped::Empty { lost }) => lost,
+            None => 0,
+        };
+        match self.session().buffer().map_or(Popped::Empty { lost: 0 }, Buffer::pop) {
+            Popped::Item { item, lost } => Popped::Item { item, lost: lost + past_lost },
+            Popped::Empty { lost } => Popped::Empty { lost: lost + past_lost },
         }
     }
 
@@ -250,7 +280,8 @@ impl EventStream {
         let sequence = self.sequence;
         self.sequence += 1;
         self.linger = Linger::HasRead;
-        self.last = Some(Arc::clone(&event));
+        // The memory of a past event is not written again: it would be taken for past.
+        self.last = (!event.is_past).then(|| Arc::clone(&event));
         let session = self.id();
         match event.is_close() {
             true => Item::timing(session, sequence, SpanTiming::of(event)),

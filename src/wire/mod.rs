@@ -1,7 +1,7 @@
 //! The wire form: an item as JSON, key by key.
 //!
 //! [`write_item`](crate::write_item) writes it; `Item: Serialize + Deserialize` writes and reads it. It has no other keys
-//! than those below: the tests read it with unknown keys denied. Each item is one line, of one of four types.
+//! than those below: the tests read it with unknown keys denied. Each item is one line, of one of five types.
 //!
 //! # `"type": "event"`
 //! | key | shape | present | what |
@@ -9,6 +9,7 @@
 //! | `type` | `"event"` | always | |
 //! | `session` | integer | always | the [session](crate::SessionId) that the event matched |
 //! | `sequence` | integer | always | its position among the session's delivered and overflowed events, from 0 |
+//! | `past` | `true` | in the past | it happened before its session was opened, which [looks back](crate::SessionOptions::look_back) |
 //! | `timestamp` | string | always | RFC 3339 in UTC with microseconds, rounded down; `@` and seconds with nine decimals if the clock was outside the years 1 to 9999 |
 //! | `level` | string | always | `ERROR`, `WARN`, `INFO`, `DEBUG` or `TRACE` |
 //! | `fields` | object | always | the event's own [values](#values) by name, the `message` among them |
@@ -86,6 +87,19 @@
 //! | `count` | integer | the number of missing events: lost at this position, or kept back by a limit since the last such line of that reason |
 //! | `reason` | string | the [word](crate::MissingReason::word) of a [`MissingReason`](crate::MissingReason) |
 //!
+//! # `"type": "horizon"`
+//! The first line of a session that [looks back](crate::SessionOptions::look_back), see [`Horizon`](crate::Horizon).
+//!
+//! | key | shape | what |
+//! |---|---|---|
+//! | `type` | `"horizon"` | |
+//! | `asked_ms` | integer | the time that was asked for, in milliseconds |
+//! | `reaches_ms` | integer | the time for which nothing is missing on any thread |
+//! | `overwritten` | integer | events that are gone |
+//! | `unresolved` | integer | events of whose spans too much is gone |
+//! | `unkept` | integer | events of threads that got no ring |
+//! | `threads` | array | objects with `thread`, `reaches_ms` and `overwritten`: threads on which something is gone |
+//!
 //! # `"type": "ended"`
 //! | key | shape | what |
 //! |---|---|---|
@@ -154,7 +168,7 @@
 //! assert_eq!(str::from_utf8(&written)?, line);
 //!
 //! let error = serde_json::from_str::<Item>(r#"{"type":"found"}"#).unwrap_err();
-//! assert!(error.to_string().starts_with("unknown variant `found`, expected one of `event`, `timing`, `missing`, `ended`"));
+//! assert!(error.to_string().starts_with("unknown variant `found`, expected one of `event`, `timing`, `missing`, `horizon`"));
 //! # Ok::<_, Box<dyn std::error::Error>>(())
 //! ```
 

@@ -3,6 +3,7 @@
 use super::value::Scalar;
 use crate::event::{CapturedEvent, CapturedSpan, Fields, Name, Origin, OwnedOrigin, SpanTiming, name_of_key};
 use crate::missing::Missing;
+use crate::past::Horizon;
 use crate::session::{EndReason, SessionId};
 use crate::stream::Item;
 use crate::time::read_time;
@@ -22,6 +23,7 @@ impl<'de> Deserialize<'de> for Item {
                 let timing = SpanTiming::read(event.into()).map_err(D::Error::custom)?;
                 Self::timing(session, sequence, timing)
             }
+            Line::Horizon(horizon) => Self::Horizon(horizon),
             Line::Missing(missing) => Self::Missing(missing),
             Line::Ended { reason } => Self::Ended(reason),
         })
@@ -44,6 +46,7 @@ enum Line {
         event: Box<CapturedEvent>,
     },
     Missing(Missing),
+    Horizon(Horizon),
     Ended {
         reason: EndReason,
     },
@@ -75,6 +78,8 @@ struct EventKeys {
     thread_name: Option<String>,
     #[serde(rename = "omittedFields", default)]
     omitted_fields: u32,
+    #[serde(default)]
+    past: bool,
 }
 
 impl From<EventKeys> for CapturedEvent {
@@ -92,6 +97,7 @@ impl From<EventKeys> for CapturedEvent {
             time: keys.timestamp,
             thread: keys.thread_name.map(Arc::from),
             omitted_fields: keys.omitted_fields,
+            is_past: keys.past,
             ..Self::new(Origin::Owned(Box::new(origin)), keys.fields, spans)
         }
     }

@@ -1,6 +1,7 @@
 //! Writing the wire form, for any serializer.
 
 use crate::event::{CapturedEvent, CapturedSpan, Fields};
+use crate::past::Horizon;
 use crate::stream::Item;
 use crate::time::TimeText;
 use crate::value::{CUT_MARK, Value, ValueRef};
@@ -15,6 +16,9 @@ impl Serialize for Item {
             line.serialize_entry("type", kind)?;
             line.serialize_entry("session", &session)?;
             line.serialize_entry("sequence", &sequence)?;
+            if event.is_past {
+                line.serialize_entry("past", &true)?;
+            }
             write_event(&mut line, event)?;
         }
         match self {
@@ -24,6 +28,10 @@ impl Serialize for Item {
                 line.serialize_entry("count", &missing.count)?;
                 line.serialize_entry("reason", &missing.reason)?;
             }
+            Self::Horizon(horizon) => {
+                line.serialize_entry("type", "horizon")?;
+                write_horizon(&mut line, horizon)?;
+            }
             Self::Ended(reason) => {
                 line.serialize_entry("type", "ended")?;
                 line.serialize_entry("reason", reason)?;
@@ -31,6 +39,16 @@ impl Serialize for Item {
         }
         line.end()
     }
+}
+
+fn write_horizon<M: SerializeMap>(line: &mut M, horizon: &Horizon) -> Result<(), M::Error> {
+    let Horizon { asked_ms, reaches_ms, overwritten, unresolved, unkept, threads } = horizon;
+    line.serialize_entry("asked_ms", asked_ms)?;
+    line.serialize_entry("reaches_ms", reaches_ms)?;
+    line.serialize_entry("overwritten", overwritten)?;
+    line.serialize_entry("unresolved", unresolved)?;
+    line.serialize_entry("unkept", unkept)?;
+    line.serialize_entry("threads", threads)
 }
 
 /// Exactly the keys of `tracing_subscriber::fmt().json()`: an [event](crate::wire) without its session and number.

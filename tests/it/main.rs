@@ -30,6 +30,7 @@ mod layout;
 mod limits;
 mod lineage;
 mod log_bridge;
+mod look_back;
 mod msrv;
 mod neighbours;
 mod no_thread;

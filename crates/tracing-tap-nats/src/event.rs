@@ -10,7 +10,7 @@ use tracing_tap::escape::is_plain;
 use tracing_tap::render::{Format, write_item};
 use tracing_tap::wire::read_time;
 use tracing_tap::{CapturedEvent, SpanTiming};
-use tracing_tap::{Item, Missing};
+use tracing_tap::{Horizon, Item, Missing};
 
 /// The beginnings of every line of an event, and of every line of a span's times.
 const BEGINNINGS: [&str; 2] = [r#"{"type":"event","#, r#"{"type":"timing","#];
@@ -46,6 +46,7 @@ pub struct FleetEventError(serde_json::Error);
 pub(super) enum Line {
     Event(FleetEvent, SystemTime),
     Missing(Missing),
+    Horizon(Horizon),
     Ended,
 }
 
@@ -83,6 +84,7 @@ impl Line {
                 Some(Self::event(instance, String::from_utf8(line).ok()?.into(), time))
             }
             Item::Missing(missing) => Some(Self::Missing(missing)),
+            Item::Horizon(horizon) => Some(Self::Horizon(horizon)),
             Item::Ended(_) => Some(Self::Ended),
             _ => None,
         }

@@ -8,8 +8,9 @@ use std::io::Write;
 use std::sync::Arc;
 use tracing_tap::escape::escaped;
 use tracing_tap::missing::MissingCounts;
+use tracing_tap::past::ThreadHorizon;
 use tracing_tap::render::{Format, FormatOptions, Severity, write_item, write_notice};
-use tracing_tap::{EndReason, Item, Missing};
+use tracing_tap::{EndReason, Horizon, Item, Missing};
 
 /// How much of a text from an instance is shown, in bytes.
 const MAX_TEXT_BYTES: usize = 512;
@@ -28,6 +29,14 @@ pub enum FleetItem {
         /// Their number, and the reason.
         missing: Missing,
     },
+    /// How far the past of one instance reaches back. Comes before its past events.
+    #[non_exhaustive]
+    Horizon {
+        /// The instance's name.
+        instance: Arc<str>,
+        /// What its session says.
+        horizon: Horizon,
+    },
     /// An instance has opened the session, or sends messages again after it was silent.
     #[non_exhaustive]
     Joined {
@@ -39,7 +48,8 @@ pub enum FleetItem {
     Refused {
         /// The instance's name.
         instance: Arc<str>,
-        /// The reason in one word: a limit's name, `redacted_field`, `invalid_session`, `clock` or `version`.
+        /// The reason in one word: a limit's name, `redacted_field`, `no_look_back`, `invalid_session`,
+        /// `clock` or `version`.
         reason: String,
         /// The reason in words.
         error: String,
@@ -114,6 +124,7 @@ impl FleetItem {
         match self {
             Self::Event(event) => Some(event.instance()),
             Self::Missing { instance, .. }
+            | Self::Horizon { instance, .. }
             | Self::Joined { instance }
             | Self::Refused { instance, .. }
             | Self::Silent { instance }
@@ -152,6 +163,9 @@ impl FleetItem {
             },
             (Self::Missing { instance, missing }, _) => {
                 write_of_instance(out, instance, &Item::Missing(*missing), format);
+            }
+            (Self::Horizon { instance, horizon }, _) => {
+                write_of_instance(out, instance, &Item::Horizon(horizon.clone()), format);
             }
             _ => self.write_words(out, format),
         }
@@ -207,6 +221,12 @@ fn shown(text: &str) -> String {
     escaped(text, MAX_TEXT_BYTES)
 }
 
+fn shown_thread(thread: &ThreadHorizon) -> ThreadHorizon {
+    let mut safe = thread.clone();
+    safe.thread = shown(&thread.thread);
+    safe
+}
+
 /// In words, without an event's fields: `chat-1: 3 events lost on the way`.
 impl fmt::Display for FleetItem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -219,6 +239,7 @@ impl fmt::Display for FleetItem {
                 Err(error) => write!(f, "sent an unreadable event: {}", shown(&error.why())),
             },
             Self::Missing { missing, .. } => missing.fmt(f),
+            Self::Horizon { horizon, .. } => horizon.fmt(f),
             Self::Ended(reason) => write!(f, "session over: {reason}"),
             Self::Joined { .. } => f.write_str("takes part"),
             Self::Refused { error, .. } => write!(f, "takes no part: {}", shown(error)),
@@ -274,6 +295,15 @@ impl Serialize for Notice<'_> {
                 line.serialize_entry("count", &missing.count)?;
                 line.serialize_entry("reason", &missing.reason)?;
             }
+            FleetItem::Horizon { horizon, .. } => {
+                line.serialize_entry("asked_ms", &horizon.asked_ms)?;
+                line.serialize_entry("reaches_ms", &horizon.reaches_ms)?;
+                line.serialize_entry("overwritten", &horizon.overwritten)?;
+                line.serialize_entry("unresolved", &horizon.unresolved)?;
+                line.serialize_entry("unkept", &horizon.unkept)?;
+                let threads: Vec<_> = horizon.threads.iter().map(shown_thread).collect();
+                line.serialize_entry("threads", &threads)?;
+            }
             FleetItem::Refused { reason, error, .. } => {
                 line.serialize_entry("reason", &shown(reason))?;
                 line.serialize_entry("error", &shown(error))?;
@@ -302,6 +332,7 @@ impl FleetItem {
             Self::Event(event) if event.is_timing() => "timing",
             Self::Event(_) => "event",
             Self::Missing { .. } => "missing",
+            Self::Horizon { .. } => "horizon",
             Self::Joined { .. } => "joined",
             Self::Refused { .. } => "refused",
             Self::Silent { .. } => "silent",

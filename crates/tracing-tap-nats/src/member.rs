@@ -321,6 +321,7 @@ fn try_open(router: &TapRouter, announcement: &Announcement) -> Result<tracing_t
     router.try_watch(session).map_err(|error| {
         let otherwise = match () {
             () if error.is_too_costly() => "too_costly",
+            () if error.is_without_past() => "no_look_back",
             () if error.is_hold_too_long() => "max_hold_time",
             () => "redacted_field",
         };

@@ -91,6 +91,8 @@ pub(super) struct Announcement {
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(super) no_events: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) look_back_ms: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) only_if: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) slower_than_us: Option<u64>,

@@ -71,6 +71,7 @@ impl Announcement {
             spans: session.enabled_spans().map(|level| level.to_string()),
             timings: session.timings,
             no_events: !session.events,
+            look_back_ms: session.look_back.map(|time| u64::try_from(time.as_millis()).unwrap_or(u64::MAX)),
             only_if: session.only_if.as_ref().map(printed).transpose()?,
             slower_than_us: session.slower_than.map(|duration| u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)),
             is_limited: session.max_rate.is_some() || session.max_events.is_some(),
@@ -94,6 +95,7 @@ impl Announcement {
         session = self.sample.into_iter().fold(session, SessionOptions::sample);
         session = self.capacity.into_iter().fold(session, SessionOptions::capacity);
         session = self.capacity_bytes.into_iter().fold(session, SessionOptions::capacity_bytes);
+        session = self.look_back_ms.map(Duration::from_millis).into_iter().fold(session, SessionOptions::look_back);
         session = self.max_rate.into_iter().fold(session, SessionOptions::max_rate);
         if self.drop_newest {
             session = session.overflow(Overflow::DropNewest);

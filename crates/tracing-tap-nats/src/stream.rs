@@ -201,6 +201,10 @@ impl FleetStream {
                 let instance = Arc::clone(instance);
                 self.merge.push(arrival, None, FleetItem::Missing { instance, missing });
             }
+            Line::Horizon(horizon) => {
+                let instance = Arc::clone(instance);
+                self.merge.push(arrival, None, FleetItem::Horizon { instance, horizon });
+            }
             Line::Ended => {}
         }
     }

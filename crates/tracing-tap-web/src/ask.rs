@@ -34,6 +34,8 @@ pub(super) struct Ask {
     pub(super) spans: Option<String>,
     pub(super) timings: Option<bool>,
     pub(super) events: Option<bool>,
+    #[serde(default, deserialize_with = "text_of_look_back")]
+    pub(super) look_back: Option<String>,
     pub(super) name: Option<String>,
     pub(super) capacity: Option<usize>,
     /// The text of the predicate for whose sake a request is shown.
@@ -55,6 +57,9 @@ impl Ask {
         }
         if let Some(text) = &self.slower_than {
             session = session.slower_than(duration("slower_than", text)?);
+        }
+        if let Some(text) = &self.look_back {
+            session = session.look_back(time("look_back", text)?);
         }
         if let Some(scope) = caller.confinement() {
             session = session.confined_to(scope.clone());
@@ -112,7 +117,12 @@ pub(super) fn invalid(parameter: &str, detail: impl Into<String>) -> Problem {
 }
 
 fn duration_of_session(text: &str) -> Result<Duration, Problem> {
-    Some(duration("for", text)?).filter(|duration| !duration.is_zero()).ok_or_else(|| no_time("for", text))
+    time("for", text)
+}
+
+/// A duration that is not zero.
+fn time(parameter: &str, text: &str) -> Result<Duration, Problem> {
+    Some(duration(parameter, text)?).filter(|duration| !duration.is_zero()).ok_or_else(|| no_time(parameter, text))
 }
 
 fn duration(parameter: &str, text: &str) -> Result<Duration, Problem> {
@@ -141,6 +151,10 @@ fn is_number(text: &str) -> bool {
 /// Reads `for` in JSON. A number is a likely mistake, because other tools count seconds.
 fn text_of_duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
     deserializer.deserialize_any(DurationText("for"))
+}
+
+fn text_of_look_back<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    deserializer.deserialize_any(DurationText("look_back"))
 }
 
 /// The same of `slower_than`.

@@ -94,6 +94,7 @@ impl From<&WatchError> for Problem {
         let kind = match () {
             () if error.is_redacted_field() => ProblemKind::RedactedField,
             () if error.is_too_costly() => ProblemKind::InvalidPredicate,
+            () if error.is_without_past() => ProblemKind::InvalidParameter,
             () if error.is_hold_too_long() => ProblemKind::InvalidParameter,
             () => ProblemKind::TooManySessions,
         };
@@ -108,6 +109,9 @@ impl From<&WatchError> for Problem {
             _ => error.to_string(),
         };
         let mut problem = Self::new(kind, detail);
+        if error.is_without_past() {
+            problem = problem.with("parameter", "look_back");
+        }
         if let Some(field) = error.field() {
             problem = problem.with("field", field);
         }

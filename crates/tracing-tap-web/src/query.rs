@@ -72,6 +72,7 @@ impl Query {
             spans: text("spans"),
             timings: self.flag_if_given("timings")?,
             events: self.flag_if_given("events")?,
+            look_back: text("look_back"),
             name: text("name"),
             capacity: self.number("capacity")?,
             only_if: text("only_if"),

@@ -17,10 +17,11 @@ use serde_json::json;
 use std::sync::Arc;
 
 /// The parameters of a session and of its stream.
-pub(super) const PARAMETERS: [&str; 15] = [
+pub(super) const PARAMETERS: [&str; 16] = [
     "q",
     "level",
     "for",
+    "look_back",
     "max",
     "rate",
     "sample",

@@ -33,7 +33,7 @@ impl Word {
     const ABSENT: u64 = 1 << 7;
     /// It is written by hand, or has another one's address: what holds of one of its events says nothing of the next.
     const UNRULY: u64 = 1 << 11;
-    /// Never to be vetoed: a span that is kept whether or not a session is open.
+    /// Never to be vetoed: a span that is kept whether or not a session is open, or an event that is kept for looking back.
     const KEPT: u64 = 1 << 6;
 
     /// Under the same generation, field by field, whether a predicate tests it; the last bit is for all further fields.
@@ -157,6 +157,18 @@ impl Callsites {
             (false, _) => Registered::Ours,
             (true, false) => Registered::New,
             (true, true) => Registered::Again,
+        }
+    }
+
+    /// Whether events of a callsite with this word are kept for looking back. `is_this_kept` answers for one that may share
+    /// its address.
+    #[inline]
+    pub(crate) fn keeps_past(word: &AtomicU64, is_this_kept: impl FnOnce() -> bool) -> bool {
+        // Relaxed: as in `register`.
+        match word.load(Ordering::Relaxed) & (Word::KEPT | Word::UNRULY) {
+            Word::KEPT => true,
+            // It may be another one's that has the same address.
+            kept => kept & Word::KEPT != 0 && is_this_kept(),
         }
     }
 

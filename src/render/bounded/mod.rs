@@ -4,6 +4,7 @@ use super::json::{self, Owner};
 use super::json_text::{escaped_part, write_text};
 use super::options::{FormatOptions, Integers};
 use crate::event::{CapturedEvent, CapturedSpan, Fields, Name, Origin, OwnedOrigin};
+use crate::past::Horizon;
 use crate::stream::Item;
 use crate::value::{CUT_MARK, TextRef, Value, ValueRef};
 use std::borrow::Cow;
@@ -34,6 +35,10 @@ pub(super) fn write_line(out: &mut Vec<u8>, item: &Item, options: &FormatOptions
 
 /// An item whose line has at most `max_bytes`, if no less than a kilobyte is asked for.
 fn fitted(item: &Item, max_bytes: usize, integers: Integers) -> Item {
+    if let Item::Horizon(horizon) = item {
+        // Its threads are in its sums.
+        return Item::Horizon(Horizon { threads: Vec::new(), ..horizon.clone() });
+    }
     let Some((_, _, _, event)) = item.captured() else { return item.clone() };
     let line_bytes = |event: &CapturedEvent| {
         json::bytes_of(|out| json::write_line(out, &item.with_captured(Arc::new(event.clone())), integers))

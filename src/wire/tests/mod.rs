@@ -325,7 +325,7 @@ fn hostile_lines_are_refused_with_what_was_expected() {
     check_refused("{}", "missing field `type`");
     check_refused(
         r#"{"type":"found"}"#,
-        "unknown variant `found`, expected one of `event`, `timing`, `missing`, `ended`",
+        "unknown variant `found`, expected one of `event`, `timing`, `missing`, `horizon`, `ended`",
     );
     check_refused(r#"{"type":"ended","reason":"bored"}"#, "unknown variant `bored`, expected one of `closed`");
     check_refused(r#"{"type":"missing","count":-1,"reason":"overflow"}"#, "invalid value: integer `-1`");

@@ -2,6 +2,7 @@
 
 use super::callsites::LEVELS;
 use super::evaluator::{Around, Happened, Pred};
+use std::time::Duration;
 use tracing::Level;
 use tracing::level_filters::LevelFilter;
 use tracing_tap::{Follow, Predicate, SessionOptions};
@@ -20,6 +21,8 @@ pub(crate) struct Asked {
     pub(crate) spans: LevelFilter,
     /// Which router it is opened with, of those that there are.
     pub(crate) router: usize,
+    /// It begins with what its router has kept.
+    pub(crate) looks_back: bool,
     /// The predicates reach the router by way of their text.
     pub(crate) by_text: bool,
 }
@@ -40,7 +43,7 @@ impl Asked {
     /// A session that is nothing but its predicate.
     pub(crate) fn about(predicate: Pred) -> Self {
         let (follow, max_level, limit, spans) = (Follow::Event, Level::TRACE, Limit::None, LevelFilter::OFF);
-        Self { predicate, scope: None, follow, max_level, limit, spans, router: 0, by_text: false }
+        Self { predicate, scope: None, follow, max_level, limit, spans, router: 0, looks_back: false, by_text: false }
     }
 
     /// What an event must be that nothing was followed to.
@@ -78,6 +81,7 @@ impl Asked {
     pub(crate) fn to_session(&self) -> SessionOptions {
         let session = SessionOptions::new(self.worded(&self.predicate)).follow(self.follow.clone()).spans(self.spans);
         let session = session.max_level(self.max_level.into());
+        let session = if self.looks_back { session.look_back(Duration::from_secs(600)) } else { session };
         let session = match self.limit {
             Limit::None => session,
             Limit::OneIn(roots) => session.sample(roots),

@@ -44,6 +44,8 @@ pub(crate) struct Setting {
     pub(crate) denied: Option<&'static str>,
     /// The field whose values nobody sees, if there is one.
     pub(crate) redacted: Option<&'static str>,
+    /// The most verbose events that the routers keep, if they look back.
+    pub(crate) look_back: Option<Level>,
     /// For each subscriber the routers that have a layer in it, in order. The second is a thread's default at times.
     pub(crate) layers: &'static [&'static [usize]],
 }
@@ -52,7 +54,16 @@ impl Setting {
     /// One router in one subscriber.
     pub(crate) fn plain(stack: Stack) -> Self {
         let (span_level, other) = (Level::INFO, LevelFilter::INFO);
-        Self { stack, span_level, other, asks_for_spans: true, denied: None, redacted: None, layers: &[&[0]] }
+        Self {
+            stack,
+            span_level,
+            other,
+            asks_for_spans: true,
+            denied: None,
+            redacted: None,
+            look_back: None,
+            layers: &[&[0]],
+        }
     }
 
     /// Whether it is mended wherever arguments that log disturb the bits of filters.

@@ -71,6 +71,14 @@ struct Span {
     fields: Fields,
 }
 
+/// An event that a router keeps.
+struct Kept {
+    router: usize,
+    happened: Happened,
+    text: String,
+    around: Vec<usize>,
+}
+
 struct SessionOptions {
     asked: Asked,
     is_open: bool,
@@ -96,6 +104,7 @@ struct Model<'a> {
     /// One for each thread and subscriber.
     stacks: [[Vec<Entered>; SUBSCRIBERS]; THREADS],
     sessions: Vec<SessionOptions>,
+    kept: Vec<Kept>,
     verdict: Verdict,
 }
 
@@ -113,6 +122,7 @@ pub(crate) fn judge(history: &History, ops: &[Op], facts: &[Facts], without: &[F
         defaults: Default::default(),
         stacks: Default::default(),
         sessions: Vec::new(),
+        kept: Vec::new(),
         verdict: Verdict::default(),
     };
     for ((op, facts), without) in ops.iter().zip(facts).zip(without) {
@@ -139,6 +149,9 @@ impl Model<'_> {
                 self.verdict.expected.push(Expected { limit: asked.limit, owed: Vec::new() });
                 let is_open = asked.limit != Limit::Events(0);
                 self.sessions.push(SessionOptions { asked: asked.clone(), is_open, followed: Vec::new() });
+                if asked.looks_back {
+                    self.look_back();
+                }
             }
             Op::Shut { session, by: Closer::Router | Closer::Drop } => self.sessions[*session].is_open = false,
             Op::Respawn { thread } => {
@@ -193,7 +206,7 @@ impl Model<'_> {
             self.note_parent_of_seen_span(parent);
         }
         let visible = |router| {
-            let is_watched = self.sessions_of(router).next().is_some();
+            let is_watched = self.history.setting.look_back.is_some() || self.sessions_of(router).next().is_some();
             !is_denied && (always_tracked || is_watched || of.fields.is_empty())
         };
         let visible = (0..self.history.setting.routers()).map(visible).collect();
@@ -337,15 +350,21 @@ impl Model<'_> {
     fn deliver_by(&mut self, router: usize, emission: &Emission, around: &[usize]) {
         let happened = self.happened(router, emission, around);
         let text = described(&happened, &format!("worker {}", emission.thread));
-        let spans = &self.spans;
+        let event = Kept { router, happened, text, around: around.to_vec() };
         for (session, expected) in self.sessions.iter_mut().zip(&mut self.verdict.expected) {
-            let is_open = session.is_open && session.asked.router == router;
-            if is_open && session.asked.is_about(&happened, session.is_followed(around)) {
-                expected.owed.push(Owed { text: text.clone(), root: around.last().copied() });
-                session.followed.extend(to_follow(&session.asked.follow, router, spans, around));
-                session.is_open = expected.limit != Limit::Events(expected.owed.len() as u64);
-            }
+            owe(&event, session, expected, &self.spans);
         }
+        if self.history.setting.look_back.is_some_and(|level| event.happened.level <= level) {
+            self.kept.push(event);
+        }
+    }
+
+    /// The session opened last gets what its router has kept.
+    fn look_back(&mut self) {
+        let (Some(session), Some(expected)) = (self.sessions.last_mut(), self.verdict.expected.last_mut()) else {
+            return;
+        };
+        self.kept.iter().for_each(|event| owe(event, session, expected, &self.spans));
     }
 
     fn happened(&self, router: usize, emission: &Emission, around: &[usize]) -> Happened {
@@ -373,6 +392,17 @@ impl Model<'_> {
             _ => (*name, value.clone()),
         };
         fields.iter().map(shown).collect()
+    }
+}
+
+/// Notes an event that a session is about.
+fn owe(event: &Kept, session: &mut SessionOptions, expected: &mut Expected, spans: &[Span]) {
+    let Kept { router, happened, text, around } = event;
+    let is_open = session.is_open && session.asked.router == *router;
+    if is_open && session.asked.is_about(happened, session.is_followed(around)) {
+        expected.owed.push(Owed { text: text.clone(), root: around.last().copied() });
+        session.followed.extend(to_follow(&session.asked.follow, *router, spans, around));
+        session.is_open = expected.limit != Limit::Events(expected.owed.len() as u64);
     }
 }
 

@@ -86,6 +86,11 @@ impl Planner {
                 if !self.setting.asks_for_spans {
                     asked.spans = LevelFilter::OFF;
                 }
+                asked.looks_back &= self.setting.look_back.is_some();
+                // The past is not bounded by a rate.
+                if asked.looks_back && matches!(asked.limit, Limit::Rate(_)) {
+                    asked.limit = Limit::None;
+                }
                 // Two layers of one router in one subscriber sample apart.
                 if matches!(asked.limit, Limit::OneIn(_)) && self.setting.layers.contains(&TWICE) {
                     asked.limit = Limit::None;

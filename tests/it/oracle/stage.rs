@@ -10,7 +10,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
-use testing::PATIENCE;
+use testing::{PATIENCE, wait_until};
 use tracing::level_filters::LevelFilter;
 use tracing::span::EnteredSpan;
 use tracing::subscriber::DefaultGuard;
@@ -18,7 +18,7 @@ use tracing::{Dispatch, Level, Span, Subscriber, dispatcher};
 use tracing_subscriber::prelude::*;
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::{Registry, reload};
-use tracing_tap::{EndReason, EventStream, Item, MissingReason, Predicate, TapRouter};
+use tracing_tap::{EndReason, EventStream, Item, LookBack, MissingReason, Predicate, TapRouter};
 
 /// One subscriber or two, with or without routers in them.
 pub(crate) struct Stage {
@@ -28,6 +28,8 @@ pub(crate) struct Stage {
     reloads: Vec<Reload>,
     /// Whether the workers must set the first subscriber as their default.
     is_scoped: bool,
+    /// Whether the routers look back.
+    looks_back: bool,
     /// Whether sessions are opened at all: not for what others get with the routers alone.
     pub(crate) opens: bool,
 }
@@ -74,6 +76,9 @@ impl Given {
             Item::Missing(missing) if missing.reason == MissingReason::RateLimited => {
                 self.told_over_rate += missing.count
             }
+            Item::Horizon(horizon) => {
+                assert_eq!((horizon.overwritten, horizon.unresolved, horizon.unkept), (0, 0, 0), "{horizon:?}");
+            }
             Item::Ended(EndReason::MaxEvents) => self.is_over = true,
             other => panic!("a session that is open and has room gave {other:?}"),
         }
@@ -91,13 +96,13 @@ impl Stage {
             subscriber_of(&setting, recorder, &layers)
         });
         let subscribers = subscribers.collect();
-        Self::of(subscribers, routers, log)
+        Self { looks_back: setting.look_back.is_some(), ..Self::of(subscribers, routers, log) }
     }
 
     /// One of these subscribers, which the routers have layers in; what their other layers get goes to the log.
     pub(crate) fn of(subscribers: Vec<(Dispatch, Reload)>, routers: Vec<TapRouter>, log: Log) -> Self {
         let (dispatches, reloads) = subscribers.into_iter().unzip();
-        Self { dispatches, routers, log, reloads, is_scoped: true, opens: true }
+        Self { dispatches, routers, log, reloads, is_scoped: true, looks_back: false, opens: true }
     }
 
     /// Changes what the other layer wants, while no router is rebuilding: of two rebuilds at once the router's
@@ -122,6 +127,10 @@ impl Stage {
         if !self.is_scoped {
             self.reload(LevelFilter::INFO);
         }
+        for router in &self.routers {
+            let is_on = || !self.looks_back || router.stats().look_back_bytes > 0;
+            wait_until("looking back to be switched on", is_on);
+        }
         let mut play = Play {
             stage: Arc::clone(self),
             workers: (0..THREADS).map(|number| Worker::start(number, self)).collect(),
@@ -140,6 +149,11 @@ impl Stage {
 
 pub(crate) fn router(setting: &Setting) -> TapRouter {
     let router = TapRouter::builder().span_level(setting.span_level);
+    let past = |level| LookBack::new(2 << 20).thread_bytes(64 << 10).level(level).max_age(Duration::from_secs(600));
+    let router = match setting.look_back {
+        Some(level) => router.look_back(past(level)),
+        None => router,
+    };
     router.deny_targets(setting.denied).redact_fields(setting.redacted).build()
 }
 

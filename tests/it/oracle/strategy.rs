@@ -27,17 +27,20 @@ pub(crate) fn histories() -> impl Strategy<Value = History> {
     let layers = prop_oneof![2 => Just(LAYERS[0]), 3 => select(&LAYERS[..])];
     let span_level = prop_oneof![6 => Just(Level::INFO), 1 => Just(Level::DEBUG), 1 => Just(Level::WARN)];
     let denied = weighted(0.3, select(vec!["app::db", "app", "apple"]));
+    let look_back = weighted(0.5, prop_oneof![3 => Just(Level::TRACE), 1 => levels()]);
     let other = prop_oneof![4 => Just(Level::INFO), 2 => Just(Level::DEBUG), 1 => levels()].prop_map(Into::into);
-    let setting = (stack, span_level, other, any::<bool>(), denied, redacted, layers);
-    let setting = setting.prop_map(|(stack, span_level, other, asks_for_spans, denied, redacted, layers)| Setting {
-        stack,
-        span_level,
-        other,
-        asks_for_spans,
-        denied,
-        redacted,
-        layers,
-    });
+    let setting = (stack, span_level, other, any::<bool>(), denied, redacted, look_back, layers);
+    let setting =
+        setting.prop_map(|(stack, span_level, other, asks_for_spans, denied, redacted, look_back, layers)| Setting {
+            stack,
+            span_level,
+            other,
+            asks_for_spans,
+            denied,
+            redacted,
+            look_back,
+            layers,
+        });
     let steps = prop_oneof![3 => vec(steps(), 4..80), 2 => vec(steps_around_one_user(), 10..80)];
     (setting, steps).prop_map(|(setting, steps)| History { setting, steps })
 }
@@ -151,9 +154,17 @@ fn sessions(predicates: BoxedStrategy<Pred>) -> impl Strategy<Value = Asked> {
         1 => Just(LevelFilter::TRACE)
     ];
     let max_level = prop_oneof![3 => Just(Level::TRACE), 1 => levels()];
-    let asked =
-        (predicates.clone(), weighted(0.2, predicates), follow, max_level, limit, spans, any::<bool>(), 0..2_usize);
-    asked.prop_map(|(predicate, scope, follow, max_level, limit, spans, by_text, router)| Asked {
+    let asked = (
+        predicates.clone(),
+        weighted(0.2, predicates),
+        follow,
+        max_level,
+        limit,
+        spans,
+        any::<(bool, bool)>(),
+        0..2_usize,
+    );
+    asked.prop_map(|(predicate, scope, follow, max_level, limit, spans, (by_text, looks_back), router)| Asked {
         predicate,
         scope,
         follow,
@@ -161,6 +172,7 @@ fn sessions(predicates: BoxedStrategy<Pred>) -> impl Strategy<Value = Asked> {
         limit,
         spans,
         by_text,
+        looks_back,
         router,
     })
 }

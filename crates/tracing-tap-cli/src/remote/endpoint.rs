@@ -37,6 +37,8 @@ pub(crate) struct SessionRequest {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) events: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) look_back: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) name: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) capacity: Option<usize>,

@@ -41,7 +41,7 @@ impl Other {
     /// Reads a line of this type.
     pub(super) fn of(kind: &str, line: &[u8]) -> Self {
         let Ok(parts) = serde_json::from_slice::<Parts<'_>>(line) else { return Self::Unknown };
-        let is_of_instance = matches!(kind, "joined" | "left" | "silent" | "refused" | "gap" | "missing");
+        let is_of_instance = matches!(kind, "joined" | "left" | "silent" | "refused" | "gap" | "missing" | "horizon");
         if is_of_instance && parts.instance.is_some() {
             return Self::Update(Update::OfInstance(Bytes::copy_from_slice(line)));
         }

@@ -73,6 +73,10 @@ pub(crate) struct Arguments {
     /// and how often it was entered
     #[arg(long, help_heading = "Session")]
     timings: bool,
+    /// Begin with the matching events of this time before the session, such as `30s`; the service must have been built to
+    /// keep them
+    #[arg(long, value_name = "TIME", help_heading = "Session", value_parser = past)]
+    look_back: Option<String>,
     /// A name for the session
     #[arg(long, help_heading = "Session", value_parser = name)]
     name: Option<String>,
@@ -186,6 +190,7 @@ impl Arguments {
             spans: self.spans.map(Level::name),
             timings: self.timings,
             events: None,
+            look_back: self.look_back.clone(),
             name: self.name.clone(),
             capacity: self.capacity.and_then(|capacity| capacity.try_into().ok()),
             only_if: self.only_if.clone(),
@@ -198,6 +203,14 @@ impl Arguments {
 pub(crate) fn time(text: &str) -> Result<String, String> {
     match patience(text)? {
         Duration::ZERO => Err("a session of zero duration shows nothing".to_owned()),
+        _ => Ok(text.to_owned()),
+    }
+}
+
+/// The same of how far to look back.
+fn past(text: &str) -> Result<String, String> {
+    match patience(text)? {
+        Duration::ZERO => Err("no time is looked back on".to_owned()),
         _ => Ok(text.to_owned()),
     }
 }

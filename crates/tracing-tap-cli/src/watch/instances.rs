@@ -4,6 +4,7 @@ use super::counts::Counted;
 use serde::Deserialize;
 use std::borrow::Cow;
 use std::fmt;
+use tracing_tap::Horizon;
 use tracing_tap::missing::{Missing, MissingCounts, MissingReason};
 use tracing_tap::render::Severity;
 
@@ -30,6 +31,16 @@ pub(crate) struct OfInstance<'a> {
     lost: u64,
     #[serde(default)]
     missing: MissingCounts,
+    #[serde(default)]
+    asked_ms: u64,
+    #[serde(default)]
+    reaches_ms: u64,
+    #[serde(default)]
+    overwritten: u64,
+    #[serde(default)]
+    unresolved: u64,
+    #[serde(default)]
+    unkept: u64,
 }
 
 /// The instance that a line names, if it does.
@@ -57,9 +68,18 @@ impl OfInstance<'_> {
     pub(crate) fn severity(&self) -> Severity {
         match self.counted() {
             Counted::Missing(missing) if missing.reason.is_asked_for() => Severity::Notice,
+            Counted::Nothing if &*self.kind == "horizon" && !self.horizon().is_whole() => Severity::Warning,
             Counted::Nothing => Severity::Notice,
             _ => Severity::Warning,
         }
+    }
+
+    /// How far the past of the instance reaches back.
+    fn horizon(&self) -> Horizon {
+        let mut horizon = Horizon::default();
+        (horizon.asked_ms, horizon.reaches_ms) = (self.asked_ms, self.reaches_ms);
+        (horizon.overwritten, horizon.unresolved, horizon.unkept) = (self.overwritten, self.unresolved, self.unkept);
+        horizon
     }
 
     /// The missing events that it announces, if the reason is known.
@@ -72,7 +92,7 @@ impl OfInstance<'_> {
 /// The words are those of the fleet's own items.
 impl fmt::Display for OfInstance<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { kind, instance, reason, error, place, count, matched, arrived, lost, missing } = self;
+        let Self { kind, instance, reason, error, place, count, matched, arrived, lost, missing, .. } = self;
         let plural = if *count == 1 { "" } else { "s" };
         let word = |word: &Option<Cow<'_, str>>| word.as_deref().unwrap_or("no reason given").to_owned();
         write!(f, "{instance}: ")?;
@@ -89,6 +109,7 @@ impl fmt::Display for OfInstance<'_> {
                 Some(missing) => missing.fmt(f),
                 None => write!(f, "{count} event{plural} missing: {}", word(reason)),
             },
+            "horizon" => self.horizon().fmt(f),
             other => f.write_str(other),
         }
     }

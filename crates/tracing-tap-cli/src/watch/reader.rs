@@ -222,11 +222,13 @@ impl Reader {
                 batch.push(Update::Event(data));
                 None
             }
-            b"joined" | b"left" | b"silent" | b"refused" | b"gap" | b"missing" if instance_of(&data).is_some() => {
+            b"joined" | b"left" | b"silent" | b"refused" | b"gap" | b"missing" | b"horizon"
+                if instance_of(&data).is_some() =>
+            {
                 batch.push(Update::OfInstance(data));
                 None
             }
-            b"missing" => self.understand_item(&data, batch),
+            b"missing" | b"horizon" => self.understand_item(&data, batch),
             // Also with a reason of a later version: nothing follows.
             b"ended" => self.understand_item(&data, batch).or(Some(Left::Ended)),
             b"stalled" => {

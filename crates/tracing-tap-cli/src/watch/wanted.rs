@@ -34,6 +34,9 @@ impl Wanted {
         let lasts =
             ask.duration.as_deref().map_or(Ok(SessionOptions::REMOTE_EXPIRES_IN), |text| duration("for", text))?;
         session = session.expires_in(lasts);
+        if let Some(text) = &ask.look_back {
+            session = session.look_back(duration("look-back", text)?);
+        }
         session = ask.max.into_iter().fold(session, SessionOptions::max_events);
         session = ask.rate.into_iter().fold(session, SessionOptions::max_rate);
         session = ask.sample.into_iter().fold(session, SessionOptions::sample);

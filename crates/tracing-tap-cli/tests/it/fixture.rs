@@ -29,7 +29,11 @@ pub(crate) struct Served {
 impl Service {
     /// Installs the subscriber of the process.
     pub(crate) fn start() -> Self {
-        let router = TapRouter::new();
+        Self::start_with(TapRouter::new())
+    }
+
+    /// The same of a router that was built otherwise.
+    pub(crate) fn start_with(router: TapRouter) -> Self {
         tracing_subscriber::registry().with(router.layer()).init();
         Self { router }
     }

@@ -10,6 +10,7 @@ mod hostile;
 mod listing;
 mod outcome;
 mod papers;
+mod past;
 mod plaintext;
 mod profiling;
 mod program;

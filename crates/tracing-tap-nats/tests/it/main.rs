@@ -16,6 +16,7 @@ mod instance;
 mod joining;
 mod limiting;
 mod parting;
+mod past;
 mod pressing;
 mod process;
 mod proxy;

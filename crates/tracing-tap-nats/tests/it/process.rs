@@ -12,7 +12,7 @@ use tokio::runtime::Runtime;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tracing_subscriber::prelude::*;
-use tracing_tap::TapRouter;
+use tracing_tap::{LookBack, TapRouter};
 use tracing_tap_nats::{self as fleet, FleetStream, IgnoredMessages};
 
 /// What it brings to the server, by its environment: a CA's file to trust, the seed of an NKey, the text of a `.creds`.
@@ -54,6 +54,8 @@ impl Process {
         let router = router(&std::env::var(POLICY).unwrap_or_default());
         let output = Output::default();
         tracing_subscriber::registry().with(testing::info_printer(&output)).with(router.layer()).init();
+        let looks_back = std::env::var(POLICY).is_ok_and(|policy| policy == "looks back");
+        testing::wait_until("looking back to be switched on", || !looks_back || router.stats().look_back_bytes > 0);
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
         let runtime = runtime.expect("a runtime starts");
         let client = runtime.block_on(client_with(options(), url));
@@ -153,6 +155,7 @@ fn router(policy: &str) -> TapRouter {
     match policy {
         "" => builder,
         "no sessions" => builder.max_sessions(0),
+        "looks back" => builder.look_back(LookBack::new(1 << 20)),
         "denies" => builder.deny_targets(["it"]),
         "redacts" => builder.redact_fields(["secret"]),
         other => panic!("no router has the policy {other}"),

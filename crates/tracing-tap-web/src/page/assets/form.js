@@ -11,12 +11,15 @@ const FOLLOWS = [["event", "matching events only"], ["span", "the rest of its sp
 const FAILED = "status >= 500";
 const DURATIONS = [["1m", "1 min"], ["5m", "5 min"], ["", "15 min"], ["1h", "1 hour"], ["4h", "4 hours"], ["24h", "24 hours"]];
 
+const PASTS = [["", "nothing"], ["10s", "10 s"], ["30s", "30 s"], ["1m", "1 min"], ["5m", "5 min"]];
+
 export class Form {
   box = new Box();
   #level = select(LEVELS, "The least severe level");
   #follow = select(FOLLOWS, "More events to include after a match");
   #span = input("span", "The name of the span", { list: uniqueId("spans"), hidden: true });
   #spans = element("datalist", { id: this.#span.getAttribute("list") });
+  #lookBack = select(PASTS, "Begins with the matching events of this time before the session, if the service keeps them");
   #isOutcome = /** @type {HTMLInputElement} */ (element("input", { type: "checkbox" }));
   #onlyIf = input(FAILED, "Show a request only if one of its events matches this: then all of it, from its first event on");
   #slowerThan = input("2s", "Show a request only if it takes at least this long; with a condition as well, either suffices");
@@ -44,7 +47,7 @@ export class Form {
   constructor() {
     this.#limits.append(element("summary", {}, "Limits"), element("div", { class: "panel" },
       labelled("Name", this.#name), labelled("Events in total", this.#max), labelled("Events a second", this.#rate),
-      labelled("One request in", this.#sample), labelled("Buffer", this.#capacity), labelled("Spans", this.#spanLevel)));
+      labelled("One request in", this.#sample), labelled("Buffer", this.#capacity), labelled("Spans", this.#spanLevel), labelled("Look back", this.#lookBack)));
     this.element = element("form", { class: "form", "aria-label": "What to watch", onsubmit: (event) => event.preventDefault() },
       element("div", { class: "first" }, this.box.element, this.#start),
       element("div", { class: "second" }, labelled("Level", this.#level), labelled("Follow", this.#follow), this.#span, this.#spans,
@@ -73,6 +76,7 @@ export class Form {
       slower_than: this.#isOutcome.checked ? this.#slowerThan.value.trim() || undefined : undefined,
       spans: this.#spanLevel.value || undefined,
       timings: this.#timings.checked || undefined,
+      look_back: this.#lookBack.value || undefined,
       name: this.#name.value.trim() || undefined,
       max: number(this.#max),
       rate: number(this.#rate),
@@ -91,11 +95,12 @@ export class Form {
     this.#outcome.hidden = !this.#isOutcome.checked;
     this.#spanLevel.value = ask.spans ?? "";
     this.#timings.checked = ask.timings === true;
+    this.#choosePast(ask.look_back ?? "");
     this.#name.value = ask.name ?? "";
     for (const [field, value] of [[this.#max, ask.max], [this.#rate, ask.rate], [this.#sample, ask.sample], [this.#capacity, ask.capacity]]) {
       field.value = value === undefined ? "" : String(value);
     }
-    const isLimited = [ask.name, ask.max, ask.rate, ask.sample, ask.capacity, ask.spans].some((value) => value !== undefined);
+    const isLimited = [ask.name, ask.max, ask.rate, ask.sample, ask.capacity, ask.spans, ask.look_back].some((value) => value !== undefined);
     this.#limits.classList.toggle("set", isLimited);
     this.box.text = ask.q;
   }
@@ -113,7 +118,7 @@ export class Form {
 
   /** Shows the endpoint's error at the field that it is about. */
   showProblem(problem) {
-    const fields = { level: this.#level, for: this.#duration, follow: this.#span, only_if: this.#onlyIf, slower_than: this.#slowerThan, name: this.#name, max: this.#max, rate: this.#rate, sample: this.#sample, capacity: this.#capacity, spans: this.#spanLevel };
+    const fields = { level: this.#level, for: this.#duration, follow: this.#span, only_if: this.#onlyIf, slower_than: this.#slowerThan, name: this.#name, max: this.#max, rate: this.#rate, sample: this.#sample, capacity: this.#capacity, spans: this.#spanLevel, look_back: this.#lookBack };
     const field = problem instanceof Problem ? fields[problem.document.parameter] : undefined;
     if (field !== undefined && this.#limits.contains(field)) this.#limits.open = true;
     this.box.showProblem(problem instanceof Problem ? problem : new Problem(0, { detail: "the endpoint cannot be reached: is the service running?" }));
@@ -138,6 +143,11 @@ export class Form {
     this.#odd = DURATIONS.some(([value]) => value === text) ? "" : text;
     if (this.#odd !== "") this.#duration.append(element("option", { value: text }, text));
     this.#duration.value = text;
+  }
+
+  #choosePast(text) {
+    if (!PASTS.some(([value]) => value === text)) this.#lookBack.append(element("option", { value: text }, text));
+    this.#lookBack.value = text;
   }
 
   #chooseFollow(text) {

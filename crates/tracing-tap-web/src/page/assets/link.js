@@ -1,7 +1,7 @@
 // The state in the address's fragment, which browsers do not send. The token is never in it.
 
 /** What of an ask is in a link, and which of it are numbers and flags. */
-const TEXTS = ["q", "level", "for", "follow", "only_if", "slower_than", "spans", "name"];
+const TEXTS = ["q", "level", "for", "follow", "only_if", "slower_than", "spans", "look_back", "name"];
 const NUMBERS = ["max", "rate", "sample", "capacity"];
 const FLAGS = ["timings"];
 

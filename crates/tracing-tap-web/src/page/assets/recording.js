@@ -18,7 +18,7 @@ const NOTICES = {
   note: ({ text }) => ["calm", String(text)],
 };
 /** What the session itself shows, with the keys that it needs. */
-const ITEMS = { missing: ["count", "reason"], ended: ["reason"], gap: ["instance", "count", "place"], joined: ["instance"], left: ["instance", "missing"], silent: ["instance"], refused: ["instance", "error"] };
+const ITEMS = { missing: ["count", "reason"], horizon: ["asked_ms", "reaches_ms", "overwritten", "unresolved", "unkept"], ended: ["reason"], gap: ["instance", "count", "place"], joined: ["instance"], left: ["instance", "missing"], silent: ["instance"], refused: ["instance", "error"] };
 
 export class Recording extends Session {
   isRecording = true;

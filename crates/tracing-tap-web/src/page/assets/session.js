@@ -44,7 +44,7 @@ const ENDED = {
 
 /**
  * @typedef {{ q: string, level?: string, for?: string, max?: number, rate?: number, sample?: number, follow?: string,
- *   only_if?: string, slower_than?: string, spans?: string, timings?: boolean, name?: string, capacity?: number }} Ask what `POST /sessions` takes
+ *   only_if?: string, slower_than?: string, spans?: string, timings?: boolean, look_back?: string, name?: string, capacity?: number }} Ask what `POST /sessions` takes
  * @typedef {"opening" | "live" | "waiting" | "superseded" | "refused" | "ended" | "recording"} State
  */
 
@@ -73,6 +73,8 @@ export class Session {
   #isClosing = false;
   /** Whether the last connection brought anything: then the next attempt is soon. */
   #hasCome = false;
+  /** Whether the last event happened before the session was opened. */
+  #isPast = false;
   /** Whether the service ended, and the session with it. */
   #isGone = false;
 
@@ -231,7 +233,9 @@ export class Session {
   }
 
   #takeEvent(raw, isTiming) {
-    const { level, timestamp } = JSON.parse(raw);
+    const { level, timestamp, past } = JSON.parse(raw);
+    if (this.#isPast && past !== true) this.#bar("calm", "The past ends here: what follows is live");
+    this.#isPast = past === true;
     const event = { kind: /** @type {const} */ ("event"), isTiming, raw, level: LEVELS.indexOf(level), second: Math.floor(Date.parse(timestamp) / 1000) };
     this.received += 1;
     this.store.push(event);
@@ -241,6 +245,7 @@ export class Session {
   #takeOther(name, item) {
     if (name === "missing") this.#takeMissing(item);
     else if (name === "gap") this.#takeLost(item, PLACES[item.place] ?? item.place);
+    else if (name === "horizon") this.#tellHorizon(item);
     else if (name === "joined") this.#bar("calm", `${item.instance} takes part`);
     else if (name === "left") this.#tellLeft(item);
     else if (name === "silent") this.#bar("gap", `${item.instance} is silent`);
@@ -248,6 +253,17 @@ export class Session {
     else if (name === "ended" && item.reason === "shutdown" && !this.#isFound && !this.#isClosing) this.#isGone = true;
     else if (name === "ended") this.#end(item.reason);
     else if (name === "superseded") this.#become("superseded", "Another reader has taken this session over");
+  }
+
+  #tellHorizon({ instance, asked_ms, reaches_ms, overwritten, unresolved, unkept }) {
+    const isWhole = reaches_ms >= asked_ms && unresolved === 0 && unkept === 0;
+    const parts = [
+      `${instance === undefined ? "The past" : `The past of ${instance}`} reaches back ${reaches_ms / 1000} s${reaches_ms < asked_ms ? ` of ${asked_ms / 1000} s` : ""}`,
+      overwritten > 0 ? `${grouped(overwritten)} older events were overwritten` : "",
+      unresolved > 0 ? `the spans of ${grouped(unresolved)} events were overwritten, so these are left out` : "",
+      unkept > 0 ? `${grouped(unkept)} events were on threads that got no ring` : "",
+    ];
+    this.#bar(isWhole ? "calm" : "gap", parts.filter(Boolean).join("; "));
   }
 
   #tellLeft({ instance, reason, matched, arrived, lost, missing }) {

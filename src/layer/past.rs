@@ -1,0 +1,256 @@
+//! Looking back: what each hook writes into the ring of its thread, and what readers find of the spans that are open.
+
+use super::callsite::Callsites;
+use super::facts::{Facts, is_log_bridge};
+use super::host::Host;
+use super::instance::Instance;
+use super::name::{NO_SPAN, key_of};
+use super::span::{SpanKey, ToldSpan};
+use super::visit::{Named, Sink, Visitor};
+use crate::config::Config;
+use crate::event::Fields;
+use crate::past::{EventValues, Kind, Past, SpanRecord};
+use crate::session::open::OpenSession;
+use crate::session::sample::RootSerial;
+use crate::sync::atomic::{Ordering, fence};
+use crate::value::{TextRef, ValueRef};
+use std::cell::Cell;
+use std::sync::Arc;
+use tracing_core::{Event, Metadata};
+use tracing_subscriber::layer::Context;
+
+thread_local! {
+    /// Kept between events, so that packing one allocates nothing. Taken while in use.
+    static MEMORY: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
+
+/// Memory beyond this is not kept.
+const MAX_KEPT_MEMORY: usize = 64 << 10;
+
+/// An open span, as a reader of the past finds it.
+#[derive(Debug)]
+pub(crate) struct OpenSpan {
+    pub(crate) metadata: &'static Metadata<'static>,
+    pub(crate) is_hidden: bool,
+    pub(crate) is_recorded: bool,
+    /// The key of its parent; 0: it is a root.
+    pub(crate) parent: u64,
+    /// Packed.
+    pub(crate) values: Vec<u8>,
+}
+
+/// What is written of a span.
+enum Told {
+    /// Its values before a record.
+    BeforeRecord,
+    /// Its last values, inside the parent of this key.
+    Closing(SpanKey),
+}
+
+/// For producers.
+impl Instance {
+    /// Has looking back switched on, if the router was built with it.
+    pub(super) fn ask_for_past(&self) {
+        if self.shared.past.is_some() && self.epoch() == 0 {
+            self.shared.inbox.look_back();
+        }
+    }
+
+    /// Notes a callsite for readers of the past.
+    pub(super) fn note_for_past(&self, metadata: &'static Metadata<'static>) {
+        if let Some(past) = &self.shared.past {
+            past.note_metadata(metadata);
+        }
+    }
+
+    /// Writes an event into the ring of this thread, if events like it are kept. Returns the epoch to route it by.
+    #[inline]
+    pub(super) fn keep_event<S: Host>(&self, event: &Event<'_>, epoch: u64, context: &Context<'_, S>) -> u64 {
+        let Some(past) = &self.shared.past else { return epoch };
+        let kept = self.try_keep_event(past, event, epoch, context);
+        Past::set_event_epoch(kept);
+        kept.unwrap_or(epoch)
+    }
+
+    #[inline]
+    fn try_keep_event<S: Host>(
+        &self,
+        past: &Arc<Past>,
+        event: &Event<'_>,
+        epoch: u64,
+        context: &Context<'_, S>,
+    ) -> Option<u64> {
+        let metadata = event.metadata();
+        let is_kept = match self.callsites.word(key_of(metadata)) {
+            Some(word) => Callsites::keeps_past(word, || self.shared.config.keeps_past_of(metadata)),
+            None => self.keeps_unregistered(past, event),
+        };
+        if !is_kept {
+            return None;
+        }
+        let Some(instance) = self.past_number else {
+            past.count_unkept();
+            return None;
+        };
+        let span = self.key_of_span_around(event, epoch, context);
+        let memory = MEMORY.try_with(Cell::take).unwrap_or_default();
+        let values = EventValues::new(memory, past.max_payload_bytes());
+        let mut sink = EventSink { values, past, metadata, config: &self.shared.config };
+        let max_value_bytes = past.settings.max_value_bytes.min(self.shared.config.max_value_bytes);
+        event.record(&mut Visitor { sink: &mut sink, max_value_bytes, prints: true });
+        let mut values = sink.values;
+        let written = past.write_event(instance, metadata, span, values.finish(), || self.epoch());
+        let memory = values.into_memory();
+        if memory.capacity() <= MAX_KEPT_MEMORY {
+            let _ = MEMORY.try_with(|kept| kept.set(memory));
+        }
+        written
+    }
+
+    /// Whether an event of a callsite that is not registered is kept, as a record of `log` may be.
+    #[cold]
+    fn keeps_unregistered(&self, past: &Past, event: &Event<'_>) -> bool {
+        let facts = Facts::of(event);
+        let config = &self.shared.config;
+        config.keeps_past_of(facts.metadata()) && past.note_unregistered(event.metadata())
+    }
+
+    /// The key of the innermost span around an event.
+    #[inline]
+    fn key_of_span_around<S: Host>(&self, event: &Event<'_>, epoch: u64, context: &Context<'_, S>) -> SpanKey {
+        let leaf = self.leaf(event, epoch, context);
+        if event.is_contextual() && !self.is_really_in(leaf, context) {
+            // Once: now the registry is asked.
+            return self.past_key(self.leaf(event, epoch, context), context);
+        }
+        self.past_key(leaf, context)
+    }
+
+    /// The key of a span, whose parents are looked up if they are not known: later nobody can tell.
+    #[inline]
+    fn past_key<S: Host>(&self, id: u64, context: &Context<'_, S>) -> SpanKey {
+        if id == NO_SPAN {
+            return 0;
+        }
+        self.spans.key_if_placed(id).unwrap_or_else(|| self.place_and_key(id, context))
+    }
+
+    #[cold]
+    fn place_and_key<S: Host>(&self, id: u64, context: &Context<'_, S>) -> SpanKey {
+        self.tree(id, context);
+        self.spans.key(id).unwrap_or_default()
+    }
+
+    /// Writes the values of a span on which something is about to be recorded.
+    #[inline(never)]
+    pub(super) fn keep_record(&self, past: &Arc<Past>, id: u64) {
+        if self.epoch() != 0 {
+            self.write_span(past, id, &Told::BeforeRecord);
+            self.spans.with(id, |cell| cell.mark_recorded());
+        }
+    }
+
+    /// Writes the last values of a span that closes.
+    #[inline(never)]
+    pub(super) fn keep_closing<S: Host>(&self, id: u64, context: &Context<'_, S>) {
+        let Some(past) = self.shared.past.as_ref().filter(|_| self.epoch() != 0) else { return };
+        let parent = self.parent(id, context);
+        let parent = self.past_key(parent, context);
+        self.write_span(past, id, &Told::Closing(parent));
+        // Release: a reader that finds it closed finds the record, see `open_span`.
+        fence(Ordering::Release);
+    }
+
+    fn write_span(&self, past: &Arc<Past>, id: u64, told: &Told) {
+        let (Some(instance), Some(span)) = (self.past_number, self.spans.told(id)) else { return };
+        let ToldSpan { key, metadata, is_hidden, is_recorded, values } = span;
+        let (kind, parent) = match told {
+            Told::BeforeRecord => (Kind::Recorded, 0),
+            Told::Closing(parent) => (Kind::Closed, *parent),
+        };
+        let metadata = crate::past::address_of(metadata);
+        past.write_span(&SpanRecord {
+            kind,
+            instance,
+            metadata,
+            is_hidden,
+            is_recorded,
+            span: key,
+            parent,
+            values: &values,
+        });
+    }
+}
+
+/// For readers.
+impl Instance {
+    /// Its number in records of the past.
+    pub(crate) fn past_number(&self) -> Option<u8> {
+        self.past_number
+    }
+
+    /// An open span, by its key in a record; `None` if it has closed, or if nobody knows its parent.
+    pub(crate) fn open_span(&self, key: u64) -> Option<OpenSpan> {
+        let found = self.spans.with_key(key, |cell, place| Some((cell.told(place)?, cell.parent()?))).flatten();
+        // Acquire: pairs with the Release in `keep_closing`.
+        fence(Ordering::Acquire);
+        let (ToldSpan { key: found, metadata, is_hidden, is_recorded, values }, parent) = found?;
+        let parent = if parent == NO_SPAN { 0 } else { self.spans.key(parent)? };
+        (found == key).then(|| OpenSpan { metadata, is_hidden, is_recorded, parent, values: values.to_vec() })
+    }
+
+    /// The serial of an open root.
+    pub(crate) fn serial_of_root(&self, key: u64) -> Option<RootSerial> {
+        self.spans.with_key(key, |cell, _| cell.serial())
+    }
+
+    /// Marks an open span as followed by a session that an event of the past has matched.
+    pub(crate) fn follow_from_past(&self, key: u64, session: &Arc<OpenSession>) {
+        let tree = self.spans.with_key(key, |cell, _| {
+            let id = cell.id();
+            cell.add_followers(id, [session]);
+            cell.tree()
+        });
+        if let Some(tree) = tree.flatten() {
+            // After the mark is in place, as after a record.
+            self.trees.count_deciding(tree);
+            self.trees.count(tree);
+        }
+    }
+}
+
+/// Writes the values of an event, in order.
+struct EventSink<'a> {
+    values: EventValues,
+    past: &'a Past,
+    metadata: &'static Metadata<'static>,
+    config: &'a Config,
+}
+
+impl Sink for EventSink<'_> {
+    #[inline]
+    fn wants(&mut self, field: Named) -> bool {
+        let redacts = self.config.redacts(field.name);
+        if redacts {
+            self.values.push(field.index, ValueRef::Redacted);
+        }
+        !redacts
+    }
+
+    #[inline]
+    fn take(&mut self, field: Named, value: ValueRef<'_>) {
+        match value {
+            ValueRef::Debug(TextRef { text, cut: false })
+                if field.name == Fields::MESSAGE && self.past.is_literal(self.metadata, text) =>
+            {
+                self.values.push_literal(field.index);
+            }
+            value => self.values.push(field.index, value),
+        }
+    }
+}
+
+/// What a record of `log` tells by its fields, where it is read from a ring.
+pub(crate) fn is_of_log(metadata: &Metadata<'_>) -> bool {
+    is_log_bridge(metadata)
+}

@@ -1,0 +1,145 @@
+//! The messages of callsites, kept once: most are the same text each time, and then take a byte in a ring.
+//!
+//! A macro hands its message over as something to format, be it a literal or not. So the first text of a callsite is kept,
+//! and a later message is compared with it. Both the table and the memory of the texts are of fixed size: a callsite that
+//! finds no room writes its messages into the ring.
+
+use crate::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+use crate::sync::atomic::{AtomicU64, AtomicUsize};
+
+/// A longer message is not kept.
+const MAX_LITERAL_BYTES: usize = 256;
+
+/// How many slots are looked at for a callsite.
+const WINDOW: usize = 4;
+
+/// The texts.
+#[derive(Debug)]
+pub(crate) struct Literals {
+    slots: Box<[Slot]>,
+    texts: Box<[AtomicU64]>,
+    used: AtomicUsize,
+}
+
+/// The text of one callsite.
+#[derive(Debug, Default)]
+struct Slot {
+    /// The address of its metadata; 0: vacant.
+    key: AtomicU64,
+    /// Where its text begins, in words, and its length in bytes (16 bits); 0: it has none (yet).
+    place: AtomicU64,
+}
+
+impl Literals {
+    /// Texts in at most so many bytes.
+    pub(crate) fn new(bytes: usize) -> Self {
+        let slots = 1_usize << (bytes / 2 / size_of::<Slot>()).max(1).ilog2();
+        Self {
+            slots: (0..slots).map(|_| Slot::default()).collect(),
+            // A text at the first word would have the place of none.
+            texts: (0..bytes / 16 + 1).map(|_| AtomicU64::new(0)).collect(),
+            used: AtomicUsize::new(1),
+        }
+    }
+
+    /// Whether this is the text that is kept of the callsite. Keeps it if none is.
+    #[inline]
+    pub(crate) fn is_kept(&self, key: usize, text: &str) -> bool {
+        match self.find(key) {
+            // Acquire pairs with the Release in `keep`: the words are there.
+            Some(slot) => self.is_at(slot.place.load(Acquire), text),
+            None => self.keep(key, text),
+        }
+    }
+
+    /// The text that is kept of the callsite.
+    pub(crate) fn text(&self, key: usize) -> Option<String> {
+        let place = self.find(key)?.place.load(Acquire);
+        let words = self.words(place);
+        let mut bytes: Vec<u8> = words.iter().flat_map(|word| word.load(Relaxed).to_le_bytes()).collect();
+        bytes.truncate(length_of(place));
+        String::from_utf8(bytes).ok().filter(|_| place != 0)
+    }
+
+    #[inline]
+    fn is_at(&self, place: u64, text: &str) -> bool {
+        if place == 0 || length_of(place) != text.len() {
+            return false;
+        }
+        let (chunks, rest) = text.as_bytes().as_chunks::<8>();
+        let mut last = [0; 8];
+        last[..rest.len()].copy_from_slice(rest);
+        let words = chunks.iter().chain((!rest.is_empty()).then_some(&last)).map(|chunk| u64::from_le_bytes(*chunk));
+        self.words(place).iter().zip(words).all(|(kept, word)| kept.load(Relaxed) == word)
+    }
+
+    fn words(&self, place: u64) -> &[AtomicU64] {
+        let start = (place >> 16) as usize;
+        self.texts.get(start..start + length_of(place).div_ceil(8)).unwrap_or_default()
+    }
+
+    #[inline]
+    fn find(&self, key: usize) -> Option<&Slot> {
+        self.window(key).find(|slot| slot.key.load(Relaxed) == key as u64)
+    }
+
+    fn window(&self, key: usize) -> impl Iterator<Item = &Slot> {
+        // Fibonacci hashing, as for callsites.
+        let hash = (key as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32;
+        (0..WINDOW).map(move |offset| &self.slots[(hash as usize + offset) & (self.slots.len() - 1)])
+    }
+
+    /// Keeps the first text of a callsite, if there is room. Returns whether it did.
+    #[cold]
+    fn keep(&self, key: usize, text: &str) -> bool {
+        // Relaxed, here and in `find`: the key says nothing but whose the place is.
+        let is_taken = |slot: &&Slot| slot.key.compare_exchange(0, key as u64, Relaxed, Relaxed).is_ok();
+        let Some(slot) = self.window(key).find(is_taken) else { return false };
+        let words = text.len().div_ceil(8);
+        if text.is_empty() || text.len() > MAX_LITERAL_BYTES {
+            return false;
+        }
+        let start = self.used.fetch_add(words, Relaxed);
+        let Some(place) = self.texts.get(start..start.saturating_add(words)) else { return false };
+        for (word, chunk) in place.iter().zip(text.as_bytes().chunks(8)) {
+            let mut bytes = [0; 8];
+            bytes[..chunk.len()].copy_from_slice(chunk);
+            word.store(u64::from_le_bytes(bytes), Relaxed);
+        }
+        slot.place.store((start as u64) << 16 | text.len() as u64, Release);
+        true
+    }
+}
+
+fn length_of(place: u64) -> usize {
+    (place & 0xFFFF) as usize
+}
+
+#[cfg(test)]
+#[cfg(not(loom))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_text_of_a_callsite_is_kept_and_no_other() {
+        let literals = Literals::new(4096);
+        for (key, text) in [(64, "accepted"), (128, "rejected by the upstream"), (192, "ü")] {
+            assert!(literals.is_kept(key, text));
+            assert!(literals.is_kept(key, text), "{text}");
+            assert!(!literals.is_kept(key, "acceptee"), "another text");
+            assert_eq!(literals.text(key).as_deref(), Some(text));
+        }
+        assert_eq!(literals.text(256), None);
+    }
+
+    #[test]
+    fn texts_without_room_are_not_kept() {
+        let literals = Literals::new(512);
+        let kept = (1..200).filter(|key| literals.is_kept(key * 64, &format!("the message {key}"))).count();
+        assert!((4..=16).contains(&kept), "{kept}");
+        let again = (1..200).filter(|key| literals.is_kept(key * 64, &format!("the message {key}"))).count();
+        assert_eq!(again, kept);
+        assert!(!Literals::new(4096).is_kept(64, ""), "nothing is saved by it");
+        assert!(!Literals::new(4096).is_kept(64, &"x".repeat(1000)));
+    }
+}

@@ -1,0 +1,323 @@
+//! The rings of all threads: made once, taken by one thread after the other.
+
+use super::record::{HEADER_WORDS, Kind, Record, SpanRecord};
+use super::ring::Ring;
+use super::rings::{RingRead, Rings, Seat, literal_bytes, ring_bytes};
+use super::settings::LookBack;
+use crate::predicate::Reach;
+use crate::sync::Numbers;
+use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use dashmap::DashMap;
+use rustc_hash::FxBuildHasher;
+use smallvec::SmallVec;
+use std::cell::{Cell, RefCell};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::time::{Duration, Instant};
+use tracing_core::Metadata;
+
+/// What a router keeps of the past.
+#[derive(Debug)]
+pub(crate) struct Past {
+    /// Names it within the process; 0 names none.
+    number: u64,
+    pub(crate) settings: LookBack,
+    created: Instant,
+    /// Made when the layer is installed.
+    rings: OnceLock<Rings>,
+    /// Events of threads that got no ring.
+    unkept: AtomicU64,
+    /// When the last of them happened.
+    unkept_until: AtomicU64,
+    /// The metadata at each address that may be in a ring.
+    metadata: DashMap<usize, &'static Metadata<'static>, FxBuildHasher>,
+    /// The callsites that are never registered: those of the `log` bridge.
+    unregistered: [OnceLock<&'static Metadata<'static>>; UNREGISTERED],
+    instances: Numbers,
+    /// Whether all callsites have been asked since the rings were made.
+    is_on: AtomicBool,
+    /// Held while rings are copied, so that there is one copy at a time.
+    reading: Mutex<()>,
+}
+
+/// As many as a bridge has levels, and some.
+const UNREGISTERED: usize = 8;
+
+/// How many events a thread without a ring lets pass before it looks for one again.
+const RETRY_AFTER: u32 = 1024;
+
+/// The seat of this thread.
+#[derive(Clone, Copy)]
+struct Place {
+    past: u64,
+    /// [`NOWHERE`]: none was free.
+    seat: usize,
+    /// How many events are to pass before it looks again.
+    passes: u32,
+}
+
+const NOWHERE: usize = usize::MAX;
+
+/// What a thread holds until it ends.
+struct Holding {
+    past: Weak<Past>,
+    seat: usize,
+}
+
+thread_local! {
+    /// Without a destructor. Where another router's layer was called last, the seat is looked up again.
+    static PLACE: Cell<Place> = const { Cell::new(Place { past: 0, seat: NOWHERE, passes: 0 }) };
+    static HELD: RefCell<Vec<Holding>> = const { RefCell::new(Vec::new()) };
+    static EVENT_EPOCH: Cell<u64> = const { Cell::new(u64::MAX) };
+}
+
+/// The epoch of the event that this thread is routing, if that is in a ring; otherwise more than any.
+#[inline]
+pub(crate) fn event_epoch() -> u64 {
+    EVENT_EPOCH.get()
+}
+
+impl Past {
+    pub(crate) fn new(settings: LookBack) -> Self {
+        static PASTS: Numbers = Numbers::new();
+        Self {
+            number: PASTS.next(),
+            settings,
+            created: Instant::now(),
+            rings: OnceLock::new(),
+            unkept: AtomicU64::new(0),
+            unkept_until: AtomicU64::new(0),
+            metadata: DashMap::default(),
+            unregistered: std::array::from_fn(|_| OnceLock::new()),
+            instances: Numbers::new(),
+            is_on: AtomicBool::new(false),
+            reading: Mutex::default(),
+        }
+    }
+
+    /// The levels and targets of the events that are kept.
+    pub(crate) fn reach(&self) -> Vec<Reach> {
+        let level = self.settings.level;
+        let of = |target: Option<&str>| Reach { level, target: target.map(Arc::from) };
+        match self.settings.prefixes() {
+            [] => vec![of(None)],
+            prefixes => prefixes.iter().map(|prefix| of(Some(prefix))).collect(),
+        }
+    }
+
+    /// Allocates the rings.
+    pub(crate) fn make_rings(&self) {
+        self.rings.get_or_init(|| Rings::new(&self.settings, self.now()));
+    }
+
+    /// Notes that all callsites have been asked.
+    pub(crate) fn set_on(&self) {
+        self.is_on.store(true, Ordering::Relaxed);
+    }
+
+    /// The bytes of the rings, once events are kept.
+    pub(crate) fn bytes(&self) -> usize {
+        if !self.is_on.load(Ordering::Relaxed) {
+            return 0;
+        }
+        self.rings
+            .get()
+            .map_or(0, |rings| rings.seats.len() * ring_bytes(&self.settings) + literal_bytes(&self.settings))
+    }
+
+    /// The number of one more layer instance; `None` if there were too many to be told apart.
+    pub(crate) fn next_instance(&self) -> Option<u8> {
+        self.instances.next().try_into().ok()
+    }
+
+    /// Nanoseconds since the router was created.
+    #[inline]
+    pub(crate) fn now(&self) -> u64 {
+        // 2.2 years of them fit into a record.
+        self.created.elapsed().as_nanos() as u64 & (u64::MAX >> 8)
+    }
+
+    /// Notes the metadata of a callsite, so that a reader finds it by its address.
+    pub(crate) fn note_metadata(&self, metadata: &'static Metadata<'static>) {
+        self.metadata.insert(address_of(metadata), metadata);
+    }
+
+    /// The same for a callsite that is never registered. Returns whether it is noted.
+    pub(crate) fn note_unregistered(&self, metadata: &'static Metadata<'static>) -> bool {
+        let is_it =
+            |place: &&OnceLock<&'static Metadata<'static>>| std::ptr::eq(*place.get_or_init(|| metadata), metadata);
+        self.unregistered.iter().any(|place| is_it(&place))
+    }
+
+    /// The metadata at an address that was found in a ring.
+    pub(crate) fn metadata(&self, address: usize) -> Option<&'static Metadata<'static>> {
+        let registered = self.metadata.get(&address).map(|found| *found);
+        let mut others = self.unregistered.iter().filter_map(OnceLock::get).copied();
+        registered.or_else(|| others.find(|metadata| address_of(metadata) == address))
+    }
+
+    /// The most bytes that the values of an event may take.
+    #[inline]
+    pub(crate) fn max_payload_bytes(&self) -> usize {
+        let words =
+            self.rings.get().and_then(|rings| rings.seats.first()).map_or(0, |seat| seat.ring.max_record_words());
+        8 * words.saturating_sub(HEADER_WORDS)
+    }
+
+    /// Whether this is the text that is kept of the callsite's message.
+    #[inline]
+    pub(crate) fn is_literal(&self, metadata: &'static Metadata<'static>, text: &str) -> bool {
+        self.rings.get().is_some_and(|rings| rings.literals.is_kept(address_of(metadata), text))
+    }
+
+    /// The text that is kept of a callsite's message.
+    pub(crate) fn literal(&self, metadata: &'static Metadata<'static>) -> Option<String> {
+        self.rings.get()?.literals.text(address_of(metadata))
+    }
+
+    /// Writes an event. Returns the epoch in which it happened, for its sessions to be decided by.
+    #[inline]
+    pub(crate) fn write_event(
+        self: &Arc<Self>,
+        instance: u8,
+        metadata: &'static Metadata<'static>,
+        span: u64,
+        values: &[u8],
+        epoch: impl FnOnce() -> u64,
+    ) -> Option<u64> {
+        let Some(ring) = self.ring() else {
+            self.count_unkept();
+            return None;
+        };
+        let epoch = ring.write(values, || {
+            let epoch = epoch();
+            let first = Record::first_word(Kind::Event, values.len(), epoch);
+            ([first, Record::second_word(instance, self.now()), address_of(metadata) as u64, span], epoch)
+        });
+        Some(epoch)
+    }
+
+    /// Counts an event that finds no ring.
+    #[cold]
+    pub(crate) fn count_unkept(&self) {
+        self.unkept.fetch_add(1, Ordering::Relaxed);
+        self.unkept_until.store(self.now(), Ordering::Relaxed);
+    }
+
+    /// Writes a record about a span.
+    pub(crate) fn write_span(self: &Arc<Self>, record: &SpanRecord<'_>) {
+        let Some(ring) = self.ring() else { return };
+        let mut payload = SmallVec::<[u8; 128]>::new();
+        payload.extend_from_slice(&record.parent.to_le_bytes());
+        payload.extend_from_slice(record.values);
+        if payload.len() > self.max_payload_bytes() {
+            return;
+        }
+        ring.write(&payload, || {
+            let first = Record::first_word(record.kind, payload.len(), 0);
+            ([first, Record::second_word(record.instance, self.now()), record.metadata_word(), record.span], ())
+        });
+    }
+
+    /// Sets the epoch of the event that this thread routes next.
+    #[inline]
+    pub(crate) fn set_event_epoch(epoch: Option<u64>) {
+        EVENT_EPOCH.set(epoch.unwrap_or(u64::MAX));
+    }
+
+    /// The ring of this thread.
+    #[inline]
+    fn ring(self: &Arc<Self>) -> Option<&Ring> {
+        let place = PLACE.get();
+        let seats = &self.rings.get()?.seats;
+        if place.past == self.number
+            && let Some(seat) = seats.get(place.seat)
+        {
+            return Some(&seat.ring);
+        }
+        Some(&seats.get(self.find_seat(seats, place)?)?.ring)
+    }
+
+    #[cold]
+    fn find_seat(self: &Arc<Self>, seats: &[Seat], place: Place) -> Option<usize> {
+        if place.past == self.number && place.passes > 0 {
+            PLACE.set(Place { passes: place.passes - 1, ..place });
+            return None;
+        }
+        let seat = HELD.try_with(|held| {
+            let mut held = held.try_borrow_mut().ok()?;
+            self.held_or_taken(&mut held, seats)
+        });
+        let seat = seat.ok().flatten();
+        let passes = if seat.is_none() { RETRY_AFTER } else { 0 };
+        PLACE.set(Place { past: self.number, seat: seat.unwrap_or(NOWHERE), passes });
+        seat
+    }
+
+    fn held_or_taken(self: &Arc<Self>, held: &mut Vec<Holding>, seats: &[Seat]) -> Option<usize> {
+        let is_ours = |holding: &&Holding| std::ptr::eq(holding.past.as_ptr(), Arc::as_ptr(self));
+        if let Some(holding) = held.iter().find(is_ours) {
+            return Some(holding.seat);
+        }
+        let now = self.now();
+        let max_age = as_nanos(self.settings.max_age);
+        let seat = seats.iter().position(|seat| seat.take(now, max_age))?;
+        held.retain(|holding| holding.past.strong_count() > 0);
+        held.push(Holding { past: Arc::downgrade(self), seat });
+        Some(seat)
+    }
+}
+
+/// For readers.
+impl Past {
+    /// Keeps others from copying meanwhile.
+    pub(crate) fn lock_reading(&self) -> MutexGuard<'_, ()> {
+        self.reading.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Copies all rings.
+    pub(crate) fn read(&self) -> Vec<RingRead> {
+        let seats = self.rings.get().map_or(&[][..], |rings| &rings.seats);
+        // Those of no thread too: one may be taken right now, see the seam in `ring`.
+        let mut all: Vec<_> = (0..seats.len()).map(RingRead::new).collect();
+        all.iter_mut().for_each(|read| self.read_on(read));
+        all
+    }
+
+    /// Copies what was written since.
+    pub(crate) fn read_on(&self, read: &mut RingRead) {
+        if let Some(rings) = self.rings.get() {
+            read.go_on(&rings.seats);
+        }
+    }
+
+    /// When the rings were made; `None` if they are not.
+    pub(crate) fn since(&self) -> Option<u64> {
+        Some(self.rings.get()?.since)
+    }
+
+    /// The events that found no ring, if the last of them happened after this moment.
+    pub(crate) fn unkept_since(&self, moment: u64) -> u64 {
+        let is_since = self.unkept_until.load(Ordering::Relaxed) >= moment;
+        if is_since { self.unkept.load(Ordering::Relaxed) } else { 0 }
+    }
+}
+
+impl Drop for Holding {
+    fn drop(&mut self) {
+        let Some(past) = self.past.upgrade() else { return };
+        PLACE.set(Place { past: past.number, seat: NOWHERE, passes: u32::MAX });
+        if let Some(seat) = past.rings.get().and_then(|rings| rings.seats.get(self.seat)) {
+            seat.leave(past.now());
+        }
+    }
+}
+
+pub(crate) fn as_nanos(duration: Duration) -> u64 {
+    duration.as_nanos().try_into().unwrap_or(u64::MAX)
+}
+
+/// The address of metadata, which unlike that of its callsite no other has.
+#[inline]
+pub(crate) fn address_of(metadata: &'static Metadata<'static>) -> usize {
+    std::ptr::from_ref(metadata).addr()
+}

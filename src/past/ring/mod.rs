@@ -1,0 +1,191 @@
+//! The ring of one thread: records of words, the oldest overwritten, copied by readers while it is written.
+//!
+//! # The protocol
+//! One thread writes, without a lock. Any number of threads copy what is there.
+//!
+//! | writer | reader |
+//! |---|---|
+//! | 1. sets the lowest bit of `head`: a record is being written | 1. looks at `head` by a read-modify-write |
+//! | 2. makes the record's header | 2. copies the words from `tail` to `head` |
+//! | 3. moves `tail` over what it will overwrite; fence | 3. fence; reads `tail` again |
+//! | 4. writes the words | 4. drops what `tail` has passed |
+//! | 5. moves `head`, which clears the bit | |
+//!
+//! *Torn records.* A reader that has read a word of step 4 sees the `tail` of step 3, by the two fences, and drops the record
+//! that was overwritten.
+//!
+//! *The seam.* Both sides begin with a read-modify-write of `head`, so one comes before the other. If the reader's comes
+//! first, the writer reads in step 2 what was published before the reader's step 1: the epoch after a session was opened. If
+//! the writer's comes first, the reader finds the bit, and looks again until the record is there.
+
+use super::record::{HEADER_WORDS, Kind, MAX_RECORD_WORDS, Record};
+use crate::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
+use crate::sync::atomic::{AtomicU64, fence};
+use crossbeam_utils::CachePadded;
+
+/// The records of one thread.
+#[derive(Debug)]
+pub(crate) struct Ring {
+    /// A power of two of them.
+    words: Box<[AtomicU64]>,
+    written: CachePadded<Written>,
+}
+
+/// All of it is written by the owner alone.
+#[derive(Debug, Default)]
+struct Written {
+    /// Twice the words written so far; odd while a record is being written.
+    head: AtomicU64,
+    /// The words that were overwritten, or are about to be: whole records.
+    tail: AtomicU64,
+    overwritten_events: AtomicU64,
+    /// The time of the last event that was overwritten.
+    overwritten_until: AtomicU64,
+    /// The time of the last record of a span's values that was overwritten.
+    recorded_until: AtomicU64,
+}
+
+/// What was overwritten in a ring.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Overwritten {
+    pub(crate) events: u64,
+    /// The time of the last of them.
+    pub(crate) until: u64,
+    /// The time of the last record of a span's values among what was overwritten.
+    pub(crate) recorded_until: u64,
+}
+
+/// What a reader has copied.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Copied {
+    /// Where the copy ends, for the next one to begin.
+    pub(crate) end: u64,
+    /// Whether a record is being written behind it.
+    pub(crate) is_open: bool,
+}
+
+impl Ring {
+    /// A ring of so many words, rounded down to a power of two.
+    pub(crate) fn new(words: usize) -> Self {
+        let words = 1 << words.max(2 * HEADER_WORDS).ilog2();
+        Self { words: (0..words).map(|_| AtomicU64::new(0)).collect(), written: CachePadded::default() }
+    }
+
+    /// The most words that one record may have.
+    pub(crate) fn max_record_words(&self) -> usize {
+        MAX_RECORD_WORDS.min(self.words.len() / 2)
+    }
+
+    /// Writes a record: its header, made after a reader can see that one is being written, and its payload. Called by the
+    /// owner alone, with no more words than [`max_record_words`](Self::max_record_words).
+    #[inline]
+    pub(crate) fn write<R>(&self, payload: &[u8], make: impl FnOnce() -> ([u64; HEADER_WORDS], R)) -> R {
+        let written = &*self.written;
+        // AcqRel: of this and a reader's read-modify-write the later sees what was before the earlier. Fails otherwise:
+        // `loom_an_event_is_in_the_ring_or_knows_the_session`.
+        let start = written.head.fetch_or(1, AcqRel) >> 1;
+        let (header, made) = make();
+        let end = start + Record::words_of(header[0]) as u64;
+        self.make_room(end);
+        let mut position = start;
+        let mut put = |word: u64| {
+            // Relaxed: published by `head`; the fence before it makes the new `tail` visible to who sees this.
+            self.word(position).store(word, Relaxed);
+            position += 1;
+        };
+        header.into_iter().for_each(&mut put);
+        let (chunks, rest) = payload.as_chunks::<8>();
+        chunks.iter().for_each(|chunk| put(u64::from_le_bytes(*chunk)));
+        if !rest.is_empty() {
+            put(last_word(rest));
+        }
+        // Release pairs with the reader's read-modify-write: it copies whole records.
+        written.head.store(end << 1, Release);
+        made
+    }
+
+    /// Moves `tail` so that what ends at `end` overwrites nothing behind it.
+    #[inline]
+    fn make_room(&self, end: u64) {
+        let kept_from = end.saturating_sub(self.words.len() as u64);
+        let tail = self.written.tail.load(Relaxed);
+        if tail < kept_from {
+            self.overwrite(tail, kept_from);
+        }
+        // Release: pairs with the reader's fence, see the protocol. Fails otherwise:
+        // `loom_a_copy_has_no_record_that_was_overwritten`.
+        fence(Release);
+    }
+
+    #[inline(never)]
+    fn overwrite(&self, mut tail: u64, kept_from: u64) {
+        while tail < kept_from {
+            // Relaxed: the owner reads what it wrote itself.
+            let first = self.word(tail).load(Relaxed);
+            let time = || Record::time_of(self.word(tail + 1).load(Relaxed));
+            match Record::kind_of(first) {
+                Some(Kind::Event) => {
+                    let events = self.written.overwritten_events.load(Relaxed);
+                    self.written.overwritten_events.store(events + 1, Relaxed);
+                    self.written.overwritten_until.store(time(), Relaxed);
+                }
+                Some(Kind::Recorded) => self.written.recorded_until.store(time(), Relaxed),
+                _ => {}
+            }
+            tail += (Record::words_of(first) as u64).max(1);
+        }
+        self.written.tail.store(tail, Relaxed);
+    }
+
+    /// Copies the records from `from` on behind `into`.
+    pub(crate) fn copy(&self, from: u64, into: &mut Vec<u64>) -> Copied {
+        // A read-modify-write, as the protocol says.
+        let head = self.written.head.fetch_or(0, AcqRel);
+        let end = head >> 1;
+        let start = self.written.tail.load(Relaxed).max(from).min(end);
+        let before = into.len();
+        into.extend((start..end).map(|position| self.word(position).load(Relaxed)));
+        // Acquire: pairs with the writer's fence.
+        fence(Acquire);
+        let overwritten = self.written.tail.load(Relaxed).min(end).saturating_sub(start);
+        into.drain(before..before + overwritten as usize);
+        Copied { end, is_open: head & 1 != 0 }
+    }
+
+    pub(crate) fn overwritten(&self) -> Overwritten {
+        Overwritten {
+            events: self.written.overwritten_events.load(Relaxed),
+            until: self.written.overwritten_until.load(Relaxed),
+            recorded_until: self.written.recorded_until.load(Relaxed),
+        }
+    }
+
+    /// Drops all records, for the next owner. Called by that alone.
+    pub(crate) fn clear(&self) {
+        // Relaxed: what is written next comes behind the fence in `make_room`.
+        self.written.tail.store(self.written.head.load(Relaxed) >> 1, Relaxed);
+        self.written.overwritten_events.store(0, Relaxed);
+        self.written.overwritten_until.store(0, Relaxed);
+        self.written.recorded_until.store(0, Relaxed);
+    }
+
+    #[inline]
+    fn word(&self, position: u64) -> &AtomicU64 {
+        &self.words[position as usize & (self.words.len() - 1)]
+    }
+}
+
+/// The last bytes of a payload, with zeros behind them.
+#[inline]
+fn last_word(rest: &[u8]) -> u64 {
+    rest.iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte))
+}
+
+#[cfg(test)]
+#[cfg(loom)]
+#[path = "../../sync/models/past_ring.rs"]
+mod models;
+
+#[cfg(test)]
+#[cfg(not(loom))]
+mod tests;

@@ -1,0 +1,168 @@
+//! An event of the past: what it was, and whether the session gets it.
+
+use super::reading::Reading;
+use super::spans::{Path, SpanName};
+use crate::event::{CapturedEvent, Fields, Name, Origin, OwnedOrigin, plain_name};
+use crate::layer::is_of_log;
+use crate::past::{PastValue, Record, RingRead, values};
+use crate::session::Follow;
+use crate::session::sample::RootSerial;
+use crate::session::scope::{CapturedChain, CapturedSpans};
+use crate::value::{TextRef, ValueRef};
+use rustc_hash::FxHashSet;
+use std::sync::Arc;
+use tracing_core::Metadata;
+
+/// An event of the past, with the spans around it.
+pub(super) struct EventInPast {
+    event: CapturedEvent,
+    /// All of its values, of which it shows some.
+    tested: Fields,
+    path: Path,
+}
+
+/// A span whose later events belong to the session.
+pub(super) type Followed = FxHashSet<SpanName>;
+
+/// An event that the session gets if its limits admit it.
+pub(super) struct Matching<'e>(&'e EventInPast);
+
+impl Reading<'_> {
+    /// The event of a record; `None` if it cannot match, or if too little is left of its spans, which is counted.
+    pub(super) fn event_of(&mut self, record: &Record<'_>, ring: &RingRead) -> Option<EventInPast> {
+        let Some(metadata) = self.past.metadata(record.metadata) else {
+            self.unresolved += 1;
+            return None;
+        };
+        let bytes = record.bytes();
+        let literal = self.past.literal(metadata);
+        let (tested, omitted) = fields(metadata, &bytes, literal.as_deref());
+        let (origin, tested) = told(metadata, tested);
+        if !self.session.reaches(origin.level(), origin.target()) {
+            return None;
+        }
+        let Some(path) = self.stories.path((record.instance, record.span), record.time, self.past) else {
+            self.unresolved += 1;
+            return None;
+        };
+        let spans = CapturedSpans::new(chain(&path));
+        let (own, left_out) = first(&tested, metadata, self.shared.config.max_event_fields);
+        let mut event = CapturedEvent::new(origin, own, spans.spans);
+        event.time = self.system_time(record.time);
+        event.thread.clone_from(&ring.thread);
+        event.omitted_fields = left_out + u32::from(omitted);
+        event.is_past = true;
+        event.weigh(spans.bytes);
+        Some(EventInPast { event, tested, path })
+    }
+
+    /// Whether the session gets an event. Follows what that has it follow.
+    pub(super) fn decide<'e>(&self, event: &'e EventInPast, followed: &mut Followed) -> Option<Matching<'e>> {
+        let is_followed = event.path.iter().any(|span| followed.contains(&span.name));
+        if !self.session.matches_past(&event.event, &event.tested, &chain(&event.path), is_followed) {
+            return None;
+        }
+        followed.extend(self.to_follow(&event.path));
+        Some(Matching(event))
+    }
+
+    fn to_follow(&self, path: &Path) -> Option<SpanName> {
+        let mut shown = path.iter().filter_map(|span| Some((span.name, span.shown.as_deref()?)));
+        match self.session.follow() {
+            Follow::Event => None,
+            Follow::Root => path.last().map(|span| span.name),
+            Follow::Span => shown.next().map(|(name, _)| name),
+            Follow::Named(wanted) => shown.find(|(_, span)| span.name() == plain_name(wanted)).map(|(name, _)| name),
+        }
+    }
+
+    /// Gives a matching event to the session, if its limits admit it.
+    pub(super) fn admit(&mut self, Matching(matching): Matching<'_>) {
+        let root = matching.path.last().map(|root| self.serial_of(root.name));
+        let sampled = self.session.sampled(|| root);
+        if self.shared.admits_past(self.session, sampled) {
+            self.session.push_past(Arc::new(matching.event.clone()));
+            if self.session.is_used_up() {
+                self.shared.session_is_full(self.session);
+            }
+        }
+    }
+
+    fn serial_of(&mut self, root: SpanName) -> RootSerial {
+        let (instance, key) = root;
+        let open = || self.instances.get(&instance)?.serial_of_root(key);
+        *self.serials.entry(root).or_insert_with(|| open().unwrap_or_else(RootSerial::next))
+    }
+}
+
+fn chain(path: &Path) -> CapturedChain {
+    path.iter().filter_map(|span| span.shown.clone()).collect()
+}
+
+/// The values of an event, and how many were not kept.
+fn fields(metadata: &'static Metadata<'static>, bytes: &[u8], literal: Option<&str>) -> (Fields, u16) {
+    let mut fields = Fields::named(metadata.fields());
+    let mut omitted = 0;
+    for value in values(bytes) {
+        match value {
+            PastValue::Field(place, value) => fields.push(place, value),
+            PastValue::Literal(place) => {
+                let text = literal.unwrap_or_default();
+                fields.push(place, ValueRef::Debug(TextRef { text, cut: false }));
+            }
+            PastValue::Omitted(count) => omitted = count,
+        }
+    }
+    (fields, omitted)
+}
+
+/// Where an event comes from, and its own fields: those of the `log` bridge say where a record comes from.
+fn told(metadata: &'static Metadata<'static>, fields: Fields) -> (Origin, Fields) {
+    if !is_of_log(metadata) {
+        return (Origin::Callsite(metadata), fields);
+    }
+    let text = |name: &str| match fields.last(name) {
+        Some(ValueRef::Str(text)) => Some(Name::Owned(text.text.to_owned())),
+        _ => None,
+    };
+    let line = match fields.last("log.line") {
+        Some(ValueRef::U64(line)) => line.try_into().ok(),
+        _ => None,
+    };
+    let origin = OwnedOrigin {
+        level: *metadata.level(),
+        target: text("log.target").unwrap_or_else(|| metadata.target().into()),
+        name: metadata.name().into(),
+        file: text("log.file"),
+        line,
+        module_path: text("log.module_path"),
+    };
+    let own = kept(&fields, metadata, |name| !name.starts_with("log."));
+    (Origin::Owned(Box::new(origin)), own)
+}
+
+/// The first fields, as many as an event may show, and how many more there are.
+fn first(fields: &Fields, metadata: &'static Metadata<'static>, room: usize) -> (Fields, u32) {
+    let count = fields.iter().count();
+    if count <= room {
+        return (fields.clone(), 0);
+    }
+    let mut left = room;
+    let first = kept(fields, metadata, |_| {
+        let is_first = left > 0;
+        left = left.saturating_sub(1);
+        is_first
+    });
+    (first, (count - room) as u32)
+}
+
+fn kept(fields: &Fields, metadata: &'static Metadata<'static>, mut keeps: impl FnMut(&str) -> bool) -> Fields {
+    let mut kept = Fields::named(metadata.fields());
+    for (name, value) in fields.iter() {
+        let place = metadata.fields().iter().position(|field| plain_name(field.name()) == name);
+        if let Some(place) = place.filter(|_| keeps(name)) {
+            kept.push(place, value);
+        }
+    }
+    kept
+}
