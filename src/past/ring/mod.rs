@@ -99,9 +99,20 @@ impl Ring {
         if !rest.is_empty() {
             put(last_word(rest));
         }
-        // Release pairs with the reader's read-modify-write: it copies whole records.
-        written.head.store(end << 1, Release);
+        self.publish(end);
         made
+    }
+
+    /// Shows readers all words up to here.
+    #[inline]
+    fn publish(&self, end: u64) {
+        // Release pairs with the reader's read-modify-write: it copies whole records.
+        #[cfg(not(loom))]
+        self.written.head.store(end << 1, Release);
+        // A read-modify-write comes right after what it reads. `loom` lets a reader's come after this store all the same, and
+        // put back the value from before it; two of them it keeps in order.
+        #[cfg(loom)]
+        self.written.head.swap(end << 1, Release);
     }
 
     /// Moves `tail` so that what ends at `end` overwrites nothing behind it.
