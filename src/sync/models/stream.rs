@@ -82,8 +82,8 @@ impl Given {
         match stream.try_recv() {
             Ok(Item::Event { .. }) => self.events += 1,
             Ok(Item::Missing(missing)) => self.lost += missing.count,
-            Ok(Item::Horizon(_)) => unreachable!("no session here looks back"),
             Ok(Item::Ended(reason)) => self.end = Some(reason),
+            Ok(item) => unreachable!("no session here asks for {item:?}"),
             Err(_) => return false,
         }
         true

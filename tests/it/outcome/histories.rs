@@ -162,6 +162,9 @@ impl Model {
                 true => _ = self.show(&[event.number]),
                 false => self.not_chosen += 1,
             }
+            if self.has_ended {
+                self.give_up();
+            }
             return;
         };
         match self.requests.remove(&request).unwrap_or(Request::Open(Vec::new())) {
