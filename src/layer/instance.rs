@@ -353,15 +353,6 @@ impl Instance {
         self.spans.remove_from_table(id);
     }
 
-    #[cold]
-    fn close_unusual<S: Host>(&self, id: u64, context: &Context<'_, S>) {
-        thread::with(|state| state.closing.set((self.number, id)));
-        if self.spans.are_timed() && self.epoch() != 0 {
-            self.on_timed_close(id, context);
-        }
-        self.spans.remove(id, || self.keep_closing(id, context));
-    }
-
     /// Follows the thread into a span, whose decision is mostly that of the span around or one made lately.
     #[inline]
     pub(super) fn on_enter<S: Host>(&self, id: &span::Id, context: Context<'_, S>) {

@@ -92,8 +92,18 @@ impl Instance {
         exit.filter(|is_timed| *is_timed).and_then(|_| state.entered.pop_marked(keeper, id))
     }
 
+    /// Removes a span that closes where some are timed, or kept for looking back, or in no cell.
+    #[cold]
+    pub(super) fn close_unusual<S: Host>(&self, id: u64, context: &Context<'_, S>) {
+        thread::with(|state| state.closing.set((self.number, id)));
+        if self.spans.are_timed() && self.epoch() != 0 {
+            self.on_timed_close(id, context);
+        }
+        self.spans.remove(id, || self.keep_closing(id, context));
+    }
+
     /// Reports the times of a span that closes to the sessions that watch it.
-    pub(super) fn on_timed_close<S: Host>(&self, id: u64, context: &Context<'_, S>) {
+    fn on_timed_close<S: Host>(&self, id: u64, context: &Context<'_, S>) {
         // Read first: what follows is not the span's.
         let keeper = self.keeper();
         let times = self

@@ -293,31 +293,6 @@ impl SessionOptions {
         self
     }
 
-    /// Begins with the matching events of the time before it was opened; default none.
-    ///
-    /// In a router that was built with [`look_back`](crate::TapRouterBuilder::look_back), and as far back as that goes: the
-    /// first item, a [`Horizon`](crate::Horizon), says how far. Then come the past events, [marked](crate::CapturedEvent::is_past),
-    /// and the present ones, without a hole or a double. Sampling and `max_events` count past events too, the rate does
-    /// not. Reads all that the router has kept, on the caller's thread. Not with `only_if` or `slower_than`.
-    ///
-    /// ```
-    /// use std::time::Duration;
-    /// use tracing_subscriber::prelude::*;
-    /// use tracing_tap::{Item, LookBack, Predicate, SessionOptions, TapRouter};
-    /// let router = TapRouter::builder().look_back(LookBack::new(1 << 20)).build();
-    /// tracing_subscriber::registry().with(router.layer()).init();
-    /// # while router.stats().look_back_bytes == 0 { std::thread::yield_now() }
-    /// tracing::debug!(user = 42, "failed");
-    /// let mut stream = router.watch(SessionOptions::new(Predicate::eq("user", 42)).look_back(Duration::from_secs(30)));
-    /// let event = stream.drain().find_map(Item::into_event).expect("the event is still there");
-    /// assert!(event.is_past());
-    /// ```
-    #[must_use]
-    pub fn look_back(mut self, duration: Duration) -> Self {
-        self.look_back = Some(duration);
-        self
-    }
-
     /// Shows a request only if one of its events satisfies `outcome`: then all of it, from its first event on.
     ///
     /// Whatever matches the session is held until the outcome of its request is known. At the first event that satisfies

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 use testing::{PATIENCE, events};
 use tracing_subscriber::prelude::*;
-use tracing_tap::{CapturedEvent, EventStream, Follow, LookBack, TapRouter};
+use tracing_tap::{CapturedEvent, EventStream, Follow, Item, LookBack, TapRouter};
 
 const THREADS: u64 = 4;
 
@@ -101,5 +101,34 @@ testing::isolated! {
         let mut stream = router.watch("user = 42").unwrap();
         tracing::debug!(user = 42, "after");
         assert_eq!(testing::messages(&mut stream), ["after"]);
+    }
+
+    fn a_span_that_closes_after_the_opening_has_its_times_in_the_present() {
+        let router = router(plenty());
+        tracing_subscriber::registry().with(router.layer()).init();
+        wait_for_past(&router);
+        let span = tracing::info_span!("request", user = 42);
+        span.in_scope(|| tracing::debug!("before"));
+        let mut stream = router.watch(looking_back("user = 42").timings());
+        drop(span);
+        let kinds: Vec<_> = stream
+            .drain()
+            .map(|item| match item {
+                Item::Horizon(_) => "horizon".to_owned(),
+                Item::Event { event, .. } => format!("{}, past: {}", event.message(), event.is_past()),
+                Item::Timing { timing, .. } => format!("times of {}", timing.name()),
+                other => format!("{other:?}"),
+            })
+            .collect();
+        assert_eq!(kinds, ["horizon", "before, past: true", "times of request"]);
+    }
+
+    fn a_session_without_events_has_none_of_the_past_either() {
+        let router = router(plenty());
+        tracing_subscriber::registry().with(router.layer()).init();
+        wait_for_past(&router);
+        tracing::debug!(user = 42, "before");
+        let mut stream = router.watch(looking_back("user = 42").timings().without_events());
+        assert_eq!(events(&mut stream).len(), 0);
     }
 }

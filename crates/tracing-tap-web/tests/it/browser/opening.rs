@@ -229,7 +229,7 @@ async fn a_link_opens_the_same_view_and_starts_nothing(stage: &mut Stage) {
     assert_eq!(browser.value("document.querySelector('.predicate').value").await, "user = 42");
     assert_eq!(
         browser.value("[...document.querySelectorAll('.form select')].map((select) => select.value)").await,
-        json!(["info", "event", "1h", "trace"])
+        json!(["info", "event", "1h", "trace", ""])
     );
     browser.wait_for_text(".coverage", "can match").await;
     assert_eq!(stage.router.sessions().len(), 0);
