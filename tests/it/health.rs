@@ -151,6 +151,7 @@ mod prometheus {
             ("ended_sessions_total{reason=\"too_costly\"}", stats.ended.too_costly),
             ("refused_sessions_total{reason=\"too_costly\"}", stats.refused_by.too_costly),
             ("refused_sessions_total{reason=\"max_hold_time\"}", stats.refused_by.max_hold_time),
+            ("refused_sessions_total{reason=\"no_look_back\"}", stats.refused_by.no_look_back),
             ("ended_sessions_total{reason=\"max_events\"}", stats.ended.max_events),
             ("ended_sessions_total{reason=\"shutdown\"}", stats.ended.shutdown),
             ("matched_events_total", events.matched),

@@ -409,8 +409,7 @@ mod tests {
     #[test]
     fn extreme_numbers_cause_no_panic() {
         let mut peer = peer();
-        let missing = MissingReason::ALL.iter().map(|reason| Missing::new(u64::MAX, *reason)).collect();
-        let extreme = Tally { events: u64::MAX, missing };
+        let extreme = Tally::try_from(vec![u64::MAX; 1 + MissingReason::ALL.len()]).expect("there is a count for each");
         for _ in 0..3 {
             peer.catch_up(extreme, u64::MAX);
             peer.count(extreme);

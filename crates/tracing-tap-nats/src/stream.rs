@@ -242,7 +242,7 @@ mod tests {
     use super::*;
     use crate::inbox::Content;
     use crate::message::Tally;
-    use tracing_tap::{Missing, MissingReason};
+    use tracing_tap::MissingReason;
 
     const LARGE: usize = 7 << 20;
 
@@ -304,8 +304,7 @@ mod tests {
     async fn extreme_counts_of_batches_cause_no_panic() {
         let inbox = Arc::new(Inbox::default());
         let mut stream = FleetStream::new(Arc::clone(&inbox));
-        let missing = MissingReason::ALL.iter().map(|reason| Missing::new(u64::MAX, *reason)).collect();
-        let extreme = Tally { events: u64::MAX, missing };
+        let extreme = Tally::try_from(vec![u64::MAX; 1 + MissingReason::ALL.len()]).expect("there is a count for each");
         for _ in 0..8 {
             let content = Content::Lines { lines: "no event".into(), unpacked: 0, events: extreme.events };
             inbox.put(Arrived { content, ..batch(0) });

@@ -320,7 +320,7 @@ mod tests {
 
     fn feed(router: &TapRouter) -> Feed {
         let stream = router.try_watch(Predicate::eq("user", 42)).expect("there is room");
-        Feed::new(Source::Own(stream), 4, 4096)
+        Feed::new(Source::Own(Box::new(stream)), 4, 4096)
     }
 
     #[test]

@@ -62,7 +62,7 @@ impl EndpointState {
                 return Err(Problem::shutting_down());
             }
             let sight = Sight::of(stream.coverage(), &session, &endpoint, &admitted);
-            Ok((entry(id, &session, Source::Own(stream), life), sight))
+            Ok((entry(id, &session, Source::Own(Box::new(stream)), life), sight))
         });
         opened.await
     }

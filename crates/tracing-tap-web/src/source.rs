@@ -13,7 +13,7 @@ use tracing_tap::{EndReason, EventStream, Item, Missing, MissingReason, SessionI
 /// A session's reading end; dropping it closes the session.
 #[derive(Debug)]
 pub(super) enum Source {
-    Own(EventStream),
+    Own(Box<EventStream>),
     Other(Box<dyn SessionStream>),
 }
 

@@ -149,7 +149,7 @@ impl Stage {
 
 pub(crate) fn router(setting: &Setting) -> TapRouter {
     let router = TapRouter::builder().span_level(setting.span_level);
-    let past = |level| LookBack::new(2 << 20).thread_bytes(64 << 10).level(level).max_age(Duration::from_secs(600));
+    let past = |level| LookBack::new(32 << 20).thread_bytes(1 << 20).level(level).max_age(Duration::from_secs(600));
     let router = match setting.look_back {
         Some(level) => router.look_back(past(level)),
         None => router,
