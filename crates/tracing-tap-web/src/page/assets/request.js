@@ -15,6 +15,8 @@ const MAX_LOOKED_AT = 20_000;
 const MAX_BARS = 500;
 /** Clocks are read one after the other, and times are rounded down. In microseconds. */
 const SLACK = 5;
+/** A thread may lose its core between the two looks at the clock that a span's beginning is computed from. In microseconds. */
+const LATE = 20_000;
 
 /**
  * The request that a row is of; null if the row is in no span.
@@ -89,11 +91,14 @@ function place(bars, rows) {
   }
 }
 
-/** Of the spans of that path the one that was open then: the last that began. */
+/** Of the spans of that path the one that was open then: the last that began, or else the next that closed. */
 function findBar(bars, path, at) {
   const key = keyOf(path);
-  const candidates = bars.filter((bar) => keyOf(bar.path) === key && (bar.isOpen || (at >= bar.start - SLACK && at <= bar.end + SLACK)));
-  return candidates.reduce((/** @type {Bar | undefined} */ best, bar) => (best === undefined || bar.start > best.start ? bar : best), undefined);
+  const alike = bars.filter((bar) => keyOf(bar.path) === key);
+  const open = alike.filter((bar) => bar.isOpen || (at >= bar.start - SLACK && at <= bar.end + SLACK));
+  if (open.length > 0) return open.reduce((best, bar) => (bar.start > best.start ? bar : best));
+  const closing = alike.filter((bar) => at < bar.start && bar.start <= at + LATE);
+  return closing.length === 0 ? undefined : closing.reduce((best, bar) => (bar.end < best.end ? bar : best));
 }
 
 const keys = new WeakMap();
