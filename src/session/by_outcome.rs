@@ -12,7 +12,7 @@ impl SessionOptions {
     /// When the request ends without such an event, its events are dropped and counted as
     /// [`NotChosen`](crate::MissingReason::NotChosen). With [`slower_than`](Self::slower_than) as well, either suffices.
     ///
-    /// A request is what happens inside one root span, or inside the nearest span of a name with [`Follow::Named`]. It ends
+    /// A request is what happens inside one root span, or inside the nearest span of a name with [`Follow::Named`](crate::session::Follow::Named). It ends
     /// when that span and all spans inside it have closed: a task that outlives its root is part of it. An event outside of
     /// a request is shown if it satisfies `outcome` itself.
     ///
