@@ -86,7 +86,7 @@ isolated! {
         // Its connection is closed as well: what is left in the buffers comes to an end.
         let mut rest = Vec::new();
         let _ = standing.read_to_end(&mut rest);
-        assert_eq!(service.router.stats().buffered_bytes, 0);
+        wait_until("its memory to be given back", || service.router.stats().buffered_bytes == 0);
         served.stop();
     }
 
