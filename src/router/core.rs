@@ -15,6 +15,7 @@ use crate::session::published::Epoch;
 use crate::session::registry::Registry;
 use crate::session::{EndReason, SessionId, SessionInfo, SessionStats};
 use crate::shared::Shared;
+use crate::span_limit::AskedSpans;
 use crate::stream::Home;
 use crate::sync::atomic::AtomicU64;
 use rustc_hash::FxHashMap;
@@ -50,6 +51,7 @@ pub(super) struct State {
     shutdowns: u64,
     /// Whether spans may remember scopes of a session that is closed, in a router that never rests.
     remembers_closed: bool,
+    asked_spans: AskedSpans,
     /// Sessions that are closed and not freed yet: a producer may still be reading them.
     closed: FxHashMap<SessionId, Weak<OpenSession>>,
     /// The sum over sessions that have been freed.
@@ -114,6 +116,7 @@ impl Core {
             instances.iter().for_each(|instance| instance.time_spans());
         }
         instances.iter().for_each(|instance| instance.set_times_requests(snapshot.times_requests()));
+        state.asked_spans.set(snapshot.span_verbosity);
         let replaced = self.shared.snapshot.replace(snapshot, instances.iter().map(|instance| &instance.epoch));
         if let Err(read) = Arc::try_unwrap(replaced) {
             self.shared.inbox.retire(Retired::Snapshot(read));

@@ -3,7 +3,7 @@
 use super::{install, user, wait_for_the_veto, watch_42};
 use std::sync::Mutex;
 use std::sync::mpsc::{self, Receiver, Sender};
-use testing::{Evaluations, Output, PATIENCE, events, info_printer, messages};
+use testing::{Evaluations, Output, PATIENCE, events, info_printer, messages, wait_until};
 use tracing::level_filters::LevelFilter;
 use tracing::subscriber::Interest;
 use tracing::{Metadata, Span, Subscriber};
@@ -117,6 +117,19 @@ testing::isolated! {
         let streams = [watch_42(&one), watch_42(&other)];
         assert!(tracing::debug_span!("work").is_disabled(), "nobody asks for it");
         drop(streams);
+    }
+
+    // The first router's layer would prevent them for everybody.
+    fn a_session_that_asks_for_spans_gets_them_beside_another_router() {
+        let (one, other) = (TapRouter::new(), TapRouter::new());
+        let others = tracing_subscriber::registry().with(info_printer(&Output::default()));
+        others.with(one.layer()).with(other.layer()).init();
+        let does_not = watch_42(&one);
+        let asks = other.watch(SessionOptions::new(Predicate::everything()).spans(LevelFilter::DEBUG));
+        assert!(!tracing::debug_span!("work").is_disabled());
+        drop(asks);
+        wait_until("its levels to be taken back", || tracing::debug_span!("work").is_disabled());
+        drop(does_not);
     }
 
     // The session's rebuild is then the first to ask about the callsite, which is nobody's change of mind.
