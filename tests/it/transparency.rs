@@ -125,6 +125,7 @@ fn perform(history: &History, ops: &[Op], neighbours: Neighbours, place: RouterP
     let subscriber = neighbours::subscriber(neighbours, place, &routers, &log, &output);
     let mut stage = Stage::of(vec![subscriber], routers, log);
     stage.opens = with == With::Sessions;
+    stage.looks_back = history.setting.look_back.is_some();
     let stage = Arc::new(stage);
     let outcome = stage.perform(ops);
     let dispatches: Vec<_> = stage.dispatches.iter().map(Dispatch::downgrade).collect();

@@ -29,7 +29,7 @@ pub(crate) struct Stage {
     /// Whether the workers must set the first subscriber as their default.
     is_scoped: bool,
     /// Whether the routers look back.
-    looks_back: bool,
+    pub(crate) looks_back: bool,
     /// Whether sessions are opened at all: not for what others get with the routers alone.
     pub(crate) opens: bool,
 }
