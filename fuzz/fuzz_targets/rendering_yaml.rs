@@ -15,5 +15,7 @@ mod oracle {
 }
 #[path = "../../tests/it/fuzz_corpus/rendering.rs"]
 mod rendering;
+#[path = "../../src/wire/tests/unique.rs"]
+mod unique;
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| rendering::check_with_yaml(bytes));

@@ -5,6 +5,8 @@
 
 #![no_main]
 
+#[path = "../../src/wire/tests/unique.rs"]
+mod unique;
 #[path = "../../tests/it/fuzz_corpus/wire.rs"]
 mod wire;
 

@@ -1,8 +1,9 @@
 //! Events to render, and the most hostile ones that can be thought of.
 
 use crate::event::testing::Parts;
-use crate::event::{CapturedEvent, CapturedSpan, Fields, Name};
+use crate::event::{Busy, CapturedEvent, CapturedSpan, Fields, Name, SpanTiming};
 use crate::missing::{Missing, MissingReason};
+use crate::past::{Horizon, ThreadHorizon};
 use crate::session::{EndReason, SessionId};
 use crate::stream::Item;
 use crate::value::{Bytes, Text, Value};
@@ -144,20 +145,44 @@ pub(super) fn any_value() -> impl Strategy<Value = Value> {
 
 /// Items of every kind, events at any time among them.
 pub(crate) fn any_item() -> impl Strategy<Value = Item> {
-    let nanoseconds = (-40_000_000_000_000_000_000..400_000_000_000_000_000_000_i128, 0..100_u32);
-    let event = (any_parts(), any_level(), nanoseconds, proptest::option::of(any_text()), any::<(u64, u64, bool)>());
+    let horizon = (any::<(u64, u64, u64)>(), vec((any_text(), any::<u64>()), 0..3));
     prop_oneof![
-        8 => event.prop_map(|(event, level, (nanoseconds, shift), thread, (session, sequence, omits))| Item::Event {
-            session: SessionId(session),
-            sequence,
-            event: Arc::new(CapturedEvent::from(Parts {
-                time: time_of(nanoseconds >> shift), level, thread: thread.map(Arc::from), omitted_fields: if omits { session as u32 } else { 0 }, ..event
-            })),
+        8 => (any_captured(), any::<bool>()).prop_map(|((session, sequence, event), is_past)| {
+            Item::event(session, sequence, Arc::new(CapturedEvent { is_past, ..event }))
         }),
+        2 => any_timing(),
         1 => (any::<u64>(), select(MissingReason::ALL))
             .prop_map(|(count, reason)| Item::Missing(Missing { count, reason })),
-        1 => (1_u8..5).prop_map(|code| Item::Ended(EndReason::from_code(code).unwrap())),
+        1 => horizon.prop_map(|(numbers, threads)| Item::Horizon(horizon_of(numbers, threads))),
+        1 => (1_u8..6).prop_map(|code| Item::Ended(EndReason::from_code(code).unwrap())),
     ]
+}
+
+fn any_timing() -> impl Strategy<Value = Item> {
+    let has_span = |(_, _, close): &(SessionId, u64, CapturedEvent)| !close.spans.is_empty();
+    let times = any::<(u64, u64, u64, bool)>();
+    (any_captured().prop_filter("a timing is of a span", has_span), times).prop_map(
+        |((session, sequence, mut close), (busy, polls, idle, is_whole))| {
+            Busy { busy, polls, seen: busy.saturating_add(idle), is_whole }.write_to(&mut close, 0);
+            Item::timing(session, sequence, SpanTiming::of(Arc::new(close)))
+        },
+    )
+}
+
+fn any_captured() -> impl Strategy<Value = (SessionId, u64, CapturedEvent)> {
+    let nanoseconds = (-40_000_000_000_000_000_000..400_000_000_000_000_000_000_i128, 0..100_u32);
+    let event = (any_parts(), any_level(), nanoseconds, proptest::option::of(any_text()), any::<(u64, u64, bool)>());
+    event.prop_map(|(event, level, (nanoseconds, shift), thread, (session, sequence, omits))| {
+        let (time, thread) = (time_of(nanoseconds >> shift), thread.map(Arc::from));
+        let omitted_fields = if omits { session as u32 } else { 0 };
+        let event = CapturedEvent::from(Parts { time, level, thread, omitted_fields, ..event });
+        (SessionId(session), sequence, event)
+    })
+}
+
+fn horizon_of((asked_ms, reaches_ms, overwritten): (u64, u64, u64), threads: Vec<(String, u64)>) -> Horizon {
+    let threads = threads.into_iter().map(|(thread, overwritten)| ThreadHorizon { thread, reaches_ms, overwritten });
+    Horizon { asked_ms, reaches_ms, overwritten, threads: threads.collect(), ..Horizon::default() }
 }
 
 fn any_level() -> impl Strategy<Value = Level> {

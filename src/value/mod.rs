@@ -6,6 +6,9 @@ mod quoted;
 mod shape;
 #[cfg(test)]
 #[cfg(not(loom))]
+pub(crate) mod testing;
+#[cfg(test)]
+#[cfg(not(loom))]
 mod tests;
 mod view;
 

@@ -160,7 +160,7 @@ isolated! {
         let router = install();
         let mut stream = router.watch(Predicate::eq("user", 42));
         for _ in 0..3 {
-            written_span(7).in_scope(|| tracing::debug!("somebody's"));
+            written_span(7).in_scope(|| tracing::debug!("another's"));
             written_span(42).in_scope(|| tracing::debug!("hers"));
         }
         assert_eq!(messages(&mut stream), ["hers"; 3]);

@@ -45,6 +45,8 @@ mod switches;
 mod timings;
 mod tokio_runtime;
 mod transparency;
+#[path = "../../src/wire/tests/unique.rs"]
+mod unique;
 mod user_code;
 mod values;
 mod veto;

@@ -29,11 +29,12 @@ fn item(event: CapturedEvent) -> Item {
 /// The documented tables, as a reader would declare them.
 #[derive(Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
-#[expect(dead_code, clippy::large_enum_variant, reason = "reading it is the test")]
+#[expect(dead_code, reason = "reading it is the test")]
 enum Documented {
     Event {
         session: u64,
         sequence: u64,
+        past: Option<bool>,
         timestamp: String,
         level: DocumentedLevel,
         fields: BTreeMap<String, DocumentedValue>,
@@ -47,13 +48,63 @@ enum Documented {
         #[serde(rename = "omittedFields")]
         omitted_fields: Option<u32>,
     },
+    Timing {
+        session: u64,
+        sequence: u64,
+        timestamp: String,
+        level: DocumentedLevel,
+        fields: DocumentedTimes,
+        target: String,
+        filename: Option<String>,
+        line_number: Option<u32>,
+        span: DocumentedSpan,
+        spans: Vec<DocumentedSpan>,
+        #[serde(rename = "threadName")]
+        thread_name: Option<String>,
+        #[serde(rename = "omittedFields")]
+        omitted_fields: Option<u32>,
+    },
     Missing {
         count: u64,
         reason: MissingReason,
     },
+    Horizon {
+        asked_ms: u64,
+        reaches_ms: u64,
+        overwritten: u64,
+        unresolved: u64,
+        unkept: u64,
+        threads: Vec<DocumentedThread>,
+    },
     Ended {
         reason: DocumentedEnd,
     },
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(dead_code, reason = "reading it is the test")]
+struct DocumentedTimes {
+    message: String,
+    #[serde(rename = "time.busy")]
+    busy: Option<u64>,
+    #[serde(rename = "time.idle")]
+    idle: Option<u64>,
+    #[serde(rename = "time.wall")]
+    wall: Option<u64>,
+    #[serde(rename = "time.seen")]
+    seen: Option<u64>,
+    polls: Option<u64>,
+    since: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(dead_code, reason = "reading it is the test")]
+struct DocumentedThread {
+    thread: String,
+    reaches_ms: u64,
+    overwritten: u64,
 }
 
 #[derive(Deserialize)]
@@ -118,18 +169,16 @@ fn carried_fields(fields: &Fields) -> Fields {
 }
 
 fn carried_item(item: &Item) -> Item {
-    let Item::Event { session, sequence, event } = item else {
-        return item.clone();
-    };
+    let Some((.., event)) = item.captured() else { return item.clone() };
     let mut event = CapturedEvent::clone(event);
     event.own = carried_fields(&event.own);
     event.spans = event.spans.iter().map(|old| span(old.name.clone(), carried_fields(&old.fields))).collect();
-    Item::Event { session: *session, sequence: *sequence, event: Arc::new(event) }
+    item.with_captured(Arc::new(event))
 }
 
 /// Every field as it prints, those of the event first, then of its spans behind their names.
 fn fields_of(item: &Item) -> Vec<(String, String)> {
-    let Item::Event { event, .. } = item else { return Vec::new() };
+    let Some((.., event)) = item.captured() else { return Vec::new() };
     let printed = |(name, value): (&str, &Value)| (name.to_owned(), value.to_string());
     let spans = event.spans().flat_map(|span| {
         std::iter::once(("span".to_owned(), span.name().to_owned())).chain(span.fields().map(printed))

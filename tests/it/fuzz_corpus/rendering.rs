@@ -6,11 +6,8 @@
 #[path = "../../../src/render/human/tests/expected.rs"]
 mod expected;
 
-#[allow(clippy::duplicate_mod, reason = "the fuzz target has this file and not the other")]
-#[path = "../../../src/wire/tests/unique.rs"]
-mod unique;
-
 use crate::oracle::fuzzed;
+use crate::unique;
 use expected::{converted, expected_block, fits};
 use regex::Regex;
 use saphyr::{LoadableYamlNode, Yaml};

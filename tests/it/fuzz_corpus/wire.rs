@@ -1,9 +1,6 @@
 //! Arbitrary bytes as a line of the wire form: what is read is written as what reads the same, and is written once.
 
-#[allow(clippy::duplicate_mod, reason = "the fuzz target has this file and not the other")]
-#[path = "../../../src/wire/tests/unique.rs"]
-mod unique;
-
+use crate::unique;
 use tracing_tap::wire::{TimeText, read_time};
 use tracing_tap::{CapturedEvent, Format, Item, write_item};
 
