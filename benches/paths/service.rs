@@ -27,7 +27,7 @@ pub(crate) fn install_logging(level: LevelFilter, router: Option<&TapRouter>) {
     }
 }
 
-/// The logs' clock. Some digits take more instructions to write than others, so under valgrind it stands still.
+/// The logs' clock. Some digits take more instructions to write than others, so it does not move under valgrind.
 struct Clock {
     stands_still: bool,
 }

@@ -1,4 +1,4 @@
-//! What opening sessions costs whoever opens them.
+//! What opening sessions costs the opener.
 
 use crate::callsites;
 use crate::measure::nanoseconds_each;
@@ -56,7 +56,7 @@ pub(crate) fn open_all(sessions: usize) -> f64 {
     took.as_nanos() as f64
 }
 
-/// Has `tracing` ask all callsites anew, as anybody does who changes a filter.
+/// Has `tracing` ask all callsites again, as a change of a filter does.
 pub(crate) fn rebuild(callsites: usize) -> f64 {
     install(None);
     callsites::register(callsites);

@@ -93,7 +93,7 @@ impl Instance {
     /// Whether the scope inside a root is that of events outside any span, where nothing need be kept of that: no session
     /// follows it, none can match outside, and the index has none for its fields.
     ///
-    /// What holds no memory has no followers. One that comes moves the records of the tree afterwards, so that whoever has
+    /// What holds no memory has no followers. One that comes moves the records of the tree afterwards, so that a thread that has
     /// not seen it here finds its stamp stale.
     #[inline]
     fn is_like_outside(&self, cell: &SpanCell<'_>, notes: &Notes, judgement: Judgement, snapshot: &Snapshot) -> bool {

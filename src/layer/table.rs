@@ -158,7 +158,7 @@ impl Spans {
     /// Whether some span has no cell in the table, or spans are timed: one look for paths where neither is so.
     #[inline]
     pub(super) fn are_unusual(&self) -> bool {
-        // Relaxed, here and below: whoever asks for a span was told of it after it was inserted, and of a session after
+        // Relaxed, here and below: a thread that asks for a span got its id after it was inserted, and sees a session after
         // its opening.
         self.unusual.load(Ordering::Relaxed) & !KEEPS_CLOSED != 0
     }
@@ -180,7 +180,7 @@ impl Spans {
         self.unusual.fetch_or(TIMED, Ordering::Relaxed);
     }
 
-    /// No span is timed until somebody asks for it again.
+    /// No span is timed until a session asks for it again.
     pub(super) fn stop_timing(&self) {
         self.unusual.fetch_and(!TIMED, Ordering::Relaxed);
     }

@@ -12,7 +12,7 @@ use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 /// The times of one span. Used for one span after the other.
 #[derive(Debug, Default)]
 pub(super) struct Times {
-    /// The number of the span; 0: none, [`STARTING`]: somebody is writing the rest.
+    /// The number of the span; 0: none, [`STARTING`]: a thread is writing the rest.
     of: AtomicU64,
     /// For whom they are kept: enters and exits are seen while this keeper has sessions.
     keeper: AtomicU64,
@@ -51,7 +51,7 @@ impl Times {
         self.of.load(Ordering::Acquire) == span.number && self.keeper.load(Ordering::Relaxed) == span.keeper
     }
 
-    /// Begins with a span, unless somebody does at the same time. Returns whether they are its times.
+    /// Begins with a span, unless another thread does at the same time. Returns whether they are its times.
     pub(super) fn begin(&self, span: TimedSpan, now: u64, is_whole: bool) -> bool {
         let before = self.of.load(Ordering::Relaxed);
         if before == STARTING
@@ -91,7 +91,7 @@ impl Times {
         loop {
             match entered & INSIDE {
                 0 => return,
-                // Whoever enters meanwhile makes the exchange fail, and the last of all writes it again.
+                // A thread that enters meanwhile makes the exchange fail, and the last of all writes it again.
                 1 => self.stop.store(now(), Ordering::Relaxed),
                 _ => {}
             }
@@ -105,7 +105,7 @@ impl Times {
 
     /// What is known when the span closes.
     pub(super) fn end(&self, now: u64) -> Busy {
-        // Whoever closes a span does so after everything that was done with it.
+        // A span closes after everything that was done with it.
         let last = self.stop.load(Ordering::Relaxed).saturating_sub(self.start.load(Ordering::Relaxed));
         Busy {
             busy: self.busy.load(Ordering::Relaxed) + last,
@@ -197,7 +197,7 @@ mod tests {
 
     #[test]
     fn the_clock_is_read_for_the_first_one_in_and_the_last_one_out() {
-        let never = || -> u64 { panic!("somebody is inside") };
+        let never = || -> u64 { panic!("a thread is inside") };
         let times = Times::default();
         times.begin(SPAN, 0, true);
         times.enter(|| 1);

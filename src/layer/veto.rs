@@ -56,18 +56,16 @@ impl Instance {
         if !guard::is_plain() || metadata.is_span() {
             return self.span_enabled_by(metadata, epoch, context, word);
         }
-        // Acquire pairs with the forgetting in `Callsites::register`: a filter that was changed and has made
-        // `tracing` ask anew is obeyed from that moment.
+        // Acquire pairs with the forgetting in `Callsites::register`: a changed filter that has made `tracing` ask again is
+        // obeyed from that moment.
         let seen = word.load(Ordering::Acquire);
         let limit = thread::with(|state| state.verbosity_in(epoch, &self.trees, Word::to_veto(seen)));
         let Some(limit) = limit else { return self.event_enabled_by(metadata, epoch, context, word) };
         let is_vetoed = verbosity_of(*metadata.level()) > limit;
-        let asked = if is_vetoed { PERHAPS_INSIDE_ANOTHER } else { key_of(metadata) };
-        thread::with(|state| state.asked.set(asked));
-        !is_vetoed
+        answer(metadata, is_vetoed)
     }
 
-    /// The answer for an event of a callsite that is let through whatever the scope says, as where somebody else wants it.
+    /// The answer for an event of a callsite that is let through whatever the scope says, as where another layer wants it.
     #[inline(never)]
     fn event_enabled_by<S: Host>(
         &self,
@@ -80,8 +78,7 @@ impl Instance {
         let seen = word.load(Ordering::Acquire);
         let vetoable = thread::with(|state| state.judged_in(epoch)).map_or(0, |judged| judged.vetoable);
         if Word::is_let_through(seen, vetoable) {
-            thread::with(|state| state.asked.set(key_of(metadata)));
-            return true;
+            return answer(metadata, false);
         }
         if Word::is_vetoable(seen, vetoable) {
             return self.enabled_once_decided(metadata, epoch, context, word);
@@ -106,13 +103,11 @@ impl Instance {
         };
         let verbosity = verbosity_of(*metadata.level());
         if verbosity > judged.asked_spans && self.shared.span_limit.excludes(verbosity) {
-            thread::with(|state| state.asked.set(PERHAPS_INSIDE_ANOTHER));
-            return false;
+            return answer(metadata, true);
         }
         // Acquire: as in `enabled_by`.
         if Word::is_let_through(word.load(Ordering::Acquire), judged.vetoable) {
-            thread::with(|state| state.asked.set(key_of(metadata)));
-            return true;
+            return answer(metadata, false);
         }
         self.span_vetoed_by(metadata, epoch, context, word)
     }
@@ -131,8 +126,7 @@ impl Instance {
         let limit = thread::with(|state| state.span_verbosity_in(epoch, &self.trees, to_veto));
         let is_vetoed = limit.is_some_and(|limit| verbosity_of(*metadata.level()) > limit);
         if is_vetoed && self.note_vetoed_span_at_once(metadata) {
-            thread::with(|state| state.asked.set(PERHAPS_INSIDE_ANOTHER));
-            return false;
+            return answer(metadata, true);
         }
         self.enabled_otherwise(metadata, epoch, context, word)
     }
@@ -155,9 +149,7 @@ impl Instance {
         if is_vetoed {
             self.note_outside(metadata, decision);
         }
-        let asked = if is_vetoed { PERHAPS_INSIDE_ANOTHER } else { key_of(metadata) };
-        thread::with(|state| state.asked.set(asked));
-        !is_vetoed
+        answer(metadata, is_vetoed)
     }
 
     /// The answer for what is left: where the callsite's word is to be judged again, and for spans.
@@ -256,4 +248,12 @@ impl Instance {
             Callsites::is_clear(word, names.generation, || names.judge(metadata));
         }
     }
+}
+
+/// Notes what was asked, for the repair of other layers' filter bits, and answers.
+#[inline(always)]
+fn answer(metadata: &Metadata<'_>, is_vetoed: bool) -> bool {
+    let asked = if is_vetoed { PERHAPS_INSIDE_ANOTHER } else { key_of(metadata) };
+    thread::with(|state| state.asked.set(asked));
+    !is_vetoed
 }

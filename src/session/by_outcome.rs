@@ -12,9 +12,9 @@ impl SessionOptions {
     /// When the request ends without such an event, its events are dropped and counted as
     /// [`NotChosen`](crate::MissingReason::NotChosen). With [`slower_than`](Self::slower_than) as well, either suffices.
     ///
-    /// A request is what happens inside one root span, or inside the nearest span of a name with [`Follow::Named`](crate::session::Follow::Named). It ends
-    /// when that span and all spans inside it have closed: a task that outlives its root is part of it. An event outside of
-    /// a request is shown if it satisfies `outcome` itself.
+    /// A request is what happens inside one root span, or inside the nearest span of a name with
+    /// [`Follow::Named`](crate::session::Follow::Named). It ends when that span and all spans inside it have closed: a task
+    /// that outlives its root is part of it. An event outside of a request is shown if it satisfies `outcome` itself.
     ///
     /// `outcome` is asked of the events of the session alone, by what they show: their own fields, those of their spans, and
     /// their level, target and so on. What the predicate leaves out decides nothing; [following](Self::follow) brings it

@@ -275,7 +275,7 @@ impl RequestOwner for OpenSession {
         let Some(outcome) = self.outcome() else { return };
         match outcome.is_slow(request.begun, Instant::now) {
             true => self.choose(outcome, request),
-            // Whoever has ended the session may not have come to what is held.
+            // The thread that ended the session may not have come to what is held.
             false if self.ended().is_some() => self.drop_request(outcome, request, Fate::Ended),
             false => self.drop_request(outcome, request, Fate::NotChosen),
         }

@@ -96,7 +96,7 @@ impl Registry {
         reach.into_iter().for_each(|reach| self.reach.count(reach, Change::Open));
     }
 
-    /// Whether it was told to.
+    /// Whether producers look without a session.
     pub(crate) fn stays_awake(&self) -> bool {
         self.stays_awake
     }

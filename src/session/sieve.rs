@@ -11,7 +11,7 @@ use crate::sync::atomic::{AtomicU64, Ordering};
 use crate::value::ValueRef;
 
 /// 8 KiB: of 1,000 values that sessions wait for, one in 65 others is looked for in vain. Under `loom` as few as there can
-/// be: it makes them anew for each history.
+/// be: it makes them again for each history.
 const WORDS: usize = if cfg!(loom) { 1 } else { 1024 };
 
 /// A set of hashes of keys with values, which may say yes to more than are in it.

@@ -160,7 +160,7 @@ isolated! {
 
     fn a_root_that_is_not_tracked_is_followed() {
         let router = TapRouter::new();
-        // Somebody else wants DEBUG spans; the router does not, while no session is open.
+        // Another layer wants DEBUG spans; the router does not, while no session is open.
         let debug = tracing_subscriber::fmt::layer().with_writer(std::io::sink).with_filter(LevelFilter::DEBUG);
         tracing_subscriber::registry().with(debug).with(router.layer()).init();
         let root = tracing::debug_span!("request", path = "/a");

@@ -1,9 +1,8 @@
 //! The JSON form, held against what `tracing_subscriber::fmt().json()` writes of the same events.
 
 mod tools;
-#[path = "../../src/wire/tests/unique.rs"]
-mod unique;
 
+use crate::unique;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use serde_json::Value;

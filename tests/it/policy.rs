@@ -128,7 +128,7 @@ isolated! {
     /// As it says of itself: nothing is known of a span that was not tracked when it was created.
     fn a_scope_holds_for_spans_that_are_not_known_only_if_it_says_what_may_be_seen() {
         let router = TapRouter::new();
-        // Somebody else wants DEBUG spans; the router does not, while no session is open.
+        // Another layer wants DEBUG spans; the router does not, while no session is open.
         let debug = tracing_subscriber::fmt::layer().with_writer(std::io::sink).with_filter(LevelFilter::DEBUG);
         tracing_subscriber::registry().with(debug).with(router.layer()).init();
         let theirs = tracing::debug_span!("job", tenant = 8);

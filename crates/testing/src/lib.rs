@@ -113,7 +113,7 @@ pub fn messages(stream: &mut EventStream) -> Vec<String> {
 pub struct Output(Arc<Mutex<Vec<u8>>>);
 
 impl Output {
-    /// What was written so far, line by line; without what the audit tells of sessions, which most tests open.
+    /// What was written so far, line by line; without the audit of sessions, which most tests open.
     pub fn lines(&self) -> Vec<String> {
         self.all_lines().into_iter().filter(|line| !line.contains("tracing_tap::audit")).collect()
     }

@@ -25,7 +25,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         stops.push((stop, tokio::spawn(membership)));
     }
 
-    // Wherever somebody watches:
+    // In the watching process:
     let session = SessionOptions::remote(Predicate::eq("user", 42)).opened_by("ann").max_events(2);
     let mut stream = fleet::watch(connect("watcher", &url).await?, &config, session).await?;
     let (mut joined, mut seen) = (0, 0);

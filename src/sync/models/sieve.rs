@@ -1,4 +1,4 @@
-//! The sieve under `loom`: beside somebody who opens a session.
+//! The sieve under `loom`: beside a thread that opens a session.
 
 use super::*;
 use crate::session::published::Epoch;

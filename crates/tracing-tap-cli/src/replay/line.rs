@@ -6,7 +6,7 @@ use std::borrow::Cow;
 
 /// How every event begins in the lines of this project.
 const EVENT: &[u8] = br#"{"type":"event","#;
-/// The key of an event's time, in front of which there are only the type, an instance and two numbers.
+/// The key of an event's time. Only the type, an instance and two numbers come before it.
 const TIMESTAMP: &[u8] = br#""timestamp":""#;
 /// Where it is looked for.
 const NEAR: usize = 1 << 10;

@@ -57,7 +57,7 @@ isolated! {
         let compact = crate::program::watch(&[&watch[..], &["--format", "compact"]].concat());
         let human = crate::program::watch(&[&watch[..], &["--format", "human"]].concat());
         service.wait_for_sessions(3);
-        emit(7, "somebody else's");
+        emit(7, "another user's");
         emit(42, "hello");
         for program in [lines, compact, human].map(crate::program::Program::end) {
             program.assert(0, &["2 events delivered, 0 lost."]);

@@ -126,7 +126,7 @@ impl Bench {
         rate
     }
 
-    /// Events a second, from the macro to whoever reads.
+    /// Events a second, from the macro to the reader.
     fn through_fleet(&self, read: impl Fn(FleetItem, &mut Vec<u8>)) -> f64 {
         let (client, config) = (self.publisher.clone(), self.config.clone());
         let joined = self.near.spawn(fleet::join(self.router.clone(), client, config, std::future::pending()));
@@ -231,7 +231,7 @@ fn emit(count: usize) {
     span.in_scope(|| (0..count).for_each(|attempt| tracing::debug!(attempt, kind = "subscribe", "rejected")));
 }
 
-/// Emits as many events as whoever reads keeps up with, and the session's ring has room for.
+/// Emits as many events as the reader keeps up with, and the session's ring has room for.
 fn produce(router: TapRouter, ahead: Arc<AtomicUsize>, stop: Arc<AtomicBool>) -> impl FnOnce() {
     const AT_ONCE: usize = 1_000;
     move || {

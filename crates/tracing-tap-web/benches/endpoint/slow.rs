@@ -18,7 +18,7 @@ const RECEIVE_BYTES: u32 = 4096;
 /// A rate that nobody reaches: sessions of the endpoint have one.
 const RATE: u64 = 1_000_000_000;
 
-/// Few enough that all rings are full of places, not of the router's bytes: of those, whoever comes first gets more, and
+/// Few enough that all rings are full of places, not of the router's bytes: of those, the first reader gets more, and
 /// rings that hold different stretches of the same events share no memory when they displace them.
 const CAPACITY: usize = 1_000;
 

@@ -98,7 +98,7 @@ fn read(stream: &mut TcpStream, buffers: u64) -> String {
     text
 }
 
-/// Watches somebody for a while, in one form or the other, and leaves in the middle; some read nothing at all.
+/// Watches a user for a while, in one form or the other, and leaves in the middle; some read nothing at all.
 fn read_over_the_endpoint(address: SocketAddr, number: u64) {
     let user = number % USERS;
     let form = ["json", "sse", "human", "compact"][(number % 4) as usize];

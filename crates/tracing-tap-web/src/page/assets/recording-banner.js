@@ -7,6 +7,7 @@ export class RecordingBanner {
   #recording;
   #words = element("span", { class: "words" });
   #tests = element("span", { class: "tests" });
+  #drawn = "";
   /** Called when the user is done with the recording. */
   onleave = () => {};
   /** Called with the tests that are left when one was removed. */
@@ -25,7 +26,10 @@ export class RecordingBanner {
     const span = times === null ? "" : ` · from ${dateAndTime(times[0])} to ${dateAndTime(times[1])}`;
     const words = `${visible(ask.name)} · ${many}${span}`;
     if (this.#words.textContent !== words) this.#words.textContent = words;
-    if (this.#tests.childElementCount !== tests.length) this.#tests.replaceChildren(...tests.map((test, index) => this.#chip(test, index)));
+    const drawn = JSON.stringify(tests);
+    if (this.#drawn === drawn) return;
+    this.#drawn = drawn;
+    this.#tests.replaceChildren(...tests.map((test, index) => this.#chip(test, index)));
   }
 
   /** The same on the command line, as far as the tests go. */

@@ -204,7 +204,7 @@ async fn several_sessions_are_side_by_side_and_those_one_owns_are_listed_and_clo
     browser.press("[").await;
     browser.wait_for_text(".row .message", "of one").await;
     assert!(browser.address().await.ends_with("#q=user+%3D+1"));
-    // One that somebody else opened in the same name.
+    // Another client opened it with the same name.
     let elsewhere = testing::client::post(stage.address, "/tap/sessions", r#"{"q":"user = 3","name":"elsewhere"}"#);
     assert_eq!(elsewhere.status, 201);
     browser.press("s").await;

@@ -106,7 +106,7 @@ isolated! {
         let last = format!("{}:9", id_of(&session));
         let mut curl = reader(served.address, &session, Some(&last));
         check(&mut curl, &[("15", "missing 6 overflow"), ("16", "16"), ("17", "17"), ("18", "18"), ("19", "19")]);
-        // Whoever has seen nothing at all says so with -1.
+        // A reader that has seen nothing at all says so with -1.
         let last = format!("{}:-1", id_of(&session));
         check(&mut reader(served.address, &session, Some(&last)), &[("15", "missing 16 overflow"), ("16", "16")]);
         served.stop();

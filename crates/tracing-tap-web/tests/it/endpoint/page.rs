@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use testing::client::{Answer, exchange};
 use tracing_tap_web::{Auth, Endpoint};
 
-/// What a browser says of a page that somebody has followed a link to.
+/// The headers of a browser whose user has followed a link to a page.
 const NAVIGATION: [&str; 3] = ["sec-fetch-site: cross-site", "sec-fetch-mode: navigate", "sec-fetch-dest: document"];
 
 fn ask(address: SocketAddr, request: &str, headers: &[&str]) -> Answer {

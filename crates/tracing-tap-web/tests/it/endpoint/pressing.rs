@@ -46,7 +46,7 @@ isolated! {
         let served = Served::start(service.endpoint());
         let mut slow = Curl::get(served.address, "/watch?q=user%3D42&rate=1000000&capacity=100");
         service.wait_for_sessions(1);
-        // It stands still, and is not gone.
+        // It does not read, and is not gone.
         slow.stop();
         let mut other = Curl::get(served.address, "/watch?q=user%3D43");
         service.wait_for_sessions(2);

@@ -32,7 +32,7 @@ fn with_headers(address: SocketAddr, line: &str, headers: &[&str]) -> Answer {
     exchange(address, &head)
 }
 
-/// Has somebody else watch meanwhile, and checks that nothing became of it but refusals.
+/// Has another client watch meanwhile, and checks that nothing became of it but refusals.
 fn unmoved(service: &Service, served: &Served, hostile: impl FnOnce(SocketAddr)) {
     let mut other = Curl::get(served.address, "/watch?q=user%3D42&format=json");
     service.wait_for_sessions(1);

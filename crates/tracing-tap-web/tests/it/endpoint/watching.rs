@@ -195,7 +195,7 @@ isolated! {
     fn what_the_endpoint_does_feeds_no_session_under_serve() {
         let service = Service::start();
         let auth = Auth::check(|_| {
-            tracing::info!(user = 42, "somebody is at the endpoint");
+            tracing::info!(user = 42, "the endpoint is watched");
             Ok(Caller::new("anybody"))
         });
         let served = Served::start(Endpoint::new(service.router.clone(), auth));

@@ -90,7 +90,7 @@ isolated! {
         stopped.stop();
         let begin = Instant::now();
         wait_until("what it is sent to be lost", || service.router.stats().events.missing[MissingReason::Overflow] > 5_000);
-        // While it stands still: others read, producers go on, the account is that of the events that were emitted.
+        // While it does not read: others read, producers go on, the account is that of the events that were emitted.
         wait_until("its time to be over", || {
             let is_over = time.map_or_else(|| service.router.sessions().len() == 1, |time| begin.elapsed() >= time);
             std::thread::park_timeout(Duration::from_millis(5));

@@ -1,4 +1,4 @@
-//! Somebody who watches meanwhile, and must not notice.
+//! A client that watches meanwhile, and must not notice.
 
 use crate::fixture::{Served, Service};
 use testing::client::Curl;

@@ -54,13 +54,13 @@ isolated! {
             for stage in stages(served.address) {
                 let mut stream = connect(served.address);
                 stream.write_all(stage.as_bytes()).unwrap();
-                // Whoever asks for two streams at once and then writes no more may still read the first: that is no loss.
+                // A client that asks for two streams at once and then writes no more may still read the first: that is no loss.
                 let still_reads = stage.matches("GET ").count() == 2;
                 let left_open = lose(stream, how).filter(|_| !still_reads);
                 bystander.is_unmoved();
                 // A reader who is gone is seen to be gone at the first events at the latest.
                 wait_until("the places to be free", || {
-                    tracing::info!(user = 42, "for whoever is gone");
+                    tracing::info!(user = 42, "for a client that is gone");
                     service.router.sessions().len() == 1 && get(served.address, "/stats").status == 200
                 });
                 drop(left_open);
@@ -87,7 +87,7 @@ isolated! {
             .collect();
         assert_eq!(idle.len() as u64, sockets);
         bystander.is_alone(&service, "being there");
-        // Those that were too many were told so, the others are given up: somebody with a request comes in again.
+        // Those that were too many were answered so, the others are given up: a client with a request is let in again.
         wait_until("a place to be free", || read_answer(asking_for_stats(served.address)).status == 200);
         bystander.is_unmoved();
         drop(idle);

@@ -34,7 +34,7 @@ fn authorized(line: &[u8], headers: &[u8], body: &[u8]) -> Vec<u8> {
 
 const JSON: &[u8] = b"content-type: application/json\r\n";
 
-/// A second request that somebody hides in the first, without a token: it would open a session.
+/// A second request hidden in the first, without a token: it would open a session.
 const HIDDEN: &str = "GET /watch?q=* HTTP/1.1\r\nhost: door.example\r\n\r\n";
 
 isolated! {

@@ -1,4 +1,4 @@
-//! Terminal escapes, HTML and forged lines in everything that somebody may name or log.
+//! Terminal escapes, HTML and forged lines in every name and text that a client or a producer chooses.
 
 use crate::fixture::{Served, Service};
 use std::net::SocketAddr;
