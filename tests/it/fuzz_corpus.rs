@@ -2,6 +2,7 @@
 //!
 //! `TRACING_TAP_WRITE_CORPUS=1` writes those of `predicate_matches` again from the cases in `fuzz_corpus/seeds.rs`.
 
+mod recording;
 mod rendering;
 mod seeds;
 mod text;
@@ -60,4 +61,9 @@ fn every_line_of_the_corpus_that_is_read_is_written_the_same() {
 
 fn corpus() -> PathBuf {
     corpora().join("predicate_matches")
+}
+
+#[test]
+fn every_recording_of_the_corpus_is_filtered_without_a_miss() {
+    replay("recording", 20, recording::check);
 }
