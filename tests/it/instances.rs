@@ -109,6 +109,18 @@ isolated! {
         }
     }
 
+    fn all_subscribers_of_a_router_are_served_by_one_rebuild() {
+        let router = TapRouter::new();
+        let subscribers: [_; 16] = std::array::from_fn(|_| subscriber(&router));
+        let mut stream = router.watch(Predicate::eq("user", 42));
+        // One more if another thread made a subscriber meanwhile.
+        assert!((1..=2).contains(&router.stats().rebuilds), "{:?}", router.stats());
+        for subscriber in &subscribers {
+            with_default(subscriber, || user(42).in_scope(|| tracing::trace!("hers")));
+        }
+        assert_eq!(messages(&mut stream), ["hers"; 16]);
+    }
+
     fn a_router_in_two_subscribers_decides_by_each_ones_spans() {
         let router = TapRouter::new();
         let (outer, inner) = (subscriber(&router), subscriber(&router));
