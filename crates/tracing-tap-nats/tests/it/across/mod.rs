@@ -1,5 +1,6 @@
 //! A request through three services, each a process of its own, with HTTP between them.
 
+mod rpc;
 mod service;
 
 use crate::instance::KEY;
