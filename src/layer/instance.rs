@@ -65,7 +65,7 @@ impl Instance {
         Self {
             number: INSTANCES.next(),
             past_number: shared.past.as_ref().and_then(|past| past.next_instance()),
-            spans: Spans::new(shared.past.is_some()),
+            spans: Spans::new(&shared.config),
             shared,
             epoch: Epoch::default(),
             callsites: Callsites::default(),
@@ -383,6 +383,9 @@ impl Instance {
             self.follow_into_timed(id, context, epoch);
         } else {
             thread::with(|state| self.follow_into_other(state, epoch, id));
+        }
+        if self.spans.have_traces() {
+            self.follow_from_here(context, epoch);
         }
     }
 

@@ -32,6 +32,7 @@ mod table;
 pub(crate) mod thread;
 mod times;
 mod timing;
+mod trace;
 mod tree;
 mod veto;
 mod visit;

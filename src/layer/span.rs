@@ -21,6 +21,7 @@ use crate::session::scope::{Scope, Sessions};
 use crate::session::snapshot::{Judgement, Names, Snapshot, TestedFields};
 use crate::shared::Shared;
 use crate::sync::{Numbers, OnceBox};
+use crate::trace::TraceContext;
 use crate::value::Value;
 use smallvec::SmallVec;
 use std::borrow::Cow;
@@ -245,13 +246,17 @@ impl<'a> SpanCell<'a> {
         if let Some(captured) = locked.captured() {
             return Some(captured);
         }
-        let captured = Arc::new(self.capture()?);
+        let captured = Arc::new(self.capture_in(locked.trace())?);
         locked.keep_captured(&captured);
         Some(captured)
     }
 
     /// The span as it is now, not shared.
     pub(super) fn capture(&self) -> Option<CapturedSpan> {
+        self.capture_in(self.trace())
+    }
+
+    fn capture_in(&self, trace: Option<TraceContext>) -> Option<CapturedSpan> {
         let metadata = self.shown_metadata()?;
         let mut fields = self.kept.lock().fields.to_fields(metadata.fields());
         fields.keep_last();
@@ -260,6 +265,7 @@ impl<'a> SpanCell<'a> {
             level: *metadata.level(),
             target: Cow::Borrowed(metadata.target()),
             fields,
+            trace,
         })
     }
 
@@ -289,14 +295,16 @@ impl<'a> SpanCell<'a> {
             locked.share(snapshot.names.generation);
             return Ok(locked.keep(stamp, parent, parent.clone()));
         }
+        let trace = locked.trace();
         if let Some(decided) = locked.decided()
-            && decided.still_holds(parent, stamp, snapshot, |key| self.satisfies(key))
+            && decided.still_holds(parent, stamp, snapshot, |key| self.satisfies(key, trace.as_ref()))
         {
             let scope = decided.scope.clone();
             return Ok(locked.keep(stamp, parent, scope));
         }
-        let found = self.indexed_sessions(judgement.tested, snapshot, seen);
-        if may_share && found.is_empty() && followers.is_empty() && outer.candidates.is_empty() {
+        let found = self.indexed_sessions(judgement.tested, trace.as_ref(), snapshot, seen);
+        let adds_nothing = || trace.is_none() && self.adds_at_most_a_trace(judgement, snapshot);
+        if may_share && found.is_empty() && followers.is_empty() && (outer.candidates.is_empty() || adds_nothing()) {
             return Ok(locked.keep(stamp, parent, parent.clone()));
         }
         Err(Brought { found, followers })
@@ -398,7 +406,7 @@ impl<'a> SpanCell<'a> {
         notes
     }
 
-    fn lock_notes(&self) -> Option<Locked<'a>> {
+    pub(super) fn lock_notes(&self) -> Option<Locked<'a>> {
         self.notes_made().lock(self.number())
     }
 
@@ -420,9 +428,12 @@ impl<'a> SpanCell<'a> {
     }
 
     /// Whether a field satisfies an equality.
-    fn satisfies(&self, key: &FieldTest) -> bool {
+    fn satisfies(&self, key: &FieldTest, trace: Option<&TraceContext>) -> bool {
         if !self.is_visible() {
             return false;
+        }
+        if Self::is_in_trace(trace, key) {
+            return true;
         }
         let state = self.kept.lock();
         let Some(metadata) = state.metadata else { return false };
@@ -447,8 +458,14 @@ impl<'a> SpanCell<'a> {
         })
     }
 
-    /// The sessions that the index keeps for the fields. The shapes of all tested values are noted for coverage.
-    fn indexed_sessions(&self, tested: TestedFields, snapshot: &Snapshot, seen: &Seen) -> Sessions {
+    /// The sessions that the index keeps for the fields and the trace. The shapes of all tested values are noted for coverage.
+    fn indexed_sessions(
+        &self,
+        tested: TestedFields,
+        trace: Option<&TraceContext>,
+        snapshot: &Snapshot,
+        seen: &Seen,
+    ) -> Sessions {
         let mut found = Found::default();
         if !self.is_visible() {
             return Sessions::new();
@@ -465,6 +482,7 @@ impl<'a> SpanCell<'a> {
                 found.add(snapshot, name, value);
             }
         }
+        trace.inspect(|trace| found.add_trace(snapshot, trace));
         found.each_once()
     }
 }
