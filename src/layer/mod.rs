@@ -29,6 +29,7 @@ mod seen;
 mod span;
 mod surroundings;
 mod table;
+mod tested;
 pub(crate) mod thread;
 mod times;
 mod timing;

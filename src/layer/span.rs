@@ -6,20 +6,17 @@
 
 use super::decided::{Brought, ScopeRef, Stamp};
 use super::kept::{Kept, NewSpan, ONCE};
-use super::name::{NO_SPAN, key_of};
+use super::name::NO_SPAN;
 use super::notes::{Locked, Notes, Placement};
 use super::surroundings::Surroundings;
 use super::times::Times;
 use crate::coverage::Seen;
 use crate::event::{CapturedSpan, Fields, plain_name};
-use crate::predicate::FieldTest;
-use crate::session::lookup::Found;
 use crate::session::open::OpenSession;
 use crate::session::outcome::Request;
 use crate::session::sample::RootSerial;
 use crate::session::scope::{Scope, Sessions};
-use crate::session::snapshot::{Judgement, Names, Snapshot, TestedFields};
-use crate::shared::Shared;
+use crate::session::snapshot::{Judgement, Snapshot};
 use crate::sync::{Numbers, OnceBox};
 use crate::trace::TraceContext;
 use crate::value::Value;
@@ -58,7 +55,7 @@ pub(super) type ChunkNotes = OnceBox<[Notes; CHUNK_CELLS]>;
 /// One span: what is kept of it from creation on, and what sessions know of it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct SpanCell<'a> {
-    kept: &'a Kept,
+    pub(super) kept: &'a Kept,
     notes: NotesAt<'a>,
 }
 
@@ -425,65 +422,6 @@ impl<'a> SpanCell<'a> {
             NotesAt::Chunk(notes, place) => &notes.get_or_init(new_notes)[place],
             NotesAt::Alone(notes) => notes,
         }
-    }
-
-    /// Whether a field satisfies an equality.
-    fn satisfies(&self, key: &FieldTest, trace: Option<&TraceContext>) -> bool {
-        if !self.is_visible() {
-            return false;
-        }
-        if Self::is_in_trace(trace, key) {
-            return true;
-        }
-        let state = self.kept.lock();
-        let Some(metadata) = state.metadata else { return false };
-        state.fields.named_by(metadata.fields(), |name| key.names(name)).any(|(.., value)| key.accepts(value))
-    }
-
-    /// Whether the index may keep a session for a field: what `indexed_sessions` would find, without making a list. The
-    /// shapes of values that it has none for are noted for coverage.
-    pub(super) fn may_be_indexed(&self, tested: TestedFields, names: &Names, shared: &Shared) -> bool {
-        if !self.is_visible() {
-            return false;
-        }
-        let state = self.kept.lock();
-        let Some(metadata) = state.metadata else { return false };
-        let mut fields = state.fields.tested(metadata.fields(), |place| tested.may_contain(place));
-        fields.any(|(name, field, value)| {
-            let is_tested = tested.are_exact() || names.test(name);
-            if is_tested {
-                shared.seen.note_value(key_of(metadata), field, value);
-            }
-            is_tested && shared.sieve.may_hold_value(name, value)
-        })
-    }
-
-    /// The sessions that the index keeps for the fields and the trace. The shapes of all tested values are noted for coverage.
-    fn indexed_sessions(
-        &self,
-        tested: TestedFields,
-        trace: Option<&TraceContext>,
-        snapshot: &Snapshot,
-        seen: &Seen,
-    ) -> Sessions {
-        let mut found = Found::default();
-        if !self.is_visible() {
-            return Sessions::new();
-        }
-        let state = self.kept.lock();
-        let Some(metadata) = state.metadata else { return Sessions::new() };
-        let is_tested = |place| tested.may_contain(place);
-        for (name, field, value) in state.fields.tested(metadata.fields(), is_tested) {
-            if !tested.are_exact() && !snapshot.names.test(name) {
-                continue;
-            }
-            seen.note_value(key_of(metadata), field, value);
-            if snapshot.names.index.contains(name) {
-                found.add(snapshot, name, value);
-            }
-        }
-        trace.inspect(|trace| found.add_trace(snapshot, trace));
-        found.each_once()
     }
 }
 

@@ -14,7 +14,6 @@ use super::span::SpanCell;
 use super::thread;
 use crate::guard::{Guard, run_user_code};
 use crate::level::verbosity_of;
-use crate::predicate::FieldTest;
 use crate::session::snapshot::{Judgement, Snapshot, TestedFields};
 use crate::trace::{TraceContext, TraceSource};
 use tracing_core::{Level, Metadata, span};
@@ -196,10 +195,5 @@ impl SpanCell<'_> {
         let has_few_fields =
             || self.metadata().is_some_and(|metadata| metadata.fields().len() <= TestedFields::TOLD_APART);
         snapshot.names.traced && judgement.clear && judgement.tested == TestedFields::TRACE && has_few_fields()
-    }
-
-    /// Whether the ids of its trace satisfy an equality.
-    pub(super) fn is_in_trace(trace: Option<&TraceContext>, key: &FieldTest) -> bool {
-        trace.into_iter().flat_map(TraceContext::fields).any(|(name, value)| key.names(name) && key.accepts(value))
     }
 }
