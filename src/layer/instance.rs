@@ -384,9 +384,7 @@ impl Instance {
         } else {
             thread::with(|state| self.follow_into_other(state, epoch, id));
         }
-        if self.spans.have_traces() {
-            self.follow_from_here(context, epoch);
-        }
+        self.follow_from_here(context, epoch);
     }
 
     /// The same for a span of which nothing was noted, or which is not known.

@@ -78,11 +78,11 @@ impl Instance {
         }
     }
 
-    /// Follows the thread from the span that it has just entered on, if it was not followed until now: it is known then
-    /// which spans it enters inside.
+    /// Follows the thread from the span that it has just entered on, if it was not followed until now and traces may be read: it
+    /// is known then which spans it enters inside.
     pub(super) fn follow_from_here<S: Host>(&self, context: &Context<'_, S>, epoch: u64) {
-        let is_followed = thread::with(|state| state.entered.current(self.keeper()).is_some());
-        if !is_followed && !self.is_behind_filter() {
+        let is_followed = || thread::with(|state| state.entered.current(self.keeper()).is_some());
+        if self.spans.have_traces() && !is_followed() && !self.is_behind_filter() {
             self.look_up_current(epoch, context);
         }
     }
