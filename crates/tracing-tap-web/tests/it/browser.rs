@@ -13,3 +13,4 @@ mod reading;
 mod recordings;
 mod stage;
 mod timing;
+mod tracing;

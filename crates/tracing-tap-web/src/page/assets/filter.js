@@ -27,9 +27,10 @@ function holds(event, subject, operator, value) {
   }
 }
 
-/** Those of the event and of all spans around it. */
-function fieldsNamed({ message, fields, spans }, name) {
-  const all = [...(message === null ? [] : [message]), ...fields, ...spans.flatMap((span) => span.fields)];
+/** Those of the event and of all spans around it, and the ids of its trace. */
+function fieldsNamed({ message, fields, spans, traceId, spanId }, name) {
+  const ids = [{ name: "trace_id", text: traceId, kind: "string" }, { name: "span_id", text: spanId, kind: "string" }].filter(({ text }) => text !== "");
+  const all = [...(message === null ? [] : [message]), ...fields, ...spans.flatMap((span) => span.fields), ...ids];
   return all.filter((field) => field.name === name);
 }
 
