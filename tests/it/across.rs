@@ -20,6 +20,9 @@ fn user() -> SessionOptions {
     SessionOptions::new(Predicate::eq("user", 42)).across_services()
 }
 
+/// A stack's name, and how it is made.
+type Stack = (&'static str, fn(&TapRouter) -> Dispatch);
+
 fn messages(stream: &mut EventStream) -> Vec<String> {
     stream.drain().filter_map(Item::into_event).map(|event| event.message().to_owned()).collect()
 }
@@ -174,7 +177,7 @@ fn no_other_layer_sees_a_question() {
 }
 
 fn the_layer_is_asked_wherever_it_is_in_a_stack() {
-    let stacks: [(&str, fn(&TapRouter) -> Dispatch); 8] = [
+    let stacks: [Stack; 8] = [
         ("alone", |router| registry().with(router.layer()).into()),
         ("inside", |router| registry().with(router.layer()).with(fmt::layer().with_writer(std::io::sink)).into()),
         ("outside", |router| registry().with(fmt::layer().with_writer(std::io::sink)).with(router.layer()).into()),
