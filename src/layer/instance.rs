@@ -212,8 +212,8 @@ impl Instance {
         context: Context<'_, S>,
     ) {
         let epoch = self.epoch();
-        if epoch != 0 && self.spans.are_timed() {
-            self.time_new_span(attributes, id, &context, epoch);
+        if epoch != 0 && self.spans.are_unusual_when_new() {
+            self.keep_new_span_in_time(attributes, id, &context, epoch);
         } else {
             self.keep_new_span(attributes, id, epoch);
         }

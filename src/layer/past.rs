@@ -5,12 +5,13 @@ use super::facts::{Facts, is_log_bridge};
 use super::host::Host;
 use super::instance::Instance;
 use super::name::{NO_SPAN, key_of};
-use super::span::{SpanKey, ToldSpan};
+use super::span::{SpanCell, SpanKey, ToldSpan};
 use super::visit::{Named, Sink, Visitor};
 use crate::config::Config;
 use crate::event::Fields;
 use crate::past::{EventValues, Kind, Past, SpanRecord};
 use crate::session::open::OpenSession;
+use crate::session::outcome::{Request, RequestSpan};
 use crate::session::sample::RootSerial;
 use crate::sync::atomic::{Ordering, fence};
 use crate::value::{TextRef, ValueRef};
@@ -35,6 +36,8 @@ pub(crate) struct OpenSpan {
     pub(crate) is_recorded: bool,
     /// The key of its parent; 0: it is a root.
     pub(crate) parent: u64,
+    /// When it was created; 0: not known.
+    pub(crate) begun: u64,
     /// Packed.
     pub(crate) values: Vec<u8>,
 }
@@ -177,6 +180,7 @@ impl Instance {
             is_recorded,
             span: key,
             parent,
+            begun: self.spans.begun(id).unwrap_or_default(),
             values: &values,
         });
     }
@@ -191,17 +195,36 @@ impl Instance {
 
     /// An open span, by its key in a record; `None` if it has closed, or if nobody knows its parent.
     pub(crate) fn open_span(&self, key: u64) -> Option<OpenSpan> {
-        let found = self.spans.with_key(key, |cell, place| Some((cell.told(place)?, cell.parent()?))).flatten();
+        let found =
+            self.spans.with_key(key, |cell, place| Some((cell.told(place)?, cell.parent()?, cell.id()))).flatten();
         // Acquire: pairs with the Release in `keep_closing`.
         fence(Ordering::Acquire);
-        let (ToldSpan { key: found, metadata, is_hidden, is_recorded, values }, parent) = found?;
+        let (ToldSpan { key: found, metadata, is_hidden, is_recorded, values }, parent, id) = found?;
         let parent = if parent == NO_SPAN { 0 } else { self.spans.key(parent)? };
-        (found == key).then(|| OpenSpan { metadata, is_hidden, is_recorded, parent, values: values.to_vec() })
+        let begun = self.spans.begun(id).unwrap_or_default();
+        (found == key).then(|| OpenSpan { metadata, is_hidden, is_recorded, parent, begun, values: values.to_vec() })
     }
 
     /// The serial of an open root.
     pub(crate) fn serial_of_root(&self, key: u64) -> Option<RootSerial> {
         self.spans.with_key(key, |cell, _| cell.serial())
+    }
+
+    /// The request that an open span makes for a session; `None` if it has closed.
+    pub(crate) fn request_of_open(&self, key: u64, session: &Arc<OpenSession>) -> Option<Arc<Request>> {
+        let id = self.spans.with_key(key, |cell, _| cell.id()).filter(|id| *id != NO_SPAN)?;
+        let span = self.request_span_of(session, id, Some(key));
+        let request = |cell: &SpanCell<'_>| cell.request_of(id, session, span);
+        self.spans.with_key(key, |cell, _| request(cell)).flatten().map(|(request, _)| request)
+    }
+
+    /// What a session that looks back knows of a request by its span.
+    pub(super) fn request_span_of(&self, session: &OpenSession, id: u64, key: Option<u64>) -> RequestSpan {
+        let Some(past) = self.shared.past.as_ref().filter(|_| session.limits.look_back.is_some()) else {
+            return RequestSpan::default();
+        };
+        let begun = self.spans.begun(id).and_then(|begun| past.instant(begun));
+        RequestSpan { begun, name: self.past_number.zip(key.or_else(|| self.spans.key(id))) }
     }
 
     /// Marks an open span as followed by a session that an event of the past has matched.

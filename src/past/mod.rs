@@ -28,6 +28,6 @@ pub use horizon::{Horizon, ThreadHorizon};
 pub use settings::LookBack;
 
 pub(crate) use pool::{Past, address_of, as_nanos, event_epoch};
-pub(crate) use record::{Kind, Record, SpanRecord};
+pub(crate) use record::{Kind, Record, SpanName, SpanRecord};
 pub(crate) use rings::RingRead;
 pub(crate) use values::{EventValues, PastValue, values};

@@ -136,6 +136,11 @@ impl Past {
         self.created.elapsed().as_nanos() as u64 & (u64::MAX >> 8)
     }
 
+    /// The moment so many nanoseconds after the router was created.
+    pub(crate) fn instant(&self, nanos: u64) -> Option<Instant> {
+        self.created.checked_add(Duration::from_nanos(nanos))
+    }
+
     /// Notes the metadata of a callsite, so that a reader finds it by its address.
     pub(crate) fn note_metadata(&self, metadata: &'static Metadata<'static>) {
         self.metadata.insert(address_of(metadata), metadata);
@@ -208,6 +213,7 @@ impl Past {
         let Some(ring) = self.ring() else { return };
         let mut payload = SmallVec::<[u8; 128]>::new();
         payload.extend_from_slice(&record.parent.to_le_bytes());
+        payload.extend_from_slice(&record.begun.to_le_bytes());
         payload.extend_from_slice(record.values);
         if payload.len() > self.max_payload_bytes() {
             return;
