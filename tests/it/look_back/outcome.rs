@@ -349,7 +349,7 @@ fn busy_request(number: u64) {
     for place in 0..5_u64 {
         span.in_scope(|| tracing::debug!(place, "step"));
     }
-    let status = if number % 2 == 0 { 200 } else { 500 };
+    let status = if number.is_multiple_of(2) { 200 } else { 500 };
     span.in_scope(|| tracing::info!(place = 5_u64, status, "answered"));
 }
 

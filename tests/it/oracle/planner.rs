@@ -91,6 +91,10 @@ impl Planner {
                 if asked.looks_back && matches!(asked.limit, Limit::Rate(_)) {
                     asked.limit = Limit::None;
                 }
+                // What the limits leave of a request that is released is another subject.
+                if asked.decides_by_outcome() {
+                    asked.limit = Limit::None;
+                }
                 // Two layers of one router in one subscriber sample apart.
                 if matches!(asked.limit, Limit::OneIn(_)) && self.setting.layers.contains(&TWICE) {
                     asked.limit = Limit::None;

@@ -27,9 +27,10 @@ function holds(event, subject, operator, value) {
   }
 }
 
-/** Those of the event and of all spans around it. */
-function fieldsNamed({ message, fields, spans }, name) {
-  const all = [...(message === null ? [] : [message]), ...fields, ...spans.flatMap((span) => span.fields)];
+/** Those of the event and of all spans around it; a timing is tested by its spans alone, as a session tests it. */
+function fieldsNamed({ message, fields, spans, times }, name) {
+  const own = times !== null ? [] : [...(message === null ? [] : [message]), ...fields];
+  const all = [...own, ...spans.flatMap((span) => span.fields)];
   return all.filter((field) => field.name === name);
 }
 
