@@ -30,8 +30,8 @@ pub(super) struct Numbered {
 #[derive(Debug, Default)]
 pub(super) struct Summary {
     pub(super) lines: u64,
-    events: Numbered,
-    timings: Numbered,
+    pub(super) events: Numbered,
+    pub(super) timings: Numbered,
     /// Whether there was a predicate or a window.
     pub(super) is_filtered: bool,
     /// The times of the first and the last event.

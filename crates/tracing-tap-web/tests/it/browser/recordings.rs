@@ -170,7 +170,11 @@ async fn times_in_a_recording_are_filtered_by_their_spans(stage: &mut Stage) {
     let browser = &stage.browser;
     drop_file(browser, &text).await;
     wait_for_rows(stage, &["begin 41", "close", "begin 42", "close"]).await;
-    browser.click(".row.event:not([hidden])").await;
+    browser.run("document.querySelector('.view:not([hidden]) .rows').focus()", json!([])).await;
+    for _ in 0..4 {
+        browser.press(UP).await;
+    }
+    browser.press(ENTER).await;
     browser.wait_for_text(".detail .message", "begin 41").await;
     browser.click(".detail [data-of='user'] .not").await;
     wait_for_rows(stage, &["begin 42", "close"]).await;
