@@ -63,7 +63,7 @@ fn pass(millis: u64) {
 }
 
 testing::isolated! {
-    fn a_request_of_the_past_that_failed_is_shown_whole_and_no_other() {
+    fn a_failed_request_of_the_past_is_shown_whole_and_no_other() {
         let router = installed();
         (0..4).for_each(|number| request(number, if number % 2 == 0 { 200 } else { 503 }));
         let mut stream = router.watch(failing());
