@@ -39,9 +39,9 @@ impl Instance {
         self.spans.stop_timing();
     }
 
-    /// Keeps a new span, and times it if it is watched.
+    /// Keeps a new span, notes when it was created if the past is kept, and times it if it is watched.
     #[inline(never)]
-    pub(super) fn time_new_span<S: Host>(
+    pub(super) fn keep_new_span_in_time<S: Host>(
         &self,
         attributes: &span::Attributes<'_>,
         id: &span::Id,
@@ -50,7 +50,10 @@ impl Instance {
     ) {
         self.keep_new_span(attributes, id, epoch);
         let id = id.into_u64();
-        if self.is_watched(id, context) {
+        if let Some(past) = &self.shared.past {
+            self.spans.set_begun(id, past.now());
+        }
+        if self.spans.are_timed() && self.is_watched(id, context) {
             self.begin_timing(id, true);
         }
     }
@@ -68,7 +71,7 @@ impl Instance {
         let is_timed = self.is_timed(id);
         thread::with(|state| {
             if !is_timed {
-                return self.follow_into_other(state, epoch, id);
+                return self.follow_into_other(epoch, id);
             }
             self.spans.with(id, |cell| self.enter::<true>(state, epoch, id, cell.number(), cell.notes()));
         });

@@ -7,6 +7,7 @@ mod interrupted;
 mod line;
 mod looking;
 mod opening;
+mod past;
 mod pressing;
 mod processor;
 mod reading;
