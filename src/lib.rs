@@ -55,10 +55,12 @@
 //! - `regex` (default): the operator `~` and [`Predicate::regex`].
 //! - `signal`: a signal opens a session and the next one closes it, on Unix.
 //! - `prometheus`: the router's own metrics as a Prometheus scrape.
+//! - `usdt`: probes for `bpftrace` and its like, on Linux; a probe that nobody has attached to is a no-op instruction.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 // In the order of dependence: each uses only those above it.
+mod usdt;
 mod sync;
 mod guard;
 pub mod escape;
@@ -81,6 +83,7 @@ pub mod forward;
 pub mod audit;
 mod inbox;
 mod span_limit;
+pub mod intervals;
 mod shared;
 mod layer;
 pub mod router;

@@ -15,6 +15,7 @@ mod followers;
 mod hold;
 mod host;
 mod instance;
+mod intervals;
 mod kept;
 mod lineage;
 mod matching;

@@ -22,6 +22,7 @@ use crate::level::verbosity_of;
 use crate::past::Past;
 use crate::session::scope::Scope;
 use crate::session::snapshot::Snapshot;
+use crate::usdt;
 use smallvec::SmallVec;
 use std::sync::Arc;
 use tracing_core::field::{Field, Value};
@@ -75,6 +76,10 @@ impl Instance {
         if is_timed || self.is_watched_now(id, context, epoch) && self.begin_timing(id, false) {
             thread::with(|state| state.entered.mark(self.keeper(), id));
             self.spans.with_times(id, |times, _| times.enter(|| self.now()));
+            usdt::scope_enter(id);
+            if self.shared.recordings.is_open() {
+                self.record_enter(id, context, epoch);
+            }
         }
     }
 
@@ -89,7 +94,14 @@ impl Instance {
             }
             is_timed
         });
-        exit.filter(|is_timed| *is_timed).and_then(|_| state.entered.pop_marked(keeper, id))
+        if exit != Some(true) {
+            return None;
+        }
+        usdt::scope_exit(id);
+        if self.shared.recordings.is_open() {
+            self.record_exit(id);
+        }
+        state.entered.pop_marked(keeper, id)
     }
 
     /// Removes a span that closes where some are timed, or kept for looking back, or in no cell.
@@ -196,7 +208,7 @@ impl Instance {
 
     /// Nanoseconds since the layer was made.
     #[inline]
-    fn now(&self) -> u64 {
-        self.clock.elapsed().as_nanos() as u64
+    pub(super) fn now(&self) -> u64 {
+        self.shared.clock.elapsed().as_nanos() as u64
     }
 }
