@@ -21,7 +21,11 @@ pub(super) struct ThreadQueue {
 
 /// What a thread has lost and not marked yet.
 #[derive(Debug, Default)]
-pub(super) struct Unmarked(u64);
+pub(super) struct Unmarked {
+    records: u64,
+    /// Whether it is in a span of which it has recorded the enter, or would have.
+    pub(super) is_inside: bool,
+}
 
 /// Which losses the reader knows of.
 #[derive(Debug, Default)]
@@ -33,7 +37,7 @@ pub(super) struct Known {
 }
 
 impl Unmarked {
-    pub(super) const NONE: Self = Self(0);
+    pub(super) const NONE: Self = Self { records: 0, is_inside: false };
 }
 
 impl ThreadQueue {
@@ -43,12 +47,12 @@ impl ThreadQueue {
 
     /// Appends a record; `false` if it is lost.
     pub(super) fn push(&self, record: IntervalRecord, unmarked: &mut Unmarked) -> bool {
-        if unmarked.0 > 0 {
-            let mark = IntervalRecord::Lost { records: unmarked.0 };
-            if self.records.push(mark).is_err() {
+        let Unmarked { records, is_inside } = *unmarked;
+        if records > 0 {
+            if self.records.push(IntervalRecord::Lost { records, is_inside }).is_err() {
                 return self.lose(unmarked);
             }
-            unmarked.0 = 0;
+            unmarked.records = 0;
         }
         self.records.push(record).is_ok() || self.lose(unmarked)
     }
@@ -56,7 +60,7 @@ impl ThreadQueue {
     /// Counts a loss.
     #[cold]
     fn lose(&self, unmarked: &mut Unmarked) -> bool {
-        unmarked.0 += 1;
+        unmarked.records += 1;
         // Release pairs with the Acquire in `pop`: who sees the count finds what was appended before the loss. Fails
         // otherwise: `loom_a_lost_record_is_told_behind_those_before_it`.
         self.lost.fetch_add(1, Ordering::Release);
@@ -73,16 +77,20 @@ impl ThreadQueue {
         loop {
             // Before the look into the queue, as said above.
             let lost = self.lost.load(Ordering::Acquire);
-            let records = match self.records.pop() {
-                Some(IntervalRecord::Lost { records }) => {
+            let (records, is_inside) = match self.records.pop() {
+                Some(IntervalRecord::Lost { records, is_inside }) => {
                     known.marked += records;
-                    known.tell(known.marked)
+                    (known.tell(known.marked), is_inside)
                 }
                 Some(record) => return Some(record),
-                None => return Some(known.tell(lost)).filter(|records| *records > 0).map(lost_records),
+                None => {
+                    let news = Some(known.tell(lost)).filter(|records| *records > 0);
+                    return news.map(|records| IntervalRecord::Lost { records, is_inside: true });
+                }
             };
-            if records > 0 {
-                return Some(lost_records(records));
+            // A mark is news also where it says that the thread is outside.
+            if records > 0 || !is_inside {
+                return Some(IntervalRecord::Lost { records, is_inside });
             }
         }
     }
@@ -95,10 +103,6 @@ impl Known {
         self.told += news;
         news
     }
-}
-
-fn lost_records(records: u64) -> IntervalRecord {
-    IntervalRecord::Lost { records }
 }
 
 #[cfg(test)]
@@ -121,7 +125,7 @@ mod tests {
         let records = std::iter::from_fn(|| queue.pop(known));
         let told = |record| match record {
             IntervalRecord::Entered { at_ns, .. } => Ok(at_ns),
-            IntervalRecord::Lost { records } => Err(records),
+            IntervalRecord::Lost { records, .. } => Err(records),
             other => panic!("{other:?}"),
         };
         records.map(told).collect()
@@ -133,7 +137,7 @@ mod tests {
         (1..=5).for_each(|at| _ = queue.push(entered(at), &mut unmarked));
         assert_eq!(read(&queue, &mut known), [Ok(1), Ok(2), Ok(3), Err(2)]);
         queue.push(entered(6), &mut unmarked);
-        assert_eq!(read(&queue, &mut known), [Ok(6)], "it is told once");
+        assert_eq!(read(&queue, &mut known), [Err(0), Ok(6)], "it is told once, and again that the thread is outside");
     }
 
     proptest! {

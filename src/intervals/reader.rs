@@ -16,7 +16,6 @@ use std::time::Instant;
 pub struct Intervals {
     recordings: Arc<Recordings>,
     recording: Arc<Recording>,
-    threads: Vec<ThreadIntervals>,
     origin: Instant,
 }
 
@@ -25,6 +24,7 @@ pub struct Intervals {
 pub struct ThreadIntervals {
     queue: Arc<ThreadQueue>,
     known: Known,
+    recording: Arc<Recording>,
 }
 
 impl Intervals {
@@ -35,7 +35,7 @@ impl Intervals {
         origin: Instant,
     ) -> Result<Self, IntervalsError> {
         let recording = recordings.begin(session, options).ok_or_else(IntervalsError::in_use)?;
-        Ok(Self { recordings: Arc::clone(recordings), recording, threads: Vec::new(), origin })
+        Ok(Self { recordings: Arc::clone(recordings), recording, origin })
     }
 
     /// The session.
@@ -48,22 +48,12 @@ impl Intervals {
         self.origin
     }
 
-    /// The threads that have entered a watched span so far, without those that have ended and were read to their end.
-    pub fn threads(&mut self) -> &mut [ThreadIntervals] {
-        self.threads.extend(std::iter::from_fn(|| self.recording.new.pop()).map(ThreadIntervals::new));
-        &mut self.threads
-    }
-
-    /// Forgets threads that have ended, once all their records were read; calls `gone` with each.
-    pub fn forget_ended(&mut self, mut gone: impl FnMut(&ThreadIntervals)) {
-        self.threads.retain(|thread| {
-            let is_over = thread.has_ended() && thread.is_empty();
-            if is_over {
-                gone(thread);
-                self.recording.threads.fetch_sub(1, Ordering::Relaxed);
-            }
-            !is_over
-        });
+    /// The threads that have entered a watched span for the first time since the last call. Keep each until it
+    /// [is over](ThreadIntervals::is_over): it counts towards [`IntervalOptions::max_threads`] until it is dropped.
+    pub fn new_threads(&mut self) -> impl Iterator<Item = ThreadIntervals> {
+        let recording = &self.recording;
+        let new = std::iter::from_fn(|| recording.new.pop());
+        new.map(|queue| ThreadIntervals { queue, known: Known::default(), recording: Arc::clone(recording) })
     }
 
     /// How many threads had no room so far: see [`IntervalOptions::max_threads`].
@@ -74,10 +64,6 @@ impl Intervals {
 }
 
 impl ThreadIntervals {
-    fn new(queue: Arc<ThreadQueue>) -> Self {
-        Self { queue, known: Known::default() }
-    }
-
     /// What [`IntervalOptions::thread_id`] has named it.
     pub fn thread(&self) -> u64 {
         self.queue.thread
@@ -96,13 +82,17 @@ impl ThreadIntervals {
         self.queue.pop(&mut self.known)
     }
 
-    /// Whether the thread has ended. What it has recorded can still be read.
-    pub fn has_ended(&self) -> bool {
-        Arc::weak_count(&self.queue) == 0
+    /// Whether the thread has ended, and all that it has recorded was read.
+    pub fn is_over(&self) -> bool {
+        // The thread's own reference is weak, and goes with it.
+        Arc::weak_count(&self.queue) == 0 && self.queue.is_empty()
     }
+}
 
-    fn is_empty(&self) -> bool {
-        self.queue.is_empty()
+impl Drop for ThreadIntervals {
+    fn drop(&mut self) {
+        // Relaxed: a number.
+        self.recording.threads.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

@@ -38,5 +38,7 @@ pub enum IntervalRecord {
     Lost {
         /// How many, at least: a span whose path finds no place is not recorded again before it does.
         records: u64,
+        /// Whether the thread may be in watched spans that it entered before. If not, it is known again where it is.
+        is_inside: bool,
     },
 }

@@ -66,8 +66,8 @@ impl Recordings {
             if !writer.is_watched(self, span, look_up) {
                 return;
             }
-            writer.inside.push(span.name());
             writer.push(IntervalRecord::Entered { span: span.name(), at_ns: now() });
+            writer.inside.push(span.name());
         });
     }
 
@@ -76,8 +76,8 @@ impl Recordings {
         self.write(|writer| {
             let name = span.name();
             if let Some(place) = writer.inside.iter().rposition(|inside| *inside == name) {
-                writer.inside.remove(place);
                 writer.push(IntervalRecord::Exited { span: name, at_ns: now() });
+                writer.inside.remove(place);
             }
         });
     }
@@ -143,6 +143,7 @@ impl Writer {
 
     fn push(&mut self, record: IntervalRecord) -> bool {
         let Some(queue) = self.queue.upgrade() else { return false };
+        self.unmarked.is_inside = !self.inside.is_empty();
         let is_kept = queue.push(record, &mut self.unmarked);
         if !is_kept {
             // Which names the reader knows is not certain any more.

@@ -255,7 +255,7 @@ impl TapRouter {
     /// let mut intervals = router.intervals(session.id(), IntervalOptions::default())?;
     /// tracing::info_span!("request", user = 43).in_scope(|| ());
     /// tracing::info_span!("request", user = 42).in_scope(|| ());
-    /// let thread = &mut intervals.threads()[0];
+    /// let mut thread = intervals.new_threads().next().expect("this one is in a watched span");
     /// let records: Vec<_> = std::iter::from_fn(|| thread.pop()).collect();
     /// let [IntervalRecord::Watched { path, .. }, IntervalRecord::Entered { .. }, IntervalRecord::Exited { .. }] = &records[..]
     /// else { panic!("one span is watched") };

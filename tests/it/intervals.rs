@@ -40,14 +40,15 @@ fn words(thread: &mut ThreadIntervals) -> Vec<String> {
             assert!(at_ns >= std::mem::replace(&mut last, at_ns));
             Some(format!("-{}", paths[&span]))
         }
-        IntervalRecord::Lost { records } => Some(format!("lost {records}")),
+        IntervalRecord::Lost { records, .. } => Some(format!("lost {records}")),
         other => panic!("{other:?}"),
     };
     std::iter::from_fn(|| thread.pop()).filter_map(&mut word).collect()
 }
 
+/// The words of all threads that are new.
 fn all_words(intervals: &mut Intervals) -> Vec<String> {
-    intervals.threads().iter_mut().flat_map(words).collect()
+    intervals.new_threads().flat_map(|mut thread| words(&mut thread)).collect()
 }
 
 fn request(user: u64) -> Span {
@@ -104,9 +105,10 @@ isolated! {
         let mut intervals = router.intervals(stream.id(), IntervalOptions::default().capacity(5)).unwrap();
         let span = request(42);
         (0..4).for_each(|_| span.in_scope(|| ()));
-        assert_eq!(all_words(&mut intervals), ["+request", "-request", "+request", "-request", "lost 3"]);
+        let mut thread = intervals.new_threads().next().unwrap();
+        assert_eq!(words(&mut thread), ["+request", "-request", "+request", "-request", "lost 3"]);
         span.in_scope(|| ());
-        assert_eq!(all_words(&mut intervals), ["+request", "-request"], "the path is known again");
+        assert_eq!(words(&mut thread), ["lost 0", "+request", "-request"], "the path is known again");
     }
 
     fn each_thread_has_its_own_and_one_too_many_is_counted() {
@@ -126,19 +128,19 @@ isolated! {
             })
             .collect();
         all_there.wait();
-        assert_eq!((intervals.threads().len(), intervals.left_out_threads()), (2, 1));
-        assert!(intervals.threads().iter().all(|thread| thread.thread() == 7 && !thread.has_ended()));
+        let mut recorded: Vec<_> = intervals.new_threads().collect();
+        assert_eq!((recorded.len(), intervals.left_out_threads()), (2, 1));
+        assert!(recorded.iter().all(|thread| thread.thread() == 7 && !thread.is_over()));
         all_there.wait();
         threads.into_iter().for_each(|thread| thread.join().unwrap());
-        intervals.forget_ended(|_| panic!("they are not read yet"));
-        assert_eq!(all_words(&mut intervals), ["+request", "-request", "+request", "-request"]);
-        let mut gone = 0;
-        wait_until("the threads to be gone", || {
-            intervals.forget_ended(|_| gone += 1);
-            gone == 2
-        });
+        for thread in &mut recorded {
+            assert!(!thread.is_over(), "it is not read yet");
+            assert_eq!(words(thread), ["+request", "-request"]);
+        }
+        wait_until("the threads to be gone", || recorded.iter().all(ThreadIntervals::is_over));
+        drop(recorded);
         thread::spawn(|| request(42).in_scope(|| ())).join().unwrap();
-        assert_eq!(intervals.threads().len(), 1, "there is room again");
+        assert_eq!(intervals.new_threads().count(), 1, "there is room again");
     }
 
     fn one_session_is_recorded_at_a_time_and_it_needs_timings() {

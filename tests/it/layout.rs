@@ -108,11 +108,12 @@ fn no_source_file_is_longer_than_one_idea() {
 }
 
 /// The sources of each crate.
-const ROOTS: [&str; 5] = [
+const ROOTS: [&str; 6] = [
     "src",
     "crates/tracing-tap-web/src",
     "crates/tracing-tap-nats/src",
     "crates/tracing-tap-cli/src",
+    "crates/tracing-tap-profile/src",
     "crates/demo/src",
 ];
 

@@ -22,7 +22,8 @@ fn loom_a_lost_record_is_told_behind_those_before_it() {
         assert!(!is_lost, "the enter is read later, and the thread taken to be inside");
         let is_kept = writing.join().unwrap();
         let left = std::iter::from_fn(|| queue.pop(&mut known));
-        let read = first.into_iter().chain(left).map(|record| matches!(record, IntervalRecord::Lost { records: 1 }));
+        let read =
+            first.into_iter().chain(left).map(|record| matches!(record, IntervalRecord::Lost { records: 1, .. }));
         assert_eq!(read.collect::<Vec<_>>(), [false, !is_kept]);
     });
 }
