@@ -13,8 +13,8 @@ use super::facts::Facts;
 use super::host::Host;
 use super::instance::Instance;
 use super::matching::{Admitted, Incoming, Matching};
-use super::name::Label;
-use super::thread::{self, ThreadState};
+use super::name::{Label, SpanName};
+use super::thread::{self, Decision, ThreadState};
 use super::times::TimedSpan;
 use crate::event::Busy;
 use crate::guard::Guard;
@@ -51,9 +51,35 @@ impl Instance {
     ) {
         self.keep_new_span(attributes, id, epoch);
         let id = id.into_u64();
-        if self.is_watched(id, context) {
+        let is_unwatched = self.known_decision(id, epoch).is_some_and(|decision| !Scope::is_timed(decision.scope));
+        if !is_unwatched && self.is_watched(id, context) {
             self.begin_timing(id, true);
         }
+    }
+
+    /// What the thread knows about the scope inside a span without looking it up: that of the span, or of the nearest one around
+    /// it whose scope it shares.
+    #[inline]
+    fn known_decision(&self, id: u64, epoch: u64) -> Option<Decision> {
+        /// How many spans are looked at: a request's are seldom deeper.
+        const MAX_SPANS: usize = 8;
+        if self.spans.has_others() {
+            return None;
+        }
+        thread::with(|state| {
+            let generation = state.judged_in(epoch)?.generation();
+            let mut id = id;
+            for _ in 0..MAX_SPANS {
+                let cell = self.spans.find_in_table(id);
+                let span = SpanName { id, number: cell.as_ref().map_or(0, |cell| cell.number()) };
+                if let Some(decision) = state.decided_for(epoch, span, &self.trees) {
+                    return Some(decision);
+                }
+                // Of the spans around it that it shares its scope with, each must be known to.
+                id = cell?.notes().filter(|notes| notes.say_absent_in(generation))?.parent()?;
+            }
+            None
+        })
     }
 
     /// Times a span from now on if it is watched and not timed yet.
@@ -108,7 +134,10 @@ impl Instance {
     #[cold]
     pub(super) fn close_unusual<S: Host>(&self, id: u64, context: &Context<'_, S>) {
         thread::with(|state| state.closing.set((self.number, id)));
-        if self.spans.are_timed() && self.epoch() != 0 {
+        let epoch = self.epoch();
+        // Where sampling keeps out what happens, closes are counted.
+        let is_unwatched = || self.known_decision(id, epoch).is_some_and(|decision| decision.is_empty);
+        if self.spans.are_timed() && epoch != 0 && !is_unwatched() {
             self.on_timed_close(id, context);
         }
         self.spans.remove(id, || self.keep_closing(id, context));

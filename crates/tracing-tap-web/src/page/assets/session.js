@@ -3,6 +3,7 @@
 import { ask, askForJson, now, Problem } from "./api.js";
 import { grouped } from "./dom.js";
 import { LEVELS } from "./event.js";
+import { Flames } from "./flames.js";
 import { Rates } from "./rates.js";
 import { REASONS } from "./reasons.js";
 import { MessageReader } from "./sse.js";
@@ -57,6 +58,7 @@ export class Session {
   detail = "";
   store = new Store();
   rates = new Rates();
+  flames = new Flames();
   /** The endpoint's description of the session: id, coverage, end. @type {Record<string, any>} */
   about;
   received = 0;
@@ -233,7 +235,9 @@ export class Session {
   }
 
   #takeEvent(raw, isTiming) {
-    const { level, timestamp, past } = JSON.parse(raw);
+    const item = JSON.parse(raw);
+    const { level, timestamp, past } = item;
+    if (isTiming) this.flames.add(item);
     if (this.#isPast && past !== true) this.#bar("calm", "The past ends here: what follows is live");
     this.#isPast = past === true;
     const event = { kind: /** @type {const} */ ("event"), isTiming, raw, level: LEVELS.indexOf(level), second: Math.floor(Date.parse(timestamp) / 1000) };
