@@ -41,7 +41,7 @@
 //!   callsites reached so far.
 //!
 //! Other crates watch from elsewhere: `tracing-tap-web` over HTTP, with a page for the browser; `tracing-tap-nats` over all
-//! instances of a service; `tracing-tap-cli` in a terminal. [`endpoint`] has the parts for an endpoint of your own.
+//! instances of a service; `tracing-tap-cli` in a terminal; `tracing-tap-profile` samples the CPU time of watched spans. [`endpoint`] has the parts for an endpoint of your own.
 //!
 //! # Promises
 //! 1. It never harms the host. Without a session, events cost nothing, and a span costs a copy of its fields. With a

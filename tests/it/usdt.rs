@@ -82,3 +82,38 @@ fn the_kernel_counts_what_the_session_counts() {
     assert!(printed.contains(&format!("counted {hits:?}")), "{hits:?} were hit: {printed}");
     assert!(hits[3] > 0, "some are lost");
 }
+
+/// The script of the papers, on this program.
+#[test]
+fn the_documented_script_attributes_kernel_events() {
+    const FAULTED: &str = "TRACING_TAP_TEST_IS_FAULTED";
+    if std::env::var_os(FAULTED).is_some() {
+        return fault();
+    }
+    let paper = std::fs::read_to_string("docs/profiling.md").unwrap();
+    let script = paper.split_once("```bpftrace\n").unwrap().1.split_once("```").unwrap().0;
+    let this = std::env::current_exe().unwrap();
+    let this = this.to_str().unwrap();
+    let work = format!("{this} usdt::the_documented_script_attributes_kernel_events --exact --nocapture");
+    let mut command = Command::new("bpftrace");
+    command.args(["-e", &script.replace("/usr/bin/shop", this), "-c", &work]).env(FAULTED, "1").env("NEXTEST", "1");
+    let ended = Program::start(&mut command).end();
+    let printed = format!("{}\n{}", ended.stdout, ended.stderr);
+    let counts = printed.lines().filter_map(|line| line.split_once("]: ")?.1.parse::<usize>().ok());
+    let faults: usize = counts.sum();
+    assert!((PAGES..2 * PAGES).contains(&faults), "{faults} faults: {printed}");
+}
+
+/// How many pages a user touches.
+const PAGES: usize = 1024;
+
+/// Both users touch new memory; one of them is watched.
+fn fault() {
+    let router = TapRouter::new();
+    tracing_subscriber::registry().with(router.layer()).init();
+    let _stream = router.watch(SessionOptions::new(Predicate::eq("user", 42)).timings());
+    for user in [42, 43] {
+        tracing::info_span!("request", user)
+            .in_scope(|| std::hint::black_box(vec![user; PAGES * 4096 / size_of_val(&user)]));
+    }
+}
