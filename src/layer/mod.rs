@@ -21,6 +21,7 @@ mod lineage;
 mod matching;
 mod name;
 mod notes;
+mod outside;
 mod past;
 mod probe;
 mod repair;
@@ -39,6 +40,7 @@ mod visit;
 
 pub(crate) use instance::Instance;
 pub(crate) use name::key_of;
+pub(crate) use outside::Outside;
 pub(crate) use past::{OpenSpan, is_of_log};
 pub(crate) use probe::Visibility;
 
@@ -58,6 +60,8 @@ use tracing_subscriber::registry::LookupSpan;
 /// per-layer filters, and `with` panics. Each layer learns and caches for itself; one per subscriber is enough.
 pub struct TapLayer<S> {
     instance: Arc<Instance>,
+    /// Answers questions from outside the hooks.
+    outside: Outside,
     on_watched: OnWatched<S>,
     /// Makes the registry know us as a layer with a filter: with a place in the sum of all layers' interest, and
     /// without a say in what the others see. Every other hook is ours, since `Filtered` looks spans up in each.
@@ -80,7 +84,8 @@ where
 {
     pub(crate) fn new(instance: Arc<Instance>, router: Arc<dyn Any + Send + Sync>) -> Self {
         let (on_watched, filter) = (instance.on_watched(), TapFilter(Arc::clone(&instance)));
-        Self { filtered: Filtered::new(Nothing, filter), instance, on_watched, _router: router }
+        let outside = Outside::of::<S>(Arc::clone(&instance));
+        Self { filtered: Filtered::new(Nothing, filter), instance, outside, on_watched, _router: router }
     }
 }
 
@@ -143,7 +148,7 @@ where
 
     #[expect(unsafe_code, reason = "the one method of `Layer` that is unsafe; argued for in `downcast`")]
     unsafe fn downcast_raw(&self, id: std::any::TypeId) -> Option<*const ()> {
-        downcast::downcast_raw(&self.instance, &self.filtered, id)
+        downcast::downcast_raw((&self.instance, &self.outside), &self.filtered, id)
     }
 }
 
