@@ -10,7 +10,7 @@ use crate::operations::{
     not_matching, own_field, printed_event, span_of_42, span_with_fields, span_without_fields, trace_span,
 };
 use crate::service::{
-    bare, elsewhere, everything_beyond_a_rate, followed, idle, json, limited, matching, sampled_in, silent,
+    bare, elsewhere, everything_beyond_a_rate, followed, idle, json, limited, matching, other_trace, sampled_in, silent,
 };
 use crate::sessions::{open_all, rebuild, watch, watch_and_close};
 use crate::table::{Path, path};
@@ -22,6 +22,7 @@ const IDLE: &str = "the same with no session";
 const JSON: &str = "fmt().json() writing the event to nowhere";
 const LINE: &str = "the JSON line";
 const SAME: &str = "the same without limits";
+const UNTRACED: &str = "a session on another user";
 const UNTIMED: &str = "the same without timings";
 const REBUILD: &str = "a bare rebuild of the interest cache";
 
@@ -36,6 +37,14 @@ pub(crate) const PATHS: &[Path] = &[
     path("open: not matching, 1,000 sessions", || elsewhere(1_000, not_matching), || bare(not_matching), WITHOUT),
     path("open: not matching, 100,000 sessions", || elsewhere(100_000, not_matching), || bare(not_matching), WITHOUT),
     path("open: not matching, with limits", || limited(rate_and_sampling, not_matching), without_limits, SAME),
+    path("traces tested: not matching", || other_trace(not_matching), || elsewhere(1, not_matching), UNTRACED),
+    path(
+        "traces tested: enter, event, exit",
+        || other_trace(enter_event_exit),
+        || elsewhere(1, enter_event_exit),
+        UNTRACED,
+    ),
+    path("traces tested: request", || other_trace(request::<7>), || elsewhere(1, request::<7>), UNTRACED),
     path("open: enter, event, exit", || elsewhere(1, enter_event_exit), || bare(enter_event_exit), WITHOUT),
     path("open: enter and exit", || elsewhere(1, enter_exit), || bare(enter_exit), WITHOUT),
     path("open: event another layer prints", || elsewhere(1, printed_event), || bare(printed_event), WITHOUT),

@@ -65,7 +65,7 @@ impl Instance {
         Self {
             number: INSTANCES.next(),
             past_number: shared.past.as_ref().and_then(|past| past.next_instance()),
-            spans: Spans::new(shared.past.is_some()),
+            spans: Spans::new(&shared.config),
             shared,
             epoch: Epoch::default(),
             callsites: Callsites::default(),
@@ -384,6 +384,7 @@ impl Instance {
         } else {
             thread::with(|state| self.follow_into_other(state, epoch, id));
         }
+        self.follow_from_here(context, epoch);
     }
 
     /// The same for a span of which nothing was noted, or which is not known.

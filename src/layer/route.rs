@@ -8,6 +8,7 @@ use super::matching::{Admitted, Incoming, Matching, may_be_watched};
 use super::name::{NO_SPAN, key_of};
 use super::surroundings::Surroundings;
 use super::thread::{self, Decision};
+use super::trace::Reading;
 use crate::guard::Guard;
 use crate::level::verbosity_of;
 use crate::session::scope::Sessions;
@@ -74,7 +75,7 @@ impl Instance {
         if !event.is_contextual() {
             return self.route_anywhere(event, Some(word), epoch, context);
         }
-        let decision = self.decision(epoch, context);
+        let decision = self.decision(epoch, context, event.metadata());
         if !Callsites::is_known_clear(word, decision.vetoable) {
             if decision.is_empty && self.brings_nothing(event, word, decision) {
                 return self.note_outside(event.metadata(), decision);
@@ -137,6 +138,9 @@ impl Instance {
         if leaf == NO_SPAN {
             self.shared.seen.note_outside(key_of(metadata));
         }
+        if names.traced && event.is_contextual() {
+            self.read_trace_to_decide(leaf, metadata, &snapshot, context);
+        }
         let stamp = self.stamp(self.tree(leaf, context), &snapshot);
         let scope = self.scope(leaf, stamp, &snapshot, context);
         let scope = scope.get(&snapshot);
@@ -153,6 +157,9 @@ impl Instance {
         }
         if found.is_empty() && scope.is_limited && incoming.is_refused_by_all(in_scope.iter()) {
             return;
+        }
+        if event.is_contextual() && self.shared.config.trace_source.is_some() {
+            self.read_trace_to_show(leaf, metadata, context);
         }
         let surroundings = self.surroundings(leaf, &snapshot, context);
         let mut admitted: Admitted = if Arc::ptr_eq(&surroundings.scope, scope) {
@@ -196,6 +203,12 @@ impl Instance {
         {
             thread::keep_refused(scope);
             return None;
+        }
+        let mut of = of;
+        if self.shared.config.trace_source.is_some()
+            && self.read_trace_to_show(leaf, incoming.event.metadata(), context) == Reading::Kept
+        {
+            of = self.identity(leaf, decision.tree as usize);
         }
         let kept = self.spans.with(leaf, |cell| cell.surroundings()).flatten();
         kept.filter(|kept| kept.are(decision.scope, of))

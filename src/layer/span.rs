@@ -6,20 +6,18 @@
 
 use super::decided::{Brought, ScopeRef, Stamp};
 use super::kept::{Kept, NewSpan};
-use super::name::{NO_SPAN, key_of};
+use super::name::NO_SPAN;
 use super::notes::{Locked, Notes, Placement};
 use super::surroundings::Surroundings;
 use crate::coverage::Seen;
 use crate::event::{CapturedSpan, Fields, plain_name};
-use crate::predicate::FieldTest;
-use crate::session::lookup::Found;
 use crate::session::open::OpenSession;
 use crate::session::outcome::{Request, RequestSpan};
 use crate::session::sample::RootSerial;
 use crate::session::scope::{Scope, Sessions};
-use crate::session::snapshot::{Judgement, Names, Snapshot, TestedFields};
-use crate::shared::Shared;
+use crate::session::snapshot::{Judgement, Snapshot};
 use crate::sync::OnceBox;
+use crate::trace::TraceContext;
 use crate::value::Value;
 use smallvec::SmallVec;
 use std::borrow::Cow;
@@ -56,7 +54,7 @@ pub(super) type ChunkNotes = OnceBox<[Notes; CHUNK_CELLS]>;
 /// One span: what is kept of it from creation on, and what sessions know of it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct SpanCell<'a> {
-    kept: &'a Kept,
+    pub(super) kept: &'a Kept,
     notes: NotesAt<'a>,
 }
 
@@ -218,13 +216,17 @@ impl<'a> SpanCell<'a> {
         if let Some(captured) = locked.captured() {
             return Some(captured);
         }
-        let captured = Arc::new(self.capture()?);
+        let captured = Arc::new(self.capture_in(locked.trace())?);
         locked.keep_captured(&captured);
         Some(captured)
     }
 
     /// The span as it is now, not shared.
     pub(super) fn capture(&self) -> Option<CapturedSpan> {
+        self.capture_in(self.trace())
+    }
+
+    fn capture_in(&self, trace: Option<TraceContext>) -> Option<CapturedSpan> {
         let metadata = self.shown_metadata()?;
         let mut fields = self.kept.lock().fields.to_fields(metadata.fields());
         fields.keep_last();
@@ -233,6 +235,7 @@ impl<'a> SpanCell<'a> {
             level: *metadata.level(),
             target: Cow::Borrowed(metadata.target()),
             fields,
+            trace,
         })
     }
 
@@ -262,14 +265,16 @@ impl<'a> SpanCell<'a> {
             locked.share(snapshot.names.generation);
             return Ok(locked.keep(stamp, parent, parent.clone()));
         }
+        let trace = locked.trace();
         if let Some(decided) = locked.decided()
-            && decided.still_holds(parent, stamp, snapshot, |key| self.satisfies(key))
+            && decided.still_holds(parent, stamp, snapshot, |key| self.satisfies(key, trace.as_ref()))
         {
             let scope = decided.scope.clone();
             return Ok(locked.keep(stamp, parent, scope));
         }
-        let found = self.indexed_sessions(judgement.tested, snapshot, seen);
-        if may_share && found.is_empty() && followers.is_empty() && outer.candidates.is_empty() {
+        let found = self.indexed_sessions(judgement.tested, trace.as_ref(), snapshot, seen);
+        let adds_nothing = || trace.is_none() && self.adds_at_most_a_trace(judgement, snapshot);
+        if may_share && found.is_empty() && followers.is_empty() && (outer.candidates.is_empty() || adds_nothing()) {
             return Ok(locked.keep(stamp, parent, parent.clone()));
         }
         Err(Brought { found, followers })
@@ -376,7 +381,7 @@ impl<'a> SpanCell<'a> {
         notes
     }
 
-    fn lock_notes(&self) -> Option<Locked<'a>> {
+    pub(super) fn lock_notes(&self) -> Option<Locked<'a>> {
         self.notes_made().lock(self.number())
     }
 
@@ -395,55 +400,6 @@ impl<'a> SpanCell<'a> {
             NotesAt::Chunk(notes, place) => &notes.get_or_init(new_notes)[place],
             NotesAt::Alone(notes) => notes,
         }
-    }
-
-    /// Whether a field satisfies an equality.
-    fn satisfies(&self, key: &FieldTest) -> bool {
-        if !self.is_visible() {
-            return false;
-        }
-        let state = self.kept.lock();
-        let Some(metadata) = state.metadata else { return false };
-        state.fields.named_by(metadata.fields(), |name| key.names(name)).any(|(.., value)| key.accepts(value))
-    }
-
-    /// Whether the index may keep a session for a field: what `indexed_sessions` would find, without making a list. The
-    /// shapes of values that it has none for are noted for coverage.
-    pub(super) fn may_be_indexed(&self, tested: TestedFields, names: &Names, shared: &Shared) -> bool {
-        if !self.is_visible() {
-            return false;
-        }
-        let state = self.kept.lock();
-        let Some(metadata) = state.metadata else { return false };
-        let mut fields = state.fields.tested(metadata.fields(), |place| tested.may_contain(place));
-        fields.any(|(name, field, value)| {
-            let is_tested = tested.are_exact() || names.test(name);
-            if is_tested {
-                shared.seen.note_value(key_of(metadata), field, value);
-            }
-            is_tested && shared.sieve.may_hold_value(name, value)
-        })
-    }
-
-    /// The sessions that the index keeps for the fields. The shapes of all tested values are noted for coverage.
-    fn indexed_sessions(&self, tested: TestedFields, snapshot: &Snapshot, seen: &Seen) -> Sessions {
-        let mut found = Found::default();
-        if !self.is_visible() {
-            return Sessions::new();
-        }
-        let state = self.kept.lock();
-        let Some(metadata) = state.metadata else { return Sessions::new() };
-        let is_tested = |place| tested.may_contain(place);
-        for (name, field, value) in state.fields.tested(metadata.fields(), is_tested) {
-            if !tested.are_exact() && !snapshot.names.test(name) {
-                continue;
-            }
-            seen.note_value(key_of(metadata), field, value);
-            if snapshot.names.index.contains(name) {
-                found.add(snapshot, name, value);
-            }
-        }
-        found.each_once()
     }
 }
 

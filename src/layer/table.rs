@@ -10,6 +10,7 @@ use super::kept::{Kept, NewSpan};
 use super::name::NO_SPAN;
 use super::span::{ALONE_KEY, CHUNK_CELLS, ChunkNotes, PLACE_BITS, SpanCell, SpanKey, ToldSpan};
 use super::times::Times;
+use crate::config::Config;
 use crate::sync::OnceBox;
 use crate::sync::atomic::{AtomicUsize, Ordering};
 use dashmap::DashMap;
@@ -23,7 +24,7 @@ pub(super) struct Spans {
     shards: Box<Shards>,
     /// Spans whose cell was taken, or for whose place there is no cell.
     others: DashMap<u64, Arc<Alone>, FxBuildHasher>,
-    /// [`OTHER`] for each of them, and [`TIMED`] and [`KEEPS_CLOSED`], so that most paths ask once.
+    /// [`OTHER`] for each of them, and [`TIMED`], [`KEEPS_CLOSED`] and [`TRACED`], so that most paths ask once.
     unusual: AtomicUsize,
 }
 
@@ -49,17 +50,20 @@ const CHUNKS: usize = 2048;
 const TIMED: usize = 1;
 /// Beside it as well: spans that close are kept for looking back.
 const KEEPS_CLOSED: usize = 2;
+/// Beside it as well: the traces of spans may be read, for which the thread's stack is followed from each enter on.
+const TRACED: usize = 4;
 /// What is counted for a span without a cell.
-const OTHER: usize = 4;
+const OTHER: usize = 8;
 
 /// Where the number of the thread is in an id of the registry.
 const THREAD_SHIFT: u32 = 38;
 
 impl Spans {
-    /// A table whose spans are to be kept when they close, or not.
-    pub(super) fn new(keeps_closed: bool) -> Self {
-        let unusual = AtomicUsize::new(if keeps_closed { KEEPS_CLOSED } else { 0 });
-        Self { unusual, ..Self::default() }
+    /// A table for a router with these settings.
+    pub(super) fn new(config: &Config) -> Self {
+        let closed = if config.look_back.is_some() { KEEPS_CLOSED } else { 0 };
+        let traced = if config.trace_source.is_some() { TRACED } else { 0 };
+        Self { unusual: AtomicUsize::new(closed | traced), ..Self::default() }
     }
 
     /// Keeps a new span. Returns its number, if it has a cell in the table.
@@ -161,7 +165,7 @@ impl Spans {
         }
     }
 
-    /// Whether some span has no cell in the table, or spans are timed: one look for paths where neither is so.
+    /// Whether some span has no cell in the table, or spans are timed or have traces: one look for paths where nothing is so.
     #[inline]
     pub(super) fn are_unusual(&self) -> bool {
         // Relaxed, here and below: a thread that asks for a span got its id after it was inserted, and sees a session after
@@ -178,13 +182,19 @@ impl Spans {
     /// The same for the path of a span that closes, on which closed spans may be kept.
     #[inline]
     pub(super) fn are_unusual_to_close(&self) -> bool {
-        self.unusual.load(Ordering::Relaxed) != 0
+        self.unusual.load(Ordering::Relaxed) & !TRACED != 0
     }
 
     /// Whether spans are timed, as far as sessions watch them.
     #[inline]
     pub(super) fn are_timed(&self) -> bool {
         self.unusual.load(Ordering::Relaxed) & TIMED != 0
+    }
+
+    /// Whether the traces of spans may be read.
+    #[inline]
+    pub(super) fn have_traces(&self) -> bool {
+        self.unusual.load(Ordering::Relaxed) & TRACED != 0
     }
 
     /// From now on spans are timed.

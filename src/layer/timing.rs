@@ -177,9 +177,11 @@ impl Instance {
 
     /// The same for the span that the thread has just entered, where that is where the thread is.
     fn is_watched_now<S: Host>(&self, id: u64, context: &Context<'_, S>, epoch: u64) -> bool {
-        // Entered twice, it may not be.
+        let Some(Some(metadata)) = self.spans.with(id, |cell| cell.metadata()) else { return false };
+        // Entered twice, it may not be. Where traces are tested, a decision made before the first event would lack the trace.
         self.current(epoch, context) == id
-            && Scope::is_timed(self.decision(epoch, context).scope)
+            && (self.shared.snapshot.load().names.traced
+                || Scope::is_timed(self.decision(epoch, context, metadata).scope))
             && self.is_watched(id, context)
     }
 

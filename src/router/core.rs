@@ -58,13 +58,19 @@ pub(super) struct State {
     freed: SessionStats,
 }
 
+impl State {
+    fn new(config: &Config) -> Self {
+        Self { registry: Registry::new(config.trace_source.is_some()), ..Self::default() }
+    }
+}
+
 impl Core {
     pub(super) fn new(config: Config) -> Self {
         Self {
             budget: Arc::new(Budget::new(config.max_buffered_bytes)),
             holds: Arc::new(HoldBounds::new(&config)),
+            state: Mutex::new(State::new(&config)),
             shared: Arc::new(Shared::new(config)),
-            state: Mutex::default(),
             starting: Mutex::default(),
             last_session: AtomicU64::new(0),
             health: Health::default(),

@@ -58,13 +58,11 @@ impl OpenSession {
     ) -> bool {
         let compiled = self.compiled_for(is_followed);
         let mut satisfied = Bits::default();
-        let mut test = |fields: &Fields| {
-            for (name, value) in fields.named_by(|name| compiled.names(name)) {
-                compiled.test_value(name, value, &mut satisfied);
-            }
-        };
-        chain.iter().for_each(|span| test(&span.fields));
-        test(tested);
+        let is_tested = |name: &str| compiled.names(name);
+        let of_spans = chain.iter().flat_map(|span| span.tested_by(is_tested));
+        for (name, value) in of_spans.chain(tested.named_by(is_tested)) {
+            compiled.test_value(name, value, &mut satisfied);
+        }
         let is_inside = |name: &str| chain.iter().any(|span| span.name() == name);
         let answer = compiled.evaluate(|number| match &compiled.tests()[number] {
             Test::Field(_) => Some(satisfied.contains(number)),

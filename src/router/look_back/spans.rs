@@ -178,6 +178,7 @@ impl Version {
             level: *metadata.level(),
             target: Cow::Borrowed(metadata.target()),
             fields,
+            trace: None,
         });
         self.captured = Some(Arc::clone(&captured));
         Some(captured)

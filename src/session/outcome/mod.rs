@@ -138,11 +138,12 @@ impl Outcome {
         let Some(compiled) = &self.only_if else { return (false, 0) };
         let mut satisfied = Bits::default();
         let mut nanos = 0_u64;
-        let spans = event.spans.iter().map(|span| &span.fields);
-        for fields in std::iter::once(&event.own).chain(spans) {
-            for (name, value) in fields.named_by(|name| compiled.names(name)) {
-                nanos = nanos.saturating_add(compiled.test_value(name, value, &mut satisfied));
-            }
+        let is_tested = |name: &str| compiled.names(name);
+        let of_spans = event.spans.iter().flat_map(|span| span.tested_by(is_tested));
+        for (name, value) in event.own.named_by(is_tested).chain(of_spans) {
+            nanos = nanos.saturating_add(compiled.test_value(name, value, &mut satisfied));
+        }
+        for fields in std::iter::once(&event.own).chain(event.spans.iter().map(|span| &span.fields)) {
             nanos = nanos.saturating_add(compiled.nanos_of_look(|| fields.iter().count()));
         }
         let tests = compiled.tests();

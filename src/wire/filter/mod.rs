@@ -29,6 +29,7 @@ use reader::Facts;
 /// - NaN and the infinities are `null`: they exist, and satisfy nothing else.
 /// - A string that ends with `…[cut]`, or is `<redacted>`, is taken for a value that was cut or redacted.
 /// - Fields and spans that were left out of the line are not tested.
+/// - A line has the ids of the innermost span's trace alone: those of the spans around it are not tested.
 ///
 /// ```
 /// use tracing_tap::Predicate;

@@ -4,6 +4,7 @@ use super::LineError;
 use super::scalar::{Borrowed, FieldValue, Owner};
 use crate::event::{CapturedSpan, name_of_key};
 use crate::predicate::{Bits, Compiled, Test};
+use crate::trace::{SPAN_ID, TRACE_ID};
 use serde::de::{Deserialize, DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use std::borrow::Cow;
 use std::fmt;
@@ -83,6 +84,8 @@ enum Key {
     Target,
     Filename,
     Spans,
+    TraceId,
+    SpanId,
     #[serde(other)]
     Other,
 }
@@ -163,6 +166,11 @@ impl EventVisitor<'_> {
             Key::Spans => {
                 map.next_value_seed(SpansSeed(&mut self.0))?;
                 std::mem::replace(&mut found.has_spans, true)
+            }
+            Key::TraceId | Key::SpanId => {
+                let value: FieldValue<'de> = map.next_value()?;
+                self.0.field(if key == Key::TraceId { TRACE_ID } else { SPAN_ID }, &value, Owner::Event);
+                false
             }
             Key::Other => {
                 map.next_value::<IgnoredAny>()?;

@@ -14,3 +14,4 @@ mod reading;
 mod recordings;
 mod stage;
 mod timing;
+mod tracing;

@@ -1,5 +1,6 @@
 //! A service with an endpoint, and a browser in front of it.
 
+use super::tracing::Traces;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
 use testing::browser::{Browser, ENTER};
@@ -89,7 +90,7 @@ pub(crate) use play;
 impl Stage {
     /// Installs the subscriber of the process, serves an endpoint, and starts a browser.
     pub(crate) async fn set() -> Self {
-        Self::set_with(TapRouter::builder().max_sessions_per_opener(64).build()).await
+        Self::set_with(TapRouter::builder().max_sessions_per_opener(64).trace_source(Traces).build()).await
     }
 
     /// The same with this router.
@@ -103,7 +104,8 @@ impl Stage {
     }
 
     pub(crate) fn endpoint(&self) -> Endpoint {
-        Endpoint::new(self.router.clone(), Auth::token(TOKEN).expect("the token is long enough"))
+        let endpoint = Endpoint::new(self.router.clone(), Auth::token(TOKEN).expect("the token is long enough"));
+        endpoint.trace_view("https://jaeger.example/trace/{trace_id}?uiEmbed=v0").expect("it is an address")
     }
 
     /// Serves the endpoint below `/tap`, at the address it had before if it was served before.
