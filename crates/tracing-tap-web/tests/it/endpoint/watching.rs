@@ -204,7 +204,7 @@ isolated! {
         assert_eq!(request(served.address, TOKEN, "GET", "/stats", None).status, 200);
         tracing::info!(user = 42, "of the service");
         assert_eq!(curl.json()["fields"]["message"], "of the service");
-        assert!(service.log.lines().iter().filter(|line| line.contains("at the endpoint")).count() >= 2, "the log has it");
+        assert!(service.log.lines().iter().filter(|line| line.contains("the endpoint is watched")).count() >= 2, "the log has it");
         service.router.shutdown();
         served.stop();
     }
