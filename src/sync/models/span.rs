@@ -1,6 +1,7 @@
 //! Sharing the parent's scope under `loom`, while another thread begins to follow the span.
 
 use super::*;
+use crate::layer::alone::Alone;
 use crate::layer::callsite::Callsites;
 use crate::layer::tree::Trees;
 use crate::sync::{thread, try_all};
