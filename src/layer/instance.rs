@@ -42,8 +42,6 @@ pub(crate) struct Instance {
     pub(super) synchronized: Numbers,
     /// The number of times that others had a callsite asked; moves while another router or filter rebuilds.
     asked_by_others: AtomicU64,
-    /// What the times of spans are counted from.
-    pub(super) clock: Instant,
     /// The subscriber this layer is in. Weak: it owns us.
     dispatch: OnceLock<WeakDispatch>,
     /// Its number in the records of the past, if any are kept.
@@ -72,7 +70,6 @@ impl Instance {
             trees: Trees::default(),
             synchronized: Numbers::new(),
             asked_by_others: AtomicU64::new(0),
-            clock: Instant::now(),
             dispatch: OnceLock::new(),
             hidden_span: OnceLock::new(),
             unusual: AtomicU8::new(0),

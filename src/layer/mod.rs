@@ -17,6 +17,7 @@ mod followers;
 mod hold;
 mod host;
 mod instance;
+mod intervals;
 mod keeping;
 mod kept;
 mod lineage;

@@ -18,6 +18,7 @@ use crate::shared::Shared;
 use crate::span_limit::AskedSpans;
 use crate::stream::Home;
 use crate::sync::atomic::AtomicU64;
+use crate::usdt;
 use rustc_hash::FxHashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Instant;
@@ -165,6 +166,7 @@ impl Core {
             }
         });
         let session = closed?;
+        usdt::session_close(id.0);
         state.remembers_closed = true;
         state.closed.insert(id, Arc::downgrade(&session));
         drop(state);

@@ -18,6 +18,7 @@ use crate::queue::ring::{Popped, Ring};
 use crate::queue::wait::ReaderWait;
 use crate::sync::OnceBox;
 use crate::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
+use crate::usdt;
 use crossbeam_utils::CachePadded;
 use std::sync::{Arc, Weak};
 use std::task::Waker;
@@ -355,11 +356,13 @@ impl OpenSession {
         self.read.is_holding.store(false, Ordering::Relaxed);
         // Release: as where it is delivered.
         self.closed_unread.fetch_add(1, Ordering::Release);
+        usdt::lost(self.id.0);
     }
 
     fn new_buffer(&self) -> Buffer {
         let SessionOptions { capacity, capacity_bytes, overflow, .. } = *self.limits;
-        Buffer::new(Ring::new(overflow, capacity.get(), capacity_bytes, Arc::clone(&self.budget)))
+        let ring = Ring::new(overflow, capacity.get(), capacity_bytes, Arc::clone(&self.budget));
+        Buffer::new(ring.of_session(self.id.0))
     }
 
     /// Where events wait to be read, if anything has matched yet.
@@ -400,6 +403,7 @@ impl OpenSession {
                 // Release: as where it is delivered. Fails otherwise:
                 // `loom_events_pushed_during_the_close_are_counted_once`.
                 self.closed_unread.fetch_add(1, Ordering::Release);
+                usdt::lost(self.id.0);
             }
         }
     }

@@ -3,6 +3,7 @@
 //! Each test has a browser of its own and plays several scenarios in it; the name of the scenario that fails is printed.
 
 mod digging;
+mod flames;
 mod interrupted;
 mod line;
 mod looking;

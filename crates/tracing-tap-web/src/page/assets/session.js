@@ -3,6 +3,7 @@
 import { ask, askForJson, now, Problem } from "./api.js";
 import { grouped } from "./dom.js";
 import { LEVELS } from "./event.js";
+import { Flames } from "./flames.js";
 import { Rates } from "./rates.js";
 import { REASONS } from "./reasons.js";
 import { MessageReader } from "./sse.js";
@@ -57,6 +58,7 @@ export class Session {
   detail = "";
   store = new Store();
   rates = new Rates();
+  flames = new Flames();
   /** The endpoint's description of the session: id, coverage, end. @type {Record<string, any>} */
   about;
   received = 0;
@@ -234,7 +236,9 @@ export class Session {
   }
 
   #takeEvent(raw, isTiming) {
-    const { level, timestamp, past, instance } = JSON.parse(raw);
+    const item = JSON.parse(raw);
+    const { level, timestamp, past, instance } = item;
+    if (isTiming) this.flames.add(item);
     this.#noteEndOfPast(past === true, instance);
     const event = { kind: /** @type {const} */ ("event"), isTiming, raw, level: LEVELS.indexOf(level), second: Math.floor(Date.parse(timestamp) / 1000) };
     this.received += 1;
