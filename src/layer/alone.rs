@@ -11,7 +11,7 @@ use crate::sync::Numbers;
 #[derive(Debug)]
 pub(super) struct Alone {
     kept: Kept,
-    notes: Notes,
+    pub(super) notes: Notes,
     times: Times,
     begun: Begun,
 }

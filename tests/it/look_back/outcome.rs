@@ -2,7 +2,7 @@
 
 use super::{LONG, looking_back, plenty, router, told, wait_for_past};
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use testing::{PATIENCE, wait_until};
 use tracing::Span;
@@ -317,7 +317,6 @@ testing::isolated! {
         tracing_subscriber::registry().with(router.layer()).init();
         wait_for_past(&router);
         let is_over = &AtomicBool::new(false);
-        let failed = &AtomicU64::new(0);
         std::thread::scope(|scope| {
             for thread in 0..3_u64 {
                 scope.spawn(move || {
@@ -325,21 +324,30 @@ testing::isolated! {
                     while !is_over.load(Ordering::Relaxed) {
                         busy_request(number);
                         number += 1;
-                        failed.fetch_add(1, Ordering::Relaxed);
                         std::thread::yield_now();
                     }
                 });
             }
-            let (mut before, mut across) = (0, 0);
-            for _ in 0..12 {
+            let _over = Over(is_over);
+            let (start, mut before, mut across) = (Instant::now(), 0, 0);
+            // Until some were past, and some under way.
+            while before < 40 || across < 4 {
+                assert!(start.elapsed() < PATIENCE, "{before} were past, {across} under way");
                 let session = failing().capacity(1 << 18).capacity_bytes(1 << 28).look_back(Duration::from_millis(100));
                 let found = check_whole(router.watch(session));
                 before += found.0;
                 across += found.1;
             }
-            is_over.store(true, Ordering::Relaxed);
-            assert!(before > 40 && across > 0, "there was a past: {before}, and {across} were under way");
         });
+    }
+}
+
+/// Ends the busy threads, also where a check fails.
+struct Over<'a>(&'a AtomicBool);
+
+impl Drop for Over<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
     }
 }
 
@@ -348,6 +356,7 @@ fn busy_request(number: u64) {
     let span = tracing::info_span!("request", number);
     for place in 0..5_u64 {
         span.in_scope(|| tracing::debug!(place, "step"));
+        std::thread::yield_now();
     }
     let status = if number.is_multiple_of(2) { 200 } else { 500 };
     span.in_scope(|| tracing::info!(place = 5_u64, status, "answered"));
