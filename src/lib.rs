@@ -37,6 +37,7 @@
 //! - [`try_watch`](TapRouter::try_watch) opens sessions on behalf of others, within the router's limits and
 //!   [`SessionOptions::confined_to`]. The service's own log records every session that is opened, refused or ended, see
 //!   [`audit`]. [`watch_env`](TapRouter::watch_env) opens a session from environment variables.
+//! - [`context`] has adaptors for work that leaves its span, next to those of `tracing`.
 //! - [`coverage`](EventStream::coverage) explains why a session sees nothing. [`catalog`](TapRouter::catalog) lists the
 //!   callsites reached so far.
 //!
@@ -83,6 +84,7 @@ mod inbox;
 mod span_limit;
 mod shared;
 mod layer;
+pub mod context;
 pub mod router;
 #[cfg(feature = "prometheus")]
 pub mod prometheus;

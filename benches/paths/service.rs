@@ -62,6 +62,14 @@ pub(crate) fn elsewhere(sessions: usize, operation: fn() -> f64) -> f64 {
     operation()
 }
 
+/// With a session open that tests a field which no span has.
+pub(crate) fn of_another_field(operation: fn() -> f64) -> f64 {
+    let router = TapRouter::new();
+    install(Some(&router));
+    let _stream = router.watch(Predicate::eq("order", 1));
+    operation()
+}
+
 /// With so many sessions open that all want the same user's events, which nobody reads.
 pub(crate) fn matching(sessions: usize, operation: fn() -> f64) -> f64 {
     let router = TapRouter::new();

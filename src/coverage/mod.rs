@@ -1,6 +1,7 @@
 //! Why a session sees nothing, or not everything: a verdict, the reasons, and the remedies.
 
 mod finding;
+mod marks;
 mod note;
 mod seen;
 mod table;
@@ -8,6 +9,7 @@ mod verdict;
 mod words;
 
 pub use finding::Finding;
+pub(crate) use marks::NameMarks;
 pub use note::Note;
 pub(crate) use seen::{Link, Seen};
 pub use verdict::Verdict;

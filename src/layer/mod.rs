@@ -5,6 +5,7 @@
 
 mod callsite;
 mod capture;
+mod carried;
 mod decided;
 mod deliver;
 mod downcast;
@@ -12,6 +13,7 @@ mod entered;
 mod facts;
 mod follow;
 mod followers;
+mod held_guard;
 mod hold;
 mod host;
 mod instance;
@@ -35,7 +37,10 @@ mod timing;
 mod tree;
 mod veto;
 mod visit;
+mod word;
 
+pub(crate) use carried::{HeldSpan, Standing};
+pub(crate) use held_guard::PollStart;
 pub(crate) use instance::Instance;
 pub(crate) use name::key_of;
 pub(crate) use past::{OpenSpan, is_of_log};

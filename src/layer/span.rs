@@ -17,7 +17,7 @@ use crate::session::lookup::Found;
 use crate::session::open::OpenSession;
 use crate::session::outcome::Request;
 use crate::session::sample::RootSerial;
-use crate::session::scope::{Scope, Sessions};
+use crate::session::scope::Sessions;
 use crate::session::snapshot::{Judgement, Names, Snapshot, TestedFields};
 use crate::shared::Shared;
 use crate::sync::{Numbers, OnceBox};
@@ -283,6 +283,7 @@ impl<'a> SpanCell<'a> {
         // A span that closes: nothing is known of it any more.
         let Some(mut locked) = notes.lock(self.number()) else { return Ok(parent.clone()) };
         let outer = parent.get(snapshot);
+        let carries = parent.carries() || !judgement.absent;
         let may_share = notes.parent() != Some(NO_SPAN) || !outer.samples();
         let followers = locked.open_followers();
         if judgement.absent && may_share && followers.is_empty() {
@@ -292,19 +293,18 @@ impl<'a> SpanCell<'a> {
         if let Some(decided) = locked.decided()
             && decided.still_holds(parent, stamp, snapshot, |key| self.satisfies(key))
         {
-            let scope = decided.scope.clone();
+            let scope = decided.scope.clone().carrying(carries);
             return Ok(locked.keep(stamp, parent, scope));
         }
         let found = self.indexed_sessions(judgement.tested, snapshot, seen);
         if may_share && found.is_empty() && followers.is_empty() && outer.candidates.is_empty() {
-            return Ok(locked.keep(stamp, parent, parent.clone()));
+            return Ok(locked.keep(stamp, parent, parent.clone().carrying(carries)));
         }
-        Err(Brought { found, followers })
+        Err(Brought { found, followers, carries })
     }
 
     /// Keeps a scope that was made for it.
-    pub(super) fn keep(&self, stamp: Stamp, parent: &ScopeRef, scope: Scope) -> ScopeRef {
-        let scope = ScopeRef::own(scope);
+    pub(super) fn keep(&self, stamp: Stamp, parent: &ScopeRef, scope: ScopeRef) -> ScopeRef {
         match self.lock_notes() {
             Some(mut locked) => locked.keep(stamp, parent, scope),
             None => scope,

@@ -31,6 +31,7 @@ mod limits;
 mod lineage;
 mod log_bridge;
 mod look_back;
+mod lost_context;
 mod msrv;
 mod neighbours;
 mod no_thread;

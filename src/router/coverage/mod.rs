@@ -4,6 +4,7 @@ mod confined;
 mod context;
 mod filters;
 mod log;
+mod lost;
 mod matching;
 mod names;
 mod spans;
@@ -57,6 +58,7 @@ impl Core {
         inquiry.look_at_values();
         inquiry.look_at_spans();
         inquiry.look_at_context();
+        inquiry.look_at_lost_context();
         inquiry.look_at_log_records();
         let mut coverage = inquiry.finish();
         if let Some(outcome) = session.only_outcome() {
