@@ -4,15 +4,12 @@
 //! level of all layers prevents verbose spans. A session widens that level. So the level is noted before the first session
 //! opens, and more verbose spans are created only if a session asks for them.
 
-use crate::sync::Count;
+use crate::sync::Counts;
 use crate::sync::atomic::{AtomicU8, Ordering};
 
 /// The routers of this process whose sessions ask for spans, by the most verbose: a layer of one router must not prevent
 /// what another router asks for.
-static ASKING: [Count; 1 + MOST_VERBOSE] = [const { Count::new() }; 1 + MOST_VERBOSE];
-
-/// That of TRACE.
-const MOST_VERBOSE: usize = 5;
+static ASKING: Counts = Counts::new();
 
 /// The most verbose spans that may be made, as a number.
 #[derive(Debug)]
@@ -36,7 +33,7 @@ impl SpanLimit {
     /// Whether spans of this verbosity would not be made without a session, and no router asks for them.
     #[inline]
     pub(crate) fn excludes(&self, verbosity: u8) -> bool {
-        verbosity > self.0.load(Ordering::Relaxed) && !is_asked_for(verbosity)
+        verbosity > self.0.load(Ordering::Relaxed) && !ASKING.is_any_from(verbosity)
     }
 }
 
@@ -48,11 +45,11 @@ impl AskedSpans {
     /// The router's sessions ask for spans of this verbosity from now on; 0: for none.
     pub(crate) fn set(&mut self, verbosity: u8) {
         let before = std::mem::replace(&mut self.0, verbosity);
-        if let Some(count) = asking(verbosity) {
-            count.add();
+        if verbosity > 0 {
+            ASKING.add(verbosity);
         }
-        if let Some(count) = asking(before) {
-            count.remove();
+        if before > 0 {
+            ASKING.remove(before);
         }
     }
 }
@@ -61,15 +58,6 @@ impl Drop for AskedSpans {
     fn drop(&mut self) {
         self.set(0);
     }
-}
-
-fn asking(verbosity: u8) -> Option<&'static Count> {
-    ASKING.get(usize::from(verbosity)).filter(|_| verbosity > 0)
-}
-
-fn is_asked_for(verbosity: u8) -> bool {
-    let from = ASKING.get(usize::from(verbosity)..).unwrap_or_default();
-    from.iter().any(Count::is_any)
 }
 
 impl Default for SpanLimit {

@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn a_time_no_calendar_of_four_digits_holds_is_seconds_since_1970() {
+    fn a_time_past_year_9999_is_seconds_since_1970() {
         assert_eq!(written(before(62_135_596_801, 0)), "@-62135596801.000000000");
         assert_eq!(written(before(377_705_116_800, 5)), "@-377705116800.000000005");
         assert_eq!(written(after(253_402_300_800, 70)), "@253402300800.000000070");

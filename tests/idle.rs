@@ -74,7 +74,7 @@ fn check_idle(router: &TapRouter) {
 }
 
 isolated! {
-    fn idle_events_are_neither_evaluated_nor_allocated_for_beside_another_layer() {
+    fn idle_events_beside_another_layer_allocate_nothing() {
         let router = TapRouter::new();
         tracing_subscriber::registry().with(info_printer(&Output::default())).with(router.layer()).init();
         check_idle(&router);

@@ -73,7 +73,7 @@ fn use_sessions(router: &TapRouter, spans: &[tracing::Span]) {
 }
 
 isolated! {
-    fn closed_sessions_leave_nothing_behind_while_spans_and_threads_that_logged_live_on() {
+    fn closed_sessions_leave_nothing_in_spans_and_threads() {
         let router = install();
         let spans: Vec<_> = (0..50).map(|_| tracing::info_span!("conn", user = 42)).collect();
         let (idle, end) = (Arc::new(Barrier::new(5)), Arc::new(Barrier::new(5)));
@@ -112,7 +112,7 @@ isolated! {
         threads.into_iter().for_each(|thread| thread.join().unwrap());
     }
 
-    fn a_session_that_closes_while_an_event_is_on_its_way_to_it_is_not_freed_by_that_events_thread() {
+    fn no_producer_frees_a_session_that_closes_meanwhile() {
         let router = install();
         let stream = router.watch(SessionOptions::new(Predicate::eq("user", 42)).capacity(ENTRIES));
         tracing::debug!(user = 42, "makes the ring");

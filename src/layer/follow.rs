@@ -41,6 +41,18 @@ impl Instance {
         }
     }
 
+    /// Marks the span that an event would be right inside now as followed by these sessions: another service has said so.
+    #[cold]
+    pub(super) fn follow_here<S: Host>(&self, sessions: &Sessions, leaf: u64, context: &Context<'_, S>) {
+        if self.spans.with(leaf, |cell| cell.add_followers(leaf, sessions)) == Some(true) {
+            let tree = self.tree(leaf, context);
+            self.trees.count_deciding(tree);
+            self.note_left_out(leaf, context);
+            self.time_from_now_on(leaf, context);
+            self.trees.count(tree);
+        }
+    }
+
     fn followed_span<S: Host>(&self, follow: &Follow, leaf: u64, context: &Context<'_, S>) -> u64 {
         match follow {
             Follow::Event => NO_SPAN,

@@ -22,6 +22,7 @@ mod lineage;
 mod matching;
 mod name;
 mod notes;
+mod outside;
 mod past;
 mod probe;
 mod repair;
@@ -43,6 +44,7 @@ pub(crate) use carried::{HeldSpan, Standing};
 pub(crate) use held_guard::PollStart;
 pub(crate) use instance::Instance;
 pub(crate) use name::key_of;
+pub(crate) use outside::Outside;
 pub(crate) use past::{OpenSpan, is_of_log};
 pub(crate) use probe::Visibility;
 
@@ -62,6 +64,8 @@ use tracing_subscriber::registry::LookupSpan;
 /// per-layer filters, and `with` panics. Each layer learns and caches for itself; one per subscriber is enough.
 pub struct TapLayer<S> {
     instance: Arc<Instance>,
+    /// Answers questions from outside the hooks.
+    outside: Outside,
     on_watched: OnWatched<S>,
     /// Makes the registry know us as a layer with a filter: with a place in the sum of all layers' interest, and
     /// without a say in what the others see. Every other hook is ours, since `Filtered` looks spans up in each.
@@ -84,7 +88,8 @@ where
 {
     pub(crate) fn new(instance: Arc<Instance>, router: Arc<dyn Any + Send + Sync>) -> Self {
         let (on_watched, filter) = (instance.on_watched(), TapFilter(Arc::clone(&instance)));
-        Self { filtered: Filtered::new(Nothing, filter), instance, on_watched, _router: router }
+        let outside = Outside::of::<S>(Arc::clone(&instance));
+        Self { filtered: Filtered::new(Nothing, filter), instance, outside, on_watched, _router: router }
     }
 }
 
@@ -147,7 +152,7 @@ where
 
     #[expect(unsafe_code, reason = "the one method of `Layer` that is unsafe; argued for in `downcast`")]
     unsafe fn downcast_raw(&self, id: std::any::TypeId) -> Option<*const ()> {
-        downcast::downcast_raw(&self.instance, &self.filtered, id)
+        downcast::downcast_raw((&self.instance, &self.outside), &self.filtered, id)
     }
 }
 

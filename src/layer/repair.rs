@@ -15,7 +15,7 @@ use tracing_core::{Event, Metadata};
 
 /// How many more events of a thread are asked for again once one was that came after the last session: as many as an
 /// event may log while its arguments are evaluated and still be mended. No callsite has so low an address.
-const ASKED_AGAIN_AT_REST: usize = 8;
+const ASKED_AGAIN_AT_REST: usize = 64;
 
 /// In place of the callsite asked for last, once its event has arrived or was vetoed: it may have been logged by the
 /// arguments of another event, which arrives later, perhaps when no session is open any more.

@@ -27,7 +27,7 @@ pub(crate) struct ThreadState {
     judged: Cell<Judged>,
     /// The spans the thread is in.
     pub(super) entered: Entered,
-    /// The callsite `enabled` was asked for last and whose event has not arrived yet; 0 to 9: none, see `repair`.
+    /// The callsite `enabled` was asked for last and whose event has not arrived yet; 0 to 65: none, see `repair`.
     pub(super) asked: Cell<usize>,
     /// The span that is closing here, with the number of the layer instance. Other layers may still speak of it, but its
     /// id is free to recur.

@@ -13,6 +13,7 @@ mod operator;
 mod pattern;
 mod polarity;
 mod relaxed;
+mod residual;
 mod shape;
 #[doc = include_str!("syntax.md")]
 pub mod syntax {}
@@ -33,6 +34,7 @@ pub(crate) use excerpt::{shown, visible};
 pub(crate) use expression::Node;
 pub(crate) use field::{Check, FieldTest, Relation};
 pub(crate) use reach::{Reach, reach_admits};
+pub(crate) use residual::Residual;
 pub(crate) use test::{Test, target_within};
 
 use crate::event::CapturedEvent;

@@ -3,9 +3,9 @@
 use super::expression::{Expression, Node};
 use super::{Predicate, Test};
 
-/// What a part of a predicate comes to where only targets are known.
-#[derive(Clone)]
-enum Known {
+/// What a part of a predicate comes to where only some tests are known.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Known {
     True,
     False,
     Of(Expression),
@@ -25,9 +25,20 @@ impl Predicate {
     ///
     /// For `user = 42 and @level = error and not @target = hyper` that is `not @target = hyper`.
     pub(crate) fn relaxed(&self) -> Self {
+        self.relaxed_but_for(|test| matches!(test, Test::Target(_)))
+    }
+
+    /// The same where only what the spans of a request could say is unknown: fields and the names of spans.
+    ///
+    /// For `user = 42 and @level = error` that is `@level = error`.
+    pub(crate) fn relaxed_of_scope(&self) -> Self {
+        self.relaxed_but_for(|test| !matches!(test, Test::Field(_) | Test::Span(_)))
+    }
+
+    fn relaxed_but_for(&self, keeps: impl Fn(&Test) -> bool) -> Self {
         let bounds = self.fold(|node: Node<'_, Bounds>| match node {
-            Node::Test(test @ Test::Target(_)) => {
-                let known = Known::Of(Expression::of_test(test.clone()));
+            Node::Test(test) if keeps(test) => {
+                let known = Known::of(test);
                 Bounds { may: known.clone(), must: known }
             }
             Node::Test(_) => Bounds { may: Known::True, must: Known::False },
@@ -45,7 +56,11 @@ impl Predicate {
 }
 
 impl Known {
-    fn and(self, other: Self) -> Self {
+    pub(super) fn of(test: &Test) -> Self {
+        Self::Of(Expression::of_test(test.clone()))
+    }
+
+    pub(super) fn and(self, other: Self) -> Self {
         match (self, other) {
             (Self::False, _) | (_, Self::False) => Self::False,
             (Self::True, known) | (known, Self::True) => known,
@@ -53,7 +68,7 @@ impl Known {
         }
     }
 
-    fn or(self, other: Self) -> Self {
+    pub(super) fn or(self, other: Self) -> Self {
         match (self, other) {
             (Self::True, _) | (_, Self::True) => Self::True,
             (Self::False, known) | (known, Self::False) => known,
@@ -61,7 +76,7 @@ impl Known {
         }
     }
 
-    fn not(self) -> Self {
+    pub(super) fn not(self) -> Self {
         match self {
             Self::True => Self::False,
             Self::False => Self::True,
@@ -89,6 +104,19 @@ mod tests {
         check("@level >= debug and not @target = hyper and user = 42", "not @target = hyper");
         check("@span = request and @name = x and @file = a.rs and @target = a", "@target = a");
         check("*", "*");
+    }
+
+    #[test]
+    fn what_an_event_says_of_itself_holds_in_another_service() {
+        let relaxed = |predicate: &str| predicate.parse::<Predicate>().unwrap().relaxed_of_scope();
+        for (predicate, expected) in [
+            ("user = 42", "*"),
+            ("user = 42 and @level = error and @target = a", "@level = error and @target = a"),
+            ("@span = request and @name = x and @file = a.rs", "@name = x and @file = a.rs"),
+            ("not (user = 42 or @level = error)", "not @level = error"),
+        ] {
+            assert_eq!(relaxed(predicate), expected.parse().unwrap(), "{predicate}");
+        }
     }
 
     #[test]

@@ -318,7 +318,7 @@ mod tests {
     }
 
     #[test]
-    fn threads_that_reserve_and_give_back_never_pass_a_bound_and_end_at_zero() {
+    fn threads_that_reserve_stay_in_bounds_and_end_at_zero() {
         const MAX_BYTES: usize = 10_000;
         const CAPACITY_BYTES: usize = 4_000;
         let budget = Arc::new(Budget::new(MAX_BYTES));

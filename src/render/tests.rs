@@ -79,7 +79,7 @@ fn losses_and_the_end_look_like_no_event() {
 }
 
 #[test]
-fn a_compact_value_is_quoted_where_it_could_be_taken_for_something_else() {
+fn an_ambiguous_compact_value_is_quoted() {
     let values = fields([
         ("empty", "".into()),
         ("words", "a b".into()),
@@ -100,7 +100,7 @@ fn a_compact_value_is_quoted_where_it_could_be_taken_for_something_else() {
 }
 
 #[test]
-fn a_compact_message_is_quoted_where_it_could_be_taken_for_fields() {
+fn a_compact_message_that_looks_like_fields_is_quoted() {
     let message = |text: &str| bare_event(fields([("message", text.into()), ("n", 1_i64.into())]));
     check_compact(message("retry in 3 s"), ": retry in 3 s n=1");
     check_compact(message("retry user=43"), r#": "retry user=43" n=1"#);

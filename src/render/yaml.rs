@@ -171,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn a_quoted_text_escapes_quotes_and_backslashes_and_what_is_hidden() {
+    fn a_quoted_text_escapes_quotes_backslashes_and_hidden_ones() {
         assert_eq!(written("{ x: \"y\" }"), r#""{ x: \"y\" }""#);
         assert_eq!(written("a\\b\n\u{1B}\u{202E}漢"), r#""a\\b\n\x1B\u202E漢""#);
         assert_eq!(written("\u{3000}"), "\"\u{3000}\"");
@@ -186,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_and_booleans_are_plain_where_every_parser_keeps_them_whole() {
+    fn numbers_and_booleans_are_plain_where_all_parsers_agree() {
         assert_eq!(written(true), "true");
         assert_eq!(written(u64::MAX), "18446744073709551615");
         assert_eq!(written(-5_i128), "-5");

@@ -54,7 +54,9 @@ impl Core {
         }
         let log = || left.iter().for_each(Audit::emit);
         match self.installed().next() {
-            Some((instance, _)) => with_dispatch(&instance, |_| log()),
+            Some((instance, _)) => {
+                with_dispatch(&instance, |_| log());
+            }
             None => log(),
         }
         inbox.set_logged(left.len());

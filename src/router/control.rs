@@ -160,34 +160,43 @@ impl Chores {
     }
 }
 
-/// Rebuilds the interest of every callsite, once for each subscriber that this router is in. Returns whether no other
-/// thread did so meanwhile.
+/// Rebuilds the interest of every callsite. Returns whether no other thread did so meanwhile.
 ///
 /// `tracing` lets two rebuilds run at once, and the one that ends last may restore answers from before the other one's
 /// filter changed: that filter would then miss events. So this one is repeated.
 fn rebuild(core: &Core) -> bool {
     let _rebuilding = REBUILDING.lock().unwrap_or_else(PoisonError::into_inner);
-    let mut was_alone = true;
+    let instances = core.live_instances();
+    let was_alone = (0..REBUILD_ATTEMPTS).any(|_| {
+        let asked = || instances.iter().map(|instance| instance.asked_by_others()).collect::<Vec<_>>();
+        let before = asked();
+        rebuild_once(core, &instances);
+        asked() == before
+    });
     #[cfg(feature = "log")]
-    let mut accepts_log = false;
-    for instance in core.live_instances() {
-        was_alone &= (0..REBUILD_ATTEMPTS).any(|_| {
-            let before = instance.asked_by_others();
-            let rebuild = || asking(Caller::Rebuild(core.shared.router), callsite::rebuild_interest_cache);
-            let start = Instant::now();
-            with_dispatch(&instance, |_| rebuild());
-            core.health.count_rebuild(start.elapsed());
-            instance.asked_by_others() == before
-        });
-        #[cfg(feature = "log")]
-        with_dispatch(&instance, |_| accepts_log |= instance.accepts_log() == Some(true));
-    }
-    // A logger that is not a bridge may filter by this level alone, and would print everything if it were raised.
-    #[cfg(feature = "log")]
-    let verbosity = if accepts_log { core.shared.snapshot.load().verbosity } else { 0 };
-    #[cfg(feature = "log")]
-    super::log_level::follow(core.shared.router, filter_of_verbosity(verbosity));
+    follow_log_level(core, &instances);
     was_alone
+}
+
+/// Where there are several subscribers, `tracing` asks them all, and where there is one, the thread's default alone: so one
+/// rebuild under any of this router's is enough.
+fn rebuild_once(core: &Core, instances: &[Arc<Instance>]) {
+    let rebuild = |_: &_| asking(Caller::Rebuild(core.shared.router), callsite::rebuild_interest_cache);
+    let start = Instant::now();
+    if instances.iter().any(|instance| with_dispatch(instance, rebuild)) {
+        core.health.count_rebuild(start.elapsed());
+    }
+}
+
+/// A logger that is not a bridge may filter by the level of `log` alone, and would print everything if it were raised.
+#[cfg(feature = "log")]
+fn follow_log_level(core: &Core, instances: &[Arc<Instance>]) {
+    let mut is_accepted = false;
+    for instance in instances {
+        with_dispatch(instance, |_| is_accepted |= instance.accepts_log() == Some(true));
+    }
+    let verbosity = if is_accepted { core.shared.snapshot.load().verbosity } else { 0 };
+    super::log_level::follow(core.shared.router, filter_of_verbosity(verbosity));
 }
 
 /// Repairs callsites that were being registered during a rebuild: nothing wanted may be left at `never`. While no

@@ -58,7 +58,7 @@ mod tests {
 
     /// Else a scope that is decided in between would go on following it.
     #[test]
-    fn whoever_sees_the_epoch_in_which_a_session_is_closed_sees_that_it_has_ended() {
+    fn who_sees_the_epoch_of_a_close_sees_that_it_has_ended() {
         let router = TapRouter::new();
         let _default = tracing_subscriber::registry().with(router.layer()).set_default();
         let instance = router.instance();
@@ -79,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn a_router_that_goes_to_rest_late_forgets_nothing_of_a_session_that_has_come_meanwhile() {
+    fn a_late_rest_forgets_nothing_of_a_session_opened_meanwhile() {
         let router = TapRouter::new();
         let _default = tracing_subscriber::registry().with(router.layer()).set_default();
         let failing = || SessionOptions::new(Predicate::ge("status", 500)).follow(Follow::Root);

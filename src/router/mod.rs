@@ -1,5 +1,6 @@
 //! The router, which an application creates once.
 
+mod across;
 mod audit_log;
 mod builder;
 mod catalog;

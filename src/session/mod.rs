@@ -1,6 +1,7 @@
 //! The options of a session, and the information about an open one.
 
 mod account;
+pub(crate) mod across;
 pub(crate) mod admission;
 pub(crate) mod buffer;
 mod by_outcome;
@@ -88,6 +89,8 @@ pub struct SessionOptions {
     pub only_if: Option<Predicate>,
     /// The duration from which on a request is shown; `None`: none. See [`slower_than`](Self::slower_than).
     pub slower_than: Option<Duration>,
+    /// Whether requests may be followed into other services. See [`across_services`](Self::across_services).
+    pub across_services: bool,
 }
 
 /// The number of a session, unique within its router: from 1, never reused. Serialized as a number.
@@ -157,6 +160,7 @@ impl SessionOptions {
             look_back: None,
             only_if: None,
             slower_than: None,
+            across_services: false,
         }
     }
 
@@ -203,9 +207,14 @@ impl SessionOptions {
         self.confined(self.predicate.clone())
     }
 
-    /// The condition of a followed event; `None` if the session does not follow.
+    /// The condition of a followed event; `None` if no event is ever followed.
     pub(crate) fn followed_predicate(&self) -> Option<Predicate> {
-        (self.follow != Follow::Event).then(|| self.confined(self.predicate.relaxed()))
+        let relaxed = match self.follow {
+            Follow::Event if self.across_services => self.predicate.relaxed_of_scope(),
+            Follow::Event => return None,
+            _ => self.predicate.relaxed(),
+        };
+        Some(self.confined(relaxed))
     }
 
     /// The [maximum level](Self::max_level); `None` if it is TRACE, which limits nothing.

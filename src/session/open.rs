@@ -1,5 +1,6 @@
 //! An open session: what producers push into and its one reader drains.
 
+use super::across::Across;
 use super::admission::{Admission, Limiter, Release};
 use super::buffer::{Buffer, RingPlace};
 use super::governor::Governor;
@@ -29,6 +30,10 @@ pub(crate) struct OpenSession {
     pub(crate) compiled: Compiled,
     /// What is left of the predicate for events that are followed, where any are.
     followed: Option<Compiled>,
+    /// Whether an event that matches makes a span followed.
+    follows: bool,
+    /// Where its requests may be followed into other services.
+    across: Option<Box<Across>>,
     /// The most verbose level that can match, as a number; 0: none. Of what is followed apart.
     verbosity: u8,
     followed_verbosity: u8,
@@ -73,6 +78,8 @@ impl OpenSession {
             followed_verbosity: followed.as_ref().map_or(0, verbosity_of_compiled),
             compiled,
             followed,
+            follows: session.follow != Follow::Event,
+            across: Across::of(&session),
             span_verbosity: verbosity_of_filter(session.spans),
             deadline: session.expires_in.and_then(|duration| Instant::now().checked_add(duration)),
             limiter: Limiter::new(id, &session).map(Box::new),
@@ -137,10 +144,20 @@ impl OpenSession {
         &self.limits.follow
     }
 
-    /// Whether it follows a span.
+    /// Whether it follows a span around an event that matches.
     #[inline]
     pub(crate) fn follows(&self) -> bool {
-        self.followed.is_some()
+        self.follows
+    }
+
+    /// Which requests belong to it as a whole, where they may be followed into other services.
+    pub(crate) fn across(&self) -> Option<&Across> {
+        self.across.as_deref()
+    }
+
+    /// The sampling decision where it begins to follow. One that another service makes it follow was sampled there.
+    pub(crate) fn sampled_where_followed(&self, root: impl FnOnce() -> RootSerial) -> Sampled {
+        if self.follows { self.sampled(|| Some(root())) } else { Sampled::In }
     }
 
     /// The condition of an event inside or outside a followed span.

@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn a_full_bucket_gives_a_second_s_tokens_at_once_and_then_one_each_interval() {
+    fn a_full_bucket_gives_a_seconds_tokens_then_one_an_interval() {
         let millis = Duration::from_millis;
         let just_before = millis(100) - Duration::from_nanos(1);
         check(10, &[(Duration::ZERO, 10), (just_before, 0), (millis(100), 1), (millis(350), 2), (SECOND, 7)]);

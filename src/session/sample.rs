@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn of_many_roots_about_one_in_so_many_is_taken_whatever_the_session_and_the_pattern() {
+    fn one_root_in_so_many_is_sampled_whatever_the_pattern() {
         for session in [1, 2, 3, 1_000, u64::MAX] {
             for one_in in [2, 3, 10, 64] {
                 let expected = 100_000 / one_in as usize;

@@ -108,7 +108,7 @@ impl Scope {
         for session in &added.followers {
             if !are_about(&candidates[..known], session.id) {
                 let satisfied = satisfied_by_spans(session, true, &chain());
-                let sampled = session.sampled(|| Some(root()));
+                let sampled = session.sampled_where_followed(&root);
                 candidates.push(Candidate::new(session, satisfied, sampled, true));
             }
         }
@@ -206,6 +206,17 @@ impl Candidate {
         add_satisfied(&mut satisfied, &session, self.is_followed, span);
         let sampled = added.root.map_or(self.sampled, |root| session_sampled(&session, Some(root)));
         Some(Self::new(&session, satisfied, sampled, self.is_followed))
+    }
+
+    /// The session, if it is on several services and the request belongs to it as a whole. `chain` is the visible spans
+    /// around, innermost first.
+    pub(crate) fn taken_along(&self, chain: &CapturedChain) -> Option<Arc<OpenSession>> {
+        let session = self.session.upgrade().filter(|session| session.ended().is_none())?;
+        let across = session.across()?;
+        let is_shown = self.sampled != Sampled::Out;
+        let followed = || satisfied_by_spans(&session, true, chain);
+        let belongs = is_shown && (self.is_followed || across.are_decided_by(&self.satisfied, followed));
+        belongs.then_some(session)
     }
 
     /// The verbosity up to which the session may see closes of spans.

@@ -10,7 +10,7 @@
 //! Reference counts stay `std`'s: there is no unsafe code here, so what they order is the freeing of memory and nothing
 //! that a model could get wrong.
 
-mod count;
+mod counts;
 #[cfg(loom)]
 mod modelled;
 mod numbers;
@@ -29,7 +29,7 @@ pub(crate) use {
     modelled::{ArcSwap, ArrayQueue, AtomicWaker, OnceBox},
 };
 
-pub(crate) use count::Count;
+pub(crate) use counts::Counts;
 pub(crate) use numbers::Numbers;
 
 /// How often a test with several threads tries what it is about: Miri takes thousands of times as long, and finds in few

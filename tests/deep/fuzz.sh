@@ -18,6 +18,7 @@ targets=(
     "rendering rendering rendering"
     "rendering_yaml rendering rendering"
     "wire wire rendering"
+    "recording recording rendering"
     "endpoint endpoint endpoint"
     "fleet fleet fleet"
     "profile profile profile"

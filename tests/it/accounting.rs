@@ -165,7 +165,7 @@ isolated! {
         }
     }
 
-    fn dropping_the_oldest_keeps_what_happened_last_and_tells_of_the_gap_before_it() {
+    fn drop_oldest_keeps_the_latest_and_reports_the_gap_before() {
         let router = install();
         let mut stream = router.watch(of_42().capacity(4).overflow(Overflow::DropOldest));
         emit(10);
@@ -179,7 +179,7 @@ isolated! {
         assert_eq!((stats.matched, stats.delivered, stats.missing[MissingReason::Overflow]), (19, 11, 8));
     }
 
-    fn dropping_the_newest_keeps_what_happened_first_and_tells_of_the_gap_after_it() {
+    fn drop_newest_keeps_the_first_and_reports_the_gap_after() {
         let router = install();
         let mut stream = router.watch(of_42().capacity(4).overflow(Overflow::DropNewest));
         emit(10);
@@ -254,7 +254,7 @@ isolated! {
         wait_until("the forgotten session to stay closed", || router.sessions().len() == 1);
     }
 
-    fn a_consumer_that_dies_closes_its_session_and_its_unread_events_are_counted() {
+    fn a_reader_that_dies_closes_its_session_unread_ones_count() {
         let router = install();
         let mut stream = router.watch(of_42());
         let consumer = std::thread::spawn(move || {
@@ -298,7 +298,7 @@ isolated! {
         check(30);
     }
 
-    fn an_event_that_waits_behind_a_loss_is_never_counted_as_delivered_if_the_stream_is_dropped() {
+    fn an_event_behind_a_loss_in_a_dropped_stream_is_not_delivered() {
         let router = install();
         let mut stream = router.watch(of_42().capacity(4));
         emit(10);
@@ -377,7 +377,7 @@ isolated! {
         check_end_was_given(&mut stream);
     }
 
-    fn a_shutdown_ends_every_stream_and_new_sessions_open_all_the_same() {
+    fn a_shutdown_ends_every_stream_and_new_sessions_open() {
         let router = install();
         let mut streams: Vec<_> = (0..5).map(|_| router.watch(of_42())).collect();
         emit(1);
@@ -411,7 +411,7 @@ isolated! {
         }
     }
 
-    fn an_async_reader_learns_of_events_and_of_the_end_and_may_give_up_meanwhile() {
+    fn an_async_reader_gets_events_and_the_end_and_may_give_up() {
         let router = install();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
         runtime.block_on(async {
@@ -461,7 +461,7 @@ isolated! {
         check_account(stream.stats());
     }
 
-    fn events_of_the_audit_target_and_of_denied_targets_are_never_captured() {
+    fn events_of_the_audit_and_denied_targets_are_not_captured() {
         let router = TapRouter::builder().deny_targets(["secrets"]).build();
         tracing_subscriber::registry().with(router.layer()).init();
         let mut stream = router.watch(Predicate::everything());

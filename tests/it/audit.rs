@@ -111,7 +111,7 @@ isolated! {
         assert_eq!(names, ["capacity", "capacity_bytes", "message", "overflow", "predicate", "session"]);
     }
 
-    fn no_session_gets_the_audit_and_no_coverage_or_catalog_speaks_of_it() {
+    fn no_session_coverage_or_catalog_shows_the_audit() {
         let (router, output) = install(TapRouter::builder().max_sessions(3));
         tracing::info!("reached, so that something can match");
         let mut all = router.watch(Predicate::everything());
@@ -338,7 +338,7 @@ isolated! {
         assert_eq!(panics.load(Ordering::SeqCst), 4);
     }
 
-    fn opening_and_closing_under_a_lock_that_the_log_wants_neither_hangs_nor_loses_the_audit() {
+    fn opening_under_a_lock_that_the_log_wants_does_not_hang() {
         let lock = Arc::new(RwLock::new(()));
         let wanted = Arc::clone(&lock);
         let (router, output) = (TapRouter::new(), Output::default());

@@ -17,7 +17,7 @@ use tracing_tap::coverage::{Finding, Note};
 use tracing_tap::{CapturedEvent, EventStream, Predicate, SessionOptions, TapRouter};
 
 isolated! {
-    fn in_the_default_trace_layer_requests_in_flight_match_where_debug_spans_are_kept() {
+    fn with_debug_spans_tracked_trace_layers_requests_match() {
         let router = TapRouter::builder().span_level(LevelFilter::DEBUG).build();
         install(&router, LevelFilter::INFO);
         runtime::run(async {
@@ -32,7 +32,7 @@ isolated! {
         });
     }
 
-    fn in_a_span_of_ones_own_at_info_requests_in_flight_match_by_user_and_by_request_id() {
+    fn requests_in_flight_in_an_info_span_match_by_its_fields() {
         let router = TapRouter::new();
         install(&router, LevelFilter::INFO);
         runtime::run(async {
@@ -78,15 +78,15 @@ isolated! {
         });
     }
 
-    fn the_debug_span_of_the_default_trace_layer_exists_for_no_session_that_does_not_ask_for_it() {
+    fn trace_layers_debug_span_is_made_for_no_session_by_default() {
         check_with_default_settings(LevelFilter::INFO, LevelFilter::OFF, &[]);
     }
 
-    fn a_session_with_spans_sees_requests_that_begin_after_it_was_opened() {
+    fn a_session_with_spans_sees_requests_that_begin_later() {
         check_with_default_settings(LevelFilter::INFO, LevelFilter::DEBUG, &a_whole_request_of_alice());
     }
 
-    fn a_debug_span_that_another_layer_prints_is_seen_where_it_begins_after_a_session_was_opened() {
+    fn a_neighbours_debug_span_is_seen_if_a_session_was_open() {
         check_with_default_settings(LevelFilter::DEBUG, LevelFilter::OFF, &a_whole_request_of_alice());
     }
 
@@ -109,7 +109,7 @@ isolated! {
         });
     }
 
-    fn what_the_service_prints_is_the_same_with_a_session_as_without() {
+    fn the_service_prints_the_same_with_a_session_as_without() {
         let router = TapRouter::new();
         let output = install(&router, LevelFilter::INFO);
         runtime::run(async {

@@ -21,7 +21,7 @@ fn entry(router: &TapRouter, find: impl Fn(&CatalogEntry) -> bool) -> CatalogEnt
 }
 
 isolated! {
-    fn the_catalog_tells_of_each_callsite_what_it_is_and_who_wants_it() {
+    fn the_catalog_says_what_each_callsite_is_and_who_wants_it() {
         let router = TapRouter::new();
         let logs = fmt::layer().with_writer(std::io::sink).with_filter(LevelFilter::INFO);
         registry().with(logs).with(router.layer()).init();
@@ -55,7 +55,7 @@ isolated! {
         assert_eq!(read, router.catalog());
     }
 
-    fn a_callsite_that_one_of_two_subscribers_wants_is_listed_once_as_wanted() {
+    fn a_callsite_that_one_subscriber_wants_is_listed_as_wanted() {
         let router = TapRouter::new();
         let quiet = tracing::Dispatch::new(registry().with(router.layer()));
         let logs = fmt::layer().with_writer(std::io::sink);

@@ -74,7 +74,7 @@ fn check_clear(router: &TapRouter, predicate: Predicate) {
 }
 
 isolated! {
-    fn a_field_that_the_router_does_not_capture_is_found_and_a_denied_span_gets_no_advice() {
+    fn a_field_the_router_does_not_capture_is_found() {
         let router = TapRouter::builder().capture_fields(["user"]).deny_targets(["secret"]).build();
         registry().with(router.layer()).init();
         let _span = tracing::info_span!("conn", user = 1, tenant = 7).entered();
@@ -114,7 +114,7 @@ isolated! {
         check_clear(&router, user());
     }
 
-    fn a_global_env_filter_hides_events_and_as_the_filter_of_a_layer_it_does_not() {
+    fn a_global_env_filter_hides_events_a_layers_own_does_not() {
         bridge_log();
         let global = TapRouter::new();
         let hidden = registry().with(EnvFilter::new("info")).with(fmt::layer().with_writer(std::io::sink)).with(global.layer());
@@ -140,7 +140,7 @@ isolated! {
         });
     }
 
-    fn a_global_filter_that_hides_one_target_is_named_with_the_target() {
+    fn a_global_filter_that_hides_a_target_is_named_with_it() {
         let router = TapRouter::new();
         let filter = EnvFilter::new("trace,service::noisy=off");
         registry().with(filter).with(router.layer()).init();
@@ -154,7 +154,7 @@ isolated! {
         assert!(!found.is_empty());
     }
 
-    fn a_global_level_filter_outside_and_inside_of_the_layer_is_found() {
+    fn a_global_level_filter_outside_or_inside_us_is_found() {
         bridge_log();
         for outside in [true, false] {
             let router = TapRouter::new();
@@ -170,7 +170,7 @@ isolated! {
         }
     }
 
-    fn a_filter_around_the_layer_itself_is_found_by_what_it_withholds() {
+    fn a_filter_around_the_layer_is_found_by_what_it_hides() {
         let router = TapRouter::new();
         registry().with(fmt::layer().with_writer(std::io::sink)).with(router.layer().with_filter(LevelFilter::WARN)).init();
         let (found, words) = findings(&router, user());
@@ -221,7 +221,7 @@ isolated! {
         assert_eq!(found, [Finding::HiddenFromLayer { level: "DEBUG".to_owned(), what, target }], "{words}");
     }
 
-    fn a_layer_joined_by_and_then_that_hides_levels_is_found_and_with_is_the_remedy() {
+    fn a_layer_in_and_then_that_hides_levels_is_found() {
         let output = Output::default();
         let router = TapRouter::new();
         registry().with(Layer::<Registry>::and_then(router.layer(), info_printer(&output))).init();
@@ -243,7 +243,7 @@ isolated! {
         });
     }
 
-    fn a_layer_joined_by_and_then_that_hides_tracked_spans_is_found_before_any_session() {
+    fn a_layer_in_and_then_that_hides_tracked_spans_is_found() {
         let router = TapRouter::new();
         let warnings = fmt::layer().with_writer(std::io::sink).with_filter(LevelFilter::WARN);
         registry().with(Layer::<Registry>::and_then(router.layer(), warnings)).init();
@@ -251,7 +251,7 @@ isolated! {
         assert_eq!(coverage.findings(), [Finding::LevelHidden { level: "INFO".to_owned() }], "{coverage}");
     }
 
-    fn an_older_span_that_another_layer_wants_is_named_and_tracking_it_is_the_remedy() {
+    fn an_older_neighbours_span_is_named_tracking_is_the_remedy() {
         fn request() -> tracing::Span {
             tracing::debug_span!("request", user = 42)
         }
@@ -282,7 +282,7 @@ isolated! {
         });
     }
 
-    fn a_rebuild_that_another_layer_holds_up_is_pending_until_it_lets_go() {
+    fn a_rebuild_that_another_layer_blocks_is_pending() {
         /// Takes a lock of the application whenever a callsite is registered.
         struct Locks(Arc<Mutex<()>>);
         impl<S: Subscriber> Layer<S> for Locks {
@@ -308,7 +308,7 @@ isolated! {
         testing::wait_until("the rebuild to end", || stream.coverage().is_clear());
     }
 
-    fn a_field_that_no_callsite_declares_is_a_note_and_a_finding_where_a_near_name_exists() {
+    fn an_undeclared_field_is_a_note_and_a_near_name_a_finding() {
         let router = TapRouter::new();
         registry().with(router.layer()).init();
         let _span = tracing::info_span!("conn", user = 42, tenant = 7);

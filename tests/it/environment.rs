@@ -60,8 +60,8 @@ fn check_error(builder: TapRouterBuilder) -> WatchEnvError {
 }
 
 #[test]
-fn a_predicate_in_the_environment_is_a_session_that_is_forwarded() {
-    with_variable("a_predicate_in_the_environment_is_a_session_that_is_forwarded", " user = 42 ", || {
+fn a_predicate_in_the_environment_opens_a_forwarded_session() {
+    with_variable("a_predicate_in_the_environment_opens_a_forwarded_session", " user = 42 ", || {
         let (router, output) = (install(TapRouter::builder()), Output::default());
         let forwarding = open(&router, &output).unwrap().expect("the variable is set");
         let session = &router.sessions()[0];
@@ -86,7 +86,7 @@ fn a_blank_variable_opens_nothing() {
 }
 
 #[test]
-fn a_variable_that_is_not_set_opens_nothing_and_one_that_cannot_be_set_is_an_error() {
+fn an_unset_variable_opens_nothing_a_wrong_one_is_an_error() {
     let router = TapRouter::new();
     let open = |name: &str| router.watch_env(name, std::io::sink(), Format::Json);
     assert!(open("TRACING_TAP_TEST_NOT_SET").unwrap().is_none());
@@ -99,8 +99,8 @@ fn a_variable_that_is_not_set_opens_nothing_and_one_that_cannot_be_set_is_an_err
 }
 
 #[test]
-fn a_text_that_is_no_predicate_is_an_error_that_shows_where_it_is_wrong() {
-    with_variable("a_text_that_is_no_predicate_is_an_error_that_shows_where_it_is_wrong", "user => 42", || {
+fn a_text_that_is_no_predicate_is_an_error_with_the_place() {
+    with_variable("a_text_that_is_no_predicate_is_an_error_with_the_place", "user => 42", || {
         let error = check_error(TapRouter::builder());
         assert!(error.is_bad_predicate() && !error.is_bad_unicode() && !error.is_refused());
         let source = error.source().expect("it says what is wrong").to_string();

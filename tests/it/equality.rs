@@ -62,7 +62,7 @@ const YES: [bool; 4] = [true; 4];
 const NO: [bool; 4] = [false; 4];
 
 isolated! {
-    fn a_raw_identifier_is_redacted_and_captured_by_its_plain_name_and_by_its_raw_one() {
+    fn a_raw_identifier_is_redacted_by_its_plain_and_raw_name() {
         for name in ["type", "r#type"] {
             let router = TapRouter::builder().redact_fields([name]).capture_fields([name]).build();
             let subscriber = tracing_subscriber::registry().with(router.layer());

@@ -5,7 +5,7 @@ use tracing_subscriber::prelude::*;
 use tracing_tap::{EndReason, Item, Predicate, TapRouter};
 
 isolated! {
-    fn a_session_gets_the_events_of_its_user_and_of_nobody_else_from_spans_opened_before() {
+    fn a_session_gets_its_users_events_from_older_spans_too() {
         let router = TapRouter::new();
         tracing_subscriber::registry().with(router.layer()).init();
         let alice = tracing::info_span!("conn", user = 42);

@@ -136,7 +136,7 @@ isolated! {
         assert_eq!(messages(&mut stream), ["failed here", "there after", "there by its parent"]);
     }
 
-    fn a_match_by_an_explicit_parent_follows_what_is_around_that_parent() {
+    fn a_match_by_explicit_parent_follows_that_parents_request() {
         let router = install();
         let mut stream = router.watch(failing(Follow::Span));
         let (mine, theirs) = (tracing::info_span!("conn", id = 1), tracing::info_span!("conn", id = 2));
@@ -146,7 +146,7 @@ isolated! {
         assert_eq!(messages(&mut stream), ["failed", "in mine"]);
     }
 
-    fn a_match_by_a_late_record_is_followed_though_the_value_changes_again() {
+    fn a_match_by_a_late_record_is_followed_after_it_changes() {
         let router = install();
         let mut stream = router.watch(SessionOptions::new(Predicate::eq("user", 42)).follow(Follow::Span));
         let span = tracing::info_span!("conn", user = tracing::field::Empty);

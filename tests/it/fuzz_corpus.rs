@@ -2,6 +2,7 @@
 //!
 //! `TRACING_TAP_WRITE_CORPUS=1` writes those of `predicate_matches` again from the cases in `fuzz_corpus/seeds.rs`.
 
+mod recording;
 mod rendering;
 mod seeds;
 mod text;
@@ -30,7 +31,7 @@ isolated! {
         replay("rendering", 200, rendering::check_with_yaml);
     }
 
-    fn the_corpus_holds_what_its_cases_encode_to_and_they_are_decoded_as_they_were() {
+    fn the_corpus_holds_what_its_cases_encode_to() {
         for (name, case) in seeds() {
             let (file, bytes) = (corpus().join(name), encode(&case));
             if std::env::var_os("TRACING_TAP_WRITE_CORPUS").is_some() {
@@ -60,4 +61,9 @@ fn every_line_of_the_corpus_that_is_read_is_written_the_same() {
 
 fn corpus() -> PathBuf {
     corpora().join("predicate_matches")
+}
+
+#[test]
+fn every_recording_of_the_corpus_is_filtered_without_a_miss() {
+    replay("recording", 20, recording::check);
 }

@@ -20,7 +20,7 @@ const USERS: u64 = 4;
 const WATCHED: u64 = 2;
 
 isolated! {
-    fn under_load_a_session_gets_h2s_own_trace_events_of_its_users_connection_and_everybody_is_served() {
+    fn under_load_h2s_trace_events_of_the_users_connection_arrive() {
         const STREAMS: u64 = 4;
         const REQUESTS: u64 = 250;
         let router = TapRouter::new();
@@ -51,7 +51,7 @@ isolated! {
         });
     }
 
-    fn under_load_what_a_trace_span_formats_is_formatted_for_the_watched_user_alone() {
+    fn under_load_trace_spans_are_formatted_for_the_user_alone() {
         let router = TapRouter::new();
         install(&router);
         runtime::run(async {
@@ -77,7 +77,7 @@ isolated! {
         });
     }
 
-    fn a_session_that_asks_for_no_spans_leaves_h2s_polling_in_the_scope_of_its_connection() {
+    fn without_spans_h2s_polling_is_in_its_connections_scope() {
         let router = TapRouter::new();
         install(&router);
         runtime::run(async {
@@ -94,7 +94,7 @@ isolated! {
         });
     }
 
-    fn with_spans_a_new_connection_has_h2s_polling_outside_its_scope_because_h2_then_makes_a_root_span() {
+    fn with_spans_h2s_polling_has_a_root_span_of_its_own() {
         let router = TapRouter::new();
         install(&router);
         runtime::run(async {

@@ -200,7 +200,7 @@ isolated! {
         assert_eq!(messages(&mut hers).last().map(String::as_str), Some("after it"));
     }
 
-    fn a_callsite_reached_while_others_are_asked_is_not_left_at_never() {
+    fn a_callsite_reached_while_others_are_asked_is_not_left_off() {
         let router = TapRouter::new();
         let others = info_printer(&testing::Output::default()).with_filter(LogsWhenAsked);
         tracing_subscriber::registry().with(others).with(router.layer()).init();

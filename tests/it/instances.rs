@@ -38,7 +38,7 @@ fn control_threads() -> usize {
 }
 
 isolated! {
-    fn layers_that_come_and_go_leave_nothing_behind_without_a_session() {
+    fn layers_that_come_and_go_idle_leave_nothing_behind() {
         let router = TapRouter::new();
         let come_and_go = |count: usize| (0..count).for_each(|_| drop(router.layer::<tracing_subscriber::Registry>()));
         come_and_go(100);
@@ -109,7 +109,19 @@ isolated! {
         }
     }
 
-    fn one_router_in_two_subscribers_decides_for_each_by_its_own_spans() {
+    fn all_subscribers_of_a_router_are_served_by_one_rebuild() {
+        let router = TapRouter::new();
+        let subscribers: [_; 16] = std::array::from_fn(|_| subscriber(&router));
+        let mut stream = router.watch(Predicate::eq("user", 42));
+        // One more if another thread made a subscriber meanwhile.
+        assert!((1..=2).contains(&router.stats().rebuilds), "{:?}", router.stats());
+        for subscriber in &subscribers {
+            with_default(subscriber, || user(42).in_scope(|| tracing::trace!("hers")));
+        }
+        assert_eq!(messages(&mut stream), ["hers"; 16]);
+    }
+
+    fn a_router_in_two_subscribers_decides_by_each_ones_spans() {
         let router = TapRouter::new();
         let (outer, inner) = (subscriber(&router), subscriber(&router));
         fn emit(text: &str) {
@@ -162,7 +174,7 @@ isolated! {
         }
     }
 
-    fn two_layers_of_one_router_in_one_subscriber_deliver_each_event_once_per_layer() {
+    fn two_layers_of_one_router_deliver_each_event_twice() {
         let router = TapRouter::new();
         tracing_subscriber::registry().with(router.layer()).with(router.layer()).init();
         let alice = user(42);
@@ -183,7 +195,7 @@ isolated! {
         assert_eq!(messages(&mut stream), ["routed"]);
     }
 
-    fn dropping_the_subscriber_drops_its_other_layers_and_with_the_router_ends_the_control_thread() {
+    fn dropping_subscriber_and_router_ends_the_control_thread() {
         let (router, dropped) = (TapRouter::new(), Arc::<AtomicBool>::default());
         let other = TellsWhenDropped(Arc::clone(&dropped));
         let dispatch = Dispatch::new(tracing_subscriber::registry().with(other).with(router.layer()));
@@ -207,7 +219,7 @@ isolated! {
         assert!(stream.blocking_recv().is_none());
     }
 
-    fn the_layer_keeps_the_router_at_work_after_its_handles_are_gone() {
+    fn the_layer_keeps_the_router_at_work_without_handles() {
         let router = TapRouter::new();
         let dispatch = subscriber(&router);
         let mut stream = router.watch(Predicate::eq("user", 42));
@@ -230,7 +242,7 @@ isolated! {
         wait_until("the control threads to end", || control_threads() == 0);
     }
 
-    fn spans_that_a_filter_of_ours_withholds_are_absent_and_the_others_are_right() {
+    fn spans_that_a_filter_of_ours_hides_are_absent() {
         let router = TapRouter::new();
         let ours = router.layer().with_filter(filter_fn(|metadata| metadata.target() != "hidden"));
         tracing_subscriber::registry().with(info_printer(&Output::default())).with(ours).init();

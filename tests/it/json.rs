@@ -254,7 +254,7 @@ isolated! {
         assert_eq!(read.spans().next().and_then(|span| span.field("name")), Some(&"alice".into()));
     }
 
-    fn an_event_read_from_fmts_own_line_is_the_one_that_was_captured() {
+    fn an_event_read_from_fmts_line_is_the_captured_one() {
         let mut both = Both::install();
         tracing::info_span!("conn", user = "42").in_scope(|| tracing::info!(n = 1, "hello"));
         let theirs: CapturedEvent = serde_json::from_str(&both.output.lines()[0]).expect("their line is an event");

@@ -75,7 +75,7 @@ fn unsafe_code_is_in_one_file_alone() {
 }
 
 #[test]
-fn what_threads_share_is_named_in_one_module_so_that_models_can_replace_it() {
+fn what_threads_share_is_named_in_one_module() {
     let names = [
         "std::sync::atomic",
         "loom::",
@@ -105,6 +105,26 @@ fn no_source_file_is_longer_than_one_idea() {
         let lines = text.split("\nmod tests {").next().expect("a split has a first part").lines().count();
         assert!(lines <= 500, "{} has {lines} lines before its tests", path.display());
     }
+}
+
+/// The name of a test is the fact that it proves, short enough to be read in a list.
+#[test]
+fn no_name_of_a_function_has_more_than_60_characters() {
+    let crates = fs::read_dir("crates").expect("there are crates").map(|entry| entry.expect("listed").path());
+    let mut files = sources(Path::new("src"));
+    files.extend(sources(Path::new("tests")));
+    files.extend(crates.flat_map(|path| ["src", "tests"].map(|folder| path.join(folder))).flat_map(sources_if_any));
+    for path in files.iter().filter(|path| path.extension().is_some_and(|extension| extension == "rs")) {
+        let text = fs::read_to_string(path).expect("a source can be read");
+        for rest in text.lines().filter_map(|line| line.split_once("fn ").map(|(_, rest)| rest)) {
+            let name: String = rest.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
+            assert!(name.len() <= 60, "{}: `{name}` has {} characters", path.display(), name.len());
+        }
+    }
+}
+
+fn sources_if_any(folder: PathBuf) -> Vec<PathBuf> {
+    if folder.is_dir() { sources(&folder) } else { Vec::new() }
 }
 
 /// The sources of each crate.

@@ -23,7 +23,7 @@ fn install(output: &Output) -> TapRouter {
 
 #[cfg(not(feature = "log"))]
 isolated! {
-    fn without_the_feature_records_come_as_the_bridge_tells_them_and_no_level_is_raised() {
+    fn without_the_feature_no_log_level_is_raised() {
         let router = install(&Output::default());
         let mut all = router.watch(Predicate::everything());
         let mut by_target = router.watch(Predicate::target("store"));
@@ -156,7 +156,7 @@ isolated! {
         }
     }
 
-    fn records_below_the_level_of_the_bridge_appear_with_a_session_and_are_gone_after_it() {
+    fn log_records_below_the_level_come_with_a_session_alone() {
         let output = Output::default();
         let router = install(&output);
         assert_eq!(log::max_level(), log::LevelFilter::Info);

@@ -5,6 +5,7 @@
 extern crate testing;
 
 mod accounting;
+mod across;
 mod audit;
 mod axum_server;
 mod catalog;

@@ -19,7 +19,7 @@ use tracing_subscriber::{Layer, Registry};
 use tracing_tap::{Predicate, TapRouter};
 
 isolated! {
-    fn fmt_prints_what_an_instrumented_function_records_on_the_span_around_it() {
+    fn fmt_prints_records_on_the_span_around_an_instrumented_one() {
         check(printed, &["request{user=42 user_id=1042}: it::neighbours::service: authenticated"]);
     }
 
@@ -31,7 +31,7 @@ isolated! {
         check(tree, &["request user=42", "child n=2", "in the child"]);
     }
 
-    fn tracing_tree_with_deferred_spans_prints_the_same_lines_at_the_same_time() {
+    fn deferred_spans_of_tracing_tree_are_printed_as_before() {
         check(|output| tree(output).with_deferred_spans(true), &["request user=42", "child n=2", "in the child"]);
     }
 
@@ -43,7 +43,7 @@ isolated! {
         check(|_| ErrorLayer::default(), &["span trace [request]", "span trace [child]"]);
     }
 
-    fn the_opentelemetry_context_is_valid_and_the_traces_are_the_same() {
+    fn opentelemetry_contexts_and_traces_are_the_same() {
         check(opentelemetry, &["trace context true", "ended child below nothing", "ended handler below request"]);
     }
 }

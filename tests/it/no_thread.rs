@@ -31,7 +31,7 @@ fn without_threads<T>(work: impl FnOnce() -> T) -> T {
 }
 
 isolated! {
-    fn a_router_that_gets_no_thread_says_so_and_the_next_session_tries_again() {
+    fn without_a_thread_a_router_says_so_and_tries_again() {
         let router = TapRouter::new();
         registry().with(router.layer()).init();
         let service = || tracing::debug!(user = 42, "an event");

@@ -42,7 +42,7 @@ use tracing::Dispatch;
 use tracing::dispatcher::WeakDispatch;
 
 isolated! {
-    fn every_session_gets_what_the_oracle_says_and_the_other_layer_what_it_gets_without_the_router() {
+    fn every_session_gets_what_the_oracle_says() {
         let persistence = FileFailurePersistence::Direct("tests/it/oracle/proptest-regressions.txt");
         let config = Config {
             cases: cases(),
@@ -62,20 +62,20 @@ isolated! {
 }
 
 isolated! {
-    fn one_global_subscriber_serves_history_after_history_in_front_of_the_other_layer() {
-        check_sequence(Stack::TapFirst, Prints::AndEmits, "one_global_subscriber_serves_history_after_history_in_front_of_the_other_layer");
+    fn one_global_subscriber_serves_histories_in_front() {
+        check_sequence(Stack::TapFirst, Prints::AndEmits, "one_global_subscriber_serves_histories_in_front");
     }
 
-    fn one_global_subscriber_serves_history_after_history_behind_the_other_layer() {
-        check_sequence(Stack::TapLast, Prints::AndEmits, "one_global_subscriber_serves_history_after_history_behind_the_other_layer");
+    fn one_global_subscriber_serves_histories_behind() {
+        check_sequence(Stack::TapLast, Prints::AndEmits, "one_global_subscriber_serves_histories_behind");
     }
 
-    fn a_global_subscriber_and_a_scoped_one_serve_history_after_history_each_by_its_own_spans() {
-        check_sequence(Stack::TapLastOfReloaded, Prints::Silently, "a_global_subscriber_and_a_scoped_one_serve_history_after_history_each_by_its_own_spans");
+    fn a_global_and_a_scoped_subscriber_serve_histories() {
+        check_sequence(Stack::TapLastOfReloaded, Prints::Silently, "a_global_and_a_scoped_subscriber_serve_histories");
     }
 
-    fn one_global_subscriber_serves_history_after_history_beside_a_layer_that_wants_everything() {
-        check_sequence(Stack::Unfiltered, Prints::AndEmits, "one_global_subscriber_serves_history_after_history_beside_a_layer_that_wants_everything");
+    fn histories_are_served_beside_a_layer_that_wants_everything() {
+        check_sequence(Stack::Unfiltered, Prints::AndEmits, "histories_are_served_beside_a_layer_that_wants_everything");
     }
 }
 

@@ -98,7 +98,7 @@ isolated! {
         check_account(stream.stats());
     }
 
-    fn a_request_is_what_happens_in_its_root_whatever_the_session_follows() {
+    fn a_request_is_its_roots_whatever_the_session_follows() {
         let router = install();
         let named = |name: &str| Follow::Named(name.to_owned());
         let [mut event, mut span, mut root] =

@@ -104,7 +104,7 @@ isolated! {
         }
     }
 
-    fn an_explicit_parent_counts_and_the_current_span_does_not_from_the_very_first_event_on() {
+    fn an_explicit_parent_counts_from_the_first_event_on() {
         let router = install();
         let mut stream = watch_42(&router);
         for round in 0..5 {
@@ -113,7 +113,7 @@ isolated! {
         }
     }
 
-    fn an_explicit_parent_counts_after_a_thousand_contextual_events_elsewhere() {
+    fn an_explicit_parent_counts_after_a_thousand_other_events() {
         let router = install();
         let mut stream = watch_42(&router);
         wait_for_the_veto();
@@ -125,7 +125,7 @@ isolated! {
         }
     }
 
-    fn an_explicit_parent_counts_for_a_callsite_that_was_learned_while_idle() {
+    fn an_explicit_parent_counts_for_a_callsite_learned_idle() {
         let router = install();
         explicit_parents();
         let mut stream = watch_42(&router);
@@ -134,7 +134,7 @@ isolated! {
         assert_eq!(messages(&mut stream), OF_HERS);
     }
 
-    fn a_child_on_another_thread_matches_through_a_parent_that_is_not_entered_there() {
+    fn a_child_on_another_thread_matches_through_its_parent() {
         let router = install();
         let alice = user(42);
         let mut stream = watch_42(&router);
@@ -162,7 +162,7 @@ isolated! {
         assert_eq!(messages(&mut stream), ["in the child"]);
     }
 
-    fn a_record_counts_from_the_moment_it_happens_on_spans_older_than_the_session() {
+    fn a_record_on_an_older_span_counts_from_its_moment_on() {
         let router = install();
         let late = tracing::info_span!("conn", user = tracing::field::Empty, unrelated = 1);
         let before = tracing::info_span!("conn", user = tracing::field::Empty);
@@ -196,7 +196,7 @@ isolated! {
         );
     }
 
-    fn a_record_on_an_ancestor_counts_at_once_on_a_thread_that_has_never_left_the_descendant() {
+    fn a_record_on_an_ancestor_counts_at_once_on_other_threads() {
         let router = install();
         let root = tracing::info_span!("conn", user = tracing::field::Empty);
         let leaf = root.in_scope(|| tracing::info_span!("stream").in_scope(|| tracing::info_span!("message")));
@@ -230,7 +230,7 @@ isolated! {
         worker.join().expect("the worker ends");
     }
 
-    fn a_record_counts_for_a_session_that_tests_it_beside_its_index_or_without_one() {
+    fn a_record_counts_for_tests_outside_the_index() {
         let router = install();
         let mut beside = router.watch(Predicate::eq("user", 42) & Predicate::gt("size", 10));
         let mut linear = router.watch(Predicate::contains("path", "/admin"));
@@ -266,7 +266,7 @@ isolated! {
         }
     }
 
-    fn recurring_span_ids_of_spans_without_fields_keep_to_their_own_parents() {
+    fn recurring_ids_of_spans_without_fields_keep_their_parents() {
         let router = install();
         let mut stream = watch_42(&router);
         let (alice, bob) = (user(42), user(43));
@@ -289,7 +289,7 @@ isolated! {
         assert_eq!(messages(&mut stream), ["hers"]);
     }
 
-    fn recurring_span_ids_neither_leak_nor_hide_across_threads_that_end_and_start() {
+    fn recurring_ids_on_threads_that_come_and_go_leak_nothing() {
         let router = install();
         let mut stream = watch_42(&router);
         let mut ids = Vec::new();
@@ -307,7 +307,7 @@ isolated! {
         assert!(seen.iter().all(|text| text.ends_with("42")), "{seen:?}");
     }
 
-    fn what_a_layer_logs_about_a_closing_span_does_not_outlive_its_id() {
+    fn what_is_logged_of_a_closing_span_does_not_outlive_its_id() {
         let router = TapRouter::new();
         tracing_subscriber::registry().with(router.layer()).with(LogsAboutClosedSpans).init();
         let mut stream = watch_42(&router);

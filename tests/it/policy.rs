@@ -38,7 +38,7 @@ fn check_refused(router: &TapRouter, session: SessionOptions, other: &mut EventS
 }
 
 isolated! {
-    fn an_event_of_a_denied_target_that_others_want_matches_nobody_by_its_own_field() {
+    fn a_denied_targets_event_matches_nobody_by_its_own_field() {
         let router = TapRouter::builder().deny_targets(["secret"]).build();
         let output = testing::Output::default();
         tracing_subscriber::registry().with(testing::info_printer(&output)).with(router.layer()).init();
@@ -77,7 +77,7 @@ isolated! {
         assert_eq!(shown, [inside.clone(), deeper.clone(), inside, deeper, ("not below the prefix", vec![])]);
     }
 
-    fn a_redacted_field_can_be_tested_by_nobody_neither_in_a_predicate_nor_in_a_scope() {
+    fn a_redacted_field_can_be_tested_by_nobody() {
         let router = install(TapRouter::builder().redact_fields(["password"]));
         let mut other = router.watch(user(1));
         let words = "the session was not opened: the field `password` is redacted and cannot be tested";
@@ -106,7 +106,7 @@ isolated! {
         assert!(!text.contains("hunter") && text.matches("<redacted>").count() == 5, "{text}");
     }
 
-    fn a_scope_confines_whatever_the_predicate_says_and_is_shown_apart() {
+    fn a_confinement_holds_for_any_predicate_and_is_shown_apart() {
         let router = install(TapRouter::builder());
         let tenant = |number: u64| Predicate::eq("tenant", number);
         let mut sessions: Vec<_> = [Predicate::everything(), !tenant(7), Predicate::eq("user", 1) | Predicate::everything()]
@@ -126,7 +126,7 @@ isolated! {
     }
 
     /// As it says of itself: nothing is known of a span that was not tracked when it was created.
-    fn a_scope_holds_for_spans_that_are_not_known_only_if_it_says_what_may_be_seen() {
+    fn a_confinement_holds_for_unknown_spans_if_it_is_positive() {
         let router = TapRouter::new();
         // Another layer wants DEBUG spans; the router does not, while no session is open.
         let debug = tracing_subscriber::fmt::layer().with_writer(std::io::sink).with_filter(LevelFilter::DEBUG);
@@ -152,7 +152,7 @@ isolated! {
         assert!(denied.coverage().findings().contains(&found), "{}", denied.coverage());
     }
 
-    fn a_session_more_than_all_may_have_is_refused_with_who_holds_how_many() {
+    fn a_session_too_many_is_refused_with_who_holds_how_many() {
         let router = install(TapRouter::builder().max_sessions(6));
         let mut other = router.watch(user(1));
         let open = |opener: &str| router.try_watch(user(2).opened_by(opener)).unwrap();
@@ -177,7 +177,7 @@ isolated! {
         check_refused(&router, user(1), &mut other, words);
     }
 
-    fn one_opener_has_no_more_than_their_share_and_those_without_a_name_share_one() {
+    fn one_opener_has_a_share_and_nameless_ones_share_one() {
         let router = install(TapRouter::builder().max_sessions_per_opener(2));
         let mut other = router.watch(user(1).opened_by("eve"));
         let open = |opener: Option<&str>| {
@@ -212,7 +212,7 @@ isolated! {
         assert_eq!(open(16).unwrap_err().limit(), Some(16));
     }
 
-    fn few_sessions_may_be_held_against_every_event_and_a_scope_makes_one_that_is_not() {
+    fn few_sessions_may_be_tested_against_every_event() {
         let router = install(TapRouter::builder().max_unindexed_sessions(2));
         let mut other = router.watch(user(1));
         let open = || router.try_watch(unindexed().opened_by("ann"));

@@ -102,7 +102,7 @@ fn keywords_and_odd_names_go_into_backticks() {
 }
 
 #[test]
-fn what_a_terminal_obeys_or_does_not_show_is_printed_as_an_escape() {
+fn what_a_terminal_obeys_or_hides_is_printed_as_an_escape() {
     let predicate = Predicate::eq("a\u{202e}b", "\u{1b}[2J\u{7f}\u{85}\u{200b}\u{e0041}");
     let printed = r#"`a\u202eb` = "\u001b[2J\u007f\u0085\u200b\udb40\udc41""#;
     check(printed, &predicate, printed);

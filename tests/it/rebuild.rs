@@ -131,7 +131,7 @@ fn check_printed_and_routed(output: &Output, stream: &mut EventStream) {
 }
 
 isolated! {
-    fn watching_from_a_thread_without_a_default_serves_a_scoped_subscriber() {
+    fn watching_without_a_default_serves_a_scoped_subscriber() {
         let (output, router) = (Output::default(), TapRouter::new());
         let dispatch = Dispatch::new(tracing_subscriber::registry().with(info_printer(&output)).with(router.layer()));
         tracing::dispatcher::with_default(&dispatch, || {
@@ -146,7 +146,7 @@ isolated! {
         });
     }
 
-    fn watching_from_a_thread_without_a_default_serves_the_global_subscriber() {
+    fn watching_without_a_default_serves_the_global_subscriber() {
         let (output, router) = (Output::default(), TapRouter::new());
         tracing_subscriber::registry().with(info_printer(&output)).with(router.layer()).init();
         printed_and_routed(1);
@@ -155,7 +155,7 @@ isolated! {
         check_printed_and_routed(&output, &mut stream);
     }
 
-    fn watching_under_another_scoped_subscriber_serves_the_one_the_layer_is_in() {
+    fn watching_under_another_subscriber_serves_the_layers_own() {
         let (output, router) = (Output::default(), TapRouter::new());
         let dispatch = Dispatch::new(tracing_subscriber::registry().with(info_printer(&output)).with(router.layer()));
         tracing::dispatcher::with_default(&dispatch, || printed_and_routed(1));
@@ -164,7 +164,7 @@ isolated! {
         tracing::dispatcher::with_default(&dispatch, || check_printed_and_routed(&output, &mut stream));
     }
 
-    fn watching_before_there_is_a_subscriber_serves_the_one_that_comes() {
+    fn watching_before_there_is_a_subscriber_serves_the_next() {
         let (output, router) = (Output::default(), TapRouter::new());
         let mut stream = watch_42(&router);
         tracing_subscriber::registry().with(info_printer(&output)).with(router.layer()).init();
@@ -202,7 +202,7 @@ isolated! {
         assert_eq!(output.lines().len(), before + 1, "the other layer lost something");
     }
 
-    fn a_callsite_that_was_being_registered_during_the_rebuild_is_repaired() {
+    fn a_callsite_registered_during_the_rebuild_is_repaired() {
         let router = TapRouter::new();
         let gate = Gate::default();
         gate.close();
@@ -223,7 +223,7 @@ isolated! {
         });
     }
 
-    fn a_subscriber_made_while_a_session_opens_does_not_hide_its_levels_again() {
+    fn a_subscriber_made_while_a_session_opens_hides_no_level() {
         let router = TapRouter::new();
         let gate = Gate::default();
         tracing_subscriber::registry().with(router.layer()).init();
@@ -248,7 +248,7 @@ isolated! {
         });
     }
 
-    fn a_rebuild_of_others_that_began_before_a_session_does_not_hide_its_levels_afterwards() {
+    fn an_older_rebuild_of_others_hides_no_level_afterwards() {
         let router = TapRouter::new();
         let gate = Gate::default();
         let slow = Nothing.with_filter(Slow { thread: "reloading", gate: gate.clone() });
@@ -271,7 +271,7 @@ isolated! {
         });
     }
 
-    fn watching_while_another_layer_is_modified_returns_and_serves_afterwards() {
+    fn watching_while_a_layer_is_modified_returns_and_serves() {
         let (output, router) = (Output::default(), TapRouter::new());
         let (filter, handle) = reload::Layer::new(LevelFilter::INFO);
         let printer = testing::printer(&output).with_filter(filter);
@@ -290,7 +290,7 @@ isolated! {
         check_printed_and_routed(&output, &mut stream);
     }
 
-    fn watching_under_a_lock_that_another_layer_wants_returns_and_serves_afterwards() {
+    fn watching_under_a_lock_a_layer_wants_returns_and_serves() {
         static LOCK: Mutex<()> = Mutex::new(());
         struct Locks;
         impl<S: Subscriber> Layer<S> for Locks {
@@ -314,7 +314,7 @@ isolated! {
         check_printed_and_routed(&output, &mut stream);
     }
 
-    fn a_layer_that_panics_when_it_is_asked_does_not_end_the_control_thread() {
+    fn a_layer_that_panics_when_asked_ends_no_control_thread() {
         struct Panics;
         impl<S: Subscriber> Layer<S> for Panics {
             fn register_callsite(&self, metadata: &'static Metadata<'static>) -> Interest {
@@ -341,7 +341,7 @@ isolated! {
         wait_until("the control thread to close a session", || router.sessions().is_empty());
     }
 
-    fn watching_inside_register_callsite_returns_and_serves_afterwards() {
+    fn watching_inside_register_callsite_returns_and_serves() {
         struct Watches(TapRouter, Arc<OnceLock<Mutex<EventStream>>>, AtomicBool);
         impl<S: Subscriber> Layer<S> for Watches {
             fn register_callsite(&self, metadata: &'static Metadata<'static>) -> Interest {
@@ -364,7 +364,7 @@ isolated! {
         check_printed_and_routed(&output, &mut stream);
     }
 
-    fn watching_waits_for_a_rebuild_that_an_earlier_session_asked_for() {
+    fn watching_waits_for_an_earlier_sessions_rebuild() {
         let router = TapRouter::new();
         let gate = Gate::default();
         let slow = Nothing.with_filter(Slow { thread: CONTROL, gate: gate.clone() });
@@ -391,7 +391,7 @@ isolated! {
         drop(first.join().unwrap());
     }
 
-    fn storms_of_sessions_first_hits_and_subscribers_end_in_the_state_that_is_left() {
+    fn storms_of_sessions_and_subscribers_end_in_the_right_state() {
         let (output, router) = (Output::default(), TapRouter::new());
         tracing_subscriber::registry().with(info_printer(&output)).with(router.layer()).init();
         let kept: Arc<Mutex<Vec<EventStream>>> = Arc::default();

@@ -216,7 +216,7 @@ stacks! {
 isolated! {
     /// `tracing-subscriber` takes layers joined by `and_then` on a registry for a registry below the last of them, and
     /// asks that one alone for its level.
-    fn the_last_of_layers_joined_by_and_then_hides_levels_from_the_others() {
+    fn the_last_layer_in_and_then_hides_levels_from_the_others() {
         let router = TapRouter::new();
         let output = Output::default();
         let joined = Layer::<Registry>::and_then(router.layer(), info_printer(&output));
@@ -227,7 +227,7 @@ isolated! {
     }
 
     /// For the same reason; `with` has none of it.
-    fn as_the_last_of_layers_joined_by_and_then_we_hide_levels_from_the_others_while_idle() {
+    fn as_the_last_layer_in_and_then_we_hide_levels_while_idle() {
         let router = TapRouter::new();
         let output = Output::default();
         let joined = Layer::<Registry>::and_then(printer(&output), router.layer());
@@ -242,7 +242,7 @@ isolated! {
 
 #[test]
 #[should_panic(expected = "does not currently support filters")]
-fn a_finished_fmt_subscriber_has_no_filters_for_single_layers_and_says_so_at_once() {
+fn a_finished_fmt_subscriber_refuses_the_layer_at_once() {
     let router = TapRouter::new();
     let _ = tracing_subscriber::fmt().finish().with(router.layer());
 }

@@ -90,7 +90,7 @@ isolated! {
         assert!(lines.iter().zip(expected).all(|(line, part)| line.contains(part)), "{lines:#?}");
     }
 
-    fn dropping_the_switch_closes_what_is_open_and_its_signals_do_nothing_from_then_on() {
+    fn a_dropped_switch_closes_its_session_and_hears_no_signal() {
         let (router, _) = install();
         let mut other = router.watch(of_42());
         let switch = switch(&router, Output::default());
@@ -120,7 +120,7 @@ isolated! {
         assert_eq!(output.lines().len(), 6, "{:#?}", output.lines());
     }
 
-    fn a_writer_that_fails_ends_its_session_which_is_logged_and_the_next_signal_opens_a_new_one() {
+    fn a_failing_writer_ends_its_session_and_a_signal_opens_another() {
         let (router, logs) = install();
         let mut other = router.watch(of_42());
         let writer = Failing::default();
@@ -140,7 +140,7 @@ isolated! {
         assert_eq!(seen, ["lost", "written"], "others go on");
     }
 
-    fn the_error_of_the_last_writer_is_what_the_join_of_the_switch_returns() {
+    fn joining_the_switch_returns_the_last_writers_error() {
         let (router, _) = install();
         let writer = Failing::default();
         writer.fails.store(true, Ordering::SeqCst);
@@ -150,7 +150,7 @@ isolated! {
         assert_eq!(switch.join().unwrap_err().to_string(), "no room");
     }
 
-    fn signals_that_nobody_can_listen_for_are_refused_and_nothing_has_changed() {
+    fn signals_that_nobody_can_listen_for_are_refused() {
         let (router, _) = install();
         let mut other = router.watch(of_42());
         let kill = Signal::from_number(9);
@@ -171,7 +171,7 @@ isolated! {
         assert_eq!(router.stats().opened_sessions, 1);
     }
 
-    fn two_switches_listen_for_one_signal_each_with_a_session_of_its_own() {
+    fn two_switches_of_one_signal_have_a_session_each() {
         let (router, _) = install();
         let (first, second) = (switch(&router, Output::default()), switch(&router, Output::default()));
         toggle(&router, "-USR1", 2);

@@ -15,7 +15,7 @@ use tracing_tap::session::Overflow;
 use tracing_tap::{CapturedEvent, EndReason, EventStream, Item, MissingReason, Predicate, SessionOptions, TapRouter};
 
 isolated! {
-    fn every_event_of_a_users_tasks_arrives_over_thousands_of_polls_on_many_threads_and_nobody_elses() {
+    fn a_users_tasks_arrive_whole_over_thousands_of_polls() {
         const USERS: u64 = 16;
         const TASKS: u64 = 8;
         const ROUNDS: u64 = 50;
@@ -55,7 +55,7 @@ isolated! {
         });
     }
 
-    fn a_child_polled_on_other_threads_without_its_parent_entered_matches_through_its_parent() {
+    fn a_child_polled_on_other_threads_matches_by_its_parent() {
         let router = install();
         runtime::run(async {
             let alice = info_span!("conn", user = "alice");
@@ -76,7 +76,7 @@ isolated! {
         });
     }
 
-    fn work_that_is_handed_on_matches_where_it_is_instrumented_and_nowhere_else() {
+    fn work_that_is_handed_on_matches_where_instrumented() {
         let router = install();
         runtime::run(async {
             let mut stream = router.watch(Predicate::eq("user", "alice"));
@@ -105,7 +105,7 @@ isolated! {
         });
     }
 
-    fn a_future_that_select_drops_tells_its_end_to_its_user_and_leaves_nothing_to_the_next() {
+    fn a_future_that_select_drops_ends_in_its_users_scope() {
         let router = install();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime starts");
         let [mut alice, mut bob] = ["alice", "bob"].map(|user| router.watch(Predicate::eq("user", user)));
@@ -131,7 +131,7 @@ isolated! {
         assert_eq!(messages(&mut bob), (0..200).map(|round| format!("bob {round}")).collect::<Vec<_>>());
     }
 
-    fn a_task_that_is_aborted_mid_span_tells_its_end_to_its_user_alone() {
+    fn an_aborted_task_ends_in_its_users_scope_alone() {
         let router = install();
         runtime::run(async {
             let [mut alice, mut bob] = ["alice", "bob"].map(|user| router.watch(Predicate::eq("user", user)));
@@ -152,7 +152,7 @@ isolated! {
         });
     }
 
-    fn a_user_recorded_by_another_task_counts_from_then_on_for_all_tasks_of_the_connection() {
+    fn a_user_recorded_by_a_task_counts_for_all_of_the_connection() {
         let router = install();
         runtime::run(async {
             let mut stream = router.watch(Predicate::eq("user", 42));
@@ -229,7 +229,7 @@ isolated! {
         });
     }
 
-    fn sessions_opened_and_closed_while_tasks_run_get_all_of_their_users_tasks_from_opening_to_closing() {
+    fn sessions_get_all_of_their_users_tasks_while_open() {
         let router = install();
         runtime::run(async {
             let (alice, bob) = (Crowd::start("alice"), Crowd::start("bob"));

@@ -242,11 +242,11 @@ isolated! {
         assert_eq!(messages(&mut stream), ["while unwinding"]);
     }
 
-    fn a_debug_may_log_while_the_layer_before_us_holds_its_span_locked() {
+    fn a_debug_may_log_while_the_layer_before_us_locks_its_span() {
         check_a_debug_that_logs_under_another_layers_lock(true);
     }
 
-    fn a_debug_may_log_while_the_layer_after_us_holds_its_span_locked() {
+    fn a_debug_may_log_while_the_layer_after_us_locks_its_span() {
         check_a_debug_that_logs_under_another_layers_lock(false);
     }
 
@@ -286,7 +286,7 @@ isolated! {
         }
     }
 
-    fn a_debug_may_open_a_session_while_another_filter_holds_the_lock_it_registers_callsites_under() {
+    fn a_debug_may_open_a_session_under_another_filters_lock() {
         static OPENED: Mutex<Vec<EventStream>> = Mutex::new(Vec::new());
         fn open() {
             let stream = ROUTER.get().unwrap().watch(Predicate::eq("user", 43));

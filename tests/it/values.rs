@@ -174,7 +174,7 @@ isolated! {
         assert_eq!(kinds, [("a", "u128"), ("b", "debug"), ("c", "debug"), ("d", "bytes"), ("e", "error")]);
     }
 
-    fn every_value_is_evaluated_and_formatted_once_for_any_number_of_sessions() {
+    fn every_value_is_formatted_once_for_any_number_of_sessions() {
         struct Formats<'a>(&'a Evaluations);
         impl fmt::Debug for Formats<'_> {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

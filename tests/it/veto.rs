@@ -228,7 +228,7 @@ isolated! {
         drop(first);
     }
 
-    fn a_layer_that_is_reloaded_to_want_a_vetoed_callsite_gets_every_event_from_then_on() {
+    fn a_layer_reloaded_to_want_a_vetoed_callsite_gets_it() {
         let (router, counter) = (TapRouter::new(), Counter::default());
         let (filter, handle) = reload::Layer::new(LevelFilter::INFO);
         tracing_subscriber::registry().with(counter.clone().with_filter(filter)).with(router.layer()).init();
@@ -249,7 +249,7 @@ isolated! {
         assert!(messages(&mut stream).is_empty());
     }
 
-    fn an_env_filter_that_is_reloaded_to_want_a_vetoed_callsite_gets_every_event_from_then_on() {
+    fn an_env_filter_reloaded_to_want_a_vetoed_callsite_gets_it() {
         let (router, output) = (TapRouter::new(), Output::default());
         let (filter, handle) = reload::Layer::new(EnvFilter::new("info"));
         tracing_subscriber::registry().with(router.layer()).with(printer(&output).with_filter(filter)).init();
@@ -289,7 +289,7 @@ isolated! {
         }
     }
 
-    fn a_callsite_that_supplies_the_tested_field_itself_is_never_vetoed() {
+    fn a_callsite_with_the_tested_field_is_never_vetoed() {
         let router = install();
         let mut indexed = watch_42(&router);
         let mut linear = router.watch(Predicate::starts_with("path", "/admin"));
@@ -310,7 +310,7 @@ isolated! {
         }
     }
 
-    fn an_event_that_arrives_while_its_callsite_is_being_registered_is_let_through() {
+    fn an_event_whose_callsite_is_being_registered_passes() {
         let (router, moody) = (TapRouter::new(), Moody::new("registering"));
         // Asked before us: when it stops we do not know the callsite.
         let first = Counter::default().with_filter(OfMoody(Arc::clone(&moody)));
@@ -356,7 +356,7 @@ isolated! {
         }
     }
 
-    fn one_more_session_does_not_make_us_ask_others_again_for_what_they_want() {
+    fn one_more_session_asks_others_nothing_again() {
         let (router, moody) = (TapRouter::new(), Moody::new("nobody"));
         let filtered = Counter::default().with_filter(OfMoody(Arc::clone(&moody)));
         tracing_subscriber::registry().with(filtered).with(router.layer()).init();
@@ -376,7 +376,7 @@ isolated! {
         assert_eq!(after - before, 1, "the rebuild asks once, and nobody has forgotten the answer");
     }
 
-    fn the_control_threads_of_two_routers_come_to_rest_and_the_veto_is_back_when_one_wants_nothing() {
+    fn two_routers_come_to_rest_and_the_veto_is_back() {
         let (first, second, counter) = (TapRouter::new(), TapRouter::new(), Counter::default());
         let nothing_wanted = counter.clone().with_filter(tracing_subscriber::filter::filter_fn(|_| false));
         let registry = tracing_subscriber::registry().with(nothing_wanted);
@@ -407,7 +407,7 @@ isolated! {
         assert_eq!(messages(&mut his), ["his"]);
     }
 
-    fn a_callsite_that_declares_only_the_second_test_is_not_vetoed_where_the_first_is_true() {
+    fn a_callsite_with_the_second_tested_field_is_not_vetoed() {
         let router = install();
         let mut stream = router.watch(Predicate::eq("user", 2) & Predicate::ge("n", 1));
         let evaluations = Evaluations::default();

@@ -5,9 +5,13 @@ use super::subject::{MAX_NAME_BYTES, SubjectError, Subjects};
 use std::fmt;
 use std::ops::RangeInclusive;
 use std::time::Duration;
+use tracing_tap::escape::escaped;
 
 /// The default interval between renewals of a session.
 pub(super) const RENEWAL: Duration = Duration::from_secs(2);
+
+/// The most services that one session is open on.
+const MAX_SERVICES: usize = 16;
 
 /// The intervals allowed.
 const RENEWALS: RangeInclusive<Duration> = Duration::from_millis(50)..=Duration::from_secs(60);
@@ -25,6 +29,8 @@ const RENEWALS: RangeInclusive<Duration> = Duration::from_millis(50)..=Duration:
 #[derive(Clone, Debug)]
 pub struct Config {
     pub(super) subjects: Subjects,
+    /// The other services that a watcher's sessions are open on.
+    others: Vec<Subjects>,
     pub(super) keys: Keys,
     pub(super) instance: Option<String>,
     pub(super) renewal: Duration,
@@ -40,6 +46,8 @@ enum Trouble {
     Prefix(SubjectError),
     Renewal(Duration),
     Keys,
+    Services,
+    Twice(String),
 }
 
 impl Config {
@@ -49,7 +57,8 @@ impl Config {
     /// If the service's name is empty or longer than 128 bytes. Any characters are allowed: subjects encode them.
     pub fn new(service: impl AsRef<str>, key: Key) -> Result<Self, ConfigError> {
         let service = checked("service", service.as_ref())?;
-        Ok(Self { subjects: Subjects::new(service), keys: Keys::new(key), instance: None, renewal: RENEWAL })
+        let subjects = Subjects::new(service);
+        Ok(Self { subjects, others: Vec::new(), keys: Keys::new(key), instance: None, renewal: RENEWAL })
     }
 
     /// Also accepts messages signed with `key`; the key given to [`new`](Self::new) still signs all messages.
@@ -76,6 +85,46 @@ impl Config {
         if self.keys.accept(key) { Ok(self) } else { Err(ConfigError(Trouble::Keys)) }
     }
 
+    /// Opens a watcher's sessions on this service as well, and has requests
+    /// [followed](tracing_tap::SessionOptions::across_services) from one service into the next. In the items, instances are
+    /// then named `service/instance`.
+    ///
+    /// All services share the keys and the prefix. An instance [joins](crate::join) the service given to
+    /// [`new`](Self::new) alone.
+    ///
+    /// ```
+    /// use tracing_tap_nats::{Config, Key};
+    ///
+    /// let key = Key::new("at least thirty-two bytes of a secret")?;
+    /// let config = Config::new("edge", key)?.also_on("orders")?.also_on("billing")?;
+    /// assert!(config.also_on("orders").is_err());
+    /// # Ok::<_, Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// If the name is empty, longer than 128 bytes, or there already, or if there are 16 services.
+    pub fn also_on(mut self, service: impl AsRef<str>) -> Result<Self, ConfigError> {
+        let service = checked("service", service.as_ref())?;
+        if self.services().any(|known| known.name() == service) {
+            return Err(ConfigError(Trouble::Twice(service.to_owned())));
+        }
+        if self.services().count() >= MAX_SERVICES {
+            return Err(ConfigError(Trouble::Services));
+        }
+        self.others.push(self.subjects.of_service(service));
+        Ok(self)
+    }
+
+    /// The services that a watcher's sessions are open on.
+    pub(super) fn services(&self) -> impl Iterator<Item = &Subjects> {
+        std::iter::once(&self.subjects).chain(&self.others)
+    }
+
+    /// Whether there are several.
+    pub(super) fn is_on_several(&self) -> bool {
+        !self.others.is_empty()
+    }
+
     /// Sets the instance's name in the items of watchers. Default: a random number, drawn when it joins.
     ///
     /// # Errors
@@ -90,7 +139,10 @@ impl Config {
     /// # Errors
     /// If it is not words of letters, digits, `_` and `-` with dots between them, of at most 128 bytes together.
     pub fn subject_prefix(mut self, prefix: impl AsRef<str>) -> Result<Self, ConfigError> {
-        self.subjects.set_prefix(prefix.as_ref()).map_err(|error| ConfigError(Trouble::Prefix(error)))?;
+        let mut services = std::iter::once(&mut self.subjects).chain(&mut self.others);
+        services
+            .try_for_each(|subjects| subjects.set_prefix(prefix.as_ref()))
+            .map_err(|error| ConfigError(Trouble::Prefix(error)))?;
         Ok(self)
     }
 
@@ -129,6 +181,8 @@ impl fmt::Display for ConfigError {
             Trouble::Renewal(renewal) => {
                 write!(f, "a renewal interval of {renewal:?} is not between 50 ms and one minute")
             }
+            Trouble::Services => write!(f, "a session is on at most {MAX_SERVICES} services"),
+            Trouble::Twice(service) => write!(f, "the service `{}` is named twice", escaped(service, MAX_NAME_BYTES)),
             Trouble::Keys => write!(f, "more than {MAX_KEYS} keys are accepted"),
             Trouble::Prefix(error) => write!(f, "invalid subject prefix: {error}"),
         }
@@ -155,6 +209,8 @@ mod tests {
             (Config::new(&long, key()), "the name of the service has 129 bytes, more than the 128 allowed"),
             (config().instance(""), "the name of the instance is empty"),
             (config().subject_prefix("tap.>"), &*format!("invalid subject prefix: {words}")),
+            (config().also_on("chat"), "the service `chat` is named twice"),
+            (config().also_on(""), "the name of the service is empty"),
             (config().renew_every(Duration::ZERO), "a renewal interval of 0ns is not between 50 ms and one minute"),
         ] {
             assert_eq!(error.expect_err("it is refused").to_string(), text);
@@ -167,6 +223,17 @@ mod tests {
         let four = (0..3).try_fold(config(), accept).expect("four keys are allowed");
         let error = accept(four, 4).expect_err("it is the fifth");
         assert_eq!(error.to_string(), "more than 4 keys are accepted");
+    }
+
+    #[test]
+    fn a_prefix_is_that_of_all_services() {
+        let config = config().also_on("orders").and_then(|config| config.subject_prefix("ops"));
+        let config = config.and_then(|config| config.also_on("billing")).expect("it is valid");
+        let announced: Vec<_> = config.services().map(Subjects::announcements).collect();
+        assert_eq!(announced, ["ops.chat.announce", "ops.orders.announce", "ops.billing.announce"]);
+        let full = (3..16).try_fold(config, |config, number| config.also_on(format!("s{number}")));
+        let error = full.expect("sixteen are allowed").also_on("more").expect_err("it is the seventeenth");
+        assert_eq!(error.to_string(), "a session is on at most 16 services");
     }
 
     #[test]

@@ -28,6 +28,8 @@ pub(super) const MAX_KEYS: usize = 4;
 pub struct Key {
     watchers: Hmac<Sha256>,
     instances: Hmac<Sha256>,
+    #[cfg(feature = "tower")]
+    requests: Hmac<Sha256>,
 }
 
 /// Error of [`Key::new`]: the key is too short.
@@ -52,7 +54,7 @@ pub(super) enum Role {
 }
 
 impl Key {
-    /// Derives the keys of both roles from a secret, which should come from a random generator.
+    /// Derives the keys of all roles from a secret, which should come from a random generator.
     ///
     /// # Errors
     /// If the secret has fewer than 32 bytes.
@@ -61,10 +63,22 @@ impl Key {
         if secret.len() < MIN_BYTES {
             return Err(KeyError { bytes: secret.len() });
         }
-        Ok(Self { watchers: derived(secret, b"watchers"), instances: derived(secret, b"instances") })
+        let derived = |purpose: &[u8]| derived(secret, purpose);
+        Ok(Self {
+            watchers: derived(b"watchers"),
+            instances: derived(b"instances"),
+            #[cfg(feature = "tower")]
+            requests: derived(b"requests"),
+        })
     }
 
-    /// Begins a signature.
+    /// Begins the signature of a token that goes with a request. It never counts as a message, nor a message's as a token's.
+    #[cfg(feature = "tower")]
+    pub(super) fn signing_requests(&self) -> Hmac<Sha256> {
+        self.requests.clone()
+    }
+
+    /// Begins the signature of a message.
     pub(super) fn signing(&self, role: Role) -> Hmac<Sha256> {
         match role {
             Role::Watcher => self.watchers.clone(),

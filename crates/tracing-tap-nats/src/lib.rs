@@ -58,13 +58,17 @@ mod item;
 mod key;
 mod limits;
 mod link;
+mod local;
 mod member;
 mod merge;
 mod message;
+mod messages;
 mod opening;
 mod pack;
 mod peer;
 mod peers;
+#[cfg(feature = "tower")]
+pub mod propagation;
 mod publisher;
 mod replay;
 mod seal;
@@ -82,6 +86,8 @@ pub use fuzzed::check as check_fuzzed;
 pub use item::{FleetItem, Gap, GapPlace, InstanceAccount};
 pub use key::{Key, KeyError};
 pub use message::LeaveReason;
+#[cfg(feature = "tower")]
+pub use propagation::Propagator;
 pub use source::Fleet;
 pub use stats::FleetStats;
 pub use stream::FleetStream;
@@ -90,8 +96,10 @@ use async_nats::{Client, Message, Subscriber};
 use counts::Counts;
 use futures_core::Stream;
 use inbox::Inbox;
+use local::LocalSessions;
 use member::Member;
 use message::{Announcement, SessionKey};
+use messages::Messages;
 use opening::OpeningError;
 use std::fmt;
 use std::future::{Future, poll_fn};
@@ -115,17 +123,26 @@ pub fn join(
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> Membership {
     let counts = Arc::new(Counts::default());
-    let member = Member::new(router, client, config, Arc::clone(&counts));
+    let local = Arc::<LocalSessions>::default();
+    #[cfg(feature = "tower")]
+    let propagator = Propagator::new(router.clone(), config.keys.clone(), Arc::clone(&local));
+    let member = Member::new(router, client, config, (Arc::clone(&counts), local));
     let work = async move {
         // Without random numbers the instance has no id of its own, and takes no part.
         if let Some(member) = member {
             member.run(shutdown).await;
         }
     };
-    Membership { counts, work: Some(Box::pin(Quiet::new(work))), runtime: None }
+    Membership {
+        counts,
+        #[cfg(feature = "tower")]
+        propagator,
+        work: Some(Box::pin(Quiet::new(work))),
+        runtime: None,
+    }
 }
 
-/// Opens a session on all instances of a service, until the stream is dropped.
+/// Opens a session on all instances of a service, until the stream is dropped; or of [several](Config::also_on) services.
 ///
 /// [`max_events`](SessionOptions::max_events) and [`max_rate`](SessionOptions::max_rate) limit the events of all
 /// instances together. Each instance has a ring of its own.
@@ -140,13 +157,19 @@ pub async fn watch(
     config: &Config,
     session: impl Into<SessionOptions>,
 ) -> Result<FleetStream, FleetError> {
-    let session = session.into();
+    let mut session = session.into();
+    if config.is_on_several() {
+        session = session.across_services();
+    }
     let announcement =
         Announcement::of(&session, config.renewal).map_err(|error| FleetError(Trouble::Announce(error)))?;
     let key = SessionKey::random().map_err(|_| FleetError(Trouble::NoRandomness))?;
     // Before the announcement, so that no answer is missed.
-    let subscribed = client.subscribe(config.subjects.events(key)).await;
-    let messages = subscribed.map_err(|_| FleetError(Trouble::Closed))?;
+    let mut messages = Messages::default();
+    for service in config.services() {
+        let subscribed = client.subscribe(service.events(key)).await;
+        messages.add(subscribed.map_err(|_| FleetError(Trouble::Closed))?);
+    }
     let inbox = Arc::new(Inbox::default());
     let watcher = Watcher::new(client, config.clone(), key, (&session, announcement), Arc::clone(&inbox));
     tokio::spawn(Quiet::new(watcher.run(messages)));
@@ -157,6 +180,8 @@ pub async fn watch(
 #[must_use = "an instance takes part only while this future is polled"]
 pub struct Membership {
     counts: Arc<Counts>,
+    #[cfg(feature = "tower")]
+    propagator: Propagator,
     /// `None` once it is done or dropped.
     work: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
     /// The runtime that polls it: the client's subscriptions panic if they are dropped outside a runtime.
@@ -179,6 +204,13 @@ impl Membership {
     pub fn ignored(&self) -> impl Fn() -> IgnoredMessages + Send + Sync + use<> {
         let counts = Arc::clone(&self.counts);
         move || counts.read()
+    }
+
+    /// Follows watched requests into the next service, and from the last one into this.
+    #[cfg(feature = "tower")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "tower")))]
+    pub fn propagator(&self) -> Propagator {
+        self.propagator.clone()
     }
 }
 
@@ -234,13 +266,4 @@ impl std::error::Error for FleetError {
 /// The next message; `None` once the client is closed. Cancel safe.
 async fn next_message(messages: &mut Subscriber) -> Option<Message> {
     poll_fn(|context| Pin::new(&mut *messages).poll_next(context)).await
-}
-
-/// The next message if one is waiting.
-async fn ready_message(messages: &mut Subscriber) -> Option<Message> {
-    poll_fn(|context| match Pin::new(&mut *messages).poll_next(context) {
-        Poll::Ready(message) => Poll::Ready(message),
-        Poll::Pending => Poll::Ready(None),
-    })
-    .await
 }

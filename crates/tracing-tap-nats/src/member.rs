@@ -5,6 +5,7 @@ use super::config::Config;
 use super::counts::Counts;
 use super::key::Role;
 use super::link::Link;
+use super::local::LocalSessions;
 use super::message::{
     Announcement, AnyVersionHeader, CloseReason, InstanceMessage, LeaveReason, MemberId, SessionKey, WatcherHeader,
     WatcherMessage,
@@ -51,6 +52,7 @@ pub(super) struct Member {
     running: JoinSet<Option<(SessionKey, Outcome)>>,
     openings: u64,
     room: Arc<Semaphore>,
+    local: Arc<LocalSessions>,
     counts: Arc<Counts>,
     refusals: AuditLimit,
     /// Limits answers to rejected messages.
@@ -86,7 +88,12 @@ enum Outcome {
 }
 
 impl Member {
-    pub(super) fn new(router: TapRouter, client: Client, config: Config, counts: Arc<Counts>) -> Option<Self> {
+    pub(super) fn new(
+        router: TapRouter,
+        client: Client,
+        config: Config,
+        (counts, local): (Arc<Counts>, Arc<LocalSessions>),
+    ) -> Option<Self> {
         let id = MemberId::random().ok()?;
         Some(Self {
             router,
@@ -98,6 +105,7 @@ impl Member {
             running: JoinSet::new(),
             openings: 0,
             room: Arc::new(Semaphore::new(MAX_OPENING)),
+            local,
             counts,
             refusals: AuditLimit::default(),
             answers: AuditLimit::default(),
@@ -234,8 +242,9 @@ impl Member {
         }
         let link = self.link(key);
         let attention = Attention::new(receiver, announcement.every());
-        let opening = open(self.router.clone(), announcement.clone(), Arc::clone(&self.room), link, attention);
-        let opening = Quiet::new(opening);
+        let room = Arc::clone(&self.room);
+        let opener = Opener { router: self.router.clone(), room, local: Arc::clone(&self.local), key };
+        let opening = Quiet::new(opener.open(announcement.clone(), link, attention));
         self.running.spawn(async move { Some((key, opening.await)) });
     }
 
@@ -285,30 +294,39 @@ impl Member {
     }
 }
 
-/// Opens a session at this instance, and sends its items.
-async fn open(
+/// What a session is opened with.
+struct Opener {
     router: TapRouter,
-    announcement: Announcement,
     room: Arc<Semaphore>,
-    mut link: Link,
-    mut attention: Attention,
-) -> Outcome {
-    let limit = announcement.is_limited.then(Granted::default);
-    let opening = {
-        let router = router.clone();
-        async move {
-            let _room = room.acquire_owned().await;
-            spawn_blocking(move || try_open(&router, &announcement)).await
+    local: Arc<LocalSessions>,
+    key: SessionKey,
+}
+
+impl Opener {
+    /// Opens a session at this instance, and sends its items.
+    async fn open(self, announcement: Announcement, mut link: Link, mut attention: Attention) -> Outcome {
+        let Self { router, room, local, key } = self;
+        let limit = announcement.is_limited.then(Granted::default);
+        let is_across = announcement.across_services;
+        let opening = {
+            let router = router.clone();
+            async move {
+                let _room = room.acquire_owned().await;
+                spawn_blocking(move || try_open(&router, &announcement)).await
+            }
+        };
+        match attention.during(opening).await {
+            Ok(Ok(Ok(stream))) => {
+                let _listed = is_across.then(|| local.list(key, stream.id()));
+                Outcome::Over(Publisher::new(router, stream, link, attention, limit).run().await)
+            }
+            Ok(Ok(Err((reason, error)))) => {
+                let _ = link.send(InstanceMessage::Refused { reason, error }, b"").await;
+                Outcome::Refused
+            }
+            Ok(Err(_)) => Outcome::Refused,
+            Err(end) => Outcome::Over(end.reason),
         }
-    };
-    match attention.during(opening).await {
-        Ok(Ok(Ok(stream))) => Outcome::Over(Publisher::new(router, stream, link, attention, limit).run().await),
-        Ok(Ok(Err((reason, error)))) => {
-            let _ = link.send(InstanceMessage::Refused { reason, error }, b"").await;
-            Outcome::Refused
-        }
-        Ok(Err(_)) => Outcome::Refused,
-        Err(end) => Outcome::Over(end.reason),
     }
 }
 

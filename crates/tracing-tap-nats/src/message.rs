@@ -96,6 +96,9 @@ pub(super) struct Announcement {
     pub(super) only_if: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) slower_than_us: Option<u64>,
+    /// Whether requests are followed from one service into the next.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) across_services: bool,
     /// Whether instances ask before they send, because the fleet's events are limited.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(super) is_limited: bool,
@@ -320,6 +323,12 @@ fn is_renewal_ms(every_ms: &u64) -> bool {
 }
 
 impl SessionKey {
+    /// Reads what `Display` writes.
+    #[cfg(feature = "tower")]
+    pub(super) fn of_hex(hex: &str) -> Option<Self> {
+        read_hex(hex.as_bytes()).map(Self)
+    }
+
     pub(super) fn random() -> Result<Self, getrandom::Error> {
         random().map(Self)
     }

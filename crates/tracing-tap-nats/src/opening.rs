@@ -74,6 +74,7 @@ impl Announcement {
             look_back_ms: session.look_back.map(|time| u64::try_from(time.as_millis()).unwrap_or(u64::MAX)),
             only_if: session.only_if.as_ref().map(printed).transpose()?,
             slower_than_us: session.slower_than.map(|duration| u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)),
+            across_services: session.across_services,
             is_limited: session.max_rate.is_some() || session.max_events.is_some(),
             unknown: Map::new(),
         };
@@ -111,6 +112,9 @@ impl Announcement {
         session = self.only_if.as_deref().map(read).transpose()?.into_iter().fold(session, SessionOptions::only_if);
         let slower_than = self.slower_than_us.map(Duration::from_micros);
         session = slower_than.into_iter().fold(session, SessionOptions::slower_than);
+        if self.across_services {
+            session = session.across_services();
+        }
         if let Some(follow) = &self.follow {
             session = session.follow(follow.parse().map_err(OpeningError::Follow)?);
         }
@@ -194,6 +198,7 @@ mod tests {
             .without_events()
             .only_if(Predicate::ge("status", 500))
             .slower_than(Duration::from_millis(1_500))
+            .across_services()
     }
 
     #[test]

@@ -10,7 +10,8 @@ pub(super) const MAX_NAME_BYTES: usize = 128;
 #[derive(Clone, Debug)]
 pub(super) struct Subjects {
     prefix: String,
-    /// Encoded.
+    /// The service's name, plain and encoded.
+    name: String,
     service: String,
 }
 
@@ -20,7 +21,17 @@ pub(super) struct SubjectError;
 
 impl Subjects {
     pub(super) fn new(service: &str) -> Self {
-        Self { prefix: "tap".to_owned(), service: encoded(service) }
+        Self { prefix: "tap".to_owned(), name: service.to_owned(), service: encoded(service) }
+    }
+
+    /// The subjects of another service, below the same prefix.
+    pub(super) fn of_service(&self, service: &str) -> Self {
+        Self { prefix: self.prefix.clone(), ..Self::new(service) }
+    }
+
+    /// The service's name.
+    pub(super) fn name(&self) -> &str {
+        &self.name
     }
 
     pub(super) fn set_prefix(&mut self, prefix: &str) -> Result<(), SubjectError> {

@@ -11,14 +11,14 @@ use super::message::{
     Announcement, AnyVersionHeader, CloseReason, InstanceHeader, InstanceMessage, MemberId, SessionKey, WatcherHeader,
     WatcherMessage,
 };
+use super::messages::Messages;
 use super::peer::Peer;
 use super::peers::{Notice, Peers};
 use super::seal::{Rejection, Unsealed, VERSION, check_fresh, now_us, seal, unseal};
 use super::stats::FleetStats;
-use super::subject::MAX_NAME_BYTES;
-use super::{next_message, ready_message};
+use super::subject::{MAX_NAME_BYTES, Subjects};
 use async_nats::connection::State;
-use async_nats::{Client, Message, Subscriber};
+use async_nats::{Client, Message};
 use bytes::Bytes;
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -47,7 +47,10 @@ pub(super) struct Watcher {
     announcement: Announcement,
     inbox: Arc<Inbox>,
     counts: Counts,
+    /// The subject of each service's events, in the order of the configuration.
+    events: Vec<String>,
     turn: u64,
+    renewals: u64,
     peers: Peers,
     /// Reported instances of another version.
     other_versions: HashSet<Arc<str>>,
@@ -68,12 +71,14 @@ impl Watcher {
     ) -> Self {
         Self {
             client,
+            events: config.services().map(|service| service.events(key)).collect(),
             config,
             key,
             announcement,
             inbox,
             counts: Counts::default(),
             turn: 0,
+            renewals: 0,
             peers: Peers::default(),
             other_versions: HashSet::new(),
             limits: Limits::of(session),
@@ -84,14 +89,14 @@ impl Watcher {
     }
 
     /// Keeps the session open until it ends, and all instances have sent their last messages or their time is over.
-    pub(super) async fn run(mut self, mut messages: Subscriber) {
+    pub(super) async fn run(mut self, mut messages: Messages) {
         let reason = self.keep(&mut messages).await;
         if self.inbox.wish() != Wish::Gone {
             self.end(reason);
         }
     }
 
-    async fn keep(&mut self, messages: &mut Subscriber) -> EndReason {
+    async fn keep(&mut self, messages: &mut Messages) -> EndReason {
         let mut renewals = renewals(self.announcement.every());
         let inbox = Arc::clone(&self.inbox);
         loop {
@@ -104,7 +109,7 @@ impl Watcher {
                 biased;
                 () = inbox.wish.notified() => {}
                 _ = renewals.tick(), if self.closing.is_none() => self.renew(messages).await,
-                message = next_message(messages) => match message {
+                message = messages.next() => match message {
                     Some(message) => self.receive_all(message, messages).await,
                     None => return EndReason::Shutdown,
                 },
@@ -136,22 +141,22 @@ impl Watcher {
             Wish::Open => return,
         };
         // If no instance has answered within a whole renewal, there is none to wait for.
-        let is_alone = self.turn > 1 && !self.peers.is_anybody_here();
+        let is_alone = self.renewals > 1 && !self.peers.is_anybody_here();
         let parting = if is_alone { Duration::ZERO } else { PARTING };
         self.closing = Some((reason, Instant::now() + parting));
         let reason = if reason == EndReason::MaxEvents { CloseReason::MaxEvents } else { CloseReason::Closed };
-        self.send(self.config.subjects.announcements(), WatcherMessage::Close { reason }).await;
+        self.announce(&WatcherMessage::Close { reason }).await;
     }
 
     fn has_reached_max(&self) -> bool {
         self.max_events.is_some_and(|max| self.peers.sent_events() >= max)
     }
 
-    async fn renew(&mut self, messages: &mut Subscriber) {
+    async fn renew(&mut self, messages: &mut Messages) {
         // While the server is away, a renewal would be stale when it is sent, and takes room in the client.
-        if self.turn == 0 || self.client.connection_state() == State::Connected {
-            let open = WatcherMessage::Open(Box::new(self.announcement.clone()));
-            self.send(self.config.subjects.announcements(), open).await;
+        if self.renewals == 0 || self.client.connection_state() == State::Connected {
+            self.renewals += 1;
+            self.announce(&WatcherMessage::Open(Box::new(self.announcement.clone()))).await;
         }
         // An instance whose messages still wait here is not silent.
         if self.receive_ready(messages).await {
@@ -172,17 +177,17 @@ impl Watcher {
         }
     }
 
-    async fn receive_all(&mut self, first: Message, messages: &mut Subscriber) {
+    async fn receive_all(&mut self, first: Message, messages: &mut Messages) {
         self.receive(&first).await;
         self.receive_ready(messages).await;
         self.publish_stats();
     }
 
     /// Handles waiting messages, for a bounded time. Returns whether those were all.
-    async fn receive_ready(&mut self, messages: &mut Subscriber) -> bool {
+    async fn receive_ready(&mut self, messages: &mut Messages) -> bool {
         let until = Instant::now() + HANDLED_AT_ONCE;
         while Instant::now() < until {
-            let Some(message) = ready_message(messages).await else { return true };
+            let Some(message) = messages.ready().await else { return true };
             self.receive(&message).await;
         }
         false
@@ -191,7 +196,10 @@ impl Watcher {
     async fn receive(&mut self, message: &Message) {
         match self.accept(message) {
             Ok(None) => {}
-            Ok(Some((member, grant))) => self.send(self.config.subjects.grants(member), grant).await,
+            Ok(Some((member, grant))) => {
+                let subject = self.service_of(message).grants(member);
+                self.send(subject, &grant).await;
+            }
             Err(rejection) => self.counts.note(rejection),
         }
     }
@@ -199,14 +207,15 @@ impl Watcher {
     /// Returns a grant and its receiver if the message asks for one.
     pub(super) fn accept(&mut self, message: &Message) -> Result<Option<(MemberId, WatcherMessage)>, Rejection> {
         let unsealed = unseal(&self.config.keys, Role::Instance, &message.subject, &message.payload)?;
-        let header: InstanceHeader = unsealed.read().inspect_err(|rejection| {
+        let mut header: InstanceHeader = unsealed.read().inspect_err(|rejection| {
             if let (Rejection::Version(version), Ok(any)) = (rejection, unsealed.read_any()) {
-                self.report_version(*version, any);
+                self.report_version(*version, any, message);
             }
         })?;
         if header.instance.len() > MAX_NAME_BYTES {
             return Err(Rejection::Malformed);
         }
+        header.instance = self.shown_name(header.instance, message);
         // A message of a known instance is no replay if its number is new, however late it arrives: after a long time
         // without the server, that is its account.
         if !self.peers.is_known(header.member) {
@@ -277,9 +286,9 @@ impl Watcher {
     }
 
     /// Reports an instance of another version, once.
-    fn report_version(&mut self, version: u32, header: AnyVersionHeader) {
+    fn report_version(&mut self, version: u32, header: AnyVersionHeader, message: &Message) {
         let instance = header.instance.unwrap_or_else(|| "an instance".to_owned());
-        let instance: Arc<str> = cut(instance, MAX_NAME_BYTES).into();
+        let instance: Arc<str> = self.shown_name(cut(instance, MAX_NAME_BYTES), message).into();
         if self.other_versions.len() >= MAX_OTHER_VERSIONS || !self.other_versions.insert(Arc::clone(&instance)) {
             return;
         }
@@ -289,12 +298,34 @@ impl Watcher {
     }
 
     /// While the server is away, the client keeps the message as far as it has room: the first announcement and the end.
-    async fn send(&mut self, subject: String, message: WatcherMessage) {
+    async fn send(&mut self, subject: String, message: &WatcherMessage) {
         self.turn += 1;
-        let header = WatcherHeader { session: self.key, turn: self.turn, time: now_us(), message };
+        let header = WatcherHeader { session: self.key, turn: self.turn, time: now_us(), message: message.clone() };
         let message: Bytes = seal(&self.config.keys, Role::Watcher, &subject, &header, b"");
         // An error means that the client is closed. It then gives no more messages, which ends this task.
         let _ = self.client.publish(subject, message).await;
+    }
+
+    /// Sends to all instances of all services.
+    async fn announce(&mut self, message: &WatcherMessage) {
+        let subjects: Vec<_> = self.config.services().map(Subjects::announcements).collect();
+        for subject in subjects {
+            self.send(subject, message).await;
+        }
+    }
+
+    /// The service whose instance has sent a message.
+    fn service_of(&self, message: &Message) -> &Subjects {
+        let place = self.events.iter().position(|subject| **subject == *message.subject);
+        self.config.services().nth(place.unwrap_or_default()).unwrap_or(&self.config.subjects)
+    }
+
+    /// The name of an instance in items: with its service if there are several.
+    fn shown_name(&self, instance: String, message: &Message) -> String {
+        match self.config.is_on_several() {
+            true => format!("{}/{instance}", self.service_of(message).name()),
+            false => instance,
+        }
     }
 
     fn publish_stats(&self) {

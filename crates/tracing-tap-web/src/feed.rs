@@ -324,7 +324,7 @@ mod tests {
     }
 
     #[test]
-    fn an_event_that_has_just_come_is_not_held_against_a_reader_that_had_nothing_to_look_for() {
+    fn a_waiting_reader_is_not_late_for_an_event_that_just_came() {
         let router = TapRouter::new();
         tracing::subscriber::with_default(tracing_subscriber::registry().with(router.layer()), || {
             let mut feed = feed(&router);
@@ -340,7 +340,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reader_that_was_superseded_holds_nothing_that_was_to_be_sent_again() {
+    fn a_superseded_reader_holds_nothing_that_is_to_be_resent() {
         let router = TapRouter::new();
         tracing::subscriber::with_default(tracing_subscriber::registry().with(router.layer()), || {
             let mut feed = feed(&router);
@@ -359,7 +359,7 @@ mod tests {
     }
 
     #[test]
-    fn a_session_that_was_given_up_takes_no_reader_whose_stream_would_be_cut_off() {
+    fn a_session_that_was_given_up_takes_no_reader() {
         let router = TapRouter::new();
         let mut feed = feed(&router);
         assert!(!feed.give_up_after(Duration::from_secs(3600)));

@@ -213,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn the_form_is_the_one_that_is_liked_best_and_lines_of_json_where_none_is_named() {
+    fn the_form_of_highest_quality_is_used_json_lines_by_default() {
         let (json, human) = (Form::lines(Format::Json), Form::lines(Format::Human));
         check(None, Some(json));
         check(Some("*/*"), Some(json));

@@ -221,7 +221,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn the_system_holds_little_for_a_peer_and_asks_whether_it_is_there() {
+    async fn a_peers_socket_has_small_buffers_and_keepalive() {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("there is a free port");
         let stream = TcpStream::connect(listener.local_addr().expect("it has an address")).await.expect("it listens");
         bound(&stream);

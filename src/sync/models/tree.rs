@@ -66,7 +66,7 @@ fn loom_a_kept_value_is_the_last_recorded() {
 /// A record that no open session is concerned by is not counted, nor is any while no session is open. A session that is
 /// opened meanwhile finds what it set.
 #[test]
-fn loom_a_record_is_counted_or_a_session_opened_meanwhile_sees_it() {
+fn loom_a_record_is_counted_or_a_new_session_sees_it() {
     try_all(|| {
         let shared = Arc::new((Trees::default(), span(), Published::<bool>::default(), Epoch::default()));
         let recording = {

@@ -38,7 +38,7 @@ isolated! {
         assert_eq!(stream.stats().matched, 0, "the finding is true");
     }
 
-    fn a_session_that_asks_for_the_spans_sees_new_ones_and_says_that_older_ones_are_invisible() {
+    fn a_session_with_spans_says_that_older_ones_are_invisible() {
         let router = router();
         let stream = router.watch(SessionOptions::new(user()).spans(LevelFilter::DEBUG));
         debug_request();
@@ -75,7 +75,7 @@ isolated! {
         check(&router, "@level = info", Everything, &[]);
     }
 
-    fn tasks_without_their_span_are_found_where_their_events_are_vetoed() {
+    fn tasks_without_their_span_are_found_if_events_are_vetoed() {
         let router = router();
         let stream = router.watch(user());
         let conn = tracing::info_span!("conn", user = 42);
@@ -89,7 +89,7 @@ isolated! {
         assert!(coverage.to_string().contains("`spans=debug`"), "{coverage}");
     }
 
-    fn sampling_and_following_without_the_spans_of_requests_is_found() {
+    fn sampling_and_following_without_request_spans_is_found() {
         let router = router();
         let sampled = || SessionOptions::new(Predicate::everything()).sample(2);
         let followed = || SessionOptions::new(Predicate::ge("status", 500)).follow(Follow::Root);
@@ -103,7 +103,7 @@ isolated! {
         check_session(&router, &sampled().spans(LevelFilter::DEBUG), Everything, &[]);
     }
 
-    fn events_outside_spans_of_a_module_that_works_for_no_request_are_a_note() {
+    fn events_outside_spans_of_a_background_module_are_a_note() {
         let router = router();
         let stream = router.watch(user());
         tracing::info_span!("conn", user = 42).in_scope(|| tracing::info!("inside"));

@@ -32,7 +32,7 @@ fn refused(level: Level) -> Finding {
 }
 
 isolated! {
-    fn events_that_another_layer_refuses_are_found_outside_of_the_layer() {
+    fn events_that_a_layer_outside_us_refuses_are_found() {
         let router = TapRouter::new();
         registry().with(router.layer()).with(Refuses(|metadata| *metadata.level() > Level::INFO)).init();
         let stream = router.watch("user = 42".parse::<tracing_tap::Predicate>().unwrap());
@@ -42,7 +42,7 @@ isolated! {
         assert!(coverage.to_string().contains("`event_enabled` of another layer"), "{coverage}");
     }
 
-    fn events_that_another_layer_refuses_are_found_inside_of_the_layer() {
+    fn events_that_a_layer_inside_us_refuses_are_found() {
         let router = TapRouter::new();
         registry().with(Refuses(|metadata| *metadata.level() > Level::INFO)).with(router.layer()).init();
         let stream = router.watch("user = 42".parse::<tracing_tap::Predicate>().unwrap());
@@ -119,7 +119,7 @@ isolated! {
         check(&router, "@target = shop", Everything, &[]);
     }
 
-    fn a_target_that_only_log_records_have_may_match_once_one_has_arrived() {
+    fn a_target_of_log_records_may_match_once_one_has_arrived() {
         let router = TapRouter::new();
         registry().with(router.layer()).init();
         check(&router, "@target = sqlx", Nothing, &["no callsite seen so far has `@target = sqlx`"]);

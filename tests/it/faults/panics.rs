@@ -307,7 +307,7 @@ fn forget(panic: Box<dyn Any + Send>) {
 }
 
 isolated! {
-    fn values_that_panic_cost_themselves_and_nothing_else_whatever_they_panic_with() {
+    fn values_that_panic_cost_themselves_alone() {
         const EACH: usize = 200;
         let router = install();
         let mut stream = router.watch(of_42().spans(LevelFilter::DEBUG).capacity(1 << 16));
@@ -376,7 +376,7 @@ isolated! {
         assert_eq!(final_account(&router).delivered, 8);
     }
 
-    fn layers_that_panic_in_what_the_audit_reaches_end_neither_sessions_nor_their_care() {
+    fn layers_that_panic_at_the_audit_end_no_session() {
         quietly(|| {
             for with in [With::Words, With::Bombs] {
                 for hook in ["on_event", "event_enabled", "enabled", "register"] {
@@ -386,7 +386,7 @@ isolated! {
         });
     }
 
-    fn a_layer_that_panics_when_the_control_thread_is_the_last_to_hold_it_ends_no_care_for_sessions() {
+    fn a_layer_that_panics_on_its_last_drop_ends_no_control_thread() {
         let router = TapRouter::new();
         registry().with(info_printer(&Output::default())).with(router.layer()).init();
         tracing::info!("there is a callsite to ask for");

@@ -69,7 +69,7 @@ fn read_some(stream: &mut tracing_tap::EventStream) {
 }
 
 isolated! {
-    fn ten_thousand_sessions_that_open_and_close_while_two_threads_log_lose_count_of_nothing() {
+    fn ten_thousand_sessions_beside_two_threads_count_everything() {
         let router = install();
         let producers = Producers::start(2);
         // One that stays, so that events are being routed to it all the while.

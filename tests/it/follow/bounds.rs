@@ -62,7 +62,7 @@ isolated! {
         assert_eq!(messages(&mut stream), ["failed", "event"]);
     }
 
-    fn targets_of_the_predicate_hold_for_what_is_followed_and_levels_do_not() {
+    fn following_keeps_the_predicates_targets_and_not_its_levels() {
         let router = install();
         let predicate = "status >= 500 and @level >= info and not @target = noisy";
         let mut stream =

@@ -19,7 +19,7 @@ isolated! {
         assert_eq!(messages(&mut stream), ["failed", "event"]);
     }
 
-    fn nobody_else_is_evaluated_while_errors_are_waited_for_and_one_is_followed() {
+    fn nobody_else_is_evaluated_before_and_after_the_hit() {
         let router = install();
         let mut stream = router.watch(errors(named("conn")));
         let evaluations = Evaluations::default();

@@ -49,7 +49,7 @@ isolated! {
         assert!(!stream.coverage().notes().contains(&unseen));
     }
 
-    fn coverage_says_that_spans_to_follow_are_not_tracked_while_no_session_is_open() {
+    fn coverage_says_that_spans_to_follow_are_not_tracked() {
         let router = install();
         let stream: EventStream = router.watch(failing(named("request")));
         let _request = tracing::debug_span!("request", path = "/a");
@@ -93,7 +93,7 @@ fn what_to_follow_is_read_from_what_it_prints() {
 }
 
 #[test]
-fn a_text_that_names_nothing_to_follow_is_shown_escaped_and_short_with_what_was_expected() {
+fn a_wrong_text_of_what_to_follow_is_shown_escaped_and_short() {
     let check = |text: &str, shown: &str| {
         let error = text.parse::<Follow>().expect_err("it names nothing");
         let expected = format!(

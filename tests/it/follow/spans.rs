@@ -30,7 +30,7 @@ fn check_spans_in_what_is_followed(spans: LevelFilter, expected: &[&str]) {
 }
 
 isolated! {
-    fn a_span_to_follow_by_name_that_does_not_exist_is_followed_by_no_request() {
+    fn a_span_to_follow_that_does_not_exist_follows_nothing() {
         let router = install();
         let mut stream = router.watch(failing(named("request")));
         for _ in 0..20 {
@@ -39,7 +39,7 @@ isolated! {
         }
     }
 
-    fn with_spans_a_verbose_span_that_is_there_already_is_followed_by_every_session() {
+    fn with_spans_an_existing_verbose_span_is_followed_by_all() {
         let router = install();
         let mut first = router.watch(failing(named("request")).spans(LevelFilter::DEBUG));
         let mut second = router.watch(failing(named("request")));
@@ -49,7 +49,7 @@ isolated! {
         assert_eq!(messages(&mut second), ["failed", "after"]);
     }
 
-    fn with_spans_every_request_is_followed_by_the_name_of_its_verbose_span() {
+    fn with_spans_requests_are_followed_by_a_verbose_spans_name() {
         let router = install();
         let mut stream = router.watch(failing(named("request")).spans(LevelFilter::DEBUG));
         for round in 0..20 {
@@ -58,7 +58,7 @@ isolated! {
         }
     }
 
-    fn with_spans_a_verbose_span_is_followed_and_not_the_connection_around_it() {
+    fn with_spans_a_verbose_span_is_followed_not_what_is_around() {
         let router = install();
         let mut stream = router.watch(failing(Follow::Span).spans(LevelFilter::DEBUG));
         for round in 0..20 {
@@ -69,7 +69,7 @@ isolated! {
         }
     }
 
-    fn the_innermost_span_that_exists_is_followed_whatever_is_known_of_callsites() {
+    fn the_innermost_span_that_exists_is_followed() {
         let router = install();
         let mut stream = router.watch(failing(Follow::Span));
         for _ in 0..20 {
@@ -81,15 +81,15 @@ isolated! {
         }
     }
 
-    fn a_verbose_span_in_what_is_followed_exists_if_the_session_asks_for_spans() {
+    fn a_followed_verbose_span_exists_if_spans_are_asked_for() {
         check_spans_in_what_is_followed(LevelFilter::TRACE, &["request", "detail"]);
     }
 
-    fn a_verbose_span_in_what_is_followed_is_enabled_by_no_session_that_asks_for_none() {
+    fn a_followed_verbose_span_is_absent_without_spans() {
         check_spans_in_what_is_followed(LevelFilter::OFF, &["request"]);
     }
 
-    fn a_verbose_span_in_what_is_followed_is_as_absent_as_it_is_more_verbose_than_asked_for() {
+    fn a_followed_span_past_the_asked_level_is_absent() {
         check_spans_in_what_is_followed(LevelFilter::DEBUG, &["request"]);
     }
 }

@@ -113,7 +113,7 @@ testing::isolated! {
         assert_eq!(told(&mut stream).len() + unkept, 2, "kept or counted");
     }
 
-    fn a_value_that_is_too_long_is_cut_and_fields_without_room_are_counted() {
+    fn a_long_value_is_cut_and_fields_without_room_are_counted() {
         let router = router(LookBack::new(64 << 10).thread_bytes(4 << 10).max_value_bytes(100).max_age(LONG));
         tracing_subscriber::registry().with(router.layer()).init();
         wait_for_past(&router);

@@ -32,7 +32,7 @@ testing::isolated! {
         assert_eq!((horizon.unresolved, horizon.unkept), (0, 0));
     }
 
-    fn looking_back_further_than_anything_is_kept_gets_what_there_is() {
+    fn looking_back_further_than_kept_gets_what_there_is() {
         let router = router(plenty());
         tracing_subscriber::registry().with(router.layer()).init();
         wait_for_past(&router);

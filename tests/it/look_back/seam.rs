@@ -103,7 +103,7 @@ testing::isolated! {
         assert_eq!(testing::messages(&mut stream), ["after"]);
     }
 
-    fn a_span_that_closes_after_the_opening_has_its_times_in_the_present() {
+    fn a_span_that_closes_after_the_opening_is_timed_live() {
         let router = router(plenty());
         tracing_subscriber::registry().with(router.layer()).init();
         wait_for_past(&router);

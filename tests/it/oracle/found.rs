@@ -13,7 +13,7 @@ use tracing_subscriber::prelude::*;
 use tracing_tap::{Predicate, SessionOptions, TapRouter};
 
 testing::isolated! {
-    fn what_a_value_logs_while_a_session_formats_it_reaches_no_session_however_often_it_is_formatted() {
+    fn what_a_value_logs_while_we_format_it_reaches_no_session() {
         let router = TapRouter::new();
         tracing_subscriber::registry().with(router.layer()).init();
         let mut stream = router.watch(Predicate::ne("user", 43));
@@ -22,7 +22,7 @@ testing::isolated! {
         assert_eq!(messages(&mut stream), ["outside", "outside"]);
     }
 
-    fn a_value_that_logs_while_a_session_formats_it_shows_its_event_to_nobody_who_did_not_want_it() {
+    fn a_value_that_logs_while_we_format_it_shows_nobody_more() {
         let router = TapRouter::new();
         let output = Output::default();
         let fmt = tracing_subscriber::fmt::layer().with_ansi(false).without_time().with_writer(output.clone());
@@ -37,7 +37,7 @@ testing::isolated! {
         assert_eq!(messages(&mut stream), ["outside", "in the span"]);
     }
 
-    fn an_event_whose_session_closes_while_its_arguments_log_is_shown_to_nobody_who_did_not_want_it() {
+    fn arguments_that_log_while_the_session_closes_show_nothing() {
         let router = TapRouter::new();
         let output = Output::default();
         let fmt = tracing_subscriber::fmt::layer().with_ansi(false).without_time().with_writer(output.clone());
@@ -58,7 +58,7 @@ testing::isolated! {
         assert_eq!(output.lines(), Vec::<String>::new());
     }
 
-    fn an_event_whose_arguments_ask_before_and_log_after_its_session_closes_is_shown_to_nobody_who_did_not_want_it() {
+    fn arguments_that_log_after_the_session_closed_show_nothing() {
         let router = TapRouter::new();
         let output = Output::default();
         let fmt = tracing_subscriber::fmt::layer().with_ansi(false).without_time().with_writer(output.clone());
@@ -81,7 +81,7 @@ testing::isolated! {
         assert!(output.lines().iter().all(|line| line.ends_with("inside")), "{:?}", output.lines());
     }
 
-    fn a_filter_that_changes_while_the_router_rebuilds_is_not_left_deaf() {
+    fn a_filter_that_changes_during_a_rebuild_gets_its_events() {
         let router = TapRouter::new();
         let (output, gate) = (Output::default(), Arc::new(Gate::default()));
         let fmt = tracing_subscriber::fmt::layer().with_ansi(false).with_writer(output.clone());
@@ -124,7 +124,7 @@ testing::isolated! {
         assert_eq!(output.lines().iter().filter(|line| line.ends_with("inside")).count(), 2);
     }
 
-    fn a_router_that_rebuilds_while_another_one_opens_a_session_hides_no_level_from_it() {
+    fn a_rebuild_while_another_router_opens_hides_no_level() {
         let (first, second, gate) = (TapRouter::new(), TapRouter::new(), Arc::new(Gate::default()));
         let filtered = tracing_subscriber::fmt::layer().with_writer(std::io::sink).with_filter(Filter(Arc::clone(&gate)));
         // The gate is behind the routers: both have reported their levels when it is reached.

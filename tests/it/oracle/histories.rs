@@ -10,7 +10,7 @@ use tracing::level_filters::LevelFilter;
 use tracing_tap::Follow;
 
 testing::isolated! {
-    fn exiting_a_span_entered_again_inside_another_leaves_that_other_one_current() {
+    fn exiting_a_span_entered_again_leaves_the_other_current() {
         check(vec![
             span(Parent::None),
             span(Parent::Explicit),
@@ -27,7 +27,7 @@ testing::isolated! {
         ]);
     }
 
-    fn exiting_an_outer_span_first_leaves_the_inner_one_current_for_a_predicate_that_is_always_true() {
+    fn exiting_an_outer_span_first_leaves_the_inner_current() {
         let user = || (vec!["user"], Val::Str("42".to_owned()));
         let (is_not, is) = (Pred::Ne(user().0, user().1), Pred::AnyOf(user().0, vec![user().1]));
         check(vec![
@@ -44,7 +44,7 @@ testing::isolated! {
         ]);
     }
 
-    fn what_is_followed_by_its_name_is_confined_to_the_openers_scope_and_goes_on_after_the_value_that_matched() {
+    fn following_by_name_stays_confined_and_outlives_the_value() {
         let user = |user| Pred::AnyOf(vec!["user"], vec![Val::I64(user)]);
         let record = |value| Step::Record { thread: 0, span: 0, field: 0, value: Val::I64(value) };
         check(vec![
@@ -69,7 +69,7 @@ testing::isolated! {
         ]);
     }
 
-    fn what_is_recorded_on_the_current_span_reaches_the_one_that_exists() {
+    fn a_record_on_the_current_span_reaches_the_one_that_exists() {
         check(vec![
             named_span(),
             Step::Enter { thread: 0, span: YOUNGEST },
@@ -84,7 +84,7 @@ testing::isolated! {
         ]);
     }
 
-    fn a_child_of_a_verbose_span_by_name_is_a_root_where_that_span_does_not_exist() {
+    fn a_child_of_an_absent_verbose_span_is_a_root() {
         check(vec![
             Step::Open { thread: 0, asked: Asked::about(Pred::Everything) },
             verbose_span(Parent::None),
@@ -97,7 +97,7 @@ testing::isolated! {
         ]);
     }
 
-    fn a_verbose_span_of_another_layer_is_shown_if_a_session_was_open_when_it_was_made() {
+    fn a_neighbours_verbose_span_made_during_a_session_is_shown() {
         let events_in_it = [Step::Enter { thread: 0, span: YOUNGEST }, event(), Step::Exit { thread: 0, nth: 0 }];
         let mut steps = vec![Step::Reload { thread: 0, level: LevelFilter::DEBUG }, named_span_of(Val::I64(42))];
         steps.extend([Step::Enter { thread: 0, span: YOUNGEST }, verbose_span(Parent::Context)]);
@@ -109,7 +109,7 @@ testing::isolated! {
         check(steps);
     }
 
-    fn an_id_that_recurs_after_8191_spans_stands_for_the_new_span_alone() {
+    fn an_id_that_recurs_after_8191_spans_is_the_new_spans() {
         let user = |user| Step::Open { thread: 0, asked: Asked::about(Pred::AnyOf(vec!["user"], vec![Val::I64(user)])) };
         for others in [8_189, 8_190, 8_191] {
             check(vec![

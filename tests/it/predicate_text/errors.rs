@@ -252,7 +252,7 @@ fn the_limits_are_said_where_they_are_passed() {
 }
 
 #[test]
-fn what_is_printed_longer_or_deeper_than_it_is_written_is_held_to_the_same_limits() {
+fn a_print_longer_than_the_text_has_the_same_limits() {
     let hidden = |count: usize| format!("a = \"{}\"", "\u{202e}".repeat(count));
     let message = "the predicate in its full form is 4098 bytes long, more than the 4096 allowed";
     check_limit(&hidden(681), &hidden(682), None, message);

@@ -152,7 +152,7 @@ proptest! {
     }
 
     #[test]
-    fn what_is_nearly_a_predicate_is_read_and_printed_or_refused_with_a_place(text in nearly()) {
+    fn near_predicates_are_read_or_refused_with_a_place(text in nearly()) {
         match text.parse::<Predicate>() {
             Ok(predicate) => prop_assert_eq!(read(&predicate.to_string()), predicate),
             Err(error) => {

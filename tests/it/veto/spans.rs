@@ -12,7 +12,7 @@ use tracing_subscriber::prelude::*;
 use tracing_tap::{Predicate, SessionOptions, TapRouter};
 
 testing::isolated! {
-    fn a_span_that_supplies_the_tested_field_or_name_itself_is_never_vetoed() {
+    fn a_span_with_the_tested_field_or_name_is_never_vetoed() {
         let router = install();
         let with_spans = |predicate| SessionOptions::new(predicate).spans(LevelFilter::TRACE);
         let mut by_field = router.watch(with_spans(Predicate::eq("user", 42)));
@@ -26,7 +26,7 @@ testing::isolated! {
         }
     }
 
-    fn a_verbose_span_that_only_sessions_could_want_is_made_for_nobody_who_did_not_ask_for_spans() {
+    fn a_verbose_span_is_made_for_no_session_by_default() {
         let router = install();
         let alice = user(42);
         let streams = [router.watch(Predicate::everything()), watch_42(&router), router.watch(Predicate::span("request"))];
@@ -45,7 +45,7 @@ testing::isolated! {
         drop(streams);
     }
 
-    fn a_verbose_span_is_made_for_no_session_but_the_one_that_asks_for_spans() {
+    fn a_verbose_span_is_made_for_the_session_that_asks_alone() {
         let router = install();
         let evaluations = Evaluations::default();
         let work = || drop(tracing::debug_span!("work", n = evaluations.count()));
@@ -58,7 +58,7 @@ testing::isolated! {
         drop((asks, does_not));
     }
 
-    fn a_session_for_info_events_that_asks_for_verbose_spans_gets_them() {
+    fn a_session_for_info_events_gets_the_verbose_spans_it_asks() {
         let router = install();
         let info = Predicate::eq("user", 42) & Predicate::level(tracing::Level::INFO);
         let mut stream = router.watch(SessionOptions::new(info).spans(LevelFilter::DEBUG));
@@ -75,7 +75,7 @@ testing::isolated! {
         }
     }
 
-    fn arguments_of_a_verbose_span_are_evaluated_for_the_watched_user_alone() {
+    fn a_verbose_spans_arguments_are_evaluated_for_the_user_alone() {
         let router = install();
         let evaluations = Evaluations::default();
         let work = || {
@@ -100,7 +100,7 @@ testing::isolated! {
         check_no_verbose_span_is_made(&router);
     }
 
-    fn beside_a_whole_layer_that_can_be_reloaded_a_session_enables_no_span() {
+    fn beside_a_reloadable_layer_a_session_enables_no_span() {
         let router = TapRouter::new();
         let (layer, _handle) = tracing_subscriber::reload::Layer::new(info_printer(&Output::default()));
         tracing_subscriber::registry().with(layer).with(router.layer()).init();
@@ -120,7 +120,7 @@ testing::isolated! {
     }
 
     // The first router's layer would prevent them for everybody.
-    fn a_session_that_asks_for_spans_gets_them_beside_another_router() {
+    fn a_session_with_spans_gets_them_beside_another_router() {
         let (one, other) = (TapRouter::new(), TapRouter::new());
         let others = tracing_subscriber::registry().with(info_printer(&Output::default()));
         others.with(one.layer()).with(other.layer()).init();

@@ -48,7 +48,7 @@ fn account(printed: Printed) -> Account {
 }
 
 #[test]
-fn events_that_a_blocked_output_has_no_room_for_are_lost_where_it_says_so() {
+fn events_a_blocked_output_has_no_room_for_are_reported_lost() {
     let text = Arc::<Mutex<String>>::default();
     let (unblock, blocked) = channel::<()>();
     // Blocks until the sender is dropped, and not from then on.
@@ -86,7 +86,7 @@ fn events_that_are_left_when_it_gives_up_are_lost() {
 }
 
 #[test]
-fn an_output_that_fails_is_reported_once_and_a_reader_that_has_gone_is_no_error() {
+fn a_failing_output_is_reported_once_a_gone_reader_never() {
     struct Failing(io::ErrorKind);
     impl Write for Failing {
         fn write(&mut self, _: &[u8]) -> io::Result<usize> {

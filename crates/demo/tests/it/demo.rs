@@ -241,7 +241,7 @@ fn it_raises_its_own_limit_of_file_descriptors() {
 
 #[cfg(unix)]
 #[test]
-fn a_limit_of_file_descriptors_it_cannot_raise_is_named_with_what_it_allows() {
+fn a_low_limit_of_file_descriptors_is_named_in_the_error() {
     let ended = under_limits("ulimit -n 128", &["--connections", "60"]);
     ended.assert_failed_with("they need 184 file descriptors, and this process may have 128");
     ended.assert_failed_with("at most `--connections 32`");

@@ -50,7 +50,7 @@ fn the_demo_of_a_fleet_accounts_for_all_its_instances() {
 }
 
 #[test]
-fn ctrl_c_ends_the_demo_of_a_fleet_with_its_summary_and_leaves_no_process() {
+fn ctrl_c_ends_the_fleet_with_a_summary_and_no_process_left() {
     let program = Program::start(&mut command(&["--fleet", "3", "--seconds", "3600", "--connections", "150"]));
     ["[chat-1] ", "[chat-2] ", "[chat-3] "].iter().for_each(|name| program.stdout.wait_for(name));
     program.signal("INT");
@@ -77,7 +77,7 @@ fn a_demo_of_a_fleet_without_a_nats_server_says_what_to_install() {
 
 #[cfg(unix)]
 #[test]
-fn a_nats_server_that_does_not_start_is_looked_for_beside_the_paths_too_and_given_up() {
+fn a_nats_server_that_does_not_start_is_an_error() {
     let folder = Folder::new();
     let program = folder.write("sbin/nats-server", "#!/bin/sh\nexit 1\n");
     std::fs::set_permissions(&program, std::os::unix::fs::PermissionsExt::from_mode(0o700)).expect("it is ours");

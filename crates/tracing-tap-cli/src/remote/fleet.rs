@@ -49,11 +49,12 @@ pub(crate) struct Fleet {
     allow_plaintext: bool,
 }
 
-/// The URL of a fleet: a NATS server, and a service.
+/// The URL of a fleet: a NATS server, and one or more services.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct FleetUrl {
     server: String,
-    service: String,
+    /// At least one.
+    services: Vec<String>,
     is_tls: bool,
     is_loopback: bool,
 }
@@ -95,7 +96,9 @@ impl FleetAccess {
     pub(super) fn at(self, url: &str, ca_file: Option<PathBuf>, allow_plaintext: bool) -> Result<Fleet, Error> {
         let url = FleetUrl::read(url)?;
         let key = key(self.key_file.as_deref())?;
-        let config = Config::new(&url.service, key).map_err(unusable)?;
+        let (first, others) = url.services.split_first().expect("a URL that was read names a service");
+        let config = Config::new(first, key).map_err(unusable)?;
+        let config = others.iter().try_fold(config, |config, service| config.also_on(service).map_err(unusable))?;
         let config = self
             .accept_key_file
             .iter()
@@ -176,19 +179,32 @@ impl FleetUrl {
         if service.contains('/') {
             return Err(fail("the service is one name: write `%2F` for a slash in it").advise(EXAMPLE));
         }
-        let service = percent_decode_str(service).decode_utf8().map_err(|_| fail("the service is not UTF-8"))?;
+        let named = |service| percent_decode_str(service).decode_utf8().map(|name| name.into_owned());
+        let services = service.split(',').map(named).collect::<Result<Vec<_>, _>>();
+        let services = services.map_err(|_| fail("the service is not UTF-8"))?;
+        if services.iter().any(String::is_empty) {
+            return Err(fail("a service has no name: write `%2C` for a comma in a name").advise(EXAMPLE));
+        }
         let is_tls = scheme.eq_ignore_ascii_case("tls");
         let scheme = if is_tls { "tls" } else { "nats" };
         let server = format!("{scheme}://{authority}");
-        Ok(Self { server, service: service.into_owned(), is_tls, is_loopback: is_loopback(authority.host()) })
+        Ok(Self { server, services, is_tls, is_loopback: is_loopback(authority.host()) })
     }
 }
 
-const EXAMPLE: &str = "write `nats://host:4222/service`";
+const EXAMPLE: &str =
+    "write `nats://host:4222/service`, or `nats://host:4222/edge,orders` for a session on several services";
+
+impl FleetUrl {
+    /// The services that a session is open on.
+    pub(crate) fn services(&self) -> &[String] {
+        &self.services
+    }
+}
 
 impl fmt::Display for FleetUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.server, self.service)
+        write!(f, "{}/{}", self.server, self.services.join(","))
     }
 }
 
@@ -308,6 +324,7 @@ mod tests {
         for (url, shown) in [
             ("nats://127.0.0.1:4222/chat", "nats://127.0.0.1:4222/chat"),
             ("NATS://nats.example/chat/", "nats://nats.example/chat"),
+            ("nats://a/edge,orders,billing", "nats://a/edge,orders,billing"),
             ("tls://[::1]/chat%2Fhub%20%C3%A9", "tls://[::1]/chat/hub é"),
         ] {
             assert!(is_of_fleet(url));
@@ -324,6 +341,8 @@ mod tests {
             ("nats://a", "no service after the host"),
             ("nats://a/", "no service after the host"),
             ("nats://a/b/c", "one name"),
+            ("nats://a/b,,c", "a service has no name"),
+            ("nats://a/b,", "a service has no name"),
             ("nats://a/b?c", "nothing else"),
             ("nats://a/b?token=secret", "`nats://a/b?…`: a fleet's URL has"),
             ("nats://a/%FF", "not UTF-8"),

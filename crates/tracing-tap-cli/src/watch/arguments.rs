@@ -19,7 +19,8 @@ use tracing_tap::{Follow, Predicate};
 /// are
 /// missing. If the service ends, it waits for its return and opens a new session.
 ///
-/// At `nats://host/service` it opens the session on all instances of a service, and prints the instance of each event.
+/// At `nats://host/service` it opens the session on all instances of a service, and prints the instance of each event. At
+/// `nats://host/edge,orders` it is on several services, and a request is followed from one into the next.
 ///
 /// Ctrl-C closes the session, prints what is left and exits; a second Ctrl-C exits at once.
 #[derive(Debug, clap::Args)]

@@ -10,7 +10,7 @@ use super::wanted::Wanted;
 use crate::error::Error;
 use crate::remote::{Coverage, Fleet, Seen};
 use async_nats::{Client, Event, ServerError};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc::{self, Permit, Receiver, Sender};
@@ -37,6 +37,8 @@ const MAX_REFUSALS: usize = 8;
 pub(crate) struct Remote {
     began: Instant,
     ends_at: Option<Instant>,
+    /// The services that the session is open on.
+    services: Vec<String>,
     close: Notify,
     /// Closed once the session has ended and the server knows.
     over: watch::Receiver<()>,
@@ -50,6 +52,8 @@ struct FleetState {
     has_answered: bool,
     /// Whether the connection to the server is lost.
     is_cut: bool,
+    /// The services of which an instance has answered, where there are several.
+    answered: BTreeSet<String>,
     /// Instances that refused the session, and why.
     refusals: BTreeMap<String, String>,
 }
@@ -90,6 +94,7 @@ pub(crate) async fn open(fleet: &Fleet, wanted: Wanted, patience: Duration) -> R
     let remote = Arc::new(Remote {
         began,
         ends_at: began.checked_add(lasts),
+        services: fleet.url.services().to_vec(),
         close: Notify::new(),
         over: is_over,
         state: Mutex::default(),
@@ -136,7 +141,7 @@ impl Remote {
     }
 
     pub(crate) fn coverage(&self) -> Coverage {
-        self.state().coverage(self.began.elapsed())
+        self.state().coverage(&self.services, self.began.elapsed())
     }
 
     fn state(&self) -> MutexGuard<'_, FleetState> {
@@ -145,9 +150,13 @@ impl Remote {
 }
 
 impl FleetState {
-    fn note(&mut self, item: &FleetItem) {
+    fn note(&mut self, services: &[String], item: &FleetItem) {
         let Some(instance) = item.instance() else { return };
         self.has_answered = true;
+        let is_of = |service: &&String| instance.strip_prefix(&***service).is_some_and(|rest| rest.starts_with('/'));
+        if let Some(service) = services.iter().find(is_of).filter(|service| !self.answered.contains(*service)) {
+            self.answered.insert(service.clone());
+        }
         match item {
             FleetItem::Refused { error, .. } if self.refusals.len() < MAX_REFUSALS => {
                 self.refusals.insert(instance.to_owned(), error.clone());
@@ -157,7 +166,7 @@ impl FleetState {
         }
     }
 
-    fn coverage(&self, open_for: Duration) -> Coverage {
+    fn coverage(&self, services: &[String], open_for: Duration) -> Coverage {
         let taking_part = self.stats.instances;
         let mut coverage = Coverage::default();
         if self.has_answered {
@@ -167,6 +176,10 @@ impl FleetState {
         } else if open_for >= ANSWERED_WITHIN {
             let text = "no instance has answered: the service's name, the key or a clock may be wrong";
             coverage.findings.push(text.to_owned().into());
+        }
+        if self.has_answered && open_for >= ANSWERED_WITHIN && services.len() > 1 {
+            let silent = services.iter().filter(|service| !self.answered.contains(*service));
+            coverage.findings.extend(silent.map(|service| format!("no instance of {service} has answered").into()));
         }
         let ignored = self.stats.ignored;
         if ignored.forged > 0 {
@@ -208,7 +221,7 @@ impl Reader {
             tokio::select! {
                 next = next(&mut self.stream, &updates, !self.notices.is_empty()) => match next {
                     Next::Items(items, permit) => {
-                        items.iter().for_each(|item| self.remote.state().note(item));
+                        items.iter().for_each(|item| self.remote.state().note(&self.remote.services, item));
                         permit.send(items.into_iter().map(Update::Fleet).collect());
                     }
                     Next::Notices(permit) => permit.send(std::mem::take(&mut self.notices)),
@@ -281,7 +294,8 @@ mod tests {
     use super::*;
 
     fn texts(state: &FleetState, seconds: u64) -> (Vec<String>, Vec<String>) {
-        let Coverage { findings, notes, .. } = state.coverage(Duration::from_secs(seconds));
+        let services = ["edge", "orders"].map(str::to_owned);
+        let Coverage { findings, notes, .. } = state.coverage(&services, Duration::from_secs(seconds));
         let text = |seen: Vec<Seen>| seen.into_iter().map(|seen| seen.text).collect();
         (text(findings), text(notes))
     }
@@ -293,6 +307,9 @@ mod tests {
         let (findings, notes) = texts(&state, 5);
         assert!(findings[0].starts_with("no instance has answered:") && notes.is_empty());
         state.has_answered = true;
+        state.answered.insert("edge".to_owned());
+        assert_eq!(texts(&state, 5).0, ["no instance of orders has answered"]);
+        state.answered.insert("orders".to_owned());
         state.stats.instances = 3;
         assert_eq!(texts(&state, 5), (Vec::new(), vec!["3 instances take part".to_owned()]));
         state.refusals.insert("chat-1".to_owned(), "the session was not opened: 0 are open".to_owned());

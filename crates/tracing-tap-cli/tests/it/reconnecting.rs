@@ -248,7 +248,7 @@ fn where_it_was_is_said_when_it_comes_back() {
 }
 
 #[test]
-fn what_was_sent_into_a_connection_that_was_cut_at_once_is_asked_for_again() {
+fn what_a_connection_lost_at_once_is_requested_again() {
     let first = "last-event-id: 8c6f0b7be2c34b6fa1c5cf5f7ad1f0f1:-1";
     let stranger = Stranger::start(move |head, stream| {
         if head.starts_with("POST ") {

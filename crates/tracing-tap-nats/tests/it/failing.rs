@@ -115,7 +115,7 @@ fn a_lost_batch_is_a_gap_of_exactly_its_events() {
     });
 }
 
-fn an_event_that_the_server_takes_none_as_large_takes_no_other_with_it() {
+fn an_event_too_large_for_the_server_is_lost_alone() {
     run(async {
         let server = Server::with_settings("max_payload: 4096", &[]);
         let mut instance = Instance::start(&server.url(), "chat");

@@ -3,6 +3,8 @@
 #[macro_use]
 extern crate testing;
 
+#[cfg(feature = "tower")]
+mod across;
 mod admitting;
 mod bridge;
 mod emitting;

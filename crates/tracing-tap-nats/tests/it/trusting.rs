@@ -183,7 +183,7 @@ fn a_watcher_with_a_wrong_clock_is_refused_for_it() {
     });
 }
 
-fn who_sends_one_message_again_and_again_gets_ten_answers_a_second() {
+fn a_repeated_message_gets_at_most_ten_answers_a_second() {
     run(async {
         const MESSAGES: usize = 300;
         let (_server, mut instance, client) = listening().await;

@@ -3,7 +3,7 @@
 mod requests;
 
 isolated! {
-    fn every_request_of_the_corpus_is_answered_or_closed_and_leaves_no_session_open() {
+    fn every_request_of_the_corpus_ends_and_leaves_no_session() {
         testing::corpus::replay("endpoint", 100, requests::check);
     }
 }

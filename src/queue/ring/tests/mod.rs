@@ -63,7 +63,7 @@ fn stored() -> Outcome {
 }
 
 #[test]
-fn items_are_read_in_the_order_they_were_pushed_and_an_empty_ring_says_so() {
+fn items_are_read_in_the_order_they_were_pushed() {
     for overflow in [DropOldest, DropNewest] {
         check(
             overflow,
@@ -84,7 +84,7 @@ fn items_are_read_in_the_order_they_were_pushed_and_an_empty_ring_says_so() {
 }
 
 #[test]
-fn dropping_the_oldest_announces_the_loss_before_the_oldest_that_is_left() {
+fn drop_oldest_reports_the_loss_before_the_oldest_left() {
     check(
         DropOldest,
         2,
@@ -199,7 +199,7 @@ fn a_new_item_is_dropped_where_its_bytes_do_not_fit() {
 }
 
 #[test]
-fn an_item_larger_than_the_ring_is_lost_alone_and_announced_in_its_place() {
+fn an_item_larger_than_the_ring_is_reported_in_its_place() {
     for overflow in [DropOldest, DropNewest] {
         check(
             overflow,
@@ -219,7 +219,7 @@ fn an_item_larger_than_the_ring_is_lost_alone_and_announced_in_its_place() {
 }
 
 #[test]
-fn a_displaced_gap_and_a_refused_one_are_each_announced_in_their_place() {
+fn displaced_and_refused_gaps_are_reported_in_their_place() {
     check(
         DropOldest,
         2,
@@ -251,7 +251,7 @@ fn a_ring_counts_what_it_holds() {
 }
 
 #[test]
-fn a_ring_without_bytes_left_in_the_budget_loses_by_its_policy_until_the_other_gives_back() {
+fn a_ring_without_budget_loses_by_its_policy_until_there_is() {
     let budget = budget_of(100);
     let hoarder = Ring::new(DropNewest, 10, 100, Arc::clone(&budget));
     assert_eq!(hoarder.step(Push(1, 70)), stored());

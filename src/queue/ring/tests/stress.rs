@@ -139,7 +139,7 @@ fn dropping_the_newest_is_exact_with_many_producers() {
 }
 
 #[test]
-fn rings_that_fight_for_one_budget_never_pass_it_and_give_it_back() {
+fn rings_that_share_a_budget_never_pass_it_and_give_it_back() {
     const MAX_BYTES: usize = 2_000;
     let budget = budget_of(MAX_BYTES);
     let rings: Vec<Ring<u64>> =

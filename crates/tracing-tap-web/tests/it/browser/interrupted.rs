@@ -189,7 +189,7 @@ async fn items_of_a_later_version_are_ignored_and_its_losses_shown(stage: &mut S
     leave(stage).await;
 }
 
-async fn several_sessions_are_side_by_side_and_those_one_owns_are_listed_and_closed(stage: &mut Stage) {
+async fn several_sessions_are_shown_and_own_ones_can_be_closed(stage: &mut Stage) {
     stage.watch("user = 1").await;
     let browser = &stage.browser;
     browser.press("n").await;
@@ -373,7 +373,7 @@ isolated! {
             a_page_ends_with_its_service_and_is_soon_back,
             an_event_source_ends_with_its_service_and_is_soon_back,
             items_of_a_later_version_are_ignored_and_its_losses_shown,
-            several_sessions_are_side_by_side_and_those_one_owns_are_listed_and_closed,
+            several_sessions_are_shown_and_own_ones_can_be_closed,
             a_superseded_session_is_reported_and_read_again,
             stopping_closes_the_session_with_what_is_left_of_it,
             stopping_waits_for_no_endpoint_that_does_not_answer,

@@ -136,7 +136,7 @@ async fn text_stands_out_in_light_and_in_dark(stage: &mut Stage) {
     assert_eq!(browser.value(ground).await, grounds[1]);
 }
 
-async fn a_row_that_is_opened_stays_in_view_where_it_makes_the_list_narrow(stage: &mut Stage) {
+async fn an_opened_row_stays_in_view_when_the_list_gets_narrow(stage: &mut Stage) {
     let browser = &stage.browser;
     browser.looks(980, 800, false).await;
     stage.watch("user = 42").await;
@@ -217,7 +217,7 @@ isolated! {
             everything_is_done_by_keyboard_alone,
             what_is_read_aloud_has_names,
             text_stands_out_in_light_and_in_dark,
-            a_row_that_is_opened_stays_in_view_where_it_makes_the_list_narrow,
+            an_opened_row_stays_in_view_when_the_list_gets_narrow,
             a_narrow_window_has_all_of_it,
             the_limits_panel_fits_a_phone_and_a_tablet,
             a_row_shows_the_innermost_span_first,

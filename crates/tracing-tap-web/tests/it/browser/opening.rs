@@ -261,7 +261,7 @@ async fn predicates_of_before_are_remembered_by_this_browser(stage: &mut Stage) 
     assert_eq!(stage.browser.value("document.querySelector('.predicate').value").await, "user = 4711");
 }
 
-async fn without_a_slash_behind_it_and_from_a_link_on_another_site_the_page_opens(stage: &mut Stage) {
+async fn the_page_opens_without_a_slash_and_from_another_site(stage: &mut Stage) {
     let browser = &stage.browser;
     for path in ["/tap", "/tap/page/"] {
         // `localhost` is another site than the address.
@@ -287,7 +287,7 @@ isolated! {
             limits_and_follow_are_asked_for_and_what_is_refused_is_shown,
             a_link_opens_the_same_view_and_starts_nothing,
             predicates_of_before_are_remembered_by_this_browser,
-            without_a_slash_behind_it_and_from_a_link_on_another_site_the_page_opens,
+            the_page_opens_without_a_slash_and_from_another_site,
         );
     }
 }

@@ -82,7 +82,7 @@ async fn heap_bytes(browser: &Browser) -> f64 {
     parts.iter().map(|part| usage[part].as_f64().expect("it is a number")).sum()
 }
 
-async fn a_thousand_events_a_second_leave_memory_flat_and_the_page_at_hand(stage: &mut Stage) {
+async fn at_a_thousand_events_a_second_memory_is_flat(stage: &mut Stage) {
     fill(stage).await;
     let browser = &stage.browser;
     browser.wait_for_text(".left", "500 older events have left this page").await;
@@ -114,6 +114,6 @@ async fn a_thousand_events_a_second_leave_memory_flat_and_the_page_at_hand(stage
 
 isolated! {
     fn a_busy_session_is_calm() {
-        play!(a_thousand_events_a_second_leave_memory_flat_and_the_page_at_hand);
+        play!(at_a_thousand_events_a_second_memory_is_flat);
     }
 }

@@ -22,7 +22,7 @@ async fn in_view(stage: &Stage) -> Value {
     stage.browser.value(&script).await
 }
 
-async fn scrolling_away_stops_following_and_moves_nothing_until_one_key_returns(stage: &mut Stage) {
+async fn scrolling_away_stops_following_until_a_key_returns(stage: &mut Stage) {
     stage.watch("user = 42").await;
     emit(0..200);
     stage.browser.wait_for_text(".row .message", "event 199").await;
@@ -91,7 +91,7 @@ async fn losses_are_a_bar_in_place_with_count_and_reason(stage: &mut Stage) {
     browser.wait(&format!("{chart}.includes('2001 events matched') && !{chart}.includes(' 0 lost')")).await;
 }
 
-async fn what_comes_during_a_pause_is_kept_up_to_a_bound_and_then_counted(stage: &mut Stage) {
+async fn events_during_a_pause_are_kept_to_a_bound_then_counted(stage: &mut Stage) {
     stage.go_in().await;
     // A store of ten rows: as with a hundred thousand, only sooner.
     let script = "import('/tap/page/store.js').then(({ Store }) => {
@@ -170,10 +170,10 @@ async fn hostile_text_in_every_field_and_name_is_shown_as_text(stage: &mut Stage
 isolated! {
     fn rows_come_and_stay_as_one_wants_them() {
         play!(
-            scrolling_away_stops_following_and_moves_nothing_until_one_key_returns,
+            scrolling_away_stops_following_until_a_key_returns,
             a_pause_holds_the_view_and_loses_nothing,
             losses_are_a_bar_in_place_with_count_and_reason,
-            what_comes_during_a_pause_is_kept_up_to_a_bound_and_then_counted,
+            events_during_a_pause_are_kept_to_a_bound_then_counted,
             losses_and_members_of_a_fleet_are_reported,
             hostile_text_in_every_field_and_name_is_shown_as_text,
         );

@@ -87,7 +87,7 @@ isolated! {
         served.stop();
     }
 
-    fn what_is_no_longer_kept_is_announced_as_lost_with_its_exact_count() {
+    fn what_is_no_longer_kept_is_reported_lost_with_its_count() {
         let service = Service::start();
         let served = Served::start(service.endpoint());
         let session = open(served.address, r#"{"q":"user = 42","capacity":4}"#);
@@ -143,7 +143,7 @@ isolated! {
         served.stop();
     }
 
-    fn a_session_that_nobody_reads_is_closed_after_the_grace_period_from_creation_too() {
+    fn a_session_never_read_is_closed_after_the_grace_period() {
         let service = Service::start();
         let served = Served::start(service.endpoint().grace_period(Duration::from_millis(750)));
         let never_read = open(served.address, r#"{"q":"user = 42"}"#);
@@ -180,7 +180,7 @@ isolated! {
         served.stop();
     }
 
-    fn sessions_that_are_over_and_wait_to_be_read_count_as_their_openers() {
+    fn ended_sessions_that_wait_to_be_read_count_for_their_opener() {
         let service = Service::start_with(TapRouter::builder().max_sessions_per_opener(3).build());
         let served = Served::start(service.endpoint());
         let brief = r#"{"q":"user = 42","for":"1ms"}"#;

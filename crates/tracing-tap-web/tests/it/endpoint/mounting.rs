@@ -27,7 +27,7 @@ fn counts_and_waits(arrived: &Arc<AtomicUsize>, gate: &Gate) -> Auth {
 }
 
 isolated! {
-    fn under_a_path_of_the_service_the_endpoint_has_that_path_and_no_other() {
+    fn a_nested_endpoint_answers_under_its_path_alone() {
         let service = Service::start();
         let own = axum::Router::new().route("/", axum::routing::get(|| async { "ours" })).fallback(|| async { "nobody" });
         let served = Served::start_mounted(own.nest("/tap", service.endpoint().routes()));
@@ -69,7 +69,7 @@ isolated! {
         served.stop();
     }
 
-    fn shutting_the_router_down_ends_all_streams_so_that_a_graceful_shutdown_completes() {
+    fn a_shutdown_ends_all_streams_and_the_server() {
         let service = Service::start();
         let served = Served::start_mounted(service.endpoint().routes());
         let mut watching = Curl::get(served.address, "/watch?q=user%3D42");
@@ -85,7 +85,7 @@ isolated! {
         served.stop();
     }
 
-    fn a_request_that_is_in_flight_at_a_shutdown_opens_nothing_that_would_outlive_it() {
+    fn a_request_in_flight_at_a_shutdown_leaves_no_session() {
         let service = Service::start();
         let (arrived, gate) = (Arc::new(AtomicUsize::new(0)), Gate::closed());
         let endpoint = Endpoint::new(service.router.clone(), counts_and_waits(&arrived, &gate));
@@ -127,7 +127,7 @@ isolated! {
         served.stop();
     }
 
-    fn what_a_mounted_endpoint_own_stack_logs_is_bounded_by_its_batches() {
+    fn what_the_endpoints_own_stack_logs_is_bounded_by_batches() {
         let service = Service::start();
         let trace = TraceLayer::new_for_http().on_body_chunk(|_: &axum::body::Bytes, _: Duration, _: &tracing::Span| {
             tracing::trace!(target: "stack", "a chunk");

@@ -44,7 +44,7 @@ isolated! {
         served.stop();
     }
 
-    fn the_page_may_do_nothing_but_talk_to_its_endpoint_and_be_framed_by_nobody() {
+    fn the_page_may_only_talk_to_its_endpoint() {
         let service = Service::start();
         let served = Served::start(service.endpoint());
         for path in ["/", "/page/", "/page/app.js"] {
@@ -80,7 +80,7 @@ isolated! {
         served.stop();
     }
 
-    fn a_link_from_another_site_opens_the_page_and_no_other_request_from_there_is_answered() {
+    fn another_site_may_link_to_the_page_and_nothing_else() {
         let service = Service::start();
         let served = Served::start(service.endpoint());
         assert_eq!(ask(served.address, "GET /", &NAVIGATION).status, 200);
@@ -104,7 +104,7 @@ isolated! {
         served.stop();
     }
 
-    fn for_this_machine_alone_the_page_too_answers_to_loopback_names_alone() {
+    fn with_loopback_only_the_page_answers_loopback_names_alone() {
         let service = Service::start();
         let served = Served::start(Endpoint::new(service.router.clone(), Auth::loopback_only()));
         let with_host = |host: &str, path: &str| exchange(served.address, &format!("GET {path} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n"));
@@ -115,7 +115,7 @@ isolated! {
         served.stop();
     }
 
-    fn under_a_path_the_page_finds_its_files_with_and_without_a_slash_behind_it() {
+    fn under_a_path_the_page_finds_its_files_with_any_slash() {
         let service = Service::start();
         let endpoint = || service.endpoint().routes();
         let application = axum::Router::new().nest("/ops/tap", endpoint()).nest("/with/", endpoint()).nest("/of/{tenant}", endpoint());

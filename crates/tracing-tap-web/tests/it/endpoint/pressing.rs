@@ -41,7 +41,7 @@ fn threads() -> usize {
 }
 
 isolated! {
-    fn a_slow_reader_loses_by_its_sessions_policy_and_others_lose_nothing() {
+    fn a_slow_reader_loses_by_its_policy_and_others_nothing() {
         let service = Service::start();
         let served = Served::start(service.endpoint());
         let mut slow = Curl::get(served.address, "/watch?q=user%3D42&rate=1000000&capacity=100");
@@ -75,7 +75,7 @@ isolated! {
         served.stop();
     }
 
-    fn a_reader_that_takes_nothing_is_closed_with_a_reason_and_holds_nothing() {
+    fn a_stalled_reader_is_closed_with_a_reason() {
         let service = Service::start();
         let short = Duration::from_millis(200);
         let served = Served::start(service.endpoint().stall_timeout(short).request_timeout(short));

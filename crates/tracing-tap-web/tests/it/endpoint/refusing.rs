@@ -46,7 +46,7 @@ fn unmoved(service: &Service, served: &Served, hostile: impl FnOnce(SocketAddr))
 }
 
 isolated! {
-    fn a_query_that_is_not_known_repeated_or_wrong_is_refused_by_name() {
+    fn an_unknown_repeated_or_wrong_query_is_refused_by_name() {
         let service = Service::start();
         let served = Served::start(service.endpoint());
         unmoved(&service, &served, |address| {
@@ -108,7 +108,7 @@ isolated! {
         served.stop();
     }
 
-    fn wrong_tokens_are_refused_whatever_they_share_with_the_right_one() {
+    fn wrong_tokens_are_refused_however_similar() {
         let service = Service::start();
         let served = Served::start(service.endpoint());
         unmoved(&service, &served, |address| {
@@ -244,7 +244,7 @@ isolated! {
         served.stop();
     }
 
-    fn an_origin_is_held_to_the_authority_of_the_request_where_it_has_no_host() {
+    fn without_a_host_an_origin_is_held_to_the_authority() {
         let service = Service::start();
         let served = Served::start(service.endpoint());
         let address = served.address;

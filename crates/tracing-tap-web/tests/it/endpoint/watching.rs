@@ -7,7 +7,7 @@ use testing::client::{Curl, get, post, request};
 use tracing_tap_web::{Auth, Caller, Endpoint};
 
 isolated! {
-    fn curl_sees_exactly_the_matching_events_as_they_happen_and_closes_the_session_with_its_connection() {
+    fn curl_gets_the_matching_events_and_its_end_closes_the_session() {
         let service = Service::start();
         let served = Served::start(service.endpoint());
         let older = tracing::info_span!("conn", user = 42);
@@ -109,7 +109,7 @@ isolated! {
         served.stop();
     }
 
-    fn spans_that_nobody_else_wants_are_there_where_they_are_asked_for() {
+    fn spans_nobody_else_wants_exist_where_asked_for() {
         let service = Service::start();
         let served = Served::start(service.endpoint());
         let emit = || {
@@ -209,7 +209,7 @@ isolated! {
         served.stop();
     }
 
-    fn settings_of_time_that_make_no_sense_are_taken_for_the_nearest_that_do() {
+    fn senseless_times_in_settings_become_the_nearest_sensible() {
         let service = Service::start();
         for time in [Duration::ZERO, Duration::MAX] {
             let endpoint = service.endpoint().heartbeat(time).batch_delay(time.min(Duration::from_millis(10))).grace_period(time);

@@ -60,7 +60,7 @@ isolated! {
         }
     }
 
-    fn a_hook_of_a_mounted_endpoint_that_panics_lets_nobody_in_either() {
+    fn a_hook_of_a_mounted_endpoint_that_panics_admits_nobody() {
         let service = Service::start();
         for auth in [at_once(), later()] {
             let served = Served::start_mounted(Endpoint::new(service.router.clone(), auth).routes());

@@ -75,7 +75,7 @@ fn reads_a_little(address: SocketAddr) -> TcpStream {
 }
 
 isolated! {
-    fn a_reader_that_is_stopped_and_continued_costs_bounded_memory_and_nobody_else_anything() {
+    fn a_stopped_reader_costs_bounded_memory_and_others_nothing() {
         let service = Service::start();
         let time = stopped_for();
         let endpoint = if time.is_some() { service.endpoint() } else { service.endpoint().stall_timeout(Duration::from_millis(500)) };
@@ -115,7 +115,7 @@ isolated! {
         println!("stopped for {:?}: {account:?}", begin.elapsed());
     }
 
-    fn a_reader_that_is_killed_leaves_a_closed_session_and_an_exact_account() {
+    fn a_killed_reader_leaves_a_closed_session_and_exact_counts() {
         let service = Service::start();
         let served = Served::start(service.endpoint());
         let pressing = Pressing::start();
@@ -136,7 +136,7 @@ isolated! {
         served.stop();
     }
 
-    fn a_thousand_readers_that_leave_in_the_middle_of_a_stream_cost_nothing_once_they_are_gone() {
+    fn a_thousand_readers_that_leave_mid_stream_leave_nothing() {
         let service = Service::start();
         let served = Served::start(service.endpoint());
         let pressing = Pressing::start();

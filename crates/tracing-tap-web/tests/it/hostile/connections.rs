@@ -45,7 +45,7 @@ fn lose(stream: TcpStream, how: &str) -> Option<TcpStream> {
 }
 
 isolated! {
-    fn connections_that_are_lost_at_any_point_hold_no_place_and_no_session() {
+    fn connections_lost_at_any_point_hold_no_place_or_session() {
         let service = Service::start();
         let short = Duration::from_millis(300);
         let served = Served::start(service.endpoint().max_connections(8).request_timeout(short));
@@ -70,7 +70,7 @@ isolated! {
         served.stop();
     }
 
-    fn ten_thousand_idle_sockets_take_no_more_than_the_places_there_are() {
+    fn ten_thousand_idle_sockets_take_only_the_places_there_are() {
         let allowed = rlimit::increase_nofile_limit(SOCKETS + OTHER_DESCRIPTORS).unwrap();
         let sockets = SOCKETS.min(allowed.saturating_sub(OTHER_DESCRIPTORS));
         assert!(sockets >= 1_000, "the system allows {allowed} descriptors, which shows nothing");

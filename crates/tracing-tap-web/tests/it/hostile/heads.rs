@@ -77,7 +77,7 @@ isolated! {
         served.stop();
     }
 
-    fn headers_cannot_be_put_into_an_answer_and_what_is_no_header_is_refused() {
+    fn headers_cannot_be_injected_and_non_headers_are_refused() {
         let service = Service::start();
         let served = Served::start(impatient(service.endpoint()));
         let mut bystander = Bystander::start(&service, &served);

@@ -90,7 +90,7 @@ isolated! {
         served.stop();
     }
 
-    fn nothing_that_is_asked_or_named_comes_back_raw_or_reaches_the_log_so() {
+    fn nothing_of_a_request_is_answered_or_logged_raw() {
         let service = Service::start();
         let served = Served::start(evil_endpoint(&service));
         let address = served.address;
