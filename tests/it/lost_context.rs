@@ -152,7 +152,7 @@ isolated! {
         assert_eq!(router.stats().lost_context_events, 0);
     }
 
-    fn a_finding_outlives_its_session_and_is_of_the_tested_field_alone() {
+    fn a_finding_outlives_its_session_for_the_tested_field_alone() {
         let router = printing();
         let stream = watch(&router);
         info_span!("request", user = 7).in_scope(store);
@@ -226,7 +226,7 @@ isolated! {
         });
     }
 
-    fn work_in_session_of_every_kind_is_shown_and_nobody_else_sees_a_difference() {
+    fn work_in_session_is_shown_and_nobody_else_sees_a_difference() {
         let (router, output) = (TapRouter::new(), Output::default());
         registry().with(info_printer(&output)).with(router.layer()).init();
         let mut stream = watch(&router);
