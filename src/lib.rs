@@ -56,6 +56,8 @@
 //! - `regex` (default): the operator `~` and [`Predicate::regex`].
 //! - `signal`: a signal opens a session and the next one closes it, on Unix.
 //! - `prometheus`: the router's own metrics as a Prometheus scrape.
+//! - `tokio`: coverage names span guards that a local task of `tokio` holds across `.await`. While a session is open, each span
+//!   entered and each event that is not vetoed costs a look at the task's id, some 30 and 25 instructions.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 

@@ -75,6 +75,16 @@ pub trait InContext: Sized {
 
 impl<T> InContext for T {}
 
+/// Has coverage name the place of the spawn where a task has lost its context, and the span that it was spawned in.
+///
+/// The hook of a runtime: `Builder::new_multi_thread().on_task_spawn(tracing_tap::context::note_spawn)`. Costs a spawn inside
+/// a span an uncontended lock while a session is open. A runtime has one such hook; call this from your own if you have one. It
+/// sees tasks of `tokio::spawn`, neither `spawn_blocking` nor a `LocalSet`. Needs `--cfg tokio_unstable`.
+#[cfg(all(feature = "tokio", tokio_unstable))]
+pub fn note_spawn(task: &tokio::runtime::TaskMeta<'_>) {
+    crate::layer::note_spawn(task);
+}
+
 /// The same as [`InContext::in_session`] for a closure: for `std::thread::spawn`, `spawn_blocking`, and jobs of a pool.
 ///
 /// For a closure that is called more than once, see [`CurrentScope::run`].

@@ -171,6 +171,13 @@ pub enum Finding {
         line: Option<u32>,
         /// How many arrived so while a session was open; no more than 100 are counted.
         events: u64,
+        /// Where such a task was spawned: `src/mail.rs:31:9`. Known with the feature `tokio`, `--cfg tokio_unstable`, and
+        /// `note_spawn` of [`context`](crate::context) as the runtime's hook.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        spawned_at: Option<String>,
+        /// The name of the span that it was spawned in.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        spawned_in: Option<String>,
     },
     /// A guard of a span was held across `.await`: what ran next on the thread was inside that span, whatever it belongs to.
     GuardAcrossAwait {

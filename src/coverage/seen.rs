@@ -1,17 +1,14 @@
 //! Facts that producers record for coverage: a bit or a count for each callsite, in tables of fixed size, never a value.
 
 use super::marks::NameMarks;
+use super::remembered::Remembered;
 use super::table::Table;
 use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use crate::value::{Shape, ValueRef};
-use std::sync::{Mutex, PoisonError, TryLockError};
 use tracing_core::Metadata;
 
 /// The number of events counted for one callsite. Further events cost a load and a comparison.
 pub(crate) const TOO_MANY_TO_COUNT: u64 = 100;
-
-/// How many links between spans, and how many spans that were left out, are remembered.
-const MAX_REMEMBERED: usize = 64;
 
 /// A flag in a count of events: one was seen inside spans that carried a tested field.
 const INSIDE: u64 = 1 << 63;
@@ -37,6 +34,9 @@ pub(crate) struct Seen {
     lost: Table,
     lost_callsites: AtomicU64,
     lost_events: AtomicU64,
+    /// Where the tasks were spawned in which they were.
+    #[cfg(all(feature = "tokio", tokio_unstable))]
+    pub(crate) spawns: super::spawns::Spawns,
     links: Remembered<Link>,
     /// Spans of which a guard was held across `.await`.
     held_guards: Remembered<&'static Metadata<'static>>,
@@ -68,6 +68,8 @@ impl Default for Seen {
             lost: Table::default(),
             lost_callsites: AtomicU64::new(0),
             lost_events: AtomicU64::new(0),
+            #[cfg(all(feature = "tokio", tokio_unstable))]
+            spawns: super::spawns::Spawns::default(),
             links: Remembered::default(),
             held_guards: Remembered::default(),
             vetoed: Box::new(std::array::from_fn(|_| VetoedSpan::default())),
@@ -235,36 +237,6 @@ fn key_of_field(callsite: usize, field: usize) -> u64 {
     callsite as u64 | (field as u64 + 1) << FIELD_SHIFT
 }
 
-/// A bounded list of distinct things. A producer that finds it locked leaves its thing out.
-#[derive(Debug)]
-struct Remembered<T>(Mutex<Vec<T>>);
-
-impl<T: Copy> Remembered<T> {
-    fn add(&self, new: T, is_same: impl Fn(&T) -> bool) {
-        let known = match self.0.try_lock() {
-            Ok(known) => Some(known),
-            Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
-            Err(TryLockError::WouldBlock) => None,
-        };
-        if let Some(mut known) = known
-            && known.len() < MAX_REMEMBERED
-            && !known.iter().any(is_same)
-        {
-            known.push(new);
-        }
-    }
-
-    fn all(&self) -> Vec<T> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-}
-
-impl<T> Default for Remembered<T> {
-    fn default() -> Self {
-        Self(Mutex::default())
-    }
-}
-
 #[cfg(test)]
 #[cfg(not(loom))]
 mod tests {
@@ -278,19 +250,6 @@ mod tests {
         seen.note_value(16, 1, ValueRef::Redacted);
         assert_eq!(seen.shapes_of(16, 0), Shape::Number.bit() | Shape::Boolean.bit());
         assert_eq!((seen.shapes_of(16, 1), seen.shapes_of(32, 0)), (0, 0));
-    }
-
-    #[test]
-    fn a_link_costs_a_bounded_number_of_comparisons() {
-        let (links, compared) = (Remembered::default(), std::cell::Cell::new(0));
-        for link in 0..10_000 {
-            links.add(link, |known| {
-                compared.set(compared.get() + 1);
-                *known == link
-            });
-        }
-        assert_eq!(links.all().len(), MAX_REMEMBERED);
-        assert!(compared.get() <= MAX_REMEMBERED * MAX_REMEMBERED, "{}", compared.get());
     }
 
     #[test]

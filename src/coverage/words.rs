@@ -165,8 +165,11 @@ impl Finding {
     /// Context that got lost, or that is another's.
     fn write_of_context(&self, f: &mut Visible<'_, '_>) -> fmt::Result {
         match self {
-            Self::LostContext { target, file, line, events } => {
+            Self::LostContext { target, file, line, events, spawned_at, spawned_in } => {
                 write_lost(f, target, Location { file, line: *line }, *events)?;
+                if let (Some(at), Some(span)) = (spawned_at, spawned_in) {
+                    write!(f, ", in a task spawned at {at} in the span `{span}`")?;
+                }
                 f.write_str(
                     ": likely a `spawn` without `.instrument(..)`/`.in_current_span()`; if it is meant, mark the work with \
                      `.detached()`",

@@ -410,7 +410,8 @@ impl Instance {
         state.closing.set((0, 0));
         let held = state.held(epoch);
         let is_newer_than = |number| notes.is_some_and(|notes| notes.are_newer_than(number));
-        let entering = Entering { id, tree: notes.map_or(0, Notes::tree_number), label: held.label };
+        let task = self.compare_tasks(state);
+        let entering = Entering { id, tree: notes.map_or(0, Notes::tree_number), label: held.label, task };
         let outer = match state.entered.push::<TIMED>(self.keeper(), entering, is_newer_than) {
             Push::Again => return,
             Push::Unknown => return state.forget_decision(),
@@ -446,6 +447,7 @@ impl Instance {
         match label {
             Some(label) => state.go_back(epoch, label),
             None => {
+                self.note_exit_out_of_order(state, id);
                 state.entered.lose_of(self.keeper());
                 state.forget_decision();
             }

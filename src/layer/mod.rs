@@ -18,6 +18,7 @@ mod hold;
 mod host;
 mod instance;
 mod kept;
+mod left_guard;
 mod lineage;
 mod matching;
 mod name;
@@ -30,8 +31,11 @@ mod route;
 mod scope;
 mod seen;
 mod span;
+#[cfg(all(feature = "tokio", tokio_unstable))]
+mod spawned;
 mod surroundings;
 mod table;
+mod task;
 pub(crate) mod thread;
 mod times;
 mod timing;
@@ -47,6 +51,8 @@ pub(crate) use name::key_of;
 pub(crate) use outside::Outside;
 pub(crate) use past::{OpenSpan, is_of_log};
 pub(crate) use probe::Visibility;
+#[cfg(all(feature = "tokio", tokio_unstable))]
+pub(crate) use spawned::note_spawn;
 
 use route::OnWatched;
 use std::any::Any;

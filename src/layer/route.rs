@@ -72,6 +72,7 @@ impl Instance {
             return self.route_anywhere(event, Some(word), epoch, context);
         }
         let decision = self.decision(epoch, context);
+        thread::with(|state| self.compare_tasks(state));
         self.note_place(event.metadata(), word, decision, context);
         if !Callsites::is_known_clear(word, decision.look.vetoable()) {
             if decision.is_empty && self.brings_nothing(event, word, decision) {

@@ -72,6 +72,10 @@ impl Instance {
         if context.current_span().id().is_some() {
             return;
         }
+        #[cfg(all(feature = "tokio", tokio_unstable))]
+        if let Some(task) = super::task::Task::current().number() {
+            self.shared.seen.spawns.note_lost(key_of(metadata), task);
+        }
         let (generation, names) = (decision.generation(), Arc::clone(&self.shared.snapshot.load().names));
         let counts_more = names.generation != generation || self.shared.seen.note_lost(key_of(metadata), names.marks);
         if !counts_more {

@@ -39,7 +39,7 @@ fn watch(router: &TapRouter) -> EventStream {
 /// The callsites found to have lost their context: their lines, and how many events.
 fn lost(coverage: &Coverage) -> Vec<(u32, u64)> {
     let found = coverage.findings().iter().filter_map(|found| match found {
-        Finding::LostContext { target, file, line, events } => {
+        Finding::LostContext { target, file, line, events, .. } => {
             assert_eq!(target, module_path!());
             assert!(file.as_deref().is_some_and(|file| file.ends_with("lost_context.rs")), "{file:?}");
             Some((line.expect("a macro knows its line"), *events))

@@ -24,6 +24,7 @@ mod forward;
 mod fuzz_corpus;
 mod h2_load;
 mod hand_written;
+mod held_guards;
 mod health;
 mod instances;
 mod json;

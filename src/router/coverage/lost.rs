@@ -50,11 +50,25 @@ impl Inquiry<'_> {
             let target = metadata.target().to_owned();
             let (file, line) = (metadata.file().map(str::to_owned), metadata.line());
             if supplying.contains(crate_of(metadata.target())) || is_of_the_service(metadata) {
-                self.find(Finding::LostContext { target, file, line, events });
+                let (spawned_at, spawned_in) = self.spawn_of(metadata).unzip();
+                self.find(Finding::LostContext { target, file, line, events, spawned_at, spawned_in });
             } else {
                 self.notes.push(Note::LostContext { target, file, line, events });
             }
         }
+    }
+
+    /// Where a task was spawned in which an event of this callsite lost its context, and in which span.
+    #[cfg(all(feature = "tokio", tokio_unstable))]
+    fn spawn_of(&self, metadata: &Metadata<'_>) -> Option<(String, String)> {
+        let spawn = self.core.shared.seen.spawns.of(key_of(metadata))?;
+        let is_shown = !self.core.shared.config.denies(spawn.within.target());
+        is_shown.then(|| (spawn.at.to_string(), plain_name(spawn.within.name()).to_owned()))
+    }
+
+    #[cfg(not(all(feature = "tokio", tokio_unstable)))]
+    fn spawn_of(&self, _: &Metadata<'_>) -> Option<(String, String)> {
+        None
     }
 
     fn look_at_held_guards(&mut self) {
