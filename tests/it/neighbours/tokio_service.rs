@@ -51,9 +51,11 @@ fn check_spawn_place(router: &TapRouter, runtime: &Runtime) {
     };
     runtime.block_on(async { join(tokio::spawn(work.instrument(tracing::info_span!("request", user = 7)))).await });
     let coverage = stream.coverage();
-    let [Finding::LostContext { events: 1, spawned_at: Some(at), spawned_in: Some(span), .. }] = coverage.findings() else {
-        panic!("{coverage}")
-    };
+    let lost = coverage.findings().iter().find_map(|found| match found {
+        Finding::LostContext { events: 1, spawned_at, spawned_in, .. } => spawned_at.as_ref().zip(spawned_in.as_ref()),
+        _ => None,
+    });
+    let Some((at, span)) = lost else { panic!("{coverage}") };
     assert!(at.contains(&format!("tokio_service.rs:{line}:")) && span == "request", "{coverage}");
     assert!(coverage.to_string().contains(&format!("in a task spawned at {at} in the span `request`")), "{coverage}");
 }
