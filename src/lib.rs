@@ -42,7 +42,7 @@
 //!   callsites reached so far.
 //!
 //! Other crates watch from elsewhere: `tracing-tap-web` over HTTP, with a page for the browser; `tracing-tap-nats` over all
-//! instances of a service; `tracing-tap-cli` in a terminal. [`endpoint`] has the parts for an endpoint of your own.
+//! instances of a service; `tracing-tap-cli` in a terminal; `tracing-tap-profile` samples the CPU time of watched spans. [`endpoint`] has the parts for an endpoint of your own.
 //!
 //! # Promises
 //! 1. It never harms the host. Without a session, events cost nothing, and a span costs a copy of its fields. With a
@@ -58,16 +58,19 @@
 //! - `prometheus`: the router's own metrics as a Prometheus scrape.
 //! - `tokio`: coverage names span guards that a local task of `tokio` holds across `.await`. While a session is open, each span
 //!   entered and each event that is not vetoed costs a look at the task's id, some 30 and 25 instructions.
+//! - `usdt`: probes for `bpftrace` and its like, on Linux; a probe that nobody has attached to is a no-op instruction.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 // In the order of dependence: each uses only those above it.
+mod usdt;
 mod sync;
 mod guard;
 pub mod escape;
 mod level;
 mod time;
 pub mod value;
+pub mod trace;
 pub mod event;
 pub mod predicate;
 pub mod past;
@@ -84,6 +87,7 @@ pub mod forward;
 pub mod audit;
 mod inbox;
 mod span_limit;
+pub mod intervals;
 mod shared;
 mod layer;
 pub mod context;
@@ -103,6 +107,7 @@ pub use render::{Format, write_item};
 pub use router::{TapRouter, TapRouterBuilder, WatchError};
 pub use session::{EndReason, Follow, Overflow, SessionId, SessionInfo, SessionOptions, SessionStats};
 pub use stream::{EventStream, Item};
+pub use trace::{TraceContext, TraceSource};
 pub use value::Value;
 
 /// Compiles what the README shows.

@@ -90,8 +90,8 @@ impl Instance {
         context: &Context<'_, S>,
         epoch: u64,
     ) {
-        match self.spans.are_timed() {
-            true => self.time_new_span(attributes, id, context, epoch),
+        match self.spans.are_unusual_when_new() {
+            true => self.keep_new_span_in_time(attributes, id, context, epoch),
             false => self.keep_new_span(attributes, id, epoch),
         }
         if self.standing_in() != NO_SPAN && attributes.is_contextual() {

@@ -41,8 +41,6 @@ pub(crate) struct Instance {
     pub(super) synchronized: Numbers,
     /// The number of times that others had a callsite asked; moves while another router or filter rebuilds.
     asked_by_others: AtomicU64,
-    /// What the times of spans are counted from.
-    pub(super) clock: Instant,
     /// The subscriber this layer is in. Weak: it owns us.
     dispatch: OnceLock<WeakDispatch>,
     /// Its number in the records of the past, if any are kept.
@@ -64,14 +62,13 @@ impl Instance {
         Self {
             number: INSTANCES.next(),
             past_number: shared.past.as_ref().and_then(|past| past.next_instance()),
-            spans: Spans::new(shared.past.is_some()),
+            spans: Spans::new(&shared.config),
             shared,
             epoch: Epoch::default(),
             callsites: Callsites::default(),
             trees: Trees::default(),
             synchronized: Numbers::new(),
             asked_by_others: AtomicU64::new(0),
-            clock: Instant::now(),
             dispatch: OnceLock::new(),
             hidden_span: OnceLock::new(),
             unusual: AtomicU8::new(0),
@@ -211,7 +208,7 @@ impl Instance {
         context: Context<'_, S>,
     ) {
         let epoch = self.epoch();
-        if epoch == 0 || !self.spans.are_timed() && self.standing_in() == NO_SPAN {
+        if epoch == 0 || !self.spans.are_unusual_when_new() && self.standing_in() == NO_SPAN {
             return self.keep_new_span(attributes, id, epoch);
         }
         self.keep_new_watched_span(attributes, id, &context, epoch);
@@ -382,6 +379,7 @@ impl Instance {
         } else {
             thread::with(|state| self.follow_into_other(state, epoch, id));
         }
+        self.follow_from_here(context, epoch);
     }
 
     /// The same for a span of which nothing was noted, or which is not known.

@@ -3,6 +3,8 @@
 //! An event passes, in this order, `max_level_hint` and `register_callsite` ([`instance`]), `enabled` ([`veto`]),
 //! `event_enabled` ([`repair`]) and `on_event` ([`route`]); it is stopped at the first that can decide.
 
+mod alone;
+mod begun;
 mod callsite;
 mod capture;
 mod carried;
@@ -17,6 +19,8 @@ mod held_guard;
 mod hold;
 mod host;
 mod instance;
+mod intervals;
+mod keeping;
 mod kept;
 mod left_guard;
 mod lineage;
@@ -36,9 +40,11 @@ mod spawned;
 mod surroundings;
 mod table;
 mod task;
+mod tested;
 pub(crate) mod thread;
 mod times;
 mod timing;
+mod trace;
 mod tree;
 mod veto;
 mod visit;

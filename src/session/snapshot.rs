@@ -91,6 +91,11 @@ impl Judgement {
 pub(crate) struct TestedFields(pub(crate) u16);
 
 impl TestedFields {
+    /// How many fields have bits of their own.
+    pub(crate) const TOLD_APART: usize = 15;
+    /// Stands for the trace that a span may be in, which is no field of its callsite.
+    pub(crate) const TRACE: Self = Self(1 << Self::TOLD_APART);
+
     /// Whether this field may be among them.
     #[inline]
     pub(crate) fn may_contain(self, place: u16) -> bool {
@@ -128,6 +133,8 @@ pub(crate) struct Names {
     pub(crate) spans: NameSet,
     /// The marks of all these names.
     pub(crate) marks: NameMarks,
+    /// Whether the ids of traces are tested, and known of spans.
+    pub(crate) traced: bool,
 }
 
 impl Snapshot {
@@ -199,6 +206,7 @@ impl Default for Names {
             beside_index: NameSet::default(),
             spans: NameSet::default(),
             marks: NameMarks::default(),
+            traced: false,
         }
     }
 }
@@ -220,6 +228,9 @@ impl Names {
         let mut tested = TestedFields::default();
         let fields = metadata.fields().iter().filter(|field| self.test(plain_name(field.name())));
         fields.for_each(|field| tested.add(field.index()));
+        if self.traced && metadata.is_span() {
+            tested.0 |= TestedFields::TRACE.0;
+        }
         Judgement { clear, absent: clear && tested == TestedFields::default(), tested }
     }
 }

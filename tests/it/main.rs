@@ -27,6 +27,7 @@ mod hand_written;
 mod held_guards;
 mod health;
 mod instances;
+mod intervals;
 mod json;
 mod layout;
 mod limits;
@@ -50,6 +51,8 @@ mod tokio_runtime;
 mod transparency;
 #[path = "../../src/wire/tests/unique.rs"]
 mod unique;
+#[cfg(all(target_os = "linux", target_pointer_width = "64", feature = "usdt"))]
+mod usdt;
 mod user_code;
 mod values;
 mod veto;

@@ -3,6 +3,7 @@
 use super::auth::Auth;
 use super::hub::{Hub, HubSession};
 use super::shutdown::{Closes, Shutdown};
+use super::trace_view::TraceView;
 use axum::routing::MethodRouter;
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,6 +32,8 @@ pub(super) struct Settings {
     pub(super) shutdown: Option<Shutdown>,
     /// Where sessions are opened. Default: the endpoint's own router.
     pub(super) source: Option<Arc<dyn SessionSource>>,
+    /// Where the page links traces to.
+    pub(super) trace_view: Option<TraceView>,
 }
 
 /// What all requests to an endpoint share.
@@ -88,6 +91,7 @@ impl Default for Settings {
             allowed_origins: Vec::new(),
             shutdown: None,
             source: None,
+            trace_view: None,
         }
     }
 }
