@@ -20,7 +20,6 @@ pub(super) enum Compared {
     /// Nothing is wrong, as far as can be known.
     Same,
     /// Another task runs, perhaps inside a poll of that one.
-    #[cfg_attr(not(feature = "tokio"), expect(dead_code, reason = "found with the feature `tokio` alone"))]
     Other,
     /// No task runs: the poll has ended.
     #[cfg_attr(not(feature = "tokio"), expect(dead_code, reason = "found with the feature `tokio` alone"))]
