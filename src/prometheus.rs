@@ -15,6 +15,7 @@
 //! | `tracing_tap_buffered_events`, `tracing_tap_held_events`, `tracing_tap_buffered_bytes`, `tracing_tap_predicate_bytes` | |
 //! | `tracing_tap_suppressed_events_total` | |
 //! | `tracing_tap_callsites`, `tracing_tap_vetoed_callsites` | |
+//! | `tracing_tap_lost_context_callsites`, `tracing_tap_lost_context_events_total` | |
 //! | `tracing_tap_rebuilds_total`, `tracing_tap_rebuild_seconds_total` | |
 
 use crate::router::{RouterStats, TapRouter};
@@ -124,9 +125,20 @@ impl Numbers {
     }
 
     fn write_callsites(&self, page: &mut Page<'_>) -> fmt::Result {
-        let RouterStats { callsites, vetoed_callsites, rebuilds, rebuild_time, .. } = self.0;
+        let RouterStats { callsites, vetoed_callsites, lost_context_callsites, lost_context_events, .. } = self.0;
         page.gauge("callsites", "Known callsites of events and spans", callsites)?;
         page.gauge("vetoed_callsites", "Callsites vetoed where no session can match", vetoed_callsites)?;
+        page.gauge(
+            "lost_context_callsites",
+            "Callsites seen inside spans with a tested field, and then outside any span",
+            lost_context_callsites as usize,
+        )?;
+        page.counter(
+            "lost_context_events",
+            "Events outside any span of callsites seen inside, at most 100 of each",
+            lost_context_events,
+        )?;
+        let RouterStats { rebuilds, rebuild_time, .. } = self.0;
         page.counter("rebuilds", "Rebuilds of the interest of all callsites", rebuilds)?;
         page.counter("rebuild_seconds", "Time spent on rebuilds", rebuild_time.as_secs_f64())
     }

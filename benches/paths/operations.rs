@@ -59,6 +59,21 @@ pub(crate) fn not_matching() -> f64 {
     nanoseconds(|| tracing::debug!(n = black_box(1), text = "some", "not matching"))
 }
 
+/// Outside any span, where the same callsite was inside before.
+pub(crate) fn lost() -> f64 {
+    inside_then_outside(|| tracing::debug!(n = black_box(1), text = "some", "lost"))
+}
+
+/// The same of an event that is printed.
+pub(crate) fn lost_and_printed() -> f64 {
+    inside_then_outside(|| tracing::info!(n = black_box(1), text = "some", "lost"))
+}
+
+fn inside_then_outside(event: fn()) -> f64 {
+    tracing::info_span!("conn", conn_id = 1, user = 7).in_scope(event);
+    nanoseconds(event)
+}
+
 pub(crate) fn enter_event_exit() -> f64 {
     let span = tracing::info_span!("conn", conn_id = 1, user = 7);
     nanoseconds(|| span.in_scope(|| tracing::debug!(n = black_box(1), text = "some", "not matching")))

@@ -7,11 +7,13 @@ use crate::busy::{
 };
 use crate::fresh::{chain, inside, nested, request};
 use crate::operations::{
-    disabled_event, enter_event_exit, enter_exit, enter_exit_of_42, four_fields, four_fields_two_spans, line,
-    not_matching, own_field, printed_event, span_of_42, span_with_fields, span_without_fields, trace_span,
+    disabled_event, enter_event_exit, enter_exit, enter_exit_of_42, four_fields, four_fields_two_spans, line, lost,
+    lost_and_printed, not_matching, own_field, printed_event, span_of_42, span_with_fields, span_without_fields,
+    trace_span,
 };
 use crate::service::{
-    bare, elsewhere, everything_beyond_a_rate, followed, idle, json, limited, matching, other_trace, sampled_in, silent,
+    bare, elsewhere, everything_beyond_a_rate, followed, idle, json, limited, matching, of_another_field, other_trace,
+    sampled_in, silent,
 };
 use crate::sessions::{open_all, rebuild, watch, watch_and_close};
 use crate::table::{Path, path};
@@ -23,6 +25,7 @@ const IDLE: &str = "the same with no session";
 const JSON: &str = "fmt().json() writing the event to nowhere";
 const LINE: &str = "the JSON line";
 const SAME: &str = "the same without limits";
+const UNTESTED: &str = "the same with a session on another field";
 const UNTRACED: &str = "a session on another user";
 const UNTIMED: &str = "the same without timings";
 const REBUILD: &str = "a bare rebuild of the interest cache";
@@ -49,6 +52,20 @@ pub(crate) const PATHS: &[Path] = &[
     path("open: enter, event, exit", || elsewhere(1, enter_event_exit), || bare(enter_event_exit), WITHOUT),
     path("open: enter and exit", || elsewhere(1, enter_exit), || bare(enter_exit), WITHOUT),
     path("open: event another layer prints", || elsewhere(1, printed_event), || bare(printed_event), WITHOUT),
+    path("lost context: in scope", || elsewhere(1, not_matching), || of_another_field(not_matching), UNTESTED),
+    path(
+        "lost context: in scope, printed",
+        || elsewhere(1, printed_event),
+        || of_another_field(printed_event),
+        UNTESTED,
+    ),
+    path("lost context: lost", || elsewhere(1, lost), || of_another_field(lost), UNTESTED),
+    path(
+        "lost context: lost, printed",
+        || elsewhere(1, lost_and_printed),
+        || of_another_field(lost_and_printed),
+        UNTESTED,
+    ),
     path("open: TRACE span nobody wants", || elsewhere(1, trace_span), || bare(trace_span), WITHOUT),
     path("open, with spans: TRACE span of others", || limited(spans, trace_span), || bare(trace_span), WITHOUT),
     path("open: own field, 100,000 sessions", || elsewhere(100_000, own_field), four_fields_as_json, JSON),

@@ -63,6 +63,14 @@ pub(crate) fn elsewhere(sessions: usize, operation: fn() -> f64) -> f64 {
     operation()
 }
 
+/// With a session open that tests a field which no span has.
+pub(crate) fn of_another_field(operation: fn() -> f64) -> f64 {
+    let router = TapRouter::new();
+    install(Some(&router));
+    let _stream = router.watch(Predicate::eq("order", 1));
+    operation()
+}
+
 /// With a session on another trace, where the thread is in a trace of OpenTelemetry.
 pub(crate) fn other_trace(operation: fn() -> f64) -> f64 {
     let router = TapRouter::builder().trace_source(tracing_tap_otel::traces()).build();

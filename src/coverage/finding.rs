@@ -138,7 +138,7 @@ pub enum Finding {
         field: String,
     },
     /// Events arrived outside any span, where they cannot match. Inside a span they could, and other events of their target
-    /// did.
+    /// were inside one with a tested field.
     OutsideSpans {
         /// Their target.
         target: String,
@@ -157,6 +157,40 @@ pub enum Finding {
         events: u64,
         /// The most severe level of the spans that nobody enables.
         spans: String,
+    },
+    /// Events of a callsite arrived outside any span, although others of it were inside spans with a tested field: most
+    /// likely the work was spawned without its span. [`detached`](crate::context::detached) says that it is meant.
+    LostContext {
+        /// Their target.
+        target: String,
+        /// The source file of the callsite.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        file: Option<String>,
+        /// The line in the file.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        line: Option<u32>,
+        /// How many arrived so while a session was open; no more than 100 are counted.
+        events: u64,
+        /// Where such a task was spawned: `src/mail.rs:31:9`. Known with the feature `tokio`, `--cfg tokio_unstable`, and
+        /// `note_spawn` of [`context`](crate::context) as the runtime's hook.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        spawned_at: Option<String>,
+        /// The name of the span that it was spawned in.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        spawned_in: Option<String>,
+    },
+    /// A guard of a span was held across `.await`: what ran next on the thread was inside that span, whatever it belongs to.
+    GuardAcrossAwait {
+        /// The span's name.
+        span: String,
+        /// Its target.
+        target: String,
+        /// The source file of its callsite.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        file: Option<String>,
+        /// The line in the file.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        line: Option<u32>,
     },
     /// A root span only follows from a span that could match, so the events inside it are not inside that span.
     FollowsFrom {
@@ -204,6 +238,8 @@ impl Finding {
             | Self::FieldNotCaptured { .. } => 3,
             Self::OutsideSpans { .. }
             | Self::OutsideRequests { .. }
+            | Self::LostContext { .. }
+            | Self::GuardAcrossAwait { .. }
             | Self::FollowsFrom { .. }
             | Self::LogRecordsAlone
             | Self::NoLogRecords
@@ -225,6 +261,8 @@ impl Finding {
             | Self::SpanLeftOut { target, .. }
             | Self::OutsideSpans { target, .. }
             | Self::OutsideRequests { target, .. }
+            | Self::LostContext { target, .. }
+            | Self::GuardAcrossAwait { target, .. }
             | Self::FollowsFrom { target, .. } => Some(target),
             _ => None,
         }

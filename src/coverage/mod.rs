@@ -1,15 +1,22 @@
 //! Why a session sees nothing, or not everything: a verdict, the reasons, and the remedies.
 
 mod finding;
+mod marks;
 mod note;
+mod remembered;
 mod seen;
+#[cfg(all(feature = "tokio", tokio_unstable))]
+mod spawns;
 mod table;
 mod verdict;
 mod words;
 
 pub use finding::Finding;
+pub(crate) use marks::NameMarks;
 pub use note::Note;
 pub(crate) use seen::{Link, Seen};
+#[cfg(all(feature = "tokio", tokio_unstable))]
+pub(crate) use spawns::Spawn;
 pub use verdict::Verdict;
 
 use serde::{Deserialize, Serialize};

@@ -1,6 +1,6 @@
 //! Information about what a session can see, which needs no action.
 
-use super::words::{Visible, counted};
+use super::words::{Location, Visible, counted, write_lost};
 use serde::{Deserialize, Serialize};
 use std::fmt::{self, Write};
 
@@ -42,6 +42,20 @@ pub enum Note {
         /// The most severe level at which the same crate has spans that nobody enables, if it has any.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         spans: Option<String>,
+    },
+    /// Events of a library's callsite arrived outside any span, although others of it were inside spans with a tested field.
+    /// That may be intended: libraries work for requests and in the background.
+    LostContext {
+        /// Their target.
+        target: String,
+        /// The source file of the callsite.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        file: Option<String>,
+        /// The line in the file.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        line: Option<u32>,
+        /// How many arrived so while a session was open; no more than 100 are counted.
+        events: u64,
     },
     /// Another layer or the session enables root spans of `tokio`. Events inside one are not inside the span that its task
     /// was spawned in, or that `block_on` was called in.
@@ -103,6 +117,13 @@ impl Note {
                     )?;
                 }
                 Ok(())
+            }
+            Self::LostContext { target, file, line, events } => {
+                write_lost(f, target, Location { file, line: *line }, *events)?;
+                f.write_str(
+                    "; if they belong to a request, attach its span to the work with `.instrument(span)` or \
+                     `.in_current_span()`",
+                )
             }
             Self::RootSpans { span, target } => write!(
                 f,

@@ -1,18 +1,16 @@
 //! Facts that producers record for coverage: a bit or a count for each callsite, in tables of fixed size, never a value.
 
+use super::marks::NameMarks;
+use super::remembered::Remembered;
 use super::table::Table;
 use crate::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use crate::value::{Shape, ValueRef};
-use std::sync::{Mutex, PoisonError, TryLockError};
 use tracing_core::Metadata;
 
 /// The number of events counted for one callsite. Further events cost a load and a comparison.
 pub(crate) const TOO_MANY_TO_COUNT: u64 = 100;
 
-/// How many links between spans, and how many spans that were left out, are remembered.
-const MAX_REMEMBERED: usize = 64;
-
-/// A flag in a count of events: one has matched inside a span.
+/// A flag in a count of events: one was seen inside spans that carried a tested field.
 const INSIDE: u64 = 1 << 63;
 
 /// Inside some span a trace was active.
@@ -34,9 +32,19 @@ const FIELD_SHIFT: u32 = 57;
 pub(crate) struct Seen {
     /// The shapes of the values that events brought, by callsite and field.
     shapes: Table,
-    /// How many events arrived outside any span, at least, and whether one matched inside one, by callsite.
+    /// How many events arrived outside any span, at least, and whether one was seen inside spans that carried a tested
+    /// field, by callsite.
     places: Table,
+    /// How many arrived outside after that, by callsite.
+    lost: Table,
+    lost_callsites: AtomicU64,
+    lost_events: AtomicU64,
+    /// Where the tasks were spawned in which they were.
+    #[cfg(all(feature = "tokio", tokio_unstable))]
+    pub(crate) spawns: super::spawns::Spawns,
     links: Remembered<Link>,
+    /// Spans of which a guard was held across `.await`.
+    held_guards: Remembered<&'static Metadata<'static>>,
     vetoed: Box<[VetoedSpan; LEFT_OUT_SLOTS]>,
     left_out: Remembered<usize>,
     log_record: AtomicBool,
@@ -64,7 +72,13 @@ impl Default for Seen {
         Self {
             shapes: Table::default(),
             places: Table::default(),
+            lost: Table::default(),
+            lost_callsites: AtomicU64::new(0),
+            lost_events: AtomicU64::new(0),
+            #[cfg(all(feature = "tokio", tokio_unstable))]
+            spawns: super::spawns::Spawns::default(),
             links: Remembered::default(),
+            held_guards: Remembered::default(),
             vetoed: Box::new(std::array::from_fn(|_| VetoedSpan::default())),
             left_out: Remembered::default(),
             log_record: AtomicBool::new(false),
@@ -100,14 +114,42 @@ impl Seen {
         }
     }
 
-    /// Notes that an event has matched inside a span.
+    /// Notes that an event was seen inside spans that carry a tested field.
     pub(crate) fn note_inside(&self, callsite: usize) {
-        if let Some(place) = self.places.find(callsite as u64)
+        if let Some(place) = self.places.find(callsite as u64) {
             // Relaxed: a bit that is never cleared.
-            && place.load(Ordering::Relaxed) & INSIDE == 0
-        {
             place.fetch_or(INSIDE, Ordering::Relaxed);
         }
+    }
+
+    /// Counts an event that is outside any span although others of its callsite were inside, with the marks of the names
+    /// that are tested now. Returns whether more are to be counted.
+    pub(crate) fn note_lost(&self, callsite: usize, marks: NameMarks) -> bool {
+        let Some(lost) = self.lost.find(callsite as u64) else { return false };
+        // Relaxed: as in `note_outside`.
+        let before =
+            lost.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |now| Some(Lost(now).with_one_more(marks).0));
+        let count = before.map_or(0, |before| Lost(before).count());
+        if count == 0 {
+            self.lost_callsites.fetch_add(1, Ordering::Relaxed);
+        }
+        if count < TOO_MANY_TO_COUNT {
+            self.lost_events.fetch_add(1, Ordering::Relaxed);
+        }
+        count + 1 < TOO_MANY_TO_COUNT
+    }
+
+    /// How many events of a callsite were outside any span although others were inside spans that carried one of these
+    /// names, at least.
+    pub(crate) fn lost(&self, callsite: usize, of: NameMarks) -> u64 {
+        let lost = Lost(self.lost.get(callsite as u64));
+        if lost.marks().meet(of) { lost.count() } else { 0 }
+    }
+
+    /// How many callsites and events are counted so.
+    pub(crate) fn count_lost(&self) -> (u64, u64) {
+        let load = |count: &AtomicU64| count.load(Ordering::Relaxed);
+        (load(&self.lost_callsites), load(&self.lost_events))
     }
 
     /// How many events of a callsite arrived outside any span, at least.
@@ -115,7 +157,7 @@ impl Seen {
         (self.places.get(callsite as u64) & !INSIDE).min(TOO_MANY_TO_COUNT)
     }
 
-    /// Whether an event of a callsite has matched inside a span.
+    /// Whether an event of a callsite was seen inside spans that carried a tested field.
     pub(crate) fn was_inside(&self, callsite: usize) -> bool {
         self.places.get(callsite as u64) & INSIDE != 0
     }
@@ -128,6 +170,15 @@ impl Seen {
 
     pub(crate) fn links(&self) -> Vec<Link> {
         self.links.all()
+    }
+
+    /// Remembers a span of which a guard was held across `.await`.
+    pub(crate) fn note_held_guard(&self, span: &'static Metadata<'static>) {
+        self.held_guards.add(span, |known| std::ptr::eq(*known, span));
+    }
+
+    pub(crate) fn held_guards(&self) -> Vec<&'static Metadata<'static>> {
+        self.held_guards.all()
     }
 
     /// Notes a span callsite that was vetoed inside the span `within`, of the tree with this number.
@@ -182,38 +233,30 @@ impl Seen {
     }
 }
 
+/// The events of a callsite that are outside any span although others were inside: in the lowest byte how many, at most
+/// [`TOO_MANY_TO_COUNT`], then the marks of the names that were tested.
+#[derive(Clone, Copy, Debug)]
+struct Lost(u64);
+
+const _: () = assert!(TOO_MANY_TO_COUNT < 1 << 8);
+
+impl Lost {
+    fn count(self) -> u64 {
+        self.0 & 0xff
+    }
+
+    fn marks(self) -> NameMarks {
+        NameMarks((self.0 >> 8) as u32)
+    }
+
+    fn with_one_more(self, marks: NameMarks) -> Self {
+        let count = (self.count() + 1).min(TOO_MANY_TO_COUNT);
+        Self(u64::from(self.marks().0 | marks.0) << 8 | count)
+    }
+}
+
 fn key_of_field(callsite: usize, field: usize) -> u64 {
     callsite as u64 | (field as u64 + 1) << FIELD_SHIFT
-}
-
-/// A bounded list of distinct things. A producer that finds it locked leaves its thing out.
-#[derive(Debug)]
-struct Remembered<T>(Mutex<Vec<T>>);
-
-impl<T: Copy> Remembered<T> {
-    fn add(&self, new: T, is_same: impl Fn(&T) -> bool) {
-        let known = match self.0.try_lock() {
-            Ok(known) => Some(known),
-            Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
-            Err(TryLockError::WouldBlock) => None,
-        };
-        if let Some(mut known) = known
-            && known.len() < MAX_REMEMBERED
-            && !known.iter().any(is_same)
-        {
-            known.push(new);
-        }
-    }
-
-    fn all(&self) -> Vec<T> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-}
-
-impl<T> Default for Remembered<T> {
-    fn default() -> Self {
-        Self(Mutex::default())
-    }
 }
 
 #[cfg(test)]
@@ -232,19 +275,6 @@ mod tests {
     }
 
     #[test]
-    fn a_link_costs_a_bounded_number_of_comparisons() {
-        let (links, compared) = (Remembered::default(), std::cell::Cell::new(0));
-        for link in 0..10_000 {
-            links.add(link, |known| {
-                compared.set(compared.get() + 1);
-                *known == link
-            });
-        }
-        assert_eq!(links.all().len(), MAX_REMEMBERED);
-        assert!(compared.get() <= MAX_REMEMBERED * MAX_REMEMBERED, "{}", compared.get());
-    }
-
-    #[test]
     fn counting_outside_events_ends() {
         let seen = Seen::default();
         seen.note_outside(16);
@@ -252,5 +282,17 @@ mod tests {
         seen.note_inside(16);
         (0..TOO_MANY_TO_COUNT + 5).for_each(|_| seen.note_outside(16));
         assert_eq!((seen.outside(16), seen.was_inside(16)), (TOO_MANY_TO_COUNT, true));
+    }
+
+    #[test]
+    fn lost_events_are_counted_by_the_names_tested_then() {
+        let (user, order) = (NameMarks::of(["user"]), NameMarks::of(["order"]));
+        assert!(!user.meet(order), "or the test shows nothing");
+        let seen = Seen::default();
+        let counted = (1..).find(|_| !seen.note_lost(16, user));
+        assert_eq!(counted, Some(TOO_MANY_TO_COUNT));
+        assert_eq!((seen.lost(16, user), seen.lost(16, order), seen.lost(32, user)), (TOO_MANY_TO_COUNT, 0, 0));
+        assert!(!seen.note_lost(16, order), "other names are tested now");
+        assert_eq!((seen.lost(16, order), seen.count_lost()), (TOO_MANY_TO_COUNT, (1, TOO_MANY_TO_COUNT)));
     }
 }

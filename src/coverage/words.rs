@@ -66,6 +66,7 @@ impl Finding {
             | Self::OutsideSpans { .. }
             | Self::OutsideRequests { .. }
             | Self::FollowsFrom { .. } => self.write_of_spans(f),
+            Self::LostContext { .. } | Self::GuardAcrossAwait { .. } => self.write_of_context(f),
             _ => self.write_of_tests(f),
         }
     }
@@ -162,6 +163,31 @@ impl Finding {
         }
     }
 
+    /// Context that got lost, or that is another's.
+    fn write_of_context(&self, f: &mut Visible<'_, '_>) -> fmt::Result {
+        match self {
+            Self::LostContext { target, file, line, events, spawned_at, spawned_in } => {
+                write_lost(f, target, Location { file, line: *line }, *events)?;
+                if let (Some(at), Some(span)) = (spawned_at, spawned_in) {
+                    write!(f, ", in a task spawned at {at} in the span `{span}`")?;
+                }
+                f.write_str(
+                    ": likely a `spawn` without `.instrument(..)`/`.in_current_span()`; if it is meant, mark the work with \
+                     `.detached()`",
+                )
+            }
+            Self::GuardAcrossAwait { span, target, file, line } => {
+                write!(f, "a guard of the span `{span}` of target `{target}`")?;
+                Location { file, line: *line }.write(f)?;
+                f.write_str(
+                    " is held across `.await`, so events of other tasks are shown inside that span: use `.instrument(span)` \
+                     in place of `span.enter()`",
+                )
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Tests that can never be true.
     fn write_of_tests(&self, f: &mut Visible<'_, '_>) -> fmt::Result {
         match self {
@@ -194,6 +220,28 @@ impl Finding {
 
 pub(super) fn counted(events: u64) -> String {
     if events == 1 { "1 event".to_owned() } else { format!("{events} events") }
+}
+
+/// A place in the sources, as far as a callsite records it.
+#[derive(Clone, Copy)]
+pub(super) struct Location<'a> {
+    pub(super) file: &'a Option<String>,
+    pub(super) line: Option<u32>,
+}
+
+impl Location<'_> {
+    fn write(self, f: &mut Visible<'_, '_>) -> fmt::Result {
+        let Some(file) = self.file else { return Ok(()) };
+        write!(f, " at {file}")?;
+        self.line.map_or(Ok(()), |line| write!(f, ":{line}"))
+    }
+}
+
+/// Events of a callsite outside any span although others are inside.
+pub(super) fn write_lost(f: &mut Visible<'_, '_>, target: &str, location: Location<'_>, events: u64) -> fmt::Result {
+    write!(f, "at least {} of target `{target}`", counted(events))?;
+    location.write(f)?;
+    f.write_str(" arrived outside any span, and others of that callsite inside spans with a tested field")
 }
 
 fn write_what(f: &mut Visible<'_, '_>, what: &str, level: &str, target: Option<&str>) -> fmt::Result {

@@ -1,5 +1,6 @@
 //! What was decided for a span, by what, and whether that still holds.
 
+use super::word::Place;
 use crate::predicate::FieldTest;
 use crate::session::scope::{Scope, Sessions};
 use crate::session::snapshot::Snapshot;
@@ -7,7 +8,11 @@ use std::sync::Arc;
 
 /// The scope of a span: its own, or that of events outside any span.
 #[derive(Clone, Debug)]
-pub(super) struct ScopeRef(Option<Arc<Scope>>);
+pub(super) struct ScopeRef {
+    own: Option<Arc<Scope>>,
+    /// Whether some span of the scope declares a tested field, or bears a tested name.
+    carries: bool,
+}
 
 /// What a scope was decided by: the sessions, and the records that concern them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,29 +39,48 @@ pub(super) struct Brought {
     pub(super) found: Sessions,
     /// The sessions that follow it.
     pub(super) followers: Sessions,
+    /// Whether the scope inside carries what is tested.
+    pub(super) carries: bool,
 }
 
 impl ScopeRef {
     /// The scope of events outside any span, and of spans that add nothing to it.
-    pub(super) const OUTSIDE: Self = Self(None);
+    pub(super) const OUTSIDE: Self = Self { own: None, carries: false };
 
     pub(super) fn own(scope: Scope) -> Self {
-        Self(Some(Arc::new(scope)))
+        Self { own: Some(Arc::new(scope)), carries: false }
+    }
+
+    /// The same, carrying what is tested or not.
+    #[inline]
+    pub(super) fn carrying(self, carries: bool) -> Self {
+        Self { carries, ..self }
+    }
+
+    /// Where events in it are, if they are inside a span.
+    #[inline]
+    pub(super) fn place(&self) -> Place {
+        if self.carries { Place::Carried } else { Place::Elsewhere }
+    }
+
+    #[inline]
+    pub(super) fn carries(&self) -> bool {
+        self.carries
     }
 
     /// The scope itself, where it is looked at together with this snapshot.
     pub(super) fn get<'a>(&'a self, snapshot: &'a Snapshot) -> &'a Arc<Scope> {
-        self.0.as_ref().unwrap_or_else(|| snapshot.outside())
+        self.own.as_ref().unwrap_or_else(|| snapshot.outside())
     }
 
     #[inline]
     pub(super) fn is_outside(&self) -> bool {
-        self.0.is_none()
+        self.own.is_none()
     }
 
     /// Names the scope; 0 names that of events outside any span.
     fn serial(&self) -> u64 {
-        self.0.as_ref().map_or(0, |scope| scope.serial)
+        self.own.as_ref().map_or(0, |scope| scope.serial)
     }
 }
 

@@ -10,6 +10,7 @@
 //! count for nothing. One that was created after the stack was synchronized cannot be; any other makes it ask again.
 
 use super::name::{Label, NO_SPAN};
+use super::task::Task;
 use smallvec::SmallVec;
 use std::cell::Cell;
 
@@ -39,6 +40,12 @@ struct Level {
     outer_tree: u8,
     /// The decision that held then.
     label: Label,
+    /// The task that has entered it.
+    task: Task,
+}
+
+impl Level {
+    const NONE: Self = Self { id: NO_SPAN, outer: NO_SPAN, outer_tree: 0, label: 0, task: Task::NONE };
 }
 
 /// Set in the id of a level whose span is timed: its exit fails the comparison that every exit makes, so that no other
@@ -60,6 +67,8 @@ pub(super) struct Entering {
     pub(super) tree: u8,
     /// The name of the decision that holds before.
     pub(super) label: Label,
+    /// The task that enters it.
+    pub(super) task: Task,
 }
 
 /// What entering a span has come to.
@@ -82,7 +91,7 @@ impl Entered {
             current: Cell::new(NO_SPAN),
             tree: Cell::new(0),
             depth: Cell::new(0),
-            levels: [const { Cell::new(Level { id: NO_SPAN, outer: NO_SPAN, outer_tree: 0, label: 0 }) }; ROOM],
+            levels: [const { Cell::new(Level::NONE) }; ROOM],
         }
     }
 
@@ -132,7 +141,7 @@ impl Entered {
         entering: Entering,
         is_newer_than: impl FnOnce(u64) -> bool,
     ) -> Push {
-        let Entering { id, tree, label } = entering;
+        let Entering { id, tree, label, task } = entering;
         if !self.is_kept_for(keeper) {
             return Push::Unknown;
         }
@@ -147,7 +156,7 @@ impl Entered {
             return self.cannot_follow();
         }
         let outer = self.current.get();
-        level.set(Level { id, outer, outer_tree: self.tree.get(), label });
+        level.set(Level { id, outer, outer_tree: self.tree.get(), label, task });
         self.depth.set(depth + 1);
         if again {
             return Push::Again;
@@ -155,6 +164,27 @@ impl Entered {
         self.current.set(id);
         self.tree.set(tree);
         Push::Inside(outer)
+    }
+
+    /// The span that was entered last, and by which task, if that is known.
+    #[inline]
+    pub(super) fn top(&self, keeper: Keeper) -> Option<(u64, Task)> {
+        let top = self.depth.get().checked_sub(1).and_then(|top| self.levels.get(top))?.get();
+        self.is_kept_for(keeper).then_some((top.id & !MARK, top.task))
+    }
+
+    /// Has the task that entered the last span compared no more.
+    pub(super) fn settle_top(&self) {
+        if let Some(top) = self.depth.get().checked_sub(1).and_then(|top| self.levels.get(top)) {
+            top.set(Level { task: Task::NONE, ..top.get() });
+        }
+    }
+
+    /// Whether a span is known to be entered.
+    #[cfg(feature = "tokio")]
+    pub(super) fn contains(&self, keeper: Keeper, id: u64) -> bool {
+        let entered = self.levels.get(..self.depth.get()).unwrap_or_default();
+        self.is_kept_for(keeper) && entered.iter().any(|level| level.get().id & !MARK == id)
     }
 
     /// Loses the stack, if it is kept for this keeper.
@@ -219,7 +249,7 @@ mod tests {
 
     /// The tree of a span is named like the span here.
     fn entering(id: u64) -> Entering {
-        Entering { id, tree: id as u8, label: id }
+        Entering { id, tree: id as u8, label: id, task: Task::NONE }
     }
 
     #[derive(Clone, Copy, Debug)]

@@ -11,16 +11,15 @@ use super::notes::{Notes, Placement};
 use super::table::Spans;
 use super::thread::{self, Caller, ThreadState};
 use super::tree::Trees;
-use crate::event::{Fields, plain_name};
+use crate::event::plain_name;
 use crate::guard::Guard;
 use crate::level::verbosity_of;
 use crate::session::open::OpenSession;
 use crate::session::published::Epoch;
-use crate::session::snapshot::Snapshot;
 use crate::shared::Shared;
 use crate::sync::Numbers;
 use crate::sync::atomic::{AtomicU8, AtomicU64, Ordering};
-use crate::value::{PackedBytes, Value};
+use crate::value::PackedBytes;
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 use tracing_core::dispatcher::WeakDispatch;
@@ -209,11 +208,10 @@ impl Instance {
         context: Context<'_, S>,
     ) {
         let epoch = self.epoch();
-        if epoch != 0 && self.spans.are_unusual_when_new() {
-            self.keep_new_span_in_time(attributes, id, &context, epoch);
-        } else {
-            self.keep_new_span(attributes, id, epoch);
+        if epoch == 0 || !self.spans.are_unusual_when_new() && self.standing_in() == NO_SPAN {
+            return self.keep_new_span(attributes, id, epoch);
         }
+        self.keep_new_watched_span(attributes, id, &context, epoch);
     }
 
     /// Keeps a new span's fields, if spans like it are tracked, and its place in its tree.
@@ -326,7 +324,7 @@ impl Instance {
             return;
         }
         let tree = self.tree(id, context);
-        if decides(&snapshot, &recorded, &replaced) {
+        if snapshot.is_changed_by(&recorded, &replaced) {
             self.trees.count_deciding(tree);
             self.note_left_out(id, context);
             self.time_from_now_on(id, context);
@@ -410,7 +408,8 @@ impl Instance {
         state.closing.set((0, 0));
         let held = state.held(epoch);
         let is_newer_than = |number| notes.is_some_and(|notes| notes.are_newer_than(number));
-        let entering = Entering { id, tree: notes.map_or(0, Notes::tree_number), label: held.label };
+        let task = self.compare_tasks(state);
+        let entering = Entering { id, tree: notes.map_or(0, Notes::tree_number), label: held.label, task };
         let outer = match state.entered.push::<TIMED>(self.keeper(), entering, is_newer_than) {
             Push::Again => return,
             Push::Unknown => return state.forget_decision(),
@@ -446,6 +445,7 @@ impl Instance {
         match label {
             Some(label) => state.go_back(epoch, label),
             None => {
+                self.note_exit_out_of_order(state, id);
                 state.entered.lose_of(self.keeper());
                 state.forget_decision();
             }
@@ -478,19 +478,5 @@ fn word_at_creation(attributes: &span::Attributes<'_>, word: Option<&AtomicU64>)
         Callsites::note_parent(word, attributes.is_contextual());
         // Relaxed: what is judged in it holds under the generation in it.
         word.load(Ordering::Relaxed)
-    })
-}
-
-/// Whether recorded values may change which sessions match: a key of the index only where the index holds the new
-/// or the replaced value, so that a service that records a tested field on every request empties no caches.
-fn decides(snapshot: &Snapshot, recorded: &Fields, replaced: &[Value]) -> bool {
-    let names = &snapshot.names;
-    recorded.iter().any(|(name, value)| {
-        names.linear.contains(name)
-            || names.beside_index.contains(name)
-            || names.index.contains(name)
-                && std::iter::once(value)
-                    .chain(replaced.iter().map(Value::view))
-                    .any(|value| snapshot.index_holds(name, value))
     })
 }

@@ -33,8 +33,9 @@ impl Instance {
     pub(super) fn look_up_current<S: Host>(&self, epoch: u64, context: &Context<'_, S>) -> u64 {
         let current = context.current_span();
         let (Some(id), Some(metadata)) = (current.id(), current.metadata()) else {
-            thread::with(|state| state.entered.synchronize(self.keeper(), epoch, NO_SPAN, 0));
-            return NO_SPAN;
+            let standing_in = self.standing_in();
+            thread::with(|state| state.entered.synchronize(self.keeper(), epoch, standing_in, 0));
+            return standing_in;
         };
         let is_known = self.spans.with(id.into_u64(), |cell| cell.metadata()).flatten();
         let seen = match is_known.filter(|known| std::ptr::eq(*known, metadata)) {
@@ -70,7 +71,8 @@ impl Instance {
     #[inline]
     pub(super) fn is_really_in<S: Host>(&self, leaf: u64, context: &Context<'_, S>) -> bool {
         let current = context.current_span();
-        current.id().map_or(NO_SPAN, span::Id::into_u64) == leaf || self.is_lost(current.metadata(), context)
+        current.id().map_or_else(|| self.standing_in(), span::Id::into_u64) == leaf
+            || self.is_lost(current.metadata(), context)
     }
 
     #[cold]

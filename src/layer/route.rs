@@ -76,13 +76,14 @@ impl Instance {
             return self.route_anywhere(event, Some(word), epoch, context);
         }
         let decision = self.decision(epoch, context, event.metadata());
-        if !Callsites::is_known_clear(word, decision.vetoable) {
+        thread::with(|state| self.compare_tasks(state));
+        self.note_place(event.metadata(), word, decision, context);
+        if !Callsites::is_known_clear(word, decision.look.vetoable()) {
             if decision.is_empty && self.brings_nothing(event, word, decision) {
-                return self.note_outside(event.metadata(), decision);
+                return;
             }
             return self.route_anywhere(event, Some(word), epoch, context);
         }
-        self.note_outside(event.metadata(), decision);
         if verbosity_of(*event.metadata().level()) > decision.verbosity {
             return;
         }
@@ -112,10 +113,8 @@ impl Instance {
         let Some(surroundings) = self.surroundings_to_match(leaf, decision, &incoming, context) else { return };
         let admitted = incoming.admitted_in_scope(&surroundings.scope);
         if incoming.has_aside() {
-            self.note_inside(event.metadata(), decision);
             self.deliver_aside(&admitted, incoming, &surroundings.spans, leaf, context);
         } else if !admitted.is_empty() {
-            self.note_inside(event.metadata(), decision);
             self.deliver(&admitted, &incoming, &surroundings.spans);
         }
         thread::keep_surroundings(surroundings);
@@ -135,9 +134,6 @@ impl Instance {
         let names = &snapshot.names;
         let clear = word.is_some_and(|word| Callsites::is_clear(word, names.generation, || names.judge(metadata)));
         let leaf = self.leaf(event, epoch, context);
-        if leaf == NO_SPAN {
-            self.shared.seen.note_outside(key_of(metadata));
-        }
         if names.traced && event.is_contextual() {
             self.read_trace_to_decide(leaf, metadata, &snapshot, context);
         }
@@ -173,9 +169,6 @@ impl Instance {
             admitted.extend(incoming.admitted(Matching { session, sampled, is_followed: false }));
         }
         let has_aside = incoming.has_aside();
-        if leaf != NO_SPAN && (has_aside || !admitted.is_empty()) {
-            self.shared.seen.note_inside(key_of(metadata));
-        }
         if has_aside {
             self.deliver_aside(&admitted, incoming, &surroundings.spans, leaf, context);
         } else if !admitted.is_empty() {

@@ -3,7 +3,7 @@
 //! A decision is found in the first of these that has it: the thread, the span, the span's parent with what the span adds.
 //! So a span inside a decided one costs no more for what is around that, and a span that adds nothing costs nothing.
 
-use super::callsite::{Callsites, Word};
+use super::callsite::Callsites;
 use super::decided::{Brought, ScopeRef, Stamp};
 use super::host::Host;
 use super::instance::Instance;
@@ -14,6 +14,8 @@ use super::span::SpanCell;
 use super::surroundings::{Identity, Surroundings};
 use super::thread::{self, Decision, Judged, ThreadState};
 use super::trace::Reading;
+use super::tree::NO_TREE;
+use super::word::{Look, Place};
 use crate::event::{CapturedSpan, tested_values};
 use crate::session::lookup::sessions_of_span;
 use crate::session::scope::{Added, Scope};
@@ -87,10 +89,11 @@ impl Instance {
         }
         let stamp = self.stamp(tree, &snapshot);
         if self.is_like_outside(cell, notes, judgement, &snapshot) {
-            return AtOnce::Known(self.remember(epoch, span, snapshot.outside(), tree, stamp, &snapshot));
+            let scope = ScopeRef::OUTSIDE.carrying(!judgement.absent);
+            return AtOnce::Known(self.remember(epoch, span, &scope, tree, stamp, &snapshot));
         }
         match cell.bring_up_to_date(&ScopeRef::OUTSIDE, judgement, stamp, &snapshot, &self.shared.seen) {
-            Ok(scope) => AtOnce::Known(self.remember(epoch, span, scope.get(&snapshot), tree, stamp, &snapshot)),
+            Ok(scope) => AtOnce::Known(self.remember(epoch, span, &scope, tree, stamp, &snapshot)),
             Err(brought) => AtOnce::Brings(Root { brought, tree, stamp, snapshot: Arc::clone(&snapshot) }),
         }
     }
@@ -111,7 +114,7 @@ impl Instance {
     fn decide_root<S: Host>(&self, id: u64, epoch: u64, root: Root, context: &Context<'_, S>) -> Decision {
         let Root { brought, tree, stamp, snapshot } = root;
         let scope = self.scope_bringing(id, brought, ScopeRef::OUTSIDE, stamp, &snapshot, context);
-        self.remember(epoch, self.name_of(id), scope.get(&snapshot), tree, stamp, &snapshot)
+        self.remember(epoch, self.name_of(id), &scope, tree, stamp, &snapshot)
     }
 
     #[inline(never)]
@@ -143,7 +146,7 @@ impl Instance {
         let tree = self.tree(leaf, context);
         let stamp = self.stamp(tree, snapshot);
         let scope = self.scope(leaf, stamp, snapshot, context);
-        self.remember(epoch, self.name_of(leaf), scope.get(snapshot), tree, stamp, snapshot)
+        self.remember(epoch, self.name_of(leaf), &scope, tree, stamp, snapshot)
     }
 
     /// Keeps what a thread needs to know of the scope it is in.
@@ -151,12 +154,18 @@ impl Instance {
         &self,
         epoch: u64,
         span: SpanName,
-        scope: &Arc<Scope>,
+        scope: &ScopeRef,
         tree: usize,
         stamp: Stamp,
         snapshot: &Snapshot,
     ) -> Decision {
-        let vetoable = Word::vetoable(snapshot.names.generation);
+        let place = match tree {
+            NO_TREE if thread::with(ThreadState::is_detached) => Place::Elsewhere,
+            NO_TREE => Place::Outside,
+            _ => scope.place(),
+        };
+        let look = Look::new(snapshot.names.generation, place);
+        let scope = scope.get(snapshot);
         let decision = Decision {
             tree: tree as u32,
             records: stamp.records,
@@ -164,7 +173,7 @@ impl Instance {
             span_verbosity: scope.span_verbosity,
             is_empty: scope.candidates.is_empty(),
             scope: scope.serial,
-            vetoable,
+            look,
         };
         let outside = snapshot.outside();
         // A span whose trace may matter is not decided before that can be read.
@@ -172,6 +181,7 @@ impl Instance {
         let empty_outside = if may_foresee { outside.serial } else { 0 };
         thread::with(|state| {
             state.remember(epoch, span, decision);
+            let vetoable = look.vetoable();
             state.judge(Judged { epoch, vetoable, asked_spans: snapshot.span_verbosity, empty_outside });
         });
         decision
@@ -190,6 +200,7 @@ impl Instance {
         let Some(judged) = judged else { return };
         let Some(judgement) = Callsites::known_judgement(word, judged.generation()) else { return };
         if judgement.absent || judgement.tested.are_exact() && !self.may_be_watched(new, judgement.tested) {
+            let place = if judgement.absent { Place::Elsewhere } else { Place::Carried };
             let decision = Decision {
                 tree: tree as u32,
                 records: self.trees.deciding(tree),
@@ -197,7 +208,7 @@ impl Instance {
                 span_verbosity: 0,
                 is_empty: true,
                 scope: judged.empty_outside,
-                vetoable: judged.vetoable,
+                look: Look::new(judged.generation(), place),
             };
             thread::with(|state| state.foresee(epoch, span, decision));
         }
@@ -276,12 +287,14 @@ impl Instance {
         snapshot: &Snapshot,
         context: &Context<'_, S>,
     ) -> ScopeRef {
+        let carries = brought.carries;
         let is_root = self.parent(id, context) == NO_SPAN;
         let span = self.spans.with(id, |cell| cell.captured()).flatten();
         let root = || self.root_serial(id, context);
         let added =
             Added { span: span.as_ref(), found: brought.found, followers: brought.followers, root: is_root.then(root) };
         let scope = parent.get(snapshot).inside(&added, || self.chain(id, context), root);
+        let scope = ScopeRef::own(scope).carrying(carries);
         self.spans.with(id, |cell| cell.keep(stamp, &parent, scope)).unwrap_or(parent)
     }
 

@@ -1,5 +1,6 @@
 //! What the hooks leave for coverage. Nothing here decides about an event.
 
+use super::callsite::Callsites;
 use super::facts::is_log_bridge;
 use super::host::Host;
 use super::instance::Instance;
@@ -7,10 +8,13 @@ use super::matching::Incoming;
 use super::name::{NO_SPAN, key_of};
 use super::repair::PERHAPS_INSIDE_ANOTHER;
 use super::thread::{self, Decision};
+use super::word::Word;
 use crate::coverage::Link;
 use crate::event::Fields;
 use crate::guard::{Guard, run_user_code};
+use crate::sync::atomic::{AtomicU64, Ordering};
 use crate::value::ValueRef;
+use std::sync::Arc;
 use tracing_core::{Metadata, span};
 use tracing_subscriber::layer::Context;
 
@@ -23,20 +27,59 @@ impl Incoming<'_> {
 }
 
 impl Instance {
-    /// Counts an event around which there is no span. Of those that are vetoed, only where the thread's decision was
-    /// stale: a veto costs no more for being counted.
+    /// Notes for coverage where an event is: the first of its callsite inside spans that carry a tested field, and each that is
+    /// outside any span. Of those that are outside and vetoed, and none of which was seen inside, only where the thread's
+    /// decision was stale: a veto costs no more for being counted.
     #[inline]
-    pub(super) fn note_outside(&self, metadata: &Metadata<'_>, decision: Decision) {
-        if decision.is_outside() && metadata.is_event() {
-            self.shared.seen.note_outside(key_of(metadata));
+    pub(super) fn note_place<S: Host>(
+        &self,
+        metadata: &Metadata<'_>,
+        word: &AtomicU64,
+        decision: Decision,
+        context: &Context<'_, S>,
+    ) {
+        // Relaxed: what is said holds under the generation in the same word.
+        let seen = word.load(Ordering::Relaxed);
+        if decision.look.is_first_inside(seen) {
+            self.note_first_inside(metadata, word, decision);
+        } else if decision.look.is_outside() && metadata.is_event() {
+            match Word::is_losable(seen, decision.generation()) {
+                true => self.note_lost(metadata, word, decision, context),
+                false => self.shared.seen.note_outside(key_of(metadata)),
+            }
         }
     }
 
-    /// Notes that an event has matched inside a span.
-    #[inline]
-    pub(super) fn note_inside(&self, metadata: &Metadata<'_>, decision: Decision) {
-        if !decision.is_outside() {
+    #[cold]
+    fn note_first_inside(&self, metadata: &Metadata<'_>, word: &AtomicU64, decision: Decision) {
+        if metadata.is_event() && Callsites::note_inside(word, decision.generation()) {
             self.shared.seen.note_inside(key_of(metadata));
+        }
+    }
+
+    /// Counts an event that is outside any span although others of its callsite were inside: the first hundred.
+    ///
+    /// Another layer's hook runs between the registry's account of where the thread is and ours, and may log: the registry
+    /// has the last word.
+    #[cold]
+    fn note_lost<S: Host>(
+        &self,
+        metadata: &Metadata<'_>,
+        word: &AtomicU64,
+        decision: Decision,
+        context: &Context<'_, S>,
+    ) {
+        if context.current_span().id().is_some() {
+            return;
+        }
+        #[cfg(all(feature = "tokio", tokio_unstable))]
+        if let Some(task) = super::task::Task::current().number() {
+            self.shared.seen.spawns.note_lost(key_of(metadata), task);
+        }
+        let (generation, names) = (decision.generation(), Arc::clone(&self.shared.snapshot.load().names));
+        let counts_more = names.generation != generation || self.shared.seen.note_lost(key_of(metadata), names.marks);
+        if !counts_more {
+            Callsites::stop_counting_lost(word, generation);
         }
     }
 

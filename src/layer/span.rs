@@ -14,7 +14,7 @@ use crate::event::{CapturedSpan, Fields, plain_name};
 use crate::session::open::OpenSession;
 use crate::session::outcome::{Request, RequestSpan};
 use crate::session::sample::RootSerial;
-use crate::session::scope::{Scope, Sessions};
+use crate::session::scope::Sessions;
 use crate::session::snapshot::{Judgement, Snapshot};
 use crate::sync::OnceBox;
 use crate::trace::TraceContext;
@@ -259,6 +259,7 @@ impl<'a> SpanCell<'a> {
         // A span that closes: nothing is known of it any more.
         let Some(mut locked) = notes.lock(self.number()) else { return Ok(parent.clone()) };
         let outer = parent.get(snapshot);
+        let carries = parent.carries() || !judgement.absent;
         let may_share = notes.parent() != Some(NO_SPAN) || !outer.samples();
         let followers = locked.open_followers();
         if judgement.absent && may_share && followers.is_empty() {
@@ -269,20 +270,19 @@ impl<'a> SpanCell<'a> {
         if let Some(decided) = locked.decided()
             && decided.still_holds(parent, stamp, snapshot, |key| self.satisfies(key, trace.as_ref()))
         {
-            let scope = decided.scope.clone();
+            let scope = decided.scope.clone().carrying(carries);
             return Ok(locked.keep(stamp, parent, scope));
         }
         let found = self.indexed_sessions(judgement.tested, trace.as_ref(), snapshot, seen);
         let adds_nothing = || trace.is_none() && self.adds_at_most_a_trace(judgement, snapshot);
         if may_share && found.is_empty() && followers.is_empty() && (outer.candidates.is_empty() || adds_nothing()) {
-            return Ok(locked.keep(stamp, parent, parent.clone()));
+            return Ok(locked.keep(stamp, parent, parent.clone().carrying(carries)));
         }
-        Err(Brought { found, followers })
+        Err(Brought { found, followers, carries })
     }
 
     /// Keeps a scope that was made for it.
-    pub(super) fn keep(&self, stamp: Stamp, parent: &ScopeRef, scope: Scope) -> ScopeRef {
-        let scope = ScopeRef::own(scope);
+    pub(super) fn keep(&self, stamp: Stamp, parent: &ScopeRef, scope: ScopeRef) -> ScopeRef {
         match self.lock_notes() {
             Some(mut locked) => locked.keep(stamp, parent, scope),
             None => scope,

@@ -1,9 +1,10 @@
 //! What the layer keeps per thread: plain cells, so that they outlive every destructor of the thread.
 
 use super::entered::Entered;
-use super::name::{CallsiteKey, Label, NO_LABEL, SpanName};
+use super::name::{CallsiteKey, Label, NO_LABEL, NO_SPAN, SpanName};
 use super::surroundings::Surroundings;
 use super::tree::{NO_TREE, Trees};
+use super::word::Look;
 use crate::session::scope::Scope;
 use std::cell::Cell;
 use std::sync::Arc;
@@ -35,6 +36,23 @@ pub(crate) struct ThreadState {
     pub(super) disturbed: Cell<bool>,
     /// The caller that asks for callsites' interest on this thread.
     pub(super) caller: Cell<Caller>,
+    /// What stands for the current span where the thread is in none.
+    stand: Cell<Stand>,
+}
+
+/// What stands for the current span where a thread is in none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Stand {
+    /// The layer instance that it stands in for.
+    pub(super) instance: u64,
+    /// The span; [`NO_SPAN`]: none does.
+    pub(super) span: u64,
+    /// Whether the thread is meant to be in none.
+    pub(super) detached: bool,
+}
+
+impl Stand {
+    pub(super) const NONE: Self = Self { instance: 0, span: NO_SPAN, detached: false };
 }
 
 /// How many spans' decisions a thread remembers: those that a task is polled in, one inside the other.
@@ -95,8 +113,8 @@ pub(crate) struct Decision {
     pub(super) is_empty: bool,
     /// The serial of the scope that this was decided by; it may be gone.
     pub(super) scope: u64,
-    /// The word of a callsite that may be vetoed under the current index keys.
-    pub(super) vetoable: u64,
+    /// How the word of a callsite looks that may be vetoed here at once, under the current index keys.
+    pub(super) look: Look,
 }
 
 /// Why callsites are being asked for their interest on this thread, and by which router.
@@ -121,6 +139,7 @@ impl ThreadState {
             closing: Cell::new((0, 0)),
             disturbed: Cell::new(false),
             caller: Cell::new(Caller::Others),
+            stand: Cell::new(Stand::NONE),
         }
     }
 
@@ -132,18 +151,19 @@ impl ThreadState {
     }
 
     /// The verbosity up to which some event may match where the thread is, if it was decided under this epoch, nothing has
-    /// been recorded since that may have changed it, and `word` is that of a callsite that may be vetoed.
+    /// been recorded since that may have changed it, and `word` is that of a callsite that may be vetoed at once.
     #[inline]
     pub(super) fn verbosity_in(&self, epoch: u64, trees: &Trees, word: u64) -> Option<u8> {
         let recent = self.recent[self.deciding.get() % SLOTS].get();
-        recent.holds_for(epoch, trees, word).then_some(recent.decision.verbosity)
+        (recent.decision.look.fits(word) && recent.holds(epoch, trees)).then_some(recent.decision.verbosity)
     }
 
-    /// The same of spans that are asked for.
+    /// The same of spans that are asked for, of a callsite that may be vetoed.
     #[inline]
     pub(super) fn span_verbosity_in(&self, epoch: u64, trees: &Trees, word: u64) -> Option<u8> {
         let recent = self.recent[self.deciding.get() % SLOTS].get();
-        recent.holds_for(epoch, trees, word).then_some(recent.decision.span_verbosity)
+        let is_vetoable = recent.decision.look.fits_anywhere(word);
+        (is_vetoable && recent.holds(epoch, trees)).then_some(recent.decision.span_verbosity)
     }
 
     /// What was decided for this span under this epoch, where nothing has been recorded since that may have changed it, and
@@ -216,6 +236,33 @@ impl ThreadState {
         self.deciding.set(if is_its_own { place } else { UNDECIDED });
     }
 
+    /// Changes what stands for the current span. Returns what did before.
+    pub(super) fn change_stand(&self, stand: Stand) -> Stand {
+        let before = self.stand.replace(stand);
+        if before.span != stand.span {
+            self.entered.lose();
+        }
+        if before != stand {
+            self.forget_decision();
+            // Made where something else stood.
+            self.recent[place_of(NO_SPAN)].set(Recent::NONE);
+        }
+        before
+    }
+
+    /// The span that stands for the current one of this layer instance where the thread is in none.
+    #[inline]
+    pub(super) fn standing_in_for(&self, instance: u64) -> u64 {
+        let stand = self.stand.get();
+        if stand.instance == instance { stand.span } else { NO_SPAN }
+    }
+
+    /// Whether the thread is meant to be outside any span.
+    #[inline]
+    pub(super) fn is_detached(&self) -> bool {
+        self.stand.get().detached
+    }
+
     /// Forgets what was decided for the span that the thread is in.
     #[cold]
     pub(super) fn forget_decided(&self, id: u64) {
@@ -247,18 +294,17 @@ impl Judged {
 impl Recent {
     const NONE: Self = Self { span: SpanName { id: 0, number: 0 }, epoch: 0, decision: Decision::NONE };
 
-    /// Whether it was made under this epoch, nothing has been recorded since that may have changed it, and `word` is that
-    /// of a callsite that may be vetoed.
+    /// Whether it was made under this epoch, and nothing has been recorded since that may have changed it.
     #[inline]
-    fn holds_for(&self, epoch: u64, trees: &Trees, word: u64) -> bool {
-        let Decision { tree, records, vetoable, .. } = self.decision;
-        self.epoch == epoch && vetoable == word && trees.deciding(tree as usize) == records
+    fn holds(&self, epoch: u64, trees: &Trees) -> bool {
+        let Decision { tree, records, .. } = self.decision;
+        self.epoch == epoch && trees.deciding(tree as usize) == records
     }
 }
 
 impl Decision {
     const NONE: Self =
-        Self { tree: 0, records: 0, verbosity: 0, span_verbosity: 0, is_empty: false, scope: 0, vetoable: 0 };
+        Self { tree: 0, records: 0, verbosity: 0, span_verbosity: 0, is_empty: false, scope: 0, look: Look::NONE };
 
     /// Whether it is about events outside any span.
     #[inline]
@@ -269,7 +315,7 @@ impl Decision {
     /// The key generation it was made under.
     #[inline]
     pub(super) fn generation(self) -> u32 {
-        (self.vetoable >> 32) as u32
+        (self.look.vetoable() >> 32) as u32
     }
 }
 

@@ -4,12 +4,13 @@
 //! context, it can supply nothing a session needs, and nothing can match in the scope the thread is in. Whatever
 //! is not known lets the event through: not knowing only costs time.
 
-use super::callsite::{Callsites, Word};
+use super::callsite::Callsites;
 use super::host::Host;
 use super::instance::Instance;
 use super::name::key_of;
 use super::repair::PERHAPS_INSIDE_ANOTHER;
 use super::thread::{self, Decision};
+use super::word::Word;
 use crate::guard::{self, AskingAgain, Guard};
 use crate::level::verbosity_of;
 use crate::sync::atomic::{AtomicU64, Ordering};
@@ -59,7 +60,7 @@ impl Instance {
         // Acquire pairs with the forgetting in `Callsites::register`: a changed filter that has made `tracing` ask again is
         // obeyed from that moment.
         let seen = word.load(Ordering::Acquire);
-        let limit = thread::with(|state| state.verbosity_in(epoch, &self.trees, Word::to_veto(seen)));
+        let limit = thread::with(|state| state.verbosity_in(epoch, &self.trees, seen));
         let Some(limit) = limit else { return self.event_enabled_by(metadata, epoch, context, word) };
         let is_vetoed = verbosity_of(*metadata.level()) > limit;
         answer(metadata, is_vetoed)
@@ -81,9 +82,32 @@ impl Instance {
             return answer(metadata, false);
         }
         if Word::is_vetoable(seen, vetoable) {
-            return self.enabled_once_decided(metadata, epoch, context, word);
+            return self.event_enabled_where_noted(metadata, epoch, context, word);
         }
         self.enabled_otherwise(metadata, epoch, context, word)
+    }
+
+    /// The answer for an event that may be vetoed, where coverage must know that it is here, or the thread must decide.
+    #[inline]
+    fn event_enabled_where_noted<S: Host>(
+        &self,
+        metadata: &Metadata<'_>,
+        epoch: u64,
+        context: &Context<'_, S>,
+        word: &AtomicU64,
+    ) -> bool {
+        let Some(decision) = thread::with(|state| state.decided_in(epoch, &self.trees)) else {
+            return self.enabled_once_decided(metadata, epoch, context, word);
+        };
+        // Acquire: as in `enabled_by`.
+        if !decision.look.fits_anywhere(word.load(Ordering::Acquire)) {
+            return self.enabled_after_a_look(metadata, epoch, context);
+        }
+        let is_vetoed = verbosity_of(*metadata.level()) > decision.verbosity;
+        if is_vetoed {
+            self.note_place(metadata, word, decision, context);
+        }
+        answer(metadata, is_vetoed)
     }
 
     /// The same for a span, unless it would not be made without a session and none asks for it.
@@ -122,8 +146,8 @@ impl Instance {
         word: &AtomicU64,
     ) -> bool {
         // Acquire: as in `enabled_by`.
-        let to_veto = Word::to_veto(word.load(Ordering::Acquire));
-        let limit = thread::with(|state| state.span_verbosity_in(epoch, &self.trees, to_veto));
+        let seen = word.load(Ordering::Acquire);
+        let limit = thread::with(|state| state.span_verbosity_in(epoch, &self.trees, seen));
         let is_vetoed = limit.is_some_and(|limit| verbosity_of(*metadata.level()) > limit);
         if is_vetoed && self.note_vetoed_span_at_once(metadata) {
             return answer(metadata, true);
@@ -142,12 +166,12 @@ impl Instance {
     ) -> bool {
         let decision = self.decide(epoch, context, metadata);
         // Acquire: as in `enabled_by`.
-        if !Word::is_vetoable(word.load(Ordering::Acquire), decision.vetoable) {
+        if !decision.look.fits_anywhere(word.load(Ordering::Acquire)) {
             return self.enabled_after_a_look(metadata, epoch, context);
         }
         let is_vetoed = verbosity_of(*metadata.level()) > decision.verbosity;
         if is_vetoed {
-            self.note_outside(metadata, decision);
+            self.note_place(metadata, word, decision, context);
         }
         answer(metadata, is_vetoed)
     }
@@ -194,7 +218,7 @@ impl Instance {
         let verbosity = verbosity_of(*metadata.level());
         let decision = thread::with(|state| state.decided_in(epoch, &self.trees))?;
         let limit = if metadata.is_span() { decision.span_verbosity } else { decision.verbosity };
-        if Word::is_vetoable(word, decision.vetoable) && verbosity > limit {
+        if decision.look.fits_anywhere(word) && verbosity > limit {
             thread::with(|state| state.asked.set(PERHAPS_INSIDE_ANOTHER));
             return Some(false);
         }
@@ -202,7 +226,7 @@ impl Instance {
         if word >> 32 != u64::from(decision.generation()) {
             return None;
         }
-        if Callsites::is_unarrived(word) {
+        if Word::is_unarrived(word) {
             Callsites::count_enabled(slot);
         }
         thread::with(|state| state.asked.set(key_of(metadata)));
@@ -227,13 +251,13 @@ impl Instance {
             }
             let limit = if metadata.is_span() { decision.span_verbosity } else { decision.verbosity };
             // Acquire: as in `enabled_by`.
-            let is_vetoable = Word::is_vetoable(word.load(Ordering::Acquire), decision.vetoable);
+            let is_vetoable = decision.look.fits_anywhere(word.load(Ordering::Acquire));
             if is_vetoable && verbosity_of(*metadata.level()) > limit {
                 thread::with(|state| state.asked.set(PERHAPS_INSIDE_ANOTHER));
-                self.note_outside(metadata, decision);
+                self.note_place(metadata, word, decision, context);
                 return self.note_veto(metadata, context);
             }
-            if Callsites::is_unarrived(word.load(Ordering::Relaxed)) {
+            if Word::is_unarrived(word.load(Ordering::Relaxed)) {
                 Callsites::count_enabled(word);
             }
         }

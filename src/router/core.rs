@@ -322,6 +322,7 @@ impl Core {
         };
         drop(state);
         self.health.fill(&mut stats);
+        (stats.lost_context_callsites, stats.lost_context_events) = self.shared.seen.count_lost();
         for instance in self.live_instances() {
             let (known, vetoed) = instance.count_callsites();
             stats.callsites += known;

@@ -7,6 +7,7 @@ use super::changes::Changes;
 use super::holders::Holders;
 use super::open::OpenSession;
 use super::snapshot::{Index, Names, Snapshot, index_hash};
+use crate::coverage::NameMarks;
 use crate::level::verbosity_of_filter;
 use crate::predicate::{Reach, Test, plain_name};
 use crate::session::Follow;
@@ -242,15 +243,21 @@ impl CountedNames {
     fn published(&mut self, generation: u32, knows_traces: bool) -> Option<Names> {
         let all = [&mut self.index, &mut self.linear, &mut self.beside_index, &mut self.spans];
         let changed = all.into_iter().fold(false, |changed, names| std::mem::take(&mut names.changed) | changed);
+        if !changed {
+            return None;
+        }
         let tested = [&self.index, &self.linear, &self.beside_index];
         let tests_traces = tested.into_iter().flat_map(|names| names.counts.keys()).any(|name| is_of_trace(name));
-        changed.then(|| Names {
+        let all = [&self.index, &self.linear, &self.beside_index, &self.spans];
+        let marks = NameMarks::of(all.into_iter().flat_map(|names| names.counts.keys()).map(|name| &**name));
+        Some(Names {
             generation: generation.wrapping_add(1),
             index: self.index.set(),
             linear: self.linear.set(),
             beside_index: self.beside_index.set(),
             spans: self.spans.set(),
             traced: knows_traces && tests_traces,
+            marks,
         })
     }
 }

@@ -4,10 +4,12 @@ use super::changes::Changes;
 use super::index::PersistentMap;
 use super::open::OpenSession;
 use super::scope::Scope;
+use crate::coverage::NameMarks;
+use crate::event::Fields;
 use crate::level::{filter_of_verbosity, verbosity_of};
 use crate::predicate::plain_name;
 use crate::predicate::{Reach, reach_admits};
-use crate::value::ValueRef;
+use crate::value::{Value, ValueRef};
 use rustc_hash::{FxHashSet, FxHasher};
 use std::hash::{Hash, Hasher};
 use std::sync::{Arc, OnceLock};
@@ -129,6 +131,8 @@ pub(crate) struct Names {
     pub(crate) beside_index: NameSet,
     /// Span names tested by any session.
     pub(crate) spans: NameSet,
+    /// The marks of all these names.
+    pub(crate) marks: NameMarks,
     /// Whether the ids of traces are tested, and known of spans.
     pub(crate) traced: bool,
 }
@@ -173,6 +177,20 @@ impl Snapshot {
         value.with_canonical(holds)
     }
 
+    /// Whether values recorded on a span may change which sessions match: a key of the index only where the index holds the
+    /// new or the replaced value, so that a service that records a tested field on every request empties no caches.
+    pub(crate) fn is_changed_by(&self, recorded: &Fields, replaced: &[Value]) -> bool {
+        let names = &self.names;
+        recorded.iter().any(|(name, value)| {
+            names.linear.contains(name)
+                || names.beside_index.contains(name)
+                || names.index.contains(name)
+                    && std::iter::once(value)
+                        .chain(replaced.iter().map(Value::view))
+                        .any(|value| self.index_holds(name, value))
+        })
+    }
+
     /// Whether some session could match an event with this level and target.
     pub(crate) fn admits(&self, level: Level, target: &str) -> bool {
         verbosity_of(level) <= self.verbosity && reach_admits(&self.reach, level, target)
@@ -187,6 +205,7 @@ impl Default for Names {
             linear: NameSet::default(),
             beside_index: NameSet::default(),
             spans: NameSet::default(),
+            marks: NameMarks::default(),
             traced: false,
         }
     }

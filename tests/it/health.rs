@@ -163,6 +163,8 @@ mod prometheus {
             ("suppressed_events_total", stats.suppressed),
             ("callsites", stats.callsites as u64),
             ("vetoed_callsites", stats.vetoed_callsites as u64),
+            ("lost_context_callsites", stats.lost_context_callsites),
+            ("lost_context_events_total", stats.lost_context_events),
             ("rebuilds_total", stats.rebuilds),
         ];
         let counts = counts.map(|(name, count)| (name.to_owned(), count as f64));
@@ -181,6 +183,10 @@ mod prometheus {
             let mut stream = router.watch(of_42().capacity(4));
             let _open = router.watch(of_42());
             (0..6).for_each(|n| tracing::debug!(user = 42, n, "event"));
+            let save = || tracing::debug!("saved");
+            tracing::info_span!("request", user = 7).in_scope(save);
+            (0..3).for_each(|_| save());
+            assert_eq!((router.stats().lost_context_callsites, router.stats().lost_context_events), (1, 3));
             stream.drain().take(2).for_each(drop);
             assert!(router.try_watch(of_42()).is_err() && router.try_watch(Predicate::exists("password")).is_err());
             router.close(stream.id());

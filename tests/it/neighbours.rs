@@ -82,6 +82,7 @@ where
         drop(stream);
     }
     assert_eq!(service::run(&output), expected, "after the sessions");
+    assert_eq!(router.stats().lost_context_events, 0, "it loses no context");
 }
 
 /// Filters a layer as services do, and leaves out what the audit says of sessions.

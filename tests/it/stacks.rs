@@ -105,7 +105,7 @@ fn check(
             Veto::HasNoChance => rounds == 100,
         }
     });
-    assert_eq!(router.stats().events.lost, 0);
+    assert_eq!((router.stats().events.lost, router.stats().lost_context_events), (0, 0));
 
     router.close(stream.id());
     wait_until("rest", || {

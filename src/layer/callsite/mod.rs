@@ -4,94 +4,14 @@ mod unarrived;
 
 use super::name::{CallsiteKey, key_of};
 use super::thread::{self, Caller};
-use crate::session::snapshot::{Judgement, TestedFields};
+use super::word::Word;
+use crate::session::snapshot::Judgement;
 use crate::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use dashmap::DashMap;
 use rustc_hash::FxBuildHasher;
 use std::sync::OnceLock;
 use tracing_core::Metadata;
 use tracing_core::callsite::DefaultCallsite;
-
-/// What is known about a callsite. The low half is flags, the high half the key generation they were judged under.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Word(u64);
-
-impl Word {
-    /// Its events take their parent from the context. `parent:` is part of the macro's text, so one event is enough to know.
-    const CONTEXTUAL: u64 = 1;
-    /// Its events name their parent.
-    const EXPLICIT: u64 = 1 << 1;
-    /// No other layer wants it.
-    const UNWANTED: u64 = 1 << 2;
-    /// Some other layer wants it.
-    const WANTED: u64 = 1 << 3;
-    /// The control thread is asking the other layers. Forgetting clears this, and the answer is dropped.
-    const ASKING: u64 = 1 << 4;
-    /// Under the generation in the high half: it can supply nothing that a session outside its scope needs.
-    const CLEAR: u64 = 1 << 5;
-    /// Under the same generation: a span of it adds nothing to its parent's scope.
-    const ABSENT: u64 = 1 << 7;
-    /// It is written by hand, or has another one's address: what holds of one of its events says nothing of the next.
-    const UNRULY: u64 = 1 << 11;
-    /// Never to be vetoed: a span that is kept whether or not a session is open, or an event that is kept for looking back.
-    const KEPT: u64 = 1 << 6;
-
-    /// Under the same generation, field by field, whether a predicate tests it; the last bit is for all further fields.
-    const TESTED: u64 = (u16::MAX as u64) << Self::TESTED_SHIFT;
-    const TESTED_SHIFT: u32 = 16;
-    const JUDGED: u64 = Self::CLEAR | Self::ABSENT | Self::TESTED;
-
-    /// What is said of a callsite that may be vetoed, apart from the fields that are tested outside the index.
-    const VETOABLE: u64 = Self::CONTEXTUAL | Self::UNWANTED | Self::CLEAR;
-
-    const LEARNED: u64 = Self::UNWANTED | Self::WANTED | Self::ASKING;
-    const FLAGS: u64 = u32::MAX as u64;
-
-    /// Whether this word is that of a callsite that may be vetoed, `vetoable` under the current generation.
-    #[inline]
-    pub(crate) fn is_vetoable(word: u64, vetoable: u64) -> bool {
-        Self::to_veto(word) == vetoable
-    }
-
-    /// What a callsite may be vetoed by.
-    #[inline]
-    pub(crate) fn to_veto(word: u64) -> u64 {
-        word & !(Self::ABSENT | Self::TESTED)
-    }
-
-    /// Whether this word is that of a callsite of which something has arrived and that is not vetoed under the generation of
-    /// `vetoable`, under which it was judged.
-    #[inline]
-    pub(crate) fn is_let_through(word: u64, vetoable: u64) -> bool {
-        word >> 32 == vetoable >> 32 && !Self::is_vetoable(word, vetoable) && !Callsites::is_unarrived(word)
-    }
-
-    /// The word of a callsite that may be vetoed under this key generation. Any other word may not.
-    pub(crate) fn vetoable(generation: u32) -> u64 {
-        u64::from(generation) << 32 | Self::VETOABLE
-    }
-
-    /// Whether another layer wants it, as far as that is known.
-    fn wanted(self) -> Option<bool> {
-        (self.0 & (Self::WANTED | Self::UNWANTED) != 0).then_some(self.0 & Self::WANTED != 0)
-    }
-
-    fn is_judged(self, generation: u32) -> bool {
-        (self.0 >> 32) as u32 == generation
-    }
-
-    #[inline]
-    fn judgement(self) -> Judgement {
-        let tested = (self.0 >> Self::TESTED_SHIFT) as u16;
-        Judgement { clear: self.0 & Self::CLEAR != 0, absent: self.0 & Self::ABSENT != 0, tested: TestedFields(tested) }
-    }
-
-    fn judged_as(judgement: Judgement) -> u64 {
-        let clear = if judgement.clear { Self::CLEAR } else { 0 };
-        let absent = if judgement.absent { Self::ABSENT } else { 0 };
-        clear | absent | u64::from(judgement.tested.0) << Self::TESTED_SHIFT
-    }
-}
 
 /// Why a callsite is registered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -170,6 +90,26 @@ impl Callsites {
             // It may be another one's that has the same address.
             kept => kept & Word::KEPT != 0 && is_this_kept(),
         }
+    }
+
+    /// Notes that an event of the callsite was seen inside spans that carry what is tested under this generation. Returns
+    /// whether that is new.
+    #[cold]
+    pub(crate) fn note_inside(word: &AtomicU64, generation: u32) -> bool {
+        // Relaxed: the fact is in the word with the generation it holds under, and orders nothing.
+        let noted = word.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |now| {
+            let is_new = Word(now).is_judged(generation) && now & (Word::INSIDE | Word::UNRULY) == 0;
+            is_new.then_some(now | Word::INSIDE | Word::LOSABLE)
+        });
+        noted.is_ok()
+    }
+
+    /// Notes that events of the callsite outside any span need not be counted any more.
+    pub(crate) fn stop_counting_lost(word: &AtomicU64, generation: u32) {
+        // Relaxed: as in `note_inside`.
+        let _ = word.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |now| {
+            Word(now).is_judged(generation).then_some(now & !Word::LOSABLE)
+        });
     }
 
     /// The word of a callsite, if it is where it is looked for first.

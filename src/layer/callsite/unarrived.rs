@@ -4,33 +4,19 @@
 //! this layer has said yes. Once one has arrived, or the count is full, saying yes costs one comparison of a word that is
 //! loaded anyway.
 
-use super::{Callsites, Word};
+use super::Callsites;
 use crate::layer::key_of;
+use crate::layer::word::Word;
 use crate::sync::atomic::{AtomicU64, Ordering};
 use tracing_core::Metadata;
 
-impl Word {
-    const ARRIVED: u64 = Self::CONTEXTUAL | Self::EXPLICIT;
-    /// How often it was enabled before any event arrived; gone with the first that does.
-    const ENABLED: u64 = 0b111 * Self::ENABLED_ONCE;
-    const ENABLED_ONCE: u64 = 1 << 8;
-    /// Set by the fourth time. One or two may be on their way, on as many threads.
-    const ENABLED_OFTEN: u64 = 1 << 10;
-}
-
 impl Callsites {
-    /// Whether an event of this callsite, which is about to be enabled, would be the first to arrive.
-    #[inline]
-    pub(crate) fn is_unarrived(word: u64) -> bool {
-        word & (Word::ARRIVED | Word::ENABLED_OFTEN) == 0
-    }
-
     /// Counts an enabled event of a callsite, if no event of it has arrived yet.
     #[cold]
     pub(crate) fn count_enabled(word: &AtomicU64) {
         // Relaxed: count and arrival are in one word, so an arrival that is seen is never counted over.
         let _ = word.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |now| {
-            Self::is_unarrived(now).then_some(now + Word::ENABLED_ONCE)
+            Word::is_unarrived(now).then_some(now + Word::ENABLED_ONCE)
         });
     }
 

@@ -29,7 +29,10 @@ impl Core {
                 finding => coverage.findings.push(finding),
             }
         }
-        coverage.notes.retain(|note| !matches!(note, Note::OutsideSpans { target, .. } if !sees(target)));
+        coverage.notes.retain(|note| match note {
+            Note::OutsideSpans { target, .. } | Note::LostContext { target, .. } => sees(target),
+            _ => true,
+        });
         for note in &mut coverage.notes {
             if let Note::Callsites { seen, .. } = note {
                 *seen = own.iter().filter(|entry| entry.kind == CallsiteKind::Event).count();

@@ -61,7 +61,7 @@ impl Inquiry<'_> {
         let mut outside = Outside::default();
         for metadata in &self.events {
             let (target, count) = (metadata.target(), self.core.shared.seen.outside(key_of(metadata)));
-            if count == 0 || !self.can_match(metadata) {
+            if count == 0 || !self.can_match(metadata) || self.lost_events(metadata) > 0 {
                 continue;
             }
             let needs_span = !supplying.is_empty() && !self.can_match_outside_spans(metadata);
@@ -93,7 +93,7 @@ impl Inquiry<'_> {
         }
     }
 
-    /// Whether an event of a target has matched inside a span: then its module works for requests.
+    /// Whether an event of a target was seen inside spans with a tested field: then its module works for requests.
     fn was_inside(&self, target: &str) -> bool {
         let mut events = self.events.iter().filter(|metadata| metadata.target() == target);
         events.any(|metadata| self.core.shared.seen.was_inside(key_of(metadata)))
@@ -127,7 +127,7 @@ impl Inquiry<'_> {
     }
 
     /// The span callsites that have what the predicate asks of spans.
-    fn supplying_spans(&self) -> impl Iterator<Item = &'static Metadata<'static>> {
+    pub(super) fn supplying_spans(&self) -> impl Iterator<Item = &'static Metadata<'static>> {
         let wanted = self.predicate.wanted_tests();
         let supplies =
             move |metadata: &&'static Metadata<'static>| wanted.iter().any(|test| self.is_supplied_by(metadata, test));
@@ -143,6 +143,6 @@ impl Inquiry<'_> {
 }
 
 /// The first part of a target's path.
-fn crate_of(target: &str) -> &str {
+pub(super) fn crate_of(target: &str) -> &str {
     target.split("::").next().unwrap_or(target)
 }

@@ -4,6 +4,7 @@ mod confined;
 mod context;
 mod filters;
 mod log;
+mod lost;
 mod matching;
 mod names;
 mod spans;
@@ -58,6 +59,7 @@ impl Core {
         inquiry.look_at_values();
         inquiry.look_at_spans();
         inquiry.look_at_context();
+        inquiry.look_at_lost_context();
         inquiry.look_at_log_records();
         inquiry.look_at_traces();
         let mut coverage = inquiry.finish();

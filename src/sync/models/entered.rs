@@ -19,7 +19,11 @@ impl Walker {
     fn enter(&mut self, id: u64, epoch: &Epoch) {
         self.registry.push(id);
         if epoch.current() != 0 {
-            self.entered.push::<false>(Self::keeper(epoch), Entering { id, tree: 0, label: id }, |_| false);
+            self.entered.push::<false>(
+                Self::keeper(epoch),
+                Entering { id, tree: 0, label: id, task: Task::NONE },
+                |_| false,
+            );
         }
     }
 

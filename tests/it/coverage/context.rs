@@ -134,7 +134,7 @@ isolated! {
         tracing::info_span!("conn", user = 42).in_scope(query);
         (0..3).for_each(|_| query());
         let coverage = stream.coverage();
-        let is_noted = |note: &Note| matches!(note, Note::OutsideSpans { target, events: 1..=3, spans: None } if target == "sqlx::query");
+        let is_noted = |note: &Note| matches!(note, Note::LostContext { target, events: 3, .. } if target == "sqlx::query");
         assert!(coverage.notes().iter().any(is_noted), "{coverage}");
         assert_eq!(coverage.verdict(), Everything, "whether they belong there is not known: {coverage}");
     }

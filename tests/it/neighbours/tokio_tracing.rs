@@ -7,7 +7,7 @@ const DEPENDENCIES: &str = r#"
 tokio = { version = "1", default-features = false, features = ["rt-multi-thread", "tracing"] }
 tracing = { version = "0.1", default-features = false, features = ["std"] }
 tracing-subscriber = { version = "0.3", default-features = false, features = ["fmt", "registry", "std"] }
-tracing-tap = { path = '{ROOT}' }
+tracing-tap = { path = '{ROOT}', features = ["tokio"] }
 "#;
 
 #[test]

@@ -99,6 +99,13 @@ impl Coverage {
     }
 }
 
+impl Seen {
+    /// Whether it names code of the service that loses its context: worth knowing where events have matched, too.
+    pub(crate) fn is_of_context(&self) -> bool {
+        matches!(self.finding.as_deref(), Some("lost_context" | "guard_across_await"))
+    }
+}
+
 impl From<String> for Seen {
     fn from(text: String) -> Self {
         Self { text, finding: None }

@@ -302,13 +302,10 @@ impl Watch {
         printed?;
         read?;
         if !self.is_quiet {
-            let mut coverage = None;
-            if counts.matched() == 0 {
-                tokio::select! {
-                    known = handle.last_coverage() => coverage = known,
-                    () = self.signals.next() => return Ok(INTERRUPTED),
-                }
-            }
+            let coverage = tokio::select! {
+                known = handle.last_coverage() => known,
+                () = self.signals.next() => return Ok(INTERRUPTED),
+            };
             say::report(reports::ended(self.reason, counts, coverage.as_ref()));
         }
         match counts.unreadable() {

@@ -3,7 +3,7 @@
 use super::counts::Counts;
 use super::duration::{exact, rounded};
 use super::opened::Began;
-use crate::remote::Coverage;
+use crate::remote::{Coverage, Seen};
 use crate::shown;
 use std::fmt::Write;
 use std::time::Duration;
@@ -46,14 +46,16 @@ pub(crate) fn silence(silent_for: Duration, matched: u64, now: &Coverage, before
     text
 }
 
-/// The report at the end, with the coverage if nothing matched.
+/// The report at the end, with the coverage if nothing matched, and otherwise with what lost its context.
 pub(crate) fn ended(reason: Option<EndReason>, counts: &Counts, coverage: Option<&Coverage>) -> String {
     let (delivered, lost, kept_back) = (counts.delivered(), counts.lost(), counts.missing().kept_back_words());
     let reason = reason.map_or_else(|| "ended".to_owned(), |reason| reason.to_string());
     let events = plural(delivered);
     let mut text = format!("Session over: {reason}. {delivered} event{events} delivered, {lost} lost{kept_back}.");
-    if let Some(coverage) = coverage.filter(|_| counts.matched() == 0) {
-        write_coverage(&mut text, coverage);
+    match coverage {
+        Some(coverage) if counts.matched() == 0 => write_coverage(&mut text, coverage),
+        Some(coverage) => write_findings(&mut text, coverage.findings.iter().filter(|found| found.is_of_context())),
+        None => {}
     }
     text
 }
@@ -62,11 +64,15 @@ fn write_coverage(text: &mut String, coverage: &Coverage) {
     if let Some(verdict) = coverage.verdict {
         push(text, format_args!("\n  {verdict}"));
     }
-    for finding in &coverage.findings {
-        push(text, format_args!("\n  ! {}", shown::line(&finding.text)));
-    }
+    write_findings(text, &coverage.findings);
     for note in &coverage.notes {
         push(text, format_args!("\n  - {}", shown::line(&note.text)));
+    }
+}
+
+fn write_findings<'a>(text: &mut String, findings: impl IntoIterator<Item = &'a Seen>) {
+    for finding in findings {
+        push(text, format_args!("\n  ! {}", shown::line(&finding.text)));
     }
 }
 

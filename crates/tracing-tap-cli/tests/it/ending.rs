@@ -51,6 +51,20 @@ isolated! {
         assert_eq!((quiet.code, quiet.stderr.as_str()), (Some(0), ""));
     }
 
+    fn a_watch_that_matched_ends_with_what_lost_its_context() {
+        let service = Service::start();
+        let endpoint = service.serve();
+        let program = crate::program::watch(&[&endpoint.url(), "user = 42"]);
+        let mail = || tracing::info!("mail sent");
+        tracing::info_span!("request", user = 42).in_scope(mail);
+        program.stdout.wait_for("mail sent");
+        (0..3).for_each(|_| mail());
+        program.signal("INT");
+        let ended = program.end();
+        let finding = "Session over: closed. 1 event delivered, 0 lost.\n  ! at least 3 events of target `it::ending` at ";
+        ended.assert(0, &[finding, "likely a `spawn` without `.instrument(..)`/`.in_current_span()`"]);
+    }
+
     fn the_end_of_the_service_is_the_end_without_a_coverage() {
         let service = Service::start();
         let served = service.serve();

@@ -1,8 +1,9 @@
 // The options of a session: the predicate and the rest.
 
-import { askForJson, Problem } from "./api.js";
+import { Problem } from "./api.js";
 import { Box } from "./box.js";
 import { known } from "./catalog.js";
+import { askForCoverage } from "./coverage.js";
 import { button, element, uniqueId } from "./dom.js";
 
 const LEVELS = [["", "every level"], ["error", "error"], ["warn", "warn +"], ["info", "info +"], ["debug", "debug +"], ["trace", "trace +"]];
@@ -183,11 +184,9 @@ export class Form {
   async #readCoverage() {
     this.#asked += 1;
     const asked = this.#asked;
-    const { q, level, follow, spans } = this.ask;
-    if (q === "") return;
-    const parameters = new URLSearchParams({ q });
-    for (const [name, value] of Object.entries({ level, follow, spans })) if (value !== undefined && value !== "named:") parameters.set(name, value);
-    const coverage = await askForJson("GET", `coverage?${parameters}`).catch(() => null);
+    const { ask } = this;
+    if (ask.q === "") return;
+    const coverage = await askForCoverage(ask);
     if (asked === this.#asked) this.oncoverage(coverage);
   }
 }

@@ -3,6 +3,7 @@
 import { askForJson, now } from "./api.js";
 import { known, renew } from "./catalog.js";
 import { Chart } from "./chart.js";
+import { Context } from "./context.js";
 import { coverageList, coverageWords } from "./coverage.js";
 import { Detail } from "./detail.js";
 import { button, counted, element, grouped, uniqueId, visible } from "./dom.js";
@@ -39,6 +40,8 @@ export class View {
   #search = null;
   /** @type {Chart | null} */
   #chart = null;
+  /** @type {Context | null} */
+  #context = null;
   #detail = new Detail();
   #waterfall = new Waterfall();
   #flames = new FlameChart();
@@ -97,6 +100,7 @@ export class View {
     this.#isShown = true;
     this.element.hidden = false;
     this.#chart?.start();
+    if (!this.session?.isOver) this.#context?.start();
     this.#refresh();
     if (this.session === null) this.form.box.focus();
     else this.#list?.element.focus();
@@ -106,12 +110,14 @@ export class View {
     this.#isShown = false;
     this.element.hidden = true;
     this.#chart?.stop();
+    this.#context?.stop();
   }
 
   /** Lets go of everything; the session is closed. */
   leave() {
     this.#hasLeft = true;
     this.#chart?.stop();
+    this.#context?.stop();
     clearInterval(this.#clock);
     this.session?.close();
     this.session?.stop?.();
@@ -171,6 +177,7 @@ export class View {
     this.find = this.#search?.text ?? this.find;
     this.#detail.close();
     this.#chart?.stop();
+    this.#context?.stop();
     clearInterval(this.#clock);
   }
 
@@ -287,7 +294,9 @@ export class View {
     this.#detail.ondone = (words) => this.say(words);
     if (this.find !== "") search.text = this.find;
     const banner = session.banner === undefined ? [] : [session.banner.element];
-    this.#watching.replaceChildren(...banner, this.#statusBar(), this.#chart.element, this.#body(list));
+    this.#context = session.isRecording ? null : new Context(session.ask);
+    const context = this.#context === null ? [] : [this.#context.element];
+    this.#watching.replaceChildren(...banner, this.#statusBar(), ...context, this.#chart.element, this.#body(list));
   }
 
   #statusBar() {
@@ -383,6 +392,7 @@ export class View {
     const { state, detail } = /** @type {Session} */ (this.session);
     if (state === this.#lastState) return;
     this.#lastState = state;
+    if (this.session?.isOver) this.#context?.stop();
     this.#announcer.textContent = detail || WORDS[state];
     this.onchange();
   }

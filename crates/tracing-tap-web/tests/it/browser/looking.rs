@@ -200,6 +200,17 @@ async fn a_row_shows_the_innermost_span_first(stage: &mut Stage) {
     browser.wait_for_text(".row .spans", "query{table=orders} ‹ request{user=42 path=/a/long/path}").await;
 }
 
+async fn lost_context_is_shown_while_the_session_runs(stage: &mut Stage) {
+    fn mail() {
+        tracing::info!("mail sent");
+    }
+    stage.watch("user = 42").await;
+    tracing::info_span!("request", user = 42).in_scope(mail);
+    std::thread::spawn(mail).join().expect("it does not panic");
+    stage.browser.wait_for_text(".context .finding", "likely a `spawn` without").await;
+    stage.browser.wait_for_text(".context .finding", "looking.rs").await;
+}
+
 isolated! {
     fn it_is_there_for_everybody() {
         play!(
@@ -210,6 +221,7 @@ isolated! {
             a_narrow_window_has_all_of_it,
             the_limits_panel_fits_a_phone_and_a_tablet,
             a_row_shows_the_innermost_span_first,
+            lost_context_is_shown_while_the_session_runs,
         );
     }
 }

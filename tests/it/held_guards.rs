@@ -1,0 +1,230 @@
+//! Guards of spans that are held across `.await`: named where it is certain, and never otherwise.
+
+use std::rc::Rc;
+use testing::runtime::soon;
+use testing::{Output, info_printer};
+use tokio::runtime::{Builder, Runtime};
+use tokio::task::{LocalSet, spawn_local, yield_now};
+use tracing::{Instrument, info_span};
+use tracing_subscriber::prelude::*;
+use tracing_subscriber::registry;
+use tracing_tap::context::InContext;
+use tracing_tap::coverage::Finding;
+use tracing_tap::{Coverage, EventStream, Predicate, TapRouter};
+
+/// The service prints INFO, so that its events are not vetoed: those are not looked at.
+fn watch() -> EventStream {
+    let router = TapRouter::new();
+    registry().with(info_printer(&Output::default())).with(router.layer()).init();
+    router.watch(Predicate::eq("user", 42))
+}
+
+fn one_thread() -> Runtime {
+    Builder::new_current_thread().enable_all().build().unwrap()
+}
+
+/// The names of the spans whose guards are found to be held.
+fn held(coverage: &Coverage) -> Vec<&str> {
+    let found = coverage.findings().iter().filter_map(|found| match found {
+        Finding::GuardAcrossAwait { span, target, file, line } => {
+            assert!(target == module_path!() && file.is_some() && line.is_some(), "{found:?}");
+            Some(&**span)
+        }
+        _ => None,
+    });
+    found.collect()
+}
+
+/// Holds a guard of a span across an `.await`, which lets other tasks run.
+async fn holds(span: &'static str) {
+    let span = if span == "first" { info_span!("first", user = 7) } else { info_span!("second", user = 8) };
+    let _guard = span.enter();
+    yield_now().await;
+}
+
+/// Runs local tasks of a runtime of one thread.
+fn on_one_thread(tasks: impl AsyncFnOnce()) {
+    LocalSet::new().block_on(&one_thread(), async { soon("the tasks", tasks()).await });
+}
+
+/// Checks that nothing is found in a program without such a guard.
+#[track_caller]
+fn check_clean(program: impl FnOnce()) {
+    let stream = watch();
+    program();
+    let coverage = stream.coverage();
+    assert_eq!(held(&coverage), [""; 0], "{coverage}");
+}
+
+async fn logs() {
+    for _ in 0..3 {
+        tracing::info!("of another task");
+        yield_now().await;
+    }
+}
+
+isolated! {
+    fn a_guard_held_by_a_future_with_an_adaptor_is_named() {
+        let stream = watch();
+        on_one_thread(async || {
+            let tasks = [spawn_local(holds("first").detached()), spawn_local(holds("second").in_session())];
+            for task in tasks {
+                task.await.unwrap();
+            }
+        });
+        let coverage = stream.coverage();
+        assert_eq!(held(&coverage), ["first", "second"], "{coverage}");
+        assert!(coverage.to_string().contains("use `.instrument(span)` in place of `span.enter()`"), "{coverage}");
+    }
+
+    fn a_future_with_an_adaptor_and_no_such_guard_is_not_named() {
+        check_clean(|| {
+            on_one_thread(async || {
+                let work = async {
+                    info_span!("first").in_scope(|| tracing::info!("in scope"));
+                    logs().instrument(info_span!("second")).await;
+                };
+                let tasks = [spawn_local(work.detached()), spawn_local(logs().in_session())];
+                for task in tasks {
+                    task.await.unwrap();
+                }
+            });
+        });
+    }
+}
+
+/// Without an adaptor, by the ids of tasks.
+#[cfg(feature = "tokio")]
+mod by_task {
+    use super::*;
+
+    isolated! {
+        fn a_guard_held_by_a_local_task_is_named() {
+            let stream = watch();
+            on_one_thread(async || {
+                let tasks = [spawn_local(holds("first")), spawn_local(logs())];
+                for task in tasks {
+                    task.await.unwrap();
+                }
+            });
+            assert_eq!(held(&stream.coverage()), ["first"], "{}", stream.coverage());
+        }
+
+        fn a_guard_in_an_instrumented_task_is_named() {
+            let stream = watch();
+            on_one_thread(async || {
+                let task = holds("first").instrument(info_span!("task"));
+                let tasks = [spawn_local(task), spawn_local(logs().instrument(info_span!("other")))];
+                for task in tasks {
+                    task.await.unwrap();
+                }
+            });
+            assert_eq!(held(&stream.coverage()), ["first"], "{}", stream.coverage());
+        }
+
+        fn a_guard_is_named_where_the_main_future_logs_inside_it() {
+            let stream = watch();
+            on_one_thread(async || {
+                let task = spawn_local(holds("first"));
+                logs().await;
+                task.await.unwrap();
+            });
+            assert_eq!(held(&stream.coverage()), ["first"], "{}", stream.coverage());
+        }
+
+        fn instrumented_futures_hold_no_guard() {
+            check_clean(|| {
+                on_one_thread(async || {
+                    let tasks: Vec<_> = (0..4).map(|n| spawn_local(logs().instrument(info_span!("task", n)))).collect();
+                    logs().instrument(info_span!("main")).await;
+                    for task in tasks {
+                        task.await.unwrap();
+                    }
+                });
+            });
+        }
+
+        fn a_guard_in_sync_code_around_a_runtime_is_right() {
+            check_clean(|| {
+                let _guard = info_span!("service").entered();
+                on_one_thread(async || spawn_local(logs()).await.unwrap());
+                one_thread().block_on(async { tokio::spawn(logs()).await.unwrap() });
+            });
+        }
+
+        fn a_guard_around_a_runtime_in_a_blocking_task_is_right() {
+            check_clean(|| {
+                testing::runtime::run(async {
+                    let work = || {
+                        let _guard = info_span!("job").entered();
+                        on_one_thread(async || {
+                            let tasks = [spawn_local(logs()), spawn_local(logs().instrument(info_span!("inner")))];
+                            for task in tasks {
+                                task.await.unwrap();
+                            }
+                            tracing::info!("of the main future");
+                        });
+                        one_thread().block_on(async { tokio::spawn(logs()).await.unwrap() });
+                        tokio::runtime::Handle::current().block_on(logs());
+                    };
+                    tokio::task::spawn_blocking(work).await.unwrap();
+                });
+            });
+        }
+
+        fn a_guard_around_block_in_place_is_right() {
+            check_clean(|| {
+                testing::runtime::run(async {
+                    let block = || {
+                        tracing::info!("blocking");
+                        tokio::runtime::Handle::current().block_on(logs());
+                        one_thread().block_on(async { tokio::spawn(logs()).await.unwrap() });
+                    };
+                    let work = async move { info_span!("job").in_scope(|| tokio::task::block_in_place(block)) };
+                    tokio::spawn(work).await.unwrap();
+                });
+            });
+        }
+
+        fn a_local_set_inside_a_local_task_is_right() {
+            check_clean(|| {
+                on_one_thread(async || {
+                    let inner = async {
+                        let local = LocalSet::new();
+                        let tasks: Rc<[_]> = (0..3).map(|_| Rc::new(())).collect();
+                        let run = async {
+                            for _ in tasks.iter() {
+                                spawn_local(logs()).await.unwrap();
+                                tracing::info!("of the outer task");
+                            }
+                        };
+                        local.run_until(run).instrument(info_span!("outer")).await;
+                    };
+                    let others = spawn_local(logs());
+                    spawn_local(inner).await.unwrap();
+                    others.await.unwrap();
+                });
+            });
+        }
+
+        fn guards_dropped_out_of_order_in_sync_code_are_right() {
+            check_clean(|| {
+                on_one_thread(async || {
+                    let work = async {
+                        for _ in 0..3 {
+                            let (one, two) = (info_span!("one").entered(), info_span!("two").entered());
+                            drop(one);
+                            tracing::info!("in two");
+                            drop(two);
+                            yield_now().await;
+                        }
+                    };
+                    let tasks = [spawn_local(work), spawn_local(logs())];
+                    for task in tasks {
+                        task.await.unwrap();
+                    }
+                });
+            });
+        }
+    }
+}
