@@ -150,6 +150,17 @@ impl Endpoint {
         self
     }
 
+    /// Offers CPU profiles at `GET /profile`; off by default. On Linux.
+    ///
+    /// Whoever may open a session may then take one, of the requests that it may see, one at a time. A profile names the
+    /// functions of the service. See `tracing_tap_profile` for what it needs and costs.
+    #[cfg(feature = "cpu")]
+    #[must_use]
+    pub fn cpu_profiles(mut self) -> Self {
+        self.settings.cpu_profiles = true;
+        self
+    }
+
     /// Returns the endpoint as routes for the service's own application: [`nest`](axum::Router::nest) them.
     pub fn routes(self) -> axum::Router {
         application(&self.build(true))

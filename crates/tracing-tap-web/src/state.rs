@@ -31,6 +31,9 @@ pub(super) struct Settings {
     pub(super) shutdown: Option<Shutdown>,
     /// Where sessions are opened. Default: the endpoint's own router.
     pub(super) source: Option<Arc<dyn SessionSource>>,
+    /// Whether callers may take CPU profiles.
+    #[cfg(feature = "cpu")]
+    pub(super) cpu_profiles: bool,
 }
 
 /// What all requests to an endpoint share.
@@ -88,6 +91,8 @@ impl Default for Settings {
             allowed_origins: Vec::new(),
             shutdown: None,
             source: None,
+            #[cfg(feature = "cpu")]
+            cpu_profiles: false,
         }
     }
 }

@@ -6,6 +6,8 @@ mod keeping;
 mod mounting;
 mod page;
 mod pressing;
+#[cfg(all(feature = "cpu", target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
+mod profiling;
 mod refusing;
 mod shutdown;
 mod timing;
