@@ -3,7 +3,9 @@
 use crate::level::{verbosity_of, verbosity_of_filter};
 use crate::past::LookBack;
 use crate::predicate::{plain_name, target_within};
+use crate::trace::TraceSource;
 use rustc_hash::FxHashSet;
+use std::sync::Arc;
 use std::time::Duration;
 use tracing_core::{LevelFilter, Metadata};
 
@@ -35,6 +37,8 @@ pub(crate) struct Config {
     /// How many requests all sessions together hold until their outcome is known, and for how long.
     pub(crate) max_held_requests: usize,
     pub(crate) max_hold_time: Duration,
+    /// Says which trace a thread is in.
+    pub(crate) trace_source: Option<Arc<dyn TraceSource>>,
 }
 
 impl Default for Config {
@@ -54,6 +58,7 @@ impl Default for Config {
             look_back: None,
             max_held_requests: 16_384,
             max_hold_time: Duration::from_secs(60),
+            trace_source: None,
         }
     }
 }
@@ -62,6 +67,12 @@ impl Config {
     /// Whether nothing of this target may ever be captured.
     pub(crate) fn denies(&self, target: &str) -> bool {
         is_audit(target) || self.deny_targets.iter().any(|prefix| target_within(target, prefix))
+    }
+
+    /// Whether there is any field whose values nobody sees.
+    #[inline]
+    pub(crate) fn redacts_any(&self) -> bool {
+        !self.redact_fields.is_empty()
     }
 
     #[inline]

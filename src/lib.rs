@@ -67,6 +67,7 @@ pub mod escape;
 mod level;
 mod time;
 pub mod value;
+pub mod trace;
 pub mod event;
 pub mod predicate;
 pub mod past;
@@ -102,6 +103,7 @@ pub use render::{Format, write_item};
 pub use router::{TapRouter, TapRouterBuilder, WatchError};
 pub use session::{EndReason, Follow, Overflow, SessionId, SessionInfo, SessionOptions, SessionStats};
 pub use stream::{EventStream, Item};
+pub use trace::{TraceContext, TraceSource};
 pub use value::Value;
 
 /// Compiles what the README shows.

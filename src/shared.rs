@@ -71,12 +71,12 @@ impl Shared {
         admission
     }
 
-    /// Whether a matching event of the past must be captured for this session.
-    pub(crate) fn admits_past(&self, session: &OpenSession, sampled: Sampled) -> bool {
+    /// Whether a matching event of the past must be held or pushed for this session. If not, the reason is counted.
+    pub(crate) fn admission_of_past(&self, session: &OpenSession, sampled: Sampled) -> Admission {
         let admission = session.admit_past(sampled);
         probe_matched(session, admission);
         self.notify_if_first(session, admission);
-        admission == Admission::Admitted
+        admission
     }
 
     /// Counts an event that matched and is kept back from this session.

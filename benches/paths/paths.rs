@@ -1,5 +1,6 @@
 //! The paths: what a producer does with no session open, with sessions about others, and with one about it.
 
+use crate::across::{asked, asked_idle};
 use crate::busy::{
     drained, drained_without_pause, follows_elsewhere, paced_for_a_looking_reader, paced_for_a_waiting_reader,
     records_elsewhere,
@@ -10,7 +11,7 @@ use crate::operations::{
     not_matching, own_field, printed_event, span_of_42, span_with_fields, span_without_fields, trace_span,
 };
 use crate::service::{
-    bare, elsewhere, everything_beyond_a_rate, followed, idle, json, limited, matching, sampled_in, silent,
+    bare, elsewhere, everything_beyond_a_rate, followed, idle, json, limited, matching, other_trace, sampled_in, silent,
 };
 use crate::sessions::{open_all, rebuild, watch, watch_and_close};
 use crate::table::{Path, path};
@@ -22,6 +23,7 @@ const IDLE: &str = "the same with no session";
 const JSON: &str = "fmt().json() writing the event to nowhere";
 const LINE: &str = "the JSON line";
 const SAME: &str = "the same without limits";
+const UNTRACED: &str = "a session on another user";
 const UNTIMED: &str = "the same without timings";
 const REBUILD: &str = "a bare rebuild of the interest cache";
 
@@ -36,6 +38,14 @@ pub(crate) const PATHS: &[Path] = &[
     path("open: not matching, 1,000 sessions", || elsewhere(1_000, not_matching), || bare(not_matching), WITHOUT),
     path("open: not matching, 100,000 sessions", || elsewhere(100_000, not_matching), || bare(not_matching), WITHOUT),
     path("open: not matching, with limits", || limited(rate_and_sampling, not_matching), without_limits, SAME),
+    path("traces tested: not matching", || other_trace(not_matching), || elsewhere(1, not_matching), UNTRACED),
+    path(
+        "traces tested: enter, event, exit",
+        || other_trace(enter_event_exit),
+        || elsewhere(1, enter_event_exit),
+        UNTRACED,
+    ),
+    path("traces tested: request", || other_trace(request::<7>), || elsewhere(1, request::<7>), UNTRACED),
     path("open: enter, event, exit", || elsewhere(1, enter_event_exit), || bare(enter_event_exit), WITHOUT),
     path("open: enter and exit", || elsewhere(1, enter_exit), || bare(enter_exit), WITHOUT),
     path("open: event another layer prints", || elsewhere(1, printed_event), || bare(printed_event), WITHOUT),
@@ -75,6 +85,8 @@ pub(crate) const PATHS: &[Path] = &[
     ),
     path("matching, a rate", || limited(rate, four_fields_two_spans), matching_without_limits, SAME),
     path("matching, sampled in", || sampled_in(four_fields), matching_without_limits, SAME),
+    path("next service: asked, not watched", || asked(7), asked_idle, IDLE),
+    path("next service: asked, watched", || asked(42), asked_idle, IDLE),
     path("matching, followed", || followed(four_fields), matching_without_limits, SAME),
     path("matching, rate-limited", || limited(rate_of_none, four_fields_two_spans), matching_without_limits, SAME),
     path("timed: enter and exit", || limited(timings, enter_exit_of_42), || matching(1, enter_exit_of_42), UNTIMED),

@@ -2,6 +2,7 @@
 
 use crate::measure::{is_counting, nanoseconds};
 use crate::operations::in_two_spans;
+use opentelemetry::trace::{SpanContext, SpanId, TraceContextExt, TraceFlags, TraceId, TraceState};
 use std::{fmt, io};
 use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::fmt::format::Writer;
@@ -59,6 +60,17 @@ pub(crate) fn elsewhere(sessions: usize, operation: fn() -> f64) -> f64 {
     let router = TapRouter::new();
     install(Some(&router));
     let _streams = open(&router, sessions);
+    operation()
+}
+
+/// With a session on another trace, where the thread is in a trace of OpenTelemetry.
+pub(crate) fn other_trace(operation: fn() -> f64) -> f64 {
+    let router = TapRouter::builder().trace_source(tracing_tap_otel::traces()).build();
+    install(Some(&router));
+    let _stream = router.watch(Predicate::eq("trace_id", "4bf92f3577b34da6a3ce929d0e0e4736"));
+    let (trace, span) = (TraceId::from(0xabc), SpanId::from(7));
+    let ids = SpanContext::new(trace, span, TraceFlags::SAMPLED, false, TraceState::default());
+    let _active = opentelemetry::Context::new().with_remote_span_context(ids).attach();
     operation()
 }
 

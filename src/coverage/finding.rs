@@ -173,6 +173,11 @@ pub enum Finding {
     NoLogRecords,
     /// The router's layer is in a subscriber more than once, so each event is captured more than once.
     InstalledTwice,
+    /// The ids of a trace are tested, and no trace was active in any span so far.
+    NoTrace {
+        /// Why, as the [trace source](crate::TraceSource::why_none) says.
+        reason: String,
+    },
 }
 
 impl Finding {
@@ -191,7 +196,8 @@ impl Finding {
             | Self::MisspeltMetadata { .. }
             | Self::ValueShape { .. }
             | Self::RedactedField { .. }
-            | Self::DeniedTarget { .. } => 2,
+            | Self::DeniedTarget { .. }
+            | Self::NoTrace { .. } => 2,
             Self::SpanNotEnabled { .. }
             | Self::SpanTooVerbose { .. }
             | Self::SpanLeftOut { .. }

@@ -63,6 +63,11 @@ pub enum Note {
         /// The time for which it has been followed, in seconds.
         seconds: u64,
     },
+    /// No trace was active in any span so far, so events have no ids of one.
+    NoTrace {
+        /// Why, as the [trace source](crate::TraceSource::why_none) says.
+        reason: String,
+    },
 }
 
 impl fmt::Display for Note {
@@ -104,6 +109,7 @@ impl Note {
                 "the spans `{span}` of target `{target}` are roots: events in a task, or in `block_on`, are not inside the \
                  span around it; attach the span with `.instrument(span)` or `.in_current_span()`"
             ),
+            Self::NoTrace { reason } => f.write_str(reason),
             Self::UnseenSpan { span } => write!(
                 f,
                 "no span `{span}` was seen so far, so nothing is followed; a callsite is seen when it is first reached"

@@ -1,7 +1,7 @@
 //! Facts that producers record for coverage: a bit or a count for each callsite, in tables of fixed size, never a value.
 
 use super::table::Table;
-use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use crate::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use crate::value::{Shape, ValueRef};
 use std::sync::{Mutex, PoisonError, TryLockError};
 use tracing_core::Metadata;
@@ -14,6 +14,11 @@ const MAX_REMEMBERED: usize = 64;
 
 /// A flag in a count of events: one has matched inside a span.
 const INSIDE: u64 = 1 << 63;
+
+/// Inside some span a trace was active.
+const IN_TRACE: u8 = 1;
+/// Inside some span none was.
+const IN_NO_TRACE: u8 = 2;
 
 /// Under `loom` as few as there can be: it makes them again for each history.
 const LEFT_OUT_SLOTS: usize = if cfg!(loom) { 2 } else { 64 };
@@ -35,6 +40,8 @@ pub(crate) struct Seen {
     vetoed: Box<[VetoedSpan; LEFT_OUT_SLOTS]>,
     left_out: Remembered<usize>,
     log_record: AtomicBool,
+    /// What came of asking for traces: [`IN_TRACE`], [`IN_NO_TRACE`].
+    traces: AtomicU8,
 }
 
 /// A root span that follows from another one.
@@ -61,6 +68,7 @@ impl Default for Seen {
             vetoed: Box::new(std::array::from_fn(|_| VetoedSpan::default())),
             left_out: Remembered::default(),
             log_record: AtomicBool::new(false),
+            traces: AtomicU8::new(0),
         }
     }
 }
@@ -148,6 +156,20 @@ impl Seen {
         if !self.log_record.load(Ordering::Relaxed) {
             self.log_record.store(true, Ordering::Relaxed);
         }
+    }
+
+    /// Notes whether a trace was active inside a span.
+    pub(crate) fn note_trace(&self, is_active: bool) {
+        let bit = if is_active { IN_TRACE } else { IN_NO_TRACE };
+        // Relaxed: as in `note_log_record`.
+        if self.traces.load(Ordering::Relaxed) & bit == 0 {
+            self.traces.fetch_or(bit, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether traces were asked for inside spans, and none was ever active.
+    pub(crate) fn lacks_traces(&self) -> bool {
+        self.traces.load(Ordering::Relaxed) == IN_NO_TRACE
     }
 
     /// Whether a record of the `log` bridge has ever arrived.

@@ -31,6 +31,7 @@ impl Finding {
                 "the system could not start a thread, so callsites may not learn of the session; the next session tries \
                  again",
             ),
+            Self::NoTrace { reason } => f.write_str(reason),
             Self::NeverMatches => f.write_str("no event can satisfy the predicate"),
             Self::NothingMatches { seen: 0 } => f.write_str(
                 "no event callsite has been reached yet; a callsite is seen when it is first reached",

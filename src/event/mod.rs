@@ -20,6 +20,7 @@ pub(crate) use origin::{Origin, OwnedOrigin};
 pub(crate) use timing::Busy;
 pub use timing::SpanTiming;
 
+use crate::trace::TraceContext;
 use crate::value::{Value, ValueRef};
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -71,6 +72,8 @@ pub struct CapturedSpan {
     pub(crate) level: Level,
     pub(crate) target: Name,
     pub(crate) fields: Fields,
+    /// Its ids in a trace, where they are known.
+    pub(crate) trace: Option<TraceContext>,
 }
 
 impl CapturedEvent {
@@ -145,6 +148,12 @@ impl CapturedEvent {
         self.spans.iter().map(Arc::as_ref)
     }
 
+    /// The trace of the event: that of the innermost span whose trace is known; `None` without a
+    /// [trace source](crate::TapRouterBuilder::trace_source), and outside of spans.
+    pub fn trace(&self) -> Option<&TraceContext> {
+        self.spans.iter().rev().find_map(|span| span.trace())
+    }
+
     /// The source file; `None` if the callsite does not record it.
     pub fn file(&self) -> Option<&str> {
         self.origin.file()
@@ -187,7 +196,7 @@ impl CapturedEvent {
 
     /// Every value of the event and of its spans.
     pub(crate) fn all_values(&self) -> impl Iterator<Item = (&str, ValueRef<'_>)> {
-        self.own.iter().chain(self.spans().flat_map(|span| span.fields.iter()))
+        self.own.iter().chain(self.spans().flat_map(CapturedSpan::tested_values))
     }
 }
 
@@ -213,6 +222,23 @@ impl CapturedSpan {
     /// The value of a field of the span, the last one recorded. Linear in the number of fields.
     pub fn field(&self, name: &str) -> Option<&Value> {
         self.fields.get(name)
+    }
+
+    /// The span's ids in a trace; `None` if they are not known.
+    pub fn trace(&self) -> Option<&TraceContext> {
+        self.trace.as_ref()
+    }
+
+    /// The fields that a predicate may test, with the ids of the trace among them.
+    pub(crate) fn tested_values(&self) -> impl Iterator<Item = (&str, ValueRef<'_>)> {
+        self.fields.iter().chain(self.trace.iter().flat_map(TraceContext::fields))
+    }
+
+    /// The same of the names that are wanted.
+    #[inline]
+    pub(crate) fn tested_by(&self, wanted: impl Fn(&str) -> bool + Copy) -> impl Iterator<Item = (&str, ValueRef<'_>)> {
+        let traced = self.trace.iter().flat_map(TraceContext::fields).filter(move |(name, _)| wanted(name));
+        self.fields.named_by(wanted).chain(traced)
     }
 
     /// Bytes that the span holds in memory.

@@ -10,6 +10,7 @@
 //! count for nothing. One that was created after the stack was synchronized cannot be; any other makes it ask again.
 
 use super::name::{Label, NO_SPAN};
+use smallvec::SmallVec;
 use std::cell::Cell;
 
 /// How many spans are followed on top of the base.
@@ -96,6 +97,14 @@ impl Entered {
     pub(super) fn current_in_tree(&self, keeper: Keeper) -> Option<(u64, Option<u8>)> {
         let tree = Some(self.tree.get()).filter(|tree| *tree != 0);
         self.current(keeper).map(|current| (current, tree))
+    }
+
+    /// The spans that the thread is in around the current one, as far as they are known, and whether these are all.
+    pub(super) fn outer(&self, keeper: Keeper) -> (SmallVec<[u64; 8]>, bool) {
+        let Some(current) = self.current(keeper) else { return (SmallVec::new(), false) };
+        let entered = self.levels.iter().take(self.depth.get()).map(|level| level.get().id & !MARK);
+        let all = std::iter::once(self.base.get()).chain(entered);
+        (all.filter(|id| *id != NO_SPAN && *id != current).collect(), self.base.get() == NO_SPAN)
     }
 
     /// Starts at the current span that the registry names. `number` is 0 where it is in no other.

@@ -63,7 +63,7 @@ impl Instance {
         Self {
             number: INSTANCES.next(),
             past_number: shared.past.as_ref().and_then(|past| past.next_instance()),
-            spans: Spans::new(shared.past.is_some()),
+            spans: Spans::new(&shared.config),
             shared,
             epoch: Epoch::default(),
             callsites: Callsites::default(),
@@ -209,8 +209,8 @@ impl Instance {
         context: Context<'_, S>,
     ) {
         let epoch = self.epoch();
-        if epoch != 0 && self.spans.are_timed() {
-            self.time_new_span(attributes, id, &context, epoch);
+        if epoch != 0 && self.spans.are_unusual_when_new() {
+            self.keep_new_span_in_time(attributes, id, &context, epoch);
         } else {
             self.keep_new_span(attributes, id, epoch);
         }
@@ -381,6 +381,7 @@ impl Instance {
         } else {
             thread::with(|state| self.follow_into_other(state, epoch, id));
         }
+        self.follow_from_here(context, epoch);
     }
 
     /// The same for a span of which nothing was noted, or which is not known.

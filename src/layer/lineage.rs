@@ -30,7 +30,7 @@ impl Instance {
 
     /// Asks the registry for the current span, and follows the thread from there.
     #[inline(never)]
-    fn look_up_current<S: Host>(&self, epoch: u64, context: &Context<'_, S>) -> u64 {
+    pub(super) fn look_up_current<S: Host>(&self, epoch: u64, context: &Context<'_, S>) -> u64 {
         let current = context.current_span();
         let (Some(id), Some(metadata)) = (current.id(), current.metadata()) else {
             thread::with(|state| state.entered.synchronize(self.keeper(), epoch, NO_SPAN, 0));

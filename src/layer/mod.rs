@@ -3,6 +3,8 @@
 //! An event passes, in this order, `max_level_hint` and `register_callsite` ([`instance`]), `enabled` ([`veto`]),
 //! `event_enabled` ([`repair`]) and `on_event` ([`route`]); it is stopped at the first that can decide.
 
+mod alone;
+mod begun;
 mod callsite;
 mod capture;
 mod decided;
@@ -16,6 +18,7 @@ mod hold;
 mod host;
 mod instance;
 mod intervals;
+mod keeping;
 mod kept;
 mod lineage;
 mod matching;
@@ -31,9 +34,11 @@ mod seen;
 mod span;
 mod surroundings;
 mod table;
+mod tested;
 pub(crate) mod thread;
 mod times;
 mod timing;
+mod trace;
 mod tree;
 mod veto;
 mod visit;

@@ -19,6 +19,7 @@ use crate::session::sample::RootSerial;
 use crate::session::scope::Sessions;
 use crate::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
 use crate::sync::{Mutex, MutexGuard};
+use crate::trace::TraceContext;
 use std::sync::{Arc, PoisonError};
 use std::time::Instant;
 
@@ -60,7 +61,7 @@ pub(super) struct State {
     watched: Option<Box<Watched>>,
 }
 
-/// What few spans have: those that sessions follow or sample.
+/// What few spans have: those that sessions follow or sample, or whose trace was read.
 #[derive(Debug, Default)]
 pub(super) struct Watched {
     pub(super) followers: Followers,
@@ -71,6 +72,8 @@ pub(super) struct Watched {
     /// The requests that it makes, one for each session that decides by outcome and has had an event in it. Dropping one
     /// ends the request: never under the lock.
     pub(super) requests: Vec<RequestMark>,
+    /// Its ids in a trace.
+    pub(super) trace: Option<TraceContext>,
 }
 
 /// The position of a new span in its tree, as far as it is known at its creation.
@@ -250,6 +253,11 @@ impl Locked<'_> {
 
     pub(super) fn watched_if_any(&self) -> Option<&Watched> {
         self.state.watched.as_deref()
+    }
+
+    #[inline]
+    pub(super) fn trace(&self) -> Option<TraceContext> {
+        self.watched_if_any()?.trace
     }
 
     pub(super) fn captured(&self) -> Option<Arc<CapturedSpan>> {

@@ -100,7 +100,8 @@ impl Instance {
     fn taken_along<S: Host>(&self, context: &Context<'_, S>) -> Sessions {
         let epoch = self.epoch();
         let leaf = self.really_current(epoch, context);
-        if epoch == 0 || leaf == NO_SPAN || self.decision(epoch, context).is_empty {
+        let Some(callsite) = context.current_span().metadata() else { return Sessions::new() };
+        if epoch == 0 || leaf == NO_SPAN || self.decision(epoch, context, callsite).is_empty {
             return Sessions::new();
         }
         let snapshot = self.shared.snapshot.load();

@@ -8,6 +8,7 @@ use super::matching::{Admitted, Incoming, Matching, may_be_watched};
 use super::name::{NO_SPAN, key_of};
 use super::surroundings::Surroundings;
 use super::thread::{self, Decision};
+use super::trace::Reading;
 use crate::guard::Guard;
 use crate::level::verbosity_of;
 use crate::session::scope::Sessions;
@@ -41,7 +42,10 @@ impl Instance {
         match Guard::enter() {
             Some(guard) => {
                 let epoch = self.keep_event(event, epoch, context);
-                self.route(event, epoch, context);
+                // Looked at after the epoch: if that is one of a session, there is one.
+                if self.epoch.has_sessions() {
+                    self.route(event, epoch, context);
+                }
                 drop(guard);
                 self.mend(|| Facts::of(event));
             }
@@ -71,7 +75,7 @@ impl Instance {
         if !event.is_contextual() {
             return self.route_anywhere(event, Some(word), epoch, context);
         }
-        let decision = self.decision(epoch, context);
+        let decision = self.decision(epoch, context, event.metadata());
         if !Callsites::is_known_clear(word, decision.vetoable) {
             if decision.is_empty && self.brings_nothing(event, word, decision) {
                 return self.note_outside(event.metadata(), decision);
@@ -134,6 +138,9 @@ impl Instance {
         if leaf == NO_SPAN {
             self.shared.seen.note_outside(key_of(metadata));
         }
+        if names.traced && event.is_contextual() {
+            self.read_trace_to_decide(leaf, metadata, &snapshot, context);
+        }
         let stamp = self.stamp(self.tree(leaf, context), &snapshot);
         let scope = self.scope(leaf, stamp, &snapshot, context);
         let scope = scope.get(&snapshot);
@@ -150,6 +157,9 @@ impl Instance {
         }
         if found.is_empty() && scope.is_limited && incoming.is_refused_by_all(in_scope.iter()) {
             return;
+        }
+        if event.is_contextual() && self.shared.config.trace_source.is_some() {
+            self.read_trace_to_show(leaf, metadata, context);
         }
         let surroundings = self.surroundings(leaf, &snapshot, context);
         let mut admitted: Admitted = if Arc::ptr_eq(&surroundings.scope, scope) {
@@ -193,6 +203,12 @@ impl Instance {
         {
             thread::keep_refused(scope);
             return None;
+        }
+        let mut of = of;
+        if self.shared.config.trace_source.is_some()
+            && self.read_trace_to_show(leaf, incoming.event.metadata(), context) == Reading::Kept
+        {
+            of = self.identity(leaf, decision.tree as usize);
         }
         let kept = self.spans.with(leaf, |cell| cell.surroundings()).flatten();
         kept.filter(|kept| kept.are(decision.scope, of))

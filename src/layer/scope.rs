@@ -13,12 +13,14 @@ use super::notes::Notes;
 use super::span::SpanCell;
 use super::surroundings::{Identity, Surroundings};
 use super::thread::{self, Decision, Judged, ThreadState};
+use super::trace::Reading;
 use crate::event::{CapturedSpan, tested_values};
-use crate::session::lookup::indexed_sessions;
+use crate::session::lookup::sessions_of_span;
 use crate::session::scope::{Added, Scope};
 use crate::session::snapshot::{Judgement, Snapshot, TestedFields};
 use smallvec::SmallVec;
 use std::sync::Arc;
+use tracing_core::Metadata;
 use tracing_subscriber::layer::Context;
 
 /// What a look at the span that a thread is in has come to.
@@ -43,22 +45,22 @@ type CapturedPath = SmallVec<[(u64, Option<Arc<CapturedSpan>>); 8]>;
 impl Instance {
     /// What the thread knows of the scope it is in, looked up where that may be stale.
     #[inline]
-    pub(super) fn decision<S: Host>(&self, epoch: u64, context: &Context<'_, S>) -> Decision {
+    pub(super) fn decision<S: Host>(&self, epoch: u64, context: &Context<'_, S>, callsite: &Metadata<'_>) -> Decision {
         let known = thread::with(|state| state.decided_in(epoch, &self.trees));
-        known.unwrap_or_else(|| self.decide(epoch, context))
+        known.unwrap_or_else(|| self.decide(epoch, context, callsite))
     }
 
-    /// The same where the thread is known not to know.
+    /// The same where the thread is known not to know. Called for an event or a span of this callsite.
     #[inline(never)]
-    pub(super) fn decide<S: Host>(&self, epoch: u64, context: &Context<'_, S>) -> Decision {
+    pub(super) fn decide<S: Host>(&self, epoch: u64, context: &Context<'_, S>, callsite: &Metadata<'_>) -> Decision {
         let leaf = self.current(epoch, context);
         match self.spans.with(leaf, |cell| self.decide_at_once(cell, leaf, epoch)) {
             Some(AtOnce::Known(decision)) => decision,
             Some(AtOnce::Brings(root)) => self.decide_root(leaf, epoch, root, context),
-            Some(AtOnce::Unknown) => self.decide_step_by_step(leaf, epoch, context),
+            Some(AtOnce::Unknown) => self.decide_step_by_step(leaf, epoch, context, callsite),
             None => {
                 let recalled = self.recall(epoch, SpanName { id: leaf, number: 0 });
-                recalled.unwrap_or_else(|| self.decide_step_by_step(leaf, epoch, context))
+                recalled.unwrap_or_else(|| self.decide_step_by_step(leaf, epoch, context, callsite))
             }
         }
     }
@@ -79,8 +81,11 @@ impl Instance {
         let root = cell.notes().filter(|notes| notes.parent() == Some(NO_SPAN));
         let Some((notes, tree)) = root.and_then(|notes| Some((notes, notes.tree()?))) else { return AtOnce::Unknown };
         let snapshot = self.shared.snapshot.load();
-        let stamp = self.stamp(tree, &snapshot);
         let judgement = self.judgement_of(cell, &snapshot);
+        if !judgement.absent && snapshot.names.traced {
+            return AtOnce::Unknown;
+        }
+        let stamp = self.stamp(tree, &snapshot);
         if self.is_like_outside(cell, notes, judgement, &snapshot) {
             return AtOnce::Known(self.remember(epoch, span, snapshot.outside(), tree, stamp, &snapshot));
         }
@@ -110,12 +115,35 @@ impl Instance {
     }
 
     #[inline(never)]
-    fn decide_step_by_step<S: Host>(&self, leaf: u64, epoch: u64, context: &Context<'_, S>) -> Decision {
+    fn decide_step_by_step<S: Host>(
+        &self,
+        leaf: u64,
+        epoch: u64,
+        context: &Context<'_, S>,
+        callsite: &Metadata<'_>,
+    ) -> Decision {
         let snapshot = self.shared.snapshot.load();
+        if snapshot.names.traced && self.read_trace_to_decide(leaf, callsite, &snapshot, context) == Reading::NotNow {
+            let decision = self.decide_by_what_is_known(leaf, epoch, &snapshot, context);
+            // The next event asks again.
+            thread::with(|state| state.forget_decided(leaf));
+            return decision;
+        }
+        self.decide_by_what_is_known(leaf, epoch, &snapshot, context)
+    }
+
+    #[inline]
+    fn decide_by_what_is_known<S: Host>(
+        &self,
+        leaf: u64,
+        epoch: u64,
+        snapshot: &Snapshot,
+        context: &Context<'_, S>,
+    ) -> Decision {
         let tree = self.tree(leaf, context);
-        let stamp = self.stamp(tree, &snapshot);
-        let scope = self.scope(leaf, stamp, &snapshot, context);
-        self.remember(epoch, self.name_of(leaf), scope.get(&snapshot), tree, stamp, &snapshot)
+        let stamp = self.stamp(tree, snapshot);
+        let scope = self.scope(leaf, stamp, snapshot, context);
+        self.remember(epoch, self.name_of(leaf), scope.get(snapshot), tree, stamp, snapshot)
     }
 
     /// Keeps what a thread needs to know of the scope it is in.
@@ -139,7 +167,9 @@ impl Instance {
             vetoable,
         };
         let outside = snapshot.outside();
-        let empty_outside = if outside.candidates.is_empty() { outside.serial } else { 0 };
+        // A span whose trace may matter is not decided before that can be read.
+        let may_foresee = outside.candidates.is_empty() && !snapshot.names.traced;
+        let empty_outside = if may_foresee { outside.serial } else { 0 };
         thread::with(|state| {
             state.remember(epoch, span, decision);
             state.judge(Judged { epoch, vetoable, asked_spans: snapshot.span_verbosity, empty_outside });
@@ -362,7 +392,7 @@ impl Instance {
             let root = || self.root_serial(*id, context);
             let added = Added {
                 span: span.as_ref(),
-                found: span.as_ref().map(|span| indexed_sessions(snapshot, &span.fields)).unwrap_or_default(),
+                found: span.as_ref().map(|span| sessions_of_span(snapshot, span)).unwrap_or_default(),
                 followers: self.spans.with(*id, |cell| cell.followers()).unwrap_or_default(),
                 root: (place + 1 == path.len()).then(root),
             };

@@ -5,22 +5,19 @@
 //! span, would wait there for unknown code.
 
 use super::decided::{Brought, ScopeRef, Stamp};
-use super::kept::{Kept, NewSpan, ONCE};
-use super::name::{NO_SPAN, key_of};
+use super::kept::{Kept, NewSpan};
+use super::name::NO_SPAN;
 use super::notes::{Locked, Notes, Placement};
 use super::surroundings::Surroundings;
-use super::times::Times;
 use crate::coverage::Seen;
 use crate::event::{CapturedSpan, Fields, plain_name};
-use crate::predicate::FieldTest;
-use crate::session::lookup::Found;
 use crate::session::open::OpenSession;
-use crate::session::outcome::Request;
+use crate::session::outcome::{Request, RequestSpan};
 use crate::session::sample::RootSerial;
 use crate::session::scope::{Scope, Sessions};
-use crate::session::snapshot::{Judgement, Names, Snapshot, TestedFields};
-use crate::shared::Shared;
-use crate::sync::{Numbers, OnceBox};
+use crate::session::snapshot::{Judgement, Snapshot};
+use crate::sync::OnceBox;
+use crate::trace::TraceContext;
 use crate::value::Value;
 use smallvec::SmallVec;
 use std::borrow::Cow;
@@ -57,7 +54,7 @@ pub(super) type ChunkNotes = OnceBox<[Notes; CHUNK_CELLS]>;
 /// One span: what is kept of it from creation on, and what sessions know of it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct SpanCell<'a> {
-    kept: &'a Kept,
+    pub(super) kept: &'a Kept,
     notes: NotesAt<'a>,
 }
 
@@ -68,42 +65,16 @@ enum NotesAt<'a> {
     Alone(&'a Notes),
 }
 
-/// A span that has no place in the table.
-#[derive(Debug)]
-pub(super) struct Alone {
-    kept: Kept,
-    notes: Notes,
-    times: Times,
-}
-
-/// Set in the number of a span that has a cell of its own.
-const ALONE_BIT: u64 = 1 << 63;
-
-impl Alone {
-    /// A cell of its own for a span that has none in the table.
-    pub(super) fn of(id: u64, span: NewSpan<'_>) -> Self {
-        static ALONE: Numbers = Numbers::new();
-        let alone = Self { kept: Kept::default(), notes: Notes::default(), times: Times::default() };
-        let number = ALONE_BIT | (ALONE.next() * ONCE);
-        alone.kept.put(&mut alone.kept.lock(), id, number, span);
-        alone.cell().start(span.place);
-        alone
-    }
-
-    pub(super) fn cell(&self) -> SpanCell<'_> {
-        SpanCell { kept: &self.kept, notes: NotesAt::Alone(&self.notes) }
-    }
-
-    pub(super) fn times(&self) -> &Times {
-        &self.times
-    }
-}
-
 impl<'a> SpanCell<'a> {
     /// The span at this place of a chunk.
     #[inline]
     pub(super) fn in_chunk(kept: &'a Kept, notes: &'a ChunkNotes, place: usize) -> Self {
         Self { kept, notes: NotesAt::Chunk(notes, place) }
+    }
+
+    /// A span that has a cell of its own.
+    pub(super) fn alone(kept: &'a Kept, notes: &'a Notes) -> Self {
+        Self { kept, notes: NotesAt::Alone(notes) }
     }
 
     #[inline]
@@ -134,7 +105,7 @@ impl<'a> SpanCell<'a> {
     }
 
     #[inline]
-    fn start(&self, place: Option<Placement>) {
+    pub(super) fn start(&self, place: Option<Placement>) {
         if let Some(place) = place {
             self.any_notes().start(self.number(), place);
         }
@@ -245,13 +216,17 @@ impl<'a> SpanCell<'a> {
         if let Some(captured) = locked.captured() {
             return Some(captured);
         }
-        let captured = Arc::new(self.capture()?);
+        let captured = Arc::new(self.capture_in(locked.trace())?);
         locked.keep_captured(&captured);
         Some(captured)
     }
 
     /// The span as it is now, not shared.
     pub(super) fn capture(&self) -> Option<CapturedSpan> {
+        self.capture_in(self.trace())
+    }
+
+    fn capture_in(&self, trace: Option<TraceContext>) -> Option<CapturedSpan> {
         let metadata = self.shown_metadata()?;
         let mut fields = self.kept.lock().fields.to_fields(metadata.fields());
         fields.keep_last();
@@ -260,6 +235,7 @@ impl<'a> SpanCell<'a> {
             level: *metadata.level(),
             target: Cow::Borrowed(metadata.target()),
             fields,
+            trace,
         })
     }
 
@@ -289,14 +265,16 @@ impl<'a> SpanCell<'a> {
             locked.share(snapshot.names.generation);
             return Ok(locked.keep(stamp, parent, parent.clone()));
         }
+        let trace = locked.trace();
         if let Some(decided) = locked.decided()
-            && decided.still_holds(parent, stamp, snapshot, |key| self.satisfies(key))
+            && decided.still_holds(parent, stamp, snapshot, |key| self.satisfies(key, trace.as_ref()))
         {
             let scope = decided.scope.clone();
             return Ok(locked.keep(stamp, parent, scope));
         }
-        let found = self.indexed_sessions(judgement.tested, snapshot, seen);
-        if may_share && found.is_empty() && followers.is_empty() && outer.candidates.is_empty() {
+        let found = self.indexed_sessions(judgement.tested, trace.as_ref(), snapshot, seen);
+        let adds_nothing = || trace.is_none() && self.adds_at_most_a_trace(judgement, snapshot);
+        if may_share && found.is_empty() && followers.is_empty() && (outer.candidates.is_empty() || adds_nothing()) {
             return Ok(locked.keep(stamp, parent, parent.clone()));
         }
         Err(Brought { found, followers })
@@ -357,7 +335,12 @@ impl<'a> SpanCell<'a> {
     }
 
     /// The request that the span makes for a session, and whether it was begun just now.
-    pub(super) fn request_of(&self, id: u64, session: &Arc<OpenSession>) -> Option<(Arc<Request>, bool)> {
+    pub(super) fn request_of(
+        &self,
+        id: u64,
+        session: &Arc<OpenSession>,
+        span: RequestSpan,
+    ) -> Option<(Arc<Request>, bool)> {
         let mut locked = self.lock_notes()?;
         // It may have closed on another thread, and another be in here.
         if !self.is_of(id) {
@@ -369,7 +352,7 @@ impl<'a> SpanCell<'a> {
         }
         // A session that is gone has no use for its mark.
         watched.requests.retain(|mark| !mark.is_stale());
-        let mark = session.new_request(watched.begun);
+        let mark = session.new_request(RequestSpan { begun: span.begun.or(watched.begun), ..span })?;
         let request = Arc::clone(&mark.request);
         watched.requests.push(mark);
         Some((request, true))
@@ -398,7 +381,7 @@ impl<'a> SpanCell<'a> {
         notes
     }
 
-    fn lock_notes(&self) -> Option<Locked<'a>> {
+    pub(super) fn lock_notes(&self) -> Option<Locked<'a>> {
         self.notes_made().lock(self.number())
     }
 
@@ -417,55 +400,6 @@ impl<'a> SpanCell<'a> {
             NotesAt::Chunk(notes, place) => &notes.get_or_init(new_notes)[place],
             NotesAt::Alone(notes) => notes,
         }
-    }
-
-    /// Whether a field satisfies an equality.
-    fn satisfies(&self, key: &FieldTest) -> bool {
-        if !self.is_visible() {
-            return false;
-        }
-        let state = self.kept.lock();
-        let Some(metadata) = state.metadata else { return false };
-        state.fields.named_by(metadata.fields(), |name| key.names(name)).any(|(.., value)| key.accepts(value))
-    }
-
-    /// Whether the index may keep a session for a field: what `indexed_sessions` would find, without making a list. The
-    /// shapes of values that it has none for are noted for coverage.
-    pub(super) fn may_be_indexed(&self, tested: TestedFields, names: &Names, shared: &Shared) -> bool {
-        if !self.is_visible() {
-            return false;
-        }
-        let state = self.kept.lock();
-        let Some(metadata) = state.metadata else { return false };
-        let mut fields = state.fields.tested(metadata.fields(), |place| tested.may_contain(place));
-        fields.any(|(name, field, value)| {
-            let is_tested = tested.are_exact() || names.test(name);
-            if is_tested {
-                shared.seen.note_value(key_of(metadata), field, value);
-            }
-            is_tested && shared.sieve.may_hold_value(name, value)
-        })
-    }
-
-    /// The sessions that the index keeps for the fields. The shapes of all tested values are noted for coverage.
-    fn indexed_sessions(&self, tested: TestedFields, snapshot: &Snapshot, seen: &Seen) -> Sessions {
-        let mut found = Found::default();
-        if !self.is_visible() {
-            return Sessions::new();
-        }
-        let state = self.kept.lock();
-        let Some(metadata) = state.metadata else { return Sessions::new() };
-        let is_tested = |place| tested.may_contain(place);
-        for (name, field, value) in state.fields.tested(metadata.fields(), is_tested) {
-            if !tested.are_exact() && !snapshot.names.test(name) {
-                continue;
-            }
-            seen.note_value(key_of(metadata), field, value);
-            if snapshot.names.index.contains(name) {
-                found.add(snapshot, name, value);
-            }
-        }
-        found.each_once()
     }
 }
 

@@ -4,9 +4,13 @@
 //! and a generation. So thread and place name a cell of their own here. Nothing but speed relies on that: a cell says
 //! whose it is, and what finds its cell taken goes to an ordinary map.
 
+use super::alone::Alone;
+use super::begun::Begun;
 use super::kept::{Kept, NewSpan};
-use super::span::{ALONE_KEY, Alone, CHUNK_CELLS, ChunkNotes, PLACE_BITS, SpanCell, SpanKey, ToldSpan};
+use super::name::NO_SPAN;
+use super::span::{ALONE_KEY, CHUNK_CELLS, ChunkNotes, PLACE_BITS, SpanCell, SpanKey, ToldSpan};
 use super::times::Times;
+use crate::config::Config;
 use crate::sync::OnceBox;
 use crate::sync::atomic::{AtomicUsize, Ordering};
 use dashmap::DashMap;
@@ -20,7 +24,7 @@ pub(super) struct Spans {
     shards: Box<Shards>,
     /// Spans whose cell was taken, or for whose place there is no cell.
     others: DashMap<u64, Arc<Alone>, FxBuildHasher>,
-    /// [`OTHER`] for each of them, and [`TIMED`] and [`KEEPS_CLOSED`], so that most paths ask once.
+    /// [`OTHER`] for each of them, and [`TIMED`], [`KEEPS_CLOSED`] and [`TRACED`], so that most paths ask once.
     unusual: AtomicUsize,
 }
 
@@ -34,6 +38,8 @@ struct Chunk {
     notes: ChunkNotes,
     /// Made when a span in here is first timed.
     times: OnceBox<[Times; CHUNK_CELLS]>,
+    /// Made where the past is kept.
+    begun: OnceBox<[Begun; CHUNK_CELLS]>,
 }
 
 /// More than most services have threads that make spans: two that share one take each other's cells.
@@ -44,17 +50,20 @@ const CHUNKS: usize = 2048;
 const TIMED: usize = 1;
 /// Beside it as well: spans that close are kept for looking back.
 const KEEPS_CLOSED: usize = 2;
+/// Beside it as well: the traces of spans may be read, for which the thread's stack is followed from each enter on.
+const TRACED: usize = 4;
 /// What is counted for a span without a cell.
-const OTHER: usize = 4;
+const OTHER: usize = 8;
 
 /// Where the number of the thread is in an id of the registry.
 const THREAD_SHIFT: u32 = 38;
 
 impl Spans {
-    /// A table whose spans are to be kept when they close, or not.
-    pub(super) fn new(keeps_closed: bool) -> Self {
-        let unusual = AtomicUsize::new(if keeps_closed { KEEPS_CLOSED } else { 0 });
-        Self { unusual, ..Self::default() }
+    /// A table for a router with these settings.
+    pub(super) fn new(config: &Config) -> Self {
+        let closed = if config.look_back.is_some() { KEEPS_CLOSED } else { 0 };
+        let traced = if config.trace_source.is_some() { TRACED } else { 0 };
+        Self { unusual: AtomicUsize::new(closed | traced), ..Self::default() }
     }
 
     /// Keeps a new span. Returns its number, if it has a cell in the table.
@@ -125,7 +134,8 @@ impl Spans {
         let (shard, within) = (index / (CHUNKS * CHUNK_CELLS), index % (CHUNKS * CHUNK_CELLS));
         let chunk = self.shards.0.get(shard)?.get()?.0[within / CHUNK_CELLS].get()?;
         let cell = chunk.cell(within % CHUNK_CELLS);
-        (cell.key(index) == key).then(|| look(&cell, index))
+        // A closed span leaves its number behind.
+        (cell.key(index) == key && !cell.is_of(NO_SPAN)).then(|| look(&cell, index))
     }
 
     /// A span that has a cell in the table. Where there are others, it may be among those.
@@ -155,7 +165,7 @@ impl Spans {
         }
     }
 
-    /// Whether some span has no cell in the table, or spans are timed: one look for paths where neither is so.
+    /// Whether some span has no cell in the table, or spans are timed or have traces: one look for paths where nothing is so.
     #[inline]
     pub(super) fn are_unusual(&self) -> bool {
         // Relaxed, here and below: a thread that asks for a span got its id after it was inserted, and sees a session after
@@ -163,16 +173,28 @@ impl Spans {
         self.unusual.load(Ordering::Relaxed) & !KEEPS_CLOSED != 0
     }
 
+    /// Whether more is to be done for a new span than to keep it: they are timed, or the past is kept.
+    #[inline]
+    pub(super) fn are_unusual_when_new(&self) -> bool {
+        self.unusual.load(Ordering::Relaxed) & (TIMED | KEEPS_CLOSED) != 0
+    }
+
     /// The same for the path of a span that closes, on which closed spans may be kept.
     #[inline]
     pub(super) fn are_unusual_to_close(&self) -> bool {
-        self.unusual.load(Ordering::Relaxed) != 0
+        self.unusual.load(Ordering::Relaxed) & !TRACED != 0
     }
 
     /// Whether spans are timed, as far as sessions watch them.
     #[inline]
     pub(super) fn are_timed(&self) -> bool {
         self.unusual.load(Ordering::Relaxed) & TIMED != 0
+    }
+
+    /// Whether the traces of spans may be read.
+    #[inline]
+    pub(super) fn have_traces(&self) -> bool {
+        self.unusual.load(Ordering::Relaxed) & TRACED != 0
     }
 
     /// From now on spans are timed.
@@ -202,6 +224,29 @@ impl Spans {
             self.chunk(id)?.0.times.get_or_init(|| Box::new(std::array::from_fn(|_| Times::default())));
         }
         self.with_times(id, look)
+    }
+
+    /// Notes when a new span was created.
+    pub(super) fn set_begun(&self, id: u64, now: u64) {
+        if let Some(alone) = self.other(id) {
+            return alone.begun().set(alone.cell().number(), now);
+        }
+        let Some((chunk, place)) = self.chunk(id) else { return };
+        let cell = chunk.cell(place);
+        if cell.is_of(id) {
+            chunk.begun.get_or_init(|| Box::new(std::array::from_fn(|_| Begun::default())))[place]
+                .set(cell.number(), now);
+        }
+    }
+
+    /// When a span was created, if that was noted.
+    pub(super) fn begun(&self, id: u64) -> Option<u64> {
+        if let Some(alone) = self.other(id) {
+            return alone.begun().of(alone.cell().number());
+        }
+        let (chunk, place) = self.chunk(id)?;
+        let cell = chunk.cell(place);
+        if cell.is_of(id) { chunk.begun.get()?[place].of(cell.number()) } else { None }
     }
 
     /// Looks at every open span, and at cells that are vacant.
@@ -324,7 +369,12 @@ impl Default for Shard {
 
 impl Default for Chunk {
     fn default() -> Self {
-        Self { kept: std::array::from_fn(|_| Kept::default()), notes: ChunkNotes::new(), times: OnceBox::new() }
+        Self {
+            kept: std::array::from_fn(|_| Kept::default()),
+            notes: ChunkNotes::new(),
+            times: OnceBox::new(),
+            begun: OnceBox::new(),
+        }
     }
 }
 

@@ -216,6 +216,13 @@ impl ThreadState {
         self.deciding.set(if is_its_own { place } else { UNDECIDED });
     }
 
+    /// Forgets what was decided for the span that the thread is in.
+    #[cold]
+    pub(super) fn forget_decided(&self, id: u64) {
+        self.recent[place_of(id)].set(Recent::NONE);
+        self.deciding.set(UNDECIDED);
+    }
+
     /// Marks the decision stale.
     #[inline]
     pub(super) fn forget_decision(&self) {

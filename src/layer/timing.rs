@@ -40,9 +40,9 @@ impl Instance {
         self.spans.stop_timing();
     }
 
-    /// Keeps a new span, and times it if it is watched.
+    /// Keeps a new span, notes when it was created if the past is kept, and times it if it is watched.
     #[inline(never)]
-    pub(super) fn time_new_span<S: Host>(
+    pub(super) fn keep_new_span_in_time<S: Host>(
         &self,
         attributes: &span::Attributes<'_>,
         id: &span::Id,
@@ -51,6 +51,12 @@ impl Instance {
     ) {
         self.keep_new_span(attributes, id, epoch);
         let id = id.into_u64();
+        if let Some(past) = &self.shared.past {
+            self.spans.set_begun(id, past.now());
+        }
+        if !self.spans.are_timed() {
+            return;
+        }
         let is_unwatched = self.known_decision(id, epoch).is_some_and(|decision| !Scope::is_timed(decision.scope));
         if !is_unwatched && self.is_watched(id, context) {
             self.begin_timing(id, true);
@@ -215,9 +221,11 @@ impl Instance {
 
     /// The same for the span that the thread has just entered, where that is where the thread is.
     fn is_watched_now<S: Host>(&self, id: u64, context: &Context<'_, S>, epoch: u64) -> bool {
-        // Entered twice, it may not be.
+        let Some(Some(metadata)) = self.spans.with(id, |cell| cell.metadata()) else { return false };
+        // Entered twice, it may not be. Where traces are tested, a decision made before the first event would lack the trace.
         self.current(epoch, context) == id
-            && Scope::is_timed(self.decision(epoch, context).scope)
+            && (self.shared.snapshot.load().names.traced
+                || Scope::is_timed(self.decision(epoch, context, metadata).scope))
             && self.is_watched(id, context)
     }
 

@@ -140,7 +140,7 @@ impl Instance {
         context: &Context<'_, S>,
         word: &AtomicU64,
     ) -> bool {
-        let decision = self.decide(epoch, context);
+        let decision = self.decide(epoch, context, metadata);
         // Acquire: as in `enabled_by`.
         if !Word::is_vetoable(word.load(Ordering::Acquire), decision.vetoable) {
             return self.enabled_after_a_look(metadata, epoch, context);
@@ -221,7 +221,7 @@ impl Instance {
         }
         let key = key_of(metadata);
         if !nested && let Some(word) = self.callsites.word(key) {
-            let decision = self.decision(epoch, context);
+            let decision = self.decision(epoch, context, metadata);
             if word.load(Ordering::Relaxed) >> 32 != u64::from(decision.generation()) {
                 self.judge(word, decision, metadata);
             }

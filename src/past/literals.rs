@@ -42,35 +42,37 @@ impl Literals {
         }
     }
 
-    /// Whether this is the text that is kept of the callsite. Keeps it if none is.
+    /// Where the text of a callsite is, for [`is_at`](Self::is_at); `None` if it has no slot (yet).
     #[inline]
-    pub(crate) fn is_kept(&self, key: usize, text: &str) -> bool {
-        match self.find(key) {
-            // Acquire pairs with the Release in `keep`: the words are there.
-            Some(slot) => self.is_at(slot.place.load(Acquire), text),
-            None => self.keep(key, text),
-        }
+    pub(crate) fn place(&self, key: usize) -> Option<u64> {
+        // Acquire pairs with the Release in `keep`: the words are there.
+        self.find(key).map(|slot| slot.place.load(Acquire))
     }
 
     /// The text that is kept of the callsite.
     pub(crate) fn text(&self, key: usize) -> Option<String> {
-        let place = self.find(key)?.place.load(Acquire);
+        self.text_at(self.place(key)?)
+    }
+
+    /// The text at a place.
+    pub(crate) fn text_at(&self, place: u64) -> Option<String> {
         let words = self.words(place);
         let mut bytes: Vec<u8> = words.iter().flat_map(|word| word.load(Relaxed).to_le_bytes()).collect();
         bytes.truncate(length_of(place));
         String::from_utf8(bytes).ok().filter(|_| place != 0)
     }
 
+    /// Whether this is the text at a place.
     #[inline]
-    fn is_at(&self, place: u64, text: &str) -> bool {
+    pub(crate) fn is_at(&self, place: u64, text: &str) -> bool {
         if place == 0 || length_of(place) != text.len() {
             return false;
         }
         let (chunks, rest) = text.as_bytes().as_chunks::<8>();
-        let mut last = [0; 8];
-        last[..rest.len()].copy_from_slice(rest);
-        let words = chunks.iter().chain((!rest.is_empty()).then_some(&last)).map(|chunk| u64::from_le_bytes(*chunk));
-        self.words(place).iter().zip(words).all(|(kept, word)| kept.load(Relaxed) == word)
+        let Some((whole, last)) = self.words(place).split_at_checked(chunks.len()) else { return false };
+        let is_same = |(kept, chunk): (&AtomicU64, &[u8; 8])| kept.load(Relaxed) == u64::from_le_bytes(*chunk);
+        let has_same_end = |kept: &AtomicU64| kept.load(Relaxed) == padded(rest);
+        whole.iter().zip(chunks).all(is_same) && (rest.is_empty() || last.first().is_some_and(has_same_end))
     }
 
     fn words(&self, place: u64) -> &[AtomicU64] {
@@ -91,7 +93,7 @@ impl Literals {
 
     /// Keeps the first text of a callsite, if there is room. Returns whether it did.
     #[cold]
-    fn keep(&self, key: usize, text: &str) -> bool {
+    pub(crate) fn keep(&self, key: usize, text: &str) -> bool {
         // Relaxed, here and in `find`: the key says nothing but whose the place is.
         let is_taken = |slot: &&Slot| slot.key.compare_exchange(0, key as u64, Relaxed, Relaxed).is_ok();
         let Some(slot) = self.window(key).find(is_taken) else { return false };
@@ -111,6 +113,12 @@ impl Literals {
     }
 }
 
+/// The last bytes of a text as a word.
+#[inline]
+fn padded(rest: &[u8]) -> u64 {
+    rest.iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte))
+}
+
 fn length_of(place: u64) -> usize {
     (place & 0xFFFF) as usize
 }
@@ -119,6 +127,13 @@ fn length_of(place: u64) -> usize {
 #[cfg(not(loom))]
 mod tests {
     use super::*;
+
+    impl Literals {
+        /// Whether this is the text that is kept of the callsite. Keeps it if none is.
+        fn is_kept(&self, key: usize, text: &str) -> bool {
+            self.place(key).map_or_else(|| self.keep(key, text), |place| self.is_at(place, text))
+        }
+    }
 
     #[test]
     fn the_first_text_of_a_callsite_is_kept_and_no_other() {

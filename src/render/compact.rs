@@ -8,6 +8,7 @@ use super::sink::{MEMORY, Sink};
 use crate::escape::{is_hidden, write_escaped};
 use crate::event::{CapturedEvent, CapturedSpan, Fields};
 use crate::time::TimeText;
+use crate::trace::TraceContext;
 use crate::value::ValueRef;
 use smallvec::SmallVec;
 use std::fmt::{self, Write as _};
@@ -158,7 +159,7 @@ fn write_message(out: &mut impl fmt::Write, event: &CapturedEvent) -> fmt::Resul
     write_message_text(out, text, mark)
 }
 
-/// Writes the event's fields except the message, each after a space.
+/// Writes the event's fields except the message, and the ids of its trace, each after a space.
 pub(super) fn write_fields(out: &mut impl fmt::Write, event: &CapturedEvent, palette: &Palette) -> fmt::Result {
     for (name, value) in event.own.last_values().filter(|(name, _)| *name != Fields::MESSAGE) {
         out.write_str(" ")?;
@@ -167,7 +168,15 @@ pub(super) fn write_fields(out: &mut impl fmt::Write, event: &CapturedEvent, pal
     if event.omitted_fields > 0 {
         write!(out, " (and {} more fields)", event.omitted_fields)?;
     }
-    Ok(())
+    write_trace(out, event, palette)
+}
+
+/// Writes the ids of the event's trace, each after a space.
+fn write_trace(out: &mut impl fmt::Write, event: &CapturedEvent, palette: &Palette) -> fmt::Result {
+    event.trace().into_iter().flat_map(TraceContext::fields).try_for_each(|(name, value)| {
+        out.write_str(" ")?;
+        write_field(out, name, value, palette)
+    })
 }
 
 fn write_field(out: &mut impl fmt::Write, name: &str, value: ValueRef<'_>, palette: &Palette) -> fmt::Result {

@@ -85,6 +85,9 @@ fn write_event(out: &mut Vec<u8>, event: &CapturedEvent, integers: Integers) {
         out.extend_from_slice(br#","omittedFields":"#);
         write_plain(out, &event.omitted_fields);
     }
+    if let Some(trace) = event.trace() {
+        write!(out, r#","trace_id":"{}","span_id":"{}""#, trace.trace_id(), trace.span_id()).expect(MEMORY);
+    }
     out.push(b'}');
 }
 

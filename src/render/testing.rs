@@ -113,7 +113,7 @@ pub(crate) fn fields<const N: usize>(fields: [(&'static str, Value); N]) -> Fiel
 }
 
 pub(crate) fn span(name: impl Into<Cow<'static, str>>, fields: Fields) -> Arc<CapturedSpan> {
-    Arc::new(CapturedSpan { name: name.into(), level: Level::INFO, target: "chat".into(), fields })
+    Arc::new(CapturedSpan { name: name.into(), level: Level::INFO, target: "chat".into(), fields, trace: None })
 }
 
 /// Text that looks like YAML, is made of any characters, or is too long for a key.

@@ -4,6 +4,8 @@ use super::TapRouter;
 use crate::config::Config;
 use crate::past::LookBack;
 use crate::predicate::plain_name;
+use crate::trace::{SPAN_ID, TRACE_ID, TraceSource};
+use std::sync::Arc;
 use std::time::Duration;
 use tracing_core::LevelFilter;
 
@@ -152,8 +154,22 @@ impl TapRouterBuilder {
         self
     }
 
+    /// Has the router know the traces of spans; default none. See [`TraceSource`](crate::TraceSource).
+    ///
+    /// Events then have the ids of [their trace](crate::CapturedEvent::trace), and predicates test these as the fields
+    /// `trace_id` and `span_id`. The trace of a span becomes known at the first event right inside it that a session captures,
+    /// or, while an open session tests one of these fields, at the first that may match by it. Nothing is read if one of
+    /// these fields is [redacted](Self::redact_fields).
+    #[must_use]
+    pub fn trace_source(mut self, source: impl TraceSource + 'static) -> Self {
+        self.0.trace_source = Some(Arc::new(source));
+        self
+    }
+
     /// Creates the router.
-    pub fn build(self) -> TapRouter {
+    pub fn build(mut self) -> TapRouter {
+        let is_redacted = self.0.redacts(TRACE_ID) || self.0.redacts(SPAN_ID);
+        self.0.trace_source = self.0.trace_source.filter(|_| !is_redacted);
         TapRouter::with_config(self.0)
     }
 }

@@ -59,13 +59,19 @@ pub(super) struct State {
     freed: SessionStats,
 }
 
+impl State {
+    fn new(config: &Config) -> Self {
+        Self { registry: Registry::new(config.trace_source.is_some()), ..Self::default() }
+    }
+}
+
 impl Core {
     pub(super) fn new(config: Config) -> Self {
         Self {
             budget: Arc::new(Budget::new(config.max_buffered_bytes)),
             holds: Arc::new(HoldBounds::new(&config)),
+            state: Mutex::new(State::new(&config)),
             shared: Arc::new(Shared::new(config)),
-            state: Mutex::default(),
             starting: Mutex::default(),
             last_session: AtomicU64::new(0),
             health: Health::default(),
@@ -78,7 +84,9 @@ impl Core {
         let mut state = self.state();
         state.add_instance(&instance);
         if state.registry.is_awake() {
-            instance.set_times_requests(self.shared.snapshot.load().times_requests());
+            let snapshot = self.shared.snapshot.load();
+            instance.set_times_requests(snapshot.times_requests());
+            instance.epoch.set_has_sessions(state.registry.sessions().len() > 0);
             instance.epoch.move_on();
         }
         if state.registry.wants_timings() {
@@ -116,7 +124,10 @@ impl Core {
         if state.registry.wants_timings() {
             instances.iter().for_each(|instance| instance.time_spans());
         }
-        instances.iter().for_each(|instance| instance.set_times_requests(snapshot.times_requests()));
+        for instance in &instances {
+            instance.set_times_requests(snapshot.times_requests());
+            instance.epoch.set_has_sessions(state.registry.sessions().len() > 0);
+        }
         state.asked_spans.set(snapshot.span_verbosity);
         let replaced = self.shared.snapshot.replace(snapshot, instances.iter().map(|instance| &instance.epoch));
         if let Err(read) = Arc::try_unwrap(replaced) {

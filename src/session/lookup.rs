@@ -2,7 +2,8 @@
 
 use super::scope::{Sessions, compared};
 use super::snapshot::{Snapshot, index_hash};
-use crate::event::Fields;
+use crate::event::{CapturedSpan, Fields};
+use crate::trace::TraceContext;
 use crate::value::ValueRef;
 
 /// The sessions that the index keeps for some fields.
@@ -23,6 +24,13 @@ impl Found {
         }
     }
 
+    /// The same for the ids of a trace.
+    pub(crate) fn add_trace(&mut self, snapshot: &Snapshot, trace: &TraceContext) {
+        for (name, value) in trace.fields().filter(|(name, _)| snapshot.names.index.contains(name)) {
+            self.add(snapshot, name, value);
+        }
+    }
+
     /// Each of them once. One sort for all fields, so that many fields with many sessions cost their sum.
     pub(crate) fn each_once(mut self) -> Sessions {
         // A field has each session once.
@@ -34,11 +42,27 @@ impl Found {
     }
 }
 
-/// The sessions that the index keeps for these fields, each once.
-pub(crate) fn indexed_sessions(snapshot: &Snapshot, fields: &Fields) -> Sessions {
-    let mut found = Found::default();
-    for (name, value) in fields.named_by(|name| snapshot.names.index.contains(name)) {
-        found.add(snapshot, name, value);
+/// The sessions that the index keeps for the fields of a span and for its trace, each once.
+pub(crate) fn sessions_of_span(snapshot: &Snapshot, span: &CapturedSpan) -> Sessions {
+    let mut found = Found::of(snapshot, &span.fields);
+    if let Some(trace) = &span.trace {
+        found.add_trace(snapshot, trace);
     }
     found.each_once()
+}
+
+/// The sessions that the index keeps for these fields, each once.
+#[cfg(all(test, not(loom)))]
+pub(crate) fn indexed_sessions(snapshot: &Snapshot, fields: &Fields) -> Sessions {
+    Found::of(snapshot, fields).each_once()
+}
+
+impl Found {
+    fn of(snapshot: &Snapshot, fields: &Fields) -> Self {
+        let mut found = Self::default();
+        for (name, value) in fields.named_by(|name| snapshot.names.index.contains(name)) {
+            found.add(snapshot, name, value);
+        }
+        found
+    }
 }

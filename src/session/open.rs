@@ -243,9 +243,9 @@ impl OpenSession {
         self.limiter.as_ref().map_or(Admission::Admitted, |limiter| limiter.admit(sampled))
     }
 
-    /// The same for an event of the past.
+    /// The same for an event of the past. One of a request that is admitted as a whole has its place after the end too.
     pub(crate) fn admit_past(&self, sampled: Sampled) -> Admission {
-        if self.ended().is_some() {
+        if self.ended().is_some() && (self.outcome.is_none() || sampled != Sampled::In) {
             return Admission::Ended;
         }
         self.limiter.as_ref().map_or(Admission::Admitted, |limiter| limiter.admit_past(sampled))
@@ -284,7 +284,12 @@ impl OpenSession {
         self.limiter.as_ref().map_or(Release::Admitted, |limiter| limiter.admit_released(events))
     }
 
-    /// How many events the reader has taken out of the ring, at least.
+    /// The same by their number alone.
+    pub(super) fn admit_number(&self, events: u64) -> Release {
+        self.limiter.as_ref().map_or(Release::Admitted, |limiter| limiter.admit_number(events))
+    }
+
+    /// How many events the reader has taken out, at least, those of the past included.
     pub(super) fn taken_out(&self) -> u64 {
         // Relaxed: a number that only grows.
         self.read.delivered.load(Ordering::Relaxed) + self.closed_unread.load(Ordering::Relaxed)
@@ -368,7 +373,12 @@ impl OpenSession {
     /// Puts an event of the past that it admitted where it waits to be read. Called by its opener, in order.
     pub(crate) fn push_past(&self, event: Arc<CapturedEvent>) {
         let bytes = event.held_bytes();
-        self.past.get_or_init(|| Box::new(self.new_buffer())).push(event, bytes, RingPlace::Any);
+        self.past_to_fill().push(event, bytes, RingPlace::Any);
+    }
+
+    /// Where events of the past wait, made for the first one that was admitted.
+    pub(super) fn past_to_fill(&self) -> &Buffer {
+        self.past.get_or_init(|| Box::new(self.new_buffer()))
     }
 
     /// Where events of the past wait to be read, if there are any.

@@ -10,6 +10,7 @@ use super::snapshot::{Index, Names, Snapshot, index_hash};
 use crate::level::verbosity_of_filter;
 use crate::predicate::{Reach, Test, plain_name};
 use crate::session::Follow;
+use crate::trace::is_of_trace;
 use rustc_hash::FxHashMap;
 use std::collections::BTreeSet;
 use std::hash::Hash;
@@ -35,6 +36,8 @@ pub(crate) struct Registry {
     changes: Changes,
     /// Whether producers look without any session, since the router looks back.
     stays_awake: bool,
+    /// Whether traces of spans may be known.
+    knows_traces: bool,
     names: CountedNames,
     published_names: Arc<Names>,
 }
@@ -62,6 +65,11 @@ enum Change {
 }
 
 impl Registry {
+    /// A registry without sessions, of a router that may know the traces of spans.
+    pub(crate) fn new(knows_traces: bool) -> Self {
+        Self { knows_traces, ..Self::default() }
+    }
+
     pub(crate) fn open(&mut self, session: &Arc<OpenSession>) {
         self.sessions.insert(session.id, Arc::clone(session));
         self.deadlines.extend(session.deadline.map(|deadline| (deadline, session.id)));
@@ -136,7 +144,7 @@ impl Registry {
         if reach_changed {
             self.published_reach = self.reach.counts.keys().cloned().collect();
         }
-        if let Some(names) = self.names.published(self.published_names.generation) {
+        if let Some(names) = self.names.published(self.published_names.generation, self.knows_traces) {
             self.published_names = Arc::new(names);
         }
         let verbosities = self.published_reach.iter().map(|reach| verbosity_of_filter(reach.level));
@@ -231,15 +239,18 @@ fn apply_to_bucket(index: &mut Index, hash: u64, session: &Arc<OpenSession>, cha
 
 impl CountedNames {
     /// The names to publish under a new generation, if any of them changed.
-    fn published(&mut self, generation: u32) -> Option<Names> {
+    fn published(&mut self, generation: u32, knows_traces: bool) -> Option<Names> {
         let all = [&mut self.index, &mut self.linear, &mut self.beside_index, &mut self.spans];
         let changed = all.into_iter().fold(false, |changed, names| std::mem::take(&mut names.changed) | changed);
+        let tested = [&self.index, &self.linear, &self.beside_index];
+        let tests_traces = tested.into_iter().flat_map(|names| names.counts.keys()).any(|name| is_of_trace(name));
         changed.then(|| Names {
             generation: generation.wrapping_add(1),
             index: self.index.set(),
             linear: self.linear.set(),
             beside_index: self.beside_index.set(),
             spans: self.spans.set(),
+            traced: knows_traces && tests_traces,
         })
     }
 }

@@ -322,7 +322,7 @@ fn add_satisfied<'a>(
                 satisfied.insert(number);
             }
         }
-        for (name, value) in span.fields.named_by(|name| compiled.names(name)) {
+        for (name, value) in span.tested_by(|name| compiled.names(name)) {
             nanos = nanos.saturating_add(compiled.test_value(name, value, satisfied));
         }
         nanos = nanos.saturating_add(compiled.nanos_of_look(|| span.fields.iter().count()));
@@ -391,6 +391,7 @@ mod tests {
             level: tracing_core::Level::INFO,
             target: "it".into(),
             fields,
+            trace: None,
         });
         let found = || indexed_sessions(&snapshot, &span.fields);
         let added = || Added { span: Some(&span), found: found(), followers: found(), root: None };

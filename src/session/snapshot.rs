@@ -89,6 +89,11 @@ impl Judgement {
 pub(crate) struct TestedFields(pub(crate) u16);
 
 impl TestedFields {
+    /// How many fields have bits of their own.
+    pub(crate) const TOLD_APART: usize = 15;
+    /// Stands for the trace that a span may be in, which is no field of its callsite.
+    pub(crate) const TRACE: Self = Self(1 << Self::TOLD_APART);
+
     /// Whether this field may be among them.
     #[inline]
     pub(crate) fn may_contain(self, place: u16) -> bool {
@@ -124,6 +129,8 @@ pub(crate) struct Names {
     pub(crate) beside_index: NameSet,
     /// Span names tested by any session.
     pub(crate) spans: NameSet,
+    /// Whether the ids of traces are tested, and known of spans.
+    pub(crate) traced: bool,
 }
 
 impl Snapshot {
@@ -180,6 +187,7 @@ impl Default for Names {
             linear: NameSet::default(),
             beside_index: NameSet::default(),
             spans: NameSet::default(),
+            traced: false,
         }
     }
 }
@@ -201,6 +209,9 @@ impl Names {
         let mut tested = TestedFields::default();
         let fields = metadata.fields().iter().filter(|field| self.test(plain_name(field.name())));
         fields.for_each(|field| tested.add(field.index()));
+        if self.traced && metadata.is_span() {
+            tested.0 |= TestedFields::TRACE.0;
+        }
         Judgement { clear, absent: clear && tested == TestedFields::default(), tested }
     }
 }

@@ -7,6 +7,7 @@ use crate::past::Horizon;
 use crate::session::{EndReason, SessionId};
 use crate::stream::Item;
 use crate::time::read_time;
+use crate::trace::TraceContext;
 use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, MapAccess, Visitor};
 use std::borrow::Cow;
 use std::fmt;
@@ -80,6 +81,8 @@ struct EventKeys {
     omitted_fields: u32,
     #[serde(default)]
     past: bool,
+    trace_id: Option<String>,
+    span_id: Option<String>,
 }
 
 impl From<EventKeys> for CapturedEvent {
@@ -92,7 +95,11 @@ impl From<EventKeys> for CapturedEvent {
             line: keys.line_number,
             module_path: None,
         };
-        let spans = keys.spans.into_iter().map(Arc::new).collect();
+        let mut spans = keys.spans;
+        if let (Some(innermost), Some(trace_id), Some(span_id)) = (spans.last_mut(), &keys.trace_id, &keys.span_id) {
+            innermost.trace = TraceContext::from_hex(trace_id, span_id, 0);
+        }
+        let spans = spans.into_iter().map(Arc::new).collect();
         Self {
             time: keys.timestamp,
             thread: keys.thread_name.map(Arc::from),
@@ -142,6 +149,7 @@ impl<'de> Deserialize<'de> for CapturedSpan {
             level: Level::TRACE,
             target: Cow::Borrowed(""),
             fields: Fields::listed(fields),
+            trace: None,
         })
     }
 }

@@ -4,6 +4,7 @@ use crate::event::{CapturedEvent, CapturedSpan, Fields};
 use crate::past::Horizon;
 use crate::stream::Item;
 use crate::time::TimeText;
+use crate::trace::{SPAN_ID, TRACE_ID};
 use crate::value::{CUT_MARK, Value, ValueRef};
 use serde::ser::{Serialize, SerializeMap, SerializeSeq, Serializer};
 
@@ -80,6 +81,10 @@ fn write_event<M: SerializeMap>(line: &mut M, event: &CapturedEvent) -> Result<(
     }
     if event.omitted_fields > 0 {
         line.serialize_entry("omittedFields", &event.omitted_fields)?;
+    }
+    if let Some(trace) = event.trace() {
+        line.serialize_entry(TRACE_ID, trace.trace_id())?;
+        line.serialize_entry(SPAN_ID, trace.span_id())?;
     }
     Ok(())
 }

@@ -3,6 +3,7 @@
 use super::auth::Auth;
 use super::shutdown::Shutdown;
 use super::state::{EndpointState, Route, Settings};
+use super::trace_view::{TraceView, TraceViewError};
 use super::{page, routes, security};
 use axum::middleware::from_fn_with_state;
 use std::future::Future;
@@ -159,6 +160,28 @@ impl Endpoint {
     pub fn cpu_profiles(mut self) -> Self {
         self.settings.cpu_profiles = true;
         self
+    }
+
+    /// Has the page link each trace id to a view of the trace; none by default.
+    ///
+    /// The template is an address of `http` or `https` with `{trace_id}` in it once, behind the host. Callers that are
+    /// admitted see it, in the answer to `GET /catalog`.
+    ///
+    /// # Errors
+    /// If it is no such address.
+    ///
+    /// ```
+    /// use tracing_tap::TapRouter;
+    /// use tracing_tap_web as web;
+    ///
+    /// let endpoint = web::Endpoint::new(TapRouter::new(), web::Auth::loopback_only());
+    /// let endpoint = endpoint.trace_view("https://jaeger.example/trace/{trace_id}")?;
+    /// assert!(endpoint.trace_view("javascript:alert({trace_id})").is_err());
+    /// # Ok::<_, web::TraceViewError>(())
+    /// ```
+    pub fn trace_view(mut self, template: impl AsRef<str>) -> Result<Self, TraceViewError> {
+        self.settings.trace_view = Some(TraceView::new(template.as_ref())?);
+        Ok(self)
     }
 
     /// Returns the endpoint as routes for the service's own application: [`nest`](axum::Router::nest) them.

@@ -78,6 +78,7 @@ mod source;
 mod feed;
 mod hub;
 mod shutdown;
+mod trace_view;
 mod state;
 mod form;
 mod socket;
@@ -104,6 +105,7 @@ mod tests;
 pub use auth::{Auth, AuthError, AuthRequest, Caller, Denied};
 pub use endpoint::Endpoint;
 pub use serving::ServeError;
+pub use trace_view::TraceViewError;
 
 use std::future::Future;
 use tokio::net::TcpListener;

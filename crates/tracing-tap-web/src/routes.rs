@@ -67,7 +67,11 @@ async fn catalog(
     RawQuery(query): RawQuery,
 ) -> Answer {
     Query::read(query.as_deref(), &[])?;
-    Ok(json(StatusCode::OK, &json!({ "callsites": sight::catalog(&endpoint.router, &caller) })))
+    let mut answer = json!({ "callsites": sight::catalog(&endpoint.router, &caller) });
+    if let Some(view) = &endpoint.settings.trace_view {
+        answer["trace_view"] = view.as_str().into();
+    }
+    Ok(json(StatusCode::OK, &answer))
 }
 
 async fn coverage(

@@ -3,6 +3,7 @@
 use super::auth::Auth;
 use super::hub::{Hub, HubSession};
 use super::shutdown::{Closes, Shutdown};
+use super::trace_view::TraceView;
 use axum::routing::MethodRouter;
 use std::sync::Arc;
 use std::time::Duration;
@@ -34,6 +35,8 @@ pub(super) struct Settings {
     /// Whether callers may take CPU profiles.
     #[cfg(feature = "cpu")]
     pub(super) cpu_profiles: bool,
+    /// Where the page links traces to.
+    pub(super) trace_view: Option<TraceView>,
 }
 
 /// What all requests to an endpoint share.
@@ -93,6 +96,7 @@ impl Default for Settings {
             source: None,
             #[cfg(feature = "cpu")]
             cpu_profiles: false,
+            trace_view: None,
         }
     }
 }

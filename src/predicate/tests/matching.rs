@@ -11,7 +11,13 @@ fn fields<const N: usize>(fields: [(&'static str, Value); N]) -> Fields {
 }
 
 fn span<const N: usize>(name: &'static str, values: [(&'static str, Value); N]) -> Arc<CapturedSpan> {
-    Arc::new(CapturedSpan { name: name.into(), level: Level::INFO, target: "chat".into(), fields: fields(values) })
+    Arc::new(CapturedSpan {
+        name: name.into(),
+        level: Level::INFO,
+        target: "chat".into(),
+        fields: fields(values),
+        trace: None,
+    })
 }
 
 fn parts<const N: usize>(values: [(&'static str, Value); N]) -> Parts {

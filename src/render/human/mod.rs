@@ -5,6 +5,7 @@ use super::sink::{MEMORY, Sink};
 use super::yaml;
 use crate::event::{CapturedEvent, CapturedSpan, Fields};
 use crate::time::TimeText;
+use crate::trace::TraceContext;
 use crate::value::ValueRef;
 use std::fmt;
 
@@ -41,6 +42,7 @@ pub(super) fn write_block(out: &mut Vec<u8>, event: &CapturedEvent) {
 ///     - flush
 /// ```
 ///
+/// - The ids of the event's trace, if they are known, follow the source: `trace_id`, `span_id`.
 /// - Absent values and empty groups are left out. Spans are root first; one without fields is just its name.
 /// - A repeated field name keeps its last value, in the last place.
 /// - Every value reads back with the type it was recorded with, in YAML 1.1 and 1.2: numbers and booleans are plain,
@@ -68,6 +70,7 @@ fn write_event(out: &mut impl fmt::Write, event: &CapturedEvent) -> fmt::Result 
     out.write_str("\n  target: ")?;
     yaml::write_text(out, event.target())?;
     write_source(out, event)?;
+    write_trace(out, event)?;
     write_own_fields(out, event)?;
     if event.omitted_fields > 0 {
         write!(out, "\n  omitted_fields: {}", event.omitted_fields)?;
@@ -84,6 +87,13 @@ fn write_source(out: &mut impl fmt::Write, event: &CapturedEvent) -> fmt::Result
         Some(line) => yaml::write_text_and(out, file, |out| write!(out, ":{line}")),
         None => yaml::write_text(out, file),
     }
+}
+
+fn write_trace(out: &mut impl fmt::Write, event: &CapturedEvent) -> fmt::Result {
+    event.trace().into_iter().flat_map(TraceContext::fields).try_for_each(|(name, value)| {
+        write!(out, "\n  {name}: ")?;
+        yaml::write_value(out, value)
+    })
 }
 
 fn write_own_fields(out: &mut impl fmt::Write, event: &CapturedEvent) -> fmt::Result {

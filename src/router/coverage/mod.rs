@@ -7,6 +7,7 @@ mod log;
 mod matching;
 mod names;
 mod spans;
+mod traces;
 mod values;
 
 use super::core::Core;
@@ -58,6 +59,7 @@ impl Core {
         inquiry.look_at_spans();
         inquiry.look_at_context();
         inquiry.look_at_log_records();
+        inquiry.look_at_traces();
         let mut coverage = inquiry.finish();
         if let Some(outcome) = session.only_outcome() {
             coverage = coverage.narrowed(self.coverage_of(&outcome, Matched::Nothing));

@@ -27,7 +27,8 @@ impl Inquiry<'_> {
 
     fn declared_fields(&self) -> BTreeSet<&'static str> {
         let callsites = self.spans.iter().map(|site| site.metadata).chain(self.events.iter().copied());
-        callsites.flat_map(|metadata| metadata.fields().iter()).map(|field| plain_name(field.name())).collect()
+        let fields = callsites.flat_map(|metadata| metadata.fields().iter()).map(|field| plain_name(field.name()));
+        fields.chain(self.fields_of_traces()).collect()
     }
 
     /// Alternatives are names for one thing: it is enough that one of them is declared.

@@ -145,9 +145,10 @@ impl Inquiry<'_> {
         match test {
             Test::Span(name) => existing.any(|site| site.is_named(name)),
             Test::Field(test) => {
-                test.keys().iter().filter(|key| config.captures(key) && !config.redacts(key)).any(|key| {
-                    existing.clone().any(|site| site.declares(key) && self.may_supply(site.metadata, key, test))
-                })
+                test.keys().iter().any(|key| self.traces_may_pass(key))
+                    || test.keys().iter().filter(|key| config.captures(key) && !config.redacts(key)).any(|key| {
+                        existing.clone().any(|site| site.declares(key) && self.may_supply(site.metadata, key, test))
+                    })
             }
             _ => false,
         }

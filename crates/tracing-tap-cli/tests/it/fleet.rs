@@ -105,6 +105,38 @@ isolated! {
         }
     }
 
+    fn a_fleet_s_recording_is_replayed_as_it_was() {
+        let fleet = Fleet::start(&["chat-1", "chat-2"]);
+        let folder = Folder::new();
+        let file = folder.path("recording.json");
+        let recording = Program::start(&mut fleet.command(&["user = 42", "--capacity", "4", "--output", &file]));
+        let count = |kind: &str| std::fs::read_to_string(&file).map_or(0, |text| text.matches(&format!("\"type\":\"{kind}\"")).count());
+        wait_until("the instances to take part", || count("joined") >= 2);
+        for message in ["first", "second", "third"] {
+            emit(message);
+        }
+        wait_until("the events of both", || count("event") >= 6);
+        fleet.service.router.shutdown();
+        wait_until("both to have left", || count("left") >= 2);
+        recording.signal("INT");
+        recording.end();
+        let recorded = json_lines(&folder.read("recording.json"));
+        let replay = |arguments: &[&str]| run(&[&["replay", &*file], arguments].concat());
+        assert_eq!(replay(&[]).stdout, folder.read("recording.json"), "JSON has all of it as it was");
+        let second = replay(&["message = second"]);
+        second.assert(0, &["2 of 6 events shown"]);
+        let is_shown = |line: &&Value| line["type"] != "event" || line["fields"]["message"] == "second";
+        assert_eq!(second.json(), recorded.iter().filter(is_shown).cloned().collect::<Vec<_>>());
+        let compact = replay(&["message = second", "--format", "compact"]).stdout;
+        for instance in ["chat-1", "chat-2"] {
+            for words in [format!("-- {instance}: takes part"), format!("-- {instance}: takes no more part")] {
+                assert!(compact.contains(&words), "{words}: {compact}");
+            }
+            let of_instance = format!("[{instance}] ");
+            assert_eq!(compact.lines().filter(|line| line.starts_with(&of_instance) && line.contains("second")).count(), 1);
+        }
+    }
+
     fn a_fleet_is_profiled() {
         let fleet = Fleet::start(&["chat-1"]);
         let folder = Folder::new();
@@ -140,6 +172,23 @@ isolated! {
         let coloured = fleet.watch(&["user = 42", "--max", "1", "--format", "compact", "--color", "always"], 1);
         emit("hello");
         assert!(coloured.end().stdout.contains("\u{1b}[34m"), "DEBUG is blue");
+    }
+
+    fn a_session_on_several_services_names_them() {
+        let fleet = Fleet::start(&["chat-1"]);
+        let url = format!("{},orders%2Ceu", fleet.url());
+        let mut watch = command(&["watch", &url, "user = 42", "--max", "1"]);
+        let program = Program::start(watch.env(KEY_VARIABLE, KEY));
+        wait_for_instances(&program, 1);
+        emit("hello");
+        let ended = program.end();
+        ended.assert(0, &["Watching user = 42 at nats://127.0.0.1:", "/chat,orders,eu, for 15m", "1 event delivered, 0 lost."]);
+        let lines = ended.json();
+        assert!(lines.iter().filter_map(|line| line["instance"].as_str()).all(|name| name == "chat/chat-1"));
+        assert_eq!(messages(&lines), ["hello"]);
+        let twice = command(&["watch", &format!("{},chat", fleet.url()), "user = 42"]).env(KEY_VARIABLE, KEY).output();
+        let stderr = String::from_utf8(twice.expect("it runs").stderr).expect("it is text");
+        assert!(stderr.contains("the service `chat` is named twice"), "{stderr}");
     }
 
     fn events_of_all_instances_arrive_and_ctrl_c_closes_all() {

@@ -5,6 +5,7 @@ mod half_closed;
 mod keeping;
 mod mounting;
 mod page;
+mod past;
 mod pressing;
 #[cfg(all(feature = "cpu", target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
 mod profiling;

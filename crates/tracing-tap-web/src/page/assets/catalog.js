@@ -5,10 +5,10 @@ import { askForJson } from "./api.js";
 /** After so long, the service may have reached more of its code. */
 const FRESH_MS = 15_000;
 
-/** @typedef {{ fields: string[], targets: string[], spans: string[], files: string[], names: string[], isKnown: boolean }} Catalog */
+/** @typedef {{ fields: string[], targets: string[], spans: string[], files: string[], names: string[], isKnown: boolean, traceView: string }} Catalog */
 
 /** @type {Catalog} */
-let catalog = { fields: [], targets: [], spans: [], files: [], names: [], isKnown: false };
+let catalog = { fields: [], targets: [], spans: [], files: [], names: [], isKnown: false, traceView: "" };
 let readAt = -Infinity;
 /** @type {Promise<void> | null} */
 let reading = null;
@@ -26,12 +26,18 @@ export async function renew() {
 }
 
 async function readCatalog() {
-  const { callsites } = await askForJson("GET", "catalog");
-  catalog = sorted(callsites);
+  const { callsites, trace_view = "" } = await askForJson("GET", "catalog");
+  catalog = { ...sorted(callsites), traceView: trace_view };
   readAt = performance.now();
 }
 
-/** @returns {Catalog} the service's own before those of its dependencies; of each, the most frequent first */
+/** The address of a trace in the tool that the endpoint names; nothing without one. */
+export function traceAddress(traceId) {
+  if (!/^[0-9a-f]{32}$/.test(traceId) || !/^https?:\/\//i.test(catalog.traceView)) return "";
+  return catalog.traceView.replace("{trace_id}", traceId);
+}
+
+/** @returns {Omit<Catalog, "traceView">} the service's own before those of its dependencies; of each, the most frequent first */
 function sorted(callsites) {
   const [own, foreign] = bySource(callsites);
   const [first, then] = [names(own), names(foreign)];

@@ -1,5 +1,6 @@
 // One event, whole: its fields and its spans, each value a way to ask for more of its kind, or for less.
 
+import { traceAddress } from "./catalog.js";
 import { button, element, visible } from "./dom.js";
 import { shown } from "./event.js";
 import { fieldTest, valueText } from "./predicate.js";
@@ -66,7 +67,7 @@ export class Detail {
     return box;
   }
 
-  #metadata({ timestamp, level, target, file, line, thread, instance }) {
+  #metadata({ timestamp, level, target, file, line, thread, instance, traceId, spanId }) {
     const rows = [
       ["time", timestamp, null],
       ["level", level, `@level = ${level.toLowerCase()}`],
@@ -74,6 +75,8 @@ export class Detail {
       ["source", file === "" ? "" : line === "" ? file : `${file}:${line}`, `@file = ${valueText(file)}`],
       ["thread", thread, null],
       ["instance", instance, null],
+      ["trace_id", traceId, `trace_id = ${valueText(traceId)}`, traceAddress(traceId)],
+      ["span_id", spanId, `span_id = ${valueText(spanId)}`],
     ];
     return this.#table(rows.filter(([, text]) => text !== ""), "The event's metadata");
   }
@@ -100,8 +103,8 @@ export class Detail {
   }
 
   #table(rows, label) {
-    const body = rows.map(([name, text, test]) =>
-      element("tr", {}, element("th", { scope: "row" }, visible(name)), element("td", {}, this.#value(text, test, name))));
+    const body = rows.map(([name, text, test, address = ""]) =>
+      element("tr", {}, element("th", { scope: "row" }, visible(name)), element("td", {}, this.#value(text, test, name), linkTo(address))));
     return element("table", { "aria-label": visible(label) }, element("tbody", {}, ...body));
   }
 
@@ -119,6 +122,12 @@ export class Detail {
     const not = button("and not", () => this.onnarrow(`not ${test}`), { class: "not", "aria-label": `Not where ${visible(test)}`, title: `and not ${visible(test)}` });
     return element("span", { class: "choices", "data-of": name }, only, not);
   }
+}
+
+/** A link to another tool, which learns nothing of this page. */
+function linkTo(address) {
+  if (address === "") return null;
+  return element("a", { class: "elsewhere", href: address, target: "_blank", rel: "noopener noreferrer" }, "Open the trace");
 }
 
 /** Line breaks are lines here; all else that is hidden is shown as its code. */

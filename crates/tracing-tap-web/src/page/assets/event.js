@@ -6,7 +6,8 @@ import { read } from "./json.js";
  * @typedef {{ name: string, text: string, kind: string }} Field
  * @typedef {{ name: string, fields: Field[] }} Span
  * @typedef {{ timestamp: string, level: string, target: string, message: Field | null, fields: Field[], spans: Span[],
- *   file: string, line: string, thread: string, instance: string, omitted: string, times: Times | null }} Shown
+ *   file: string, line: string, thread: string, instance: string, omitted: string, traceId: string, spanId: string,
+ *   times: Times | null }} Shown
  * @typedef {{ busy: number | null, wall: number | null, seen: number | null, polls: string }} Times of a span that has closed, in nanoseconds
  */
 
@@ -51,13 +52,15 @@ export function takeApart(raw) {
     thread: text("threadName"),
     instance: text("instance"),
     omitted: text("omittedFields"),
+    traceId: text("trace_id"),
+    spanId: text("span_id"),
     times: isTiming ? timesOf(recorded) : null,
   };
 }
 
-/** A time as people read it; no test can be made of it. */
-function ofTiming({ name, text, kind }) {
-  return { name, text: name.startsWith("time.") ? duration(Number(text)) : text, kind: kind === "number" ? "time" : kind };
+/** A time as people read it; no test can be made of it, nor of what else a timing has itself. */
+function ofTiming({ name, text }) {
+  return { name, text: name.startsWith("time.") ? duration(Number(text)) : text, kind: "time" };
 }
 
 /** @returns {Times} */

@@ -1,6 +1,7 @@
 //! From a row to its fields, to the next predicate, to the outside.
 
 use super::stage::{Stage, play};
+use super::tracing::in_trace;
 use serde_json::json;
 use testing::browser::{Browser, ENTER, ESCAPE, SHIFT, UP};
 use tracing_tap::{Item, Predicate};
@@ -203,10 +204,33 @@ async fn what_is_found_behind_a_pause_is_shown_and_the_pause_goes_on(stage: &mut
     assert!(browser.text(".waiting").await.contains("Paused"));
 }
 
+async fn a_trace_id_leads_to_the_trace_and_to_all_its_events(stage: &mut Stage) {
+    stage.watch("user = 42").await;
+    let browser = &stage.browser;
+    let trace = 0x4bf9_2f35_77b3_4da6_a3ce_929d_0e0e_4736;
+    let request = tracing::info_span!("request");
+    in_trace(trace, || request.in_scope(|| tracing::warn!(user = 42, "in a trace")));
+    browser.wait_for_text(".row .message", "in a trace").await;
+    open_last_row(browser).await;
+    browser.wait_for_text(".detail", "0000000000000007").await;
+    let link = browser.wait("document.querySelector('.detail a.elsewhere')?.href").await;
+    assert_eq!(link, format!("https://jaeger.example/trace/{trace:032x}?uiEmbed=v0"));
+    assert_eq!(browser.value("document.querySelector('.detail a.elsewhere').rel").await, "noopener noreferrer");
+    browser.click(".detail [data-of='trace_id'] .only").await;
+    let narrowed = format!("user = 42 and trace_id = {trace:032x}");
+    assert_eq!(typed(browser).await, narrowed);
+    assert!(narrowed.parse::<Predicate>().is_ok());
+    // What was not checked by the endpoint is no link either.
+    let foreign =
+        "import('/tap/page/catalog.js').then(({ traceAddress }) => traceAddress('1?a=b').concat(traceAddress('ABC')))";
+    assert_eq!(browser.settled(foreign).await, "");
+}
+
 isolated! {
     fn a_row_leads_to_the_next_question() {
         play!(
             a_click_on_a_value_asks_for_exactly_that_value,
+            a_trace_id_leads_to_the_trace_and_to_all_its_events,
             text_is_found_in_what_was_received_and_only_in_what_is_shown,
             a_letter_that_is_everywhere_is_marked_in_bounds,
             what_is_found_behind_a_pause_is_shown_and_the_pause_goes_on,

@@ -1,5 +1,6 @@
 //! A service with an endpoint, and a browser in front of it.
 
+use super::tracing::Traces;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
 use testing::browser::{Browser, ENTER};
@@ -69,8 +70,11 @@ impl Drop for Name {
 /// Plays scenarios one after the other on a new stage, each from a page that has just been opened.
 macro_rules! play {
     ($($scenario:path),* $(,)?) => {
+        $crate::browser::stage::play!(on $crate::browser::stage::Stage::set() => $($scenario),*)
+    };
+    (on $stage:expr => $($scenario:path),* $(,)?) => {
         $crate::browser::stage::run(async {
-            let mut stage = $crate::browser::stage::Stage::set().await;
+            let mut stage = $stage.await;
             $(
                 let name = stage.scenario(stringify!($scenario)).await;
                 $scenario(&mut stage).await;
@@ -86,7 +90,11 @@ pub(crate) use play;
 impl Stage {
     /// Installs the subscriber of the process, serves an endpoint, and starts a browser.
     pub(crate) async fn set() -> Self {
-        let router = TapRouter::builder().max_sessions_per_opener(64).build();
+        Self::set_with(TapRouter::builder().max_sessions_per_opener(64).trace_source(Traces).build()).await
+    }
+
+    /// The same with this router.
+    pub(crate) async fn set_with(router: TapRouter) -> Self {
         let log = Output::default();
         tracing_subscriber::registry().with(info_printer(&log)).with(router.layer()).init();
         let address = (Ipv4Addr::LOCALHOST, 0).into();
@@ -96,7 +104,8 @@ impl Stage {
     }
 
     pub(crate) fn endpoint(&self) -> Endpoint {
-        Endpoint::new(self.router.clone(), Auth::token(TOKEN).expect("the token is long enough"))
+        let endpoint = Endpoint::new(self.router.clone(), Auth::token(TOKEN).expect("the token is long enough"));
+        endpoint.trace_view("https://jaeger.example/trace/{trace_id}?uiEmbed=v0").expect("it is an address")
     }
 
     /// Serves the endpoint below `/tap`, at the address it had before if it was served before.
