@@ -151,6 +151,17 @@ impl Endpoint {
         self
     }
 
+    /// Offers CPU profiles at `GET /profile`; off by default. On Linux.
+    ///
+    /// Whoever may open a session may then take one, of the requests that it may see, one at a time. A profile names the
+    /// functions of the service. See `tracing_tap_profile` for what it needs and costs.
+    #[cfg(feature = "cpu")]
+    #[must_use]
+    pub fn cpu_profiles(mut self) -> Self {
+        self.settings.cpu_profiles = true;
+        self
+    }
+
     /// Has the page link each trace id to a view of the trace; none by default.
     ///
     /// The template is an address of `http` or `https` with `{trace_id}` in it once, behind the host. Callers that are

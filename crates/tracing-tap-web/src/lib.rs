@@ -92,6 +92,8 @@ mod opening;
 mod intake;
 mod watch;
 mod sessions;
+#[cfg(feature = "cpu")]
+mod profile;
 mod page;
 mod routes;
 mod endpoint;

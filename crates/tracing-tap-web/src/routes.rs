@@ -25,7 +25,11 @@ type Answer = Result<Response, Problem>;
 
 /// The authenticated paths; those of the [page] need no authentication.
 pub(super) fn all() -> Vec<Route> {
-    vec![
+    #[cfg(feature = "cpu")]
+    let profile = Some(("/profile", "get", get(super::profile::profile).head(no_head)));
+    #[cfg(not(feature = "cpu"))]
+    let profile = None::<Route>;
+    let mut all = vec![
         ("/watch", "get", get(watch::watch).head(no_head)),
         ("/sessions", "post", post(sessions::open)),
         ("/sessions", "get", get(sessions::list)),
@@ -36,7 +40,9 @@ pub(super) fn all() -> Vec<Route> {
         ("/coverage", "get", get(coverage)),
         ("/stats", "get", get(stats)),
         ("/parse", "post", post(parse)),
-    ]
+    ];
+    all.extend(profile);
+    all
 }
 
 pub(super) async fn method_not_allowed() -> Problem {

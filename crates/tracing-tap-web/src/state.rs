@@ -32,6 +32,9 @@ pub(super) struct Settings {
     pub(super) shutdown: Option<Shutdown>,
     /// Where sessions are opened. Default: the endpoint's own router.
     pub(super) source: Option<Arc<dyn SessionSource>>,
+    /// Whether callers may take CPU profiles.
+    #[cfg(feature = "cpu")]
+    pub(super) cpu_profiles: bool,
     /// Where the page links traces to.
     pub(super) trace_view: Option<TraceView>,
 }
@@ -91,6 +94,8 @@ impl Default for Settings {
             allowed_origins: Vec::new(),
             shutdown: None,
             source: None,
+            #[cfg(feature = "cpu")]
+            cpu_profiles: false,
             trace_view: None,
         }
     }

@@ -14,6 +14,7 @@ fn the_openapi_file_has_exactly_the_endpoints_there_are() {
     let document = openapi();
     let paths = document["paths"].as_object().unwrap().iter();
     let documented: BTreeSet<_> = paths
+        .filter(|(path, _)| cfg!(feature = "cpu") || *path != "/profile")
         .flat_map(|(path, methods)| {
             let methods = methods.as_object().unwrap().keys().filter(|key| *key != "parameters");
             methods.map(move |method| (path.clone(), method.clone()))
@@ -39,6 +40,18 @@ fn the_openapi_file_has_exactly_the_parameters_of_a_watch() {
     let documented: BTreeSet<_> = queries.map(|parameter| parameter["name"].as_str().unwrap()).collect();
     let read: BTreeSet<_> = watch::PARAMETERS.into_iter().chain(form::PARAMETERS).collect();
     assert_eq!(documented, read);
+}
+
+#[cfg(feature = "cpu")]
+#[test]
+fn the_openapi_file_has_exactly_the_parameters_of_a_profile() {
+    let document = openapi();
+    let parameters = document["paths"]["/profile"]["get"]["parameters"].as_array().unwrap().iter();
+    let named = parameters.map(|parameter| match parameter["$ref"].as_str() {
+        Some(reference) => document.pointer(reference.trim_start_matches('#')).unwrap()["name"].as_str().unwrap(),
+        None => parameter["name"].as_str().unwrap(),
+    });
+    assert_eq!(named.collect::<BTreeSet<_>>(), super::profile::PARAMETERS.into_iter().collect());
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! The arguments of `profile`.
 
 use crate::error::Error;
-use crate::remote::{Access, FleetAccess, SessionRequest};
+use crate::remote::{Access, Client, CpuRequest, Endpoint, FleetAccess, SessionRequest};
 use crate::watch::{Opening, follow, time};
 use clap::value_parser;
 use std::path::PathBuf;
@@ -20,6 +20,7 @@ use tracing_tap_profile::forms::Form;
 #[command(allow_missing_positional = true)]
 #[command(after_help = "Examples:
   tracing-tap profile http://localhost:8080/tap 'user = 42' --for 30s --output slow.svg
+  tracing-tap profile http://localhost:8080/tap 'user = 42' --cpu --output functions.svg
   tracing-tap profile '@target = shop' --output shop.pb.gz && go tool pprof -top shop.pb.gz
 
 Forms, by the end of the file's name:
@@ -49,6 +50,13 @@ pub(crate) struct Arguments {
     /// Which spans to include after a span has matched: `event`, `span`, `root`, or `named:` and the name of a span
     #[arg(long, value_name = "WHAT", value_parser = follow)]
     follow: Option<String>,
+    /// Sample which functions use the processor inside the spans, where the service offers it: on Linux, by
+    /// `Endpoint::cpu_profiles`. Not for a fleet
+    #[arg(long)]
+    pub(super) cpu: bool,
+    /// With `--cpu`: samples a second of CPU time, 1 to 1000. Default: 99
+    #[arg(long, value_name = "NUMBER", requires = "cpu", value_parser = value_parser!(u32).range(1..=1000))]
+    rate_hz: Option<u32>,
     /// Print only warnings and errors on standard error
     #[arg(long, short)]
     pub(super) quiet: bool,
@@ -72,21 +80,45 @@ impl Arguments {
         })
     }
 
+    /// The endpoint, and the CPU profile to ask it for.
+    pub(super) fn cpu_profile(&self, form: Form) -> Result<(Endpoint, CpuRequest), Error> {
+        crate::check::predicate(&self.predicate)?;
+        let endpoint = Endpoint::new(Client::new(self.access.target(self.url.as_deref())?)?);
+        let session = self.session();
+        Ok((endpoint, CpuRequest { session, rate_hz: self.rate_hz, form: word_of(form) }))
+    }
+
     /// What to open.
     pub(super) fn opening(&self) -> Result<Opening, Error> {
         crate::check::predicate(&self.predicate)?;
         let ask = SessionRequest {
-            q: self.predicate.clone(),
-            duration: Some(self.duration.clone()),
             rate: Some(MAX_RATE),
-            sample: self.sample,
-            follow: self.follow.clone(),
             timings: true,
             events: Some(false),
-            name: Some("profile".to_owned()),
             capacity: Some(MAX_CAPACITY),
-            ..SessionRequest::default()
+            ..self.session()
         };
         Opening::of(&self.access, self.url.as_deref(), &self.fleet, ask)
+    }
+
+    fn session(&self) -> SessionRequest {
+        SessionRequest {
+            q: self.predicate.clone(),
+            duration: Some(self.duration.clone()),
+            sample: self.sample,
+            follow: self.follow.clone(),
+            name: Some("profile".to_owned()),
+            ..SessionRequest::default()
+        }
+    }
+}
+
+/// What an endpoint calls a form.
+fn word_of(form: Form) -> &'static str {
+    match form {
+        Form::Folded => "folded",
+        Form::Pprof => "pprof",
+        Form::Firefox => "firefox",
+        _ => "svg",
     }
 }

@@ -4,6 +4,7 @@
 //! writes the sum.
 
 mod arguments;
+mod cpu;
 mod gather;
 mod tree;
 
@@ -20,6 +21,9 @@ const NOTHING_MATCHED: u8 = 4;
 /// Profiles to the end. Returns the exit code.
 pub(crate) async fn run(arguments: Arguments) -> Result<u8, Error> {
     let form = arguments.form()?;
+    if arguments.cpu {
+        return cpu::run(&arguments, form).await;
+    }
     let opening = arguments.opening()?;
     let mut output = Output::file(&arguments.output, false)?;
     let gathered = async {

@@ -3,6 +3,8 @@
 use super::client::{ApiRequest, Client};
 use super::target::Base;
 use crate::error::Error;
+use bytes::Bytes;
+use http_body_util::{BodyExt, Limited};
 use hyper::StatusCode;
 use hyper::body::Incoming;
 use hyper::header;
@@ -129,6 +131,30 @@ pub(crate) enum Streamed {
 }
 
 /// An HTTP endpoint.
+/// What of a CPU profile is asked for.
+#[derive(Debug)]
+pub(crate) struct CpuRequest {
+    pub(crate) session: SessionRequest,
+    pub(crate) rate_hz: Option<u32>,
+    pub(crate) form: &'static str,
+}
+
+/// A CPU profile that is being taken.
+#[derive(Debug)]
+pub(crate) struct CpuAnswer(Incoming);
+
+/// More is no profile.
+const MAX_PROFILE_BYTES: usize = 256 << 20;
+
+impl CpuAnswer {
+    /// Waits for the whole file.
+    pub(crate) async fn read(self) -> Result<Bytes, Error> {
+        let read = Limited::new(self.0, MAX_PROFILE_BYTES).collect().await;
+        let read = read.map_err(|cause| Error::new(format!("read the profile: {cause}")));
+        read.map(|read| read.to_bytes())
+    }
+}
+
 #[derive(Debug)]
 pub(crate) struct Endpoint {
     client: Client,
@@ -194,6 +220,28 @@ impl Endpoint {
         }
         let answer: Answer = self.client.json("read the catalog", ApiRequest::get("/catalog")).await?;
         Ok(answer.callsites)
+    }
+
+    /// Has the service take a CPU profile. Returns once it has begun.
+    pub(crate) async fn cpu_profile(&self, ask: &CpuRequest) -> Result<CpuAnswer, Error> {
+        let CpuRequest { session, rate_hz, form } = ask;
+        let (sample, rate_hz) = (session.sample.map(|sample| sample.to_string()), rate_hz.map(|rate| rate.to_string()));
+        let mut path = format!("/profile?q={}&form={form}", encoded(&session.q));
+        let options = [
+            ("for", &session.duration),
+            ("follow", &session.follow),
+            ("name", &session.name),
+            ("sample", &sample),
+            ("rate_hz", &rate_hz),
+        ];
+        for (name, value) in options {
+            path.extend(value.iter().map(|value| format!("&{name}={}", encoded(value))));
+        }
+        let response = self.client.send("take a CPU profile", ApiRequest::get(&path)).await;
+        response.map(|response| CpuAnswer(response.into_body())).map_err(|error| match error.status() {
+            Some(404) => error.advise("build the service with the feature `cpu` of tracing-tap-web"),
+            _ => error,
+        })
     }
 
     pub(crate) async fn coverage(&self, ask: &SessionRequest) -> Result<Coverage, Error> {

@@ -49,6 +49,11 @@ impl Service {
         Served::start(Endpoint::new(self.router.clone(), auth), "127.0.0.1:0")
     }
 
+    /// Serves an endpoint that offers CPU profiles.
+    pub(crate) fn serve_cpu_profiles(&self) -> Served {
+        Served::start(Endpoint::new(self.router.clone(), Auth::loopback_only()).cpu_profiles(), "127.0.0.1:0")
+    }
+
     pub(crate) fn wait_for_sessions(&self, count: usize) {
         wait_until("the sessions to be as many", || self.router.sessions().len() == count);
     }

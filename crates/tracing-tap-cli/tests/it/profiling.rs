@@ -53,7 +53,41 @@ fn lines(folded: &str) -> Vec<(&str, u64)> {
         .collect()
 }
 
+/// Serves requests of users 42 and 43 for as long as a program runs.
+#[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
+fn end_of(program: Program) -> Ended {
+    let is_over = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !is_over.load(std::sync::atomic::Ordering::Relaxed) {
+                [42, 43].into_iter().for_each(request);
+            }
+        });
+        let ended = program.end();
+        is_over.store(true, std::sync::atomic::Ordering::Relaxed);
+        ended
+    })
+}
+
 isolated! {
+    #[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
+    fn a_service_samples_its_functions_for_the_program() {
+        let service = Service::start();
+        let (closed, endpoint) = (service.serve(), service.serve_cpu_profiles());
+        let folder = Folder::new();
+        let file = folder.path("functions.folded");
+        let arguments = ["user = 42", "--cpu", "--for", "400ms", "--rate-hz", "499", "--output", &file];
+        let start = |url: String| Program::start(command(&["profile"]).arg(url).args(arguments));
+        start(closed.url()).end().assert(3, &["offers no CPU profiles"]);
+        end_of(start(endpoint.url())).assert(0, &["Sampling user = 42 at http://127.0.0.1:"]);
+        let folded = folder.read("functions.folded");
+        assert!(folded.lines().any(|line| line.starts_with("request;query;") && line.contains("spin")), "{folded}");
+        let file = folder.path("none.folded");
+        let none = ["user = 7", "--cpu", "--for", "100ms", "--output", &file];
+        let ended = Program::start(command(&["profile"]).arg(endpoint.url()).args(none)).end();
+        ended.assert(4, &["no sample was taken"]);
+    }
+
     fn thousands_of_short_requests_are_all_in_the_profile() {
         let service = Service::start();
         let endpoint = service.serve();

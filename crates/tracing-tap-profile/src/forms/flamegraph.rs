@@ -6,7 +6,11 @@ use inferno::flamegraph::{Options, from_lines};
 use std::io;
 
 pub(super) fn write(profile: &Profile) -> io::Result<Vec<u8>> {
-    let folded = folded::write(profile);
+    let mut folded = folded::write(profile);
+    if folded.is_empty() {
+        // A graph of nothing is an error to the library.
+        folded.push_str("nothing was measured 1\n");
+    }
     let mut options = Options::default();
     options.title = profile.title();
     options.subtitle = Some(profile.about.notes.join("; ")).filter(|notes| !notes.is_empty());
@@ -22,6 +26,12 @@ pub(super) fn write(profile: &Profile) -> io::Result<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use super::super::profile::example;
+
+    #[test]
+    fn a_flame_graph_of_nothing_says_so() {
+        let nothing = super::Profile { lines: Vec::new(), ..example() };
+        assert!(String::from_utf8(super::write(&nothing).unwrap()).unwrap().contains("nothing was measured"));
+    }
 
     #[test]
     fn a_flame_graph_shows_each_path_and_what_is_missing() {

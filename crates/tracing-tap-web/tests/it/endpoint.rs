@@ -7,6 +7,8 @@ mod mounting;
 mod page;
 mod past;
 mod pressing;
+#[cfg(all(feature = "cpu", target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
+mod profiling;
 mod refusing;
 mod shutdown;
 mod timing;

@@ -7,6 +7,9 @@ use object::{Object, ObjectSection, ObjectSegment, ReadCache, ReadRef, SegmentFl
 use std::collections::HashSet;
 use std::fs::{self, File};
 use std::ops::Range;
+use std::os::unix::fs::FileExt;
+
+const VDSO: &str = "[vdso]";
 
 /// A part of a file that is mapped as code.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -32,18 +35,36 @@ fn code_mappings(maps: &str) -> impl Iterator<Item = Mapping> + '_ {
         let (start, end) = parts.next()?.split_once('-')?;
         let is_code = parts.next()?.contains('x');
         let offset = parts.next()?;
-        let path = parts.nth(2).filter(|path| is_code && path.starts_with('/'))?;
+        let path = parts.nth(2).filter(|path| is_code && (path.starts_with('/') || *path == VDSO))?;
         let number = |text| u64::from_str_radix(text, 16).ok();
         Some(Mapping { start: number(start)?, end: number(end)?, offset: number(offset)?, path: path.to_owned() })
     })
 }
 
 fn module(mapping: &Mapping) -> Option<Module<Vec<u8>>> {
+    if mapping.path == VDSO {
+        let code = in_memory(mapping).ok()?;
+        return module_of(&ElfFile64::parse(&*code).ok()?, mapping);
+    }
     let cache = ReadCache::new(File::open(&mapping.path).ok()?);
-    let file = ElfFile64::<object::Endianness, _>::parse(&cache).ok()?;
-    let base_avma = mapping.start - address_in_file(&file, mapping.offset)?;
-    let svma = |name| section(&file, name).map(|(svma, _)| svma);
-    let data = |name| section(&file, name).and_then(|(_, data)| data);
+    module_of(&ElfFile64::parse(&cache).ok()?, mapping)
+}
+
+/// The kernel's own code in the process, which clocks are read by: there is no file of it.
+fn in_memory(mapping: &Mapping) -> std::io::Result<Vec<u8>> {
+    let len = usize::try_from(mapping.end - mapping.start).unwrap_or_default();
+    let mut bytes = vec![0; len];
+    File::open("/proc/self/mem")?.read_exact_at(&mut bytes, mapping.start)?;
+    Ok(bytes)
+}
+
+fn module_of<'data, R: ReadRef<'data>>(
+    file: &ElfFile64<'data, object::Endianness, R>,
+    mapping: &Mapping,
+) -> Option<Module<Vec<u8>>> {
+    let base_avma = mapping.start - address_in_file(file, mapping.offset)?;
+    let svma = |name| section(file, name).map(|(svma, _)| svma);
+    let data = |name| section(file, name).and_then(|(_, data)| data);
     let sections = ExplicitModuleSectionInfo {
         base_svma: 0,
         text_svma: svma(".text"),
@@ -90,7 +111,7 @@ mod tests {
         let maps = "\
 55d0-55e0 r--p 00000000 08:01 1 /bin/a
 55e0-55f0 r-xp 00001000 08:01 1 /bin/a
-7f00-7f10 r-xp 00000000 00:00 0 [vdso]
+7f00-7f10 r-xp 00000000 00:00 0 [vsyscall]
 7f20-7f30 r-xp 00000000 00:00 0
 ";
         let expected = Mapping { start: 0x55e0, end: 0x55f0, offset: 0x1000, path: "/bin/a".to_owned() };

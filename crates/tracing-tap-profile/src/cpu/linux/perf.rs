@@ -64,6 +64,8 @@ const SAMPLE_RING_BYTES: RangeInclusive<usize> = 128 << 10..=4 << 20;
 const RINGS_A_SECOND: usize = 4;
 /// What a sample takes apart from a copied stack; chains are seldom longer.
 const SAMPLE_BYTES: usize = 600;
+/// With less there is no use in sampling.
+const SMALLEST_RING_BYTES: usize = 32 << 10;
 /// Room for 2,700 switches.
 const SWITCH_RING_BYTES: usize = 64 << 10;
 
@@ -102,7 +104,7 @@ impl ThreadSamples {
             }
             Stacks::OneFrame => {}
         }
-        let mut sampler = builder.build()?.sampled(wanted.ring_bytes()).map_err(no_memory)?;
+        let mut sampler = with_ring(&builder, wanted.ring_bytes())?;
         sampler.enable()?;
         Ok(Self { sampler })
     }
@@ -126,7 +128,7 @@ impl ThreadSwitches {
         let mut builder = Builder::new(Software::DUMMY);
         of_thread(&mut builder, thread)?;
         builder.sample(SampleFlag::TIME).context_switch(true).sample_id_all(true);
-        let mut sampler = builder.build()?.sampled(SWITCH_RING_BYTES).map_err(no_memory)?;
+        let mut sampler = with_ring(&builder, SWITCH_RING_BYTES)?;
         sampler.enable()?;
         Ok(Self { sampler })
     }
@@ -144,6 +146,15 @@ impl ThreadSwitches {
                 _ => {}
             }
         }
+    }
+}
+
+/// An event with a ring of that size, or the largest smaller one for which memory may be locked.
+fn with_ring(builder: &Builder<'_>, bytes: usize) -> io::Result<Sampler> {
+    match builder.build()?.sampled(bytes) {
+        Ok(sampler) => Ok(sampler),
+        Err(_) if bytes > SMALLEST_RING_BYTES => with_ring(builder, bytes / 2),
+        Err(cause) => Err(no_memory(cause)),
     }
 }
 

@@ -44,7 +44,7 @@ struct About {
 }
 
 /// How often what was recorded is read: before the room for it is used up.
-const EVERY: Duration = Duration::from_millis(10);
+const EVERY: Duration = Duration::from_millis(20);
 
 impl Profiler {
     pub(in super::super) fn start(

@@ -18,6 +18,7 @@ pub(super) struct Sampled {
     events: Option<Events>,
     /// When the kernel began, until it is past.
     unsampled_until: Option<u64>,
+    rounds: u64,
     /// Samples that are too young to be joined, with their times.
     young: VecDeque<(u64, RawStack)>,
 }
@@ -27,6 +28,17 @@ struct Events {
     switches: Option<ThreadSwitches>,
     /// The time that the thread had spent on processors then, and lately.
     on_cpu: Option<(Duration, Duration)>,
+}
+
+/// The time on processors is read from a file, so not in each round. A thread that is gone has none.
+const ROUNDS_A_LOOK: u64 = 16;
+
+impl Events {
+    fn look_at_time(&mut self, thread: u64) {
+        if let (Some((_, last)), Some(now)) = (&mut self.on_cpu, time_on_cpu(thread)) {
+            *last = now;
+        }
+    }
 }
 
 impl Sampled {
@@ -41,7 +53,7 @@ impl Sampled {
         let unsampled_until = Some(clock.now());
         // What it was in before is not in its records.
         let (stack, timeline) = (SpanStack::default(), Timeline::new(0, Place::Outside));
-        Self { intervals, stack, timeline, events, unsampled_until, young: VecDeque::new() }
+        Self { intervals, stack, timeline, events, unsampled_until, rounds: 0, young: VecDeque::new() }
     }
 
     /// Whether the thread is gone.
@@ -98,8 +110,9 @@ impl Sampled {
             counts.lost_switches += lost;
             self.timeline.lose_switches(&mut gathered.spending);
         }
-        if let (Some((_, last)), Some(now)) = (&mut events.on_cpu, time_on_cpu(self.intervals.thread())) {
-            *last = now;
+        self.rounds += 1;
+        if self.rounds % ROUNDS_A_LOOK == 0 {
+            events.look_at_time(self.intervals.thread());
         }
     }
 
@@ -134,8 +147,11 @@ impl Sampled {
     }
 
     /// Adds up what is left when the thread is gone, or the profile ends.
-    pub(super) fn finish(self, gathered: &mut Gathered) {
+    pub(super) fn finish(mut self, gathered: &mut Gathered) {
         gathered.counts.unattributed += self.young.len() as u64;
+        if let Some(events) = &mut self.events {
+            events.look_at_time(self.intervals.thread());
+        }
         match &self.events {
             Some(events) => gathered.on_cpu += events.on_cpu.map_or(Duration::ZERO, |(before, last)| last - before),
             None => gathered.counts.unsampled_threads += 1,

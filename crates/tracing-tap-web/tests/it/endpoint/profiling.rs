@@ -1,0 +1,86 @@
+//! CPU samples over HTTP.
+
+use crate::fixture::{Served, Service, TOKEN};
+use std::hint::black_box;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use testing::client::{Curl, exchange, get};
+use testing::wait_until;
+
+/// Requests of users 42 and 43, one after the other, until it is dropped.
+struct Busy(Arc<AtomicBool>, Option<thread::JoinHandle<()>>);
+
+impl Busy {
+    fn start() -> Self {
+        let is_over = Arc::new(AtomicBool::new(false));
+        let ends = Arc::clone(&is_over);
+        let work = move || {
+            while !ends.load(Ordering::Relaxed) {
+                for user in [42, 43] {
+                    tracing::info_span!("request", user).in_scope(|| tracing::info_span!("work").in_scope(toil));
+                }
+            }
+        };
+        Self(is_over, Some(thread::spawn(work)))
+    }
+}
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+        self.1.take().map(thread::JoinHandle::join);
+    }
+}
+
+#[inline(never)]
+fn toil() {
+    black_box((0..100_000_u64).fold(1, |sum: u64, round| black_box(sum.wrapping_mul(31).wrapping_add(round))));
+}
+
+isolated! {
+    fn a_profile_is_a_file_of_the_callers_requests() {
+        let service = Service::start();
+        let endpoint = Served::start(service.endpoint().cpu_profiles());
+        let _busy = Busy::start();
+        let path = "/profile?q=user%3D42&for=500ms&rate_hz=499&form=folded";
+        let text = Curl::get(endpoint.address, path).rest();
+        assert!(text.lines().any(|line| line.starts_with("request;work;") && line.contains("toil")), "{text}");
+        assert!(text.lines().all(|line| line.starts_with("request")), "{text}");
+        assert_eq!(service.audit("session profiled").len(), 1);
+        assert!(service.router.sessions().is_empty());
+    }
+
+    fn a_profile_is_refused_with_its_reason() {
+        let service = Service::start();
+        let (closed, open) = (Served::start(service.endpoint()), Served::start(service.endpoint().cpu_profiles()));
+        let status = |served: &Served, query: &str| {
+            let answer = get(served.address, &format!("/profile?{query}"));
+            (answer.status, answer.body)
+        };
+        let (code, text) = status(&closed, "q=*");
+        assert!(code == 403 && text.contains("Endpoint::cpu_profiles"), "{code} {text}");
+        for (query, word) in [("q=*&form=png", "form"), ("q=*&rate_hz=0", "rate_hz"), ("q=*&for=5", "unit"), ("q=*&for=11m", "10 minutes"), ("", "predicate")] {
+            let (code, text) = status(&open, query);
+            assert!(code == 400 && text.contains(word), "{query}: {code} {text}");
+        }
+        let nobody = exchange(open.address, "GET /profile?q=* HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n");
+        assert_eq!(nobody.status, 401);
+        let session = service.router.watch(tracing_tap::SessionOptions::new(tracing_tap::Predicate::everything()).timings());
+        let intervals = service.router.intervals(session.id(), Default::default());
+        let (code, text) = status(&open, "q=*");
+        assert!(code == 429 && text.contains("one can be taken at a time"), "{code} {text}");
+        drop(intervals);
+    }
+
+    fn a_client_that_leaves_ends_its_profile() {
+        use std::io::Write;
+        let service = Service::start();
+        let endpoint = Served::start(service.endpoint().cpu_profiles());
+        let mut socket = std::net::TcpStream::connect(endpoint.address).expect("it listens");
+        write!(socket, "GET /profile?q=*&for=10m HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {TOKEN}\r\n\r\n").expect("it is sent");
+        service.wait_for_sessions(1);
+        drop(socket);
+        wait_until("the session to end", || service.router.sessions().is_empty());
+    }
+}
