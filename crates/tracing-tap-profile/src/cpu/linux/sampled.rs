@@ -111,7 +111,7 @@ impl Sampled {
             self.timeline.lose_switches(&mut gathered.spending);
         }
         self.rounds += 1;
-        if self.rounds % ROUNDS_A_LOOK == 0 {
+        if self.rounds.is_multiple_of(ROUNDS_A_LOOK) {
             events.look_at_time(self.intervals.thread());
         }
     }
