@@ -48,6 +48,8 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod absence;
+#[cfg(feature = "otlp")]
+pub mod otlp;
 mod source;
 
 pub use source::{ActiveContext, traces};
