@@ -11,6 +11,8 @@ use opentelemetry_proto::tonic::logs::v1::{ResourceLogs, ScopeLogs};
 use opentelemetry_proto::tonic::resource::v1::Resource;
 use prost::Message;
 use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 use tokio::runtime::{self, Runtime};
@@ -22,8 +24,9 @@ use tracing_tap::{EventStream, SessionId};
 /// The most records in a batch, and the bytes after which it is full.
 const MAX_RECORDS: usize = 512;
 const FULL_BYTES: usize = 1 << 20;
-/// How many records wait for a batch that is being sent.
-const QUEUE: usize = 1024;
+/// How many records wait for a batch that is being sent, and how many bytes they take.
+const QUEUE: usize = 16_384;
+const QUEUE_BYTES: usize = 32 << 20;
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 const LONGEST_PAUSE: Duration = Duration::from_secs(15);
 
@@ -31,7 +34,16 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(15);
 #[derive(Debug)]
 pub struct Exporter {
     records: mpsc::Sender<Record>,
+    waiting: Arc<Waiting>,
     thread: JoinHandle<Delivery>,
+}
+
+/// What the caller and the thread know of the queue between them.
+#[derive(Debug, Default)]
+struct Waiting {
+    bytes: AtomicUsize,
+    /// Records that found no room, and that the thread has not counted yet.
+    overflowed: AtomicU64,
 }
 
 /// A session that is being forwarded. Made by [`Collector::forward`].
@@ -45,17 +57,24 @@ pub struct Forwarding {
 
 impl Exporter {
     pub(super) fn start(collector: Collector) -> io::Result<Self> {
-        let (records, mut received) = mpsc::channel(QUEUE);
-        let runtime = runtime()?;
-        let send = move || runtime.block_on(Quiet::new(async { Sending::new(&collector).run(&mut received).await }));
+        let (records, received) = mpsc::channel(QUEUE);
+        let (runtime, waiting) = (runtime()?, Arc::<Waiting>::default());
+        let mut queue = Queue { received, waiting: Arc::clone(&waiting) };
+        let send = move || runtime.block_on(Quiet::new(async { Sending::new(&collector).run(&mut queue).await }));
         let thread = std::thread::Builder::new().name("tracing-tap-otlp".to_owned()).spawn(send)?;
-        Ok(Self { records, thread })
+        Ok(Self { records, waiting, thread })
     }
 
-    /// Hands over a record; blocks while 1,024 wait. Not for a thread of an asynchronous runtime.
+    /// Hands over a record. Never blocks: while 16,384 records or 32 MiB wait, it is dropped, counted and reported.
     pub fn send(&self, record: Record) {
-        // Nobody receives if the thread panicked: `finish` says so.
-        let _ = self.records.blocking_send(record);
+        let bytes = record.bytes();
+        // Relaxed, here and below: counts that order nothing. The queue hands over the records.
+        let before = self.waiting.bytes.fetch_add(bytes, Ordering::Relaxed);
+        // If nobody receives, the thread has panicked: `finish` says so.
+        if before > QUEUE_BYTES || self.records.try_send(record).is_err() {
+            self.waiting.bytes.fetch_sub(bytes, Ordering::Relaxed);
+            self.waiting.overflowed.fetch_add(1, Ordering::Relaxed);
+        }
     }
 
     /// Blocks until every record was sent or dropped.
@@ -102,11 +121,28 @@ fn runtime() -> io::Result<Runtime> {
 trait Records {
     /// The next record; `None` at the end. Nothing is lost if this is dropped before it is ready.
     async fn next(&mut self) -> Option<Record>;
+
+    /// How many records found no room since this was asked last.
+    fn take_overflowed(&mut self) -> u64 {
+        0
+    }
 }
 
-impl Records for mpsc::Receiver<Record> {
+/// The receiving end of an [`Exporter`].
+struct Queue {
+    received: mpsc::Receiver<Record>,
+    waiting: Arc<Waiting>,
+}
+
+impl Records for Queue {
     async fn next(&mut self) -> Option<Record> {
-        self.recv().await
+        let record = self.received.recv().await?;
+        self.waiting.bytes.fetch_sub(record.bytes(), Ordering::Relaxed);
+        Some(record)
+    }
+
+    fn take_overflowed(&mut self) -> u64 {
+        self.waiting.overflowed.swap(0, Ordering::Relaxed)
     }
 }
 
@@ -134,12 +170,23 @@ impl<'a> Sending<'a> {
     async fn run(mut self, records: &mut impl Records) -> Delivery {
         while let Some(first) = records.next().await {
             let batch = self.batch(first, records).await;
+            self.count_overflowed(records);
             self.send(batch).await;
         }
+        self.count_overflowed(records);
         if self.unreported > 0 {
             self.send(Vec::new()).await;
         }
         self.delivery
+    }
+
+    fn count_overflowed(&mut self, records: &mut impl Records) {
+        let overflowed = records.take_overflowed();
+        if overflowed > 0 {
+            self.delivery.dropped += overflowed;
+            self.unreported += overflowed;
+            self.delivery.reason.get_or_insert_with(|| "the collector was slower than the events".to_owned());
+        }
     }
 
     /// Collects a batch until it is full, or its first record has waited for long enough.

@@ -22,7 +22,7 @@
 //!   session's buffer fills, and what does not fit is lost and counted as ever.
 //! - **Retries are bounded.** A batch is sent again after 429, 502, 503, 504 and connection errors, with growing pauses or after
 //!   the time in `Retry-After`, until [`retry_for`](CollectorBuilder::retry_for) has passed. Then it is dropped, counted, and
-//!   reported as a record.
+//!   reported as a record. A batch whose answer is lost is sent again, so its records may be there twice.
 //! - **Headers are secrets.** They are sent without TLS to this machine alone, unless
 //!   [`allow_plaintext`](CollectorBuilder::allow_plaintext) says otherwise. Redirects are not followed.
 

@@ -1,6 +1,8 @@
 //! Addresses, headers, and secrets that stay at home.
 
 use crate::receiver::{Answers, Receiver};
+use std::time::Duration;
+use testing::bounded;
 use tracing_tap_otel::otlp::{Collector, Record};
 
 #[test]
@@ -30,6 +32,19 @@ fn headers_that_cannot_be_sent_are_refused() {
     let collector = || Collector::new("http://127.0.0.1:4318").unwrap();
     assert!(collector().header("a b", "c").is_err());
     assert!(collector().header("a", "b\r\nc: d").is_err());
+}
+
+#[test]
+fn records_without_room_are_dropped_and_counted() {
+    let mut receiver = Receiver::start(Answers::Accepts);
+    receiver.die();
+    let collector = receiver.collector().retry_for(Duration::from_millis(100)).build().unwrap();
+    let exporter = collector.exporter().unwrap();
+    let delivery = bounded("sending", move || {
+        (0..40_000).for_each(|number| exporter.send(Record::warning(format!("event {number}"))));
+        exporter.finish()
+    });
+    assert_eq!((delivery.delivered, delivery.dropped), (0, 40_000), "{delivery}");
 }
 
 #[test]
