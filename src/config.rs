@@ -69,6 +69,12 @@ impl Config {
         is_audit(target) || self.deny_targets.iter().any(|prefix| target_within(target, prefix))
     }
 
+    /// Whether there is any field whose values nobody sees.
+    #[inline]
+    pub(crate) fn redacts_any(&self) -> bool {
+        !self.redact_fields.is_empty()
+    }
+
     #[inline]
     pub(crate) fn redacts(&self, field: &str) -> bool {
         !self.redact_fields.is_empty() && self.redact_fields.contains(field)

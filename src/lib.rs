@@ -41,7 +41,7 @@
 //!   callsites reached so far.
 //!
 //! Other crates watch from elsewhere: `tracing-tap-web` over HTTP, with a page for the browser; `tracing-tap-nats` over all
-//! instances of a service; `tracing-tap-cli` in a terminal. [`endpoint`] has the parts for an endpoint of your own.
+//! instances of a service; `tracing-tap-cli` in a terminal; `tracing-tap-profile` samples the CPU time of watched spans. [`endpoint`] has the parts for an endpoint of your own.
 //!
 //! # Promises
 //! 1. It never harms the host. Without a session, events cost nothing, and a span costs a copy of its fields. With a
@@ -55,10 +55,12 @@
 //! - `regex` (default): the operator `~` and [`Predicate::regex`].
 //! - `signal`: a signal opens a session and the next one closes it, on Unix.
 //! - `prometheus`: the router's own metrics as a Prometheus scrape.
+//! - `usdt`: probes for `bpftrace` and its like, on Linux; a probe that nobody has attached to is a no-op instruction.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 // In the order of dependence: each uses only those above it.
+mod usdt;
 mod sync;
 mod guard;
 pub mod escape;
@@ -82,6 +84,7 @@ pub mod forward;
 pub mod audit;
 mod inbox;
 mod span_limit;
+pub mod intervals;
 mod shared;
 mod layer;
 pub mod router;

@@ -3,6 +3,7 @@
 use crate::config::Config;
 use crate::coverage::Seen;
 use crate::inbox::Inbox;
+use crate::intervals::Recordings;
 use crate::past::Past;
 use crate::session::admission::Admission;
 use crate::session::governor::TooCostly;
@@ -17,7 +18,9 @@ use crate::session::{EndReason, SessionId};
 use crate::span_limit::SpanLimit;
 use crate::sync::Numbers;
 use crate::sync::atomic::{AtomicU64, Ordering};
+use crate::usdt;
 use std::sync::Arc;
+use std::time::Instant;
 
 /// Read by every producer, written when a session opens or closes.
 #[derive(Debug)]
@@ -34,6 +37,10 @@ pub(crate) struct Shared {
     pub(crate) seen: Seen,
     /// What is kept for sessions that look back; `None` if the router was built without.
     pub(crate) past: Option<Arc<Past>>,
+    /// What the times of spans are counted from.
+    pub(crate) clock: Instant,
+    /// Whose intervals are recorded, if any session's are.
+    pub(crate) recordings: Arc<Recordings>,
     suppressed: AtomicU64,
 }
 
@@ -49,6 +56,8 @@ impl Shared {
             inbox: Inbox::default(),
             span_limit: SpanLimit::default(),
             seen: Seen::default(),
+            clock: Instant::now(),
+            recordings: Arc::default(),
             suppressed: AtomicU64::new(0),
         }
     }
@@ -57,20 +66,23 @@ impl Shared {
     #[inline]
     pub(crate) fn admission(&self, session: &OpenSession, sampled: Sampled) -> Admission {
         let admission = session.admit(sampled);
+        probe_matched(session, admission);
         self.notify_if_first(session, admission);
         admission
     }
 
-    /// Whether a matching event of the past must be captured for this session.
-    pub(crate) fn admits_past(&self, session: &OpenSession, sampled: Sampled) -> bool {
+    /// Whether a matching event of the past must be held or pushed for this session. If not, the reason is counted.
+    pub(crate) fn admission_of_past(&self, session: &OpenSession, sampled: Sampled) -> Admission {
         let admission = session.admit_past(sampled);
+        probe_matched(session, admission);
         self.notify_if_first(session, admission);
-        admission == Admission::Admitted
+        admission
     }
 
     /// Counts an event that matched and is kept back from this session.
     pub(crate) fn keep_back(&self, session: &OpenSession, reason: KeptBackBy) {
         if let Some(admission) = session.keep_back(reason) {
+            probe_matched(session, admission);
             self.notify_if_first(session, admission);
         }
     }
@@ -118,5 +130,13 @@ impl Notices for Shared {
 impl TooCostly for Shared {
     fn session_is_too_costly(&self, id: SessionId) {
         self.inbox.close_ended(id);
+    }
+}
+
+/// Shows the kernel an event that counts as matched.
+#[inline]
+fn probe_matched(session: &OpenSession, admission: Admission) {
+    if !matches!(admission, Admission::Ended | Admission::Past) {
+        usdt::matched(session.id.0);
     }
 }

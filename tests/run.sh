@@ -33,6 +33,7 @@ has cc || apt_install gcc libc6-dev
 has valgrind || apt_install valgrind
 has curl || apt_install curl
 has chromedriver || apt_install chromium chromium-driver
+has bpftrace || apt_install bpftrace
 has nats-server || apt_install nats-server
 # Partitions of a network are made with it, by root alone; else the tests stall a proxy.
 has ip || apt_install iproute2

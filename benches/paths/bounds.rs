@@ -34,6 +34,8 @@ pub(crate) const RECORDED: &[(&str, u64)] = &[
     ("matching, sampled in", 2581),
     ("matching, followed", 2564),
     ("matching, rate-limited", 1190),
+    ("timed elsewhere: enter and exit", 911),
+    ("timed elsewhere: request", 37152),
     ("a captured event as a JSON line", 6281),
     ("a captured event in the human form", 11528),
     ("a captured event in the compact form", 13180),

@@ -37,8 +37,6 @@ const CLOCK: &str = "a look at the clock takes what the machine takes";
 const NOT_COUNTED: &[(&str, &str)] = &[
     ("timed: enter and exit", CLOCK),
     ("timed: span with 2 fields, whole life", CLOCK),
-    ("timed elsewhere: enter and exit", CLOCK),
-    ("timed elsewhere: request", CLOCK),
     ("open: 1,000,000 records/s elsewhere", TWO_THREADS),
     ("open: 1,000 follow hits/s elsewhere", TWO_THREADS),
     ("matching, while another core drains", TWO_THREADS),

@@ -5,6 +5,7 @@
 //! | message | fields, in addition to those of the session |
 //! |---|---|
 //! | `session opened` | |
+//! | `session profiled` | logged when a profiler begins to [record](crate::TapRouter::intervals) its spans |
 //! | `session refused` | `reason`: the name of the limit, `redacted_field`, `too_costly`, `max_hold_time` or `no_look_back`; `error`: the refusal as text; `suppressed`: refusals not logged since the last logged one |
 //! | `session ended` | `reason`: `closed`, `expired`, `max_events`, `shutdown` or `too_costly`; `duration_ms`; `matched`, which is the sum of `delivered`, `buffered`, `lost`, `kept_back` (by limits) and, where it decides by outcome, `unreleased` |
 //!
@@ -64,6 +65,7 @@ pub(crate) struct SessionAudit {
 #[derive(Debug)]
 enum Happened {
     Opened,
+    Recorded,
     Refused { reason: &'static str, error: String, suppressed: u64 },
     Ended { end: End, stats: SessionStats },
 }
@@ -79,6 +81,11 @@ pub(crate) struct End {
 impl Audit {
     pub(crate) fn opened(session: &OpenSession) -> Self {
         Self::of(session, Happened::Opened)
+    }
+
+    /// The intervals of an open session's spans are recorded, for a profile.
+    pub(crate) fn recorded(session: &OpenSession) -> Self {
+        Self::of(session, Happened::Recorded)
     }
 
     /// `suppressed` refusals before this one were not logged.
@@ -145,6 +152,7 @@ impl SessionAudit {
     fn log(&self) {
         match &self.happened {
             Happened::Opened => log_session!(self, "session opened"),
+            Happened::Recorded => log_session!(self, "session profiled"),
             Happened::Refused { reason, error, suppressed } => {
                 log_session!(self, "session refused", reason = reason, error = error, suppressed = suppressed);
             }

@@ -62,7 +62,8 @@ impl Instance {
         context: &Context<'_, S>,
     ) {
         let span = self.request_span(session, leaf, context);
-        let request = self.spans.with(span, |cell| cell.request_of(span, session)).flatten();
+        let known = self.request_span_of(session, span, None);
+        let request = self.spans.with(span, |cell| cell.request_of(span, session, known)).flatten();
         session.decide(Arc::clone(captured), request.as_ref().map(|(request, is_new)| (request, *is_new)));
     }
 

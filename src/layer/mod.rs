@@ -3,6 +3,8 @@
 //! An event passes, in this order, `max_level_hint` and `register_callsite` ([`instance`]), `enabled` ([`veto`]),
 //! `event_enabled` ([`repair`]) and `on_event` ([`route`]); it is stopped at the first that can decide.
 
+mod alone;
+mod begun;
 mod callsite;
 mod capture;
 mod decided;
@@ -15,6 +17,8 @@ mod followers;
 mod hold;
 mod host;
 mod instance;
+mod intervals;
+mod keeping;
 mod kept;
 mod lineage;
 mod matching;

@@ -4,16 +4,14 @@ use super::callsite::Callsites;
 use super::facts::{Facts, is_log_bridge};
 use super::host::Host;
 use super::instance::Instance;
+use super::keeping::Keeping;
 use super::name::{NO_SPAN, key_of};
-use super::span::{SpanKey, ToldSpan};
-use super::visit::{Named, Sink, Visitor};
-use crate::config::Config;
-use crate::event::Fields;
+use super::span::{SpanCell, SpanKey, ToldSpan};
 use crate::past::{EventValues, Kind, Past, SpanRecord};
 use crate::session::open::OpenSession;
+use crate::session::outcome::{Request, RequestSpan};
 use crate::session::sample::RootSerial;
 use crate::sync::atomic::{Ordering, fence};
-use crate::value::{TextRef, ValueRef};
 use std::cell::Cell;
 use std::sync::Arc;
 use tracing_core::{Event, Metadata};
@@ -35,6 +33,8 @@ pub(crate) struct OpenSpan {
     pub(crate) is_recorded: bool,
     /// The key of its parent; 0: it is a root.
     pub(crate) parent: u64,
+    /// When it was created; 0: not known.
+    pub(crate) begun: u64,
     /// Packed.
     pub(crate) values: Vec<u8>,
 }
@@ -88,23 +88,27 @@ impl Instance {
         if !is_kept {
             return None;
         }
-        let Some(instance) = self.past_number else {
+        let Some((instance, writer)) = self.past_number.zip(past.writer()) else {
             past.count_unkept();
             return None;
         };
         let span = self.key_of_span_around(event, epoch, context);
         let memory = MEMORY.try_with(Cell::take).unwrap_or_default();
-        let values = EventValues::new(memory, past.max_payload_bytes());
-        let mut sink = EventSink { values, past, metadata, config: &self.shared.config };
-        let max_value_bytes = past.settings.max_value_bytes.min(self.shared.config.max_value_bytes);
-        event.record(&mut Visitor { sink: &mut sink, max_value_bytes, prints: true });
-        let mut values = sink.values;
-        let written = past.write_event(instance, metadata, span, values.finish(), || self.epoch());
+        let mut keeping = Keeping {
+            values: EventValues::new(memory, writer.max_payload_bytes()),
+            literals: writer.literals(),
+            key: crate::past::address_of(metadata),
+            config: &self.shared.config,
+            max_value_bytes: past.settings.max_value_bytes.min(self.shared.config.max_value_bytes),
+        };
+        event.record(&mut keeping);
+        let mut values = keeping.values;
+        let written = writer.write_event(instance, metadata, span, values.finish(), || self.epoch());
         let memory = values.into_memory();
-        if memory.capacity() <= MAX_KEPT_MEMORY {
+        if memory.len() <= MAX_KEPT_MEMORY {
             let _ = MEMORY.try_with(|kept| kept.set(memory));
         }
-        written
+        Some(written)
     }
 
     /// Whether an event of a callsite that is not registered is kept, as a record of `log` may be.
@@ -169,7 +173,8 @@ impl Instance {
             Told::Closing(parent) => (Kind::Closed, *parent),
         };
         let metadata = crate::past::address_of(metadata);
-        past.write_span(&SpanRecord {
+        let Some(writer) = past.writer() else { return };
+        writer.write_span(&SpanRecord {
             kind,
             instance,
             metadata,
@@ -177,6 +182,7 @@ impl Instance {
             is_recorded,
             span: key,
             parent,
+            begun: self.spans.begun(id).unwrap_or_default(),
             values: &values,
         });
     }
@@ -191,17 +197,36 @@ impl Instance {
 
     /// An open span, by its key in a record; `None` if it has closed, or if nobody knows its parent.
     pub(crate) fn open_span(&self, key: u64) -> Option<OpenSpan> {
-        let found = self.spans.with_key(key, |cell, place| Some((cell.told(place)?, cell.parent()?))).flatten();
+        let found =
+            self.spans.with_key(key, |cell, place| Some((cell.told(place)?, cell.parent()?, cell.id()))).flatten();
         // Acquire: pairs with the Release in `keep_closing`.
         fence(Ordering::Acquire);
-        let (ToldSpan { key: found, metadata, is_hidden, is_recorded, values }, parent) = found?;
+        let (ToldSpan { key: found, metadata, is_hidden, is_recorded, values }, parent, id) = found?;
         let parent = if parent == NO_SPAN { 0 } else { self.spans.key(parent)? };
-        (found == key).then(|| OpenSpan { metadata, is_hidden, is_recorded, parent, values: values.to_vec() })
+        let begun = self.spans.begun(id).unwrap_or_default();
+        (found == key).then(|| OpenSpan { metadata, is_hidden, is_recorded, parent, begun, values: values.to_vec() })
     }
 
     /// The serial of an open root.
     pub(crate) fn serial_of_root(&self, key: u64) -> Option<RootSerial> {
         self.spans.with_key(key, |cell, _| cell.serial())
+    }
+
+    /// The request that an open span makes for a session; `None` if it has closed.
+    pub(crate) fn request_of_open(&self, key: u64, session: &Arc<OpenSession>) -> Option<Arc<Request>> {
+        let id = self.spans.with_key(key, |cell, _| cell.id()).filter(|id| *id != NO_SPAN)?;
+        let span = self.request_span_of(session, id, Some(key));
+        let request = |cell: &SpanCell<'_>| cell.request_of(id, session, span);
+        self.spans.with_key(key, |cell, _| request(cell)).flatten().map(|(request, _)| request)
+    }
+
+    /// What a session that looks back knows of a request by its span.
+    pub(super) fn request_span_of(&self, session: &OpenSession, id: u64, key: Option<u64>) -> RequestSpan {
+        let Some(past) = self.shared.past.as_ref().filter(|_| session.limits.look_back.is_some()) else {
+            return RequestSpan::default();
+        };
+        let begun = self.spans.begun(id).and_then(|begun| past.instant(begun));
+        RequestSpan { begun, name: self.past_number.zip(key.or_else(|| self.spans.key(id))) }
     }
 
     /// Marks an open span as followed by a session that an event of the past has matched.
@@ -215,37 +240,6 @@ impl Instance {
             // After the mark is in place, as after a record.
             self.trees.count_deciding(tree);
             self.trees.count(tree);
-        }
-    }
-}
-
-/// Writes the values of an event, in order.
-struct EventSink<'a> {
-    values: EventValues,
-    past: &'a Past,
-    metadata: &'static Metadata<'static>,
-    config: &'a Config,
-}
-
-impl Sink for EventSink<'_> {
-    #[inline]
-    fn wants(&mut self, field: Named) -> bool {
-        let redacts = self.config.redacts(field.name);
-        if redacts {
-            self.values.push(field.index, ValueRef::Redacted);
-        }
-        !redacts
-    }
-
-    #[inline]
-    fn take(&mut self, field: Named, value: ValueRef<'_>) {
-        match value {
-            ValueRef::Debug(TextRef { text, cut: false })
-                if field.name == Fields::MESSAGE && self.past.is_literal(self.metadata, text) =>
-            {
-                self.values.push_literal(field.index);
-            }
-            value => self.values.push(field.index, value),
         }
     }
 }

@@ -42,7 +42,10 @@ impl Instance {
         match Guard::enter() {
             Some(guard) => {
                 let epoch = self.keep_event(event, epoch, context);
-                self.route(event, epoch, context);
+                // Looked at after the epoch: if that is one of a session, there is one.
+                if self.epoch.has_sessions() {
+                    self.route(event, epoch, context);
+                }
                 drop(guard);
                 self.mend(|| Facts::of(event));
             }

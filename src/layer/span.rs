@@ -5,19 +5,18 @@
 //! span, would wait there for unknown code.
 
 use super::decided::{Brought, ScopeRef, Stamp};
-use super::kept::{Kept, NewSpan, ONCE};
+use super::kept::{Kept, NewSpan};
 use super::name::NO_SPAN;
 use super::notes::{Locked, Notes, Placement};
 use super::surroundings::Surroundings;
-use super::times::Times;
 use crate::coverage::Seen;
 use crate::event::{CapturedSpan, Fields, plain_name};
 use crate::session::open::OpenSession;
-use crate::session::outcome::Request;
+use crate::session::outcome::{Request, RequestSpan};
 use crate::session::sample::RootSerial;
 use crate::session::scope::{Scope, Sessions};
 use crate::session::snapshot::{Judgement, Snapshot};
-use crate::sync::{Numbers, OnceBox};
+use crate::sync::OnceBox;
 use crate::trace::TraceContext;
 use crate::value::Value;
 use smallvec::SmallVec;
@@ -66,42 +65,16 @@ enum NotesAt<'a> {
     Alone(&'a Notes),
 }
 
-/// A span that has no place in the table.
-#[derive(Debug)]
-pub(super) struct Alone {
-    kept: Kept,
-    notes: Notes,
-    times: Times,
-}
-
-/// Set in the number of a span that has a cell of its own.
-const ALONE_BIT: u64 = 1 << 63;
-
-impl Alone {
-    /// A cell of its own for a span that has none in the table.
-    pub(super) fn of(id: u64, span: NewSpan<'_>) -> Self {
-        static ALONE: Numbers = Numbers::new();
-        let alone = Self { kept: Kept::default(), notes: Notes::default(), times: Times::default() };
-        let number = ALONE_BIT | (ALONE.next() * ONCE);
-        alone.kept.put(&mut alone.kept.lock(), id, number, span);
-        alone.cell().start(span.place);
-        alone
-    }
-
-    pub(super) fn cell(&self) -> SpanCell<'_> {
-        SpanCell { kept: &self.kept, notes: NotesAt::Alone(&self.notes) }
-    }
-
-    pub(super) fn times(&self) -> &Times {
-        &self.times
-    }
-}
-
 impl<'a> SpanCell<'a> {
     /// The span at this place of a chunk.
     #[inline]
     pub(super) fn in_chunk(kept: &'a Kept, notes: &'a ChunkNotes, place: usize) -> Self {
         Self { kept, notes: NotesAt::Chunk(notes, place) }
+    }
+
+    /// A span that has a cell of its own.
+    pub(super) fn alone(kept: &'a Kept, notes: &'a Notes) -> Self {
+        Self { kept, notes: NotesAt::Alone(notes) }
     }
 
     #[inline]
@@ -132,7 +105,7 @@ impl<'a> SpanCell<'a> {
     }
 
     #[inline]
-    fn start(&self, place: Option<Placement>) {
+    pub(super) fn start(&self, place: Option<Placement>) {
         if let Some(place) = place {
             self.any_notes().start(self.number(), place);
         }
@@ -362,7 +335,12 @@ impl<'a> SpanCell<'a> {
     }
 
     /// The request that the span makes for a session, and whether it was begun just now.
-    pub(super) fn request_of(&self, id: u64, session: &Arc<OpenSession>) -> Option<(Arc<Request>, bool)> {
+    pub(super) fn request_of(
+        &self,
+        id: u64,
+        session: &Arc<OpenSession>,
+        span: RequestSpan,
+    ) -> Option<(Arc<Request>, bool)> {
         let mut locked = self.lock_notes()?;
         // It may have closed on another thread, and another be in here.
         if !self.is_of(id) {
@@ -374,7 +352,7 @@ impl<'a> SpanCell<'a> {
         }
         // A session that is gone has no use for its mark.
         watched.requests.retain(|mark| !mark.is_stale());
-        let mark = session.new_request(watched.begun);
+        let mark = session.new_request(RequestSpan { begun: span.begun.or(watched.begun), ..span })?;
         let request = Arc::clone(&mark.request);
         watched.requests.push(mark);
         Some((request, true))

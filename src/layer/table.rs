@@ -4,8 +4,11 @@
 //! and a generation. So thread and place name a cell of their own here. Nothing but speed relies on that: a cell says
 //! whose it is, and what finds its cell taken goes to an ordinary map.
 
+use super::alone::Alone;
+use super::begun::Begun;
 use super::kept::{Kept, NewSpan};
-use super::span::{ALONE_KEY, Alone, CHUNK_CELLS, ChunkNotes, PLACE_BITS, SpanCell, SpanKey, ToldSpan};
+use super::name::NO_SPAN;
+use super::span::{ALONE_KEY, CHUNK_CELLS, ChunkNotes, PLACE_BITS, SpanCell, SpanKey, ToldSpan};
 use super::times::Times;
 use crate::config::Config;
 use crate::sync::OnceBox;
@@ -35,6 +38,8 @@ struct Chunk {
     notes: ChunkNotes,
     /// Made when a span in here is first timed.
     times: OnceBox<[Times; CHUNK_CELLS]>,
+    /// Made where the past is kept.
+    begun: OnceBox<[Begun; CHUNK_CELLS]>,
 }
 
 /// More than most services have threads that make spans: two that share one take each other's cells.
@@ -129,7 +134,8 @@ impl Spans {
         let (shard, within) = (index / (CHUNKS * CHUNK_CELLS), index % (CHUNKS * CHUNK_CELLS));
         let chunk = self.shards.0.get(shard)?.get()?.0[within / CHUNK_CELLS].get()?;
         let cell = chunk.cell(within % CHUNK_CELLS);
-        (cell.key(index) == key).then(|| look(&cell, index))
+        // A closed span leaves its number behind.
+        (cell.key(index) == key && !cell.is_of(NO_SPAN)).then(|| look(&cell, index))
     }
 
     /// A span that has a cell in the table. Where there are others, it may be among those.
@@ -165,6 +171,12 @@ impl Spans {
         // Relaxed, here and below: a thread that asks for a span got its id after it was inserted, and sees a session after
         // its opening.
         self.unusual.load(Ordering::Relaxed) & !KEEPS_CLOSED != 0
+    }
+
+    /// Whether more is to be done for a new span than to keep it: they are timed, or the past is kept.
+    #[inline]
+    pub(super) fn are_unusual_when_new(&self) -> bool {
+        self.unusual.load(Ordering::Relaxed) & (TIMED | KEEPS_CLOSED) != 0
     }
 
     /// The same for the path of a span that closes, on which closed spans may be kept.
@@ -212,6 +224,29 @@ impl Spans {
             self.chunk(id)?.0.times.get_or_init(|| Box::new(std::array::from_fn(|_| Times::default())));
         }
         self.with_times(id, look)
+    }
+
+    /// Notes when a new span was created.
+    pub(super) fn set_begun(&self, id: u64, now: u64) {
+        if let Some(alone) = self.other(id) {
+            return alone.begun().set(alone.cell().number(), now);
+        }
+        let Some((chunk, place)) = self.chunk(id) else { return };
+        let cell = chunk.cell(place);
+        if cell.is_of(id) {
+            chunk.begun.get_or_init(|| Box::new(std::array::from_fn(|_| Begun::default())))[place]
+                .set(cell.number(), now);
+        }
+    }
+
+    /// When a span was created, if that was noted.
+    pub(super) fn begun(&self, id: u64) -> Option<u64> {
+        if let Some(alone) = self.other(id) {
+            return alone.begun().of(alone.cell().number());
+        }
+        let (chunk, place) = self.chunk(id)?;
+        let cell = chunk.cell(place);
+        if cell.is_of(id) { chunk.begun.get()?[place].of(cell.number()) } else { None }
     }
 
     /// Looks at every open span, and at cells that are vacant.
@@ -334,7 +369,12 @@ impl Default for Shard {
 
 impl Default for Chunk {
     fn default() -> Self {
-        Self { kept: std::array::from_fn(|_| Kept::default()), notes: ChunkNotes::new(), times: OnceBox::new() }
+        Self {
+            kept: std::array::from_fn(|_| Kept::default()),
+            notes: ChunkNotes::new(),
+            times: OnceBox::new(),
+            begun: OnceBox::new(),
+        }
     }
 }
 

@@ -146,6 +146,15 @@ impl ThreadState {
         recent.holds_for(epoch, trees, word).then_some(recent.decision.span_verbosity)
     }
 
+    /// What was decided for this span under this epoch, where nothing has been recorded since that may have changed it, and
+    /// the thread has not forgotten it. Stays where it is.
+    #[inline]
+    pub(super) fn decided_for(&self, epoch: u64, span: SpanName, trees: &Trees) -> Option<Decision> {
+        let Recent { span: of, epoch: decided_in, decision } = self.recent[place_of(span.id)].get();
+        let holds = decided_in == epoch && of == span && trees.deciding(decision.tree as usize) == decision.records;
+        holds.then_some(decision)
+    }
+
     /// Goes back to what was decided under this epoch when the thread was last in this span. Returns whether it was lately.
     #[inline]
     pub(super) fn recall(&self, epoch: u64, span: SpanName) -> bool {

@@ -13,8 +13,8 @@ use super::facts::Facts;
 use super::host::Host;
 use super::instance::Instance;
 use super::matching::{Admitted, Incoming, Matching};
-use super::name::Label;
-use super::thread::{self, ThreadState};
+use super::name::{Label, SpanName};
+use super::thread::{self, Decision, ThreadState};
 use super::times::TimedSpan;
 use crate::event::Busy;
 use crate::guard::Guard;
@@ -22,6 +22,7 @@ use crate::level::verbosity_of;
 use crate::past::Past;
 use crate::session::scope::Scope;
 use crate::session::snapshot::Snapshot;
+use crate::usdt;
 use smallvec::SmallVec;
 use std::sync::Arc;
 use tracing_core::field::{Field, Value};
@@ -39,9 +40,9 @@ impl Instance {
         self.spans.stop_timing();
     }
 
-    /// Keeps a new span, and times it if it is watched.
+    /// Keeps a new span, notes when it was created if the past is kept, and times it if it is watched.
     #[inline(never)]
-    pub(super) fn time_new_span<S: Host>(
+    pub(super) fn keep_new_span_in_time<S: Host>(
         &self,
         attributes: &span::Attributes<'_>,
         id: &span::Id,
@@ -50,9 +51,41 @@ impl Instance {
     ) {
         self.keep_new_span(attributes, id, epoch);
         let id = id.into_u64();
-        if self.is_watched(id, context) {
+        if let Some(past) = &self.shared.past {
+            self.spans.set_begun(id, past.now());
+        }
+        if !self.spans.are_timed() {
+            return;
+        }
+        let is_unwatched = self.known_decision(id, epoch).is_some_and(|decision| !Scope::is_timed(decision.scope));
+        if !is_unwatched && self.is_watched(id, context) {
             self.begin_timing(id, true);
         }
+    }
+
+    /// What the thread knows about the scope inside a span without looking it up: that of the span, or of the nearest one around
+    /// it whose scope it shares.
+    #[inline]
+    fn known_decision(&self, id: u64, epoch: u64) -> Option<Decision> {
+        /// How many spans are looked at: a request's are seldom deeper.
+        const MAX_SPANS: usize = 8;
+        if self.spans.has_others() {
+            return None;
+        }
+        thread::with(|state| {
+            let generation = state.judged_in(epoch)?.generation();
+            let mut id = id;
+            for _ in 0..MAX_SPANS {
+                let cell = self.spans.find_in_table(id);
+                let span = SpanName { id, number: cell.as_ref().map_or(0, |cell| cell.number()) };
+                if let Some(decision) = state.decided_for(epoch, span, &self.trees) {
+                    return Some(decision);
+                }
+                // Of the spans around it that it shares its scope with, each must be known to.
+                id = cell?.notes().filter(|notes| notes.say_absent_in(generation))?.parent()?;
+            }
+            None
+        })
     }
 
     /// Times a span from now on if it is watched and not timed yet.
@@ -68,13 +101,17 @@ impl Instance {
         let is_timed = self.is_timed(id);
         thread::with(|state| {
             if !is_timed {
-                return self.follow_into_other(state, epoch, id);
+                return self.follow_into_other(epoch, id);
             }
             self.spans.with(id, |cell| self.enter::<true>(state, epoch, id, cell.number(), cell.notes()));
         });
         if is_timed || self.is_watched_now(id, context, epoch) && self.begin_timing(id, false) {
             thread::with(|state| state.entered.mark(self.keeper(), id));
             self.spans.with_times(id, |times, _| times.enter(|| self.now()));
+            usdt::scope_enter(id);
+            if self.shared.recordings.is_open() {
+                self.record_enter(id, context, epoch);
+            }
         }
     }
 
@@ -89,14 +126,24 @@ impl Instance {
             }
             is_timed
         });
-        exit.filter(|is_timed| *is_timed).and_then(|_| state.entered.pop_marked(keeper, id))
+        if exit != Some(true) {
+            return None;
+        }
+        usdt::scope_exit(id);
+        if self.shared.recordings.is_open() {
+            self.record_exit(id);
+        }
+        state.entered.pop_marked(keeper, id)
     }
 
     /// Removes a span that closes where some are timed, or kept for looking back, or in no cell.
     #[cold]
     pub(super) fn close_unusual<S: Host>(&self, id: u64, context: &Context<'_, S>) {
         thread::with(|state| state.closing.set((self.number, id)));
-        if self.spans.are_timed() && self.epoch() != 0 {
+        let epoch = self.epoch();
+        // Where sampling keeps out what happens, closes are counted.
+        let is_unwatched = || self.known_decision(id, epoch).is_some_and(|decision| decision.is_empty);
+        if self.spans.are_timed() && epoch != 0 && !is_unwatched() {
             self.on_timed_close(id, context);
         }
         self.spans.remove(id, || self.keep_closing(id, context));
@@ -198,7 +245,7 @@ impl Instance {
 
     /// Nanoseconds since the layer was made.
     #[inline]
-    fn now(&self) -> u64 {
-        self.clock.elapsed().as_nanos() as u64
+    pub(super) fn now(&self) -> u64 {
+        self.shared.clock.elapsed().as_nanos() as u64
     }
 }

@@ -42,27 +42,29 @@ impl Literals {
         }
     }
 
-    /// Whether this is the text that is kept of the callsite. Keeps it if none is.
+    /// Where the text of a callsite is, for [`is_at`](Self::is_at); `None` if it has no slot (yet).
     #[inline]
-    pub(crate) fn is_kept(&self, key: usize, text: &str) -> bool {
-        match self.find(key) {
-            // Acquire pairs with the Release in `keep`: the words are there.
-            Some(slot) => self.is_at(slot.place.load(Acquire), text),
-            None => self.keep(key, text),
-        }
+    pub(crate) fn place(&self, key: usize) -> Option<u64> {
+        // Acquire pairs with the Release in `keep`: the words are there.
+        self.find(key).map(|slot| slot.place.load(Acquire))
     }
 
     /// The text that is kept of the callsite.
     pub(crate) fn text(&self, key: usize) -> Option<String> {
-        let place = self.find(key)?.place.load(Acquire);
+        self.text_at(self.place(key)?)
+    }
+
+    /// The text at a place.
+    pub(crate) fn text_at(&self, place: u64) -> Option<String> {
         let words = self.words(place);
         let mut bytes: Vec<u8> = words.iter().flat_map(|word| word.load(Relaxed).to_le_bytes()).collect();
         bytes.truncate(length_of(place));
         String::from_utf8(bytes).ok().filter(|_| place != 0)
     }
 
+    /// Whether this is the text at a place.
     #[inline]
-    fn is_at(&self, place: u64, text: &str) -> bool {
+    pub(crate) fn is_at(&self, place: u64, text: &str) -> bool {
         if place == 0 || length_of(place) != text.len() {
             return false;
         }
@@ -91,7 +93,7 @@ impl Literals {
 
     /// Keeps the first text of a callsite, if there is room. Returns whether it did.
     #[cold]
-    fn keep(&self, key: usize, text: &str) -> bool {
+    pub(crate) fn keep(&self, key: usize, text: &str) -> bool {
         // Relaxed, here and in `find`: the key says nothing but whose the place is.
         let is_taken = |slot: &&Slot| slot.key.compare_exchange(0, key as u64, Relaxed, Relaxed).is_ok();
         let Some(slot) = self.window(key).find(is_taken) else { return false };
@@ -119,6 +121,13 @@ fn length_of(place: u64) -> usize {
 #[cfg(not(loom))]
 mod tests {
     use super::*;
+
+    impl Literals {
+        /// Whether this is the text that is kept of the callsite. Keeps it if none is.
+        fn is_kept(&self, key: usize, text: &str) -> bool {
+            self.place(key).map_or_else(|| self.keep(key, text), |place| self.is_at(place, text))
+        }
+    }
 
     #[test]
     fn the_first_text_of_a_callsite_is_kept_and_no_other() {

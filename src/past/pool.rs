@@ -1,5 +1,6 @@
 //! The rings of all threads: made once, taken by one thread after the other.
 
+use super::literals::Literals;
 use super::record::{HEADER_WORDS, Kind, Record, SpanRecord};
 use super::ring::Ring;
 use super::rings::{RingRead, Rings, Seat, literal_bytes, ring_bytes};
@@ -56,6 +57,14 @@ struct Place {
 }
 
 const NOWHERE: usize = usize::MAX;
+
+/// What a thread writes into.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Writer<'p> {
+    past: &'p Past,
+    literals: &'p Literals,
+    ring: &'p Ring,
+}
 
 /// What a thread holds until it ends.
 struct Holding {
@@ -136,6 +145,11 @@ impl Past {
         self.created.elapsed().as_nanos() as u64 & (u64::MAX >> 8)
     }
 
+    /// The moment so many nanoseconds after the router was created.
+    pub(crate) fn instant(&self, nanos: u64) -> Option<Instant> {
+        self.created.checked_add(Duration::from_nanos(nanos))
+    }
+
     /// Notes the metadata of a callsite, so that a reader finds it by its address.
     pub(crate) fn note_metadata(&self, metadata: &'static Metadata<'static>) {
         self.metadata.insert(address_of(metadata), metadata);
@@ -155,45 +169,19 @@ impl Past {
         registered.or_else(|| others.find(|metadata| address_of(metadata) == address))
     }
 
-    /// The most bytes that the values of an event may take.
-    #[inline]
-    pub(crate) fn max_payload_bytes(&self) -> usize {
-        let words =
-            self.rings.get().and_then(|rings| rings.seats.first()).map_or(0, |seat| seat.ring.max_record_words());
-        8 * words.saturating_sub(HEADER_WORDS)
-    }
-
-    /// Whether this is the text that is kept of the callsite's message.
-    #[inline]
-    pub(crate) fn is_literal(&self, metadata: &'static Metadata<'static>, text: &str) -> bool {
-        self.rings.get().is_some_and(|rings| rings.literals.is_kept(address_of(metadata), text))
-    }
-
     /// The text that is kept of a callsite's message.
     pub(crate) fn literal(&self, metadata: &'static Metadata<'static>) -> Option<String> {
         self.rings.get()?.literals.text(address_of(metadata))
     }
 
-    /// Writes an event. Returns the epoch in which it happened, for its sessions to be decided by.
+    /// What this thread writes into; `None` if it has got no ring.
     #[inline]
-    pub(crate) fn write_event(
-        self: &Arc<Self>,
-        instance: u8,
-        metadata: &'static Metadata<'static>,
-        span: u64,
-        values: &[u8],
-        epoch: impl FnOnce() -> u64,
-    ) -> Option<u64> {
-        let Some(ring) = self.ring() else {
-            self.count_unkept();
-            return None;
-        };
-        let epoch = ring.write(values, || {
-            let epoch = epoch();
-            let first = Record::first_word(Kind::Event, values.len(), epoch);
-            ([first, Record::second_word(instance, self.now()), address_of(metadata) as u64, span], epoch)
-        });
-        Some(epoch)
+    pub(crate) fn writer(self: &Arc<Self>) -> Option<Writer<'_>> {
+        let place = PLACE.get();
+        let rings = self.rings.get()?;
+        let seat = if place.past == self.number { rings.seats.get(place.seat) } else { None };
+        let seat = seat.or_else(|| rings.seats.get(self.find_seat(&rings.seats, place)?))?;
+        Some(Writer { past: self, literals: &rings.literals, ring: &seat.ring })
     }
 
     /// Counts an event that finds no ring.
@@ -203,38 +191,10 @@ impl Past {
         self.unkept_until.store(self.now(), Ordering::Relaxed);
     }
 
-    /// Writes a record about a span.
-    pub(crate) fn write_span(self: &Arc<Self>, record: &SpanRecord<'_>) {
-        let Some(ring) = self.ring() else { return };
-        let mut payload = SmallVec::<[u8; 128]>::new();
-        payload.extend_from_slice(&record.parent.to_le_bytes());
-        payload.extend_from_slice(record.values);
-        if payload.len() > self.max_payload_bytes() {
-            return;
-        }
-        ring.write(&payload, || {
-            let first = Record::first_word(record.kind, payload.len(), 0);
-            ([first, Record::second_word(record.instance, self.now()), record.metadata_word(), record.span], ())
-        });
-    }
-
     /// Sets the epoch of the event that this thread routes next.
     #[inline]
     pub(crate) fn set_event_epoch(epoch: Option<u64>) {
         EVENT_EPOCH.set(epoch.unwrap_or(u64::MAX));
-    }
-
-    /// The ring of this thread.
-    #[inline]
-    fn ring(self: &Arc<Self>) -> Option<&Ring> {
-        let place = PLACE.get();
-        let seats = &self.rings.get()?.seats;
-        if place.past == self.number
-            && let Some(seat) = seats.get(place.seat)
-        {
-            return Some(&seat.ring);
-        }
-        Some(&seats.get(self.find_seat(seats, place)?)?.ring)
     }
 
     #[cold]
@@ -264,6 +224,56 @@ impl Past {
         held.retain(|holding| holding.past.strong_count() > 0);
         held.push(Holding { past: Arc::downgrade(self), seat });
         Some(seat)
+    }
+}
+
+impl<'p> Writer<'p> {
+    /// The most bytes that the values of an event may take.
+    #[inline]
+    pub(crate) fn max_payload_bytes(&self) -> usize {
+        8 * self.ring.max_record_words().saturating_sub(HEADER_WORDS)
+    }
+
+    /// The messages that are kept of callsites.
+    #[inline]
+    pub(crate) fn literals(&self) -> &'p Literals {
+        self.literals
+    }
+
+    /// Writes an event with so many bytes of values. Returns the epoch in which it happened, for its sessions to be decided
+    /// by.
+    #[inline]
+    pub(crate) fn write_event(
+        &self,
+        instance: u8,
+        metadata: &'static Metadata<'static>,
+        span: u64,
+        (values, bytes): (&[[u8; 8]], usize),
+        epoch: impl FnOnce() -> u64,
+    ) -> u64 {
+        self.ring.write(values, || {
+            let epoch = epoch();
+            let first = Record::first_word(Kind::Event, bytes, epoch);
+            ([first, Record::second_word(instance, self.past.now()), address_of(metadata) as u64, span], epoch)
+        })
+    }
+
+    /// Writes a record about a span.
+    pub(crate) fn write_span(&self, record: &SpanRecord<'_>) {
+        let mut payload = SmallVec::<[u8; 128]>::new();
+        payload.extend_from_slice(&record.parent.to_le_bytes());
+        payload.extend_from_slice(&record.begun.to_le_bytes());
+        payload.extend_from_slice(record.values);
+        let bytes = payload.len();
+        if bytes > self.max_payload_bytes() {
+            return;
+        }
+        payload.resize(bytes.next_multiple_of(8), 0);
+        self.ring.write(payload.as_chunks().0, || {
+            let first = Record::first_word(record.kind, bytes, 0);
+            let second = Record::second_word(record.instance, self.past.now());
+            ([first, second, record.metadata_word(), record.span], ())
+        });
     }
 }
 

@@ -7,6 +7,9 @@
 //! | 2 | the address of the callsite's metadata, and two flags |
 //! | 3 | the span: the innermost one of an event, or that which the record is about; 0: none |
 
+/// Names a span: the layer instance, and the span's key there.
+pub(crate) type SpanName = (u8, u64);
+
 /// The words before the payload.
 pub(crate) const HEADER_WORDS: usize = 4;
 
@@ -50,6 +53,8 @@ pub(crate) struct SpanRecord<'a> {
     pub(crate) is_recorded: bool,
     pub(crate) span: u64,
     pub(crate) parent: u64,
+    /// When it was created; 0: not known.
+    pub(crate) begun: u64,
     /// Its packed values.
     pub(crate) values: &'a [u8],
 }

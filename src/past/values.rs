@@ -29,58 +29,120 @@ const FAR: usize = 15;
 /// The highest bit of a length: the value was cut.
 const CUT: u16 = 1 << 15;
 
-/// A byte, a place, a length; and the last three bytes of all.
-const MAX_HEADER_BYTES: usize = 5 + 3;
+/// The last bytes of all: how many fields found no room.
+const TAIL_BYTES: usize = 3;
+
+/// The memory of an event to begin with.
+const MIN_BYTES: usize = 256;
 
 /// The values of an event that is being written.
+///
+/// All of the memory is there, so that a number is two stores: what is behind `at` is left from the last event.
 #[derive(Debug)]
 pub(crate) struct EventValues {
     bytes: Vec<u8>,
+    at: usize,
     next: usize,
     max_bytes: usize,
     omitted: u16,
 }
 
+/// A text that is being written into an event, behind room for what is before it.
+#[derive(Debug)]
+pub(crate) struct EventText<'v> {
+    values: &'v mut EventValues,
+    place: usize,
+    kind: u8,
+    /// Where the value begins, and its text.
+    start: usize,
+    text: usize,
+}
+
 impl EventValues {
     /// No values yet, in this memory.
+    #[inline]
     pub(crate) fn new(mut bytes: Vec<u8>, max_bytes: usize) -> Self {
-        bytes.clear();
-        Self { bytes, next: 0, max_bytes, omitted: 0 }
+        if bytes.is_empty() || bytes.len() > max_bytes {
+            bytes.resize(MIN_BYTES.min(max_bytes), 0);
+        }
+        Self { bytes, at: 0, next: 0, max_bytes, omitted: 0 }
     }
 
     /// Appends the value of the field at this place. Values of up to 32 KiB.
-    #[inline(always)]
     pub(crate) fn push(&mut self, place: usize, value: ValueRef<'_>) {
         match value {
-            ValueRef::I64(value) => self.append(place, I64, value.to_le_bytes()),
-            ValueRef::U64(value) => self.append(place, U64, value.to_le_bytes()),
-            ValueRef::I128(value) => self.append(place, I128, value.to_le_bytes()),
-            ValueRef::U128(value) => self.append(place, U128, value.to_le_bytes()),
-            ValueRef::F64(value) => self.append(place, F64, value.to_le_bytes()),
-            ValueRef::Bool(value) => self.append(place, if value { TRUE } else { FALSE }, []),
+            ValueRef::I64(value) => self.push_i64(place, value),
+            ValueRef::U64(value) => self.push_u64(place, value),
+            ValueRef::I128(value) => self.append(place, I128, &value.to_le_bytes()),
+            ValueRef::U128(value) => self.append(place, U128, &value.to_le_bytes()),
+            ValueRef::F64(value) => self.push_f64(place, value),
+            ValueRef::Bool(value) => self.append(place, if value { TRUE } else { FALSE }, &[]),
             ValueRef::Str(text) => self.append_run(place, STR, text.text.as_bytes(), text.cut),
             ValueRef::Debug(text) => self.append_run(place, DEBUG, text.text.as_bytes(), text.cut),
             ValueRef::Error(text) => self.append_run(place, ERROR, text.text.as_bytes(), text.cut),
             ValueRef::Bytes { bytes, cut } => self.append_run(place, BYTES, bytes, cut),
-            ValueRef::Redacted => self.append(place, REDACTED, []),
-            ValueRef::Null => self.append(place, NULL, []),
+            ValueRef::Redacted => self.append(place, REDACTED, &[]),
+            ValueRef::Null => self.append(place, NULL, &[]),
         }
+    }
+
+    #[inline]
+    pub(crate) fn push_i64(&mut self, place: usize, value: i64) {
+        self.append_word(place, I64, value as u64);
+    }
+
+    #[inline]
+    pub(crate) fn push_u64(&mut self, place: usize, value: u64) {
+        self.append_word(place, U64, value);
+    }
+
+    #[inline]
+    pub(crate) fn push_f64(&mut self, place: usize, value: f64) {
+        self.append_word(place, F64, value.to_bits());
     }
 
     /// Appends the text that is kept of the callsite's message.
     #[inline]
     pub(crate) fn push_literal(&mut self, place: usize) {
-        self.append(place, LITERAL, []);
+        let skipped = place.wrapping_sub(self.next);
+        match self.bytes.get_mut(self.at..).and_then(<[u8]>::first_chunk_mut::<{ 1 + TAIL_BYTES }>) {
+            Some(room) if skipped < FAR => {
+                room[0] = LITERAL << 4 | skipped as u8;
+                self.at += 1;
+                self.next = place + 1;
+            }
+            _ => self.append(place, LITERAL, &[]),
+        }
     }
 
-    /// The bytes, complete.
+    /// Begins a printed text, of an error or another value; `None` if there is no room for one.
     #[inline]
-    pub(crate) fn finish(&mut self) -> &[u8] {
-        if self.omitted > 0 {
-            self.bytes.push(OMITTED << 4);
-            self.bytes.extend_from_slice(&self.omitted.to_le_bytes());
+    pub(crate) fn begin_text(&mut self, place: usize, is_error: bool) -> Option<EventText<'_>> {
+        let start = self.at;
+        let header = if place.wrapping_sub(self.next) < FAR { 1 } else { 3 };
+        if !self.has_room(header + 2) {
+            self.omit();
+            return None;
         }
-        &self.bytes
+        self.at += header + 2;
+        let kind = if is_error { ERROR } else { DEBUG };
+        Some(EventText { place, kind, start, text: self.at, values: self })
+    }
+
+    /// The bytes, complete: whole words of them, and how many of them count.
+    #[inline]
+    pub(crate) fn finish(&mut self) -> (&[[u8; 8]], usize) {
+        if self.omitted > 0 {
+            self.tell_of_omitted();
+        }
+        let count = self.at;
+        // The memory is of whole words, so there is room.
+        let words = count.next_multiple_of(8);
+        if let Some(padding) = self.bytes.get_mut(count..words) {
+            padding.fill(0);
+        }
+        let words = self.bytes.get(..words).unwrap_or_default();
+        (words.as_chunks().0, count)
     }
 
     /// The memory, for the next event.
@@ -89,51 +151,158 @@ impl EventValues {
         self.bytes
     }
 
-    #[inline(always)]
-    fn append<const N: usize>(&mut self, place: usize, kind: u8, value: [u8; N]) {
-        if self.begin(place, kind, N) {
-            self.bytes.extend_from_slice(&value);
+    #[cold]
+    fn tell_of_omitted(&mut self) {
+        let [low, high] = self.omitted.to_le_bytes();
+        if let Some(tail) = self.bytes.get_mut(self.at..self.at + TAIL_BYTES) {
+            tail.copy_from_slice(&[OMITTED << 4, low, high]);
+            self.at += TAIL_BYTES;
         }
     }
 
-    #[inline]
-    fn append_run(&mut self, place: usize, kind: u8, run: &[u8], cut: bool) {
-        let Ok(length) = u16::try_from(run.len()) else { return self.omit() };
-        if length >= CUT {
-            return self.omit();
+    #[inline(always)]
+    fn append_word(&mut self, place: usize, kind: u8, value: u64) {
+        let skipped = place.wrapping_sub(self.next);
+        match self.bytes.get_mut(self.at..).and_then(<[u8]>::first_chunk_mut::<{ 1 + 8 + TAIL_BYTES }>) {
+            Some(room) if skipped < FAR => {
+                room[0] = kind << 4 | skipped as u8;
+                room[1..9].copy_from_slice(&value.to_le_bytes());
+                self.at += 9;
+                self.next = place + 1;
+            }
+            _ => self.append_far(place, kind, value),
         }
+    }
+
+    #[cold]
+    fn append_far(&mut self, place: usize, kind: u8, value: u64) {
+        self.append(place, kind, &value.to_le_bytes());
+    }
+
+    fn append(&mut self, place: usize, kind: u8, value: &[u8]) {
+        if self.begin(place, kind, value.len()) {
+            self.put(value);
+        }
+    }
+
+    fn append_run(&mut self, place: usize, kind: u8, run: &[u8], cut: bool) {
+        let Some(length) = length_word(run.len(), cut) else { return self.omit() };
         if self.begin(place, kind, 2 + run.len()) {
-            let length = if cut { length | CUT } else { length };
-            self.bytes.extend_from_slice(&length.to_le_bytes());
-            self.bytes.extend_from_slice(run);
+            self.put(&length.to_le_bytes());
+            self.put(run);
         }
     }
 
     /// Writes what is before a value of so many bytes, if there is room for it.
-    #[inline(always)]
+    #[inline]
     fn begin(&mut self, place: usize, kind: u8, bytes: usize) -> bool {
-        if self.bytes.len() + bytes + MAX_HEADER_BYTES > self.max_bytes {
+        let skipped = place.checked_sub(self.next).filter(|skipped| *skipped < FAR);
+        let header = if skipped.is_some() { 1 } else { 3 };
+        if !self.has_room(header + bytes) {
             self.omit();
             return false;
         }
-        match place.checked_sub(self.next) {
-            Some(skipped) if skipped < FAR => self.bytes.push(kind << 4 | skipped as u8),
-            _ => self.begin_far(place, kind),
+        match skipped {
+            Some(skipped) => self.put(&[kind << 4 | skipped as u8]),
+            None => {
+                self.put(&[kind << 4 | FAR as u8]);
+                self.put(&(place as u16).to_le_bytes());
+            }
         }
         self.next = place + 1;
         true
     }
 
+    /// Makes room for so many bytes and the tail, as far as there may be.
+    #[inline]
+    fn has_room(&mut self, bytes: usize) -> bool {
+        self.at + bytes + TAIL_BYTES <= self.bytes.len() || self.grow(bytes)
+    }
+
     #[cold]
-    fn begin_far(&mut self, place: usize, kind: u8) {
-        self.bytes.push(kind << 4 | FAR as u8);
-        self.bytes.extend_from_slice(&(place as u16).to_le_bytes());
+    fn grow(&mut self, bytes: usize) -> bool {
+        let needed = self.at + bytes + TAIL_BYTES;
+        if needed > self.max_bytes {
+            return false;
+        }
+        self.bytes.resize((2 * needed).next_multiple_of(8).min(self.max_bytes), 0);
+        true
+    }
+
+    /// Writes into room that is there.
+    #[inline]
+    fn put(&mut self, bytes: &[u8]) {
+        if let Some(room) = self.bytes.get_mut(self.at..self.at + bytes.len()) {
+            room.copy_from_slice(bytes);
+            self.at += bytes.len();
+        }
     }
 
     #[cold]
     fn omit(&mut self) {
         self.omitted = self.omitted.saturating_add(1);
     }
+}
+
+impl<'v> EventText<'v> {
+    /// How many bytes it has so far.
+    #[inline]
+    pub(crate) fn len(&self) -> usize {
+        self.values.at - self.text
+    }
+
+    /// What was written so far.
+    pub(crate) fn as_str(&self) -> &str {
+        str::from_utf8(&self.values.bytes[self.text..self.values.at]).unwrap_or_default()
+    }
+
+    /// Appends a part. Returns whether there was room for it.
+    #[inline]
+    pub(crate) fn push(&mut self, part: &str) -> bool {
+        let has_room = self.values.has_room(part.len());
+        if has_room {
+            self.values.put(part.as_bytes());
+        }
+        has_room
+    }
+
+    /// Forgets what was written of the text.
+    pub(crate) fn restart(&mut self) {
+        self.values.at = self.text;
+    }
+
+    /// Completes the value.
+    #[inline]
+    pub(crate) fn finish(self, cut: bool) {
+        let Some(length) = length_word(self.len(), cut) else { return self.omit() };
+        let Self { values, place, kind, start, .. } = self;
+        let end = values.at;
+        values.at = start;
+        // There was room for it.
+        if values.begin(place, kind, 2) {
+            values.put(&length.to_le_bytes());
+            values.at = end;
+        }
+    }
+
+    /// Leaves the value out: there was no room for it.
+    pub(crate) fn omit(self) {
+        self.undo().omit();
+    }
+
+    /// Takes the value back.
+    #[inline]
+    pub(crate) fn undo(self) -> &'v mut EventValues {
+        self.values.at = self.start;
+        self.values
+    }
+}
+
+/// The length of a run as it is written; `None`: it is too long.
+#[inline]
+fn length_word(length: usize, cut: bool) -> Option<u16> {
+    let length = u16::try_from(length).ok().filter(|length| *length < CUT)?;
+    Some(if cut { length | CUT } else { length })
 }
 
 /// What was read of a value.
@@ -231,7 +400,8 @@ mod tests {
         ) {
             let mut values_written = EventValues::new(Vec::new(), 1 << 15);
             written.iter().for_each(|(place, value)| values_written.push(*place, value.view()));
-            let read: Vec<_> = values(values_written.finish())
+            let (words, count) = values_written.finish();
+            let read: Vec<_> = values(&words.as_flattened()[..count])
                 .map(|value| match value {
                     PastValue::Field(place, value) => (place, value.to_value()),
                     other => panic!("{other:?}"),
@@ -246,12 +416,44 @@ mod tests {
         }
     }
 
+    /// Whatever is left of the event before.
+    #[test]
+    fn texts_are_written_in_parts_taken_back_or_left_out() {
+        let mut written = EventValues::new(vec![7; 64], 64);
+        let mut text = written.begin_text(0, false).unwrap();
+        assert!(text.push("accep") && text.push("ted"));
+        assert_eq!((text.as_str(), text.len()), ("accepted", 8));
+        text.finish(false);
+        let mut panicked = written.begin_text(3, true).unwrap();
+        panicked.push("half a ");
+        panicked.restart();
+        panicked.push("whole");
+        panicked.finish(true);
+        let mut taken_back = written.begin_text(4, false).unwrap();
+        taken_back.push("a literal");
+        taken_back.undo().push_literal(4);
+        let mut too_long = written.begin_text(5, false).unwrap();
+        assert!(!too_long.push(&"x".repeat(64)));
+        too_long.omit();
+        let (words, count) = written.finish();
+        let read: Vec<_> = values(&words.as_flattened()[..count]).map(|value| format!("{value:?}")).collect();
+        let text = |text: &str, cut| TextRef { text: text.to_owned().leak(), cut };
+        let expected = [
+            PastValue::Field(0, ValueRef::Debug(text("accepted", false))),
+            PastValue::Field(3, ValueRef::Error(text("whole", true))),
+            PastValue::Literal(4),
+            PastValue::Omitted(1),
+        ];
+        assert_eq!(read, expected.map(|value| format!("{value:?}")));
+    }
+
     #[test]
     fn fields_without_room_are_counted() {
         let mut written = EventValues::new(Vec::new(), 40);
         (0..9).for_each(|place| written.push(place, ValueRef::U64(7)));
-        let bytes = written.finish();
-        assert!(bytes.len() <= 40, "{}", bytes.len());
-        assert!(matches!(values(bytes).last(), Some(PastValue::Omitted(6))), "{:?}", values(bytes).last());
+        let (words, count) = written.finish();
+        let bytes = &words.as_flattened()[..count];
+        assert!(bytes.len() <= 40 && words.len() == 5, "{count}");
+        assert!(matches!(values(bytes).last(), Some(PastValue::Omitted(5))), "{:?}", values(bytes).last());
     }
 }

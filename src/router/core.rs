@@ -18,6 +18,7 @@ use crate::shared::Shared;
 use crate::span_limit::AskedSpans;
 use crate::stream::Home;
 use crate::sync::atomic::AtomicU64;
+use crate::usdt;
 use rustc_hash::FxHashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Instant;
@@ -83,7 +84,9 @@ impl Core {
         let mut state = self.state();
         state.add_instance(&instance);
         if state.registry.is_awake() {
-            instance.set_times_requests(self.shared.snapshot.load().times_requests());
+            let snapshot = self.shared.snapshot.load();
+            instance.set_times_requests(snapshot.times_requests());
+            instance.epoch.set_has_sessions(state.registry.sessions().len() > 0);
             instance.epoch.move_on();
         }
         if state.registry.wants_timings() {
@@ -121,7 +124,10 @@ impl Core {
         if state.registry.wants_timings() {
             instances.iter().for_each(|instance| instance.time_spans());
         }
-        instances.iter().for_each(|instance| instance.set_times_requests(snapshot.times_requests()));
+        for instance in &instances {
+            instance.set_times_requests(snapshot.times_requests());
+            instance.epoch.set_has_sessions(state.registry.sessions().len() > 0);
+        }
         state.asked_spans.set(snapshot.span_verbosity);
         let replaced = self.shared.snapshot.replace(snapshot, instances.iter().map(|instance| &instance.epoch));
         if let Err(read) = Arc::try_unwrap(replaced) {
@@ -160,6 +166,7 @@ impl Core {
             }
         });
         let session = closed?;
+        usdt::session_close(id.0);
         state.remembers_closed = true;
         state.closed.insert(id, Arc::downgrade(&session));
         drop(state);

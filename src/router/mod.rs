@@ -12,6 +12,7 @@ mod following;
 mod health;
 mod look_back;
 mod into_session;
+mod intervals;
 #[cfg(feature = "log")]
 mod log_level;
 mod opening;
@@ -27,6 +28,7 @@ use crate::audit::{Audit, AuditEvent};
 use crate::catalog::CatalogEntry;
 use crate::config::Config;
 use crate::coverage::Coverage;
+use crate::intervals::{IntervalOptions, Intervals, IntervalsError};
 use crate::layer::TapLayer;
 use crate::predicate::Predicate;
 use crate::session::{EndReason, SessionId, SessionInfo, SessionOptions};
@@ -231,6 +233,38 @@ impl TapRouter {
     /// Adds an endpoint's event to the [audit](crate::audit). The router's own thread logs it, in order. Never blocks.
     pub fn audit(&self, event: AuditEvent) {
         self.0.log_later(Audit::Endpoint(event));
+    }
+
+    /// Records from now on when each thread is in a span of which the session is shown the [timings](SessionOptions::timings),
+    /// until the returned [`Intervals`] are dropped. For profilers: what a sample is of is then known without asking the
+    /// thread. The [audit](crate::audit) has it.
+    ///
+    /// Costs an enter and an exit of such a span a look at the clock each, and a record in the thread's queue; other spans
+    /// nothing.
+    ///
+    /// # Errors
+    /// If no session of that number is open here, if it has no timings, or if the intervals of another one are being recorded.
+    ///
+    /// ```
+    /// use tracing_subscriber::prelude::*;
+    /// use tracing_tap::intervals::{IntervalOptions, IntervalRecord};
+    /// use tracing_tap::{Predicate, SessionOptions, TapRouter};
+    ///
+    /// let router = TapRouter::new();
+    /// tracing_subscriber::registry().with(router.layer()).init();
+    /// let session = router.watch(SessionOptions::new(Predicate::eq("user", 42)).timings().without_events());
+    /// let mut intervals = router.intervals(session.id(), IntervalOptions::default())?;
+    /// tracing::info_span!("request", user = 43).in_scope(|| ());
+    /// tracing::info_span!("request", user = 42).in_scope(|| ());
+    /// let mut thread = intervals.new_threads().next().expect("this one is in a watched span");
+    /// let records: Vec<_> = std::iter::from_fn(|| thread.pop()).collect();
+    /// let [IntervalRecord::Watched { path, .. }, IntervalRecord::Entered { .. }, IntervalRecord::Exited { .. }] = &records[..]
+    /// else { panic!("one span is watched") };
+    /// assert_eq!(path[0].name(), "request");
+    /// # Ok::<(), tracing_tap::intervals::IntervalsError>(())
+    /// ```
+    pub fn intervals(&self, session: SessionId, options: IntervalOptions) -> Result<Intervals, IntervalsError> {
+        self.0.record_intervals(session, options)
     }
 
     /// Ends every open session. Their streams yield the buffered events, then `Ended(Shutdown)`.

@@ -11,6 +11,7 @@ use crate::session::outcome::Notices;
 use crate::session::{EndReason, SessionId, SessionOptions};
 use crate::stream::EventStream;
 use crate::sync::atomic::Ordering;
+use crate::usdt;
 use std::sync::{Arc, PoisonError};
 use tracing_core::{LevelFilter, dispatcher};
 
@@ -73,6 +74,7 @@ impl Core {
         self.begin_past(session);
         self.shared.sieve.add(session);
         self.publish(state, |registry| registry.open(session));
+        usdt::session_open(session.id.0);
         // Before it can be ended, so that its end is logged after it.
         self.shared.inbox.audit(Audit::opened(session));
     }

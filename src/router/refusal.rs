@@ -39,7 +39,6 @@ enum Refusal {
     TestsRedactedField { field: String },
     TooCostly(Flaw),
     KeepsNoPast,
-    PastOfOutcome,
     HoldsTooLong { slower_than: Duration, limit: Duration },
     Unreadable(Flaw),
 }
@@ -129,7 +128,6 @@ impl WatchError {
     fn check_past(session: &SessionOptions, config: &Config) -> Result<(), Self> {
         match session.look_back {
             Some(_) if config.look_back.is_none() => Err(Self(Refusal::KeepsNoPast)),
-            Some(_) if session.decides_by_outcome() => Err(Self(Refusal::PastOfOutcome)),
             _ => Ok(()),
         }
     }
@@ -164,7 +162,7 @@ impl WatchError {
                 Cap::Unindexed => Reason::MaxUnindexedSessions,
             },
             Refusal::TooCostly(_) => Reason::TooCostly,
-            Refusal::KeepsNoPast | Refusal::PastOfOutcome => Reason::NoLookBack,
+            Refusal::KeepsNoPast => Reason::NoLookBack,
             Refusal::HoldsTooLong { .. } => Reason::MaxHoldTime,
             Refusal::Unreadable(_) => return None,
         })
@@ -200,7 +198,7 @@ impl WatchError {
     }
 
     /// Whether the session looks back and the router was built without
-    /// [`look_back`](crate::TapRouterBuilder::look_back), or the session decides by outcome, which has no past.
+    /// [`look_back`](crate::TapRouterBuilder::look_back).
     pub fn is_without_past(&self) -> bool {
         self.reason() == Some(Reason::NoLookBack)
     }
@@ -298,9 +296,6 @@ impl fmt::Display for WatchError {
             Refusal::TooCostly(Flaw(error)) => {
                 f.write_str(error.message())?;
                 error.hint().map_or(Ok(()), |hint| write!(f, "; {hint}"))
-            }
-            Refusal::PastOfOutcome => {
-                f.write_str("a session that decides by outcome, `only_if` or `slower_than`, does not look back")
             }
             Refusal::KeepsNoPast => {
                 f.write_str("the router keeps no past; switch it on with `TapRouterBuilder::look_back`")

@@ -106,6 +106,7 @@ impl Limiter {
     pub(crate) fn admit_past(&self, sampled: Sampled) -> Admission {
         match self.sampler.as_ref().is_some_and(|sampler| !sampler.takes_event(sampled)) {
             true => self.keep_back(KeptBackBy::Sampling),
+            false if self.holds => Admission::Held,
             false => self.admit_one(),
         }
     }
@@ -149,6 +150,11 @@ impl Limiter {
         if self.bucket.as_ref().is_some_and(|bucket| !bucket.take_many(events, self.opened_at.elapsed())) {
             return Release::RateLimited;
         }
+        self.admit_number(events)
+    }
+
+    /// The same by their number alone.
+    pub(crate) fn admit_number(&self, events: u64) -> Release {
         let Some(max_events) = self.max_events else { return Release::Admitted };
         let more = |admitted: u64| admitted.checked_add(events).filter(|sum| *sum <= max_events);
         // Relaxed: as in `admit`.

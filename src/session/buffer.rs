@@ -115,8 +115,9 @@ impl Buffer {
     }
 }
 
-/// Whether an event may be overwritten: it is not shared, and not too large to keep.
+/// Whether an event may be overwritten: it is not shared, and not too large to keep. One written over a past event would be
+/// taken for past.
 fn is_spare(event: &Arc<CapturedEvent>) -> bool {
     // No weak references are created, so the holder of the only strong one is alone.
-    Arc::strong_count(event) == 1 && event.held_bytes() <= MAX_SPARE_EVENT_BYTES
+    Arc::strong_count(event) == 1 && event.held_bytes() <= MAX_SPARE_EVENT_BYTES && !event.is_past
 }

@@ -7,18 +7,20 @@ use super::admission::Release;
 use super::buffer::{Buffer, RingPlace};
 use super::kept_back::KeptBackBy;
 use super::open::{self, OpenSession};
-use super::outcome::{Added, Fate, Full, HeldEvent, Outcome, Request, RequestMark, RequestOwner, request_name};
+use super::outcome::{
+    Added, Fate, Full, HeldEvent, Outcome, Request, RequestMark, RequestOwner, RequestSpan, When, request_name,
+};
 use super::{EndReason, Overflow};
 use crate::event::{CapturedEvent, plain_name};
 use std::sync::{Arc, Weak};
 use std::time::Instant;
 
 impl OpenSession {
-    /// A new request, which began then if that is known, and the mark for its span.
-    pub(crate) fn new_request(self: &Arc<Self>, begun: Option<Instant>) -> RequestMark {
-        let request = Arc::new(Request::new(begun.unwrap_or(self.opened)));
+    /// A new request of a span, and the mark for that; `None` if the session does not decide by outcome.
+    pub(crate) fn new_request(self: &Arc<Self>, span: RequestSpan) -> Option<RequestMark> {
+        let request = self.outcome()?.new_request(span, self.opened);
         let weak: Weak<Self> = Arc::downgrade(self);
-        RequestMark::new(self.id, &request, weak)
+        Some(RequestMark::new(self.id, &request, weak))
     }
 
     /// Whether the beginning of spans of this name, or of roots, must be noted for it.
@@ -41,7 +43,7 @@ impl OpenSession {
                 false => self.leave_out(Fate::NotChosen, 1),
             };
         };
-        if !self.keep(outcome, request, event) {
+        if !self.keep(outcome, request, event, When::Present) {
             return;
         }
         if is_reached || outcome.is_slow(request.begun, Instant::now) {
@@ -74,13 +76,19 @@ impl OpenSession {
     }
 
     /// Adds an event to its request. Returns whether it is held.
-    fn keep(&self, outcome: &Outcome, request: &Arc<Request>, event: Arc<CapturedEvent>) -> bool {
+    pub(super) fn keep(
+        &self,
+        outcome: &Outcome,
+        request: &Arc<Request>,
+        event: Arc<CapturedEvent>,
+        when: When,
+    ) -> bool {
         let buffer = self.buffer_to_fill();
         let bytes = u32::try_from(event.held_bytes()).unwrap_or(u32::MAX);
         let mut event = HeldEvent { event, bytes };
         loop {
             let fits = |others| self.has_room(outcome, buffer, others, bytes);
-            match request.events.add(event, fits) {
+            match request.events.add(event, when, fits) {
                 Added::Kept => return true,
                 Added::Chosen(HeldEvent { event, .. }) => self.show(outcome, event),
                 Added::Gone(_, fate) => self.leave_out(fate, 1),
@@ -94,7 +102,7 @@ impl OpenSession {
                     }
                     // One that is passed on has no place in the ring for it.
                     self.drop_request(outcome, request, Fate::Undecided);
-                    match request.events.add(returned, |_| Err(Full::Session)) {
+                    match request.events.add(returned, when, |_| Err(Full::Session)) {
                         Added::Gone(_, fate) => self.leave_out(fate, 1),
                         Added::Chosen(HeldEvent { event, .. }) => self.show(outcome, event),
                         Added::Kept | Added::Full(..) => self.lose(1),
@@ -117,7 +125,7 @@ impl OpenSession {
     }
 
     /// Puts a new request among those that are held, within the bounds.
-    fn begin(&self, outcome: &Outcome, request: &Arc<Request>) {
+    pub(super) fn begin(&self, outcome: &Outcome, request: &Arc<Request>) {
         if !outcome.insert(request, Instant::now()) {
             return self.drop_request(outcome, request, Fate::Ended);
         }
@@ -133,7 +141,7 @@ impl OpenSession {
     }
 
     /// Releases a request, unless it was decided before.
-    fn choose(&self, outcome: &Outcome, request: &Request) {
+    pub(super) fn choose(&self, outcome: &Outcome, request: &Request) {
         if self.ended().is_some() {
             return self.drop_request(outcome, request, Fate::Ended);
         }
@@ -158,7 +166,7 @@ impl OpenSession {
     }
 
     /// Shows nothing of a request that was not chosen.
-    fn drop_request(&self, outcome: &Outcome, request: &Request, fate: Fate) {
+    pub(super) fn drop_request(&self, outcome: &Outcome, request: &Request, fate: Fate) {
         outcome.remove(request);
         if let Some(events) = request.events.drop_all(fate) {
             // What is held counts; what comes later does not.
@@ -214,7 +222,7 @@ impl OpenSession {
         self.buffer_to_fill().push_held(event, bytes);
     }
 
-    fn leave_out_held(&self, outcome: &Outcome, events: impl Iterator<Item = HeldEvent>, fate: Fate) {
+    pub(super) fn leave_out_held(&self, outcome: &Outcome, events: impl Iterator<Item = HeldEvent>, fate: Fate) {
         let buffer = self.buffer_to_fill();
         let mut count = 0;
         for HeldEvent { event, bytes } in events {
@@ -226,7 +234,7 @@ impl OpenSession {
     }
 
     /// Counts events that are not shown.
-    fn leave_out(&self, fate: Fate, events: u64) {
+    pub(crate) fn leave_out(&self, fate: Fate, events: u64) {
         let Some(kept_back) = self.kept_back().filter(|_| events > 0) else { return };
         let is_unannounced = match fate {
             // The session had ended, so they do not count.
@@ -261,7 +269,7 @@ impl OpenSession {
     }
 
     #[cold]
-    fn end_full(&self) {
+    pub(super) fn end_full(&self) {
         if self.end(EndReason::MaxEvents)
             && let Some(notices) = self.outcome().and_then(Outcome::notices)
         {

@@ -16,6 +16,7 @@ pub(crate) mod lookup;
 pub(crate) mod open;
 pub(crate) mod outcome;
 pub(crate) mod past;
+pub(crate) mod past_requests;
 pub(crate) mod published;
 pub(crate) mod rate;
 pub(crate) mod registry;

@@ -18,6 +18,7 @@ use crate::queue::ring::{Popped, Ring};
 use crate::queue::wait::ReaderWait;
 use crate::sync::OnceBox;
 use crate::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
+use crate::usdt;
 use crossbeam_utils::CachePadded;
 use std::sync::{Arc, Weak};
 use std::task::Waker;
@@ -242,9 +243,9 @@ impl OpenSession {
         self.limiter.as_ref().map_or(Admission::Admitted, |limiter| limiter.admit(sampled))
     }
 
-    /// The same for an event of the past.
+    /// The same for an event of the past. One of a request that is admitted as a whole has its place after the end too.
     pub(crate) fn admit_past(&self, sampled: Sampled) -> Admission {
-        if self.ended().is_some() {
+        if self.ended().is_some() && (self.outcome.is_none() || sampled != Sampled::In) {
             return Admission::Ended;
         }
         self.limiter.as_ref().map_or(Admission::Admitted, |limiter| limiter.admit_past(sampled))
@@ -283,7 +284,12 @@ impl OpenSession {
         self.limiter.as_ref().map_or(Release::Admitted, |limiter| limiter.admit_released(events))
     }
 
-    /// How many events the reader has taken out of the ring, at least.
+    /// The same by their number alone.
+    pub(super) fn admit_number(&self, events: u64) -> Release {
+        self.limiter.as_ref().map_or(Release::Admitted, |limiter| limiter.admit_number(events))
+    }
+
+    /// How many events the reader has taken out, at least, those of the past included.
     pub(super) fn taken_out(&self) -> u64 {
         // Relaxed: a number that only grows.
         self.read.delivered.load(Ordering::Relaxed) + self.closed_unread.load(Ordering::Relaxed)
@@ -350,11 +356,13 @@ impl OpenSession {
         self.read.is_holding.store(false, Ordering::Relaxed);
         // Release: as where it is delivered.
         self.closed_unread.fetch_add(1, Ordering::Release);
+        usdt::lost(self.id.0);
     }
 
     fn new_buffer(&self) -> Buffer {
         let SessionOptions { capacity, capacity_bytes, overflow, .. } = *self.limits;
-        Buffer::new(Ring::new(overflow, capacity.get(), capacity_bytes, Arc::clone(&self.budget)))
+        let ring = Ring::new(overflow, capacity.get(), capacity_bytes, Arc::clone(&self.budget));
+        Buffer::new(ring.of_session(self.id.0))
     }
 
     /// Where events wait to be read, if anything has matched yet.
@@ -365,7 +373,12 @@ impl OpenSession {
     /// Puts an event of the past that it admitted where it waits to be read. Called by its opener, in order.
     pub(crate) fn push_past(&self, event: Arc<CapturedEvent>) {
         let bytes = event.held_bytes();
-        self.past.get_or_init(|| Box::new(self.new_buffer())).push(event, bytes, RingPlace::Any);
+        self.past_to_fill().push(event, bytes, RingPlace::Any);
+    }
+
+    /// Where events of the past wait, made for the first one that was admitted.
+    pub(super) fn past_to_fill(&self) -> &Buffer {
+        self.past.get_or_init(|| Box::new(self.new_buffer()))
     }
 
     /// Where events of the past wait to be read, if there are any.
@@ -390,6 +403,7 @@ impl OpenSession {
                 // Release: as where it is delivered. Fails otherwise:
                 // `loom_events_pushed_during_the_close_are_counted_once`.
                 self.closed_unread.fetch_add(1, Ordering::Release);
+                usdt::lost(self.id.0);
             }
         }
     }

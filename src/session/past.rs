@@ -15,7 +15,12 @@ impl SessionOptions {
     /// In a router that was built with [`look_back`](crate::TapRouterBuilder::look_back), and as far back as that goes: the
     /// first item, a [`Horizon`](crate::Horizon), says how far. Then come the past events, [marked](crate::CapturedEvent::is_past),
     /// and the present ones, without a hole or a double. Sampling and `max_events` count past events too, the rate does
-    /// not. Reads all that the router has kept, on the caller's thread. Not with `only_if` or `slower_than`.
+    /// not. Reads all that the router has kept, on the caller's thread.
+    ///
+    /// With [`only_if`](Self::only_if) or [`slower_than`](Self::slower_than), requests of the past are chosen like those of the
+    /// present: past events that were chosen come first, whole requests of them. A request that is under way at the opening is
+    /// held with its past, and shown from its first event that is kept, once its outcome is known. `slower_than` counts from
+    /// the creation of its span.
     ///
     /// ```
     /// use std::time::Duration;

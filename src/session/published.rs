@@ -9,7 +9,7 @@
 //! So a producer may read what is newer than its epoch, which it will notice by the next epoch, and never what is older:
 //! what it decides and keeps under an epoch was decided by what that epoch stands for, or by what came after.
 
-use crate::sync::atomic::{AtomicU64, Ordering};
+use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use crate::sync::{ArcSwap, Numbers};
 use crossbeam_utils::CachePadded;
 use std::ops::Deref;
@@ -30,6 +30,8 @@ struct Moving {
     current: AtomicU64,
     /// The epoch that came after the last 0.
     awake_since: AtomicU64,
+    /// Whether sessions are open: without, only the past is kept.
+    has_sessions: AtomicBool,
 }
 
 impl<T> Published<T> {
@@ -60,6 +62,18 @@ impl Epoch {
     pub(crate) fn awake_since(&self) -> u64 {
         // Relaxed: a thread that has read an epoch sees what was stored before it.
         self.0.awake_since.load(Ordering::Relaxed)
+    }
+
+    /// Whether sessions are open in the current epoch, or were when it began.
+    #[inline]
+    pub(crate) fn has_sessions(&self) -> bool {
+        // Relaxed: a thread that has read an epoch sees what was stored before it.
+        self.0.has_sessions.load(Ordering::Relaxed)
+    }
+
+    /// Says whether there are sessions, before it moves on.
+    pub(crate) fn set_has_sessions(&self, has_sessions: bool) {
+        self.0.has_sessions.store(has_sessions, Ordering::Relaxed);
     }
 
     /// A number between the epochs that there have been and those to come.

@@ -280,8 +280,7 @@ impl EventStream {
         let sequence = self.sequence;
         self.sequence += 1;
         self.linger = Linger::HasRead;
-        // The memory of a past event is not written again: it would be taken for past.
-        self.last = (!event.is_past).then(|| Arc::clone(&event));
+        self.last = Some(Arc::clone(&event));
         let session = self.id();
         match event.is_close() {
             true => Item::timing(session, sequence, SpanTiming::of(event)),

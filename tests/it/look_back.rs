@@ -4,6 +4,7 @@ mod bounds;
 mod horizon;
 mod limits;
 mod neighbours;
+mod outcome;
 mod seam;
 mod spans;
 

@@ -26,6 +26,7 @@ mod h2_load;
 mod hand_written;
 mod health;
 mod instances;
+mod intervals;
 mod json;
 mod layout;
 mod limits;
@@ -48,6 +49,8 @@ mod tokio_runtime;
 mod transparency;
 #[path = "../../src/wire/tests/unique.rs"]
 mod unique;
+#[cfg(all(target_os = "linux", target_pointer_width = "64", feature = "usdt"))]
+mod usdt;
 mod user_code;
 mod values;
 mod veto;

@@ -16,15 +16,18 @@ pub(crate) mod fuzzed;
 pub(crate) mod histories;
 pub(crate) mod history;
 pub(crate) mod model;
+pub(crate) mod owing;
 pub(crate) mod planner;
 pub(crate) mod reach;
 pub(crate) mod recorder;
+pub(crate) mod requests;
 pub(crate) mod stage;
 pub(crate) mod strategy;
 
 use asked::Limit;
-use history::{History, Op, Prints, Setting, Stack};
-use model::{Expected, Facts, Verdict, judge};
+use history::{History, Op, Prints, Setting, Stack, THREADS};
+use model::{Facts, Verdict, judge};
+use owing::Expected;
 use planner::plan;
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::{Config, FileFailurePersistence, RngAlgorithm, TestError, TestRng, TestRunner};
@@ -216,11 +219,40 @@ fn perform(history: &History, ops: &[Op], with_router: bool) -> Outcome {
 #[track_caller]
 fn check_deliveries(verdict: &Verdict, outcome: &Outcome) {
     for (session, (expected, given)) in verdict.expected.iter().zip(&outcome.given).enumerate() {
+        if given.overwritten() > 0 {
+            check_what_is_left(session, expected, given);
+            continue;
+        }
         let shown = shown(expected, given);
         assert_same(&format!("session {session}"), &shown, &given.delivered.iter().collect::<Vec<_>>());
         let left_out = (expected.owed.len() - shown.len()) as u64;
         let counted = if let Limit::Rate(_) = expected.limit { [0, left_out] } else { [left_out, 0] };
         assert_eq!([given.unsampled, given.over_rate], counted, "session {session} counts what its limit leaves out");
+        let unreleased = [expected.not_chosen, expected.undecided];
+        assert_eq!([given.not_chosen, given.undecided], unreleased, "session {session}: not chosen, undecided");
+    }
+}
+
+/// Of the past of a session without limits that neither follows nor decides, the oldest events of each thread may be gone, and
+/// no more than the horizon says. What was overwritten may have had it follow, or have decided.
+#[track_caller]
+fn check_what_is_left(session: usize, expected: &Expected, given: &Given) {
+    if expected.follows || expected.decides || expected.limit != Limit::None {
+        return;
+    }
+    let mut delivered = given.delivered.iter().peekable();
+    let left: Vec<_> = expected.owed.iter().map(|owed| delivered.next_if_eq(&&owed.text).is_some()).collect();
+    assert_eq!(delivered.next(), None, "session {session} has an event too many, or in another place");
+    let gone = || expected.owed.iter().zip(&left).filter(|(_, is_left)| !**is_left).map(|(owed, _)| owed);
+    assert!(gone().all(|owed| owed.is_past), "session {session}: of the present nothing is overwritten");
+    assert!(gone().count() as u64 <= given.overwritten(), "session {session}: the horizon counts what is gone");
+    if given.unresolved == 0 {
+        for thread in 0..THREADS {
+            let of_thread =
+                || expected.owed.iter().zip(&left).filter(|(owed, _)| owed.is_past && owed.thread == thread);
+            let oldest = of_thread().skip_while(|(_, is_left)| !**is_left);
+            assert!(oldest.clone().all(|(_, is_left)| *is_left), "session {session}: the oldest go first");
+        }
     }
 }
 

@@ -76,31 +76,35 @@ impl Ring {
         MAX_RECORD_WORDS.min(self.words.len() / 2)
     }
 
-    /// Writes a record: its header, made after a reader can see that one is being written, and its payload. Called by the
-    /// owner alone, with no more words than [`max_record_words`](Self::max_record_words).
+    /// Writes a record: its header, made after a reader can see that one is being written, and its payload, as many words as
+    /// the header says. Called by the owner alone, with no more words than [`max_record_words`](Self::max_record_words).
     #[inline]
-    pub(crate) fn write<R>(&self, payload: &[u8], make: impl FnOnce() -> ([u64; HEADER_WORDS], R)) -> R {
+    pub(crate) fn write<R>(&self, payload: &[[u8; 8]], make: impl FnOnce() -> ([u64; HEADER_WORDS], R)) -> R {
         let written = &*self.written;
         // AcqRel: of this and a reader's read-modify-write the later sees what was before the earlier. Fails otherwise:
         // `loom_an_event_is_in_the_ring_or_knows_the_session`.
-        let start = written.head.fetch_or(1, AcqRel) >> 1;
+        // An addition, since the bit is never set here: one instruction, where one that sets a bit and returns the rest is a loop.
+        let start = written.head.fetch_add(1, AcqRel) >> 1;
         let (header, made) = make();
-        let end = start + Record::words_of(header[0]) as u64;
-        self.make_room(end);
-        let mut position = start;
-        let mut put = |word: u64| {
-            // Relaxed: published by `head`; the fence before it makes the new `tail` visible to who sees this.
-            self.word(position).store(word, Relaxed);
-            position += 1;
-        };
-        header.into_iter().for_each(&mut put);
-        let (chunks, rest) = payload.as_chunks::<8>();
-        chunks.iter().for_each(|chunk| put(u64::from_le_bytes(*chunk)));
-        if !rest.is_empty() {
-            put(last_word(rest));
+        let length = Record::words_of(header[0]);
+        self.make_room(start + length as u64);
+        let first = start as usize & (self.words.len() - 1);
+        match self.words.get(first..first + length).and_then(<[_]>::split_first_chunk) {
+            Some((head, rest)) => put(head, &header, rest, payload),
+            None => self.put_around(start, &header, payload),
         }
-        self.publish(end);
+        self.publish(start + length as u64);
         made
+    }
+
+    /// Writes the words of a record that begins near the end of the memory.
+    #[cold]
+    fn put_around(&self, start: u64, header: &[u64; HEADER_WORDS], payload: &[[u8; 8]]) {
+        let payload = payload.iter().map(|word| u64::from_le_bytes(*word));
+        for (position, word) in (start..).zip(header.iter().copied().chain(payload)) {
+            // Relaxed: as in `put`.
+            self.word(position).store(word, Relaxed);
+        }
     }
 
     /// Shows readers all words up to here.
@@ -186,10 +190,12 @@ impl Ring {
     }
 }
 
-/// The last bytes of a payload, with zeros behind them.
+/// Writes the words of a record into its place.
 #[inline]
-fn last_word(rest: &[u8]) -> u64 {
-    rest.iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte))
+fn put(head: &[AtomicU64; HEADER_WORDS], header: &[u64; HEADER_WORDS], rest: &[AtomicU64], payload: &[[u8; 8]]) {
+    // Relaxed: published by `head`; the fence before it makes the new `tail` visible to who sees this.
+    head.iter().zip(header).for_each(|(place, word)| place.store(*word, Relaxed));
+    rest.iter().zip(payload).for_each(|(place, word)| place.store(u64::from_le_bytes(*word), Relaxed));
 }
 
 #[cfg(test)]

@@ -6,7 +6,9 @@ use proptest::prelude::*;
 
 fn write(ring: &Ring, number: u64, payload: &[u8]) {
     let first = Record::first_word(Kind::Event, payload.len(), number);
-    ring.write(payload, || ([first, Record::second_word(3, number), 64, 7], ()));
+    let mut padded = payload.to_vec();
+    padded.resize(payload.len().next_multiple_of(8), 0);
+    ring.write(padded.as_chunks().0, || ([first, Record::second_word(3, number), 64, 7], ()));
 }
 
 fn payload(number: u64, bytes: usize) -> Vec<u8> {
@@ -83,6 +85,7 @@ fn what_was_recorded_and_overwritten_is_known() {
         is_hidden: true,
         is_recorded: false,
         span: 9,
+        begun: 5,
         parent: 0,
         values: &[],
     };

@@ -60,6 +60,9 @@ pub(crate) struct Ring<T> {
     seemed_full: AtomicBool,
     /// The losses announced to the reader, so that the announced number never decreases. Written by the reader alone.
     announced: CachePadded<AtomicU64>,
+    /// The session that it is of, for probes.
+    #[cfg(feature = "usdt")]
+    session: u64,
 }
 
 /// What a push dropped, for the caller to recycle: the displaced items from the oldest on, or the refused item itself.
@@ -116,6 +119,18 @@ impl<T> Ring<T> {
             losses: CachePadded::default(),
             seemed_full: AtomicBool::new(false),
             announced: CachePadded::default(),
+            #[cfg(feature = "usdt")]
+            session: 0,
+        }
+    }
+
+    /// Names the session in probes.
+    pub(crate) fn of_session(self, session: u64) -> Self {
+        let _ = session;
+        Self {
+            #[cfg(feature = "usdt")]
+            session,
+            ..self
         }
     }
 
@@ -210,6 +225,7 @@ impl<T> Ring<T> {
         // One by one, so that every sum of losses is one that the count has passed through. Release: as in `refuse`.
         for _ in 0..items {
             self.losses.refused.fetch_add(1, Release);
+            self.probe_lost();
         }
     }
 
@@ -307,6 +323,7 @@ impl<T> Ring<T> {
         // Relaxed: that the count is seen by the reader of a later item needs no more than its place before the pop, see
         // `pop`.
         self.losses.displaced.fetch_add(1, Relaxed);
+        self.probe_lost();
         self.queue.pop()
     }
 
@@ -314,7 +331,14 @@ impl<T> Ring<T> {
         // Release pairs with the Acquire in `lost`: a reader that finds the ring empty and announces this loss has seen
         // all that this thread pushed before. Fails otherwise: `loom_a_loss_is_reported_after_earlier_pushes`.
         self.losses.refused.fetch_add(1, Release);
+        self.probe_lost();
         displaced.push(item);
+    }
+
+    #[inline]
+    fn probe_lost(&self) {
+        #[cfg(feature = "usdt")]
+        crate::usdt::lost(self.session);
     }
 
     /// Remembers and returns the announced count. An item of a slow producer may bear an older count than the item before

@@ -31,7 +31,7 @@ impl Reading<'_> {
     }
 
     /// Calls `each` for the events of the session's past by time, until it says no.
-    fn each_event(&mut self, mut each: impl FnMut(&mut Self, &EventInPast) -> bool) {
+    pub(super) fn each_event(&mut self, mut each: impl FnMut(&mut Self, &EventInPast) -> bool) {
         let rings = std::mem::take(&mut self.rings);
         let until = self.session.since();
         let is_asked_for =

@@ -1,11 +1,12 @@
 //! An event of the past: what it was, and whether the session gets it.
 
 use super::reading::Reading;
-use super::spans::{Path, SpanName};
+use super::spans::Path;
 use crate::event::{CapturedEvent, Fields, Name, Origin, OwnedOrigin, plain_name};
 use crate::layer::is_of_log;
-use crate::past::{PastValue, Record, RingRead, values};
+use crate::past::{PastValue, Record, RingRead, SpanName, values};
 use crate::session::Follow;
+use crate::session::admission::Admission;
 use crate::session::sample::RootSerial;
 use crate::session::scope::{CapturedChain, CapturedSpans};
 use crate::value::{TextRef, ValueRef};
@@ -15,17 +16,19 @@ use tracing_core::Metadata;
 
 /// An event of the past, with the spans around it.
 pub(super) struct EventInPast {
-    event: CapturedEvent,
+    pub(super) event: CapturedEvent,
+    pub(super) time: u64,
     /// All of its values, of which it shows some.
     tested: Fields,
-    path: Path,
+    pub(super) path: Path,
 }
 
 /// A span whose later events belong to the session.
 pub(super) type Followed = FxHashSet<SpanName>;
 
 /// An event that the session gets if its limits admit it.
-pub(super) struct Matching<'e>(&'e EventInPast);
+#[derive(Clone, Copy)]
+pub(super) struct Matching<'e>(pub(super) &'e EventInPast);
 
 impl Reading<'_> {
     /// The event of a record; `None` if it cannot match, or if too little is left of its spans, which is counted.
@@ -53,7 +56,7 @@ impl Reading<'_> {
         event.omitted_fields = left_out + u32::from(omitted);
         event.is_past = true;
         event.weigh(spans.bytes);
-        Some(EventInPast { event, tested, path })
+        Some(EventInPast { event, time: record.time, tested, path })
     }
 
     /// Whether the session gets an event. Follows what that has it follow.
@@ -77,15 +80,20 @@ impl Reading<'_> {
     }
 
     /// Gives a matching event to the session, if its limits admit it.
-    pub(super) fn admit(&mut self, Matching(matching): Matching<'_>) {
-        let root = matching.path.last().map(|root| self.serial_of(root.name));
-        let sampled = self.session.sampled(|| root);
-        if self.shared.admits_past(self.session, sampled) {
-            self.session.push_past(Arc::new(matching.event.clone()));
+    pub(super) fn admit(&mut self, matching: Matching<'_>) {
+        if self.admission(matching) == Admission::Admitted {
+            self.session.push_past(Arc::new(matching.0.event.clone()));
             if self.session.is_used_up() {
                 self.shared.session_is_full(self.session);
             }
         }
+    }
+
+    /// Whether an event must be held or pushed.
+    pub(super) fn admission(&mut self, Matching(matching): Matching<'_>) -> Admission {
+        let root = matching.path.last().map(|root| self.serial_of(root.name));
+        let sampled = self.session.sampled(|| root);
+        self.shared.admission_of_past(self.session, sampled)
     }
 
     fn serial_of(&mut self, root: SpanName) -> RootSerial {

@@ -8,10 +8,14 @@
 //!
 //! A session that follows is published first with no present at all. Producers mark what it follows as ever, and deliver
 //! nothing. Then what the past has it follow is marked, and only then does its present begin.
+//!
+//! A session that decides by outcome holds its requests meanwhile, whatever comes: what the past has of them has its place
+//! before.
 
 mod deciding;
 mod event;
 mod reading;
+mod requests;
 mod spans;
 
 use super::core::Core;
@@ -35,14 +39,13 @@ impl Core {
     /// Draws the line between the past and the present of a session that is about to be published, if it looks back.
     pub(super) fn begin_past(&self, session: &OpenSession) {
         if self.has_past(session) {
+            session.begin_past_requests();
             session.set_since(if session.follows() { NOT_YET } else { Epoch::between() });
         }
     }
 
-    /// Whether a session has a past. One that decides by outcome has none: what becomes of a request is not known before it
-    /// ends.
     fn has_past(&self, session: &OpenSession) -> bool {
-        session.limits.look_back.is_some() && self.shared.past.is_some() && !session.limits.decides_by_outcome()
+        session.limits.look_back.is_some() && self.shared.past.is_some()
     }
 
     /// Reads the past of a session that has just been published, if it looks back.
@@ -59,7 +62,11 @@ impl Core {
             self.begin_present(session);
         }
         let mut reading = self.read_past(past, session, asked);
-        reading.deliver();
+        match session.outcome() {
+            Some(outcome) => reading.deliver_by_outcome(outcome),
+            None => reading.deliver(),
+        }
+        session.end_past_requests();
         let horizon = Horizon { asked_ms, ..horizon(past, &reading, asked) };
         Some(if session.limits.confinement.is_some() { without_others(horizon) } else { horizon })
     }

@@ -1,8 +1,8 @@
 //! One reading of all rings, for one session.
 
-use super::spans::{SpanName, Stories};
+use super::spans::Stories;
 use crate::layer::Instance;
-use crate::past::{Kind, Past, Record, RingRead, as_nanos};
+use crate::past::{Kind, Past, Record, RingRead, SpanName, as_nanos};
 use crate::session::open::OpenSession;
 use crate::session::sample::RootSerial;
 use crate::shared::Shared;

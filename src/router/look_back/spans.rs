@@ -6,14 +6,11 @@
 
 use crate::event::{CapturedSpan, Fields, plain_name};
 use crate::layer::OpenSpan;
-use crate::past::{Kind, Past, Record};
+use crate::past::{Kind, Past, Record, SpanName};
 use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
 use std::borrow::Cow;
 use std::sync::Arc;
-
-/// Names a span: the layer instance, and the span's key there.
-pub(super) type SpanName = (u8, u64);
 
 /// A span around an event.
 #[derive(Clone, Debug)]
@@ -48,7 +45,18 @@ struct End {
     is_hidden: bool,
     is_recorded: bool,
     parent: u64,
+    /// When it was created; 0: not known.
+    begun: u64,
+    /// `None` if it was found open.
+    closed: Option<u64>,
     values: Version,
+}
+
+/// When a span was created and closed, as far as that is known.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Life {
+    pub(super) begun: Option<u64>,
+    pub(super) closed: Option<u64>,
 }
 
 /// Packed values, and the span that was made of them.
@@ -65,7 +73,8 @@ impl Stories {
             return;
         }
         let payload = record.bytes();
-        let Some((parent, packed)) = payload.split_first_chunk() else { return };
+        let Some((parent, rest)) = payload.split_first_chunk() else { return };
+        let Some((begun, packed)) = rest.split_first_chunk() else { return };
         let story = self.spans.entry((record.instance, record.span)).or_default();
         let values = Version::new(packed.to_vec());
         if record.kind == Kind::Recorded {
@@ -76,6 +85,8 @@ impl Stories {
             is_hidden: record.is_hidden(),
             is_recorded: record.is_recorded(),
             parent: u64::from_le_bytes(*parent),
+            begun: u64::from_le_bytes(*begun),
+            closed: Some(record.time),
             values,
         });
     }
@@ -92,6 +103,15 @@ impl Stories {
             next.1 = story.end.as_ref().map_or(0, |end| end.parent);
         }
         true
+    }
+
+    /// When a span was created and closed.
+    pub(super) fn life(&self, name: SpanName) -> Life {
+        let end = self.spans.get(&name).and_then(|story| story.end.as_ref());
+        end.map_or_else(Life::default, |end| Life {
+            begun: Some(end.begun).filter(|begun| *begun > 0),
+            closed: end.closed,
+        })
     }
 
     /// Called once, after all records were noted. Something was recorded until then of which nothing is left.
@@ -135,9 +155,9 @@ impl Story {
 
 impl End {
     fn open(span: OpenSpan) -> Self {
-        let OpenSpan { metadata, is_hidden, is_recorded, parent, values } = span;
+        let OpenSpan { metadata, is_hidden, is_recorded, parent, begun, values } = span;
         let metadata = crate::past::address_of(metadata);
-        Self { metadata, is_hidden, is_recorded, parent, values: Version::new(values) }
+        Self { metadata, is_hidden, is_recorded, parent, begun, closed: None, values: Version::new(values) }
     }
 }
 

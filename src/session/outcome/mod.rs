@@ -5,13 +5,15 @@
 
 mod held;
 
-pub(crate) use held::{Added, Fate, Full, Held};
+pub(crate) use held::{Added, Decided, Fate, Full, Held, When};
 
 use super::{Follow, SessionId, SessionOptions};
 use crate::config::Config;
 use crate::event::CapturedEvent;
+use crate::past::SpanName;
 use crate::predicate::{Bits, Compiled, Test};
 use crate::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use rustc_hash::FxHashMap;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -37,6 +39,8 @@ pub(crate) struct Outcome {
     held: AtomicU64,
     /// Events that were given room in the ring.
     placed: AtomicU64,
+    /// Events of the past, which have a ring of their own and are read first.
+    of_past: AtomicU64,
     bounds: Arc<HoldBounds>,
     notices: Weak<dyn Notices>,
 }
@@ -51,6 +55,17 @@ struct Requests {
     no_tick_before: Option<Instant>,
     last_serial: u64,
     is_closed: bool,
+    /// Those that have begun while the past is being read, by their spans; `None`: it is not being read.
+    beside_past: Option<FxHashMap<SpanName, Arc<Request>>>,
+}
+
+/// The span that makes a request.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct RequestSpan {
+    /// When it was created, if that is known.
+    pub(crate) begun: Option<Instant>,
+    /// How records of the past name it; `None` where nobody asks.
+    pub(crate) name: Option<SpanName>,
 }
 
 /// What all sessions of a router may hold together.
@@ -112,6 +127,7 @@ impl Outcome {
             closing: Mutex::default(),
             held: AtomicU64::new(0),
             placed: AtomicU64::new(0),
+            of_past: AtomicU64::new(0),
             bounds,
             notices,
         })
@@ -164,8 +180,25 @@ impl Outcome {
         self.held.fetch_sub(events, Ordering::Relaxed);
     }
 
-    /// Takes room for so many events in a ring of which the reader has taken so many out; all or none.
+    /// Notes how many events of the past there are, once all are there.
+    pub(crate) fn set_of_past(&self, events: u64) {
+        // Relaxed: nothing is read before.
+        self.of_past.store(events, Ordering::Relaxed);
+    }
+
+    /// Takes room for so many events among those of the past; all or none. Called by the opener alone.
+    pub(crate) fn take_past_room(&self, events: u64, capacity: u64) -> bool {
+        let taken = self.of_past.load(Ordering::Relaxed).saturating_add(events);
+        if taken <= capacity {
+            self.of_past.store(taken, Ordering::Relaxed);
+        }
+        taken <= capacity
+    }
+
+    /// Takes room for so many events in a ring of which the reader has taken so many out, with those of the past; all or
+    /// none.
     pub(crate) fn take_room(&self, events: u64, taken_out: u64, capacity: u64) -> bool {
+        let taken_out = taken_out.saturating_sub(self.of_past.load(Ordering::Relaxed));
         let more = |placed: u64| {
             let sum = placed.saturating_add(events);
             (sum.saturating_sub(taken_out) <= capacity).then_some(sum)
@@ -180,7 +213,34 @@ impl Outcome {
         own > MAX_HELD_REQUESTS || self.bounds.requests.load(Ordering::Relaxed) > self.bounds.max_requests
     }
 
-    /// Puts a new request among those that are held. `false`: the session is closed.
+    /// A new request of a span.
+    pub(crate) fn new_request(&self, span: RequestSpan, opened: Instant) -> Arc<Request> {
+        let begun = span.begun.unwrap_or(opened);
+        let mut requests = self.requests();
+        let Some((beside_past, name)) = requests.beside_past.as_mut().zip(span.name) else {
+            return Arc::new(Request::new(begun, Held::new()));
+        };
+        let request = Arc::new(Request::new(begun, Held::before()));
+        beside_past.insert(name, Arc::clone(&request));
+        request
+    }
+
+    /// Has requests that begin from now on wait for the past. Called before the session is published.
+    pub(crate) fn begin_past(&self) {
+        self.requests().beside_past = Some(FxHashMap::default());
+    }
+
+    /// The request of this span, if it has begun while the past is being read.
+    pub(crate) fn beside_past(&self, name: SpanName) -> Option<Arc<Request>> {
+        self.requests().beside_past.as_ref()?.get(&name).cloned()
+    }
+
+    /// The requests that have waited for the past. Later ones do not.
+    pub(crate) fn end_past(&self) -> Vec<Arc<Request>> {
+        self.requests().beside_past.take().into_iter().flat_map(FxHashMap::into_values).collect()
+    }
+
+    /// Puts a new request among those that are held, unless it is there. `false`: the session is closed.
     pub(crate) fn insert(&self, request: &Arc<Request>, now: Instant) -> bool {
         let slow_at = self.slower_than.and_then(|bound| request.begun.checked_add(bound));
         let given_up_at = now.checked_add(self.max_hold_time);
@@ -188,6 +248,9 @@ impl Outcome {
         let mut requests = self.requests();
         if requests.is_closed {
             return false;
+        }
+        if request.due().is_some() {
+            return true;
         }
         requests.last_serial += 1;
         let key = (due, requests.last_serial);
@@ -243,8 +306,9 @@ impl Outcome {
     pub(crate) fn close(&self) -> Vec<Arc<Request>> {
         let mut requests = self.requests();
         requests.is_closed = true;
-        let held: Vec<_> = std::mem::take(&mut requests.by_due).into_values().collect();
+        let mut held: Vec<_> = std::mem::take(&mut requests.by_due).into_values().collect();
         self.bounds.requests.fetch_sub(held.len(), Ordering::Relaxed);
+        held.extend(requests.beside_past.take().into_iter().flat_map(FxHashMap::into_values));
         held
     }
 
@@ -264,8 +328,8 @@ impl HoldBounds {
 }
 
 impl Request {
-    pub(crate) fn new(begun: Instant) -> Self {
-        Self { begun, events: Held::new(), due: Mutex::new(None) }
+    fn new(begun: Instant, events: Held<HeldEvent>) -> Self {
+        Self { begun, events, due: Mutex::new(None) }
     }
 
     fn due(&self) -> MutexGuard<'_, Option<(Instant, u64)>> {

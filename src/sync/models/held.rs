@@ -28,7 +28,7 @@ fn fits(_: usize) -> Result<(), Full> {
 
 /// What a producer does with its event.
 fn log(held: &Held<u32>, sink: &Sink, event: u32, decides: bool) {
-    match held.add(event, fits) {
+    match held.add(event, When::Present, fits) {
         Added::Kept if decides => choose(held, sink),
         Added::Kept => {}
         Added::Chosen(event) => show(sink, event),
@@ -104,5 +104,42 @@ fn loom_a_request_that_closes_beside_a_release_is_whole_or_gone() {
             assert_eq!(of(&seen.shown, event) + of(&seen.gone, event), 1, "{event} is in one place: {seen:?}");
         }
         assert_eq!(of(&seen.shown, 1), of(&seen.shown, 2), "one thread's are shown all or none: {seen:?}");
+    });
+}
+
+#[test]
+fn loom_the_past_is_put_before_a_present_that_decides_meanwhile() {
+    try_all(|| {
+        let request = (Arc::new(Held::before()), Arc::default());
+        let other = spawn(&request, |held, sink| {
+            log(held, sink, 10, true);
+            log(held, sink, 11, false);
+        });
+        assert_eq!(request.0.add(1, When::Past, fits), Added::Kept);
+        assert_eq!(request.0.add(2, When::Past, fits), Added::Kept);
+        if request.0.begin_present() == Some(Decided::Chosen) {
+            choose(&request.0, &request.1);
+        }
+        other.join().unwrap();
+        let seen = request.1.lock().unwrap();
+        assert_eq!((&*seen.shown, &*seen.gone), (&[1, 2, 10, 11][..], &[][..]));
+    });
+}
+
+#[test]
+fn loom_a_request_that_ends_while_the_past_is_read_goes_whole() {
+    try_all(|| {
+        let request = (Arc::new(Held::before()), Arc::default());
+        let other = spawn(&request, |held, sink| {
+            log(held, sink, 10, false);
+            drop_all(held, sink, Fate::NotChosen);
+        });
+        assert_eq!(request.0.add(1, When::Past, fits), Added::Kept);
+        if request.0.begin_present() == Some(Decided::Over) {
+            drop_all(&request.0, &request.1, Fate::NotChosen);
+        }
+        other.join().unwrap();
+        let seen = request.1.lock().unwrap();
+        assert_eq!((&*seen.shown, &*seen.gone), (&[][..], &[1, 10][..]));
     });
 }

@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::event::Fields;
+use crate::layer::alone::Alone;
 use crate::layer::kept::NewSpan;
-use crate::layer::span::Alone;
 use crate::session::published::{Epoch, Published};
 use crate::sync::{thread, try_all};
 use crate::value::ValueRef;

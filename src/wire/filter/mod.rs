@@ -17,7 +17,7 @@ use crate::predicate::{Compiled, Predicate, Test};
 use needles::Needles;
 use reader::Facts;
 
-/// A predicate that tests lines of events in the [wire form](crate::wire), in place.
+/// A predicate that tests lines of events and timings in the [wire form](crate::wire), in place.
 ///
 /// Answers as the session would have, from what is in the line: a test of a field is true if the event or any of its spans
 /// has such a value. Reads a few hundred megabytes a second, and several times that where [`may_match`](Self::may_match)
@@ -69,10 +69,11 @@ impl LineFilter {
         self.needles.may_be_in(line)
     }
 
-    /// Whether the event of a line matches.
+    /// Whether the event or the timing of a line matches. A timing is tested by the span that it is about and those around,
+    /// as a session does: the level and the target are the span's, and the times are no fields that can be tested.
     ///
     /// # Errors
-    /// If the line is not JSON, or not an event.
+    /// If the line is not JSON, or neither an event nor a timing.
     pub fn is_match(&self, line: &[u8]) -> Result<bool, LineError> {
         let facts = Facts::read(line, &self.compiled)?;
         Ok(facts.satisfy(&self.compiled))

@@ -10,19 +10,21 @@ use std::borrow::Cow;
 use std::fmt;
 use tracing_core::Level;
 
-/// What is known of the event of a line.
+/// What is known of the event or the timing of a line.
 #[derive(Debug)]
 pub(super) struct Facts<'a> {
     level: Level,
     target: Cow<'a, str>,
     file: Option<Cow<'a, str>>,
-    /// The tests that a field or a span satisfies.
+    /// The tests that a span or a field of one satisfies.
     satisfied: Bits,
+    /// Those that a field of its own satisfies. A timing has none that a session tests.
+    own: Bits,
 }
 
 impl<'a> Facts<'a> {
     /// # Errors
-    /// If the line is not JSON, or not an event.
+    /// If the line is not JSON, or neither an event nor a timing.
     pub(super) fn read(line: &'a [u8], compiled: &Compiled) -> Result<Self, LineError> {
         let text = str::from_utf8(line).map_err(|_| LineError::no_text())?;
         let mut reader = serde_json::Deserializer::from_str(text);
@@ -34,7 +36,8 @@ impl<'a> Facts<'a> {
     /// Whether they satisfy the predicate.
     pub(super) fn satisfy(&self, compiled: &Compiled) -> bool {
         let answer = compiled.evaluate(|number| match &compiled.tests()[number] {
-            Test::Field(_) | Test::Span(_) => Some(self.satisfied.contains(number)),
+            Test::Field(_) => Some(self.satisfied.contains(number) || self.own.contains(number)),
+            Test::Span(_) => Some(self.satisfied.contains(number)),
             test => test.of_event(self.level, &self.target, "", self.file.as_deref()),
         });
         answer == Some(true)
@@ -46,18 +49,20 @@ impl<'a> Facts<'a> {
 struct Tested<'c> {
     compiled: &'c Compiled,
     satisfied: Bits,
+    own: Bits,
     tests_spans: bool,
 }
 
 impl<'c> Tested<'c> {
     fn by(compiled: &'c Compiled) -> Self {
         let tests_spans = compiled.tests().iter().any(|test| matches!(test, Test::Span(_)));
-        Self { compiled, satisfied: Bits::default(), tests_spans }
+        Self { compiled, satisfied: Bits::default(), own: Bits::default(), tests_spans }
     }
 
     fn field(&mut self, name: &str, value: &FieldValue<'_>, owner: Owner) {
         if self.compiled.names(name) {
-            value.seen(owner, |seen| self.compiled.test_value(name, seen, &mut self.satisfied));
+            let satisfied = if owner == Owner::Event { &mut self.own } else { &mut self.satisfied };
+            value.seen(owner, |seen| self.compiled.test_value(name, seen, satisfied));
         }
     }
 
@@ -85,10 +90,17 @@ enum Key {
     Other,
 }
 
+/// What a line is that a predicate can test.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Event,
+    Timing,
+}
+
 /// The values of those keys.
 #[derive(Default)]
 struct Found<'de> {
-    is_event: bool,
+    kind: Option<Kind>,
     has_fields: bool,
     has_spans: bool,
     level: Option<Level>,
@@ -102,7 +114,7 @@ impl<'de> Visitor<'de> for EventVisitor<'_> {
     type Value = Facts<'de>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an event")
+        f.write_str("an event or a timing")
     }
 
     fn visit_map<M: MapAccess<'de>>(mut self, mut map: M) -> Result<Self::Value, M::Error> {
@@ -110,9 +122,7 @@ impl<'de> Visitor<'de> for EventVisitor<'_> {
         while let Some(key) = map.next_key::<Key>()? {
             self.read_value(key, &mut map, &mut found)?;
         }
-        if !found.is_event {
-            return Err(M::Error::missing_field("type"));
-        }
+        let kind = found.kind.ok_or_else(|| M::Error::missing_field("type"))?;
         if !found.has_fields {
             return Err(M::Error::missing_field("fields"));
         }
@@ -121,6 +131,7 @@ impl<'de> Visitor<'de> for EventVisitor<'_> {
             target: found.target.ok_or_else(|| M::Error::missing_field("target"))?,
             file: found.file,
             satisfied: self.0.satisfied,
+            own: if kind == Kind::Event { self.0.own } else { Bits::default() },
         })
     }
 }
@@ -135,10 +146,12 @@ impl EventVisitor<'_> {
         let is_repeated = match key {
             Key::Type => {
                 let Borrowed(kind) = map.next_value()?;
-                if kind != "event" {
-                    return Err(M::Error::unknown_variant(&kind, &["event"]));
-                }
-                std::mem::replace(&mut found.is_event, true)
+                let kind = match &*kind {
+                    "event" => Kind::Event,
+                    "timing" => Kind::Timing,
+                    other => return Err(M::Error::unknown_variant(other, &["event", "timing"])),
+                };
+                found.kind.replace(kind).is_some()
             }
             Key::Level => found.level.replace(map.next_value::<LevelWord>()?.0).is_some(),
             Key::Fields => {

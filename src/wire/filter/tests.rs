@@ -57,6 +57,27 @@ fn a_field_of_the_event_or_of_any_span_counts() {
     }
 }
 
+/// Its own fields say how long the span took, which no session tests; nor does it matter where they are in the line.
+#[test]
+fn a_timing_is_tested_by_its_spans() {
+    let line =
+        with_fields(r#""message":"close","time.busy":700,"polls":1"#, r#""user":42,"#).replace("event", "timing");
+    let moved = line.replace(r#"{"type":"timing","#, "{").replace(r#","spans""#, r#","type":"timing","spans""#);
+    for line in [&line, &moved] {
+        for (predicate, expected) in [
+            ("user = 42", true),
+            ("not user = 42", false),
+            ("@span = conn and @level = info and @target = a and @file = hub.rs", true),
+            ("@level = warn", false),
+            ("message = close", false),
+            ("polls exists or time.busy > 1", false),
+            ("not polls = 1 and not message = close", true),
+        ] {
+            check(predicate, line, expected);
+        }
+    }
+}
+
 #[test]
 fn numbers_are_equal_however_they_are_written() {
     for value in ["42", "42.0", "\"42\"", r#""\"42\"""#] {

@@ -142,19 +142,6 @@ testing::isolated! {
         assert_eq!(router.stats().look_back_bytes, 0);
     }
 
-    fn a_session_that_decides_by_outcome_does_not_look_back() {
-        let router = router(plenty());
-        tracing_subscriber::registry().with(router.layer()).init();
-        wait_for_past(&router);
-        tracing::info_span!("request").in_scope(|| tracing::error!(user = 42, "failed"));
-        let session = || looking_back("user = 42").only_if("@level = error".parse().unwrap());
-        assert!(router.try_watch(session()).unwrap_err().is_without_past());
-        let mut stream = router.watch(session());
-        assert_eq!(horizon(&mut stream).reaches_ms, 0);
-        tracing::info_span!("request").in_scope(|| tracing::error!(user = 42, "failed again"));
-        assert_eq!(told(&mut stream), ["failed again"]);
-    }
-
     fn denied_targets_and_redacted_values_are_never_kept() {
         let builder = TapRouter::builder().look_back(plenty()).deny_targets(["secret"]).redact_fields(["password"]);
         let router = builder.build();

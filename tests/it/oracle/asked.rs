@@ -23,13 +23,18 @@ pub(crate) struct Asked {
     pub(crate) router: usize,
     /// It begins with what its router has kept.
     pub(crate) looks_back: bool,
+    /// It shows requests in which this happens.
+    pub(crate) only_if: Option<Pred>,
+    /// It shows requests that are as slow as this.
+    pub(crate) slower_than: Option<Slow>,
     /// The predicates reach the router by way of their text.
     pub(crate) by_text: bool,
 }
 
 /// What keeps a session from getting all that it is about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Limit {
+    #[default]
     None,
     /// One root in so many is shown.
     OneIn(u32),
@@ -39,11 +44,30 @@ pub(crate) enum Limit {
     Rate(u64),
 }
 
+/// A duration that needs no clock: each history takes longer than the one, and none as long as the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Slow {
+    Everything,
+    Nothing,
+}
+
 impl Asked {
     /// A session that is nothing but its predicate.
     pub(crate) fn about(predicate: Pred) -> Self {
         let (follow, max_level, limit, spans) = (Follow::Event, Level::TRACE, Limit::None, LevelFilter::OFF);
-        Self { predicate, scope: None, follow, max_level, limit, spans, router: 0, looks_back: false, by_text: false }
+        Self {
+            predicate,
+            scope: None,
+            follow,
+            max_level,
+            limit,
+            spans,
+            router: 0,
+            looks_back: false,
+            only_if: None,
+            slower_than: None,
+            by_text: false,
+        }
     }
 
     /// What an event must be that nothing was followed to.
@@ -87,6 +111,15 @@ impl Asked {
             Limit::OneIn(roots) => session.sample(roots),
             Limit::Events(events) => session.max_events(events),
             Limit::Rate(per_second) => session.max_rate(per_second),
+        };
+        let session = match &self.only_if {
+            Some(wanted) => session.only_if(self.worded(wanted)),
+            None => session,
+        };
+        let session = match self.slower_than {
+            Some(Slow::Everything) => session.slower_than(Duration::ZERO),
+            Some(Slow::Nothing) => session.slower_than(Duration::from_secs(3_600)),
+            None => session,
         };
         match &self.scope {
             Some(scope) => session.confined_to(self.worded(scope)),

@@ -18,6 +18,10 @@ pub(crate) const THREADS: usize = 3;
 /// Two layers of one router in one subscriber, which deliver each event once each.
 pub(crate) const TWICE: &[usize] = &[0, 0];
 
+pub(crate) const LARGE_RING: usize = 1 << 20;
+/// As small as one may be.
+pub(crate) const SMALL_RING: usize = 4 << 10;
+
 /// How the router stands beside the other layer, and what that wants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Stack {
@@ -46,6 +50,8 @@ pub(crate) struct Setting {
     pub(crate) redacted: Option<&'static str>,
     /// The most verbose events that the routers keep, if they look back.
     pub(crate) look_back: Option<Level>,
+    /// The size of a thread's ring, if they look back: whatever a history logs fits into a large one.
+    pub(crate) ring_bytes: usize,
     /// For each subscriber the routers that have a layer in it, in order. The second is a thread's default at times.
     pub(crate) layers: &'static [&'static [usize]],
 }
@@ -62,6 +68,7 @@ impl Setting {
             denied: None,
             redacted: None,
             look_back: None,
+            ring_bytes: LARGE_RING,
             layers: &[&[0]],
         }
     }

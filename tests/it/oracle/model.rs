@@ -5,11 +5,13 @@
 //! session that asks for spans where it cannot match: what is known of a callsite decides that. These are read from the
 //! run, as [`Facts`]; what must be true of them is asserted here too.
 
-use super::asked::{Asked, Limit};
+use super::asked::Limit;
 use super::callsites::Parent;
 use super::described::described;
 use super::evaluator::{Around, Fields, Happened, Pred, Val, plain, verbosity};
 use super::history::{Closer, EVENTS, Emission, History, Inner, Logged, Op, SPANS, Stack, THREADS};
+use super::owing::{Expected, Kept, Session, Span};
+use super::requests::Requests;
 use tracing::Level;
 use tracing::level_filters::LevelFilter;
 use tracing_tap::Follow;
@@ -45,47 +47,6 @@ pub(crate) struct Verdict {
     pub(crate) code_may_differ: bool,
 }
 
-/// What is owed to one session, but for what its sampling leaves out.
-#[derive(Debug)]
-pub(crate) struct Expected {
-    pub(crate) limit: Limit,
-    pub(crate) owed: Vec<Owed>,
-}
-
-/// An event that a session is about, and the root of the spans it happened in.
-#[derive(Debug)]
-pub(crate) struct Owed {
-    pub(crate) text: String,
-    pub(crate) root: Option<usize>,
-}
-
-/// A span that exists.
-struct Span {
-    site: usize,
-    subscriber: usize,
-    /// Whether each router's scopes show it.
-    visible: Vec<bool>,
-    /// It would not be there without a router.
-    only_with_router: bool,
-    parent: Option<usize>,
-    fields: Fields,
-}
-
-/// An event that a router keeps.
-struct Kept {
-    router: usize,
-    happened: Happened,
-    text: String,
-    around: Vec<usize>,
-}
-
-struct SessionOptions {
-    asked: Asked,
-    is_open: bool,
-    /// The spans in which everything belongs to it from now on.
-    followed: Vec<usize>,
-}
-
 /// A place in the stack that the registry keeps for each thread.
 struct Entered {
     span: usize,
@@ -103,7 +64,7 @@ struct Model<'a> {
     defaults: [usize; THREADS],
     /// One for each thread and subscriber.
     stacks: [[Vec<Entered>; SUBSCRIBERS]; THREADS],
-    sessions: Vec<SessionOptions>,
+    sessions: Vec<Session>,
     kept: Vec<Kept>,
     verdict: Verdict,
 }
@@ -128,6 +89,9 @@ pub(crate) fn judge(history: &History, ops: &[Op], facts: &[Facts], without: &[F
     for ((op, facts), without) in ops.iter().zip(facts).zip(without) {
         model.step(op, facts, without);
     }
+    for (session, expected) in model.sessions.iter().zip(&mut model.verdict.expected) {
+        (expected.not_chosen, expected.undecided) = (session.requests.not_chosen, session.requests.held());
+    }
     model.verdict
 }
 
@@ -146,16 +110,21 @@ impl Model<'_> {
             Op::Capture { thread, subscriber } => self.capture(*thread, *subscriber, facts),
             Op::Event(emission) => self.event(emission, facts),
             Op::Open { asked, .. } => {
-                self.verdict.expected.push(Expected { limit: asked.limit, owed: Vec::new() });
+                let (limit, follows) = (asked.limit, asked.follow != Follow::Event);
+                let decides = asked.decides_by_outcome();
+                self.verdict.expected.push(Expected { limit, follows, decides, ..Expected::default() });
                 let is_open = asked.limit != Limit::Events(0);
-                self.sessions.push(SessionOptions { asked: asked.clone(), is_open, followed: Vec::new() });
+                let (followed, requests) = (Vec::new(), Requests::default());
+                self.sessions.push(Session { asked: asked.clone(), is_open, followed, requests });
                 if asked.looks_back {
                     self.look_back();
                 }
             }
             Op::Shut { session, by: Closer::Router | Closer::Drop } => self.sessions[*session].is_open = false,
+            Op::Close { span, .. } => self.release(self.numbered[*span]),
             Op::Respawn { thread } => {
-                self.stacks[*thread].iter_mut().for_each(Vec::clear);
+                let left: Vec<_> = self.stacks[*thread].iter_mut().flat_map(std::mem::take).collect();
+                left.iter().for_each(|entered| self.release(Some(entered.span)));
                 self.defaults[*thread] = 0;
             }
             Op::Reload { level, .. } if self.history.setting.stack != Stack::Unfiltered => {
@@ -163,7 +132,7 @@ impl Model<'_> {
             }
             Op::Hint { level, .. } => assert!(facts.hinted || !self.other_wants(*level), "a hint hides {level}"),
             Op::Switch { thread, to } => self.defaults[*thread] = *to,
-            Op::Reload { .. } | Op::Close { .. } | Op::Drain { .. } | Op::Rebuild { .. } | Op::Breathe => {}
+            Op::Reload { .. } | Op::Drain { .. } | Op::Rebuild { .. } | Op::Breathe => {}
             Op::Churn { .. } | Op::Follows { .. } => {}
         }
     }
@@ -172,7 +141,7 @@ impl Model<'_> {
         LevelFilter::from(level) <= self.wanted_by_other
     }
 
-    fn sessions_of(&self, router: usize) -> impl Iterator<Item = &SessionOptions> {
+    fn sessions_of(&self, router: usize) -> impl Iterator<Item = &Session> {
         self.sessions.iter().filter(move |session| session.is_open && session.asked.router == router)
     }
 
@@ -212,7 +181,8 @@ impl Model<'_> {
         let visible = (0..self.history.setting.routers()).map(visible).collect();
         let given = fields.iter().filter(|(_, value)| !matches!(value, Val::Absent)).cloned().collect();
         let only_with_router = !exists_without;
-        self.spans.push(Span { site, subscriber, visible, only_with_router, parent, fields: given });
+        self.spans.push(Span { site, subscriber, visible, only_with_router, parent, fields: given, uses: 1 });
+        self.hold(parent);
     }
 
     /// Whether a session of this router has asked for such a span here: where it may match, and everywhere if the span
@@ -236,6 +206,28 @@ impl Model<'_> {
         assert_eq!(facts.current, name, "the current span");
         self.note_asking_for(current);
         self.numbered.push(current);
+        self.hold(current);
+    }
+
+    fn hold(&mut self, span: Option<usize>) {
+        if let Some(span) = span {
+            self.spans[span].uses += 1;
+        }
+    }
+
+    /// A handle is gone, or a span inside has closed: then it may close too, and the one around it.
+    fn release(&mut self, span: Option<usize>) {
+        let mut next = span;
+        while let Some(span) = next {
+            self.spans[span].uses -= 1;
+            if self.spans[span].uses > 0 {
+                return;
+            }
+            for session in self.sessions.iter_mut().filter(|session| session.is_open) {
+                session.requests.close(span);
+            }
+            next = self.spans[span].parent;
+        }
     }
 
     fn note_parent_of_seen_span(&mut self, parent: Option<usize>) {
@@ -247,7 +239,7 @@ impl Model<'_> {
     }
 
     /// Whether the one field or name that a session tests is one that spans of this callsite bear.
-    fn tests_alone(&self, session: &SessionOptions, site: usize) -> bool {
+    fn tests_alone(&self, session: &Session, site: usize) -> bool {
         let of = &SPANS[site];
         let is_shown = |key: &str| self.history.setting.redacted != Some(key);
         let declares =
@@ -271,6 +263,7 @@ impl Model<'_> {
             let stack = &mut self.stacks[thread][self.spans[span].subscriber];
             let is_again = stack.iter().any(|entered| entered.span == span);
             stack.push(Entered { span, is_again });
+            self.hold(Some(span));
         }
     }
 
@@ -280,6 +273,7 @@ impl Model<'_> {
         let stack = &mut self.stacks[thread][self.spans[span].subscriber];
         if let Some(latest) = stack.iter().rposition(|entered| entered.span == span) {
             stack.remove(latest);
+            self.release(Some(span));
         }
     }
 
@@ -341,18 +335,19 @@ impl Model<'_> {
             Parent::Explicit => emission.parent.and_then(|parent| self.numbered[parent]),
             Parent::None => None,
         });
-        for router in self.history.setting.layers[emission.subscriber] {
-            self.deliver_by(*router, emission, &around);
+        for (layer, router) in self.history.setting.layers[emission.subscriber].iter().enumerate() {
+            self.deliver_by((layer, *router), emission, &around);
         }
     }
 
     /// One layer of this router is called.
-    fn deliver_by(&mut self, router: usize, emission: &Emission, around: &[usize]) {
+    fn deliver_by(&mut self, (layer, router): (usize, usize), emission: &Emission, around: &[usize]) {
         let happened = self.happened(router, emission, around);
         let text = described(&happened, &format!("worker {}", emission.thread));
-        let event = Kept { router, happened, text, around: around.to_vec() };
+        let thread = emission.thread;
+        let event = Kept { router, layer, thread, happened, text, around: around.to_vec() };
         for (session, expected) in self.sessions.iter_mut().zip(&mut self.verdict.expected) {
-            owe(&event, session, expected, &self.spans);
+            session.owe(&event, expected, &self.spans);
         }
         if self.history.setting.look_back.is_some_and(|level| event.happened.level <= level) {
             self.kept.push(event);
@@ -361,10 +356,9 @@ impl Model<'_> {
 
     /// The session opened last gets what its router has kept.
     fn look_back(&mut self) {
-        let (Some(session), Some(expected)) = (self.sessions.last_mut(), self.verdict.expected.last_mut()) else {
-            return;
-        };
-        self.kept.iter().for_each(|event| owe(event, session, expected, &self.spans));
+        if let Some((session, expected)) = self.sessions.last_mut().zip(self.verdict.expected.last_mut()) {
+            session.look_back(&self.kept, expected, &self.spans);
+        }
     }
 
     fn happened(&self, router: usize, emission: &Emission, around: &[usize]) -> Happened {
@@ -392,34 +386,5 @@ impl Model<'_> {
             _ => (*name, value.clone()),
         };
         fields.iter().map(shown).collect()
-    }
-}
-
-/// Notes an event that a session is about.
-fn owe(event: &Kept, session: &mut SessionOptions, expected: &mut Expected, spans: &[Span]) {
-    let Kept { router, happened, text, around } = event;
-    let is_open = session.is_open && session.asked.router == *router;
-    if is_open && session.asked.is_about(happened, session.is_followed(around)) {
-        expected.owed.push(Owed { text: text.clone(), root: around.last().copied() });
-        session.followed.extend(to_follow(&session.asked.follow, *router, spans, around));
-        session.is_open = expected.limit != Limit::Events(expected.owed.len() as u64);
-    }
-}
-
-impl SessionOptions {
-    fn is_followed(&self, around: &[usize]) -> bool {
-        around.iter().any(|span| self.followed.contains(span))
-    }
-}
-
-/// The span that a session is to follow once an event with these spans around it belongs to it, innermost first.
-fn to_follow(follow: &Follow, router: usize, spans: &[Span], around: &[usize]) -> Option<usize> {
-    let mut visible = around.iter().copied().filter(|span| spans[*span].visible[router]);
-    match follow {
-        Follow::Event => None,
-        Follow::Span => visible.next(),
-        Follow::Root => around.last().copied(),
-        Follow::Named(name) => visible.find(|span| SPANS[spans[*span].site].name == name),
-        other => unreachable!("no history has {other:?}"),
     }
 }

@@ -81,20 +81,8 @@ impl Planner {
                 emission.inner = self.inner(thread, &mut emission.fields, argument);
                 Op::Event(emission)
             }
-            Step::Open { thread, mut asked } => {
-                asked.router %= self.setting.routers();
-                if !self.setting.asks_for_spans {
-                    asked.spans = LevelFilter::OFF;
-                }
-                asked.looks_back &= self.setting.look_back.is_some();
-                // The past is not bounded by a rate.
-                if asked.looks_back && matches!(asked.limit, Limit::Rate(_)) {
-                    asked.limit = Limit::None;
-                }
-                // Two layers of one router in one subscriber sample apart.
-                if matches!(asked.limit, Limit::OneIn(_)) && self.setting.layers.contains(&TWICE) {
-                    asked.limit = Limit::None;
-                }
+            Step::Open { thread, asked } => {
+                let asked = self.asked(asked);
                 self.sessions.push(Some(asked.clone()));
                 Op::Open { thread, asked }
             }
@@ -207,6 +195,28 @@ impl Planner {
                 Inner::Formatting(Box::new(Logged::Event(logged)))
             }
         }
+    }
+
+    /// What a session asks for, as far as it goes together in this setting.
+    fn asked(&self, mut asked: Asked) -> Asked {
+        asked.router %= self.setting.routers();
+        if !self.setting.asks_for_spans {
+            asked.spans = LevelFilter::OFF;
+        }
+        asked.looks_back &= self.setting.look_back.is_some();
+        // The past is not bounded by a rate.
+        if asked.looks_back && matches!(asked.limit, Limit::Rate(_)) {
+            asked.limit = Limit::None;
+        }
+        // What the limits leave of a request that is released is another subject.
+        if asked.decides_by_outcome() {
+            asked.limit = Limit::None;
+        }
+        // Two layers of one router in one subscriber sample apart.
+        if matches!(asked.limit, Limit::OneIn(_)) && self.setting.layers.contains(&TWICE) {
+            asked.limit = Limit::None;
+        }
+        asked
     }
 
     /// The open span that is the nth youngest.

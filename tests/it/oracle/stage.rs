@@ -59,6 +59,13 @@ pub(crate) struct Given {
     told_over_rate: u64,
     /// How many the session counts as such.
     pub(crate) over_rate: u64,
+    /// How many the session counts as of requests without the outcome, and of those that were not over.
+    pub(crate) not_chosen: u64,
+    pub(crate) undecided: u64,
+    told_unreleased: u64,
+    /// What the horizon says is gone of the past.
+    overwritten: u64,
+    pub(crate) unresolved: u64,
     /// Since the session was opened.
     pub(crate) open_for: Duration,
     opened_at: Option<Instant>,
@@ -67,6 +74,11 @@ pub(crate) struct Given {
 }
 
 impl Given {
+    /// How many events of the past are gone at most.
+    pub(crate) fn overwritten(&self) -> u64 {
+        self.overwritten + self.unresolved
+    }
+
     fn take(&mut self, item: Item) {
         match item {
             Item::Event { event, .. } => self.delivered.push(delivered(&event)),
@@ -76,8 +88,12 @@ impl Given {
             Item::Missing(missing) if missing.reason == MissingReason::RateLimited => {
                 self.told_over_rate += missing.count
             }
+            Item::Missing(missing) if missing.reason.kind() == tracing_tap::missing::MissingKind::Outcome => {
+                self.told_unreleased += missing.count
+            }
             Item::Horizon(horizon) => {
-                assert_eq!((horizon.overwritten, horizon.unresolved, horizon.unkept), (0, 0, 0), "{horizon:?}");
+                assert_eq!(horizon.unkept, 0, "{horizon:?}");
+                (self.overwritten, self.unresolved) = (horizon.overwritten, horizon.unresolved);
             }
             Item::Ended(EndReason::MaxEvents) => self.is_over = true,
             other => panic!("a session that is open and has room gave {other:?}"),
@@ -149,7 +165,8 @@ impl Stage {
 
 pub(crate) fn router(setting: &Setting) -> TapRouter {
     let router = TapRouter::builder().span_level(setting.span_level);
-    let past = |level| LookBack::new(32 << 20).thread_bytes(1 << 20).level(level).max_age(Duration::from_secs(600));
+    let past =
+        |level| LookBack::new(32 << 20).thread_bytes(setting.ring_bytes).level(level).max_age(Duration::from_secs(600));
     let router = match setting.look_back {
         Some(level) => router.look_back(past(level)),
         None => router,
@@ -336,24 +353,28 @@ impl Play {
                 assert!(reason == EndReason::MaxEvents || is_closed && reason == EndReason::Closed, "{reason}");
             }
             items.into_iter().for_each(|item| given.take(item));
-            let announced = (given.told_unsampled, given.told_over_rate);
+            let announced = [given.told_unsampled, given.told_over_rate, given.told_unreleased];
             let stats = stream.stats();
-            assert_eq!(
-                announced,
-                (stats.missing[MissingReason::SampledOut], stats.missing[MissingReason::RateLimited]),
-                "the end comes after all announcements"
-            );
+            let counted = [
+                stats.missing[MissingReason::SampledOut],
+                stats.missing[MissingReason::RateLimited],
+                stats.missing.unreleased(),
+            ];
+            assert_eq!(announced, counted, "the end comes after all announcements");
         } else {
             stream.drain().for_each(|item| given.take(item));
         }
         let stats = self.streams[session].take().unwrap().stats();
         (given.unsampled, given.over_rate) =
             (stats.missing[MissingReason::SampledOut], stats.missing[MissingReason::RateLimited]);
+        // What was held is undecided once the session has ended.
+        given.undecided = stats.missing[MissingReason::Undecided] + stats.held;
+        given.not_chosen = stats.missing[MissingReason::NotChosen];
         given.open_for = given.opened_at.map_or(Duration::ZERO, |opened| opened.elapsed());
         assert_eq!(stats.delivered, given.delivered.len() as u64);
         assert_eq!(
             stats.matched,
-            stats.delivered + stats.missing[MissingReason::SampledOut] + stats.missing[MissingReason::RateLimited]
+            stats.delivered + stats.missing.kept_back() + stats.missing.unreleased() + stats.held
         );
         Facts::default()
     }

@@ -1,9 +1,11 @@
 //! What histories are made of, and how often: a small vocabulary, full of near misses.
 
-use super::asked::{Asked, Limit};
+use super::asked::{Asked, Limit, Slow};
 use super::callsites::{EventSite, LEVELS, Parent, SpanSite, TARGETS};
 use super::evaluator::{Part, Pred, Relation, Val};
-use super::history::{Argument, Closer, EVENTS, History, SPANS, Setting, Stack, Step, THREADS, TWICE};
+use super::history::{
+    Argument, Closer, EVENTS, History, LARGE_RING, SMALL_RING, SPANS, Setting, Stack, Step, THREADS, TWICE,
+};
 use proptest::collection::vec;
 use proptest::option::weighted;
 use proptest::prelude::*;
@@ -29,16 +31,18 @@ pub(crate) fn histories() -> impl Strategy<Value = History> {
     let denied = weighted(0.3, select(vec!["app::db", "app", "apple"]));
     let look_back = weighted(0.5, prop_oneof![3 => Just(Level::TRACE), 1 => levels()]);
     let other = prop_oneof![4 => Just(Level::INFO), 2 => Just(Level::DEBUG), 1 => levels()].prop_map(Into::into);
+    let look_back = (look_back, prop_oneof![3 => Just(LARGE_RING), 1 => Just(SMALL_RING)]);
     let setting = (stack, span_level, other, any::<bool>(), denied, redacted, look_back, layers);
     let setting =
-        setting.prop_map(|(stack, span_level, other, asks_for_spans, denied, redacted, look_back, layers)| Setting {
+        setting.prop_map(|(stack, span_level, other, asks_for_spans, denied, redacted, past, layers)| Setting {
             stack,
             span_level,
             other,
             asks_for_spans,
             denied,
             redacted,
-            look_back,
+            look_back: past.0,
+            ring_bytes: past.1,
             layers,
         });
     let steps = prop_oneof![3 => vec(steps(), 4..80), 2 => vec(steps_around_one_user(), 10..80)];
@@ -154,6 +158,8 @@ fn sessions(predicates: BoxedStrategy<Pred>) -> impl Strategy<Value = Asked> {
         1 => Just(LevelFilter::TRACE)
     ];
     let max_level = prop_oneof![3 => Just(Level::TRACE), 1 => levels()];
+    let slower_than = weighted(0.1, select(vec![Slow::Everything, Slow::Nothing]));
+    let outcome = (weighted(0.3, predicates.clone()), slower_than);
     let asked = (
         predicates.clone(),
         weighted(0.2, predicates),
@@ -163,17 +169,22 @@ fn sessions(predicates: BoxedStrategy<Pred>) -> impl Strategy<Value = Asked> {
         spans,
         any::<(bool, bool)>(),
         0..2_usize,
+        outcome,
     );
-    asked.prop_map(|(predicate, scope, follow, max_level, limit, spans, (by_text, looks_back), router)| Asked {
-        predicate,
-        scope,
-        follow,
-        max_level,
-        limit,
-        spans,
-        by_text,
-        looks_back,
-        router,
+    asked.prop_map(|(predicate, scope, follow, max_level, limit, spans, (by_text, looks_back), router, outcome)| {
+        Asked {
+            predicate,
+            scope,
+            follow,
+            max_level,
+            limit,
+            spans,
+            by_text,
+            looks_back,
+            router,
+            only_if: outcome.0,
+            slower_than: outcome.1,
+        }
     })
 }
 

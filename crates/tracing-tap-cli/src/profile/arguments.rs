@@ -1,11 +1,11 @@
 //! The arguments of `profile`.
 
-use super::forms::Form;
 use crate::error::Error;
 use crate::remote::{Access, FleetAccess, SessionRequest};
 use crate::watch::{Opening, follow, time};
 use clap::value_parser;
 use std::path::PathBuf;
+use tracing_tap_profile::forms::Form;
 
 /// Profile the matching requests: where their spans were busy
 ///

@@ -1,6 +1,5 @@
 //! Reads a session of times to its end, and adds them up.
 
-use super::about::About;
 use super::tree::Tree;
 use crate::error::Error;
 use crate::say;
@@ -9,6 +8,7 @@ use std::time::{Duration, Instant, SystemTime};
 use tracing_tap::missing::{MissingCounts, MissingReason};
 use tracing_tap::{EndReason, Item, SpanTiming};
 use tracing_tap_nats::FleetItem;
+use tracing_tap_profile::forms::{About, Measure, Profile};
 
 /// How long a lost connection is tried again.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -18,7 +18,7 @@ const CLOSING: Duration = Duration::from_secs(10);
 /// A profile before it is written.
 pub(crate) struct Gathered {
     pub(crate) tree: Tree,
-    pub(crate) about: About,
+    about: About,
     counts: Counts,
 }
 
@@ -157,6 +157,10 @@ impl Counts {
 }
 
 impl Gathered {
+    pub(crate) fn profile(&self) -> Profile {
+        Profile { measure: Measure::BUSY, about: self.about.clone(), lines: self.tree.lines() }
+    }
+
     /// The report at the end.
     pub(crate) fn words(&self) -> String {
         let sum = self.tree.sum();

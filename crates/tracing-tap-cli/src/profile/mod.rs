@@ -1,16 +1,10 @@
 //! `tracing-tap profile`: where the matching requests spent their time, by the times of their spans.
 //!
-//! `gather` reads a session that shows the times of spans and nothing else; `tree` adds them up; `forms` writes the sum, each
-//! form in a file of its own.
+//! `gather` reads a session that shows the times of spans and nothing else; `tree` adds them up; `tracing-tap-profile`
+//! writes the sum.
 
-mod about;
 mod arguments;
-mod firefox;
-mod flamegraph;
-mod folded;
-mod forms;
 mod gather;
-mod pprof;
 mod tree;
 
 pub(crate) use arguments::Arguments;
@@ -18,7 +12,7 @@ pub(crate) use arguments::Arguments;
 use crate::error::Error;
 use crate::say;
 use crate::watch::{Output, Signals};
-use gather::{Gathered, gather};
+use gather::gather;
 
 /// Exit code if nothing matched.
 const NOTHING_MATCHED: u8 = 4;
@@ -45,8 +39,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<u8, Error> {
         say::report("error: no span has closed in which the session matches, so there is no profile");
         return Ok(NOTHING_MATCHED);
     }
-    let Gathered { tree, about, .. } = &gathered;
-    let written = form.write(tree, about)?;
+    let written = form.write(&gathered.profile()).map_err(|cause| Error::caused_by(cause, "write the profile"))?;
     output.write(&written).map_err(|cause| output.failed(cause))?;
     Ok(0)
 }

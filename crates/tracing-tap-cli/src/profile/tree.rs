@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 use tracing_tap::SpanTiming;
+use tracing_tap_profile::forms::Line;
 
 /// The sum of the times of all spans with one path, and those below them.
 #[derive(Clone, Debug, Default)]
@@ -19,15 +20,6 @@ pub(crate) struct Sum {
     pub(crate) busy: Duration,
     /// How many of them the session had not watched since their creation, so that they were busy for longer.
     pub(crate) partial: u64,
-}
-
-/// One path, and what belongs to it and to none of the spans inside.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Line {
-    /// From the root.
-    pub(crate) path: Vec<String>,
-    pub(crate) own: Duration,
-    pub(crate) closed: u64,
 }
 
 impl Tree {
@@ -63,7 +55,7 @@ impl Tree {
     fn collect(&self, path: &mut Vec<String>, lines: &mut Vec<Line>) {
         let own = self.own();
         if self.total.closed > 0 {
-            lines.push(Line { path: path.clone(), own, closed: self.total.closed });
+            lines.push(Line { path: path.clone(), own, count: self.total.closed });
         }
         for (name, child) in &self.children {
             path.push(name.clone());
@@ -118,7 +110,7 @@ pub(crate) mod tests {
     #[test]
     fn a_span_s_own_time_is_what_its_children_leave() {
         let own: Vec<_> =
-            example().lines().iter().map(|line| (line.path.join(">"), line.own.as_micros(), line.closed)).collect();
+            example().lines().iter().map(|line| (line.path.join(">"), line.own.as_micros(), line.count)).collect();
         let expected = [("clean up; now", 7, 1), ("request", 1400, 2), ("request>query", 600, 4)];
         assert_eq!(own, expected.map(|(path, micros, closed)| (path.to_owned(), micros, closed)));
         assert_eq!(example().own_sum(), Duration::from_micros(2007));

@@ -14,9 +14,9 @@ use tracing_tap::wire::LineFilter;
 /// Show a recording again: filtered, in any format
 ///
 /// Reads the JSON lines that `watch --output` writes, or `curl` from the HTTP endpoint; contacts no service. A predicate
-/// selects as it does live: by fields of the event or of any span around it. Missing events, gaps and ends are shown where
-/// the recording has them, whatever the predicate is. Standard error reports at the end how many events there were, and
-/// from when to when.
+/// selects as it does live: an event by its fields and those of any span around it, the times of a span by its fields and
+/// those of the spans around it. Missing events, gaps and ends are shown where the recording has them, whatever the
+/// predicate is. Standard error reports at the end how many events there were, and from when to when.
 ///
 /// A recording that was cut short is replayed up to its last whole line. A line that cannot be read is reported in its
 /// place, and the exit code is 1. `@name` is not in a recording and is refused.

@@ -6,6 +6,8 @@ use std::borrow::Cow;
 
 /// How every event begins in the lines of this project.
 const EVENT: &[u8] = br#"{"type":"event","#;
+/// How every timing does.
+const TIMING: &[u8] = br#"{"type":"timing","#;
 /// The key of an event's time. Only the type, an instance and two numbers come before it.
 const TIMESTAMP: &[u8] = br#""timestamp":""#;
 /// Where it is looked for.
@@ -17,6 +19,12 @@ const MAX_TIME_BYTES: usize = 64;
 #[inline]
 pub(super) fn begins_as_event(line: &[u8]) -> bool {
     line.starts_with(EVENT)
+}
+
+/// The same for the times of a span.
+#[inline]
+pub(super) fn begins_as_timing(line: &[u8]) -> bool {
+    line.starts_with(TIMING)
 }
 
 /// Whether a line is as long as it was written, as far as that shows without reading it: a system that crashes may leave
@@ -63,7 +71,7 @@ impl Timestamps {
         let near = &line[..line.len().min(NEAR)];
         let text = self.0.find(near).map(|place| &line[place + TIMESTAMP.len()..]);
         match text.and_then(string_that_begins) {
-            Some(text) if begins_as_event(line) => Some(Cow::Borrowed(text)),
+            Some(text) if begins_as_event(line) || begins_as_timing(line) => Some(Cow::Borrowed(text)),
             _ => read_timestamp(line),
         }
     }

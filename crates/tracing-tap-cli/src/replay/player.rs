@@ -4,7 +4,7 @@ use super::arguments::Arguments;
 use super::line::{self, Timestamps};
 use super::notices::Other;
 use super::strangers::{Known, Stranger};
-use super::summary::Summary;
+use super::summary::{Kind, Summary};
 use super::window::Window;
 use crate::error::Error;
 use crate::shown;
@@ -82,7 +82,7 @@ impl Player {
     pub(super) fn take(&mut self, line: &[u8]) -> Result<(), Stranger> {
         self.summary.lines += 1;
         if line::begins_as_event(line) && matches!(self.known, Known::Recording) {
-            self.take_event(line);
+            self.take_numbered(line, Kind::Event);
             return Ok(());
         }
         self.take_other(line)
@@ -137,19 +137,19 @@ impl Player {
     }
 
     #[inline]
-    fn take_event(&mut self, line: &[u8]) {
+    fn take_numbered(&mut self, line: &[u8], kind: Kind) {
         let may_be_shown = match self.place(line) {
             Place::Outside => false,
             Place::Inside => self.filter.may_match(line),
             Place::Unknown => return self.write_unreadable(self.summary.lines, "its `timestamp` is not a time"),
         };
         if !may_be_shown && line::looks_whole(line) {
-            self.summary.events += 1;
+            self.summary.of(kind).there += 1;
             return;
         }
         match self.filter.is_match(line) {
-            Ok(true) if self.is_inside => self.write_event(line),
-            Ok(_) => self.summary.events += 1,
+            Ok(true) if self.is_inside => self.write_numbered(line, kind),
+            Ok(_) => self.summary.of(kind).there += 1,
             Err(error) => self.write_unreadable(self.summary.lines, &error.to_string()),
         }
     }
@@ -176,15 +176,16 @@ impl Player {
         Place::Outside
     }
 
-    fn write_event(&mut self, line: &[u8]) {
+    fn write_numbered(&mut self, line: &[u8], kind: Kind) {
         if self.writer.copies(line) {
             self.out.extend_from_slice(line);
             self.out.push(b'\n');
         } else if let Err(error) = self.writer.write_event(&mut self.out, line) {
             return self.write_unreadable(self.summary.lines, &error.to_string());
         }
-        self.summary.events += 1;
-        self.summary.shown += 1;
+        let count = self.summary.of(kind);
+        count.there += 1;
+        count.shown += 1;
     }
 
     /// Takes a line that does not begin as an event, or is the first one.
@@ -203,10 +204,10 @@ impl Player {
         if let Known::Suspect(stranger) = std::mem::replace(&mut self.known, Known::Recording) {
             self.write_unreadable(stranger.number(), stranger.why());
         }
-        if kind == "event" {
-            self.take_event(line)
-        } else {
-            self.take_notice(&kind, line)
+        match &*kind {
+            "event" => self.take_numbered(line, Kind::Event),
+            "timing" => self.take_numbered(line, Kind::Timing),
+            _ => self.take_notice(&kind, line),
         }
         Ok(())
     }

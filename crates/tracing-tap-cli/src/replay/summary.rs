@@ -13,11 +13,25 @@ const MAX_NAMED: usize = 5;
 const MAX_KEPT: usize = 64;
 const MAX_NAME_BYTES: usize = 64;
 
+/// What has a number in its session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    Event,
+    Timing,
+}
+
+/// How many of a kind are in the recording, and how many were shown.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Numbered {
+    pub(super) there: u64,
+    pub(super) shown: u64,
+}
+
 #[derive(Debug, Default)]
 pub(super) struct Summary {
     pub(super) lines: u64,
-    pub(super) events: u64,
-    pub(super) shown: u64,
+    pub(super) events: Numbered,
+    pub(super) timings: Numbered,
     /// Whether there was a predicate or a window.
     pub(super) is_filtered: bool,
     /// The times of the first and the last event.
@@ -38,6 +52,14 @@ pub(super) struct Summary {
 }
 
 impl Summary {
+    /// The count of a kind.
+    pub(super) fn of(&mut self, kind: Kind) -> &mut Numbered {
+        match kind {
+            Kind::Event => &mut self.events,
+            Kind::Timing => &mut self.timings,
+        }
+    }
+
     /// Counts what the recording says of itself.
     pub(super) fn count(&mut self, update: &Update, counted: &Counted) {
         if let Update::Item(Item::Ended(reason)) = update {
@@ -80,12 +102,16 @@ impl Summary {
 
 impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (shown, events) = (self.shown, self.events);
         let plural = |count: u64| if count == 1 { "" } else { "s" };
-        match self.is_filtered {
-            true => write!(f, "{shown} of {events} event{} shown", plural(events)),
-            false => write!(f, "{shown} event{}", plural(shown)),
-        }?;
+        let words = |Numbered { there, shown }: Numbered, of: &str| match self.is_filtered {
+            true => format!("{shown} of {there} {of}{}", plural(there)),
+            false => format!("{shown} {of}{}", plural(shown)),
+        };
+        f.write_str(&words(self.events, "event"))?;
+        if self.timings.there > 0 {
+            write!(f, " and {}", words(self.timings, "timing"))?;
+        }
+        f.write_str(if self.is_filtered { " shown" } else { "" })?;
         if let Some((from, to)) = &self.times {
             write!(f, "; the recording is from {from} to {to}")?;
         }

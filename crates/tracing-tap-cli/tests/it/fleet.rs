@@ -105,6 +105,38 @@ isolated! {
         }
     }
 
+    fn a_fleet_s_recording_is_replayed_as_it_was() {
+        let fleet = Fleet::start(&["chat-1", "chat-2"]);
+        let folder = Folder::new();
+        let file = folder.path("recording.json");
+        let recording = Program::start(&mut fleet.command(&["user = 42", "--capacity", "4", "--output", &file]));
+        let count = |kind: &str| std::fs::read_to_string(&file).map_or(0, |text| text.matches(&format!("\"type\":\"{kind}\"")).count());
+        wait_until("the instances to take part", || count("joined") >= 2);
+        for message in ["first", "second", "third"] {
+            emit(message);
+        }
+        wait_until("the events of both", || count("event") >= 6);
+        fleet.service.router.shutdown();
+        wait_until("both to have left", || count("left") >= 2);
+        recording.signal("INT");
+        recording.end();
+        let recorded = json_lines(&folder.read("recording.json"));
+        let replay = |arguments: &[&str]| run(&[&["replay", &*file], arguments].concat());
+        assert_eq!(replay(&[]).stdout, folder.read("recording.json"), "JSON has all of it as it was");
+        let second = replay(&["message = second"]);
+        second.assert(0, &["2 of 6 events shown"]);
+        let is_shown = |line: &&Value| line["type"] != "event" || line["fields"]["message"] == "second";
+        assert_eq!(second.json(), recorded.iter().filter(is_shown).cloned().collect::<Vec<_>>());
+        let compact = replay(&["message = second", "--format", "compact"]).stdout;
+        for instance in ["chat-1", "chat-2"] {
+            for words in [format!("-- {instance}: takes part"), format!("-- {instance}: takes no more part")] {
+                assert!(compact.contains(&words), "{words}: {compact}");
+            }
+            let of_instance = format!("[{instance}] ");
+            assert_eq!(compact.lines().filter(|line| line.starts_with(&of_instance) && line.contains("second")).count(), 1);
+        }
+    }
+
     fn a_fleet_is_profiled() {
         let fleet = Fleet::start(&["chat-1"]);
         let folder = Folder::new();

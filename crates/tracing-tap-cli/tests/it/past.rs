@@ -11,6 +11,13 @@ fn emit(user: u64, message: &str) {
     conn.in_scope(|| tracing::debug!(channel = "orders", "{message}"));
 }
 
+fn request(number: u64, status: u64) {
+    tracing::info_span!("request", number).in_scope(|| {
+        tracing::debug!("accepted {number}");
+        tracing::info!(status, "answered {number}");
+    });
+}
+
 isolated! {
     fn a_watch_begins_with_the_past_of_closed_spans() {
         let service = Service::start_with(TapRouter::builder().look_back(LookBack::new(1 << 20)).build());
@@ -36,6 +43,28 @@ isolated! {
                 assert_eq!((&lines[1]["past"], &lines[2]["past"]), (&true.into(), &serde_json::Value::Null));
             }
         }
+        service.wait_for_sessions(0);
+        served.stop();
+    }
+
+    fn failing_requests_of_the_past_are_shown_whole() {
+        let service = Service::start_with(TapRouter::builder().look_back(LookBack::new(1 << 20)).build());
+        wait_until("looking back to be switched on", || service.router.stats().look_back_bytes > 0);
+        request(1, 200);
+        request(2, 503);
+        let open = tracing::info_span!("request");
+        open.in_scope(|| tracing::debug!("accepted 3"));
+        let served = Served::start_graceful(Endpoint::new(service.router.clone(), Auth::loopback_only()), "127.0.0.1:0");
+        let url = format!("{}/tap", served.url());
+        let outcome = ["--follow", "root", "--only-if", "status >= 500", "--look-back", "30s", "--max", "4"];
+        let program = watch(&[&[url.as_str(), "*"], &outcome[..]].concat());
+        open.in_scope(|| tracing::info!(status = 500, "answered 3"));
+        let ended = program.end();
+        ended.assert(0, &["4 events delivered, 0 lost"]);
+        let lines: Vec<_> = ended.json().into_iter().filter(|line| line["type"] == "event").collect();
+        assert_eq!(messages(&lines), ["accepted 2", "answered 2", "accepted 3", "answered 3"]);
+        let past: Vec<_> = lines.iter().map(|line| line["past"] == true).collect();
+        assert_eq!(past, [true, true, true, false]);
         service.wait_for_sessions(0);
         served.stop();
     }

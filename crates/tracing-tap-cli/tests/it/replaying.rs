@@ -101,6 +101,71 @@ isolated! {
         }
     }
 
+    fn timings_are_filtered_as_the_session_would() {
+        let service = Service::start();
+        let endpoint = service.serve();
+        let folder = Folder::new();
+        let file = folder.path("recording.json");
+        // Each request has two events, one of its query, and the closes of both spans.
+        let requests = || for user in 0..4_u64 {
+            tracing::info_span!("request", user).in_scope(|| {
+                tracing::debug!("accepted");
+                tracing::info_span!("query", rows = 3 * user).in_scope(|| tracing::debug!("rows read"));
+            });
+        };
+        let url = endpoint.url();
+        let all = crate::program::watch(&[&url, "user exists", "--timings", "--max", "16", "--output", &file]);
+        let predicates = ["user = 2", "not user = 2", "@span = query", "rows >= 6", "@level = debug", "@target = it::replaying and user < 2"];
+        let mut live: Vec<_> = predicates.map(|text| {
+            let session = tracing_tap::SessionOptions::new(format!("user exists and ({text})").parse().expect("a predicate"));
+            (text, service.router.watch(session.timings()))
+        }).into();
+        requests();
+        all.end().assert(0, &["16 events delivered"]);
+        let kinds = |lines: &[serde_json::Value], of: &str| lines.iter().filter(|line| line["type"] == of).count();
+        for (text, stream) in &mut live {
+            let items: Vec<_> = stream.drain().collect();
+            let timings = items.iter().filter(|item| matches!(item, tracing_tap::Item::Timing { .. })).count();
+            let ended = replay(&[&file, text]);
+            let lines = ended.json();
+            assert_eq!((kinds(&lines, "timing"), kinds(&lines, "event")), (timings, items.len() - timings), "{text}");
+            ended.assert(0, &[&format!("{} of 8 events and {timings} of 8 timings shown", items.len() - timings)]);
+        }
+        let ended = replay(&[&file, "polls = 1 or time.wall > 0 or message = close"]);
+        ended.assert(0, &["0 of 8 events and 0 of 8 timings shown"]);
+        replay(&[&file, "--around", "2020-01-01T00:00:00Z"]).assert(0, &["0 of 8 events and 0 of 8 timings shown"]);
+        replay(&[&file]).assert(0, &["8 events and 8 timings; the recording is from 2"]);
+    }
+
+    fn a_recording_of_outcomes_shows_what_was_left_out() {
+        let service = Service::start();
+        let endpoint = service.serve();
+        let folder = Folder::new();
+        let file = folder.path("recording.json");
+        let request = |number: u64, status: u64| tracing::info_span!("request").in_scope(|| {
+            tracing::debug!(number, "accepted");
+            tracing::info!(number, status, "answered");
+        });
+        let arguments = ["--follow", "root", "--only-if", "status >= 500", "--output", &file];
+        let program = crate::program::watch(&[&[&*endpoint.url(), "number exists"], &arguments[..]].concat());
+        let open = tracing::info_span!("request");
+        open.in_scope(|| tracing::debug!(number = 9, "under way"));
+        (0..3).for_each(|number| request(number, if number == 1 { 503 } else { 200 }));
+        wait_until("the request to be in the file", || lines_of(&folder, "recording.json") >= 2);
+        program.signal("INT");
+        let ended = program.end();
+        let ended_words = ["1 undecided", "4 not chosen"];
+        ended.assert(0, &ended_words);
+        let replayed = replay(&[&file]);
+        assert_eq!(numbers(&replayed), [1, 1]);
+        replayed.assert(0, &ended_words);
+        let compact = replay(&[&file, "status >= 500", "--format", "compact"]);
+        compact.assert(0, &["1 of 2 events shown", "1 undecided", "4 not chosen"]);
+        for words in ["1 event undecided", "4 events not chosen", "-- session over: closed"] {
+            assert!(compact.stdout.contains(words), "{words}: {}", compact.stdout);
+        }
+    }
+
     fn each_format_is_what_a_watch_prints() {
         let service = Service::start();
         let endpoint = service.serve();

@@ -21,7 +21,7 @@ macro_rules! files {
 
 pub(super) const FILES: &[(&str, &str)] = files! {
     "api.js" "app.js" "box.js" "catalog.js" "chart.js" "complete.js" "controls.css" "coverage.js" "detail.css"
-    "detail.js" "dom.js" "event.js" "files.js" "filter.js" "form.js" "icon.svg" "json.js" "keys.js" "layout.css" "link.js" "list.js"
+    "detail.js" "dom.js" "event.js" "files.js" "filter.js" "flame-chart.js" "flame.css" "flames.js" "form.js" "icon.svg" "json.js" "keys.js" "layout.css" "link.js" "list.js"
     "owned.js" "predicate.js" "rates.js" "recent.js" "recording-banner.js" "recording.js" "request.js" "rows.css" "save.js" "search.js" "session.js" "sse.js" "store.js"
     "tabs.js" "theme.css" "theme.js" "token.js" "view.js" "waterfall.css" "waterfall.js"
 };

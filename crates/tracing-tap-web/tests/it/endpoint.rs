@@ -5,6 +5,7 @@ mod half_closed;
 mod keeping;
 mod mounting;
 mod page;
+mod past;
 mod pressing;
 mod refusing;
 mod shutdown;

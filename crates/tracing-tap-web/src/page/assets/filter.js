@@ -27,10 +27,11 @@ function holds(event, subject, operator, value) {
   }
 }
 
-/** Those of the event and of all spans around it, and the ids of its trace. */
-function fieldsNamed({ message, fields, spans, traceId, spanId }, name) {
-  const ids = [{ name: "trace_id", text: traceId, kind: "string" }, { name: "span_id", text: spanId, kind: "string" }].filter(({ text }) => text !== "");
-  const all = [...(message === null ? [] : [message]), ...fields, ...spans.flatMap((span) => span.fields), ...ids];
+/** Those of the event and of all spans around it, and the ids of its trace; a timing is tested by its spans alone, as a session tests it. */
+function fieldsNamed({ message, fields, spans, times, traceId, spanId }, name) {
+  const ids = Object.entries({ trace_id: traceId, span_id: spanId }).filter(([, text]) => text);
+  const own = times !== null ? [] : [...(message === null ? [] : [message]), ...fields];
+  const all = [...own, ...spans.flatMap((span) => span.fields), ...ids.map(([id, text]) => ({ name: id, text, kind: "string" }))];
   return all.filter((field) => field.name === name);
 }
 

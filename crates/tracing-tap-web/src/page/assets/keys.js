@@ -20,6 +20,7 @@ export function prepare(tabs, showOwned, openFile) {
     ["End", "the newest row; follow again", () => list()?.follow()],
     ["p", "pause; resume", () => view().togglePause()],
     ["w", "the waterfall of the selected row's request; arrows move in it", () => view().openRequest()],
+    ["f", "the flame chart: where the time of all matching requests goes", () => view().openFlames()],
     ["c", "copy the selected row as JSON", () => view().copyOpened()],
     ["d", "download as NDJSON", () => view().download()],
     ["l", "copy a link to this view", () => view().copyLink()],

@@ -110,7 +110,7 @@ export class Recording extends Session {
     if (item === null) return this.#takeUnreadable();
     if (!this.#isKnown && this.#suspect > 0) this.#tellUnreadable(this.#suspect);
     this.#isKnown = true;
-    if (item.type === "event") this.#takeEvent(item, line);
+    if (item.type === "event" || item.type === "timing") this.#takeEvent(item, line);
     else this.#takeOther(item, line);
   }
 
@@ -140,7 +140,7 @@ export class Recording extends Session {
     this.events += 1;
     this.times = [this.times?.[0] ?? item.timestamp, item.timestamp];
     if (this.tests.length > 0 && !matches(takeApart(line), this.tests)) return;
-    this.take({ name: "message", data: line.trim(), id: "" });
+    this.take({ name: item.type === "timing" ? "timing" : "message", data: line.trim(), id: "" });
   }
 
   #takeOther(item, line) {

@@ -3,6 +3,7 @@
 import { ask, askForJson, now, Problem } from "./api.js";
 import { grouped } from "./dom.js";
 import { LEVELS } from "./event.js";
+import { Flames } from "./flames.js";
 import { Rates } from "./rates.js";
 import { REASONS } from "./reasons.js";
 import { MessageReader } from "./sse.js";
@@ -57,6 +58,7 @@ export class Session {
   detail = "";
   store = new Store();
   rates = new Rates();
+  flames = new Flames();
   /** The endpoint's description of the session: id, coverage, end. @type {Record<string, any>} */
   about;
   received = 0;
@@ -74,7 +76,8 @@ export class Session {
   /** Whether the last connection brought anything: then the next attempt is soon. */
   #hasCome = false;
   /** Whether the last event happened before the session was opened. */
-  #isPast = false;
+  /** Whether the past of an instance is over, once there was some. */
+  #pasts = new Map();
   /** Whether the service ended, and the session with it. */
   #isGone = false;
 
@@ -233,9 +236,10 @@ export class Session {
   }
 
   #takeEvent(raw, isTiming) {
-    const { level, timestamp, past } = JSON.parse(raw);
-    if (this.#isPast && past !== true) this.#bar("calm", "The past ends here: what follows is live");
-    this.#isPast = past === true;
+    const item = JSON.parse(raw);
+    const { level, timestamp, past, instance } = item;
+    if (isTiming) this.flames.add(item);
+    this.#noteEndOfPast(past === true, instance);
     const event = { kind: /** @type {const} */ ("event"), isTiming, raw, level: LEVELS.indexOf(level), second: Math.floor(Date.parse(timestamp) / 1000) };
     this.received += 1;
     this.store.push(event);
@@ -253,6 +257,15 @@ export class Session {
     else if (name === "ended" && item.reason === "shutdown" && !this.#isFound && !this.#isClosing) this.#isGone = true;
     else if (name === "ended") this.#end(item.reason);
     else if (name === "superseded") this.#become("superseded", "Another reader has taken this session over");
+  }
+
+  /** Once: a request that is shown later, for its outcome, may begin in the past again. */
+  #noteEndOfPast(isPast, instance = "") {
+    const isOver = this.#pasts.get(instance);
+    if (isPast && isOver === undefined) this.#pasts.set(instance, false);
+    if (isPast || isOver !== false) return;
+    this.#pasts.set(instance, true);
+    this.#bar("calm", `The past ${instance === "" ? "" : `of ${instance} `}ends here: what follows is live`);
   }
 
   #tellHorizon({ instance, asked_ms, reaches_ms, overwritten, unresolved, unkept }) {

@@ -6,6 +6,7 @@ import { Chart } from "./chart.js";
 import { coverageList, coverageWords } from "./coverage.js";
 import { Detail } from "./detail.js";
 import { button, counted, element, grouped, uniqueId, visible } from "./dom.js";
+import { FlameChart } from "./flame-chart.js";
 import { Form } from "./form.js";
 import { List } from "./list.js";
 import { nameText, narrowed, valueText } from "./predicate.js";
@@ -40,6 +41,7 @@ export class View {
   #chart = null;
   #detail = new Detail();
   #waterfall = new Waterfall();
+  #flames = new FlameChart();
   /** The parts that are updated as rows arrive. @type {Record<string, HTMLElement>} */
   #parts = {};
   #isShown = false;
@@ -196,7 +198,7 @@ export class View {
 
   /** Closes what is open; whether anything was. */
   closeDetail() {
-    const open = [this.#detail, this.#waterfall].find(({ isOpen }) => isOpen);
+    const open = [this.#detail, this.#waterfall, this.#flames].find(({ isOpen }) => isOpen);
     open?.close();
     if (open !== undefined) this.#list?.element.focus();
     return open !== undefined;
@@ -207,6 +209,13 @@ export class View {
     if (this.#list === null || this.session === null) return;
     this.#detail.close();
     if (!this.#waterfall.open(this.session.store, this.#list.selected)) this.say("Select a row that is in a span");
+  }
+
+  /** Shows where the time of all matching requests goes. */
+  openFlames() {
+    if (this.session === null) return;
+    this.#detail.close();
+    this.#flames.open(this.session.flames);
   }
 
   copyOpened() {
@@ -272,6 +281,7 @@ export class View {
     this.#detail.onclose = () => this.closeDetail();
     this.#detail.onrequest = () => this.openRequest();
     this.#waterfall.onclose = () => this.closeDetail();
+    this.#flames.onclose = () => this.closeDetail();
     this.#waterfall.onpick = (number) => this.open(number);
     this.#detail.onnarrow = (test) => this.narrow(test);
     this.#detail.ondone = (words) => this.say(words);
@@ -287,7 +297,7 @@ export class View {
     return element("div", { class: "status" },
       element("div", { class: "told" }, part("state"), part("counts"), part("ends"), part("could"), part("said", "span", { "aria-hidden": "true" })),
       this.#search?.element,
-      element("div", { class: "actions" }, this.#parts.pause, this.#parts.stop, this.#menu()));
+      element("div", { class: "actions" }, part("flames", "button", { type: "button", onclick: () => this.openFlames(), "aria-keyshortcuts": "f", hidden: true }), this.#parts.pause, this.#parts.stop, this.#menu()));
   }
 
   #menu() {
@@ -334,7 +344,7 @@ export class View {
     this.#parts.empty = element("div", { class: "empty" });
     this.#parts.waiting = button("", () => this.#toEnd(), { class: "waiting", hidden: true });
     this.#parts.left = element("div", { class: "left" });
-    const listing = element("div", { class: "listing" }, head, this.#parts.left, list.element, this.#parts.empty, this.#parts.waiting, this.#waterfall.element);
+    const listing = element("div", { class: "listing" }, head, this.#parts.left, list.element, this.#parts.empty, this.#parts.waiting, this.#waterfall.element, this.#flames.element);
     return element("div", { class: "split" }, listing, this.#detail.element);
   }
 
@@ -398,6 +408,8 @@ export class View {
     this.#parts.left.hidden = store.left === 0;
     write(this.#parts.stop, state === "superseded" ? "Read here" : "Stop");
     this.#parts.stop.hidden = isOver;
+    write(this.#parts.flames, "Flame chart");
+    this.#parts.flames.hidden = session.flames.isEmpty;
     session.banner?.draw();
     this.#drawWaiting();
     this.#drawEmpty(session);

@@ -157,6 +157,30 @@ async fn a_dropped_recording_is_read_without_a_request(stage: &mut Stage) {
     stage.wait_for_sessions(1).await;
 }
 
+async fn times_in_a_recording_are_filtered_by_their_spans(stage: &mut Stage) {
+    let session = tracing_tap::SessionOptions::new(tracing_tap::Predicate::exists("user")).timings();
+    let mut stream = stage.router.watch(session);
+    for user in [41, 42] {
+        tracing::info_span!("request", user).in_scope(|| tracing::info!(step = 1, "begin {user}"));
+    }
+    let mut text = Vec::new();
+    stream.drain().for_each(|item: Item| write_item(&mut text, &item, Format::Json));
+    let text = String::from_utf8(text).expect("lines are text");
+    stage.go_in().await;
+    let browser = &stage.browser;
+    drop_file(browser, &text).await;
+    wait_for_rows(stage, &["begin 41", "close", "begin 42", "close"]).await;
+    browser.run("document.querySelector('.view:not([hidden]) .rows').focus()", json!([])).await;
+    for _ in 0..4 {
+        browser.press(UP).await;
+    }
+    browser.press(ENTER).await;
+    browser.wait_for_text(".detail .message", "begin 41").await;
+    browser.click(".detail [data-of='user'] .not").await;
+    wait_for_rows(stage, &["begin 42", "close"]).await;
+    browser.wait_for_text(".recording", "2 of 4 events").await;
+}
+
 async fn each_test_of_an_opened_event_selects_that_event(stage: &mut Stage) {
     stage.go_in().await;
     let script = "Promise.all([import('/tap/page/filter.js'), import('/tap/page/event.js'), import('/tap/page/predicate.js')]).then(([{ matches }, { takeApart }, { fieldTest, nameText }]) => {
@@ -232,6 +256,7 @@ isolated! {
     fn recordings_are_opened_by_the_page_itself() {
         play!(
             a_dropped_recording_is_read_without_a_request,
+            times_in_a_recording_are_filtered_by_their_spans,
             each_test_of_an_opened_event_selects_that_event,
             a_recording_is_opened_by_keyboard_and_without_a_token,
             what_is_no_recording_is_refused_by_its_first_line,

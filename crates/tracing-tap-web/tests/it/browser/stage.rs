@@ -70,8 +70,11 @@ impl Drop for Name {
 /// Plays scenarios one after the other on a new stage, each from a page that has just been opened.
 macro_rules! play {
     ($($scenario:path),* $(,)?) => {
+        $crate::browser::stage::play!(on $crate::browser::stage::Stage::set() => $($scenario),*)
+    };
+    (on $stage:expr => $($scenario:path),* $(,)?) => {
         $crate::browser::stage::run(async {
-            let mut stage = $crate::browser::stage::Stage::set().await;
+            let mut stage = $stage.await;
             $(
                 let name = stage.scenario(stringify!($scenario)).await;
                 $scenario(&mut stage).await;
@@ -87,7 +90,11 @@ pub(crate) use play;
 impl Stage {
     /// Installs the subscriber of the process, serves an endpoint, and starts a browser.
     pub(crate) async fn set() -> Self {
-        let router = TapRouter::builder().max_sessions_per_opener(64).trace_source(Traces).build();
+        Self::set_with(TapRouter::builder().max_sessions_per_opener(64).trace_source(Traces).build()).await
+    }
+
+    /// The same with this router.
+    pub(crate) async fn set_with(router: TapRouter) -> Self {
         let log = Output::default();
         tracing_subscriber::registry().with(info_printer(&log)).with(router.layer()).init();
         let address = (Ipv4Addr::LOCALHOST, 0).into();

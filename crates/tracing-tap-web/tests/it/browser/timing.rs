@@ -10,7 +10,7 @@ use tracing_tap::Item;
 const LINES: &str = "[...document.querySelectorAll('.waterfall li')].map((line) =>
     [line.querySelector('strong').textContent, line.querySelector('.bar').className, line.querySelectorAll('.tick').length])";
 
-fn spin(millis: u64) {
+pub(super) fn spin(millis: u64) {
     let start = Instant::now();
     while start.elapsed() < Duration::from_millis(millis) {
         std::hint::spin_loop();
@@ -30,7 +30,7 @@ fn request() {
     });
 }
 
-async fn watch_with_timings(stage: &Stage) {
+pub(super) async fn watch_with_timings(stage: &Stage) {
     stage.go_in().await;
     stage.browser.click(".form .timings input").await;
     stage.browser.click(".predicate").await;

@@ -1,7 +1,6 @@
 //! The format of `pprof`: `profile.proto` of github.com/google/pprof, compressed by gzip.
 
-use super::about::About;
-use super::tree::Tree;
+use super::profile::{Profile, on_one_line};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use prost::Message;
@@ -11,7 +10,7 @@ use std::time::SystemTime;
 
 /// The messages, as far as they are used; the numbers are those of `profile.proto`.
 #[derive(Clone, PartialEq, Message)]
-struct Profile {
+struct Encoded {
     #[prost(message, repeated, tag = "1")]
     sample_type: Vec<ValueType>,
     #[prost(message, repeated, tag = "2")]
@@ -75,42 +74,41 @@ struct Function {
     name: i64,
 }
 
-pub(crate) fn write(tree: &Tree, about: &About) -> io::Result<Vec<u8>> {
+pub(super) fn write(of: &Profile) -> io::Result<Vec<u8>> {
     let mut packed = GzEncoder::new(Vec::new(), Compression::default());
-    packed.write_all(&profile(tree, about).encode_to_vec())?;
+    packed.write_all(&encoded(of).encode_to_vec())?;
     packed.finish()
 }
 
-fn profile(tree: &Tree, about: &About) -> Profile {
+fn encoded(of: &Profile) -> Encoded {
     let mut texts = Texts::default();
     let mut names = BTreeMap::new();
-    let mut profile = Profile {
+    let mut profile = Encoded {
         sample_type: vec![
-            ValueType { kind: texts.index("spans"), unit: texts.index("count") },
-            ValueType { kind: texts.index("busy"), unit: texts.index("nanoseconds") },
+            ValueType { kind: texts.index(of.measure.count), unit: texts.index("count") },
+            ValueType { kind: texts.index(of.measure.time), unit: texts.index("nanoseconds") },
         ],
-        time_nanos: about.began_at.duration_since(SystemTime::UNIX_EPOCH).map_or(0, nanos),
-        duration_nanos: nanos(about.lasted),
-        period_type: Some(ValueType { kind: texts.index("busy"), unit: texts.index("nanoseconds") }),
+        time_nanos: of.about.began_at.duration_since(SystemTime::UNIX_EPOCH).map_or(0, nanos),
+        duration_nanos: nanos(of.about.lasted),
+        period_type: Some(ValueType { kind: texts.index(of.measure.time), unit: texts.index("nanoseconds") }),
         period: 1,
-        default_sample_type: texts.index("busy"),
-        ..Profile::default()
+        default_sample_type: texts.index(of.measure.time),
+        ..Encoded::default()
     };
-    for line in tree.lines() {
+    for line in &of.lines {
         let mut place = |name: &String| {
             let next = names.len() as u64 + 1;
             *names.entry(name.clone()).or_insert_with(|| {
-                profile.function.push(Function { id: next, name: texts.index(&crate::shown::line(name)) });
+                profile.function.push(Function { id: next, name: texts.index(&on_one_line(name)) });
                 profile.location.push(Location { id: next, line: vec![Line { function_id: next }] });
                 next
             })
         };
         let location_id = line.path.iter().rev().map(&mut place).collect();
-        let closed = i64::try_from(line.closed).unwrap_or(i64::MAX);
-        profile.sample.push(Sample { location_id, value: vec![closed, nanos(line.own)] });
+        let count = i64::try_from(line.count).unwrap_or(i64::MAX);
+        profile.sample.push(Sample { location_id, value: vec![count, nanos(line.own)] });
     }
-    profile.comment =
-        std::iter::once(about.title()).chain(about.notes.iter().cloned()).map(|text| texts.index(&text)).collect();
+    profile.comment = of.comments().map(|text| texts.index(&text)).collect();
     profile.string_table = texts.0;
     profile
 }
@@ -141,17 +139,16 @@ impl Texts {
 
 #[cfg(test)]
 mod tests {
-    use super::super::about::example_about;
-    use super::super::tree::tests::example;
+    use super::super::profile::example;
     use super::*;
     use std::io::Read;
 
     #[test]
     fn what_pprof_reads_is_what_was_gathered() {
-        let packed = write(&example(), &example_about()).unwrap();
+        let packed = write(&example()).unwrap();
         let mut unpacked = Vec::new();
         flate2::read::GzDecoder::new(&packed[..]).read_to_end(&mut unpacked).unwrap();
-        let read = Profile::decode(&unpacked[..]).unwrap();
+        let read = Encoded::decode(&unpacked[..]).unwrap();
         let name = |id: &u64| {
             let function = &read.function[usize::try_from(id - 1).unwrap()];
             read.string_table[usize::try_from(function.name).unwrap()].clone()

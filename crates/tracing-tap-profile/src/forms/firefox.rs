@@ -1,23 +1,22 @@
 //! The processed format of the Firefox Profiler: a thread on which each path has one sample for each microsecond.
 
-use super::about::About;
-use super::tree::Tree;
+use super::profile::{Profile, on_one_line};
 use fxprof_processed_profile::{
-    CategoryHandle, CpuDelta, Frame, FrameFlags, FrameInfo, Profile, SamplingInterval, ThreadHandle, Timestamp,
-    WeightType,
+    CategoryHandle, CpuDelta, Frame, FrameFlags, FrameInfo, Profile as Processed, SamplingInterval, ThreadHandle,
+    Timestamp, WeightType,
 };
 
-pub(crate) fn write(tree: &Tree, about: &About) -> serde_json::Result<Vec<u8>> {
-    let product = std::iter::once(about.title()).chain(about.notes.iter().cloned()).collect::<Vec<_>>().join("; ");
+pub(super) fn write(of: &Profile) -> serde_json::Result<Vec<u8>> {
+    let product = of.comments().collect::<Vec<_>>().join("; ");
     let interval = SamplingInterval::from_nanos(1000);
-    let mut profile = Profile::new(&product, about.began_at.into(), interval);
+    let mut profile = Processed::new(&product, of.about.began_at.into(), interval);
     let begin = Timestamp::from_nanos_since_reference(0);
     let process = profile.add_process("tracing-tap", 1, begin);
     let thread = profile.add_thread(process, 1, begin, true);
-    profile.set_thread_name(thread, "busy time, a sample for each µs");
+    profile.set_thread_name(thread, &format!("{} time, a sample for each µs", of.measure.time));
     profile.set_thread_samples_weight_type(thread, WeightType::Samples);
     let mut now = 0;
-    for line in tree.lines() {
+    for line in &of.lines {
         let stack = stack(&mut profile, thread, &line.path);
         let mut left = line.own.as_micros();
         while left > 0 {
@@ -35,12 +34,12 @@ pub(crate) fn write(tree: &Tree, about: &About) -> serde_json::Result<Vec<u8>> {
 }
 
 fn stack(
-    profile: &mut Profile,
+    profile: &mut Processed,
     thread: ThreadHandle,
     path: &[String],
 ) -> Option<fxprof_processed_profile::StackHandle> {
     let frame = |name: &String| FrameInfo {
-        frame: Frame::Label(profile.intern_string(&crate::shown::line(name))),
+        frame: Frame::Label(profile.intern_string(&on_one_line(name))),
         category_pair: CategoryHandle::OTHER.into(),
         flags: FrameFlags::empty(),
     };
@@ -50,13 +49,12 @@ fn stack(
 
 #[cfg(test)]
 mod tests {
-    use super::super::about::example_about;
-    use super::super::tree::tests::example;
+    use super::super::profile::example;
     use serde_json::Value;
 
     #[test]
     fn the_firefox_profile_has_each_path_s_own_time() {
-        let profile: Value = serde_json::from_slice(&super::write(&example(), &example_about()).unwrap()).unwrap();
+        let profile: Value = serde_json::from_slice(&super::write(&example()).unwrap()).unwrap();
         assert_eq!(profile["meta"]["interval"], 0.001);
         assert!(profile["meta"]["product"].as_str().unwrap().contains("3 closed spans are missing"));
         let thread = &profile["threads"][0];

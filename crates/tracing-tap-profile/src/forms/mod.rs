@@ -1,0 +1,13 @@
+//! The forms in which profiles are written: folded stacks, pprof, the Firefox Profiler's, flame graphs.
+
+mod about;
+mod firefox;
+mod flamegraph;
+mod folded;
+mod form;
+mod pprof;
+mod profile;
+
+pub use about::About;
+pub use form::Form;
+pub use profile::{Line, Measure, Profile};
