@@ -32,6 +32,8 @@ pub(crate) const RECORDED: &[(&str, u64)] = &[
     ("matching 8 sessions", 5697),
     ("matching, a rate", 2710),
     ("matching, sampled in", 2581),
+    ("next service: asked, not watched", 1024),
+    ("next service: asked, watched", 3882),
     ("matching, followed", 2564),
     ("matching, rate-limited", 1190),
     ("timed elsewhere: enter and exit", 911),

@@ -4,6 +4,7 @@
 //! do not: `cargo bench --bench paths -- --instructions [PART OF A NAME]` counts those under valgrind and fails past a bound, and
 //! `-- --record` takes today's counts for the bounds of tomorrow. docs/performance.md tells the method.
 
+mod across;
 mod bounds;
 mod busy;
 mod callgrind;

@@ -1,5 +1,6 @@
 //! The paths: what a producer does with no session open, with sessions about others, and with one about it.
 
+use crate::across::{asked, asked_idle};
 use crate::busy::{
     drained, drained_without_pause, follows_elsewhere, paced_for_a_looking_reader, paced_for_a_waiting_reader,
     records_elsewhere,
@@ -84,6 +85,8 @@ pub(crate) const PATHS: &[Path] = &[
     ),
     path("matching, a rate", || limited(rate, four_fields_two_spans), matching_without_limits, SAME),
     path("matching, sampled in", || sampled_in(four_fields), matching_without_limits, SAME),
+    path("next service: asked, not watched", || asked(7), asked_idle, IDLE),
+    path("next service: asked, watched", || asked(42), asked_idle, IDLE),
     path("matching, followed", || followed(four_fields), matching_without_limits, SAME),
     path("matching, rate-limited", || limited(rate_of_none, four_fields_two_spans), matching_without_limits, SAME),
     path("timed: enter and exit", || limited(timings, enter_exit_of_42), || matching(1, enter_exit_of_42), UNTIMED),

@@ -8,7 +8,6 @@ use super::host::Host;
 use super::kept::NewSpan;
 use super::name::{NO_SPAN, SpanName, key_of};
 use super::notes::{Notes, Placement};
-use super::span::SpanCell;
 use super::table::Spans;
 use super::thread::{self, Caller, ThreadState};
 use super::tree::Trees;
@@ -361,18 +360,18 @@ impl Instance {
         if self.spans.are_unusual() {
             self.follow_into_any(id.into_u64(), &context, epoch);
         } else {
-            self.follow_into(epoch, id.into_u64());
+            thread::with(|state| self.follow_into(state, epoch, id.into_u64()));
         }
     }
 
-    // Not generic: in another crate the thread's state is a call away.
     #[inline(never)]
-    fn follow_into(&self, epoch: u64, id: u64) {
-        // What is rarer is called last, so that nothing saves registers for it.
-        match self.spans.find_in_table(id).and_then(|cell| Some((cell.notes()?, cell.number()))) {
-            Some((notes, number)) => thread::with(|state| self.enter::<false>(state, epoch, id, number, Some(notes))),
-            None => self.follow_into_other(epoch, id),
+    fn follow_into(&self, state: &ThreadState, epoch: u64, id: u64) {
+        if let Some(cell) = self.spans.find_in_table(id)
+            && let Some(notes) = cell.notes()
+        {
+            return self.enter::<false>(state, epoch, id, cell.number(), Some(notes));
         }
+        self.follow_into_other(state, epoch, id);
     }
 
     #[cold]
@@ -380,22 +379,21 @@ impl Instance {
         if self.spans.are_timed() {
             self.follow_into_timed(id, context, epoch);
         } else {
-            self.follow_into_other(epoch, id);
+            thread::with(|state| self.follow_into_other(state, epoch, id));
         }
         self.follow_from_here(context, epoch);
     }
 
     /// The same for a span of which nothing was noted, or which is not known.
     #[inline(never)]
-    pub(super) fn follow_into_other(&self, epoch: u64, id: u64) {
-        let enter = |state: &ThreadState, cell: Option<&SpanCell<'_>>| match cell {
+    pub(super) fn follow_into_other(&self, state: &ThreadState, epoch: u64, id: u64) {
+        self.spans.with_any(id, |cell| match cell {
             Some(cell) => self.enter::<false>(state, epoch, id, cell.number(), cell.notes()),
             None => {
                 self.enter::<false>(state, epoch, id, 0, None);
                 state.forget_decision();
             }
-        };
-        self.spans.with_any(id, |cell| thread::with(|state| enter(state, cell)));
+        });
     }
 
     /// Follows the thread into a span of this number, and finds the decision that holds there if there is one. It may have
@@ -424,33 +422,34 @@ impl Instance {
         }
     }
 
+    /// Follows the thread out of a span.
     #[inline]
     pub(super) fn on_exit(&self, id: &span::Id) {
         let epoch = self.epoch();
         if epoch != 0 {
-            self.follow_out(epoch, id.into_u64());
+            thread::with(|state| self.follow_out(state, epoch, id.into_u64()));
         }
     }
 
     #[inline(never)]
-    fn follow_out(&self, epoch: u64, id: u64) {
-        let label = thread::with(|state| state.entered.pop(self.keeper(), id));
-        match label {
-            Some(label) => thread::with(|state| state.go_back(epoch, label)),
-            None => self.follow_out_otherwise(epoch, id),
+    fn follow_out(&self, state: &ThreadState, epoch: u64, id: u64) {
+        match state.entered.pop(self.keeper(), id) {
+            Some(label) => state.go_back(epoch, label),
+            None => self.follow_out_otherwise(state, epoch, id),
         }
     }
 
     /// The same for a span that is timed, or was not the last one entered.
     #[inline(never)]
-    fn follow_out_otherwise(&self, epoch: u64, id: u64) {
-        thread::with(|state| match if self.spans.are_timed() { self.time_exit(state, id) } else { None } {
+    fn follow_out_otherwise(&self, state: &ThreadState, epoch: u64, id: u64) {
+        let label = if self.spans.are_timed() { self.time_exit(state, id) } else { None };
+        match label {
             Some(label) => state.go_back(epoch, label),
             None => {
                 state.entered.lose_of(self.keeper());
                 state.forget_decision();
             }
-        });
+        }
     }
 
     /// Notes a current span that a filter around this layer hides from it.

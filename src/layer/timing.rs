@@ -101,7 +101,7 @@ impl Instance {
         let is_timed = self.is_timed(id);
         thread::with(|state| {
             if !is_timed {
-                return self.follow_into_other(epoch, id);
+                return self.follow_into_other(state, epoch, id);
             }
             self.spans.with(id, |cell| self.enter::<true>(state, epoch, id, cell.number(), cell.notes()));
         });

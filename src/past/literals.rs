@@ -69,10 +69,10 @@ impl Literals {
             return false;
         }
         let (chunks, rest) = text.as_bytes().as_chunks::<8>();
-        let mut last = [0; 8];
-        last[..rest.len()].copy_from_slice(rest);
-        let words = chunks.iter().chain((!rest.is_empty()).then_some(&last)).map(|chunk| u64::from_le_bytes(*chunk));
-        self.words(place).iter().zip(words).all(|(kept, word)| kept.load(Relaxed) == word)
+        let Some((whole, last)) = self.words(place).split_at_checked(chunks.len()) else { return false };
+        let is_same = |(kept, chunk): (&AtomicU64, &[u8; 8])| kept.load(Relaxed) == u64::from_le_bytes(*chunk);
+        let has_same_end = |kept: &AtomicU64| kept.load(Relaxed) == padded(rest);
+        whole.iter().zip(chunks).all(is_same) && (rest.is_empty() || last.first().is_some_and(has_same_end))
     }
 
     fn words(&self, place: u64) -> &[AtomicU64] {
@@ -111,6 +111,12 @@ impl Literals {
         slot.place.store((start as u64) << 16 | text.len() as u64, Release);
         true
     }
+}
+
+/// The last bytes of a text as a word.
+#[inline]
+fn padded(rest: &[u8]) -> u64 {
+    rest.iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte))
 }
 
 fn length_of(place: u64) -> usize {

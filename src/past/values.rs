@@ -136,10 +136,11 @@ impl EventValues {
             self.tell_of_omitted();
         }
         let count = self.at;
-        // The memory is of whole words, so there is room.
+        // The memory is of whole words, so there is room. Mostly there is more, and one store does.
         let words = count.next_multiple_of(8);
-        if let Some(padding) = self.bytes.get_mut(count..words) {
-            padding.fill(0);
+        match self.bytes.get_mut(count..).and_then(<[u8]>::first_chunk_mut::<8>) {
+            Some(behind) => *behind = [0; 8],
+            None => self.bytes.get_mut(count..words).unwrap_or_default().fill(0),
         }
         let words = self.bytes.get(..words).unwrap_or_default();
         (words.as_chunks().0, count)

@@ -46,7 +46,7 @@ web | all)
     run tracing-tap-web 'kind(lib) or test(/^(endpoint|hostile)::/)' crates/tracing-tap-web/src/{security,auth}.rs -- "$@"
     ;;&
 nats | all)
-    run tracing-tap-nats all\(\) crates/tracing-tap-nats/src/{seal,key,member,replay}.rs -- "$@"
+    run tracing-tap-nats all\(\) crates/tracing-tap-nats/src/{seal,key,member,replay,propagation/{baggage,hosts,memory,token}}.rs -- "$@"
     ;;&
 core | web | nats | all) ;;
 *)

@@ -6,6 +6,7 @@ use tracing::level_filters::LevelFilter;
 use tracing::{Dispatch, Event, Subscriber, debug, info, info_span, span};
 use tracing_subscriber::layer::{Context, Layer};
 use tracing_subscriber::prelude::*;
+use tracing_subscriber::{Registry, fmt, registry};
 use tracing_tap::{EventStream, Follow, Item, Predicate, SessionOptions, TapRouter};
 
 /// The router of this process, in its global subscriber.
@@ -18,6 +19,9 @@ fn router() -> TapRouter {
 fn user() -> SessionOptions {
     SessionOptions::new(Predicate::eq("user", 42)).across_services()
 }
+
+/// A stack's name, and how it is made.
+type Stack = (&'static str, fn(&TapRouter) -> Dispatch);
 
 fn messages(stream: &mut EventStream) -> Vec<String> {
     stream.drain().filter_map(Item::into_event).map(|event| event.message().to_owned()).collect()
@@ -170,6 +174,35 @@ fn no_other_layer_sees_a_question() {
         info!("seen");
         assert!(hooks.load(Ordering::Relaxed) > before, "it counts");
     });
+}
+
+fn the_layer_is_asked_wherever_it_is_in_a_stack() {
+    let stacks: [Stack; 8] = [
+        ("alone", |router| registry().with(router.layer()).into()),
+        ("inside", |router| registry().with(router.layer()).with(fmt::layer().with_writer(std::io::sink)).into()),
+        ("outside", |router| registry().with(fmt::layer().with_writer(std::io::sink)).with(router.layer()).into()),
+        ("by filters", |router| {
+            let inner = fmt::layer().with_writer(std::io::sink).with_filter(LevelFilter::WARN);
+            let outer = fmt::layer().with_writer(std::io::sink).with_filter(LevelFilter::WARN);
+            registry().with(inner).with(router.layer()).with(outer).into()
+        }),
+        ("under a filter", |router| registry().with(router.layer()).with(LevelFilter::INFO).into()),
+        ("boxed", |router| registry().with(router.layer::<Registry>().boxed()).into()),
+        ("optional", |router| registry().with(Some(router.layer())).into()),
+        ("in a list", |router| registry().with(vec![router.layer::<Registry>().boxed(), fmt::layer().with_writer(std::io::sink).boxed()]).into()),
+    ];
+    for (name, stack) in stacks {
+        let router = TapRouter::new();
+        tracing::dispatcher::with_default(&stack(&router), || {
+            let mut session = router.watch(SessionOptions::new(Predicate::eq("user", 42)).across_services());
+            info_span!("request", user = 42).in_scope(|| assert_eq!(router.sessions_in_scope(), [session.id()], "{name}"));
+            info_span!("request").in_scope(|| {
+                assert_eq!(router.follow_current_span(&[session.id()]), 1, "{name}");
+                info!("inside");
+            });
+            assert_eq!(session.drain().count(), 1, "{name}");
+        });
+    }
 }
 
 fn a_question_inside_a_hook_finds_nothing_and_waits_for_nothing() {

@@ -128,11 +128,12 @@ fn sources_if_any(folder: PathBuf) -> Vec<PathBuf> {
 }
 
 /// The sources of each crate.
-const ROOTS: [&str; 6] = [
+const ROOTS: [&str; 7] = [
     "src",
     "crates/tracing-tap-web/src",
     "crates/tracing-tap-nats/src",
     "crates/tracing-tap-cli/src",
+    "crates/tracing-tap-otel/src",
     "crates/tracing-tap-profile/src",
     "crates/demo/src",
 ];

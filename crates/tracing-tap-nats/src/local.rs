@@ -81,3 +81,25 @@ impl Drop for Listed {
         });
     }
 }
+
+#[cfg(test)]
+#[cfg(feature = "tower")]
+mod tests {
+    use super::*;
+    use tracing_tap::{Predicate, TapRouter};
+
+    #[test]
+    fn a_session_that_was_opened_again_stays_listed() {
+        let (sessions, router) = (Arc::<LocalSessions>::default(), TapRouter::new());
+        let [first, second] = [42, 42].map(|user| router.watch(Predicate::eq("user", user)));
+        let key = SessionKey::random().expect("there is randomness");
+        assert!(sessions.are_none());
+        let listed = sessions.list(key, first.id());
+        let again = sessions.list(key, second.id());
+        drop(listed);
+        assert_eq!((sessions.ids_of(&[key]), sessions.keys_of(&[second.id()])), (vec![second.id()], vec![key]));
+        assert_eq!(sessions.keys_of(&[first.id()]), []);
+        drop(again);
+        assert!(sessions.are_none() && sessions.ids_of(&[key]).is_empty());
+    }
+}

@@ -217,7 +217,7 @@ testing::isolated! {
         check_account(stats);
     }
 
-    fn a_request_of_the_past_is_within_the_maximum_or_ends_the_session() {
+    fn a_past_request_is_within_the_maximum_or_ends_the_session() {
         let router = installed();
         (0..4).for_each(|number| request(number, 500));
         let mut stream = router.watch(failing().max_events(7));

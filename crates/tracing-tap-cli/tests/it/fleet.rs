@@ -174,6 +174,23 @@ isolated! {
         assert!(coloured.end().stdout.contains("\u{1b}[34m"), "DEBUG is blue");
     }
 
+    fn a_session_on_several_services_names_them() {
+        let fleet = Fleet::start(&["chat-1"]);
+        let url = format!("{},orders%2Ceu", fleet.url());
+        let mut watch = command(&["watch", &url, "user = 42", "--max", "1"]);
+        let program = Program::start(watch.env(KEY_VARIABLE, KEY));
+        wait_for_instances(&program, 1);
+        emit("hello");
+        let ended = program.end();
+        ended.assert(0, &["Watching user = 42 at nats://127.0.0.1:", "/chat,orders,eu, for 15m", "1 event delivered, 0 lost."]);
+        let lines = ended.json();
+        assert!(lines.iter().filter_map(|line| line["instance"].as_str()).all(|name| name == "chat/chat-1"));
+        assert_eq!(messages(&lines), ["hello"]);
+        let twice = command(&["watch", &format!("{},chat", fleet.url()), "user = 42"]).env(KEY_VARIABLE, KEY).output();
+        let stderr = String::from_utf8(twice.expect("it runs").stderr).expect("it is text");
+        assert!(stderr.contains("the service `chat` is named twice"), "{stderr}");
+    }
+
     fn events_of_all_instances_arrive_and_ctrl_c_closes_all() {
         let fleet = Fleet::start(&["chat-1", "chat-2"]);
         let program = fleet.watch(&["user = 42"], 2);

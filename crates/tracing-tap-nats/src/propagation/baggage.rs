@@ -72,8 +72,7 @@ pub(super) fn add(headers: &mut HeaderMap, token: &str) -> bool {
     }
     // It is not for logs, and not for the tables of HTTP/2.
     line.set_sensitive(true);
-    headers.append(BAGGAGE, line);
-    true
+    headers.try_append(BAGGAGE, line).is_ok()
 }
 
 /// The line without our members; `None` if it had no others.
@@ -131,6 +130,7 @@ impl Size {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     fn headers(lines: &[&str]) -> HeaderMap {
         let line = |line: &&str| (BAGGAGE, HeaderValue::from_bytes(line.as_bytes()).expect("it is a value"));
@@ -208,5 +208,50 @@ mod tests {
         let mut headers = headers(&["x=1"]);
         assert!(add(&mut headers, "a"));
         assert!(!format!("{headers:?}").contains("tracing-tap"));
+    }
+
+    #[test]
+    fn a_request_with_as_many_headers_as_there_can_be_gets_no_token() {
+        let mut headers = HeaderMap::new();
+        let name = |number: usize| HeaderName::try_from(format!("x-{number}")).expect("it is a name");
+        while headers.try_append(name(headers.len()), HeaderValue::from_static("1")).is_ok() {}
+        assert!(!add(&mut headers, "a"));
+    }
+
+    /// Members of others, and of ours in several cases, with blanks around them.
+    fn member() -> impl Strategy<Value = String> {
+        prop_oneof![
+            3 => "[ \t]{0,2}[a-z-]{1,12}[ =;a-zA-Z0-9%.é]{0,12}",
+            1 => "[ \t]{0,2}[tT]racing-tap[ ]?=?[a-z0-9.;]{0,8}[ ]?",
+            1 => "[ \t]{0,2}",
+        ]
+    }
+
+    fn any_lines() -> impl Strategy<Value = Vec<Vec<String>>> {
+        prop::collection::vec(prop::collection::vec(member(), 1..5), 0..5)
+    }
+
+    proptest! {
+        #[test]
+        fn all_other_baggage_stays_byte_for_byte(lines in any_lines()) {
+            let joined: Vec<_> = lines.iter().map(|members| members.join(",")).collect();
+            let mut headers: HeaderMap = headers(&joined.iter().map(String::as_str).collect::<Vec<_>>());
+            let foreign = |headers: &HeaderMap| -> Vec<Vec<u8>> {
+                let all = headers.get_all(BAGGAGE).iter().flat_map(members);
+                all.filter(|member| !is_ours(member) && !member.trim_ascii().is_empty()).map(<[u8]>::to_vec).collect()
+            };
+            let (before, untouched) = (foreign(&headers), headers.clone());
+            let found = take(&mut headers);
+            prop_assert_eq!(foreign(&headers), before.clone());
+            prop_assert!(!is_named_in(&headers));
+            if found.is_none() {
+                prop_assert_eq!(&headers, &untouched);
+            }
+            if add(&mut headers, "a") {
+                prop_assert_eq!(foreign(&headers), before);
+                let found = take(&mut headers);
+                prop_assert_eq!(found.as_ref().map(Found::only), Some(Ok("a")));
+            }
+        }
     }
 }

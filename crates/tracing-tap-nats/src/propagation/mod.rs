@@ -8,8 +8,9 @@
 //! use axum::{Router, body::Body, routing::get};
 //! use hyper_util::client::legacy::{Client, connect::HttpConnector};
 //! use hyper_util::rt::TokioExecutor;
-//! use tower_http::trace::TraceLayer;
+//! use tower_http::trace::{DefaultMakeSpan, TraceLayer};
 //! use tower_layer::Layer;
+//! use tracing::Level;
 //! use tracing_tap::TapRouter;
 //! use tracing_tap_nats::propagation::Inject;
 //! use tracing_tap_nats::{self as fleet, Config, Key};
@@ -23,9 +24,11 @@
 //!
 //!     // Where requests leave: around any client of `tower`, here hyper's.
 //!     let http = propagator.client().layer(Client::builder(TokioExecutor::new()).build_http());
-//!     // Where requests arrive: inside `TraceLayer`, which creates the request's span and is added after it.
+//!     // Where requests arrive: inside `TraceLayer`, which is added after it and creates the request's span. Its own span would
+//!     // be DEBUG, which is not there unless another layer wants it.
+//!     let request = TraceLayer::new_for_http().make_span_with(DefaultMakeSpan::new().level(Level::INFO));
 //!     let app = Router::new().route("/", get(async || "packed"));
-//!     let app = app.layer(propagator.server()).layer(TraceLayer::new_for_http());
+//!     let app = app.layer(propagator.server()).layer(request);
 //!     Ok((app, http))
 //! }
 //! ```

@@ -1,5 +1,6 @@
 //! A request through three services, each a process of its own, with HTTP between them.
 
+mod rpc;
 mod service;
 
 use crate::instance::KEY;
@@ -7,10 +8,11 @@ use crate::watching::{instances, is_event, joined, next, read_all, read_until};
 use async_nats::Client;
 use serde_json::Value;
 use service::{Remote, fetch};
+use std::collections::BTreeSet;
 use std::time::Duration;
 use testing::nats_server::{Server, client};
 use testing::runtime::run;
-use tracing_tap::{Predicate, SessionOptions};
+use tracing_tap::{EndReason, Predicate, SessionOptions};
 use tracing_tap_nats::{self as fleet, Config, FleetItem, FleetStream, Key, LeaveReason};
 
 /// The services, in the order of a request.
@@ -129,6 +131,23 @@ fn a_killed_service_is_reported_and_the_others_go_on() {
         let is_lost = |item: &FleetItem| matches!(item, FleetItem::Left { reason: LeaveReason::Lost, .. });
         assert_eq!(instances(&rest, is_lost), ["orders/orders"]);
         drop(edge);
+    });
+}
+
+fn a_limit_of_events_is_that_of_all_services_together() {
+    run(async {
+        let chain = Chain::start();
+        let options = SessionOptions::new(USER.parse().expect("it is one")).max_events(11);
+        let mut stream = fleet::watch(chain.client().await, &config(), options).await.expect("the session is announced");
+        joined(&mut stream, 3).await;
+        for _ in 0..3 {
+            chain.request(42, "").await;
+        }
+        let items = read_all(&mut stream).await;
+        let seen: BTreeSet<_> = items.iter().filter_map(told).map(|(instance, _)| instance).collect();
+        assert_eq!(seen.len(), 3, "each service is granted some: {seen:?}");
+        assert_eq!(items.iter().filter(|item| is_event(item)).count(), 11);
+        assert!(matches!(items.last(), Some(FleetItem::Ended(EndReason::MaxEvents))));
     });
 }
 
