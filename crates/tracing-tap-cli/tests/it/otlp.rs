@@ -2,6 +2,7 @@
 
 use crate::fixture::Service;
 use crate::program::{Folder, run, watch};
+use crate::tls::Proxy;
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::State;
@@ -95,6 +96,20 @@ isolated! {
         assert!(services.iter().all(|service| service == "chat"), "{services:?}");
         let got = receiver.got.lock().expect("nobody panics");
         assert_eq!(got.all[0].0["authorization"], "Bearer keep-it-to-yourself");
+    }
+
+    fn a_collector_behind_tls_is_trusted_by_its_ca_alone() {
+        let (service, receiver, folder) = (Service::start(), Receiver::start(0), Folder::new());
+        let endpoint = service.serve();
+        let proxy = Proxy::to(receiver.address);
+        let (url, ca) = (proxy.url("localhost"), folder.write("ca.pem", &proxy.ca));
+        let program = watch(&[
+            &endpoint.url(), "user = 42", "--max", "1", "--otlp", &url, "--otlp-ca-file", &ca,
+            "--otlp-header", "x-key=secret",
+        ]);
+        tracing::info!(user = 42, "over TLS");
+        program.end().assert(0, &["1 event delivered"]);
+        assert_eq!(receiver.records().0[0], "over TLS");
     }
 
     fn what_a_collector_never_accepts_is_reported() {

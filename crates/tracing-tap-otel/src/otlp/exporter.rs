@@ -18,7 +18,7 @@ use std::time::Duration;
 use tokio::runtime::{self, Runtime};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, timeout_at};
-use tracing_tap::endpoint::Quiet;
+use tracing_tap::endpoint::quietly;
 use tracing_tap::{EventStream, SessionId};
 
 /// The most records in a batch, and the bytes after which it is full.
@@ -60,7 +60,7 @@ impl Exporter {
         let (records, received) = mpsc::channel(QUEUE);
         let (runtime, waiting) = (runtime()?, Arc::<Waiting>::default());
         let mut queue = Queue { received, waiting: Arc::clone(&waiting) };
-        let send = move || runtime.block_on(Quiet::new(async { Sending::new(&collector).run(&mut queue).await }));
+        let send = move || quietly(|| runtime.block_on(async { Sending::new(&collector).run(&mut queue).await }));
         let thread = std::thread::Builder::new().name("tracing-tap-otlp".to_owned()).spawn(send)?;
         Ok(Self { records, waiting, thread })
     }
@@ -87,7 +87,7 @@ impl Exporter {
 impl Forwarding {
     pub(super) fn start(collector: Collector, mut stream: EventStream) -> io::Result<Self> {
         let (id, runtime) = (stream.id(), runtime()?);
-        let send = move || runtime.block_on(Quiet::new(async { Sending::new(&collector).run(&mut stream).await }));
+        let send = move || quietly(|| runtime.block_on(async { Sending::new(&collector).run(&mut stream).await }));
         let thread = std::thread::Builder::new().name(format!("tracing-tap-{id}")).spawn(send)?;
         Ok(Self { id, thread })
     }
@@ -113,6 +113,7 @@ fn joined(thread: JoinHandle<Delivery>) -> Delivery {
     thread.join().unwrap_or_else(lost)
 }
 
+/// All its tasks run on the thread that blocks on it, so that what the client's own tasks log reaches no session either.
 fn runtime() -> io::Result<Runtime> {
     runtime::Builder::new_current_thread().enable_all().build()
 }
@@ -159,12 +160,21 @@ struct Sending<'a> {
     delivery: Delivery,
     /// What was dropped or rejected and is not reported yet.
     unreported: u64,
+    /// The last batch was dropped because the collector did not accept it in time: the next ones are tried once each, until one
+    /// is accepted. So a collector that is gone holds up the end for no longer than one batch.
+    has_given_up: bool,
 }
 
 impl<'a> Sending<'a> {
     fn new(collector: &'a Collector) -> Self {
         let Collector { client, settings } = collector;
-        Self { settings, connections: client.connections(), delivery: Delivery::default(), unreported: 0 }
+        Self {
+            settings,
+            connections: client.connections(),
+            delivery: Delivery::default(),
+            unreported: 0,
+            has_given_up: false,
+        }
     }
 
     async fn run(mut self, records: &mut impl Records) -> Delivery {
@@ -174,7 +184,7 @@ impl<'a> Sending<'a> {
             self.send(batch).await;
         }
         self.count_overflowed(records);
-        if self.unreported > 0 {
+        if self.unreported > 0 && !self.has_given_up {
             self.send(Vec::new()).await;
         }
         self.delivery
@@ -237,18 +247,23 @@ impl<'a> Sending<'a> {
     }
 
     /// Posts until it is accepted, refused, or the time is over. Returns how many records were rejected, and why.
-    async fn post(&self, body: &Bytes) -> Result<(u64, String), String> {
-        let deadline = Instant::now() + self.settings.retry_for;
+    async fn post(&mut self, body: &Bytes) -> Result<(u64, String), String> {
+        let patience = if self.has_given_up { Duration::ZERO } else { self.settings.retry_for };
+        let deadline = Instant::now() + patience;
         let mut pause = FIRST_PAUSE;
         loop {
             let (reason, after) = match self.connections.post(body.clone()).await {
-                Answer::Accepted { rejected, reason } => return Ok((rejected, reason)),
+                Answer::Accepted { rejected, reason } => {
+                    self.has_given_up = false;
+                    return Ok((rejected, reason));
+                }
                 Answer::Refused(reason) => return Err(reason),
                 Answer::Again { reason, after } => (reason, after),
             };
             // Between half and all of it, so that many senders do not come at once.
             let pause_now = after.unwrap_or_else(|| pause.mul_f64(0.5 + fastrand::f64() / 2.0));
             if Instant::now() + pause_now >= deadline {
+                self.has_given_up = true;
                 return Err(reason);
             }
             sleep(pause_now).await;
