@@ -1,16 +1,13 @@
 //! Where records go, and what is sent along.
 
 use super::client::{Client, Trust};
-use super::exporter::{Exporter, Forwarding};
 use hyper::Uri;
 use hyper::header::{HeaderMap, HeaderName, HeaderValue};
 use std::error::Error;
 use std::fmt;
-use std::io;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
-use tracing_tap::EventStream;
 
 /// An OTLP endpoint for logs. Made by [`Collector::new`] and [`CollectorBuilder::build`].
 #[derive(Clone, Debug)]
@@ -66,24 +63,6 @@ impl Collector {
         };
         let uri = whole.parse().map_err(|cause| fail(&format!("{cause}")))?;
         Ok(CollectorBuilder { uri, headers: HeaderMap::new(), ca_file: None, allows_plaintext: false, settings })
-    }
-
-    /// Forwards a session to its end, on a thread of its own.
-    ///
-    /// Events that the sending itself logs reach no session.
-    ///
-    /// # Errors
-    /// If the system cannot start a thread. The session is then closed.
-    pub fn forward(self, stream: EventStream) -> io::Result<Forwarding> {
-        Forwarding::start(self, stream)
-    }
-
-    /// Sends records that the caller makes, on a thread of its own.
-    ///
-    /// # Errors
-    /// If the system cannot start a thread.
-    pub fn exporter(self) -> io::Result<Exporter> {
-        Exporter::start(self)
     }
 }
 

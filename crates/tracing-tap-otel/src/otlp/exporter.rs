@@ -55,8 +55,28 @@ pub struct Forwarding {
     thread: JoinHandle<Delivery>,
 }
 
+impl Collector {
+    /// Forwards a session to its end, on a thread of its own.
+    ///
+    /// Events that the sending itself logs reach no session.
+    ///
+    /// # Errors
+    /// If the system cannot start a thread. The session is then closed.
+    pub fn forward(self, stream: EventStream) -> io::Result<Forwarding> {
+        Forwarding::start(self, stream)
+    }
+
+    /// Sends records that the caller makes, on a thread of its own.
+    ///
+    /// # Errors
+    /// If the system cannot start a thread.
+    pub fn exporter(self) -> io::Result<Exporter> {
+        Exporter::start(self)
+    }
+}
+
 impl Exporter {
-    pub(super) fn start(collector: Collector) -> io::Result<Self> {
+    fn start(collector: Collector) -> io::Result<Self> {
         let (records, received) = mpsc::channel(QUEUE);
         let (runtime, waiting) = (runtime()?, Arc::<Waiting>::default());
         let mut queue = Queue { received, waiting: Arc::clone(&waiting) };
@@ -85,7 +105,7 @@ impl Exporter {
 }
 
 impl Forwarding {
-    pub(super) fn start(collector: Collector, mut stream: EventStream) -> io::Result<Self> {
+    fn start(collector: Collector, mut stream: EventStream) -> io::Result<Self> {
         let (id, runtime) = (stream.id(), runtime()?);
         let send = move || quietly(|| runtime.block_on(async { Sending::new(&collector).run(&mut stream).await }));
         let thread = std::thread::Builder::new().name(format!("tracing-tap-{id}")).spawn(send)?;
