@@ -33,6 +33,9 @@
 //!   does not record are shown, too.
 //! - A service without a session pays nothing. With one, the context is read once for a span, not for each event.
 //!
+//! # Features
+//! - `otlp`: `otlp::Collector` forwards a session to an OTLP endpoint as log records over HTTP.
+//!
 //! # Limits
 //! - The trace of a span becomes known at the first event right inside it that a session captures, or, while an open session
 //!   tests `trace_id` or `span_id`, at the first that may match by it. Until then, an event with that span as an explicit
@@ -48,6 +51,8 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod absence;
+#[cfg(feature = "otlp")]
+pub mod otlp;
 mod source;
 
 pub use source::{ActiveContext, traces};

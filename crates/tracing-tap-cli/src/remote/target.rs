@@ -62,6 +62,11 @@ pub(crate) struct Base {
 }
 
 impl Access {
+    /// Whether secrets may be sent without TLS to other machines too.
+    pub(crate) fn allows_plaintext(&self) -> bool {
+        self.allow_plaintext
+    }
+
     /// The endpoint at this URL. Default: the profile's, then the environment's.
     pub(crate) fn target(&self, url: Option<&str>) -> Result<Target, Error> {
         let found = self.find(url)?;

@@ -1,5 +1,6 @@
 //! The arguments of `watch`.
 
+use super::otlp::OtlpOptions;
 use crate::error::Error;
 use crate::remote::{Access, FleetAccess, SessionRequest};
 use crate::terminal::Colour;
@@ -31,7 +32,8 @@ use tracing_tap::{Follow, Predicate};
   tracing-tap watch '@level = error' --follow named:request --max 1000
   tracing-tap watch 'job = \"nightly\"' --for 10m --expect
   tracing-tap watch --profile prod 'user = 42' --for 1h --output ticket-7.json
-  tracing-tap watch nats://localhost/chat 'user = 42' --key-file fleet.key")]
+  tracing-tap watch nats://localhost/chat 'user = 42' --key-file fleet.key
+  tracing-tap watch 'user = 42' --otlp http://localhost:4318/v1/logs --otlp-resource service.name=chat")]
 pub(crate) struct Arguments {
     /// Address of the HTTP endpoint, `http://host:port/path` or `https://…`, or of a fleet, `nats://host:port/service`
     /// or `tls://…`. Default: see `--profile`
@@ -107,6 +109,8 @@ pub(crate) struct Arguments {
     /// How long to try to reconnect; `0s`: never
     #[arg(long, value_name = "TIME", default_value = "5m", value_parser = patience)]
     pub(crate) reconnect_for: Duration,
+    #[command(flatten)]
+    pub(crate) otlp: OtlpOptions,
     #[command(flatten)]
     pub(crate) access: Access,
     #[command(flatten)]

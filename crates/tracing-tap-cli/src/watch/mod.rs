@@ -3,7 +3,7 @@
 //! `arguments` are the options. `reader` reads over HTTP, with `backoff` between its attempts, and `fleet` over NATS, for
 //! a session `wanted`; each returns what it has `opened`, and sends every `update`. A `source` is either of them.
 //! `instances` reads what an HTTP endpoint of a fleet sends about instances. `printer` is the thread that writes updates,
-//! formatted by `writer`, to the `output`, and the `status` line; it keeps the `counts`. `observe` looks after both, in
+//! formatted by `writer`, to the `output`, and the `status` line, and hands them over for `otlp`; it keeps the `counts`. `observe` looks after both, in
 //! the words of `reports`. This file connects them, and ends them.
 
 mod arguments;
@@ -14,6 +14,7 @@ mod fleet;
 mod instances;
 mod observe;
 mod opened;
+mod otlp;
 mod output;
 mod printer;
 mod reader;
@@ -90,6 +91,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<u8, Error> {
     let opening = Opening::of(&arguments.access, arguments.url.as_deref(), &arguments.fleet, ask)?;
     // Before a session is open that would have to be closed.
     let output = output(&arguments)?;
+    let exporter = arguments.otlp.exporter(arguments.url.as_deref(), arguments.access.allows_plaintext())?;
     let mut signals = Signals::listen()?;
     let (source, began) = tokio::select! {
         opened = opening.open(arguments.reconnect_for) => match opened {
@@ -108,7 +110,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<u8, Error> {
 
     let counts = Arc::<Counts>::default();
     let writer = writer(&arguments, &output);
-    let press = Press { output, writer, counts: Arc::clone(&counts), is_quiet: arguments.quiet };
+    let press = Press { output, writer, exporter, counts: Arc::clone(&counts), is_quiet: arguments.quiet };
     let Printer { jobs, done } = Printer::start(press)?;
     let _ = jobs.send(Job::Say(reports::opened(&began))).await;
     let observer = observer(&arguments, &source, &counts, &jobs, began);

@@ -1,6 +1,7 @@
 //! Prints updates on a thread of its own, so that a slow or absent reader cannot keep the session from being closed.
 
 use super::counts::{Counted, Counts};
+use super::otlp;
 use super::output::Output;
 use super::status::{Status, StatusLine};
 use super::update::{Notice, Update};
@@ -13,6 +14,7 @@ use std::sync::Arc;
 use std::thread;
 use tokio::sync::mpsc::{self, Receiver, Sender};
 use tokio::sync::oneshot;
+use tracing_tap_otel::otlp::Exporter;
 
 /// Batches that wait to be printed.
 const JOBS: usize = 4;
@@ -48,6 +50,8 @@ pub(crate) struct Printer {
 pub(crate) struct Press {
     pub(crate) output: Output,
     pub(crate) writer: Writer,
+    /// Gets every update as well, if there is an OTLP endpoint.
+    pub(crate) exporter: Option<Exporter>,
     pub(crate) counts: Arc<Counts>,
     pub(crate) is_quiet: bool,
 }
@@ -79,8 +83,12 @@ impl Running {
     fn print_all(mut self, mut jobs: Receiver<Job>) -> Result<Printed, Error> {
         let printed = self.print_jobs(&mut jobs);
         self.status.clear();
+        let sent = self.press.exporter.take().map(Exporter::finish);
         match printed {
-            Ok(()) => Ok(Printed::All),
+            Ok(()) => match sent.filter(|delivery| !delivery.is_complete()) {
+                Some(delivery) => Err(Error::new(format!("send everything to the OTLP endpoint: {delivery}"))),
+                None => Ok(Printed::All),
+            },
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(Printed::ReaderGone),
             Err(error) => Err(self.press.output.failed(error)),
         }
@@ -99,6 +107,9 @@ impl Running {
 
     fn print(&mut self, batch: &[Update]) -> io::Result<()> {
         for update in batch {
+            if let Some(exporter) = &self.press.exporter {
+                otlp::record_of(update).into_iter().for_each(|record| exporter.send(record));
+            }
             let counted = self.press.writer.write(&mut self.buffer, update);
             self.press.counts.count(&counted);
             match (update, counted) {

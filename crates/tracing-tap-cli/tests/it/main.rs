@@ -8,6 +8,7 @@ mod fixture;
 mod fleet;
 mod hostile;
 mod listing;
+mod otlp;
 mod outcome;
 mod papers;
 mod past;

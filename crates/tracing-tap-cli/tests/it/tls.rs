@@ -11,18 +11,22 @@ use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::crypto::ring::default_provider;
 
 /// A proxy that adds TLS, with a certificate for `localhost` of a CA that no system knows.
-struct Proxy {
+pub(crate) struct Proxy {
     address: SocketAddr,
-    ca: String,
+    pub(crate) ca: String,
 }
 
 impl Proxy {
     fn before(endpoint: &Served) -> Self {
+        Self::to(endpoint.address)
+    }
+
+    pub(crate) fn to(endpoint: SocketAddr) -> Self {
         let (ca, config) = certificates();
         let acceptor = TlsAcceptor::from(Arc::new(config));
         let runtime = testing::runtime::multi_thread();
         let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).expect("there is a free port");
-        let (address, endpoint) = (listener.local_addr().expect("a listener has an address"), endpoint.address);
+        let address = listener.local_addr().expect("a listener has an address");
         std::thread::spawn(move || {
             runtime.block_on(async {
                 while let Ok((client, _)) = listener.accept().await {
@@ -38,7 +42,7 @@ impl Proxy {
         Self { address, ca }
     }
 
-    fn url(&self, host: &str) -> String {
+    pub(crate) fn url(&self, host: &str) -> String {
         format!("https://{host}:{}", self.address.port())
     }
 }
