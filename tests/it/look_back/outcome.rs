@@ -351,12 +351,12 @@ impl Drop for Over<'_> {
     }
 }
 
-/// A request of six events, every other one of which fails.
+/// A request of six events, every other one of which fails. It takes a while, so that some are under way at an opening.
 fn busy_request(number: u64) {
     let span = tracing::info_span!("request", number);
     for place in 0..5_u64 {
         span.in_scope(|| tracing::debug!(place, "step"));
-        std::thread::yield_now();
+        std::thread::sleep(Duration::from_micros(50));
     }
     let status = if number.is_multiple_of(2) { 200 } else { 500 };
     span.in_scope(|| tracing::info!(place = 5_u64, status, "answered"));
