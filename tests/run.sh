@@ -53,7 +53,9 @@ cargo clippy --quiet --workspace --all-targets --all-features -- --deny warnings
 cargo clippy --quiet --package tracing-tap --lib --no-default-features -- --deny warnings
 
 step "tests, each in its own process: fuzz corpora, examples and the demo among them"
-cargo nextest run --workspace --all-features --no-fail-fast --status-level slow --final-status-level fail
+# Most of them wait for something most of the time.
+cargo nextest run --workspace --all-features --no-fail-fast --status-level slow --final-status-level fail \
+    --test-threads "$((2 * $(nproc)))"
 
 step "doc tests"
 cargo test --quiet --doc --workspace --all-features

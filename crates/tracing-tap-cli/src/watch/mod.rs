@@ -305,6 +305,9 @@ impl Watch {
         read?;
         if !self.is_quiet {
             let coverage = tokio::select! {
+                biased;
+                // What a service that is ending still answers is chance.
+                () = std::future::ready(()), if self.reason == Some(EndReason::Shutdown) => None,
                 known = handle.last_coverage() => known,
                 () = self.signals.next() => return Ok(INTERRUPTED),
             };

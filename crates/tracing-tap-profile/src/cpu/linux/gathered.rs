@@ -22,6 +22,8 @@ pub(super) struct Gathered {
     pub(super) counts: SampleCounts,
     /// The time that sampled threads have spent on processors.
     pub(super) on_cpu: Duration,
+    /// The samples that they took in that time.
+    pub(super) taken_on_cpu: u64,
 }
 
 /// The spans of a path that have closed.

@@ -137,7 +137,6 @@ impl About {
     fn profile(self, gathered: Gathered) -> CpuProfile {
         let Self { predicate, began_at, began, stacks, asked_hz } = self;
         let counts = gathered.counts;
-        let taken = counts.attributed + counts.outside + counts.unattributed;
         let on_cpu = gathered.on_cpu.as_secs_f64();
         CpuProfile {
             predicate,
@@ -145,7 +144,7 @@ impl About {
             lasted: began.elapsed(),
             stacks,
             asked_hz,
-            got_hz: (on_cpu > 0.01).then(|| taken as f64 / on_cpu),
+            got_hz: (on_cpu > 0.01).then(|| gathered.taken_on_cpu as f64 / on_cpu),
             counts,
             samples: named_stacks(&gathered),
             paths: times_of_paths(&gathered),

@@ -26,8 +26,16 @@ pub(super) struct Sampled {
 struct Events {
     samples: ThreadSamples,
     switches: Option<ThreadSwitches>,
-    /// The time that the thread had spent on processors then, and lately.
-    on_cpu: Option<(Duration, Duration)>,
+    /// How many samples were taken so far.
+    taken: u64,
+    on_cpu: Option<OnCpu>,
+}
+
+/// The time that a thread spends on processors, and its samples in that time.
+struct OnCpu {
+    before: Duration,
+    last: Duration,
+    taken: u64,
 }
 
 /// The time on processors is read from a file, so not in each round. A thread that is gone has none.
@@ -35,8 +43,8 @@ const ROUNDS_A_LOOK: u64 = 16;
 
 impl Events {
     fn look_at_time(&mut self, thread: u64) {
-        if let (Some((_, last)), Some(now)) = (&mut self.on_cpu, time_on_cpu(thread)) {
-            *last = now;
+        if let (Some(on_cpu), Some(now)) = (&mut self.on_cpu, time_on_cpu(thread)) {
+            (on_cpu.last, on_cpu.taken) = (now, self.taken);
         }
     }
 }
@@ -48,7 +56,8 @@ impl Sampled {
         let events = ThreadSamples::open(thread, wanted).ok().map(|samples| Events {
             samples,
             switches: ThreadSwitches::open(thread).ok(),
-            on_cpu: time_on_cpu(thread).map(|before| (before, before)),
+            taken: 0,
+            on_cpu: time_on_cpu(thread).map(|before| OnCpu { before, last: before, taken: 0 }),
         });
         let unsampled_until = Some(clock.now());
         // What it was in before is not in its records.
@@ -92,8 +101,12 @@ impl Sampled {
     fn read_events(&mut self, clock: Clock, gathered: &mut Gathered) {
         let Some(events) = &mut self.events else { return };
         let (counts, young) = (&mut gathered.counts, &mut self.young);
+        let taken = &mut events.taken;
         events.samples.read(|recorded| match recorded {
-            Recorded::Sample { at, stack } => young.push_back((clock.of_kernel(at), stack)),
+            Recorded::Sample { at, stack } => {
+                *taken += 1;
+                young.push_back((clock.of_kernel(at), stack));
+            }
             Recorded::Lost(samples) => counts.lost += samples,
             Recorded::Throttled => counts.throttled += 1,
             Recorded::Switched { .. } => {}
@@ -153,7 +166,11 @@ impl Sampled {
             events.look_at_time(self.intervals.thread());
         }
         match &self.events {
-            Some(events) => gathered.on_cpu += events.on_cpu.map_or(Duration::ZERO, |(before, last)| last - before),
+            Some(Events { on_cpu: Some(OnCpu { before, last, taken }), .. }) => {
+                gathered.on_cpu += last.saturating_sub(*before);
+                gathered.taken_on_cpu += taken;
+            }
+            Some(_) => {}
             None => gathered.counts.unsampled_threads += 1,
         }
         self.timeline.end(&mut gathered.spending);
