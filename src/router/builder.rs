@@ -154,7 +154,7 @@ impl TapRouterBuilder {
         self
     }
 
-    /// Has the router know the traces of spans; default none. See [`TraceSource`](crate::TraceSource).
+    /// Has the router know the traces of spans; default none. See [`TraceSource`].
     ///
     /// Events then have the ids of [their trace](crate::CapturedEvent::trace), and predicates test these as the fields
     /// `trace_id` and `span_id`. The trace of a span becomes known at the first event right inside it that a session captures,
