@@ -40,7 +40,7 @@ pub(crate) const RECORDED: &[(&str, u64)] = &[
     ("next service: asked, watched", 3882),
     ("matching, followed", 2564),
     ("matching, rate-limited", 1190),
-    ("timed elsewhere: enter and exit", 911),
+    ("timed elsewhere: enter and exit", 1026),
     ("timed elsewhere: request", 37152),
     ("a captured event as a JSON line", 6281),
     ("a captured event in the human form", 11528),

@@ -17,9 +17,8 @@ impl Instance {
     /// Records that the thread has entered a timed span.
     #[cold]
     pub(super) fn record_enter<S: Host>(&self, id: u64, context: &Context<'_, S>, epoch: u64) {
-        let is_traced = self.shared.snapshot.load().names.traced;
         let scope = match self.spans.with(id, |cell| cell.metadata()).flatten() {
-            Some(metadata) if !is_traced && self.current(epoch, context) == id => {
+            Some(metadata) if !self.tests_traces() && self.current(epoch, context) == id => {
                 self.decision(epoch, context, metadata).scope
             }
             // Entered twice, it is not where the thread is: it is looked up. So it is where a trace may decide, which is read

@@ -224,9 +224,14 @@ impl Instance {
         let Some(Some(metadata)) = self.spans.with(id, |cell| cell.metadata()) else { return false };
         // Entered twice, it may not be. Where traces are tested, a decision made before the first event would lack the trace.
         self.current(epoch, context) == id
-            && (self.shared.snapshot.load().names.traced
-                || Scope::is_timed(self.decision(epoch, context, metadata).scope))
+            && (self.tests_traces() || Scope::is_timed(self.decision(epoch, context, metadata).scope))
             && self.is_watched(id, context)
+    }
+
+    /// Whether some session tests the traces of spans.
+    #[inline]
+    pub(super) fn tests_traces(&self) -> bool {
+        self.spans.have_traces() && self.shared.snapshot.load().names.traced
     }
 
     #[inline]
