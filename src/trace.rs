@@ -40,8 +40,8 @@ pub struct TraceContext {
 /// Says which trace a thread is in. Given to [`TapRouterBuilder::trace_source`](crate::TapRouterBuilder::trace_source).
 ///
 /// It is asked on the threads that log, but rarely: at the first event inside a span while an open session tests `trace_id`
-/// or `span_id`, and at the first event inside a span that a session captures. An answer is kept with the span, so it must be
-/// the same for as long as the span is open.
+/// or `span_id`, and at the first event inside a span that a session captures. Where nothing was active, a later event inside the
+/// span asks again. An answer is kept with the span, so it must be the same for as long as the span is open.
 ///
 /// ```
 /// use tracing_subscriber::prelude::*;

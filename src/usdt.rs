@@ -47,7 +47,7 @@ pub(crate) fn scope_enter(span: u64) {
     at!(scope_enter, span);
 }
 
-/// This thread has left such a span. The span's id.
+/// This thread has left such a span. The span's id. Missing if no session was open any more.
 #[inline]
 pub(crate) fn scope_exit(span: u64) {
     at!(scope_exit, span);

@@ -59,15 +59,17 @@ pub trait InContext: Sized {
     /// `Span::current()`, nor printed spans, nor traces. The span stays open until the future, and every span created in it,
     /// is gone. Without a current span it does nothing.
     ///
-    /// Costs about as much as `.in_current_span()`, and two writes a poll. Spans that were created in the future while no
-    /// session was open are not inside the carried span; use `.in_current_span()` where that matters.
+    /// Costs about as much as `.in_current_span()`, and a look for the router's layer at each poll, with or without a session.
+    /// Spans that were created in the future while no session was open are not inside the carried span; use
+    /// `.in_current_span()` where that matters.
     fn in_session(self) -> InSession<Self> {
         InSession::new(self, CurrentScope::capture())
     }
 
     /// Says that the future is meant to be outside any span: coverage does not count its events as lost.
     ///
-    /// It holds for what the future itself does while it is polled. A task that it spawns says so again.
+    /// It holds for what the future itself does while it is polled. A task that it spawns says so again. Costs a look for
+    /// the router's layer at each poll.
     fn detached(self) -> Detached<Self> {
         Detached::new(self)
     }
@@ -77,9 +79,10 @@ impl<T> InContext for T {}
 
 /// Has coverage name the place of the spawn where a task has lost its context, and the span that it was spawned in.
 ///
-/// The hook of a runtime: `Builder::new_multi_thread().on_task_spawn(tracing_tap::context::note_spawn)`. Costs a spawn inside
-/// a span an uncontended lock while a session is open. A runtime has one such hook; call this from your own if you have one. It
-/// sees tasks of `tokio::spawn`, neither `spawn_blocking` nor a `LocalSet`. Needs `--cfg tokio_unstable`.
+/// The hook of a runtime: `Builder::new_multi_thread().on_task_spawn(tracing_tap::context::note_spawn)`. Costs each spawn a
+/// look for the router's layer, and while a session is open, a spawn inside a span a lock that it does not wait for. A runtime
+/// has one such hook; call this from your own if you have one. It sees tasks of `tokio::spawn`, neither `spawn_blocking` nor a
+/// `LocalSet`. Needs `--cfg tokio_unstable`.
 #[cfg(all(feature = "tokio", tokio_unstable))]
 pub fn note_spawn(task: &tokio::runtime::TaskMeta<'_>) {
     crate::layer::note_spawn(task);

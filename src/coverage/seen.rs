@@ -43,7 +43,7 @@ pub(crate) struct Seen {
     #[cfg(all(feature = "tokio", tokio_unstable))]
     pub(crate) spawns: super::spawns::Spawns,
     links: Remembered<Link>,
-    /// Spans of which a guard was held across `.await`.
+    /// Spans whose guards were held across `.await`.
     held_guards: Remembered<&'static Metadata<'static>>,
     vetoed: Box<[VetoedSpan; LEFT_OUT_SLOTS]>,
     left_out: Remembered<usize>,
@@ -172,7 +172,7 @@ impl Seen {
         self.links.all()
     }
 
-    /// Remembers a span of which a guard was held across `.await`.
+    /// Remembers a span whose guard was held across `.await`.
     pub(crate) fn note_held_guard(&self, span: &'static Metadata<'static>) {
         self.held_guards.add(span, |known| std::ptr::eq(*known, span));
     }

@@ -81,7 +81,7 @@ impl Instance {
         instance_span(self.number)
     }
 
-    /// Keeps a new span where spans are timed, or where another one stands in for the current one.
+    /// Keeps a new span where spans are timed or the past is kept, or where another one stands in for the current one.
     #[cold]
     pub(super) fn keep_new_watched_span<S: Host>(
         &self,
@@ -90,12 +90,13 @@ impl Instance {
         context: &Context<'_, S>,
         epoch: u64,
     ) {
-        match self.spans.are_unusual_when_new() {
-            true => self.keep_new_span_in_time(attributes, id, context, epoch),
-            false => self.keep_new_span(attributes, id, epoch),
-        }
+        self.keep_new_span(attributes, id, epoch);
+        // Before anything is decided about the span: the registry takes it for a root.
         if self.standing_in() != NO_SPAN && attributes.is_contextual() {
             self.place_below_standing_in(id, context);
+        }
+        if self.spans.are_unusual_when_new() {
+            self.time_new_span(id.into_u64(), context, epoch);
         }
     }
 

@@ -29,7 +29,7 @@ impl PollStart {
 }
 
 /// What `look` finds in the thread's subscriber, if a router's layer is in it and a session is open there.
-fn with_watching<R>(look: impl FnOnce(&Instance, &Dispatch) -> R) -> Option<R> {
+pub(super) fn with_watching<R>(look: impl FnOnce(&Instance, &Dispatch) -> R) -> Option<R> {
     let mut look = Some(look);
     dispatcher::get_default(|dispatch| {
         let instance = dispatch.downcast_ref::<Instance>().filter(|instance| instance.epoch() != 0)?;

@@ -30,9 +30,9 @@ pub(crate) struct Outside {
 /// A visit to the span that the thread is in.
 struct Visit {
     instance: Arc<Instance>,
-    /// The sessions that are to follow that span; `None` to ask which ones are taken along.
+    /// The sessions that are to follow that span; `None` to ask which ones its request belongs to.
     followers: Option<Sessions>,
-    /// The sessions that follow it now, or are taken along.
+    /// The sessions that follow it now, or that its request belongs to.
     answer: Rc<RefCell<Sessions>>,
 }
 

@@ -82,7 +82,11 @@ impl Instance {
     ) -> Option<u64> {
         let metadata = event.metadata();
         let is_kept = match self.callsites.word(key_of(metadata)) {
-            Some(word) => Callsites::keeps_past(word, || self.shared.config.keeps_past_of(metadata)),
+            Some(word) => {
+                // Without a session it is not routed: coverage would take it for refused.
+                Callsites::note_parent(word, event.is_contextual());
+                Callsites::keeps_past(word, || self.shared.config.keeps_past_of(metadata))
+            }
             None => self.keeps_unregistered(past, event),
         };
         if !is_kept {
@@ -114,6 +118,8 @@ impl Instance {
     /// Whether an event of a callsite that is not registered is kept, as a record of `log` may be.
     #[cold]
     fn keeps_unregistered(&self, past: &Past, event: &Event<'_>) -> bool {
+        // As a routed event is noted.
+        self.note_unregistered(event.metadata());
         let facts = Facts::of(event);
         let config = &self.shared.config;
         config.keeps_past_of(facts.metadata()) && past.note_unregistered(event.metadata())

@@ -27,9 +27,9 @@ impl Incoming<'_> {
 }
 
 impl Instance {
-    /// Notes for coverage where an event is: the first of its callsite inside spans that carry a tested field, and each that is
-    /// outside any span. Of those that are outside and vetoed, and none of which was seen inside, only where the thread's
-    /// decision was stale: a veto costs no more for being counted.
+    /// Notes for coverage where an event is: the first of its callsite inside spans that carry a tested field, and each outside
+    /// any span. A vetoed event outside, of a callsite never seen inside, is noted only when the thread decides again, so that
+    /// its veto costs nothing more.
     #[inline]
     pub(super) fn note_place<S: Host>(
         &self,

@@ -40,17 +40,9 @@ impl Instance {
         self.spans.stop_timing();
     }
 
-    /// Keeps a new span, notes when it was created if the past is kept, and times it if it is watched.
+    /// Notes when a new span was created if the past is kept, and times it if it is watched.
     #[inline(never)]
-    pub(super) fn keep_new_span_in_time<S: Host>(
-        &self,
-        attributes: &span::Attributes<'_>,
-        id: &span::Id,
-        context: &Context<'_, S>,
-        epoch: u64,
-    ) {
-        self.keep_new_span(attributes, id, epoch);
-        let id = id.into_u64();
+    pub(super) fn time_new_span<S: Host>(&self, id: u64, context: &Context<'_, S>, epoch: u64) {
         if let Some(past) = &self.shared.past {
             self.spans.set_begun(id, past.now());
         }
@@ -221,11 +213,21 @@ impl Instance {
 
     /// The same for the span that the thread has just entered, where that is where the thread is.
     fn is_watched_now<S: Host>(&self, id: u64, context: &Context<'_, S>, epoch: u64) -> bool {
-        let Some(Some(metadata)) = self.spans.with(id, |cell| cell.metadata()) else { return false };
         // Entered twice, it may not be. Where traces are tested, a decision made before the first event would lack the trace.
         self.current(epoch, context) == id
-            && (self.tests_traces() || Scope::is_timed(self.decision(epoch, context, metadata).scope))
+            && (self.tests_traces() || self.is_timed_scope(id, context, epoch))
             && self.is_watched(id, context)
+    }
+
+    /// Whether the scope that the thread is in, inside this span, is one that is timed.
+    fn is_timed_scope<S: Host>(&self, id: u64, context: &Context<'_, S>, epoch: u64) -> bool {
+        // Mostly known: then the span is not looked up for its callsite.
+        let known = thread::with(|state| state.decided_in(epoch, &self.trees));
+        let decide = || {
+            let callsite = self.spans.with(id, |cell| cell.metadata()).flatten()?;
+            Some(self.decide(epoch, context, callsite))
+        };
+        known.or_else(decide).is_some_and(|decision| Scope::is_timed(decision.scope))
     }
 
     /// Whether some session tests the traces of spans.

@@ -82,32 +82,9 @@ impl Instance {
             return answer(metadata, false);
         }
         if Word::is_vetoable(seen, vetoable) {
-            return self.event_enabled_where_noted(metadata, epoch, context, word);
+            return self.enabled_once_decided(metadata, epoch, context, word);
         }
         self.enabled_otherwise(metadata, epoch, context, word)
-    }
-
-    /// The answer for an event that may be vetoed, where coverage must know that it is here, or the thread must decide.
-    #[inline]
-    fn event_enabled_where_noted<S: Host>(
-        &self,
-        metadata: &Metadata<'_>,
-        epoch: u64,
-        context: &Context<'_, S>,
-        word: &AtomicU64,
-    ) -> bool {
-        let Some(decision) = thread::with(|state| state.decided_in(epoch, &self.trees)) else {
-            return self.enabled_once_decided(metadata, epoch, context, word);
-        };
-        // Acquire: as in `enabled_by`.
-        if !decision.look.fits_anywhere(word.load(Ordering::Acquire)) {
-            return self.enabled_after_a_look(metadata, epoch, context);
-        }
-        let is_vetoed = verbosity_of(*metadata.level()) > decision.verbosity;
-        if is_vetoed {
-            self.note_place(metadata, word, decision, context);
-        }
-        answer(metadata, is_vetoed)
     }
 
     /// The same for a span, unless it would not be made without a session and none asks for it.
@@ -155,7 +132,7 @@ impl Instance {
         self.enabled_otherwise(metadata, epoch, context, word)
     }
 
-    /// The answer for an event that may be vetoed, where the thread does not know what holds in its scope.
+    /// The answer for an event that may be vetoed, where coverage must know that it is here, or the thread must decide.
     #[inline(never)]
     fn enabled_once_decided<S: Host>(
         &self,
@@ -164,7 +141,7 @@ impl Instance {
         context: &Context<'_, S>,
         word: &AtomicU64,
     ) -> bool {
-        let decision = self.decide(epoch, context, metadata);
+        let decision = self.decision(epoch, context, metadata);
         // Acquire: as in `enabled_by`.
         if !decision.look.fits_anywhere(word.load(Ordering::Acquire)) {
             return self.enabled_after_a_look(metadata, epoch, context);

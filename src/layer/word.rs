@@ -69,8 +69,8 @@ impl Word {
         word & (Self::ARRIVED | Self::ENABLED_OFTEN) == 0
     }
 
-    /// Whether this word is that of a callsite of which something has arrived and that is not vetoed under the generation of
-    /// `vetoable`, under which it was judged.
+    /// Whether this word is that of a callsite that was judged under the generation of `vetoable`, is not vetoed under it, and
+    /// has had an event or span arrive.
     #[inline]
     pub(crate) fn is_let_through(word: u64, vetoable: u64) -> bool {
         word >> 32 == vetoable >> 32 && !Self::is_vetoable(word, vetoable) && !Self::is_unarrived(word)
@@ -170,7 +170,7 @@ impl Look {
 pub(crate) enum Place {
     /// Outside any span.
     Outside,
-    /// Inside spans of which one carries a tested field, or bears a tested name.
+    /// Inside spans with a tested field or name.
     Carried,
     /// Inside others, or meant to be outside any.
     Elsewhere,

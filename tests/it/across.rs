@@ -1,7 +1,8 @@
-//! Requests that are followed from one service into the next: what goes along, and what is followed there.
+//! Requests that are followed from one service into the next: the sessions in scope, and the spans that they follow.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use testing::messages;
 use tracing::level_filters::LevelFilter;
 use tracing::{Dispatch, Event, Subscriber, debug, info, info_span, span};
 use tracing_subscriber::layer::{Context, Layer};
@@ -23,31 +24,27 @@ fn user() -> SessionOptions {
 /// A stack's name, and how it is made.
 type Stack = (&'static str, fn(&TapRouter) -> Dispatch);
 
-fn messages(stream: &mut EventStream) -> Vec<String> {
-    stream.drain().filter_map(Item::into_event).map(|event| event.message().to_owned()).collect()
-}
-
 isolated! {
 
-fn a_request_goes_along_once_its_spans_say_so() {
+fn a_request_is_in_scope_once_its_spans_match() {
     let router = router();
     let session = router.watch(user());
-    let along = || router.sessions_in_scope();
+    let in_scope = || router.sessions_in_scope();
     let request = info_span!("request", user = tracing::field::Empty);
-    request.in_scope(|| assert_eq!(along(), []));
+    request.in_scope(|| assert_eq!(in_scope(), []));
     request.record("user", 42);
-    request.in_scope(|| assert_eq!(along(), [session.id()]));
-    request.in_scope(|| info_span!("inner", user = 7).in_scope(|| assert_eq!(along(), [session.id()])));
+    request.in_scope(|| assert_eq!(in_scope(), [session.id()]));
+    request.in_scope(|| info_span!("inner", user = 7).in_scope(|| assert_eq!(in_scope(), [session.id()])));
     let elsewhere = info_span!(parent: &request, "elsewhere");
-    std::thread::scope(|scope| scope.spawn(|| elsewhere.in_scope(|| assert_eq!(along(), [session.id()]))).join())
+    std::thread::scope(|scope| scope.spawn(|| elsewhere.in_scope(|| assert_eq!(in_scope(), [session.id()]))).join())
         .expect("it does not panic");
-    assert_eq!(along(), [], "outside any span");
-    info_span!(parent: None, "request", user = 43).in_scope(|| assert_eq!(along(), []));
+    assert_eq!(in_scope(), [], "outside any span");
+    info_span!(parent: None, "request", user = 43).in_scope(|| assert_eq!(in_scope(), []));
     drop(session);
-    request.in_scope(|| assert_eq!(along(), [], "it is closed"));
+    request.in_scope(|| assert_eq!(in_scope(), [], "it is closed"));
 }
 
-fn a_session_goes_along_only_if_it_is_on_several_services() {
+fn only_sessions_across_services_are_in_scope() {
     let router = router();
     let _alone = router.watch(Predicate::eq("user", 42));
     let _of_events = router.watch(SessionOptions::new("user = 42 and status = 500".parse().unwrap()).across_services());
@@ -90,7 +87,7 @@ fn all_that_happens_in_a_followed_span_belongs_to_the_session() {
     info!(parent: &request, "by its parent");
     debug!("outside");
     assert_eq!(messages(&mut session), ["after", "inside", "elsewhere", "by its parent"]);
-    request.in_scope(|| assert_eq!(router.sessions_in_scope(), [session.id()], "it goes further along"));
+    request.in_scope(|| assert_eq!(router.sessions_in_scope(), [session.id()], "the next service may follow it as well"));
 }
 
 fn only_the_current_span_is_followed_and_not_what_is_around_it() {

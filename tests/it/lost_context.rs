@@ -8,7 +8,7 @@ use tracing_subscriber::prelude::*;
 use tracing_subscriber::registry;
 use tracing_tap::context::{CurrentScope, InContext, detached, in_session};
 use tracing_tap::coverage::{Finding, Note};
-use tracing_tap::{Coverage, EventStream, Predicate, TapRouter, Verdict};
+use tracing_tap::{Coverage, EventStream, Item, Predicate, SessionOptions, TapRouter, Verdict};
 
 /// What the service does for a request, and somewhere else too.
 fn store() {
@@ -272,6 +272,21 @@ isolated! {
             info_span!("request", user = 7_000 + user).in_scope(|| tracing::debug!("of others"));
         }
         assert_eq!(messages(&mut stream), ["still of 42"]);
+    }
+
+    fn a_span_created_in_session_is_timed_inside_the_carried_one() {
+        let router = printing();
+        let mut stream = router.watch(SessionOptions::new(Predicate::eq("user", 42)).timings());
+        let step = || info_span!("step").in_scope(|| tracing::debug!("inside"));
+        // From now on the thread creates the span without a look at where it is.
+        step();
+        let carried = info_span!("request", user = 42).in_scope(CurrentScope::capture);
+        carried.run(step);
+        let shown = stream.drain().filter_map(|item| match item {
+            Item::Timing { timing, .. } => Some(timing.name().to_owned()),
+            item => item.into_event().map(|event| event.message().to_owned()),
+        });
+        assert_eq!(shown.collect::<Vec<_>>(), ["inside", "step"]);
     }
 
     fn a_session_opened_later_sees_the_events_of_work_in_session() {

@@ -1,14 +1,15 @@
 //! What other layers, and other ways to log, keep from a session.
 
 use super::{check, coverage_of};
+use testing::wait_until;
 use tracing::{Event, Level, Metadata, Subscriber};
 use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::layer::Context;
 use tracing_subscriber::prelude::*;
 use tracing_subscriber::{Layer, registry};
-use tracing_tap::TapRouter;
 use tracing_tap::Verdict::{Everything, Nothing, Partly};
 use tracing_tap::coverage::Finding;
+use tracing_tap::{LookBack, TapRouter};
 
 /// Refuses events for everyone, once they are there.
 struct Refuses(fn(&Metadata<'_>) -> bool);
@@ -49,6 +50,14 @@ isolated! {
         emit();
         let coverage = stream.coverage();
         assert_eq!((coverage.verdict(), coverage.findings()), (Partly, &[refused(Level::DEBUG)][..]), "{coverage}");
+    }
+
+    fn events_kept_for_looking_back_are_not_taken_for_refused() {
+        let router = TapRouter::builder().look_back(LookBack::new(1 << 20)).build();
+        registry().with(router.layer()).init();
+        wait_until("looking back to be switched on", || router.stats().look_back_bytes > 0);
+        emit();
+        check(&router, "user = 42", Everything, &[]);
     }
 
     fn where_another_layer_refuses_all_nothing_can_match() {
