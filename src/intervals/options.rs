@@ -36,14 +36,14 @@ impl IntervalOptions {
         self
     }
 
-    /// Limits the number of threads that are recorded at once; default 64, at least 1.
+    /// Limits the number of threads that are recorded at once; default 64, from 1 to 65,536.
     #[must_use]
     pub fn max_threads(mut self, threads: usize) -> Self {
-        self.max_threads = threads.max(1);
+        self.max_threads = threads.clamp(1, 1 << 16);
         self
     }
 
-    /// Limits the number of unread records of a thread; default 4096, at least 2. A record takes 40 bytes.
+    /// Limits the number of unread records of a thread; default 4096, from 2 to 1,048,576. A record takes 40 bytes.
     #[must_use]
     pub fn capacity(mut self, records: usize) -> Self {
         self.capacity = records.clamp(2, 1 << 20);

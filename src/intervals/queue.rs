@@ -23,7 +23,7 @@ pub(super) struct ThreadQueue {
 #[derive(Debug, Default)]
 pub(super) struct Unmarked {
     records: u64,
-    /// Whether it is in a span of which it has recorded the enter, or would have.
+    /// Whether it is in a span whose enter it has recorded or lost.
     pub(super) is_inside: bool,
 }
 
@@ -33,7 +33,7 @@ pub(super) struct Known {
     /// By marks.
     marked: u64,
     /// By marks or by the count.
-    told: u64,
+    reported: u64,
 }
 
 impl Unmarked {
@@ -62,7 +62,7 @@ impl ThreadQueue {
     fn lose(&self, unmarked: &mut Unmarked) -> bool {
         unmarked.records += 1;
         // Release pairs with the Acquire in `pop`: who sees the count finds what was appended before the loss. Fails
-        // otherwise: `loom_a_lost_record_is_told_behind_those_before_it`.
+        // otherwise: `loom_a_lost_record_is_reported_behind_those_before_it`.
         self.lost.fetch_add(1, Ordering::Release);
         false
     }
@@ -80,11 +80,11 @@ impl ThreadQueue {
             let (records, is_inside) = match self.records.pop() {
                 Some(IntervalRecord::Lost { records, is_inside }) => {
                     known.marked += records;
-                    (known.tell(known.marked), is_inside)
+                    (known.report(known.marked), is_inside)
                 }
                 Some(record) => return Some(record),
                 None => {
-                    let news = Some(known.tell(lost)).filter(|records| *records > 0);
+                    let news = Some(known.report(lost)).filter(|records| *records > 0);
                     return news.map(|records| IntervalRecord::Lost { records, is_inside: true });
                 }
             };
@@ -98,9 +98,9 @@ impl ThreadQueue {
 
 impl Known {
     /// Notes that so many were lost by now. Returns how many of them are news.
-    fn tell(&mut self, lost: u64) -> u64 {
-        let news = lost.saturating_sub(self.told);
-        self.told += news;
+    fn report(&mut self, lost: u64) -> u64 {
+        let news = lost.saturating_sub(self.reported);
+        self.reported += news;
         news
     }
 }
@@ -123,27 +123,27 @@ mod tests {
     /// The times that are read, and how many are missing where.
     fn read(queue: &ThreadQueue, known: &mut Known) -> Vec<Result<u64, u64>> {
         let records = std::iter::from_fn(|| queue.pop(known));
-        let told = |record| match record {
+        let time_or_loss = |record| match record {
             IntervalRecord::Entered { at_ns, .. } => Ok(at_ns),
             IntervalRecord::Lost { records, .. } => Err(records),
             other => panic!("{other:?}"),
         };
-        records.map(told).collect()
+        records.map(time_or_loss).collect()
     }
 
     #[test]
-    fn a_loss_is_told_where_it_is_and_before_the_next_record() {
+    fn a_loss_is_reported_in_place_before_the_next_record() {
         let (queue, mut unmarked, mut known) = (ThreadQueue::new(7, None, 3), Unmarked::default(), Known::default());
         (1..=5).for_each(|at| _ = queue.push(entered(at), &mut unmarked));
         assert_eq!(read(&queue, &mut known), [Ok(1), Ok(2), Ok(3), Err(2)]);
         queue.push(entered(6), &mut unmarked);
-        assert_eq!(read(&queue, &mut known), [Err(0), Ok(6)], "it is told once, and again that the thread is outside");
+        assert_eq!(read(&queue, &mut known), [Err(0), Ok(6)], "reported once; then the thread is outside");
     }
 
     proptest! {
-        /// Whatever is appended and read, in whatever order: what is read and what is told lost is what was appended.
+        /// Whatever is appended and read, in whatever order: what is read and what is reported lost is what was appended.
         #[test]
-        fn every_record_is_read_or_told_lost_in_its_place(steps in prop::collection::vec(any::<bool>(), 0..80)) {
+        fn every_record_is_read_or_reported_lost_in_place(steps in prop::collection::vec(any::<bool>(), 0..80)) {
             let (queue, mut unmarked, mut known) =
                 (ThreadQueue::new(7, None, 3), Unmarked::default(), Known::default());
             let (mut pushed, mut next) = (0, 0);

@@ -1,4 +1,4 @@
-//! What is recorded at present: of which session, on which threads.
+//! The recording that is open at present: its session and its threads.
 
 use super::options::IntervalOptions;
 use super::queue::ThreadQueue;
@@ -47,10 +47,12 @@ impl Recordings {
     /// Begins one; `None` if another is open.
     pub(super) fn begin(&self, session: SessionId, options: IntervalOptions) -> Option<Arc<Recording>> {
         static RECORDINGS: Numbers = Numbers::new();
-        // AcqRel: of those who try, one goes on, after all that the last one did.
+        // AcqRel: of concurrent callers one goes on, after all that the last recording did.
         if self.is_taken.swap(true, Ordering::AcqRel) {
             return None;
         }
+        // Fields may be set past what the setters allow, and a queue without places panics.
+        let options = options.max_threads(options.max_threads).capacity(options.capacity);
         let recording = Arc::new(Recording {
             number: RECORDINGS.next(),
             session,

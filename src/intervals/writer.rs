@@ -20,7 +20,7 @@ pub(crate) struct WatchedSpan {
     /// The layer instance.
     pub(crate) instance: u64,
     pub(crate) id: u64,
-    /// Tells it from others of that id.
+    /// Distinguishes it from others of that id.
     pub(crate) number: u64,
     /// The serial of the scope inside it; 0: not known.
     pub(crate) scope: u64,
@@ -134,11 +134,11 @@ impl Writer {
         }
         let path = recordings.current(self.recording).and_then(|recording| look_up(recording.session));
         let is_watched = path.is_some();
-        let is_told = path.is_none_or(|path| self.push(IntervalRecord::Watched { span: span.name(), path }));
-        if is_told {
+        let is_path_known = path.is_none_or(|path| self.push(IntervalRecord::Watched { span: span.name(), path }));
+        if is_path_known {
             self.noted[span.place()] = (span, is_watched);
         }
-        is_watched && is_told
+        is_watched && is_path_known
     }
 
     fn push(&mut self, record: IntervalRecord) -> bool {
@@ -146,7 +146,7 @@ impl Writer {
         self.unmarked.is_inside = !self.inside.is_empty();
         let is_kept = queue.push(record, &mut self.unmarked);
         if !is_kept {
-            // Which names the reader knows is not certain any more.
+            // The reader may not know these names any more.
             self.noted = Self::new().noted;
         }
         is_kept

@@ -99,7 +99,7 @@ isolated! {
         assert_eq!(all_words(&mut intervals), ["+request", "+request", "-request", "-request"]);
     }
 
-    fn a_full_queue_tells_what_is_missing_and_goes_on() {
+    fn a_full_queue_reports_what_is_missing_and_goes_on() {
         let router = install();
         let stream = session(&router, "user = 42");
         let mut intervals = router.intervals(stream.id(), IntervalOptions::default().capacity(5)).unwrap();
@@ -109,6 +109,16 @@ isolated! {
         assert_eq!(words(&mut thread), ["+request", "-request", "+request", "-request", "lost 3"]);
         span.in_scope(|| ());
         assert_eq!(words(&mut thread), ["lost 0", "+request", "-request"], "the path is known again");
+    }
+
+    fn options_that_are_set_to_zero_record_a_little() {
+        let router = install();
+        let stream = session(&router, "user = 42");
+        let mut options = IntervalOptions::default();
+        (options.max_threads, options.capacity) = (0, 0);
+        let mut intervals = router.intervals(stream.id(), options).unwrap();
+        request(42).in_scope(|| ());
+        assert_eq!(all_words(&mut intervals), ["+request", "lost 1"]);
     }
 
     fn each_thread_has_its_own_and_one_too_many_is_counted() {

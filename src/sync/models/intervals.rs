@@ -5,7 +5,7 @@ use crate::sync::{thread, try_all};
 use std::sync::Arc;
 
 #[test]
-fn loom_a_lost_record_is_told_behind_those_before_it() {
+fn loom_a_lost_record_is_reported_behind_those_before_it() {
     try_all(|| {
         let queue = Arc::new(ThreadQueue::new(1, None, 1));
         let writing = {
