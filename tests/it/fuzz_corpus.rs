@@ -59,11 +59,11 @@ fn every_line_of_the_corpus_that_is_read_is_written_the_same() {
     replay("wire", 150, wire::check);
 }
 
-fn corpus() -> PathBuf {
-    corpora().join("predicate_matches")
-}
-
 #[test]
 fn every_recording_of_the_corpus_is_filtered_without_a_miss() {
     replay("recording", 20, recording::check);
+}
+
+fn corpus() -> PathBuf {
+    corpora().join("predicate_matches")
 }

@@ -16,7 +16,7 @@ pub(super) struct Facts<'a> {
     level: Level,
     target: Cow<'a, str>,
     file: Option<Cow<'a, str>>,
-    /// The tests that a span or a field of one satisfies.
+    /// The tests that a span, a field of one, or the trace satisfies.
     satisfied: Bits,
     /// Those that a field of its own satisfies. A timing has none that a session tests.
     own: Bits,
@@ -169,7 +169,7 @@ impl EventVisitor<'_> {
             }
             Key::TraceId | Key::SpanId => {
                 let value: FieldValue<'de> = map.next_value()?;
-                self.0.field(if key == Key::TraceId { TRACE_ID } else { SPAN_ID }, &value, Owner::Event);
+                self.0.field(if key == Key::TraceId { TRACE_ID } else { SPAN_ID }, &value, Owner::Span);
                 false
             }
             Key::Other => {

@@ -79,6 +79,17 @@ fn a_timing_is_tested_by_its_spans() {
 }
 
 #[test]
+fn the_trace_of_an_event_or_a_timing_is_tested() {
+    let ids = r#""trace_id":"4bf92f3577b34da6a3ce929d0e0e4736","span_id":"00f067aa0ba902b7","target""#;
+    let event = with_fields("", "").replace(r#""target""#, ids);
+    for line in [&event, &event.replace("event", "timing")] {
+        check(r#"trace_id = "4bf92f3577b34da6a3ce929d0e0e4736" and span_id = "00f067aa0ba902b7""#, line, true);
+        check(r#"not trace_id = "4bf92f3577b34da6a3ce929d0e0e4736""#, line, false);
+        check(r#"trace_id = "4bf92f3577b34da6a3ce929d0e0e4737""#, line, false);
+    }
+}
+
+#[test]
 fn numbers_are_equal_however_they_are_written() {
     for value in ["42", "42.0", "\"42\"", r#""\"42\"""#] {
         check("user = 42", &with_fields(&format!(r#""user":{value}"#), ""), true);
