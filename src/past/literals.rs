@@ -94,9 +94,7 @@ impl Literals {
     /// Keeps the first text of a callsite, if there is room. Returns whether it did.
     #[cold]
     pub(crate) fn keep(&self, key: usize, text: &str) -> bool {
-        // Relaxed, here and in `find`: the key says nothing but whose the place is.
-        let is_taken = |slot: &&Slot| slot.key.compare_exchange(0, key as u64, Relaxed, Relaxed).is_ok();
-        let Some(slot) = self.window(key).find(is_taken) else { return false };
+        let Some(slot) = self.take_slot(key) else { return false };
         let words = text.len().div_ceil(8);
         if text.is_empty() || text.len() > MAX_LITERAL_BYTES {
             return false;
@@ -110,6 +108,20 @@ impl Literals {
         }
         slot.place.store((start as u64) << 16 | text.len() as u64, Release);
         true
+    }
+
+    /// A slot for a callsite; `None` if all are taken, or if another thread has just taken one for this callsite: its text
+    /// is the first.
+    fn take_slot(&self, key: usize) -> Option<&Slot> {
+        // Relaxed, here and in `find`: the key says nothing but whose the place is.
+        for slot in self.window(key) {
+            match slot.key.compare_exchange(0, key as u64, Relaxed, Relaxed) {
+                Ok(_) => return Some(slot),
+                Err(taken) if taken == key as u64 => return None,
+                Err(_) => {}
+            }
+        }
+        None
     }
 }
 
@@ -145,6 +157,15 @@ mod tests {
             assert_eq!(literals.text(key).as_deref(), Some(text));
         }
         assert_eq!(literals.text(256), None);
+    }
+
+    /// Both threads have found none: the text of the second would be read as that of the first.
+    #[test]
+    fn of_two_threads_that_keep_a_text_at_once_one_does() {
+        let literals = Literals::new(4096);
+        assert!(literals.keep(64, "accepted 1"));
+        assert!(!literals.keep(64, "accepted 2"));
+        assert_eq!(literals.text(64).as_deref(), Some("accepted 1"));
     }
 
     #[test]

@@ -133,7 +133,7 @@ impl EventValues {
     #[inline]
     pub(crate) fn finish(&mut self) -> (&[[u8; 8]], usize) {
         if self.omitted > 0 {
-            self.tell_of_omitted();
+            self.write_omitted();
         }
         let count = self.at;
         // The memory is of whole words, so there is room. Mostly there is more, and one store does.
@@ -153,7 +153,7 @@ impl EventValues {
     }
 
     #[cold]
-    fn tell_of_omitted(&mut self) {
+    fn write_omitted(&mut self) {
         let [low, high] = self.omitted.to_le_bytes();
         if let Some(tail) = self.bytes.get_mut(self.at..self.at + TAIL_BYTES) {
             tail.copy_from_slice(&[OMITTED << 4, low, high]);

@@ -7,10 +7,9 @@ use crate::session::scope::Sessions;
 use tracing_core::{Dispatch, dispatcher};
 
 impl TapRouter {
-    /// The open sessions [across services](crate::SessionOptions::across_services) to which the request belongs as a whole
-    /// that this thread works on: all that happens inside the current span matches them, as far as fields and spans are
-    /// tested. For a request that goes out to another service, which can then
-    /// [follow](Self::follow_current_span) it.
+    /// The open sessions [across services](crate::SessionOptions::across_services) to which the current request belongs as a
+    /// whole: everything inside the current span satisfies their tests of fields and spans. For a request that goes out to
+    /// another service, which can then [follow](Self::follow_current_span) it.
     ///
     /// Empty outside any span, and where no layer of this router is in the current subscriber. Of the layers of several
     /// routers in one subscriber, only the outermost one is found; a layer behind a filter or in a `reload` layer is not.
@@ -33,8 +32,8 @@ impl TapRouter {
     }
 
     /// Makes sessions [across services](crate::SessionOptions::across_services) follow the current span: from now on all
-    /// that happens inside it, on every thread, belongs to them, whatever they test of fields and spans. For a request of
-    /// which another service has said that it belongs to these sessions.
+    /// that happens inside it, on every thread, belongs to them, whatever they test of fields and spans. For a request that
+    /// belongs to these sessions, as another service has said.
     ///
     /// Returns how many of them follow it now: those that are open, on several services, and were named. 0 where there is no
     /// current span, or no layer of this router, as for [`sessions_in_scope`](Self::sessions_in_scope).

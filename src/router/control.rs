@@ -13,7 +13,7 @@ use crate::session::{EndReason, SessionId};
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
-use tracing_core::{Interest, Metadata, callsite};
+use tracing_core::{Interest, Metadata, callsite, dispatcher};
 
 /// The name of the control thread.
 const THREAD_NAME: &str = "tracing-tap";
@@ -166,7 +166,9 @@ impl Chores {
 /// filter changed: that filter would then miss events. So this one is repeated.
 fn rebuild(core: &Core) -> bool {
     let _rebuilding = REBUILDING.lock().unwrap_or_else(PoisonError::into_inner);
-    let instances = core.live_instances();
+    let mut instances = core.live_instances();
+    // The thread's own default first: to set another one concerns all threads, see `with_dispatch`.
+    instances.sort_by_key(|instance| !dispatcher::get_default(|default| instance.is_in(default)));
     let was_alone = (0..REBUILD_ATTEMPTS).any(|_| {
         let asked = || instances.iter().map(|instance| instance.asked_by_others()).collect::<Vec<_>>();
         let before = asked();
@@ -178,8 +180,8 @@ fn rebuild(core: &Core) -> bool {
     was_alone
 }
 
-/// Where there are several subscribers, `tracing` asks them all, and where there is one, the thread's default alone: so one
-/// rebuild under any of this router's is enough.
+/// `tracing` asks all subscribers if another one lived when the last was made, and otherwise the thread's default alone, as
+/// the only one. So one rebuild under any of this router's is enough.
 fn rebuild_once(core: &Core, instances: &[Arc<Instance>]) {
     let rebuild = |_: &_| asking(Caller::Rebuild(core.shared.router), callsite::rebuild_interest_cache);
     let start = Instant::now();

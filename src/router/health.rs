@@ -34,8 +34,8 @@ pub struct RouterStats {
     pub callsites: usize,
     /// Of these, the ones that are vetoed at present wherever no session can match: nothing of them is evaluated there.
     pub vetoed_callsites: usize,
-    /// Callsites of which events were outside any span while a session was open, although others were inside spans with a
-    /// tested field; see [`LostContext`](crate::coverage::Finding::LostContext).
+    /// Callsites with events outside any span while a session was open, although other events of theirs were inside spans
+    /// with a tested field; see [`LostContext`](crate::coverage::Finding::LostContext).
     pub lost_context_callsites: u64,
     /// The number of these events, at least: no more than 100 are counted of one callsite.
     pub lost_context_events: u64,

@@ -235,9 +235,9 @@ impl TapRouter {
         self.0.log_later(Audit::Endpoint(event));
     }
 
-    /// Records from now on when each thread is in a span of which the session is shown the [timings](SessionOptions::timings),
-    /// until the returned [`Intervals`] are dropped. For profilers: what a sample is of is then known without asking the
-    /// thread. The [audit](crate::audit) has it.
+    /// Records when each thread is in a span whose [timings](SessionOptions::timings) the session gets, from now on until the
+    /// returned [`Intervals`] are dropped. For profilers: they know the spans of a sample without asking the thread. The
+    /// [audit](crate::audit) has it.
     ///
     /// Costs an enter and an exit of such a span a look at the clock each, and a record in the thread's queue; other spans
     /// nothing.

@@ -82,8 +82,8 @@ mod tests {
     use super::*;
     use crate::session::Follow;
 
-    /// Whether spans that satisfy these tests of the predicate, and all of the confinement, take the session along.
-    fn goes_along(options: SessionOptions, satisfied: &[usize]) -> bool {
+    /// Whether a request whose spans satisfy these tests of the predicate, and all of the confinement, belongs to the session.
+    fn belongs(options: SessionOptions, satisfied: &[usize]) -> bool {
         let bits = |numbers: &[usize]| {
             let mut bits = Bits::default();
             numbers.iter().for_each(|number| bits.insert(*number));
@@ -99,7 +99,7 @@ mod tests {
     fn check(predicate: &str, satisfied: &[usize], expected: bool) {
         let quiet: Predicate = "not @target = async_nats".parse().expect("it is one");
         let options = SessionOptions::new(predicate.parse().expect("it is one")).confined_to(quiet);
-        assert_eq!(goes_along(options, satisfied), expected, "{predicate} with {satisfied:?}");
+        assert_eq!(belongs(options, satisfied), expected, "{predicate} with {satisfied:?}");
     }
 
     #[test]
@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn what_spans_do_not_decide_takes_no_session_along() {
+    fn a_request_whose_spans_do_not_decide_does_not_belong() {
         check("@level = error", &[], false);
         check("*", &[], false);
         check("not user = 42", &[], false);
@@ -126,9 +126,9 @@ mod tests {
     }
 
     #[test]
-    fn a_session_that_follows_goes_along_once_it_does() {
+    fn a_request_belongs_to_a_session_once_it_is_followed() {
         let options = |predicate: &str| SessionOptions::new(predicate.parse().expect("it is one")).follow(Follow::Root);
-        assert!(goes_along(options("user = 42"), &[0]));
-        assert!(!goes_along(options("user = 42 and @level = error"), &[0]), "the rest of the request is not shown yet");
+        assert!(belongs(options("user = 42"), &[0]));
+        assert!(!belongs(options("user = 42 and @level = error"), &[0]), "the rest of the request is not shown yet");
     }
 }

@@ -56,8 +56,8 @@ impl SessionOptions {
     ///
     /// The request is released when the duration has passed, also while it still runs: at its next event, at its end, or
     /// within some milliseconds by the router's thread. It counts from the creation of the request's span; for a span that is
-    /// older than the session, from the opening of the session unless that [looks back](Self::look_back). A duration of 0 shows every request, and outside of any
-    /// request every event; any other shows no event outside of a request.
+    /// older than the session, from the opening of the session unless that [looks back](Self::look_back). A duration of 0
+    /// shows every request, and outside of any request every event; any other shows no event outside of a request.
     ///
     /// [`TapRouter::try_watch`](crate::TapRouter::try_watch) refuses a duration past the router's
     /// [`max_hold_time`](crate::TapRouterBuilder::max_hold_time). While such a session is open, each new root span costs a

@@ -15,6 +15,14 @@ pub(crate) struct Found {
 }
 
 impl Found {
+    fn of(snapshot: &Snapshot, fields: &Fields) -> Self {
+        let mut found = Self::default();
+        for (name, value) in fields.named_by(|name| snapshot.names.index.contains(name)) {
+            found.add(snapshot, name, value);
+        }
+        found
+    }
+
     /// Adds the sessions that the index keeps for this key and value.
     pub(crate) fn add(&mut self, snapshot: &Snapshot, key: &str, value: ValueRef<'_>) {
         let bucket = value.with_canonical(|text| snapshot.index.get(&index_hash(key, text?)));
@@ -55,14 +63,4 @@ pub(crate) fn sessions_of_span(snapshot: &Snapshot, span: &CapturedSpan) -> Sess
 #[cfg(all(test, not(loom)))]
 pub(crate) fn indexed_sessions(snapshot: &Snapshot, fields: &Fields) -> Sessions {
     Found::of(snapshot, fields).each_once()
-}
-
-impl Found {
-    fn of(snapshot: &Snapshot, fields: &Fields) -> Self {
-        let mut found = Self::default();
-        for (name, value) in fields.named_by(|name| snapshot.names.index.contains(name)) {
-            found.add(snapshot, name, value);
-        }
-        found
-    }
 }

@@ -5,12 +5,11 @@ mod histories;
 mod slow;
 mod threads;
 
+use testing::measure::check_account;
 use testing::{events, messages};
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::prelude::*;
-use tracing_tap::{
-    EndReason, EventStream, Follow, Item, MissingReason, Predicate, SessionOptions, SessionStats, TapRouter,
-};
+use tracing_tap::{EndReason, EventStream, Follow, Item, MissingReason, Predicate, SessionOptions, TapRouter};
 
 fn install() -> TapRouter {
     install_with(TapRouter::new())
@@ -45,14 +44,6 @@ fn request(number: u64, status: u64) {
 
 fn whole(number: u64) -> Vec<String> {
     ["accepted", "handled", "answered"].map(|word| format!("{word} {number}")).to_vec()
-}
-
-#[track_caller]
-fn check_account(stats: SessionStats) {
-    let missing = stats.missing;
-    let parts =
-        [stats.delivered, stats.buffered, stats.held, missing.lost(), missing.kept_back(), missing.unreleased()];
-    assert_eq!(stats.matched, parts.iter().sum::<u64>(), "{stats:?}");
 }
 
 /// Reads to the end, and returns the messages, what is missing, and the reason.

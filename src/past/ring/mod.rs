@@ -193,7 +193,7 @@ impl Ring {
 /// Writes the words of a record into its place.
 #[inline]
 fn put(head: &[AtomicU64; HEADER_WORDS], header: &[u64; HEADER_WORDS], rest: &[AtomicU64], payload: &[[u8; 8]]) {
-    // Relaxed: published by `head`; the fence before it makes the new `tail` visible to who sees this.
+    // Relaxed: published by `head`; the fence before it makes the new `tail` visible to a reader that sees this.
     head.iter().zip(header).for_each(|(place, word)| place.store(*word, Relaxed));
     rest.iter().zip(payload).for_each(|(place, word)| place.store(u64::from_le_bytes(*word), Relaxed));
 }

@@ -3,8 +3,9 @@
 //! # The seam
 //! Every event in a ring has the epoch in which it happened. A session that looks back draws a number between two epochs
 //! before it is published: events of earlier epochs are its past, and are read from the rings, whatever a producer decides
-//! about them; events of later ones are its present, and a thread that sees such an epoch sees the session. The rings are read after the epochs
-//! have moved, so that an event that is not in a ring by then and is not being written either will see the later epoch.
+//! about them; events of later ones are its present, and a thread that sees such an epoch sees the session. The rings are
+//! read after the epochs have moved, so that an event that is not in a ring by then and is not being written either will see
+//! the later epoch.
 //!
 //! A session that follows is published first with no present at all. Producers mark what it follows as ever, and deliver
 //! nothing. Then what the past has it follow is marked, and only then does its present begin.

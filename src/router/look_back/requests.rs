@@ -38,7 +38,7 @@ enum Way {
 type Requests = FxHashMap<SpanName, PastRequest>;
 
 impl Reading<'_> {
-    /// Gives the session the requests of which the past shows the outcome, and holds those that are under way.
+    /// Gives the session the requests whose outcome the past shows, and holds those that are under way.
     pub(super) fn deliver_by_outcome(&mut self, outcome: &Outcome) {
         let mut requests = self.requests(outcome);
         // Those that the first look could not place are found again.
@@ -119,10 +119,10 @@ impl Reading<'_> {
         let (instance, key) = name;
         let open = self.instances.get(&instance).and_then(|instance| instance.request_of_open(key, self.session));
         // Looked up afterwards: a span that is not open any more has all its events behind it.
-        open.or_else(|| outcome.beside_past(name))
+        open.or_else(|| outcome.during_past(name))
     }
 
-    /// Whether a request was slow when it ended, or is by now. If nobody knows when it began, it began with its first event.
+    /// Whether a request was slow when it ended, or is by now. If its beginning is not known, it began with its first event.
     fn is_slow(&self, outcome: &Outcome, Life { begun, closed }: Life, first: u64) -> bool {
         let lasted = closed.unwrap_or(self.now).saturating_sub(begun.unwrap_or(first));
         outcome.slower_than.is_some_and(|bound| lasted >= as_nanos(bound))

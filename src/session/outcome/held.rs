@@ -108,10 +108,9 @@ impl<E> Held<E> {
         match &mut *self.lock() {
             State::Before { past, present, .. } => match fits(past.len() + present.len()) {
                 Ok(()) => {
-                    if when == When::Past {
-                        past.push(event)
-                    } else {
-                        present.push(event)
+                    match when {
+                        When::Past => past.push(event),
+                        When::Present => present.push(event),
                     }
                     Added::Kept
                 }
@@ -182,15 +181,15 @@ impl<E> Held<E> {
         }
     }
 
-    /// Shows nothing of a request that was chosen. Returns what has come since.
+    /// Shows nothing of a request that was chosen. Returns what is held of it.
     pub(crate) fn refuse(&self, fate: Fate) -> Vec<E> {
         match std::mem::replace(&mut *self.lock(), State::Gone(fate)) {
-            State::Passing(waiting) => waiting,
+            State::Open(events) | State::Passing(events) => events,
             State::Before { mut past, mut present, .. } => {
                 past.append(&mut present);
                 past
             }
-            State::Open(_) | State::Chosen | State::Gone(_) => Vec::new(),
+            State::Chosen | State::Gone(_) => Vec::new(),
         }
     }
 

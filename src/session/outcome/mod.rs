@@ -56,7 +56,7 @@ struct Requests {
     last_serial: u64,
     is_closed: bool,
     /// Those that have begun while the past is being read, by their spans; `None`: it is not being read.
-    beside_past: Option<FxHashMap<SpanName, Arc<Request>>>,
+    during_past: Option<FxHashMap<SpanName, Arc<Request>>>,
 }
 
 /// The span that makes a request.
@@ -64,7 +64,7 @@ struct Requests {
 pub(crate) struct RequestSpan {
     /// When it was created, if that is known.
     pub(crate) begun: Option<Instant>,
-    /// How records of the past name it; `None` where nobody asks.
+    /// How records of the past name it; `None` if the session does not look back.
     pub(crate) name: Option<SpanName>,
 }
 
@@ -217,27 +217,30 @@ impl Outcome {
     pub(crate) fn new_request(&self, span: RequestSpan, opened: Instant) -> Arc<Request> {
         let begun = span.begun.unwrap_or(opened);
         let mut requests = self.requests();
-        let Some((beside_past, name)) = requests.beside_past.as_mut().zip(span.name) else {
+        let Some((during_past, name)) = requests.during_past.as_mut().zip(span.name) else {
             return Arc::new(Request::new(begun, Held::new()));
         };
         let request = Arc::new(Request::new(begun, Held::before()));
-        beside_past.insert(name, Arc::clone(&request));
+        during_past.insert(name, Arc::clone(&request));
         request
     }
 
     /// Has requests that begin from now on wait for the past. Called before the session is published.
     pub(crate) fn begin_past(&self) {
-        self.requests().beside_past = Some(FxHashMap::default());
+        self.requests().during_past = Some(FxHashMap::default());
     }
 
     /// The request of this span, if it has begun while the past is being read.
-    pub(crate) fn beside_past(&self, name: SpanName) -> Option<Arc<Request>> {
-        self.requests().beside_past.as_ref()?.get(&name).cloned()
+    pub(crate) fn during_past(&self, name: SpanName) -> Option<Arc<Request>> {
+        self.requests().during_past.as_ref()?.get(&name).cloned()
     }
 
-    /// The requests that have waited for the past. Later ones do not.
+    /// The requests that have waited for the past, the oldest first. Later ones do not wait.
     pub(crate) fn end_past(&self) -> Vec<Arc<Request>> {
-        self.requests().beside_past.take().into_iter().flat_map(FxHashMap::into_values).collect()
+        let mut waiting: Vec<_> =
+            self.requests().during_past.take().into_iter().flat_map(FxHashMap::into_values).collect();
+        waiting.sort_unstable_by_key(|request| request.begun);
+        waiting
     }
 
     /// Puts a new request among those that are held, unless it is there. `false`: the session is closed.
@@ -308,7 +311,7 @@ impl Outcome {
         requests.is_closed = true;
         let mut held: Vec<_> = std::mem::take(&mut requests.by_due).into_values().collect();
         self.bounds.requests.fetch_sub(held.len(), Ordering::Relaxed);
-        held.extend(requests.beside_past.take().into_iter().flat_map(FxHashMap::into_values));
+        held.extend(requests.during_past.take().into_iter().flat_map(FxHashMap::into_values));
         held
     }
 

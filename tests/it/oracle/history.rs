@@ -50,7 +50,7 @@ pub(crate) struct Setting {
     pub(crate) redacted: Option<&'static str>,
     /// The most verbose events that the routers keep, if they look back.
     pub(crate) look_back: Option<Level>,
-    /// The size of a thread's ring, if they look back: whatever a history logs fits into a large one.
+    /// The size of a thread's ring, if they look back.
     pub(crate) ring_bytes: usize,
     /// For each subscriber the routers that have a layer in it, in order. The second is a thread's default at times.
     pub(crate) layers: &'static [&'static [usize]],

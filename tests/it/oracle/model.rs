@@ -62,6 +62,8 @@ struct Model<'a> {
     numbered: Vec<Option<usize>>,
     /// The subscriber that is each thread's default.
     defaults: [usize; THREADS],
+    /// How often each thread has ended, and another one come in its place.
+    respawned: [usize; THREADS],
     /// One for each thread and subscriber.
     stacks: [[Vec<Entered>; SUBSCRIBERS]; THREADS],
     sessions: Vec<Session>,
@@ -81,6 +83,7 @@ pub(crate) fn judge(history: &History, ops: &[Op], facts: &[Facts], without: &[F
         spans: Vec::new(),
         numbered: Vec::new(),
         defaults: Default::default(),
+        respawned: Default::default(),
         stacks: Default::default(),
         sessions: Vec::new(),
         kept: Vec::new(),
@@ -112,7 +115,8 @@ impl Model<'_> {
             Op::Open { asked, .. } => {
                 let (limit, follows) = (asked.limit, asked.follow != Follow::Event);
                 let decides = asked.decides_by_outcome();
-                self.verdict.expected.push(Expected { limit, follows, decides, ..Expected::default() });
+                let hides_losses = asked.looks_back && asked.scope.is_some();
+                self.verdict.expected.push(Expected { limit, follows, decides, hides_losses, ..Expected::default() });
                 let is_open = asked.limit != Limit::Events(0);
                 let (followed, requests) = (Vec::new(), Requests::default());
                 self.sessions.push(Session { asked: asked.clone(), is_open, followed, requests });
@@ -126,6 +130,7 @@ impl Model<'_> {
                 let left: Vec<_> = self.stacks[*thread].iter_mut().flat_map(std::mem::take).collect();
                 left.iter().for_each(|entered| self.release(Some(entered.span)));
                 self.defaults[*thread] = 0;
+                self.respawned[*thread] += 1;
             }
             Op::Reload { level, .. } if self.history.setting.stack != Stack::Unfiltered => {
                 self.wanted_by_other = *level
@@ -344,7 +349,7 @@ impl Model<'_> {
     fn deliver_by(&mut self, (layer, router): (usize, usize), emission: &Emission, around: &[usize]) {
         let happened = self.happened(router, emission, around);
         let text = described(&happened, &format!("worker {}", emission.thread));
-        let thread = emission.thread;
+        let thread = emission.thread + THREADS * self.respawned[emission.thread];
         let event = Kept { router, layer, thread, happened, text, around: around.to_vec() };
         for (session, expected) in self.sessions.iter_mut().zip(&mut self.verdict.expected) {
             session.owe(&event, expected, &self.spans);

@@ -15,6 +15,8 @@ pub(crate) struct Expected {
     /// It holds requests until their outcome is known.
     pub(crate) decides: bool,
     pub(crate) follows: bool,
+    /// It looks back and is confined: its horizon does not count what is gone.
+    pub(crate) hides_losses: bool,
     /// Events whose request is over without the outcome.
     pub(crate) not_chosen: u64,
     /// Events whose request was not over at the end.

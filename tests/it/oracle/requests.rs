@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 pub(crate) struct Owed {
     pub(crate) text: String,
     pub(crate) root: Option<usize>,
+    /// Names its thread; one that takes the place of another has a ring of its own.
     pub(crate) thread: usize,
     /// It happened before the session was opened.
     pub(crate) is_past: bool,
