@@ -6,7 +6,7 @@
 
 use rustix::time::{ClockId, clock_gettime};
 use std::hint::black_box;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::Duration;
 use tracing::info_span;
@@ -37,19 +37,18 @@ fn round(router: &TapRouter, predicate: &str) -> [f64; 3] {
     let session = || SessionOptions::new(predicate.parse::<Predicate>().unwrap()).capacity(65_536);
     let without = serve();
     let mut stream = router.watch(session().timings().without_events());
-    let is_over = AtomicBool::new(false);
+    let (finish, finished) = mpsc::channel::<()>();
     let timed = thread::scope(|scope| {
-        scope.spawn(|| {
-            while !is_over.load(Ordering::Relaxed) {
+        // As often as the profiler reads.
+        scope.spawn(move || {
+            while finished.recv_timeout(Duration::from_millis(20)) == Err(RecvTimeoutError::Timeout) {
                 stream.drain().for_each(drop);
-                thread::sleep(Duration::from_millis(20));
             }
         });
         let timed = serve();
-        is_over.store(true, Ordering::Relaxed);
+        drop(finish);
         timed
     });
-    drop(stream);
     let profiler = CpuProfiler::start(router, session(), CpuOptions::default()).unwrap();
     let sampled = serve();
     profiler.finish().unwrap();

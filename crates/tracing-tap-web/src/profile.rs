@@ -12,7 +12,6 @@ use axum::extract::{RawQuery, State};
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use http_body::Frame;
-use std::convert::Infallible;
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -138,7 +137,8 @@ fn problem(error: &CpuError) -> Problem {
     }
 }
 
-/// A body that comes whole, and later. It breaks off if there is none.
+/// A body that comes whole, and later. If there is none, the connection breaks off: an empty file would look like a profile
+/// without samples.
 struct Later(Option<Pin<Box<dyn Future<Output = Option<Bytes>> + Send>>>);
 
 impl Later {
@@ -149,15 +149,28 @@ impl Later {
 
 impl http_body::Body for Later {
     type Data = Bytes;
-    type Error = Infallible;
+    type Error = &'static str;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
         let Some(coming) = &mut self.0 else { return Poll::Ready(None) };
         let bytes = std::task::ready!(coming.as_mut().poll(context));
         self.0 = None;
-        Poll::Ready(bytes.map(|bytes| Ok(Frame::data(bytes))))
+        Poll::Ready(Some(bytes.map(Frame::data).ok_or("there is no profile")))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::body::to_bytes;
+
+    #[tokio::test]
+    async fn an_answer_without_a_profile_breaks_off() {
+        let whole = Body::new(Later::new(async { Some(Bytes::from_static(b"a;b 1")) }));
+        assert_eq!(to_bytes(whole, 100).await.expect("it is whole"), "a;b 1");
+        assert!(to_bytes(Body::new(Later::new(async { None })), 100).await.is_err());
     }
 }

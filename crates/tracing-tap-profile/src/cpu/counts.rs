@@ -9,14 +9,15 @@ use std::time::Duration;
 pub struct SampleCounts {
     /// In a watched span: the samples of the profile.
     pub attributed: u64,
-    /// On a sampled thread outside of all watched spans. Nothing but their number is kept.
+    /// On a sampled thread outside of all watched spans that it has entered since the profile began. Nothing but their number
+    /// is kept.
     pub outside: u64,
-    /// Taken where it is not known in which span the thread was: intervals were lost, or the thread was inside when the profile
-    /// began or ended.
+    /// Taken where it is not known in which span the thread was: intervals were lost, or the profile ended.
     pub unattributed: u64,
     /// That the kernel had no room for.
     pub lost: u64,
-    /// Attributed samples whose stack is not whole: it is deeper than what was copied, or its tables are incomplete.
+    /// Attributed samples whose copied stack is not whole: it is deeper than what was copied, or its tables are incomplete.
+    /// Frame pointers do not show whether a caller is missing.
     pub truncated: u64,
     /// Attributed samples without a stack of their own in the profile, since there were too many different ones.
     pub folded_together: u64,

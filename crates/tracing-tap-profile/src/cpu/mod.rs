@@ -39,7 +39,8 @@ impl CpuProfiler {
         system::Profiler::start(router, session.timings().without_events(), options).map(Self)
     }
 
-    /// Whether the session has ended, by its own limits or by [`TapRouter::close`]: nothing more will be sampled.
+    /// Whether the session has ended, by its own limits or by [`TapRouter::close`], and the profile is there:
+    /// [`finish`](Self::finish) does not wait.
     pub fn has_ended(&self) -> bool {
         self.0.has_ended()
     }

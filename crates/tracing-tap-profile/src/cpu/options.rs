@@ -67,8 +67,8 @@ impl CpuOptions {
         self
     }
 
-    /// Sets how many threads are sampled at once; default 64. Each takes two file descriptors, and memory: 350
-    /// KiB at 99 samples a second, 4 MiB at most.
+    /// Sets how many threads are sampled at once; default 64. Each takes two file descriptors and memory: 160 KiB for its enters
+    /// and exits, and the kernel's records, at 99 samples a second 600 KiB with copied stacks or 200 KiB without, 4 MiB at most.
     #[must_use]
     pub fn max_threads(mut self, threads: usize) -> Self {
         self.max_threads = threads.clamp(1, 1024);

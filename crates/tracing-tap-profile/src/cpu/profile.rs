@@ -63,7 +63,7 @@ pub struct PathTimes {
 impl CpuProfile {
     /// The time that one sample stands for.
     pub fn period(&self) -> Duration {
-        Duration::from_nanos(1_000_000_000 / u64::from(self.asked_hz))
+        Duration::from_nanos(1_000_000_000 / u64::from(self.asked_hz.max(1)))
     }
 
     /// What is to be known about the numbers: the rate, the kind of stacks, and all that is missing.

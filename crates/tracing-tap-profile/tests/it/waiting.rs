@@ -1,10 +1,17 @@
 //! Where the time of a path went: running, waiting inside, idle between polls, or not known.
 
 use super::{burn, install, user};
-use std::thread;
 use std::time::Duration;
+use std::{fs, thread};
+use testing::wait_until;
 use tracing::info_span;
 use tracing_tap_profile::{CpuOptions, CpuProfiler};
+
+/// Whether a thread is sampled: its samples and its switches have a file each.
+fn is_sampled() -> bool {
+    let files = fs::read_dir("/proc/self/fd").unwrap().filter_map(|file| fs::read_link(file.ok()?.path()).ok());
+    files.filter(|target| target.to_string_lossy().contains("perf_event")).count() >= 2
+}
 
 isolated! {
     fn a_thread_that_sleeps_in_a_span_waits() {
@@ -13,7 +20,8 @@ isolated! {
         let burnt = thread::spawn(|| {
             // The thread is known from here on.
             info_span!("first", user = 42).in_scope(|| ());
-            thread::sleep(Duration::from_millis(60));
+            wait_until("the thread to be sampled", is_sampled);
+            // Sleeping is what is measured.
             let span = info_span!("request", user = 42);
             let burnt = span.in_scope(|| {
                 thread::sleep(Duration::from_millis(100));

@@ -8,7 +8,7 @@ use std::time::Duration;
 use tracing_tap::SpanTiming;
 use tracing_tap::intervals::SpanPath;
 
-/// More different stacks, and paths, than this are not told apart.
+/// More different stacks and paths than these are added up together.
 const MAX_STACKS: usize = 100_000;
 const MAX_PATHS: usize = 10_000;
 

@@ -62,7 +62,7 @@ fn module_of<'data, R: ReadRef<'data>>(
     file: &ElfFile64<'data, object::Endianness, R>,
     mapping: &Mapping,
 ) -> Option<Module<Vec<u8>>> {
-    let base_avma = mapping.start - address_in_file(file, mapping.offset)?;
+    let base_avma = mapping.start.checked_sub(address_in_file(file, mapping.offset)?)?;
     let svma = |name| section(file, name).map(|(svma, _)| svma);
     let data = |name| section(file, name).and_then(|(_, data)| data);
     let sections = ExplicitModuleSectionInfo {

@@ -11,8 +11,6 @@ use super::unwind::Unwinder;
 use super::{selftest, symbols};
 use rustix::thread::gettid;
 use std::collections::BTreeSet;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant, SystemTime};
@@ -23,7 +21,6 @@ use tracing_tap::{EventStream, Item, SessionOptions, TapRouter};
 pub(in super::super) struct Profiler {
     /// Dropped without a word, the thread ends without a profile.
     finish: mpsc::Sender<()>,
-    has_ended: Arc<AtomicBool>,
     thread: JoinHandle<Option<CpuProfile>>,
 }
 
@@ -32,7 +29,6 @@ struct Sampling {
     rounds: Rounds,
     stream: EventStream,
     about: About,
-    has_ended: Arc<AtomicBool>,
 }
 
 struct About {
@@ -59,7 +55,6 @@ impl Profiler {
         let recorded = IntervalOptions::default().max_threads(options.max_threads).thread_id(kernel_id);
         let intervals = router.intervals(stream.id(), recorded)?;
         let wanted = Wanted { rate_hz: options.rate_hz, stacks, stack_bytes: options.stack_bytes };
-        let has_ended = Arc::new(AtomicBool::new(false));
         let sampling = Sampling {
             rounds: Rounds::new(intervals, wanted, unwinder),
             stream,
@@ -70,16 +65,15 @@ impl Profiler {
                 stacks,
                 asked_hz: options.rate_hz,
             },
-            has_ended: Arc::clone(&has_ended),
         };
         let (finish, finished) = mpsc::channel();
         let thread = thread::Builder::new().name("tracing-tap-cpu".to_owned()).spawn(move || sampling.run(&finished));
         let thread = thread.map_err(|cause| CpuError::new(Why::Failed("start the sampling thread", cause)))?;
-        Ok(Self { finish, has_ended, thread })
+        Ok(Self { finish, thread })
     }
 
     pub(in super::super) fn has_ended(&self) -> bool {
-        self.has_ended.load(Ordering::Relaxed)
+        self.thread.is_finished()
     }
 
     pub(in super::super) fn finish(self) -> Result<CpuProfile, CpuError> {
@@ -111,8 +105,7 @@ impl Sampling {
         }
         self.rounds.end();
         self.read_closes();
-        self.has_ended.store(true, Ordering::Relaxed);
-        let Self { rounds, stream, about, .. } = self;
+        let Self { rounds, stream, about } = self;
         drop(stream);
         Some(about.profile(rounds.into_gathered()))
     }

@@ -53,11 +53,12 @@ impl Sampled {
     /// Begins to sample a thread.
     pub(super) fn new(intervals: ThreadIntervals, wanted: Wanted, clock: Clock) -> Self {
         let thread = intervals.thread();
+        let on_cpu = time_on_cpu(thread).map(|before| OnCpu { before, last: before, taken: 0 });
         let events = ThreadSamples::open(thread, wanted).ok().map(|samples| Events {
             samples,
             switches: ThreadSwitches::open(thread).ok(),
             taken: 0,
-            on_cpu: time_on_cpu(thread).map(|before| OnCpu { before, last: before, taken: 0 }),
+            on_cpu,
         });
         let unsampled_until = Some(clock.now());
         // What it was in before is not in its records.
@@ -150,7 +151,11 @@ impl Sampled {
         self.timeline.advance(until.min(since), &mut before);
         for (path, spent) in before {
             gathered.counts.before_sampling += Duration::from_nanos(spent.unknown);
-            gathered.spending.entry(path).or_default().unknown += spent.unknown;
+            let sum = gathered.spending.entry(path).or_default();
+            // Switches are seen a moment earlier.
+            sum.running += spent.running;
+            sum.waiting += spent.waiting;
+            sum.unknown += spent.unknown;
         }
         if until >= since {
             self.unsampled_until = None;

@@ -42,18 +42,19 @@ fn are_good(options: &CpuOptions, stacks: Stacks, unwinder: &mut Unwinder) -> io
 }
 
 fn samples_of_deep_thread(wanted: Wanted) -> io::Result<Vec<RawStack>> {
-    let (says, hears) = mpsc::channel();
+    let (sender, ids) = mpsc::channel();
     let (stop, stopped) = mpsc::channel::<()>();
     let deep = thread::Builder::new().name("tracing-tap-test".to_owned()).spawn(move || {
-        let _ = says.send(gettid().as_raw_nonzero().get());
+        let _ = sender.send(gettid().as_raw_nonzero().get());
         // Until the other end is dropped.
         let go_on = || matches!(stopped.try_recv(), Err(mpsc::TryRecvError::Empty));
         descend(DEPTH, &go_on);
     })?;
-    let sampled = hears.recv().map_err(io::Error::other).and_then(|thread| {
+    let sampled = ids.recv().map_err(io::Error::other).and_then(|thread| {
         let mut samples = ThreadSamples::open(u64::from(thread.unsigned_abs()), wanted)?;
         let (mut stacks, end) = (Vec::new(), Instant::now() + PATIENCE);
         while stacks.len() < SAMPLES && Instant::now() < end {
+            // The kernel wakes a reader when half the room is used up, which takes too long.
             thread::sleep(Duration::from_millis(2));
             samples.read(|recorded| {
                 if let Recorded::Sample { stack, .. } = recorded {

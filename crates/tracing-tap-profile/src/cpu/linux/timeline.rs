@@ -19,11 +19,14 @@ pub(super) enum Place {
     Unknown,
 }
 
-/// The spans that a thread has entered, as its records tell.
+/// The spans that a thread has entered, by its records.
 #[derive(Debug, Default)]
 pub(super) struct SpanStack {
-    paths: HashMap<u64, PathId>,
-    entered: Vec<u64>,
+    /// The paths of the spans that were named or entered last, and of those before them. A service names spans without end,
+    /// and no record says which of them are gone.
+    named: HashMap<u64, PathId>,
+    named_before: HashMap<u64, PathId>,
+    entered: Vec<(u64, Place)>,
     /// Whether records were lost while it was in spans that it may still be in.
     is_uncertain: bool,
 }
@@ -54,18 +57,28 @@ pub(super) struct Spent {
 /// What time was spent in by path.
 pub(super) type Spending = HashMap<PathId, Spent>;
 
+/// How many spans are named before the older ones are forgotten. A thread names a span again once it has been in a few others.
+const MAX_NAMED: usize = 4096;
+
 impl SpanStack {
     pub(super) fn name(&mut self, span: u64, path: PathId) {
-        self.paths.insert(span, path);
+        if self.named.len() >= MAX_NAMED {
+            self.named_before = std::mem::take(&mut self.named);
+        }
+        self.named.insert(span, path);
     }
 
     pub(super) fn enter(&mut self, span: u64) -> Place {
-        self.entered.push(span);
+        let path = self.named.get(&span).or_else(|| self.named_before.get(&span)).copied();
+        if let Some(path) = path {
+            self.name(span, path);
+        }
+        self.entered.push((span, path.map_or(Place::Unknown, Place::Inside)));
         self.place()
     }
 
     pub(super) fn exit(&mut self, span: u64) -> Place {
-        if let Some(place) = self.entered.iter().rposition(|entered| *entered == span) {
+        if let Some(place) = self.entered.iter().rposition(|(entered, _)| *entered == span) {
             self.entered.remove(place);
         }
         self.place()
@@ -78,9 +91,9 @@ impl SpanStack {
         self.place()
     }
 
-    fn place(&mut self) -> Place {
+    fn place(&self) -> Place {
         match self.entered.last() {
-            Some(span) => self.paths.get(span).map_or(Place::Unknown, |path| Place::Inside(*path)),
+            Some((_, place)) => *place,
             // What was entered before the loss may not be left yet.
             None if self.is_uncertain => Place::Unknown,
             None => Place::Outside,
@@ -120,17 +133,19 @@ impl Timeline {
         self.switches.push_back((at, is_running));
     }
 
-    /// It is not known any more whether the thread runs, until it is switched again.
+    /// It is not known any more whether the thread runs, until it is switched again. That switch says nothing of the time
+    /// before: others are lost.
     pub(super) fn lose_switches(&mut self, spending: &mut Spending) {
         self.is_running = None;
+        self.expects_switches = false;
         self.switches.clear();
         self.give_up_undetermined(spending);
     }
 
     /// Where the thread was at a moment that is not used up yet.
     pub(super) fn place_at(&self, at: u64) -> Place {
-        let before = self.places.iter().take_while(|(moved, _)| *moved <= at);
-        before.last().map_or(self.place, |(_, place)| *place)
+        let moves = self.places.partition_point(|(moved, _)| *moved <= at);
+        moves.checked_sub(1).and_then(|last| self.places.get(last)).map_or(self.place, |(_, place)| *place)
     }
 
     /// Uses up everything until then, and adds up what time went by.
@@ -228,8 +243,10 @@ mod tests {
         assert_eq!(spending[&A], spent(13, 7, 0));
         timeline.lose_switches(&mut spending);
         timeline.advance(30, &mut spending);
+        timeline.switched(35, false);
+        timeline.advance(40, &mut spending);
         timeline.end(&mut spending);
-        assert_eq!(spending[&A], spent(13, 7, 10));
+        assert_eq!(spending[&A], spent(13, 12, 15), "what was before the first switch after a loss is not known");
     }
 
     #[test]
@@ -244,6 +261,18 @@ mod tests {
         assert_eq!(stack.exit(1), Place::Unknown);
         assert_eq!(stack.lose(false), Place::Outside);
         assert_eq!(stack.enter(3), Place::Unknown, "its path is lost");
+    }
+
+    #[test]
+    fn spans_that_were_not_entered_for_long_are_forgotten() {
+        let mut stack = SpanStack::default();
+        stack.name(0, A);
+        for span in 1..3 * MAX_NAMED as u64 {
+            stack.name(span, B);
+            assert_eq!((stack.enter(0), stack.exit(0)), (Place::Inside(A), Place::Outside));
+        }
+        assert!(stack.named.len() + stack.named_before.len() <= 2 * MAX_NAMED);
+        assert_eq!(stack.enter(1), Place::Unknown);
     }
 
     #[test]
