@@ -72,7 +72,8 @@ impl Key {
         })
     }
 
-    /// Begins the signature of a token that goes with a request. It never counts as a message, nor a message's as a token's.
+    /// Begins the signature of a token that goes with a request. Its key is that of no message, so neither passes for the
+    /// other.
     #[cfg(feature = "tower")]
     pub(super) fn signing_requests(&self) -> Hmac<Sha256> {
         self.requests.clone()

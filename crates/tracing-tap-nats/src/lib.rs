@@ -142,7 +142,7 @@ pub fn join(
     }
 }
 
-/// Opens a session on all instances of a service, until the stream is dropped; or of [several](Config::also_on) services.
+/// Opens a session on all instances of a service, or of [several](Config::also_on), until the stream is dropped.
 ///
 /// [`max_events`](SessionOptions::max_events) and [`max_rate`](SessionOptions::max_rate) limit the events of all
 /// instances together. Each instance has a ring of its own.
@@ -206,7 +206,7 @@ impl Membership {
         move || counts.read()
     }
 
-    /// Follows watched requests into the next service, and from the last one into this.
+    /// Follows watched requests from the previous service into this one, and on into the next.
     #[cfg(feature = "tower")]
     #[cfg_attr(docsrs, doc(cfg(feature = "tower")))]
     pub fn propagator(&self) -> Propagator {

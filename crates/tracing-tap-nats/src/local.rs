@@ -20,7 +20,7 @@ struct Names {
     keys: HashMap<SessionId, SessionKey>,
 }
 
-/// A session that is listed for as long as this is kept.
+/// Keeps a session listed until it is dropped.
 #[derive(Debug)]
 pub(super) struct Listed {
     sessions: Arc<LocalSessions>,

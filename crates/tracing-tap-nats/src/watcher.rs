@@ -50,6 +50,7 @@ pub(super) struct Watcher {
     /// The subject of each service's events, in the order of the configuration.
     events: Vec<String>,
     turn: u64,
+    /// How often the session was announced to all services.
     renewals: u64,
     peers: Peers,
     /// Reported instances of another version.

@@ -81,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn the_library_is_told_apart_by_its_targets() {
+    fn the_library_is_recognised_by_its_targets() {
         for target in ["opentelemetry", "opentelemetry_sdk", "opentelemetry-otlp", "tracing_opentelemetry::layer"] {
             assert!(is_of_library(target), "{target}");
         }

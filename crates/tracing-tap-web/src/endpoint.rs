@@ -153,8 +153,8 @@ impl Endpoint {
 
     /// Offers CPU profiles at `GET /profile`; off by default. On Linux.
     ///
-    /// Whoever may open a session may then take one, of the requests that it may see, one at a time. A profile names the
-    /// functions of the service. See `tracing_tap_profile` for what it needs and costs.
+    /// Each caller that may open a session may then take a profile of the requests that the session would show. One is taken
+    /// at a time. A profile names the functions of the service. See `tracing_tap_profile` for what it needs and costs.
     #[cfg(feature = "cpu")]
     #[must_use]
     pub fn cpu_profiles(mut self) -> Self {

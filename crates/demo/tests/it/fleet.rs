@@ -24,10 +24,10 @@ fn check_demo(ended: &Ended) {
         ended.stdout.split_once("Summary of user 42: 3 of 3 instances took part\n").expect("it ends so");
     let mut sums = [0; 3];
     for name in ["chat-1", "chat-2", "chat-3"] {
-        let told = row(summary, name);
-        assert_eq!(told[0], told[1] + told[2], "{summary}");
-        assert!(told[0] > 0 && events.contains(&format!("[{name}] ")), "{summary}");
-        sums = std::array::from_fn(|place| sums[place] + told[place]);
+        let counts = row(summary, name);
+        assert_eq!(counts[0], counts[1] + counts[2], "{summary}");
+        assert!(counts[0] > 0 && events.contains(&format!("[{name}] ")), "{summary}");
+        sums = std::array::from_fn(|place| sums[place] + counts[place]);
     }
     assert_eq!(row(summary, "all"), sums, "{summary}");
     assert!(summary.contains(" printed above, "));

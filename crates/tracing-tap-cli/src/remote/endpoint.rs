@@ -130,8 +130,7 @@ pub(crate) enum Streamed {
     Gone,
 }
 
-/// An HTTP endpoint.
-/// What of a CPU profile is asked for.
+/// A request for a CPU profile.
 #[derive(Debug)]
 pub(crate) struct CpuRequest {
     pub(crate) session: SessionRequest,
@@ -155,6 +154,7 @@ impl CpuAnswer {
     }
 }
 
+/// An HTTP endpoint.
 #[derive(Debug)]
 pub(crate) struct Endpoint {
     client: Client,

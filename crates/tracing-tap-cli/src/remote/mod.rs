@@ -26,3 +26,4 @@ pub(crate) use events::{Message, Parser};
 pub(crate) use fleet::{Fleet, FleetAccess};
 pub(crate) use pause::pause_after;
 pub(crate) use target::{Access, Destination};
+pub(crate) use token::warn_if_others_can_read;

@@ -53,7 +53,7 @@ impl Token {
 }
 
 #[cfg(unix)]
-pub(super) fn warn_if_others_can_read(what: &str, path: &Path) {
+pub(crate) fn warn_if_others_can_read(what: &str, path: &Path) {
     use std::os::unix::fs::PermissionsExt;
     let mode = fs::metadata(path).map(|metadata| metadata.permissions().mode()).unwrap_or(0);
     if mode & 0o077 != 0 {
@@ -63,7 +63,7 @@ pub(super) fn warn_if_others_can_read(what: &str, path: &Path) {
 }
 
 #[cfg(not(unix))]
-pub(super) fn warn_if_others_can_read(_: &str, _: &Path) {}
+pub(crate) fn warn_if_others_can_read(_: &str, _: &Path) {}
 
 /// Does not show the token.
 impl fmt::Debug for Token {

@@ -6,7 +6,7 @@ use std::borrow::Cow;
 
 /// How every event begins in the lines of this project.
 const EVENT: &[u8] = br#"{"type":"event","#;
-/// How every timing does.
+/// How every timing begins.
 const TIMING: &[u8] = br#"{"type":"timing","#;
 /// The key of an event's time. Only the type, an instance and two numbers come before it.
 const TIMESTAMP: &[u8] = br#""timestamp":""#;

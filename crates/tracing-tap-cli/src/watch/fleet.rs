@@ -52,7 +52,7 @@ struct FleetState {
     has_answered: bool,
     /// Whether the connection to the server is lost.
     is_cut: bool,
-    /// The services of which an instance has answered, where there are several.
+    /// The services that an instance has answered for; empty if the session is on one.
     answered: BTreeSet<String>,
     /// Instances that refused the session, and why.
     refusals: BTreeMap<String, String>,

@@ -3,8 +3,8 @@
 //! `arguments` are the options. `reader` reads over HTTP, with `backoff` between its attempts, and `fleet` over NATS, for
 //! a session `wanted`; each returns what it has `opened`, and sends every `update`. A `source` is either of them.
 //! `instances` reads what an HTTP endpoint of a fleet sends about instances. `printer` is the thread that writes updates,
-//! formatted by `writer`, to the `output`, and the `status` line, and hands them over for `otlp`; it keeps the `counts`. `observe` looks after both, in
-//! the words of `reports`. This file connects them, and ends them.
+//! formatted by `writer`, to the `output`, and the `status` line, and sends them by `otlp`; it keeps the `counts`.
+//! `observe` looks after both, in the words of `reports`. This file connects them, and ends them.
 
 mod arguments;
 mod backoff;
@@ -89,9 +89,9 @@ enum Over {
 pub(crate) async fn run(arguments: Arguments) -> Result<u8, Error> {
     let ask = arguments.ask()?;
     let opening = Opening::of(&arguments.access, arguments.url.as_deref(), &arguments.fleet, ask)?;
-    // Before a session is open that would have to be closed.
+    // Before a session is open that would have to be closed, and the file after all that can be refused.
+    let exporter = arguments.otlp.exporter(opening.service().as_deref(), arguments.access.allows_plaintext())?;
     let output = output(&arguments)?;
-    let exporter = arguments.otlp.exporter(arguments.url.as_deref(), arguments.access.allows_plaintext())?;
     let mut signals = Signals::listen()?;
     let (source, began) = tokio::select! {
         opened = opening.open(arguments.reconnect_for) => match opened {
@@ -150,6 +150,14 @@ impl Opening {
                 Ok(Self::Endpoint(Box::new(Endpoint::new(Client::new(target)?)), Box::new(ask)))
             }
             Destination::Fleet(fleet) => Ok(Self::Fleet(fleet, Box::new(Wanted::of(&ask)?))),
+        }
+    }
+
+    /// The fleet's service, or its services with commas; `None` at an HTTP endpoint.
+    fn service(&self) -> Option<String> {
+        match self {
+            Self::Endpoint(..) => None,
+            Self::Fleet(fleet, _) => Some(fleet.url.services().join(",")),
         }
     }
 
@@ -305,9 +313,6 @@ impl Watch {
         read?;
         if !self.is_quiet {
             let coverage = tokio::select! {
-                biased;
-                // What a service that is ending still answers is chance.
-                () = std::future::ready(()), if self.reason == Some(EndReason::Shutdown) => None,
                 known = handle.last_coverage() => known,
                 () = self.signals.next() => return Ok(INTERRUPTED),
             };

@@ -3,9 +3,10 @@
 use super::instances::{OfInstance, instance_of};
 use super::update::Update;
 use crate::error::Error;
+use crate::remote::warn_if_others_can_read;
 use crate::shown;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tracing_tap::{Format, Item};
 use tracing_tap_nats::FleetItem;
@@ -34,15 +35,15 @@ pub(crate) struct OtlpOptions {
 const RETRY_FOR: Duration = Duration::from_secs(60);
 
 impl OtlpOptions {
-    /// The endpoint, if one is given. `watched` is the URL of the service or the fleet.
+    /// The endpoint, if one is given. `service` is the service's name, if it is known.
     ///
     /// # Errors
     /// If its address or a header cannot be used, or headers would go to another machine without TLS.
-    pub(crate) fn exporter(&self, watched: Option<&str>, allows_plaintext: bool) -> Result<Option<Exporter>, Error> {
+    pub(crate) fn exporter(&self, service: Option<&str>, allows_plaintext: bool) -> Result<Option<Exporter>, Error> {
         let Some(url) = &self.otlp else { return Ok(None) };
         let fail = |cause| Error::caused_by(cause, "send to the OTLP endpoint").into_usage();
         let mut collector = Collector::new(url).map_err(fail)?.retry_for(RETRY_FOR);
-        collector = collector.resource("service.name", watched.and_then(service_of).unwrap_or("unknown_service"));
+        collector = collector.resource("service.name", service.unwrap_or("unknown_service"));
         for pair in &self.otlp_resource {
             let (key, value) = parts("--otlp-resource", pair)?;
             collector = collector.resource(key, value);
@@ -59,17 +60,12 @@ impl OtlpOptions {
             collector = collector.allow_plaintext();
         }
         let collector = collector.build().map_err(|cause| {
-            fail(cause).advise("use `https://`, or give `--allow-plaintext`: then everybody on the way can read them")
+            let advice = "use `https://`, or give `--allow-plaintext`: then everybody on the way can read them";
+            if cause.is_plaintext() { fail(cause).advise(advice) } else { fail(cause) }
         })?;
         let exporter = collector.exporter().map_err(|cause| Error::caused_by(cause, "start a thread to send"))?;
         Ok(Some(exporter))
     }
-}
-
-/// The last part of a fleet's URL.
-fn service_of(url: &str) -> Option<&str> {
-    let is_of_fleet = url.starts_with("nats://") || url.starts_with("tls://");
-    url.rsplit('/').next().filter(|service| is_of_fleet && !service.is_empty())
 }
 
 fn parts<'a>(option: &str, pair: &'a str) -> Result<(&'a str, &'a str), Error> {
@@ -80,10 +76,11 @@ fn parts<'a>(option: &str, pair: &'a str) -> Result<(&'a str, &'a str), Error> {
 fn secret(file: &str) -> Result<String, Error> {
     let text = fs::read_to_string(file)
         .map_err(|cause| Error::caused_by(cause, format!("read the header in `{file}`")).into_usage())?;
+    warn_if_others_can_read("header", Path::new(file));
     Ok(text.trim_end().to_owned())
 }
 
-/// An update as a record; `None` if it is only about the connection.
+/// An update as a record; `None` for notices about the connection that leave no gap.
 pub(crate) fn record_of(update: &Update) -> Option<Record> {
     match update {
         Update::Event(line) => Some(of_line(line)),
@@ -123,5 +120,8 @@ fn of_fleet(item: &FleetItem) -> Record {
             Record::warning(String::from_utf8_lossy(&words).trim().trim_start_matches("-- "))
         }
     };
-    item.instance().map_or_else(|| record.clone(), |instance| record.clone().with_instance(instance))
+    match item.instance() {
+        Some(instance) => record.with_instance(instance),
+        None => record,
+    }
 }

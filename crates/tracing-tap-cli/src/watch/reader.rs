@@ -296,8 +296,7 @@ impl Reader {
     }
 
     /// A session that is gone before anything of it arrived may be gone every time: if several servers share the URL,
-    /// and
-    /// none knows the others' sessions.
+    /// and none knows the others' sessions.
     async fn wait_if_never_there(&mut self) -> Result<(), Error> {
         if self.has_read {
             return Ok(());

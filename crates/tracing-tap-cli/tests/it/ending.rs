@@ -1,7 +1,9 @@
 //! How a watch ends, and what is left then.
 
 use crate::fixture::Service;
-use crate::program::{BINARY, Folder, Program, command, json_lines, messages, run, wait_for_session_at};
+use crate::program::{
+    BINARY, Folder, Program, command, json_lines, messages, run, wait_for_reader_at, wait_for_session_at,
+};
 use crate::strangers::{OPENED, Stranger, begin_stream, respond, wait_for_the_other_end};
 use std::io::Write;
 use std::process::{Command, Stdio};
@@ -69,8 +71,11 @@ isolated! {
         let service = Service::start();
         let served = service.serve();
         let program = crate::program::watch(&[&served.url(), "user = 42", "--reconnect-for", "0s"]);
+        wait_for_reader_at(&served.url());
         served.stop();
-        assert!(program.end().stderr.ends_with("Session over: the router was shut down. 0 events delivered, 0 lost.\n"));
+        let ended = program.end();
+        let end = "Session over: the router was shut down. 0 events delivered, 0 lost.\n";
+        assert!(ended.stderr.ends_with(end), "{}", ended.stderr);
     }
 
     fn a_signal_closes_the_session_and_what_is_left_is_printed() {

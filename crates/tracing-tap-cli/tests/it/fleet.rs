@@ -1,6 +1,7 @@
 //! Watching a fleet: on a real server, with instances in the test's own process.
 
 use crate::fixture::{Served, Service};
+use crate::otlp::Receiver;
 use crate::program::{Ended, Folder, Program, command, json_lines, messages, run};
 use async_nats::ConnectOptions;
 use serde_json::{Value, json};
@@ -172,6 +173,18 @@ isolated! {
         let coloured = fleet.watch(&["user = 42", "--max", "1", "--format", "compact", "--color", "always"], 1);
         emit("hello");
         assert!(coloured.end().stdout.contains("\u{1b}[34m"), "DEBUG is blue");
+    }
+
+    fn a_fleet_s_records_name_its_service() {
+        let (fleet, receiver) = (Fleet::start(&["chat-1"]), Receiver::start(0));
+        let mut watch = command(&["watch", "user = 42", "--max", "1", "--otlp", &receiver.url()]);
+        let program = Program::start(watch.env("TRACING_TAP_URL", fleet.url()).env(KEY_VARIABLE, KEY));
+        wait_for_instances(&program, 1);
+        emit("hello");
+        program.end().assert(0, &["1 event delivered, 0 lost."]);
+        let (bodies, services) = receiver.records();
+        assert!(bodies.iter().any(|body| body == "hello"), "{bodies:?}");
+        assert!(services.iter().all(|service| service == "chat"), "{services:?}");
     }
 
     fn a_session_on_several_services_names_them() {

@@ -23,14 +23,14 @@ struct Got {
     all: Vec<(HeaderMap, ExportLogsServiceRequest)>,
 }
 
-struct Receiver {
+pub(crate) struct Receiver {
     address: SocketAddr,
     got: Arc<Mutex<Got>>,
     _runtime: Runtime,
 }
 
 impl Receiver {
-    fn start(refuses: usize) -> Self {
+    pub(crate) fn start(refuses: usize) -> Self {
         let got = Arc::new(Mutex::new(Got { refuses, all: Vec::new() }));
         let listener = TcpListener::bind("127.0.0.1:0").expect("there is a free port");
         listener.set_nonblocking(true).expect("it can be");
@@ -43,12 +43,12 @@ impl Receiver {
         Self { address, got, _runtime: runtime }
     }
 
-    fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         format!("http://{}/v1/logs", self.address)
     }
 
     /// The body of each record, and the service that each request names.
-    fn records(&self) -> (Vec<String>, Vec<String>) {
+    pub(crate) fn records(&self) -> (Vec<String>, Vec<String>) {
         let got = self.got.lock().expect("nobody panics");
         let text = |value: Option<&Value>| match value {
             Some(Value::StringValue(text)) => text.clone(),
@@ -133,7 +133,10 @@ fn headers_leave_this_machine_with_tls_alone() {
     ended.assert(2, &["without TLS", "--allow-plaintext"]);
     assert!(!ended.stderr.contains("secret"), "{}", ended.stderr);
     run(&["watch", url, "*", "--otlp-header", "x-key=secret"]).assert(2, &["--otlp <URL>"]);
-    run(&["watch", url, "*", "--otlp", "nonsense"]).assert(2, &["no address of a collector"]);
+    let folder = Folder::new();
+    let file = folder.path("events.json");
+    run(&["watch", url, "*", "--otlp", "nonsense", "--output", &file]).assert(2, &["no address of a collector"]);
+    assert!(!std::path::Path::new(&file).exists(), "the same command works once it is mended");
     run(&["watch", url, "*", "--otlp", "http://127.0.0.1:9", "--otlp-header", "secret"])
         .assert(2, &["no `=` behind a name"]);
 }

@@ -35,3 +35,9 @@ pub(crate) fn watch(arguments: &[&str]) -> Program {
 pub(crate) fn wait_for_session_at(url: &str) {
     wait_until("a session to be open", || run(&["sessions", url, "--format", "json"]).stdout.contains("\"id\""));
 }
+
+/// Waits until a session at an endpoint has a reader.
+pub(crate) fn wait_for_reader_at(url: &str) {
+    let list = || run(&["sessions", url, "--format", "json"]).stdout;
+    wait_until("a session to be read", || list().contains("\"is_read\":true"));
+}

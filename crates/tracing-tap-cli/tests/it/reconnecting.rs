@@ -192,7 +192,7 @@ fn a_session_that_was_gone_when_its_time_was_over_leaves_a_gap() {
     });
     let ended = crate::program::watch(&[&stranger.url(), "*"]).end();
     let types: Vec<_> = ended.json().iter().map(|line| line["type"].clone()).collect();
-    assert_eq!(types, ["missing", "gap"], "{}", ended.stderr);
+    assert_eq!(types, ["missing", "gap"], "{ended:?}");
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use super::outcome::TokenOutcome;
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 
-/// The header, of which there may be several lines.
+/// The header; a request may have several lines of it.
 const BAGGAGE: HeaderName = HeaderName::from_static("baggage");
 
 /// The name of the member that carries a token.
@@ -16,7 +16,7 @@ const MAX_MEMBERS: usize = 64;
 /// The members of our name that a request had.
 #[derive(Debug, PartialEq)]
 pub(super) struct Found {
-    /// The text after the name and its `=`, as far as it is ASCII.
+    /// The text after each name and its `=`; `None` if there is no `=`, or the text is not UTF-8.
     values: Vec<Option<String>>,
     has_wrong_case: bool,
     is_oversize: bool,
@@ -103,7 +103,7 @@ fn is_ours(member: impl AsRef<[u8]>) -> bool {
     name_of(member.as_ref()).eq_ignore_ascii_case(MEMBER.as_bytes())
 }
 
-/// The text after the name; with properties it is no token.
+/// The text after the name and its `=`. Properties stay in it, so that it is no token.
 fn value_of(member: &[u8]) -> Option<String> {
     let at = member.iter().position(|byte| matches!(byte, b'=' | b';'))?;
     let value = (member[at] == b'=').then(|| member[at + 1..].trim_ascii())?;

@@ -26,14 +26,15 @@ impl InjectLayer {
         Self { propagator, origin: None }
     }
 
-    /// Sets the host to which requests go that have none in their URI; default none, so that they get no token.
+    /// Sets the host of requests whose URI has none. Default none: such requests get no token.
     ///
     /// For clients that are connected to one server, such as a `tonic` channel to `http://billing:50051`: this is that
     /// server.
     ///
     /// ```no_run
-    /// # let propagator: tracing_tap_nats::Propagator = todo!();
+    /// # fn example(propagator: tracing_tap_nats::Propagator) {
     /// let layer = propagator.client().origin(http::uri::Authority::from_static("billing:50051"));
+    /// # }
     /// ```
     #[must_use]
     pub fn origin(mut self, origin: Authority) -> Self {

@@ -6,9 +6,9 @@ use std::collections::HashSet;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// The longest time for which an accepted token may still be fresh: its own 30 s, and the 30 s that its sender's clock may
-/// be off.
-const FRESH: Duration = Duration::from_secs(60);
+/// The longest time for which an accepted token may still be fresh: its own 30 s, the 30 s that its sender's clock may be
+/// off, and the rest of the last second, since tokens expire by whole seconds.
+const FRESH: Duration = Duration::from_secs(61);
 
 /// How many tokens are remembered for each minute; 2 MB. Further ones are refused: a thousand watched requests a second.
 const MAX_TOKENS: usize = 1 << 16;
@@ -17,7 +17,7 @@ const MAX_TOKENS: usize = 1 << 16;
 #[derive(Debug, Default)]
 pub(super) struct Memory(Mutex<Generations>);
 
-/// Two sets, of which the older one is forgotten when it is stale as a whole.
+/// Two sets. The older one is forgotten once all of it is stale.
 #[derive(Debug, Default)]
 struct Generations {
     newer: HashSet<[u8; SIGNATURE_BYTES]>,
@@ -51,7 +51,7 @@ impl Generations {
         }
         self.began = Some(now);
         let newer = std::mem::take(&mut self.newer);
-        // After twice the time even the last one in it is stale; it is kept for longer than it need be.
+        // It was last added to at least `FRESH` ago, so all of it is stale.
         std::mem::replace(&mut self.older, newer)
     }
 
@@ -78,13 +78,15 @@ mod tests {
     }
 
     #[test]
-    fn a_token_counts_once_for_as_long_as_it_is_fresh() {
-        for accepted_at in [0, 30, 59, 60, 61, 119, 120] {
+    fn a_token_counts_once_while_it_is_fresh() {
+        // From the beginning of a second to the end of the 60th after it.
+        const LAST: u64 = 60_999;
+        for accepted_at in [0, 30_000, 59_999, 60_000, LAST, 61_000, 121_999] {
             let (memory, began) = (Memory::default(), Instant::now());
-            let remember = |number, at| memory.remember(signature(number), began + Duration::from_secs(at));
+            let remember = |number, at| memory.remember(signature(number), began + Duration::from_millis(at));
             assert_eq!(remember(0, 0), Ok(()));
             assert_eq!(remember(1, accepted_at), Ok(()));
-            for later in 0..60 {
+            for later in (0..LAST).step_by(500).chain([LAST]) {
                 assert_eq!(remember(1, accepted_at + later), Err(TokenOutcome::Replayed), "{accepted_at} and {later}");
             }
         }

@@ -79,8 +79,8 @@ use tracing_tap::audit::{AuditEvent, AuditLimit};
 /// The audit's name for the place at which a token arrives.
 const PLACE: &str = "baggage";
 
-/// Follows watched requests into the next service, and from the last one into this: see the [module](self). Clones share
-/// their counts.
+/// Follows watched requests from the previous service into this one, and on into the next: see the [module](self). Clones
+/// share their counts.
 ///
 /// Returned by [`Membership::propagator`](crate::Membership::propagator). Without a session on several services, a request
 /// costs a look for the header `baggage`.
@@ -159,11 +159,12 @@ impl Propagator {
     /// What has become of tokens so far.
     ///
     /// ```no_run
-    /// # let propagator: tracing_tap_nats::Propagator = todo!();
+    /// # fn example(propagator: tracing_tap_nats::Propagator) {
     /// use tracing_tap_nats::propagation::TokenOutcome;
     ///
     /// let stats = propagator.stats();
     /// println!("{} of the tokens were forged", stats[TokenOutcome::Forged]);
+    /// # }
     /// ```
     pub fn stats(&self) -> PropagationStats {
         self.shared.counts.read()

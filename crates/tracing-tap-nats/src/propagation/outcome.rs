@@ -105,7 +105,7 @@ impl TokenOutcome {
         }
     }
 
-    /// Whether a token was refused, so that the audit logs it.
+    /// Whether a token was refused, so that the audit logs it: `Forged` and all after it.
     pub(super) fn is_refusal(self) -> bool {
         self as usize >= Self::Forged as usize
     }

@@ -277,7 +277,7 @@ fn a_host_that_is_not_listed_never_gets_a_token() {
     let _at_edge = edge.watch(key, user());
     let mut headers = traced();
     edge.send(&mut headers);
-    // As a proxy forwards it, with what it has been given.
+    // As a proxy forwards what it received.
     for host in ["evil.example", "orders.evil.example", "orders@evil.example", "", "a b"] {
         let mut forwarded = headers.clone();
         forwarded.append("baggage", HeaderValue::from_static("x=1"));
@@ -327,7 +327,7 @@ fn refused_tokens_are_in_the_audit() {
     });
 }
 
-fn a_redirect_to_another_host_takes_no_token_along() {
+fn a_redirect_to_another_host_carries_no_token() {
     let (edge, key) = (Service::new(), session());
     let _at_edge = edge.watch(key, user());
     let seen = Arc::new(std::sync::Mutex::new(Vec::new()));

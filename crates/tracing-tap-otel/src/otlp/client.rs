@@ -21,11 +21,14 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 use tokio::time::timeout;
+use tracing_tap::escape::escaped;
 
 /// As the specification of OTLP exporters has it.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const MAX_ANSWER_BYTES: usize = 64 << 10;
+/// How much of a collector's own words is kept.
+const MAX_REASON_BYTES: usize = 256;
 
 /// Sends to one address; redirects are not followed, so headers go nowhere else.
 #[derive(Clone)]
@@ -134,7 +137,7 @@ async fn read(response: Response<Incoming>) -> Answer {
 fn accepted(body: &[u8]) -> Answer {
     let partial = ExportLogsServiceResponse::decode(body).ok().and_then(|answer| answer.partial_success);
     let (rejected, reason) = partial.map(|some| (some.rejected_log_records, some.error_message)).unwrap_or_default();
-    Answer::Accepted { rejected: u64::try_from(rejected).unwrap_or(0), reason }
+    Answer::Accepted { rejected: u64::try_from(rejected).unwrap_or(0), reason: escaped(&reason, MAX_REASON_BYTES) }
 }
 
 /// The seconds of `Retry-After`, or those until its date.
@@ -189,6 +192,7 @@ fn of_system() -> Result<RootCertStore, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsPartialSuccess;
     use std::time::UNIX_EPOCH;
 
     #[test]
@@ -198,5 +202,14 @@ mod tests {
         assert_eq!(delay_of("Wed, 21 Oct 2015 07:28:00 GMT", now), Some(Duration::from_secs(80)));
         assert_eq!(delay_of("Wed, 21 Oct 2015 07:26:00 GMT", now), Some(Duration::ZERO), "it is over");
         assert_eq!(delay_of("soon", now), None);
+    }
+
+    #[test]
+    fn the_words_of_a_collector_are_cut_and_escaped() {
+        let error_message = format!("\u{1b}[2J{}", "no room ".repeat(1_000));
+        let partial_success = Some(ExportLogsPartialSuccess { rejected_log_records: -1, error_message });
+        let body = ExportLogsServiceResponse { partial_success }.encode_to_vec();
+        let Answer::Accepted { rejected: 0, reason } = accepted(&body) else { panic!("it is accepted") };
+        assert!(reason.len() < 2 * MAX_REASON_BYTES && !reason.contains('\u{1b}'), "{reason}");
     }
 }

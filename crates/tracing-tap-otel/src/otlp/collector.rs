@@ -36,7 +36,10 @@ pub(super) struct Settings {
 
 /// An address or a header that cannot be used.
 #[derive(Debug)]
-pub struct CollectorError(String);
+pub struct CollectorError {
+    text: String,
+    is_plaintext: bool,
+}
 
 impl Collector {
     /// The endpoint at this address, such as `http://localhost:4318/v1/logs`. Without a path, it is `/v1/logs`.
@@ -45,7 +48,7 @@ impl Collector {
     /// If it is no address of `http` or `https`, or has a user name in it.
     #[expect(clippy::new_ret_no_self, reason = "what it returns becomes one")]
     pub fn new(address: &str) -> Result<CollectorBuilder, CollectorError> {
-        let fail = |why: &str| CollectorError(format!("no address of a collector: {why}"));
+        let fail = |why: &str| CollectorError::new(format!("no address of a collector: {why}"));
         let uri: Uri = address.parse().map_err(|cause| fail(&format!("{cause}")))?;
         let (Some("http" | "https"), Some(authority)) = (uri.scheme_str(), uri.authority()) else {
             return Err(fail("it must begin with `http://` or `https://`"));
@@ -72,7 +75,7 @@ impl CollectorBuilder {
     /// # Errors
     /// If the name or the value cannot be sent.
     pub fn header(mut self, name: &str, value: &str) -> Result<Self, CollectorError> {
-        let fail = || CollectorError(format!("no header: `{}`", name.escape_debug()));
+        let fail = || CollectorError::new(format!("no header: `{}`", name.escape_debug()));
         let name: HeaderName = name.parse().map_err(|_| fail())?;
         let mut value: HeaderValue = value.parse().map_err(|_| fail())?;
         value.set_sensitive(true);
@@ -120,14 +123,24 @@ impl CollectorBuilder {
         let Self { uri, headers, ca_file, allows_plaintext, settings } = self;
         let is_tls = uri.scheme_str() == Some("https");
         if !headers.is_empty() && !is_tls && !is_loopback(uri.host().unwrap_or_default()) && !allows_plaintext {
-            return Err(CollectorError(format!(
-                "headers would go to {} without TLS: use `https://`, or allow plaintext",
-                uri.host().unwrap_or_default()
-            )));
+            let text = format!("headers would go to {} without TLS", uri.host().unwrap_or_default());
+            return Err(CollectorError { text, is_plaintext: true });
         }
         let trust = Trust { is_tls, ca_file: ca_file.as_deref() };
-        let client = Client::new(uri, headers, &trust).map_err(CollectorError)?;
+        let client = Client::new(uri, headers, &trust).map_err(CollectorError::new)?;
         Ok(Collector { client, settings })
+    }
+}
+
+impl CollectorError {
+    fn new(text: String) -> Self {
+        Self { text, is_plaintext: false }
+    }
+
+    /// Whether headers would go to another machine without TLS: use `https`, or
+    /// [`allow_plaintext`](CollectorBuilder::allow_plaintext).
+    pub fn is_plaintext(&self) -> bool {
+        self.is_plaintext
     }
 }
 
@@ -139,7 +152,7 @@ fn is_loopback(host: &str) -> bool {
 
 impl fmt::Display for CollectorError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(&self.text)
     }
 }
 

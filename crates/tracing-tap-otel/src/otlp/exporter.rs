@@ -17,7 +17,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 use tokio::runtime::{self, Runtime};
 use tokio::sync::mpsc;
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::time::{Instant, sleep, timeout};
 use tracing_tap::endpoint::quietly;
 use tracing_tap::{EventStream, SessionId};
 
@@ -27,6 +27,8 @@ const FULL_BYTES: usize = 1 << 20;
 /// How many records wait for a batch that is being sent, and how many bytes they take.
 const QUEUE: usize = 16_384;
 const QUEUE_BYTES: usize = 32 << 20;
+/// No collector is asked again sooner, even if its `Retry-After` is 0.
+const SHORTEST_PAUSE: Duration = Duration::from_millis(100);
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 const LONGEST_PAUSE: Duration = Duration::from_secs(15);
 
@@ -78,9 +80,9 @@ impl Collector {
 impl Exporter {
     fn start(collector: Collector) -> io::Result<Self> {
         let (records, received) = mpsc::channel(QUEUE);
-        let (runtime, waiting) = (runtime()?, Arc::<Waiting>::default());
+        let (runtime, waiting) = (OwnRuntime::new()?, Arc::<Waiting>::default());
         let mut queue = Queue { received, waiting: Arc::clone(&waiting) };
-        let send = move || quietly(|| runtime.block_on(async { Sending::new(&collector).run(&mut queue).await }));
+        let send = move || runtime.run(async { Sending::new(&collector).run(&mut queue).await });
         let thread = std::thread::Builder::new().name("tracing-tap-otlp".to_owned()).spawn(send)?;
         Ok(Self { records, waiting, thread })
     }
@@ -106,8 +108,8 @@ impl Exporter {
 
 impl Forwarding {
     fn start(collector: Collector, mut stream: EventStream) -> io::Result<Self> {
-        let (id, runtime) = (stream.id(), runtime()?);
-        let send = move || quietly(|| runtime.block_on(async { Sending::new(&collector).run(&mut stream).await }));
+        let (id, runtime) = (stream.id(), OwnRuntime::new()?);
+        let send = move || runtime.run(async { Sending::new(&collector).run(&mut stream).await });
         let thread = std::thread::Builder::new().name(format!("tracing-tap-{id}")).spawn(send)?;
         Ok(Self { id, thread })
     }
@@ -129,13 +131,28 @@ impl Forwarding {
 }
 
 fn joined(thread: JoinHandle<Delivery>) -> Delivery {
-    let lost = |_| Delivery { reason: Some("the sending thread panicked".to_owned()), ..Delivery::default() };
-    thread.join().unwrap_or_else(lost)
+    thread.join().unwrap_or_else(|_| Delivery::unknown("the sending thread panicked"))
 }
 
 /// All its tasks run on the thread that blocks on it, so that what the client's own tasks log reaches no session either.
-fn runtime() -> io::Result<Runtime> {
-    runtime::Builder::new_current_thread().enable_all().build()
+struct OwnRuntime(Option<Runtime>);
+
+impl OwnRuntime {
+    fn new() -> io::Result<Self> {
+        runtime::Builder::new_current_thread().enable_all().build().map(|runtime| Self(Some(runtime)))
+    }
+
+    fn run(&self, sending: impl Future<Output = Delivery>) -> Delivery {
+        let runtime = self.0.as_ref().expect("it is there until it is dropped");
+        quietly(|| runtime.block_on(sending))
+    }
+}
+
+/// Waits for no DNS lookup on another thread, and may be dropped in async code, if no thread could be started.
+impl Drop for OwnRuntime {
+    fn drop(&mut self) {
+        self.0.take().into_iter().for_each(Runtime::shutdown_background);
+    }
 }
 
 /// Where records come from.
@@ -181,7 +198,7 @@ struct Sending<'a> {
     /// What was dropped or rejected and is not reported yet.
     unreported: u64,
     /// The last batch was dropped because the collector did not accept it in time: the next ones are tried once each, until one
-    /// is accepted. So a collector that is gone holds up the end for no longer than one batch.
+    /// is accepted. So a collector that is gone holds up the end by one batch's retries, and then by a timeout for each batch.
     has_given_up: bool,
 }
 
@@ -221,14 +238,17 @@ impl<'a> Sending<'a> {
 
     /// Collects a batch until it is full, or its first record has waited for long enough.
     async fn batch(&self, first: Record, records: &mut impl Records) -> Vec<Record> {
-        let deadline = Instant::now() + self.settings.batch_delay;
         let mut bytes = first.bytes();
         let mut batch = vec![first];
-        while batch.len() < MAX_RECORDS && bytes < FULL_BYTES {
-            let Ok(Some(record)) = timeout_at(deadline, records.next()).await else { break };
-            bytes += record.bytes();
-            batch.push(record);
-        }
+        let collected = async {
+            while batch.len() < MAX_RECORDS && bytes < FULL_BYTES {
+                let Some(record) = records.next().await else { break };
+                bytes += record.bytes();
+                batch.push(record);
+            }
+        };
+        // After the delay the batch is what has arrived so far.
+        let _ = timeout(self.settings.batch_delay, collected).await;
         batch
     }
 
@@ -269,7 +289,7 @@ impl<'a> Sending<'a> {
     /// Posts until it is accepted, refused, or the time is over. Returns how many records were rejected, and why.
     async fn post(&mut self, body: &Bytes) -> Result<(u64, String), String> {
         let patience = if self.has_given_up { Duration::ZERO } else { self.settings.retry_for };
-        let deadline = Instant::now() + patience;
+        let began = Instant::now();
         let mut pause = FIRST_PAUSE;
         loop {
             let (reason, after) = match self.connections.post(body.clone()).await {
@@ -281,8 +301,8 @@ impl<'a> Sending<'a> {
                 Answer::Again { reason, after } => (reason, after),
             };
             // Between half and all of it, so that many senders do not come at once.
-            let pause_now = after.unwrap_or_else(|| pause.mul_f64(0.5 + fastrand::f64() / 2.0));
-            if Instant::now() + pause_now >= deadline {
+            let pause_now = after.unwrap_or_else(|| pause.mul_f64(0.5 + fastrand::f64() / 2.0)).max(SHORTEST_PAUSE);
+            if began.elapsed().saturating_add(pause_now) >= patience {
                 self.has_given_up = true;
                 return Err(reason);
             }
@@ -305,5 +325,26 @@ impl<'a> Sending<'a> {
             ..ResourceLogs::default()
         };
         ExportLogsServiceRequest { resource_logs: vec![logs] }.encode_to_vec().into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_runtime_can_be_dropped_in_async_code() {
+        let outer = OwnRuntime::new().expect("there is one");
+        outer.run(async {
+            drop(OwnRuntime::new());
+            Delivery::default()
+        });
+    }
+
+    #[test]
+    fn after_a_panic_the_delivery_is_not_complete() {
+        let delivery = joined(std::thread::spawn(|| panic!("as a bug would")));
+        assert!(!delivery.is_complete());
+        assert_eq!(delivery.to_string(), "an unknown number of records delivered: the sending thread panicked");
     }
 }

@@ -30,8 +30,8 @@ impl Record {
             other => of_words(other),
         };
         if let Item::Event { session, sequence, .. } | Item::Timing { session, sequence, .. } = item {
-            record.attributes.push(attribute("tracing_tap.session", text(session.to_string())));
-            record.attributes.push(attribute("tracing_tap.sequence", integer(*sequence)));
+            set(&mut record.attributes, "tracing_tap.session", text(session.to_string()));
+            set(&mut record.attributes, "tracing_tap.sequence", integer(*sequence));
         }
         Self(record)
     }
@@ -44,11 +44,11 @@ impl Record {
     /// The same record, of this instance of a service.
     #[must_use]
     pub fn with_instance(mut self, instance: &str) -> Self {
-        self.0.attributes.push(attribute("service.instance.id", text(instance)));
+        set(&mut self.0.attributes, "service.instance.id", text(instance));
         self
     }
 
-    /// How many bytes it takes in a request, about.
+    /// About how many bytes it takes in a request.
     pub(super) fn bytes(&self) -> usize {
         self.0.encoded_len()
     }
@@ -104,13 +104,9 @@ fn of_tool(severity: SeverityNumber, words: String, name: &str) -> LogRecord {
     }
 }
 
-/// No key is there twice: receivers may do what they like with that.
 fn attributes_of(event: &CapturedEvent) -> Vec<KeyValue> {
     let mut attributes = vec![attribute("target", text(event.target()))];
-    let mut add = |key: &str, value: AnyValue| match attributes.iter_mut().find(|known| known.key == key) {
-        Some(known) => known.value = Some(value),
-        None => attributes.push(attribute(key, value)),
-    };
+    let mut add = |key: &str, value: AnyValue| set(&mut attributes, key, value);
     // Of a name that is there more than once the last value counts, and of spans the innermost.
     let of_spans = event.spans().flat_map(|span| span.fields());
     let own = event.fields().filter(|(name, _)| *name != MESSAGE);
@@ -131,6 +127,14 @@ fn attributes_of(event: &CapturedEvent) -> Vec<KeyValue> {
         add("tracing_tap.past", AnyValue { value: Some(Any::BoolValue(true)) });
     }
     attributes
+}
+
+/// Sets an attribute. No key is there twice: receivers may do what they like with that.
+fn set(attributes: &mut Vec<KeyValue>, key: &str, value: AnyValue) {
+    match attributes.iter_mut().find(|known| known.key == key) {
+        Some(known) => known.value = Some(value),
+        None => attributes.push(attribute(key, value)),
+    }
 }
 
 fn span_of<'a>(name: &str, fields: impl Iterator<Item = (&'a str, &'a Value)>) -> AnyValue {

@@ -6,6 +6,7 @@ use testing::{bounded, wait_until};
 use tracing::debug;
 use tracing_subscriber::prelude::*;
 use tracing_tap::{Predicate, SessionOptions, TapRouter};
+use tracing_tap_otel::otlp::Record;
 
 fn install() -> TapRouter {
     let router = TapRouter::new();
@@ -22,6 +23,17 @@ fn expected(count: usize) -> Vec<String> {
 }
 
 isolated! {
+    fn a_retry_after_of_0_is_no_busy_loop() {
+        let receiver = Receiver::start(Answers::Postpones("0"));
+        let collector = receiver.collector().retry_for(Duration::from_millis(350)).build().unwrap();
+        let exporter = collector.exporter().unwrap();
+        exporter.send(Record::warning("hello"));
+        let delivery = bounded("giving up", move || exporter.finish());
+        assert_eq!((delivery.delivered, delivery.dropped), (0, 1), "{delivery}");
+        let tries = receiver.got(|got| got.refused);
+        assert!(tries <= 4, "tried {tries} times");
+    }
+
     fn what_is_refused_for_a_while_arrives_once_and_in_order() {
         for status in [429, 502, 503, 504] {
             let receiver = Receiver::start(Answers::Refuses(status, 3));
@@ -53,6 +65,16 @@ isolated! {
         let records = receiver.records();
         let report = records.iter().find(|record| record.event_name == "tracing_tap.notice").expect("it is reported");
         assert!(body_of(report).contains("1 records of this session were not delivered") && body_of(report).contains("400"), "{report:?}");
+    }
+
+    fn a_retry_after_beyond_all_time_drops_the_batch_at_once() {
+        let receiver = Receiver::start(Answers::Postpones("18446744073709551615"));
+        let router = install();
+        let forwarding = receiver.collector().build().unwrap().forward(router.watch(Predicate::everything())).unwrap();
+        debug!("event 0");
+        router.close(forwarding.id());
+        let delivery = bounded("giving up", move || forwarding.join());
+        assert_eq!((delivery.delivered, delivery.dropped), (0, 2), "the event and the end: {delivery}");
     }
 
     fn what_a_collector_rejects_is_counted() {

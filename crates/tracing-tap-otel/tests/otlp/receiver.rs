@@ -1,4 +1,4 @@
-//! A collector that keeps what it gets, and refuses for as long as it is told to.
+//! A collector that keeps what it accepts, and refuses a given number of requests.
 
 use axum::Router;
 use axum::body::Bytes;
@@ -22,9 +22,11 @@ use tracing_tap_otel::otlp::{Collector, CollectorBuilder};
 #[derive(Clone, Debug)]
 pub(crate) enum Answers {
     Accepts,
-    /// With this status for so many requests.
+    /// This many requests, with this status.
     Refuses(u16, usize),
-    /// And says that it rejected so many records.
+    /// Every request, with 503 and this `Retry-After`.
+    Postpones(&'static str),
+    /// This many records of each request that it accepts.
     Rejects(i64),
 }
 
@@ -62,10 +64,10 @@ impl Receiver {
         Collector::new(&format!("http://{}", self.address)).unwrap()
     }
 
-    /// Ends all connections at once.
+    /// Ends all connections at once, and frees the port.
     pub(crate) fn die(&mut self) {
         if let Some(runtime) = self.runtime.take() {
-            runtime.shutdown_background();
+            runtime.shutdown_timeout(testing::PATIENCE);
         }
     }
 
@@ -105,6 +107,10 @@ async fn logs(State(shared): State<Arc<Mutex<(Answers, Got)>>>, headers: HeaderM
             *left -= 1;
             got.refused += 1;
             return (StatusCode::from_u16(*status).unwrap(), [("retry-after", "0")]).into_response();
+        }
+        Answers::Postpones(after) => {
+            got.refused += 1;
+            return (StatusCode::SERVICE_UNAVAILABLE, [("retry-after", *after)]).into_response();
         }
         Answers::Rejects(count) => *count,
         _ => 0,

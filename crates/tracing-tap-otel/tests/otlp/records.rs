@@ -62,12 +62,14 @@ isolated! {
         let session = SessionOptions::new(Predicate::everything()).max_rate(1).timings();
         let forwarding = receiver.collector().build().unwrap().forward(router.watch(session)).unwrap();
         for _ in 0..5 {
-            debug!("often");
+            debug!(tracing_tap.sequence = 9, "often");
         }
         drop(info_span!("request"));
         router.close(forwarding.id());
         assert!(forwarding.join().is_complete());
         let records = receiver.records();
+        let sequence = attribute(&records[0], "tracing_tap.sequence");
+        assert_eq!(sequence, Some(&Value::IntValue(0)), "a field of that name does not hide it");
         let missing = records.iter().find(|record| record.event_name == "tracing_tap.missing").expect("some are missing");
         assert_eq!(missing.severity_number(), SeverityNumber::Warn);
         assert_eq!(attribute(missing, "tracing_tap.missing.reason"), Some(&Value::StringValue(MissingReason::RateLimited.word().to_owned())));

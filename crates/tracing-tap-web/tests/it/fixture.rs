@@ -50,10 +50,10 @@ impl Service {
         wait_until("the sessions to be as many", || self.router.sessions().len() == count);
     }
 
-    /// The lines that the audit has told with this message.
+    /// The lines of the audit with this message.
     pub(crate) fn audit(&self, message: &str) -> Vec<String> {
-        let told = self.log.all_lines().into_iter();
-        told.filter(|line| line.contains("tracing_tap::audit") && line.contains(message)).collect()
+        let lines = self.log.all_lines().into_iter();
+        lines.filter(|line| line.contains("tracing_tap::audit") && line.contains(message)).collect()
     }
 }
 

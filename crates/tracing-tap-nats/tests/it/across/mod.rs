@@ -32,7 +32,7 @@ impl Chain {
         Self { server, edge, orders, billing }
     }
 
-    /// A request of this user, with this baggage. Returns what billing has got of it, or why it has not got that far.
+    /// Sends a request of this user, with this baggage. Returns the baggage that arrived at billing, or `gone`.
     async fn request(&self, user: u64, baggage: &str) -> String {
         fetch(&self.edge.address(), user, baggage).await
     }
@@ -60,8 +60,8 @@ async fn watch(client: &Client, predicate: &str) -> FleetStream {
     stream
 }
 
-/// The instance and the message of an event.
-fn told(item: &FleetItem) -> Option<(String, String)> {
+/// The instance and the message, if the item is an event.
+fn event_of(item: &FleetItem) -> Option<(String, String)> {
     let FleetItem::Event(event) = item else { return None };
     let read = event.read().expect("it is one");
     Some((event.instance().to_owned(), read.message().to_owned()))
@@ -71,7 +71,7 @@ fn told(item: &FleetItem) -> Option<(String, String)> {
 async fn events(stream: &mut FleetStream, count: usize) -> Vec<(String, String)> {
     let mut events = Vec::new();
     while events.len() < count {
-        events.extend(told(&next(stream).await));
+        events.extend(event_of(&next(stream).await));
     }
     events
 }
@@ -144,7 +144,7 @@ fn a_limit_of_events_is_that_of_all_services_together() {
             chain.request(42, "").await;
         }
         let items = read_all(&mut stream).await;
-        let seen: BTreeSet<_> = items.iter().filter_map(told).map(|(instance, _)| instance).collect();
+        let seen: BTreeSet<_> = items.iter().filter_map(event_of).map(|(instance, _)| instance).collect();
         assert_eq!(seen.len(), 3, "each service is granted some: {seen:?}");
         assert_eq!(items.iter().filter(|item| is_event(item)).count(), 11);
         assert!(matches!(items.last(), Some(FleetItem::Ended(EndReason::MaxEvents))));
@@ -167,7 +167,7 @@ fn a_service_with_another_key_follows_nothing() {
     });
 }
 
-fn a_session_that_follows_takes_along_what_it_follows() {
+fn a_session_follows_a_request_from_its_match_onwards() {
     run(async {
         let chain = Chain::start();
         let client = chain.client().await;

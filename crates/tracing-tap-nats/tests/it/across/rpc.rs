@@ -24,7 +24,7 @@ use tracing_tap::{SessionOptions, TapRouter};
 use tracing_tap_nats::propagation::TokenOutcome;
 use tracing_tap_nats::{self as fleet, Config, Key, Propagator};
 
-/// Joins a service, with a router that another may have, too.
+/// Joins a service, with a router that both services share.
 async fn join(router: &TapRouter, url: &str, name: &str) -> Propagator {
     let config = Config::new(name, Key::new(KEY).expect("it is long enough")).and_then(|config| config.instance(name));
     let nats = client(url).await;

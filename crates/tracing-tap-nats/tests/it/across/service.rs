@@ -93,7 +93,7 @@ async fn get_text(address: &str, path: &str, baggage: &str) -> String {
     soon("an answer", ask(client, &format!("http://{address}{path}"), headers)).await.expect("it answers")
 }
 
-/// That of another trace each time.
+/// The header of a new trace.
 fn traceparent() -> String {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("it is later");
     format!("00-{:032x}-b7ad6b7169203331-01", now.as_nanos())
@@ -113,7 +113,7 @@ where
     Some(String::from_utf8(body.to_vec()).expect("it is text"))
 }
 
-/// The process of a service; nothing where this is an ordinary run of the tests.
+/// The process of a service. In an ordinary run of the tests it does nothing.
 #[test]
 fn process() {
     let Ok(url) = std::env::var(URL) else { return };
@@ -177,14 +177,14 @@ async fn orders(State(service): State<Service>, headers: HeaderMap) -> String {
     forward(&service, headers).await.unwrap_or_default()
 }
 
-/// What is in the baggage it gets.
+/// Answers with the baggage it received.
 async fn billing(headers: HeaderMap) -> String {
     tracing::debug!("charges");
     let lines = headers.get_all("baggage").iter().map(|line| line.to_str().expect("it is ASCII"));
     lines.collect::<Vec<_>>().join("|")
 }
 
-/// Sends the request on, with the trace and the baggage that it has come with.
+/// Sends the request on, with the trace and the baggage it arrived with.
 async fn forward(service: &Service, received: HeaderMap) -> Option<String> {
     if service.next.is_empty() {
         return Some(String::new());

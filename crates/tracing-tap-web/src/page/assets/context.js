@@ -10,6 +10,7 @@ const OF_CONTEXT = ["lost_context", "guard_across_await"];
 export class Context {
   element = element("section", { class: "coverage partly context", "aria-label": "Lost context", hidden: true });
   #timer = 0;
+  #isAsking = false;
   #shown = "";
 
   /** @param {Record<string, any>} ask the session's */
@@ -28,7 +29,10 @@ export class Context {
   }
 
   async #look() {
+    if (this.#isAsking || document.hidden) return;
+    this.#isAsking = true;
     const coverage = await askForCoverage(this.ask);
+    this.#isAsking = false;
     if (coverage === null) return;
     const findings = coverage.findings.filter(({ finding }) => OF_CONTEXT.includes(finding));
     const texts = findings.map(({ text }) => text).join("\n");

@@ -5,7 +5,7 @@
  *   of one path; times in nanoseconds
  */
 
-/** More paths are not told apart: a name may be made of anything. */
+/** More paths are left out: a name may be made of anything. */
 const MAX_NODES = 5_000;
 /** What joins the names of a path: no name has it. */
 const SEPARATOR = "\u0000";

@@ -75,7 +75,6 @@ export class Session {
   #isClosing = false;
   /** Whether the last connection brought anything: then the next attempt is soon. */
   #hasCome = false;
-  /** Whether the last event happened before the session was opened. */
   /** Whether the past of an instance is over, once there was some. */
   #pasts = new Map();
   /** Whether the service ended, and the session with it. */

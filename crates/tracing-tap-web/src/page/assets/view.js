@@ -118,6 +118,7 @@ export class View {
     this.#hasLeft = true;
     this.#chart?.stop();
     this.#context?.stop();
+    this.#flames.close();
     clearInterval(this.#clock);
     this.session?.close();
     this.session?.stop?.();
@@ -176,6 +177,7 @@ export class View {
     this.session.stop?.();
     this.find = this.#search?.text ?? this.find;
     this.#detail.close();
+    this.#flames.close();
     this.#chart?.stop();
     this.#context?.stop();
     clearInterval(this.#clock);

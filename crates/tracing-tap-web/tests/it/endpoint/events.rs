@@ -66,7 +66,7 @@ isolated! {
             let ended = next(&mut events).await;
             assert_eq!((ended.event.as_str(), ended.data.as_str()), ("ended", r#"{"type":"ended","reason":"max_events"}"#));
             assert!(events.next().await.is_none());
-            // `EventSource` comes back, and is told to stop.
+            // `EventSource` comes back, and gets the status that stops it.
             let again = connect(served.address, "/watch?q=user+%3D+42&max=2", Some(&ended.id)).await;
             assert_eq!(again.err(), Some(204));
         });

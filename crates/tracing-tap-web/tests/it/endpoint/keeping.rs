@@ -60,7 +60,7 @@ fn id_of(session: &str) -> &str {
 
 #[track_caller]
 fn is_read(address: SocketAddr, session: &str) -> bool {
-    get(address, session).json()["is_read"].as_bool().expect("it is told")
+    get(address, session).json()["is_read"].as_bool().expect("it is a boolean")
 }
 
 isolated! {
@@ -157,7 +157,7 @@ isolated! {
         assert_eq!(get(served.address, &read).status, 200);
         drop(curl);
         service.wait_for_sessions(0);
-        // A browser that comes back now is told to stop.
+        // A browser that comes back now gets the status that stops it.
         wait_until("it to be over", || get(served.address, &format!("{read}/stream")).status == 204);
         served.stop();
     }

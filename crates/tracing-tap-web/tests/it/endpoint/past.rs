@@ -19,11 +19,11 @@ fn request(number: u64, status: u64) {
 }
 
 /// The messages of so many events, those of the past marked.
-fn told(curl: &mut Curl, count: usize) -> Vec<String> {
+fn messages(curl: &mut Curl, count: usize) -> Vec<String> {
     let lines = std::iter::from_fn(|| Some(curl.json())).filter(|line| line["type"] == "event");
     let mark = |line: &serde_json::Value| if line["past"] == true { "past " } else { "" };
-    let told = |line: serde_json::Value| format!("{}{}", mark(&line), line["fields"]["message"].as_str().unwrap());
-    lines.map(told).take(count).collect()
+    let message = |line: serde_json::Value| format!("{}{}", mark(&line), line["fields"]["message"].as_str().unwrap());
+    lines.map(message).take(count).collect()
 }
 
 isolated! {
@@ -38,12 +38,12 @@ isolated! {
         let mut curl = Curl::get(served.address, &format!("/watch?{failing}"));
         let horizon = curl.json();
         assert_eq!((&horizon["type"], &horizon["asked_ms"]), (&"horizon".into(), &30_000.into()));
-        assert_eq!(told(&mut curl, 2), ["past accepted 1", "past answered 1"]);
+        assert_eq!(messages(&mut curl, 2), ["past accepted 1", "past answered 1"]);
         open.in_scope(|| tracing::info!(status = 500, "answered 2"));
         request(3, 200);
         request(4, 500);
         let later = ["past accepted 2", "answered 2", "accepted 4", "answered 4"];
-        assert_eq!(told(&mut curl, 4), later);
+        assert_eq!(messages(&mut curl, 4), later);
         drop(curl);
         service.wait_for_sessions(0);
         served.stop();

@@ -56,7 +56,7 @@ isolated! {
         for n in 0..10 {
             assert_eq!((&other.json()["fields"]["n"], n), (&n.into(), n));
         }
-        // It goes on, and is told exactly what it has lost, where it lost it.
+        // It goes on, and gets the exact count of what it has lost, where it lost it.
         slow.go_on();
         let (mut sequence, mut lost) = (0, 0);
         while lost == 0 {
@@ -81,7 +81,7 @@ isolated! {
         let served = Served::start(service.endpoint().stall_timeout(short).request_timeout(short));
         let mut standing = stream(served.address, "/watch?q=user%3D42&rate=1000000&capacity=100");
         press_until("the session to be closed", || service.router.sessions().is_empty());
-        wait_until("it to be told", || service.audit("reader closed").len() == 1);
+        wait_until("the audit of it", || service.audit("reader closed").len() == 1);
         assert!(service.audit("reader closed")[0].contains("reason=\"stalled\""));
         // Its connection is closed as well: what is left in the buffers comes to an end.
         let mut rest = Vec::new();
@@ -96,7 +96,7 @@ isolated! {
         let opened = post(served.address, "/sessions", r#"{"q":"user = 42","rate":1000000,"capacity":100}"#);
         let path = opened.header("location").expect("it says where it is").to_owned();
         let standing = stream(served.address, &format!("{path}/stream"));
-        press_until("it to be told", || service.audit("reader closed").len() == 1);
+        press_until("the audit of it", || service.audit("reader closed").len() == 1);
         let mut next = stream(served.address, &format!("{path}/stream"));
         let mut line = String::new();
         (0..2).for_each(|_| drop(next.read_line(&mut line)));

@@ -199,7 +199,7 @@ isolated! {
                 assert_eq!(request(address, TOKEN, method, path, None).problem(), "not-found", "{method} {path}");
             }
         });
-        wait_until("it to be told", || service.audit("request refused").len() == 3);
+        wait_until("the audit of it", || service.audit("request refused").len() == 3);
         served.stop();
     }
 
@@ -310,16 +310,16 @@ isolated! {
         let service = Service::start();
         let served = Served::start(service.endpoint());
         assert_eq!(request(served.address, "wrong", "GET", "/watch?q=*", None).status, 401);
-        wait_until("the refusal to be told", || service.audit("request refused").len() == 1);
-        let told = service.audit("request refused").remove(0);
+        wait_until("the audit of the refusal", || service.audit("request refused").len() == 1);
+        let line = service.audit("request refused").remove(0);
         for part in ["peer=\"127.0.0.1:", "method=\"GET\"", "path=\"/watch\"", "status=401", "reason=\"not-authenticated\""] {
-            assert!(told.contains(part), "{part} is not in {told}");
+            assert!(line.contains(part), "{part} is not in {line}");
         }
-        assert!(!told.contains(TOKEN));
+        assert!(!line.contains(TOKEN));
         (0..50).for_each(|_| drop(request(served.address, "wrong", "GET", "/stats", None)));
         service.router.shutdown();
-        let told = service.audit("request refused").len();
-        assert!((10..40).contains(&told), "{told} were told");
+        let logged = service.audit("request refused").len();
+        assert!((10..40).contains(&logged), "{logged} were logged");
         served.stop();
     }
 }
