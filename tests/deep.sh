@@ -30,8 +30,14 @@ step "the sanitizer for threads, over the tests with several"
 tests/deep/threads.sh
 
 step "lints, feature by feature"
-for feature in log regex signal prometheus; do
+for feature in log regex signal prometheus tokio usdt; do
     cargo clippy --quiet --package tracing-tap --all-targets --no-default-features --features "$feature" -- --deny warnings
+done
+for feature in cpu forms; do
+    cargo clippy --quiet --package tracing-tap-profile --lib --no-default-features --features "$feature" -- --deny warnings
+done
+for crate in web nats otel; do
+    cargo clippy --quiet --package "tracing-tap-$crate" --lib --no-default-features -- --deny warnings
 done
 cargo clippy --quiet --package demo --all-targets -- --deny warnings
 

@@ -2,7 +2,7 @@
 //!
 //! `cargo bench --bench paths [-- PART OF A NAME]` prints times, `-- --quickly` those of three rounds. They depend on the machine and its mood; instructions
 //! do not: `cargo bench --bench paths -- --instructions [PART OF A NAME]` counts those under valgrind and fails past a bound, and
-//! `-- --record` takes today's counts for the bounds of tomorrow. docs/performance.md tells the method.
+//! `-- --record` takes today's counts for the bounds of tomorrow. docs/performance.md describes the method.
 
 mod across;
 mod bounds;

@@ -4,7 +4,7 @@
 use crate::table::median;
 use std::time::{Duration, Instant};
 
-/// Tells a child to make exactly this many calls that count, instead of taking the time.
+/// Makes a child make exactly this many counted calls, instead of taking the time.
 pub(crate) const CALLS: &str = "TRACING_TAP_CALLS";
 
 const BATCHES: usize = 101;

@@ -20,7 +20,7 @@ pub(crate) fn install(router: Option<&TapRouter>) {
 
 /// Installs logs of this level and more severe, as JSON, written to nowhere.
 pub(crate) fn install_logging(level: LevelFilter, router: Option<&TapRouter>) {
-    let clock = Clock { stands_still: is_counting() };
+    let clock = Clock { is_frozen: is_counting() };
     let logs = tracing_subscriber::fmt::layer().json().with_timer(clock).with_writer(io::sink).with_filter(level);
     match router {
         Some(router) => tracing_subscriber::registry().with(logs).with(router.layer()).init(),
@@ -30,12 +30,12 @@ pub(crate) fn install_logging(level: LevelFilter, router: Option<&TapRouter>) {
 
 /// The logs' clock. Some digits take more instructions to write than others, so it does not move under valgrind.
 struct Clock {
-    stands_still: bool,
+    is_frozen: bool,
 }
 
 impl FormatTime for Clock {
     fn format_time(&self, writer: &mut Writer<'_>) -> fmt::Result {
-        if self.stands_still {
+        if self.is_frozen {
             return writer.write_str("2026-01-01T00:00:00.000000Z");
         }
         SystemTime.format_time(writer)

@@ -3,5 +3,5 @@
 set -Eeuo pipefail
 cd "$(dirname "$0")/../.."
 
-# One after the other, each printing its figures. A reader is stopped for 30 s, with the door's usual patience of 15 s.
+# One after the other, each printing its figures. A reader is stopped for 30 s, with the endpoint's usual patience of 15 s.
 TRACING_TAP_TEST_STOPPED_SECONDS=30 timeout 600 cargo nextest run --package tracing-tap --package tracing-tap-web --test it --no-capture faults::

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Each fuzz target for so many seconds, 300 unless told, or only those named after it. What is new is thrown away, but for
+# Each fuzz target for so many seconds, 300 by default, or only those named after it. What is new is thrown away, but for
 # what crashes: that is left in fuzz/artifacts, and becomes a test before it is mended.
 set -Eeuo pipefail
 cd "$(dirname "$0")/../.."
