@@ -9,6 +9,7 @@ mod callsite;
 mod capture;
 mod carried;
 mod decided;
+mod deciding;
 mod deliver;
 mod downcast;
 mod entered;
