@@ -30,6 +30,7 @@ mod name;
 mod notes;
 mod outside;
 mod past;
+mod place;
 mod probe;
 mod repair;
 mod route;

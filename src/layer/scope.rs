@@ -283,7 +283,8 @@ impl Instance {
     ) -> ScopeRef {
         let carries = brought.carries;
         let is_root = self.parent(id, context) == NO_SPAN;
-        let span = self.spans.with(id, |cell| cell.captured()).flatten();
+        let lane = self.lane();
+        let span = self.spans.with(id, |cell| cell.captured(lane)).flatten();
         let root = || self.root_serial(id, context);
         let added =
             Added { span: span.as_ref(), found: brought.found, followers: brought.followers, root: is_root.then(root) };
@@ -368,8 +369,9 @@ impl Instance {
         if !is_decided(&around.scope) || around.of.records != of.records {
             return None;
         }
+        let lane = self.lane();
         let made = |cell: &SpanCell<'_>| {
-            let made = Arc::new(around.inside(cell.captured(), of));
+            let made = Arc::new(around.inside(cell.captured(lane), of));
             cell.keep_surroundings(&made);
             made
         };
@@ -411,10 +413,10 @@ impl Instance {
 
     /// The spans from `leaf` to the root, those that are visible as they are now.
     fn captured_path<S: Host>(&self, leaf: u64, context: &Context<'_, S>) -> CapturedPath {
-        let mut path = CapturedPath::new();
+        let (mut path, lane) = (CapturedPath::new(), self.lane());
         let mut next = leaf;
         while next != NO_SPAN {
-            path.push((next, self.spans.with(next, |cell| cell.captured()).flatten()));
+            path.push((next, self.spans.with(next, |cell| cell.captured(lane)).flatten()));
             next = self.parent(next, context);
         }
         path
