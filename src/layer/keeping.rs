@@ -61,7 +61,7 @@ impl Keeping<'_> {
         writer.print(value);
         let is_kept = match &writer.literal {
             Some(literal) => literal.is_it,
-            None => kept_at.is_none() && !writer.cut && self.literals.keep(self.key, writer.text.as_str()),
+            None => kept_at.is_none() && writer.is_whole() && self.literals.keep(self.key, writer.text.as_str()),
         };
         if is_kept {
             writer.text.undo().push_literal(place);
@@ -158,6 +158,11 @@ impl Writer<'_> {
             self.text.restart();
             self.has_room = self.text.push(PANICKED);
         }
+    }
+
+    /// Whether all that was printed is in the text.
+    fn is_whole(&self) -> bool {
+        self.has_room && !self.cut
     }
 
     fn finish(self) {

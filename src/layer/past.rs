@@ -179,8 +179,7 @@ impl Instance {
             Told::Closing(parent) => (Kind::Closed, *parent),
         };
         let metadata = crate::past::address_of(metadata);
-        let Some(writer) = past.writer() else { return };
-        writer.write_span(&SpanRecord {
+        past.write_span(&SpanRecord {
             kind,
             instance,
             metadata,
