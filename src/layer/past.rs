@@ -7,23 +7,20 @@ use super::instance::Instance;
 use super::keeping::Keeping;
 use super::name::{NO_SPAN, key_of};
 use super::span::{SpanCell, SpanContents, SpanKey};
-use crate::past::{EventValues, Kind, Past, SpanRecord};
+use crate::past::{EventValues, Kind, Past, SpanRecord, Writer};
 use crate::session::open::OpenSession;
 use crate::session::outcome::{Request, RequestSpan};
 use crate::session::sample::RootSerial;
 use crate::sync::atomic::{Ordering, fence};
-use std::cell::Cell;
+use std::cell::RefCell;
 use std::sync::Arc;
 use tracing_core::{Event, Metadata};
 use tracing_subscriber::layer::Context;
 
 thread_local! {
-    /// Kept between events, so that packing one allocates nothing. Taken while in use.
-    static MEMORY: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+    /// Kept between events, so that packing one allocates nothing, and moves nothing.
+    static VALUES: RefCell<EventValues> = const { RefCell::new(EventValues::new()) };
 }
-
-/// Memory beyond this is not kept.
-const MAX_KEPT_MEMORY: usize = 64 << 10;
 
 /// An open span, as a reader of the past finds it.
 #[derive(Debug)]
@@ -97,22 +94,33 @@ impl Instance {
             return None;
         };
         let span = self.key_of_span_around(event, epoch, context);
-        let memory = MEMORY.try_with(Cell::take).unwrap_or_default();
-        let mut keeping = Keeping {
-            values: EventValues::new(memory, writer.max_payload_bytes()),
+        let written = VALUES.try_with(|values| {
+            let mut values = values.try_borrow_mut().ok()?;
+            Some(self.write_event(event, instance, span, writer, &mut values))
+        });
+        let written = written.ok().flatten();
+        Some(written.unwrap_or_else(|| self.write_event(event, instance, span, writer, &mut EventValues::new())))
+    }
+
+    fn write_event(
+        &self,
+        event: &Event<'_>,
+        instance: u8,
+        span: SpanKey,
+        writer: Writer<'_>,
+        values: &mut EventValues,
+    ) -> u64 {
+        values.begin_event(writer.max_payload_bytes());
+        let metadata = event.metadata();
+        let config = &self.shared.config;
+        event.record(&mut Keeping {
+            values,
             literals: writer.literals(),
             key: crate::past::address_of(metadata),
-            config: &self.shared.config,
-            max_value_bytes: past.settings.max_value_bytes.min(self.shared.config.max_value_bytes),
-        };
-        event.record(&mut keeping);
-        let mut values = keeping.values;
-        let written = writer.write_event(instance, metadata, span, values.finish(), || self.epoch());
-        let memory = values.into_memory();
-        if memory.len() <= MAX_KEPT_MEMORY {
-            let _ = MEMORY.try_with(|kept| kept.set(memory));
-        }
-        Some(written)
+            config,
+            max_value_bytes: writer.settings().max_value_bytes.min(config.max_value_bytes),
+        });
+        writer.write_event(instance, metadata, span, values.finish(), || self.epoch())
     }
 
     /// Whether an event of a callsite that is not registered is kept, as a record of `log` may be.
@@ -128,11 +136,10 @@ impl Instance {
     /// The key of the innermost span around an event.
     #[inline]
     fn key_of_span_around<S: Host>(&self, event: &Event<'_>, epoch: u64, context: &Context<'_, S>) -> SpanKey {
-        let leaf = self.leaf(event, epoch, context);
-        if event.is_contextual() && !self.is_really_in(leaf, context) {
-            // Once: now the registry is asked.
-            return self.past_key(self.leaf(event, epoch, context), context);
-        }
+        let leaf = match event.is_contextual() {
+            true => self.current_by_registry(epoch, context),
+            false => self.leaf(event, epoch, context),
+        };
         self.past_key(leaf, context)
     }
 
@@ -179,8 +186,7 @@ impl Instance {
             Moment::Closing(parent) => (Kind::Closed, *parent),
         };
         let metadata = crate::past::address_of(metadata);
-        let Some(writer) = past.writer() else { return };
-        writer.write_span(&SpanRecord {
+        past.write_span(&SpanRecord {
             kind,
             instance,
             metadata,
