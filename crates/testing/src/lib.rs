@@ -15,6 +15,7 @@ pub mod measure;
 #[cfg(feature = "nats")]
 pub mod nats_server;
 pub mod package;
+pub mod permitted;
 pub mod program;
 pub mod runtime;
 
