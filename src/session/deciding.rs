@@ -289,3 +289,29 @@ impl RequestOwner for OpenSession {
         }
     }
 }
+
+#[cfg(test)]
+#[cfg(not(loom))]
+mod tests {
+    use super::*;
+    use crate::predicate::Predicate;
+    use crate::queue::budget::Budget;
+    use crate::session::{Follow, SessionId, SessionOptions};
+    use std::time::Duration;
+
+    #[test]
+    fn only_the_spans_that_may_be_slow_requests_are_timed() {
+        let any = || SessionOptions::new(Predicate::eq("user", 42));
+        let times = |options: SessionOptions| {
+            let session = OpenSession::new(SessionId(1), options, Arc::new(Budget::new(0)));
+            [("request", true), ("request", false), ("job", true)]
+                .map(|(name, is_root)| session.times_span(name, is_root))
+        };
+        let slow = || any().slower_than(Duration::from_millis(1));
+        assert_eq!(times(any()), [false, false, false]);
+        assert_eq!(times(slow()), [true, false, true], "roots are the requests");
+        let named = Follow::Named("request".into());
+        assert_eq!(times(slow().follow(named.clone())), [true, true, false]);
+        assert_eq!(times(any().follow(named)), [false, false, false]);
+    }
+}
