@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_brought_up_to_date_across_a_moment_without_sessions() {
+    fn nothing_is_kept_current_across_a_moment_without_sessions() {
         let mut changes = Changes::default();
         changes.note(&session(1), true, 1);
         assert_eq!(since(&changes, 0), None);
@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_brought_up_to_date_across_a_waking() {
+    fn nothing_is_kept_current_across_a_waking() {
         for open in [0, 1] {
             let mut changes = Changes::default();
             changes.note(&session(1), true, 1);

@@ -293,10 +293,13 @@ impl RequestOwner for OpenSession {
 #[cfg(test)]
 #[cfg(not(loom))]
 mod tests {
+    use super::super::outcome::{HoldBounds, Notices};
     use super::*;
+    use crate::config::Config;
     use crate::predicate::Predicate;
     use crate::queue::budget::Budget;
     use crate::session::{Follow, SessionId, SessionOptions};
+    use crate::sync::atomic::{AtomicUsize, Ordering};
     use std::time::Duration;
 
     #[test]
@@ -313,5 +316,50 @@ mod tests {
         let named = Follow::Named("request".into());
         assert_eq!(times(slow().follow(named.clone())), [true, true, false]);
         assert_eq!(times(any().follow(named)), [false, false, false]);
+    }
+
+    /// Counts announcements.
+    #[derive(Debug, Default)]
+    struct Announced(AtomicUsize);
+
+    impl Notices for Announced {
+        fn close_ended(&self, _: SessionId) {}
+        fn announce_kept_back(&self, _: SessionId) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+        fn wake_for_due(&self) {}
+    }
+
+    fn deciding(options: SessionOptions, announced: &Arc<Announced>) -> OpenSession {
+        let announced: Arc<dyn Notices> = Arc::clone(announced) as _;
+        let bounds = Arc::new(HoldBounds::new(&Config::default()));
+        let session = OpenSession::new(SessionId(1), options, Arc::new(Budget::new(0)));
+        session.holding(&bounds, Arc::downgrade(&announced))
+    }
+
+    #[test]
+    fn the_tables_of_both_predicates_are_counted() {
+        let table = || Predicate::regex("message", "a[ab]{4}c").unwrap();
+        let options = || SessionOptions::new(table());
+        let one = deciding(options(), &Arc::default()).predicate_bytes();
+        let both = deciding(options().only_if(table()), &Arc::default()).predicate_bytes();
+        assert!(one > 0);
+        assert_eq!(both, 2 * one);
+    }
+
+    #[test]
+    fn many_events_that_are_left_out_are_announced_once() {
+        let options = || SessionOptions::new(Predicate::eq("user", 42)).slower_than(Duration::from_secs(1));
+        for (fate, events, expected) in [
+            (Fate::RateLimited, 3, 1),
+            (Fate::RateLimited, 0, 0),
+            (Fate::Undecided, 3, 1),
+            (Fate::NotChosen, 3, 0),
+            (Fate::Ended, 3, 0),
+        ] {
+            let announced = Arc::default();
+            deciding(options(), &announced).leave_out(fate, events);
+            assert_eq!(announced.0.load(Ordering::Relaxed), expected, "{events} {fate:?}");
+        }
     }
 }
