@@ -8,9 +8,10 @@ use super::decided::{Brought, ScopeRef, Stamp};
 use super::kept::{Kept, NewSpan};
 use super::name::NO_SPAN;
 use super::notes::{Locked, Notes, Placement};
+use super::place::{CHUNK_CELLS, PLACE_BITS, index};
 use super::surroundings::Surroundings;
 use crate::coverage::Seen;
-use crate::event::{CapturedSpan, Fields, plain_name};
+use crate::event::{CapturedSpan, Fields, Lane, plain_name};
 use crate::session::open::OpenSession;
 use crate::session::outcome::{Request, RequestSpan};
 use crate::session::sample::RootSerial;
@@ -28,9 +29,6 @@ use tracing_core::Metadata;
 /// Names a span among all that there have been; 0: none.
 pub(super) type SpanKey = u64;
 
-/// The bits of a key that are the place in the table.
-pub(super) const PLACE_BITS: u32 = 27;
-
 /// Set in the key of a span that has a cell of its own.
 pub(super) const ALONE_KEY: u64 = 1 << 63;
 
@@ -44,9 +42,6 @@ pub(super) struct ToldSpan {
     /// Packed.
     pub(super) values: SmallVec<[u8; 64]>,
 }
-
-/// How many spans share the memory of their notes.
-pub(super) const CHUNK_CELLS: usize = 64;
 
 /// The notes about the spans of a chunk, once a session has had to do with one of them.
 pub(super) type ChunkNotes = OnceBox<[Notes; CHUNK_CELLS]>;
@@ -211,22 +206,22 @@ impl<'a> SpanCell<'a> {
 
     /// The span as events captured now show it, shared with those before it where nothing was recorded since; `None` if
     /// scopes do not show it.
-    pub(super) fn captured(&self) -> Option<Arc<CapturedSpan>> {
+    pub(super) fn captured(&self, lane: Lane) -> Option<Arc<CapturedSpan>> {
         let mut locked = self.lock_notes()?;
         if let Some(captured) = locked.captured() {
             return Some(captured);
         }
-        let captured = Arc::new(self.capture_in(locked.trace())?);
+        let captured = Arc::new(self.capture_in(locked.trace(), lane)?);
         locked.keep_captured(&captured);
         Some(captured)
     }
 
     /// The span as it is now, not shared.
-    pub(super) fn capture(&self) -> Option<CapturedSpan> {
-        self.capture_in(self.trace())
+    pub(super) fn capture(&self, lane: Lane) -> Option<CapturedSpan> {
+        self.capture_in(self.trace(), lane)
     }
 
-    fn capture_in(&self, trace: Option<TraceContext>) -> Option<CapturedSpan> {
+    fn capture_in(&self, trace: Option<TraceContext>, lane: Lane) -> Option<CapturedSpan> {
         let metadata = self.shown_metadata()?;
         let mut fields = self.kept.lock().fields.to_fields(metadata.fields());
         fields.keep_last();
@@ -236,6 +231,7 @@ impl<'a> SpanCell<'a> {
             target: Cow::Borrowed(metadata.target()),
             fields,
             trace,
+            request: Some(lane.request(self.key(index(self.id())))),
         })
     }
 

@@ -1,7 +1,7 @@
 //! Events to render, and the most hostile ones that can be thought of.
 
 use crate::event::testing::Parts;
-use crate::event::{Busy, CapturedEvent, CapturedSpan, Fields, Name, SpanTiming};
+use crate::event::{Busy, CapturedEvent, CapturedSpan, Fields, Lane, Name, SpanTiming};
 use crate::missing::{Missing, MissingReason};
 use crate::past::{Horizon, ThreadHorizon};
 use crate::session::{EndReason, SessionId};
@@ -113,7 +113,8 @@ pub(crate) fn fields<const N: usize>(fields: [(&'static str, Value); N]) -> Fiel
 }
 
 pub(crate) fn span(name: impl Into<Cow<'static, str>>, fields: Fields) -> Arc<CapturedSpan> {
-    Arc::new(CapturedSpan { name: name.into(), level: Level::INFO, target: "chat".into(), fields, trace: None })
+    let (level, target) = (Level::INFO, "chat".into());
+    Arc::new(CapturedSpan { name: name.into(), level, target, fields, trace: None, request: None })
 }
 
 /// Text that looks like YAML, is made of any characters, or is too long for a key.
@@ -204,9 +205,13 @@ pub(super) fn any_event() -> impl Strategy<Value = CapturedEvent> {
 pub(super) fn any_parts() -> impl Strategy<Value = Parts> {
     let source = (proptest::option::of(any_text()), proptest::option::of(any::<u32>()));
     let spans = vec((any_text(), any_fields()).prop_map(|(name, values)| span(name, Fields::listed(values))), 0..3);
+    let spans = (spans, proptest::option::of(any::<u64>()));
     (any_text(), source, proptest::option::of(any_value()), any_fields(), spans).prop_map(
-        |(target, (file, line), message, mut values, spans)| {
+        |(target, (file, line), message, mut values, (mut spans, request))| {
             values.extend(message.map(|message| ("message".into(), message)));
+            if let Some(root) = spans.first_mut().and_then(Arc::get_mut) {
+                root.request = request.map(|key| Lane::new(0, 0).request(key));
+            }
             let (target, file, spans) = (target.into(), file.map(Cow::from), spans.into());
             Parts { target, file, line, fields: Fields::listed(values), spans, ..example_parts() }
         },

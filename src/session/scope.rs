@@ -392,6 +392,7 @@ mod tests {
             target: "it".into(),
             fields,
             trace: None,
+            request: None,
         });
         let found = || indexed_sessions(&snapshot, &span.fields);
         let added = || Added { span: Some(&span), found: found(), followers: found(), root: None };

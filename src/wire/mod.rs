@@ -21,9 +21,11 @@
 //! | `threadName` | string | if known | the thread's name, or `ThreadId(7)` of one without |
 //! | `omittedFields` | integer | if any | how many of the event's own fields are missing: those past `max_event_fields`, and those left out to shorten [the line](#the-length-of-a-line) |
 //! | `trace_id`, `span_id` | strings | if known | the [trace](crate::CapturedEvent::trace) of the event, in hexadecimal digits |
+//! | `request` | string | in spans | the [request](crate::RequestId) that the event belongs to, 16 hexadecimal digits. Lines of earlier versions have none |
 //!
 //! The keys from `timestamp` to `threadName` are exactly those of `tracing_subscriber::fmt().json()` with everything switched on
-//! (0.3.23), and a [`CapturedEvent`](crate::CapturedEvent) serializes to exactly these, so a reader of one reads the other.
+//! (0.3.23), and a [`CapturedEvent`](crate::CapturedEvent) serializes to these and those below them, so a reader of one reads the
+//! other.
 //!
 //! # Values
 //! | recorded | in `fields` | in a span |

@@ -1,7 +1,7 @@
 mod unique;
 
 use crate::event::testing::Parts;
-use crate::event::{CapturedEvent, Fields};
+use crate::event::{CapturedEvent, CapturedSpan, Fields, RequestId};
 use crate::missing::{Missing, MissingReason};
 use crate::render::testing::{any_item, bare, example_event, fields, span};
 use crate::render::{Format, FormatOptions, write_item};
@@ -47,6 +47,7 @@ enum Documented {
         thread_name: Option<String>,
         #[serde(rename = "omittedFields")]
         omitted_fields: Option<u32>,
+        request: Option<RequestId>,
     },
     Timing {
         session: u64,
@@ -63,6 +64,7 @@ enum Documented {
         thread_name: Option<String>,
         #[serde(rename = "omittedFields")]
         omitted_fields: Option<u32>,
+        request: Option<RequestId>,
     },
     Missing {
         count: u64,
@@ -172,7 +174,9 @@ fn carried_item(item: &Item) -> Item {
     let Some((.., event)) = item.captured() else { return item.clone() };
     let mut event = CapturedEvent::clone(event);
     event.own = carried_fields(&event.own);
-    event.spans = event.spans.iter().map(|old| span(old.name.clone(), carried_fields(&old.fields))).collect();
+    let spans =
+        event.spans.iter().map(|old| CapturedSpan { fields: carried_fields(&old.fields), ..CapturedSpan::clone(old) });
+    event.spans = spans.map(Arc::new).collect();
     item.with_captured(Arc::new(event))
 }
 
@@ -352,6 +356,22 @@ fn keys_may_be_in_any_order_and_unknown_ones_are_ignored() {
     assert!(matches!(serde_json::from_str(missing).unwrap(), Item::Missing(missing) if missing.count == 3));
     let ended = r#"{"reason":"closed","later":{"a":1},"type":"ended"}"#;
     assert!(matches!(serde_json::from_str(ended).unwrap(), Item::Ended(EndReason::Closed)));
+}
+
+#[test]
+fn a_line_without_a_request_is_read_and_a_wrong_one_refused() {
+    let line = |request: &str| {
+        let event =
+            r#"{"timestamp":"2026-11-20T08:15:02Z","level":"INFO","fields":{},"target":"t","spans":[{"name":"conn"}]"#;
+        serde_json::from_str::<CapturedEvent>(&format!("{event}{request}}}"))
+    };
+    assert_eq!(line("").unwrap().request(), None);
+    let id = line(r#","request":"00000000000000ff""#).unwrap().request();
+    assert_eq!(id, "00000000000000ff".parse().ok());
+    let error = line(r#","request":7"#).unwrap_err().to_string();
+    assert!(error.contains("expected a string"), "{error}");
+    let error = line(r#","request":"xyz""#).unwrap_err().to_string();
+    assert!(error.contains("16 hexadecimal digits"), "{error}");
 }
 
 #[test]
