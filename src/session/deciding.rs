@@ -293,7 +293,9 @@ impl RequestOwner for OpenSession {
 #[cfg(test)]
 #[cfg(not(loom))]
 mod tests {
+    use super::super::admission::Admission;
     use super::super::outcome::{HoldBounds, Notices};
+    use super::super::sample::Sampled;
     use super::*;
     use crate::config::Config;
     use crate::predicate::Predicate;
@@ -335,6 +337,20 @@ mod tests {
         let bounds = Arc::new(HoldBounds::new(&Config::default()));
         let session = OpenSession::new(SessionId(1), options, Arc::new(Budget::new(0)));
         session.holding(&bounds, Arc::downgrade(&announced))
+    }
+
+    #[test]
+    fn only_a_chosen_request_has_its_past_after_the_end() {
+        let options = || SessionOptions::new(Predicate::eq("user", 42));
+        let sampled = [Sampled::In, Sampled::Out, Sampled::EachByItself];
+        let after_the_end = |session: OpenSession| {
+            session.mark_ended(EndReason::Closed);
+            sampled.map(|sampled| session.admit_past(sampled))
+        };
+        let plain = OpenSession::new(SessionId(1), options(), Arc::new(Budget::new(0)));
+        assert_eq!(after_the_end(plain), [Admission::Ended; 3]);
+        let deciding = deciding(options().slower_than(Duration::from_secs(1)), &Arc::default());
+        assert_eq!(after_the_end(deciding), [Admission::Held, Admission::Ended, Admission::Ended]);
     }
 
     #[test]
