@@ -28,7 +28,7 @@ pub struct Horizon {
     pub reaches_ms: u64,
     /// Events that were overwritten on all threads within the time asked for or before, since their rings were taken.
     pub overwritten: u64,
-    /// Events that are still there and may have matched, but of whose spans too much was overwritten.
+    /// Events that are still there and may have matched, but of whose spans too much was overwritten or found no room.
     pub unresolved: u64,
     /// Events of threads that got no ring so far, if the last of them was within that time.
     pub unkept: u64,
