@@ -7,6 +7,7 @@ use super::kept::NewSpan;
 use super::name::NO_SPAN;
 use super::thread;
 use super::tree::{NO_TREE, Trees};
+use crate::event::Lane;
 use crate::session::sample::RootSerial;
 use crate::session::scope::CapturedChain;
 use smallvec::SmallVec;
@@ -183,12 +184,22 @@ impl Instance {
         self.spans.with(self.root(id, context), |cell| cell.serial()).unwrap_or_else(RootSerial::next)
     }
 
+    /// What the ids of requests are made with, here and in the records of the past.
+    #[inline]
+    pub(super) fn lane(&self) -> Lane {
+        // The records of the past number the layers of a router themselves, up to 255 of them.
+        match self.past_number {
+            Some(number) => Lane::of_past(self.shared.router, number),
+            None => Lane::new(self.shared.router, self.number << 8),
+        }
+    }
+
     /// The visible spans from `leaf` to the root, as they are now.
     pub(super) fn chain<S: Host>(&self, leaf: u64, context: &Context<'_, S>) -> CapturedChain {
-        let mut chain = CapturedChain::new();
+        let (mut chain, lane) = (CapturedChain::new(), self.lane());
         let mut next = leaf;
         while next != NO_SPAN {
-            chain.extend(self.spans.with(next, |cell| cell.captured()).flatten());
+            chain.extend(self.spans.with(next, |cell| cell.captured(lane)).flatten());
             next = self.parent(next, context);
         }
         chain

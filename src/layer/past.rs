@@ -6,7 +6,7 @@ use super::host::Host;
 use super::instance::Instance;
 use super::keeping::Keeping;
 use super::name::{NO_SPAN, key_of};
-use super::span::{SpanCell, SpanKey, ToldSpan};
+use super::span::{SpanCell, SpanContents, SpanKey};
 use crate::past::{EventValues, Kind, Past, SpanRecord, Writer};
 use crate::session::open::OpenSession;
 use crate::session::outcome::{Request, RequestSpan};
@@ -36,11 +36,11 @@ pub(crate) struct OpenSpan {
     pub(crate) values: Vec<u8>,
 }
 
-/// What is written of a span.
-enum Told {
-    /// Its values before a record.
+/// When the values of a span are written.
+enum Moment {
+    /// Before something is recorded on it.
     BeforeRecord,
-    /// Its last values, inside the parent of this key.
+    /// As it closes, inside the parent of this key.
     Closing(SpanKey),
 }
 
@@ -162,7 +162,7 @@ impl Instance {
     #[inline(never)]
     pub(super) fn keep_record(&self, past: &Arc<Past>, id: u64) {
         if self.epoch() != 0 {
-            self.write_span(past, id, &Told::BeforeRecord);
+            self.write_span(past, id, &Moment::BeforeRecord);
             self.spans.with(id, |cell| cell.mark_recorded());
         }
     }
@@ -173,17 +173,17 @@ impl Instance {
         let Some(past) = self.shared.past.as_ref().filter(|_| self.epoch() != 0) else { return };
         let parent = self.parent(id, context);
         let parent = self.past_key(parent, context);
-        self.write_span(past, id, &Told::Closing(parent));
+        self.write_span(past, id, &Moment::Closing(parent));
         // Release: a reader that finds it closed finds the record, see `open_span`.
         fence(Ordering::Release);
     }
 
-    fn write_span(&self, past: &Arc<Past>, id: u64, told: &Told) {
-        let (Some(instance), Some(span)) = (self.past_number, self.spans.told(id)) else { return };
-        let ToldSpan { key, metadata, is_hidden, is_recorded, values } = span;
-        let (kind, parent) = match told {
-            Told::BeforeRecord => (Kind::Recorded, 0),
-            Told::Closing(parent) => (Kind::Closed, *parent),
+    fn write_span(&self, past: &Arc<Past>, id: u64, moment: &Moment) {
+        let (Some(instance), Some(span)) = (self.past_number, self.spans.contents(id)) else { return };
+        let SpanContents { key, metadata, is_hidden, is_recorded, values } = span;
+        let (kind, parent) = match moment {
+            Moment::BeforeRecord => (Kind::Recorded, 0),
+            Moment::Closing(parent) => (Kind::Closed, *parent),
         };
         let metadata = crate::past::address_of(metadata);
         past.write_span(&SpanRecord {
@@ -210,10 +210,10 @@ impl Instance {
     /// An open span, by its key in a record; `None` if it has closed, or if nobody knows its parent.
     pub(crate) fn open_span(&self, key: u64) -> Option<OpenSpan> {
         let found =
-            self.spans.with_key(key, |cell, place| Some((cell.told(place)?, cell.parent()?, cell.id()))).flatten();
+            self.spans.with_key(key, |cell, place| Some((cell.contents(place)?, cell.parent()?, cell.id()))).flatten();
         // Acquire: pairs with the Release in `keep_closing`.
         fence(Ordering::Acquire);
-        let (ToldSpan { key: found, metadata, is_hidden, is_recorded, values }, parent, id) = found?;
+        let (SpanContents { key: found, metadata, is_hidden, is_recorded, values }, parent, id) = found?;
         let parent = if parent == NO_SPAN { 0 } else { self.spans.key(parent)? };
         let begun = self.spans.begun(id).unwrap_or_default();
         (found == key).then(|| OpenSpan { metadata, is_hidden, is_recorded, parent, begun, values: values.to_vec() })
@@ -256,7 +256,7 @@ impl Instance {
     }
 }
 
-/// What a record of `log` tells by its fields, where it is read from a ring.
+/// Whether a record is of the `log` crate, whose fields say where it comes from.
 pub(crate) fn is_of_log(metadata: &Metadata<'_>) -> bool {
     is_log_bridge(metadata)
 }

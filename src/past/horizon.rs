@@ -84,3 +84,28 @@ impl fmt::Display for Seconds {
         write!(f, "{:?}", Duration::from_millis(self.0)).and(Ok(()))
     }
 }
+
+#[cfg(test)]
+#[cfg(not(loom))]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(horizon: &Horizon, is_whole: bool, text: &str) {
+        assert_eq!((horizon.is_whole(), &*horizon.to_string()), (is_whole, text));
+    }
+
+    #[test]
+    fn a_horizon_says_how_far_it_reaches_and_what_is_missing() {
+        let reaching = |reaches_ms| Horizon { asked_ms: 30_000, reaches_ms, ..Horizon::default() };
+        check(&reaching(30_000), true, "the past reaches back 30s");
+        check(&reaching(31_500), true, "the past reaches back 31.5s");
+        check(&reaching(29_999), false, "the past reaches back 29.999s of 30s");
+        let overwritten = Horizon { overwritten: 7, ..reaching(12_000) };
+        check(&overwritten, false, "the past reaches back 12s of 30s; 7 older events were overwritten");
+        let unresolved = "the past reaches back 30s; the spans of 1 events were overwritten, so these are left out";
+        check(&Horizon { unresolved: 1, ..reaching(30_000) }, false, unresolved);
+        let unkept = "the past reaches back 30s; 2 events were on threads that got no ring";
+        check(&Horizon { unkept: 2, ..reaching(30_000) }, false, unkept);
+    }
+}

@@ -59,7 +59,7 @@ impl<'a> Reading<'a> {
             now,
             system_now: SystemTime::now(),
             since,
-            stories: Stories::default(),
+            stories: Stories::of_router(shared.router),
             serials: FxHashMap::default(),
             unresolved: 0,
             unfinished,
