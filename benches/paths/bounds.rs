@@ -48,4 +48,9 @@ pub(crate) const RECORDED: &[(&str, u64)] = &[
     ("a captured event as a JSON line", 6281),
     ("a captured event in the human form", 11528),
     ("a captured event in the compact form", 13180),
+    ("look-back: 3 numbers, a literal message", 1386),
+    ("look-back: a text of 20 bytes, a literal message", 1394),
+    ("look-back: a message of 2 numbers", 2045),
+    ("look-back: 4 fields, 2 spans", 1880),
+    ("look-back: span with 2 fields, whole life", 8522),
 ];
