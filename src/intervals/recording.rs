@@ -97,3 +97,8 @@ impl Recording {
         weak
     }
 }
+
+#[cfg(test)]
+#[cfg(loom)]
+#[path = "../sync/models/recording.rs"]
+mod models;
