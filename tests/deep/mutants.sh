@@ -2,7 +2,7 @@
 # Mutation testing: each function of the files below is weakened in turn, and some test must fail. What no test notices must be
 # listed in tests/deep/mutants.txt, with the reason in docs/reliability.md.
 #
-# All of it takes a night. A part: tests/deep/mutants.sh core|web|nats [options of cargo-mutants, such as --shard 0/16 or
+# All of it takes a night. A part: tests/deep/mutants.sh core|web|nats|profile [options of cargo-mutants, such as --shard 0/16 or
 # --file src/predicate/compiled.rs].
 set -Eeuo pipefail
 cd "$(dirname "$0")/../.."
@@ -35,12 +35,13 @@ run() {
     fi
 }
 
-core='kind(lib) or test(/^(oracle|cost|limits|follow|veto|policy|accounting|equality|parents|user_code|filter_bits)::/)'
+core='kind(lib) or test(/^(oracle|cost|limits|follow|veto|policy|accounting|equality|parents|user_code|filter_bits|intervals|look_back)::/)'
 part="${1:-all}"
 [ "$#" -eq 0 ] || shift
 case "$part" in
 core | all)
-    run tracing-tap "$core" 'src/predicate/*.rs' 'src/session/**/*.rs' 'src/layer/**/*.rs' 'src/queue/**/*.rs' -- "$@"
+    run tracing-tap "$core" 'src/predicate/*.rs' 'src/session/**/*.rs' 'src/layer/**/*.rs' 'src/queue/**/*.rs' \
+        'src/intervals/*.rs' 'src/past/**/*.rs' -- "$@"
     ;;&
 web | all)
     run tracing-tap-web 'kind(lib) or test(/^(endpoint|hostile)::/)' crates/tracing-tap-web/src/{security,auth}.rs -- "$@"
@@ -48,7 +49,10 @@ web | all)
 nats | all)
     run tracing-tap-nats all\(\) crates/tracing-tap-nats/src/{seal,key,member,replay,propagation/{baggage,hosts,memory,token}}.rs -- "$@"
     ;;&
-core | web | nats | all) ;;
+profile | all)
+    run tracing-tap-profile all\(\) 'crates/tracing-tap-profile/src/**/*.rs' -- "$@"
+    ;;&
+core | web | nats | profile | all) ;;
 *)
     echo "unknown part: $part" >&2
     exit 1
