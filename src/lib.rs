@@ -98,7 +98,7 @@ pub mod switch;
 pub mod endpoint;
 
 pub use coverage::{Coverage, Verdict};
-pub use event::{CapturedEvent, CapturedSpan, SpanTiming};
+pub use event::{CapturedEvent, CapturedSpan, RequestId, RequestIdError, SpanTiming};
 pub use layer::TapLayer;
 pub use missing::{Missing, MissingReason};
 pub use past::{Horizon, LookBack};

@@ -33,7 +33,7 @@ step "lints, feature by feature"
 for feature in log regex signal prometheus tokio usdt; do
     cargo clippy --quiet --package tracing-tap --all-targets --no-default-features --features "$feature" -- --deny warnings
 done
-for feature in cpu forms; do
+for feature in cpu forms flamegraph; do
     cargo clippy --quiet --package tracing-tap-profile --lib --no-default-features --features "$feature" -- --deny warnings
 done
 for crate in web nats otel; do

@@ -33,6 +33,24 @@ fn handle() {
     tracing::debug!(status = black_box(200), "request answered");
 }
 
+/// Of so many requests that are under way, the next in turn goes on for a while: in two spans of its own, with an event in each.
+pub(crate) fn in_turn<const REQUESTS: u64>() -> f64 {
+    let begin = |user| {
+        let request = tracing::info_span!("request", user);
+        let handler = tracing::info_span!(parent: &request, "handler", order = user);
+        (request, handler)
+    };
+    let requests: Vec<_> = (0..REQUESTS).map(begin).collect();
+    let mut turns = requests.iter().cycle();
+    nanoseconds(|| {
+        let (request, handler) = turns.next().expect("there are some");
+        request.in_scope(|| {
+            handler.in_scope(|| tracing::trace!(n = black_box(1), "not matching"));
+            tracing::trace!(n = black_box(1), "not matching either");
+        });
+    })
+}
+
 /// A fresh span inside so many that live on, with one event in it.
 pub(crate) fn inside<const SPANS: usize>() -> f64 {
     let entered: Vec<_> = (0..SPANS).map(|depth| level(depth).entered()).collect();

@@ -5,7 +5,7 @@ use crate::busy::{
     drained, drained_without_pause, follows_elsewhere, paced_for_a_looking_reader, paced_for_a_waiting_reader,
     records_elsewhere,
 };
-use crate::fresh::{chain, inside, nested, request};
+use crate::fresh::{chain, in_turn, inside, nested, request};
 use crate::operations::{
     disabled_event, enter_event_exit, enter_exit, enter_exit_of_42, four_fields, four_fields_two_spans, line, lost,
     lost_and_printed, not_matching, own_field, printed_event, span_of_42, span_with_fields, span_without_fields,
@@ -13,7 +13,7 @@ use crate::operations::{
 };
 use crate::service::{
     bare, elsewhere, everything_beyond_a_rate, followed, idle, json, limited, matching, of_another_field, other_trace,
-    sampled_in, silent,
+    other_trace_with, sampled_in, silent,
 };
 use crate::sessions::{open_all, rebuild, watch, watch_and_close};
 use crate::table::{Path, path};
@@ -79,6 +79,8 @@ pub(crate) const PATHS: &[Path] = &[
     path("request: not matching", || elsewhere(1, request::<7>), || idle(request::<7>), IDLE),
     path("request: matching by its root's field", || matching(1, request::<42>), || idle(request::<42>), IDLE),
     path("request: everything, beyond a rate", || everything_beyond_a_rate(request::<7>), || idle(request::<7>), IDLE),
+    path("one of 16 requests in turn: not matching", || elsewhere(1, in_turn::<16>), || idle(in_turn::<16>), IDLE),
+    path("one of 1,000 in turn: not matching", || elsewhere(1, in_turn::<1_000>), || idle(in_turn::<1_000>), IDLE),
     path("fresh span inside 1, an event in it", || elsewhere(1, inside::<1>), || idle(inside::<1>), IDLE),
     path("fresh span inside 10, an event in it", || elsewhere(1, inside::<10>), || idle(inside::<10>), IDLE),
     path("fresh span inside 100, an event in it", || elsewhere(1, inside::<100>), || idle(inside::<100>), IDLE),
@@ -110,6 +112,12 @@ pub(crate) const PATHS: &[Path] = &[
     path("timed: span with 2 fields, whole life", || limited(timings, span_of_42), || matching(1, span_of_42), UNTIMED),
     path("timed elsewhere: enter and exit", || limited(timings, enter_exit), || elsewhere(1, enter_exit), UNTIMED),
     path("timed elsewhere: request", || limited(timings, request::<7>), || elsewhere(1, request::<7>), UNTIMED),
+    path(
+        "timed elsewhere, traces tested: enter, event, exit",
+        || other_trace_with(timings, enter_event_exit),
+        || other_trace(enter_event_exit),
+        UNTIMED,
+    ),
     path(
         "matching 100,000/s, an async reader waits",
         paced_for_a_waiting_reader,

@@ -34,6 +34,10 @@ pub(crate) enum Sessions {
     Everything(u64),
     /// One on this user, with a reader, opened and closed twice a second.
     Recurring(u64),
+    /// One that adds up the times of this user's spans, with a reader.
+    Timed(u64),
+    /// CPU samples of this user's spans, 99 a second.
+    Sampled(u64),
 }
 
 /// Users are the numbers below this, with the same share of the traffic each.
@@ -52,6 +56,8 @@ pub(crate) const CONFIGURATIONS: &[Configuration] = &[
     row("100 users watched, all traffic", Subscriber::Router(Sessions::Users(0..USERS))),
     row("1 session on everything, 5,000/s", Subscriber::Router(Sessions::Everything(5_000))),
     row("1 session, opened and closed 2/s", Subscriber::Router(Sessions::Recurring(WATCHED))),
+    row("1 %, times of spans", Subscriber::Router(Sessions::Timed(WATCHED))),
+    row("1 %, CPU samples at 99 Hz", Subscriber::Router(Sessions::Sampled(WATCHED))),
     row("all asked for, refused at once", Subscriber::Refusal),
     row("EnvFilter, 1 reloaded directive", Subscriber::EnvFilter),
     row("all at TRACE, tracing-appender", Subscriber::Trace),
@@ -72,7 +78,7 @@ impl Subscriber {
         let users = match self {
             Self::NoRouter | Self::Refusal | Self::Router(Sessions::None | Sessions::Elsewhere(_)) => 0,
             Self::Router(Sessions::Users(users)) => users.end - users.start,
-            Self::Router(Sessions::Recurring(_)) | Self::EnvFilter => 1,
+            Self::Router(Sessions::Recurring(_) | Sessions::Timed(_) | Sessions::Sampled(_)) | Self::EnvFilter => 1,
             Self::Router(Sessions::Everything(_)) | Self::Trace => USERS,
         };
         users as f64 / USERS as f64

@@ -55,7 +55,7 @@ fn install(subscriber: &Subscriber, router: &TapRouter) -> Kept {
         Subscriber::Router(sessions) => {
             let log = log.with_writer(|| Log).with_filter(LevelFilter::INFO);
             registry.with(log).with(router.layer()).init();
-            Box::new(readers::open(router, sessions))
+            readers::open(router, sessions)
         }
         Subscriber::Refusal => {
             registry.with(log.with_writer(|| Log).with_filter(LevelFilter::INFO)).with(Refuses).init();

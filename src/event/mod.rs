@@ -9,6 +9,7 @@ mod kept;
 mod keys;
 mod last;
 mod origin;
+mod request;
 mod timing;
 #[cfg(test)]
 pub(crate) mod testing;
@@ -17,6 +18,8 @@ pub(crate) use fields::Fields;
 pub(crate) use kept::{KeptFields, tested_values};
 pub(crate) use keys::{Ends, Key, name_of_key};
 pub(crate) use origin::{Origin, OwnedOrigin};
+pub(crate) use request::Lane;
+pub use request::{RequestId, RequestIdError};
 pub(crate) use timing::Busy;
 pub use timing::SpanTiming;
 
@@ -74,6 +77,8 @@ pub struct CapturedSpan {
     pub(crate) fields: Fields,
     /// Its ids in a trace, where they are known.
     pub(crate) trace: Option<TraceContext>,
+    /// The request that it is the root of, where it is one.
+    pub(crate) request: Option<RequestId>,
 }
 
 impl CapturedEvent {
@@ -146,6 +151,12 @@ impl CapturedEvent {
     /// The spans around the event, root first.
     pub fn spans(&self) -> impl DoubleEndedIterator<Item = &CapturedSpan> + ExactSizeIterator {
         self.spans.iter().map(Arc::as_ref)
+    }
+
+    /// The request that the event belongs to: the tree under its [outermost span](Self::spans). `None` outside of spans, and if it
+    /// was read back from a line of an earlier version.
+    pub fn request(&self) -> Option<RequestId> {
+        self.spans.first().and_then(|root| root.request)
     }
 
     /// The trace of the event: that of the innermost span whose trace is known; `None` without a

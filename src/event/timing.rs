@@ -1,5 +1,6 @@
 //! The times of a span that has closed: a captured event whose own fields are the times.
 
+use super::request::RequestId;
 use super::{CapturedEvent, CapturedSpan, Fields};
 use crate::value::{TextRef, Value, ValueRef};
 use std::fmt;
@@ -149,6 +150,11 @@ impl SpanTiming {
     /// The time of the close, by the system's clock.
     pub fn time(&self) -> SystemTime {
         self.0.time()
+    }
+
+    /// The request that the span belongs to, see [`CapturedEvent::request`].
+    pub fn request(&self) -> Option<RequestId> {
+        self.0.request()
     }
 
     /// The spans from the root to this one, with their fields at the close.

@@ -73,6 +73,12 @@ impl ScopeRef {
         self.own.as_ref().unwrap_or_else(|| snapshot.outside())
     }
 
+    /// The span's own scope; `None`: that of events outside any span.
+    #[inline]
+    pub(super) fn own_scope(&self) -> Option<&Scope> {
+        self.own.as_deref()
+    }
+
     #[inline]
     pub(super) fn is_outside(&self) -> bool {
         self.own.is_none()

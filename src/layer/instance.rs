@@ -416,8 +416,14 @@ impl Instance {
             Push::Inside(outer) => outer,
         };
         let shares = |notes: &Notes| notes.say_absent_in(held.generation) && notes.say_below(outer);
-        if outer == NO_SPAN || !notes.is_some_and(shares) {
-            state.recall(epoch, SpanName { id, number });
+        if outer != NO_SPAN && notes.is_some_and(shares) {
+            return;
+        }
+        let span = SpanName { id, number };
+        if !state.recall(epoch, span)
+            && let Some(notes) = notes.filter(|notes| notes.may_be_decided())
+        {
+            self.adopt(state, epoch, span, notes);
         }
     }
 

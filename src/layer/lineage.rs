@@ -7,6 +7,7 @@ use super::kept::NewSpan;
 use super::name::NO_SPAN;
 use super::thread;
 use super::tree::{NO_TREE, Trees};
+use crate::event::Lane;
 use crate::session::sample::RootSerial;
 use crate::session::scope::CapturedChain;
 use smallvec::SmallVec;
@@ -73,6 +74,19 @@ impl Instance {
         let current = context.current_span();
         current.id().map_or_else(|| self.standing_in(), span::Id::into_u64) == leaf
             || self.is_lost(current.metadata(), context)
+    }
+
+    /// The innermost span that this thread is in by the registry's account, as far as this layer may see it.
+    #[inline]
+    pub(super) fn current_by_registry<S: Host>(&self, epoch: u64, context: &Context<'_, S>) -> u64 {
+        let current = context.current_span();
+        let Some(id) = current.id() else { return self.standing_in() };
+        let known = self.current(epoch, context);
+        if known == id.into_u64() || self.is_lost(current.metadata(), context) {
+            return known;
+        }
+        // Once: now the registry is asked.
+        self.current(epoch, context)
     }
 
     #[cold]
@@ -170,12 +184,22 @@ impl Instance {
         self.spans.with(self.root(id, context), |cell| cell.serial()).unwrap_or_else(RootSerial::next)
     }
 
+    /// What the ids of requests are made with, here and in the records of the past.
+    #[inline]
+    pub(super) fn lane(&self) -> Lane {
+        // The records of the past number the layers of a router themselves, up to 255 of them.
+        match self.past_number {
+            Some(number) => Lane::of_past(self.shared.router, number),
+            None => Lane::new(self.shared.router, self.number << 8),
+        }
+    }
+
     /// The visible spans from `leaf` to the root, as they are now.
     pub(super) fn chain<S: Host>(&self, leaf: u64, context: &Context<'_, S>) -> CapturedChain {
-        let mut chain = CapturedChain::new();
+        let (mut chain, lane) = (CapturedChain::new(), self.lane());
         let mut next = leaf;
         while next != NO_SPAN {
-            chain.extend(self.spans.with(next, |cell| cell.captured()).flatten());
+            chain.extend(self.spans.with(next, |cell| cell.captured(lane)).flatten());
             next = self.parent(next, context);
         }
         chain

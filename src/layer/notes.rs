@@ -39,6 +39,8 @@ pub(super) struct Notes {
     word: AtomicU64,
     /// The tree whose records concern it; 0 until it is asked for.
     tree: AtomicU8,
+    /// Whether the state may hold a decision.
+    is_decided: AtomicBool,
     /// Whether the state may hold memory of its own.
     holds_memory: AtomicBool,
     /// Locked for a few instructions, never while other code is called. A thread that locks a span's fields as well locks
@@ -110,6 +112,7 @@ impl Notes {
         self.absent_in.store(place.absent_in, Ordering::Relaxed);
         self.word.store(place.word, Ordering::Relaxed);
         self.tree.store(place.tree, Ordering::Relaxed);
+        self.is_decided.store(false, Ordering::Relaxed);
         self.of.store(number, Ordering::Release);
     }
 
@@ -184,6 +187,13 @@ impl Notes {
     pub(super) fn may_hold_memory(&self) -> bool {
         // Relaxed: as `say_absent_in`.
         self.holds_memory.load(Ordering::Relaxed)
+    }
+
+    /// Whether something may have been decided for the span: spares a look under the lock.
+    #[inline]
+    pub(super) fn may_be_decided(&self) -> bool {
+        // Relaxed: who does not see it decides.
+        self.is_decided.load(Ordering::Relaxed)
     }
 
     /// Whether it was certainly created after a stack was synchronized that was given this number.
@@ -296,6 +306,7 @@ impl Locked<'_> {
             self.notes.hold_memory();
         }
         self.state.decided = Some(Decided::new(stamp, parent, scope.clone()));
+        self.notes.is_decided.store(true, Ordering::Relaxed);
         scope
     }
 

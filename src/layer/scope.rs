@@ -12,7 +12,7 @@ use super::name::{NO_SPAN, SpanName, key_of};
 use super::notes::Notes;
 use super::span::SpanCell;
 use super::surroundings::{Identity, Surroundings};
-use super::thread::{self, Decision, Judged, ThreadState};
+use super::thread::{self, Decision, Empty, Judged, ThreadState};
 use super::trace::Reading;
 use super::tree::NO_TREE;
 use super::word::{Look, Place};
@@ -35,6 +35,7 @@ enum AtOnce {
 
 /// A root that brings something, by what that was found.
 struct Root {
+    span: SpanName,
     brought: Brought,
     tree: usize,
     stamp: Stamp,
@@ -56,9 +57,9 @@ impl Instance {
     #[inline(never)]
     pub(super) fn decide<S: Host>(&self, epoch: u64, context: &Context<'_, S>, callsite: &Metadata<'_>) -> Decision {
         let leaf = self.current(epoch, context);
-        match self.spans.with(leaf, |cell| self.decide_at_once(cell, leaf, epoch)) {
+        match self.spans.with(leaf, |cell| self.decide_at_once(*cell, leaf, epoch)) {
             Some(AtOnce::Known(decision)) => decision,
-            Some(AtOnce::Brings(root)) => self.decide_root(leaf, epoch, root, context),
+            Some(AtOnce::Brings(root)) => self.decide_root(epoch, root, context),
             Some(AtOnce::Unknown) => self.decide_step_by_step(leaf, epoch, context, callsite),
             None => {
                 let recalled = self.recall(epoch, SpanName { id: leaf, number: 0 });
@@ -73,33 +74,37 @@ impl Instance {
         thread::with(recall).flatten()
     }
 
-    /// The decision for a span that was decided about lately, or is a root in which nothing can match: most are.
+    /// The decision inside a span, where the span whose decision that is was decided about lately, or is a root: most are.
     #[inline]
-    fn decide_at_once(&self, cell: &SpanCell<'_>, id: u64, epoch: u64) -> AtOnce {
-        let span = SpanName { id, number: cell.number() };
+    fn decide_at_once(&self, leaf: SpanCell<'_>, id: u64, epoch: u64) -> AtOnce {
+        let Some(tree) = leaf.tree() else { return AtOnce::Unknown };
+        // Before the look at what shares its parent's scope.
+        let records = self.trees.deciding(tree);
+        let judged = thread::with(|state| state.judged_in(epoch));
+        let deciding = judged.and_then(|judged| self.deciding_span(id, leaf, judged.generation()));
+        let (span, cell) = deciding.unwrap_or((SpanName { id, number: leaf.number() }, leaf));
         if let Some(known) = self.recall(epoch, span) {
             return AtOnce::Known(known);
         }
-        let root = cell.notes().filter(|notes| notes.parent() == Some(NO_SPAN));
-        let Some((notes, tree)) = root.and_then(|notes| Some((notes, notes.tree()?))) else { return AtOnce::Unknown };
+        let Some(notes) = cell.notes().filter(|notes| notes.parent() == Some(NO_SPAN)) else { return AtOnce::Unknown };
         let snapshot = self.shared.snapshot.load();
-        let judgement = self.judgement_of(cell, &snapshot);
+        let judgement = self.judgement_of(&cell, &snapshot);
         if !judgement.absent && snapshot.names.traced {
             return AtOnce::Unknown;
         }
-        let stamp = self.stamp(tree, &snapshot);
-        if self.is_like_outside(cell, notes, judgement, &snapshot) {
-            let scope = ScopeRef::OUTSIDE.carrying(!judgement.absent);
+        let stamp = Stamp { version: snapshot.changes.version(), records };
+        if self.is_like_outside(&cell, notes, judgement, &snapshot) {
+            let scope = cell.keep(stamp, &ScopeRef::OUTSIDE, ScopeRef::OUTSIDE.carrying(!judgement.absent));
             return AtOnce::Known(self.remember(epoch, span, &scope, tree, stamp, &snapshot));
         }
         match cell.bring_up_to_date(&ScopeRef::OUTSIDE, judgement, stamp, &snapshot, &self.shared.seen) {
             Ok(scope) => AtOnce::Known(self.remember(epoch, span, &scope, tree, stamp, &snapshot)),
-            Err(brought) => AtOnce::Brings(Root { brought, tree, stamp, snapshot: Arc::clone(&snapshot) }),
+            Err(brought) => AtOnce::Brings(Root { span, brought, tree, stamp, snapshot: Arc::clone(&snapshot) }),
         }
     }
 
-    /// Whether the scope inside a root is that of events outside any span, where nothing need be kept of that: no session
-    /// follows it, none can match outside, and the index has none for its fields.
+    /// Whether the scope inside a root is that of events outside any span: no session follows it, none can match outside, and
+    /// the index has none for its fields.
     ///
     /// What holds no memory has no followers. One that comes moves the records of the tree afterwards, so that a thread that has
     /// not seen it here finds its stamp stale.
@@ -111,10 +116,10 @@ impl Instance {
     }
 
     #[inline(never)]
-    fn decide_root<S: Host>(&self, id: u64, epoch: u64, root: Root, context: &Context<'_, S>) -> Decision {
-        let Root { brought, tree, stamp, snapshot } = root;
-        let scope = self.scope_bringing(id, brought, ScopeRef::OUTSIDE, stamp, &snapshot, context);
-        self.remember(epoch, self.name_of(id), &scope, tree, stamp, &snapshot)
+    fn decide_root<S: Host>(&self, epoch: u64, root: Root, context: &Context<'_, S>) -> Decision {
+        let Root { span, brought, tree, stamp, snapshot } = root;
+        let scope = self.scope_bringing(span.id, brought, ScopeRef::OUTSIDE, stamp, &snapshot, context);
+        self.remember(epoch, span, &scope, tree, stamp, &snapshot)
     }
 
     #[inline(never)]
@@ -145,8 +150,12 @@ impl Instance {
     ) -> Decision {
         let tree = self.tree(leaf, context);
         let stamp = self.stamp(tree, snapshot);
-        let scope = self.scope(leaf, stamp, snapshot, context);
-        self.remember(epoch, self.name_of(leaf), &scope, tree, stamp, snapshot)
+        let deciding = |cell: &SpanCell<'_>| Some(self.deciding_span(leaf, *cell, snapshot.names.generation)?.0);
+        // Where traces are tested, each span is decided about once its own is known.
+        let shared = if snapshot.names.traced { None } else { self.spans.with(leaf, deciding).flatten() };
+        let span = shared.unwrap_or_else(|| self.name_of(leaf));
+        let scope = self.scope(span.id, stamp, snapshot, context);
+        self.remember(epoch, span, &scope, tree, stamp, snapshot)
     }
 
     /// Keeps what a thread needs to know of the scope it is in.
@@ -165,16 +174,7 @@ impl Instance {
             _ => scope.place(),
         };
         let look = Look::new(snapshot.names.generation, place);
-        let scope = scope.get(snapshot);
-        let decision = Decision {
-            tree: tree as u32,
-            records: stamp.records,
-            verbosity: scope.verbosity,
-            span_verbosity: scope.span_verbosity,
-            is_empty: scope.candidates.is_empty(),
-            scope: scope.serial,
-            look,
-        };
+        let decision = Decision::of(scope.get(snapshot), tree, stamp.records, look);
         let outside = snapshot.outside();
         // A span whose trace may matter is not decided before that can be read.
         let may_foresee = outside.candidates.is_empty() && !snapshot.names.traced;
@@ -182,7 +182,8 @@ impl Instance {
         thread::with(|state| {
             state.remember(epoch, span, decision);
             let vetoable = look.vetoable();
-            state.judge(Judged { epoch, vetoable, asked_spans: snapshot.span_verbosity, empty_outside });
+            let version = (!snapshot.names.traced).then_some(stamp.version);
+            state.judge(Judged { epoch, vetoable, asked_spans: snapshot.span_verbosity, empty_outside, version });
         });
         decision
     }
@@ -196,20 +197,13 @@ impl Instance {
         if !new.visible {
             return;
         }
-        let judged = thread::with(|state| state.judged_in(epoch)).filter(|judged| judged.empty_outside != 0);
-        let Some(judged) = judged else { return };
+        let Some(judged) = thread::with(|state| state.judged_in(epoch)) else { return };
+        let Some(scope) = judged.empty_outside() else { return };
         let Some(judgement) = Callsites::known_judgement(word, judged.generation()) else { return };
         if judgement.absent || judgement.tested.are_exact() && !self.may_be_watched(new, judgement.tested) {
             let place = if judgement.absent { Place::Elsewhere } else { Place::Carried };
-            let decision = Decision {
-                tree: tree as u32,
-                records: self.trees.deciding(tree),
-                verbosity: 0,
-                span_verbosity: 0,
-                is_empty: true,
-                scope: judged.empty_outside,
-                look: Look::new(judged.generation(), place),
-            };
+            let look = Look::new(judged.generation(), place);
+            let decision = Decision::of_empty(Empty { scope, tree, records: self.trees.deciding(tree), look });
             thread::with(|state| state.foresee(epoch, span, decision));
         }
     }
@@ -289,7 +283,8 @@ impl Instance {
     ) -> ScopeRef {
         let carries = brought.carries;
         let is_root = self.parent(id, context) == NO_SPAN;
-        let span = self.spans.with(id, |cell| cell.captured()).flatten();
+        let lane = self.lane();
+        let span = self.spans.with(id, |cell| cell.captured(lane)).flatten();
         let root = || self.root_serial(id, context);
         let added =
             Added { span: span.as_ref(), found: brought.found, followers: brought.followers, root: is_root.then(root) };
@@ -374,8 +369,9 @@ impl Instance {
         if !is_decided(&around.scope) || around.of.records != of.records {
             return None;
         }
+        let lane = self.lane();
         let made = |cell: &SpanCell<'_>| {
-            let made = Arc::new(around.inside(cell.captured(), of));
+            let made = Arc::new(around.inside(cell.captured(lane), of));
             cell.keep_surroundings(&made);
             made
         };
@@ -417,10 +413,10 @@ impl Instance {
 
     /// The spans from `leaf` to the root, those that are visible as they are now.
     fn captured_path<S: Host>(&self, leaf: u64, context: &Context<'_, S>) -> CapturedPath {
-        let mut path = CapturedPath::new();
+        let (mut path, lane) = (CapturedPath::new(), self.lane());
         let mut next = leaf;
         while next != NO_SPAN {
-            path.push((next, self.spans.with(next, |cell| cell.captured()).flatten()));
+            path.push((next, self.spans.with(next, |cell| cell.captured(lane)).flatten()));
             next = self.parent(next, context);
         }
         path

@@ -164,11 +164,11 @@ impl Instance {
         wants: impl Fn(&'static Metadata<'static>) -> bool,
         mut look: impl FnMut(&'static Metadata<'static>, &Fields),
     ) {
-        let mut left = limit;
+        let (mut left, lane) = (limit, self.lane());
         self.spans.for_each(|cell| {
             if left > 0
                 && let Some(metadata) = cell.shown_metadata().filter(|metadata| wants(metadata))
-                && let Some(captured) = cell.capture()
+                && let Some(captured) = cell.capture(lane)
             {
                 left -= 1;
                 look(metadata, &captured.fields);

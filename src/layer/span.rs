@@ -8,9 +8,10 @@ use super::decided::{Brought, ScopeRef, Stamp};
 use super::kept::{Kept, NewSpan};
 use super::name::NO_SPAN;
 use super::notes::{Locked, Notes, Placement};
+use super::place::{CHUNK_CELLS, PLACE_BITS, index};
 use super::surroundings::Surroundings;
 use crate::coverage::Seen;
-use crate::event::{CapturedSpan, Fields, plain_name};
+use crate::event::{CapturedSpan, Fields, Lane, plain_name};
 use crate::session::open::OpenSession;
 use crate::session::outcome::{Request, RequestSpan};
 use crate::session::sample::RootSerial;
@@ -28,15 +29,12 @@ use tracing_core::Metadata;
 /// Names a span among all that there have been; 0: none.
 pub(super) type SpanKey = u64;
 
-/// The bits of a key that are the place in the table.
-pub(super) const PLACE_BITS: u32 = 27;
-
 /// Set in the key of a span that has a cell of its own.
 pub(super) const ALONE_KEY: u64 = 1 << 63;
 
-/// A span as records of the past tell it.
+/// The contents of a span, as records of the past have them.
 #[derive(Debug)]
-pub(super) struct ToldSpan {
+pub(super) struct SpanContents {
     pub(super) key: SpanKey,
     pub(super) metadata: &'static Metadata<'static>,
     pub(super) is_hidden: bool,
@@ -44,9 +42,6 @@ pub(super) struct ToldSpan {
     /// Packed.
     pub(super) values: SmallVec<[u8; 64]>,
 }
-
-/// How many spans share the memory of their notes.
-pub(super) const CHUNK_CELLS: usize = 64;
 
 /// The notes about the spans of a chunk, once a session has had to do with one of them.
 pub(super) type ChunkNotes = OnceBox<[Notes; CHUNK_CELLS]>;
@@ -159,14 +154,14 @@ impl<'a> SpanCell<'a> {
         self.kept.is_visible()
     }
 
-    /// The span as records of the past tell it, and what it declares; `None` if the cell is vacant.
-    pub(super) fn told(&self, place: usize) -> Option<ToldSpan> {
+    /// The contents of the span; `None` if the cell is vacant.
+    pub(super) fn contents(&self, place: usize) -> Option<SpanContents> {
         let key = self.key(place);
         let state = self.kept.lock();
         let metadata = state.metadata.filter(|_| !self.is_of(NO_SPAN) && self.key(place) == key)?;
         let values = SmallVec::from_slice(state.fields.as_slice());
         let (is_hidden, is_recorded) = (!self.is_visible(), self.kept.is_recorded());
-        Some(ToldSpan { key, metadata, is_hidden, is_recorded, values })
+        Some(SpanContents { key, metadata, is_hidden, is_recorded, values })
     }
 
     /// The id of the span in here.
@@ -211,22 +206,22 @@ impl<'a> SpanCell<'a> {
 
     /// The span as events captured now show it, shared with those before it where nothing was recorded since; `None` if
     /// scopes do not show it.
-    pub(super) fn captured(&self) -> Option<Arc<CapturedSpan>> {
+    pub(super) fn captured(&self, lane: Lane) -> Option<Arc<CapturedSpan>> {
         let mut locked = self.lock_notes()?;
         if let Some(captured) = locked.captured() {
             return Some(captured);
         }
-        let captured = Arc::new(self.capture_in(locked.trace())?);
+        let captured = Arc::new(self.capture_in(locked.trace(), lane)?);
         locked.keep_captured(&captured);
         Some(captured)
     }
 
     /// The span as it is now, not shared.
-    pub(super) fn capture(&self) -> Option<CapturedSpan> {
-        self.capture_in(self.trace())
+    pub(super) fn capture(&self, lane: Lane) -> Option<CapturedSpan> {
+        self.capture_in(self.trace(), lane)
     }
 
-    fn capture_in(&self, trace: Option<TraceContext>) -> Option<CapturedSpan> {
+    fn capture_in(&self, trace: Option<TraceContext>, lane: Lane) -> Option<CapturedSpan> {
         let metadata = self.shown_metadata()?;
         let mut fields = self.kept.lock().fields.to_fields(metadata.fields());
         fields.keep_last();
@@ -236,6 +231,7 @@ impl<'a> SpanCell<'a> {
             target: Cow::Borrowed(metadata.target()),
             fields,
             trace,
+            request: Some(lane.request(self.key(index(self.id())))),
         })
     }
 

@@ -8,7 +8,8 @@ use super::alone::Alone;
 use super::begun::Begun;
 use super::kept::{Kept, NewSpan};
 use super::name::NO_SPAN;
-use super::span::{ALONE_KEY, CHUNK_CELLS, ChunkNotes, PLACE_BITS, SpanCell, SpanKey, ToldSpan};
+use super::place::{CHUNK_CELLS, CHUNKS, PLACE_BITS, SHARDS, index, place};
+use super::span::{ALONE_KEY, ChunkNotes, SpanCell, SpanContents, SpanKey};
 use super::times::Times;
 use crate::config::Config;
 use crate::sync::OnceBox;
@@ -42,10 +43,6 @@ struct Chunk {
     begun: OnceBox<[Begun; CHUNK_CELLS]>,
 }
 
-/// More than most services have threads that make spans: two that share one take each other's cells.
-const SHARDS: usize = 1024;
-const CHUNKS: usize = 2048;
-
 /// Beside the count of others: a session wants spans timed, or did since the layer last rested.
 const TIMED: usize = 1;
 /// Beside it as well: spans that close are kept for looking back.
@@ -54,9 +51,6 @@ const KEEPS_CLOSED: usize = 2;
 const TRACED: usize = 4;
 /// What is counted for a span without a cell.
 const OTHER: usize = 8;
-
-/// Where the number of the thread is in an id of the registry.
-const THREAD_SHIFT: u32 = 38;
 
 impl Spans {
     /// A table for a router with these settings.
@@ -118,9 +112,9 @@ impl Spans {
         self.with(id, |cell| cell.tree().map(|_| cell.key(index(id)))).flatten()
     }
 
-    /// An open span as records of the past tell it.
-    pub(super) fn told(&self, id: u64) -> Option<ToldSpan> {
-        self.with(id, |cell| cell.told(index(id))).flatten()
+    /// The contents of an open span.
+    pub(super) fn contents(&self, id: u64) -> Option<SpanContents> {
+        self.with(id, |cell| cell.contents(index(id))).flatten()
     }
 
     /// Looks at an open span of this key.
@@ -335,24 +329,6 @@ impl Spans {
             self.unusual.fetch_sub(OTHER, Ordering::Relaxed);
         }
     }
-}
-
-/// The place of a span's cell as one number, if it is within the table.
-#[inline]
-fn index(id: u64) -> usize {
-    let (shard, chunk, place) = place(id);
-    (shard * CHUNKS + chunk.min(CHUNKS - 1)) * CHUNK_CELLS + place
-}
-
-const _: () = assert!(SHARDS * CHUNKS * CHUNK_CELLS == 1 << PLACE_BITS);
-
-/// Where the cell of a span is. The registry counts from 1.
-#[inline]
-fn place(id: u64) -> (usize, usize, usize) {
-    let index = id.wrapping_sub(1);
-    let within_thread = (index & ((1 << THREAD_SHIFT) - 1)) as usize;
-    let shard = (index >> THREAD_SHIFT) as usize % SHARDS;
-    (shard, within_thread / CHUNK_CELLS, within_thread % CHUNK_CELLS)
 }
 
 impl Default for Shards {

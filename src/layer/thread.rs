@@ -21,7 +21,7 @@ thread_local! {
 pub(crate) struct ThreadState {
     /// Where, among the recent decisions, the one is that holds where the thread is; [`UNDECIDED`]: none is known.
     deciding: Cell<usize>,
-    /// What was decided for a few spans lately, by the lowest bits of their ids; the others are never used.
+    /// What was decided for a few spans lately, by the lowest bits of their ids.
     recent: [Cell<Recent>; SLOTS],
     /// What was known of callsites when something was decided last.
     judged: Cell<Judged>,
@@ -55,14 +55,12 @@ impl Stand {
     pub(super) const NONE: Self = Self { instance: 0, span: NO_SPAN, detached: false };
 }
 
-/// How many spans' decisions a thread remembers: those that a task is polled in, one inside the other.
-const RECENT: usize = 4;
+/// How many spans' decisions a thread remembers: those of the requests that it takes up in turn. A power of two, so that a
+/// place is found without a comparison.
+const SLOTS: usize = 32;
 
-/// A power of two, so that a place is found without a comparison.
-const SLOTS: usize = 2 * RECENT;
-
-/// A place among the recent decisions where none ever is.
-const UNDECIDED: usize = RECENT;
+/// The place among the recent decisions where none ever is.
+const UNDECIDED: usize = 0;
 
 /// A generation in which nothing is judged: they are counted from 1.
 const NO_GENERATION: u32 = u32::MAX;
@@ -87,6 +85,18 @@ pub(super) struct Judged {
     pub(super) asked_spans: u8,
     /// The serial of the scope of events outside any span, where nothing can match; 0 where something can.
     pub(super) empty_outside: u64,
+    /// The version of the sessions; `None` where they test traces, so that a span is not decided about before its own is known.
+    pub(super) version: Option<u64>,
+}
+
+/// A scope in which nothing can match.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Empty {
+    /// Its serial.
+    pub(super) scope: u64,
+    pub(super) tree: usize,
+    pub(super) records: u64,
+    pub(super) look: Look,
 }
 
 /// What was decided for a span when the thread was last in it.
@@ -239,7 +249,8 @@ impl ThreadState {
     /// Changes what stands for the current span. Returns what did before.
     pub(super) fn change_stand(&self, stand: Stand) -> Stand {
         let before = self.stand.replace(stand);
-        if before.span != stand.span {
+        // Ids of two subscribers may be the same.
+        if (before.instance, before.span) != (stand.instance, stand.span) {
             self.entered.lose();
         }
         if before != stand {
@@ -278,16 +289,22 @@ impl ThreadState {
 }
 
 fn place_of(id: u64) -> usize {
-    id as usize % RECENT
+    (id as usize % SLOTS).max(UNDECIDED + 1)
 }
 
 impl Judged {
-    const NONE: Self = Self { epoch: 0, vetoable: 0, asked_spans: 0, empty_outside: 0 };
+    const NONE: Self = Self { epoch: 0, vetoable: 0, asked_spans: 0, empty_outside: 0, version: None };
 
     /// The key generation.
     #[inline]
     pub(super) fn generation(self) -> u32 {
         (self.vetoable >> 32) as u32
+    }
+
+    /// The serial of the scope of events outside any span, where nothing can match in it.
+    #[inline]
+    pub(super) fn empty_outside(self) -> Option<u64> {
+        Some(self.empty_outside).filter(|scope| *scope != 0)
     }
 }
 
@@ -305,6 +322,26 @@ impl Recent {
 impl Decision {
     const NONE: Self =
         Self { tree: 0, records: 0, verbosity: 0, span_verbosity: 0, is_empty: false, scope: 0, look: Look::NONE };
+
+    /// What a thread needs to know of this scope.
+    pub(super) fn of(scope: &Scope, tree: usize, records: u64, look: Look) -> Self {
+        Self {
+            tree: tree as u32,
+            records,
+            verbosity: scope.verbosity,
+            span_verbosity: scope.span_verbosity,
+            is_empty: scope.candidates.is_empty(),
+            scope: scope.serial,
+            look,
+        }
+    }
+
+    /// The same of one in which nothing can match.
+    #[inline]
+    pub(super) fn of_empty(empty: Empty) -> Self {
+        let Empty { scope, tree, records, look } = empty;
+        Self { tree: tree as u32, records, verbosity: 0, span_verbosity: 0, is_empty: true, scope, look }
+    }
 
     /// Whether it is about events outside any span.
     #[inline]

@@ -13,8 +13,8 @@ use super::facts::Facts;
 use super::host::Host;
 use super::instance::Instance;
 use super::matching::{Admitted, Incoming, Matching};
-use super::name::{Label, SpanName};
-use super::thread::{self, Decision, ThreadState};
+use super::name::Label;
+use super::thread::{self, ThreadState};
 use super::times::TimedSpan;
 use crate::event::Busy;
 use crate::guard::Guard;
@@ -53,31 +53,6 @@ impl Instance {
         if !is_unwatched && self.is_watched(id, context) {
             self.begin_timing(id, true);
         }
-    }
-
-    /// What the thread knows about the scope inside a span without looking it up: that of the span, or of the nearest one around
-    /// it whose scope it shares.
-    #[inline]
-    fn known_decision(&self, id: u64, epoch: u64) -> Option<Decision> {
-        /// How many spans are looked at: a request's are seldom deeper.
-        const MAX_SPANS: usize = 8;
-        if self.spans.has_others() {
-            return None;
-        }
-        thread::with(|state| {
-            let generation = state.judged_in(epoch)?.generation();
-            let mut id = id;
-            for _ in 0..MAX_SPANS {
-                let cell = self.spans.find_in_table(id);
-                let span = SpanName { id, number: cell.as_ref().map_or(0, |cell| cell.number()) };
-                if let Some(decision) = state.decided_for(epoch, span, &self.trees) {
-                    return Some(decision);
-                }
-                // Of the spans around it that it shares its scope with, each must be known to.
-                id = cell?.notes().filter(|notes| notes.say_absent_in(generation))?.parent()?;
-            }
-            None
-        })
     }
 
     /// Times a span from now on if it is watched and not timed yet.
@@ -213,21 +188,24 @@ impl Instance {
 
     /// The same for the span that the thread has just entered, where that is where the thread is.
     fn is_watched_now<S: Host>(&self, id: u64, context: &Context<'_, S>, epoch: u64) -> bool {
-        // Entered twice, it may not be. Where traces are tested, a decision made before the first event would lack the trace.
+        // Entered twice, it may not be.
         self.current(epoch, context) == id
-            && (self.tests_traces() || self.is_timed_scope(id, context, epoch))
+            && self.may_be_timed_scope(id, context, epoch)
             && self.is_watched(id, context)
     }
 
-    /// Whether the scope that the thread is in, inside this span, is one that is timed.
-    fn is_timed_scope<S: Host>(&self, id: u64, context: &Context<'_, S>, epoch: u64) -> bool {
+    /// Whether the scope that the thread is in, inside this span, may be one that is timed.
+    fn may_be_timed_scope<S: Host>(&self, id: u64, context: &Context<'_, S>, epoch: u64) -> bool {
         // Mostly known: then the span is not looked up for its callsite.
-        let known = thread::with(|state| state.decided_in(epoch, &self.trees));
-        let decide = || {
-            let callsite = self.spans.with(id, |cell| cell.metadata()).flatten()?;
-            Some(self.decide(epoch, context, callsite))
-        };
-        known.or_else(decide).is_some_and(|decision| Scope::is_timed(decision.scope))
+        if let Some(known) = thread::with(|state| state.decided_in(epoch, &self.trees)) {
+            return Scope::is_timed(known.scope);
+        }
+        // Where traces are tested, a decision made before the first event would lack the trace.
+        if self.tests_traces() {
+            return true;
+        }
+        let callsite = self.spans.with(id, |cell| cell.metadata()).flatten();
+        callsite.is_some_and(|callsite| Scope::is_timed(self.decide(epoch, context, callsite).scope))
     }
 
     /// Whether some session tests the traces of spans.

@@ -88,6 +88,9 @@ fn write_event(out: &mut Vec<u8>, event: &CapturedEvent, integers: Integers) {
     if let Some(trace) = event.trace() {
         write!(out, r#","trace_id":"{}","span_id":"{}""#, trace.trace_id(), trace.span_id()).expect(MEMORY);
     }
+    if let Some(request) = event.request() {
+        write!(out, r#","request":"{request}""#).expect(MEMORY);
+    }
     out.push(b'}');
 }
 

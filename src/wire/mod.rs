@@ -21,9 +21,11 @@
 //! | `threadName` | string | if known | the thread's name, or `ThreadId(7)` of one without |
 //! | `omittedFields` | integer | if any | how many of the event's own fields are missing: those past `max_event_fields`, and those left out to shorten [the line](#the-length-of-a-line) |
 //! | `trace_id`, `span_id` | strings | if known | the [trace](crate::CapturedEvent::trace) of the event, in hexadecimal digits |
+//! | `request` | string | in spans | the [request](crate::RequestId) that the event belongs to, 16 hexadecimal digits. Lines of earlier versions have none |
 //!
 //! The keys from `timestamp` to `threadName` are exactly those of `tracing_subscriber::fmt().json()` with everything switched on
-//! (0.3.23), and a [`CapturedEvent`](crate::CapturedEvent) serializes to exactly these, so a reader of one reads the other.
+//! (0.3.23), and a [`CapturedEvent`](crate::CapturedEvent) serializes to these and those below them, so a reader of one reads the
+//! other.
 //!
 //! # Values
 //! | recorded | in `fields` | in a span |
@@ -141,7 +143,8 @@
 //!   [`Value::Str`](crate::Value::Str).
 //! - A string that ends with `…[cut]` is read as cut, and `<redacted>` as [`Value::Redacted`](crate::Value::Redacted), even if
 //!   that was the original text: all forms show both in the same way.
-//! - An event's name and module path, and the level and target of its spans, are not in the JSON.
+//! - An event's name and module path, the level and target of its spans, the flags of its trace, and the traces of spans further
+//!   out, are not in the JSON.
 //!
 //! A repeated key in an object of fields, as `fmt` writes it, is read as two fields of that name; the last `name` of a span is
 //! the span's own.

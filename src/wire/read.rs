@@ -1,7 +1,9 @@
 //! Reading the wire form from untrusted input: every mistake is an error that says what was expected.
 
 use super::value::Scalar;
-use crate::event::{CapturedEvent, CapturedSpan, Fields, Name, Origin, OwnedOrigin, SpanTiming, name_of_key};
+use crate::event::{
+    CapturedEvent, CapturedSpan, Fields, Name, Origin, OwnedOrigin, RequestId, SpanTiming, name_of_key,
+};
 use crate::missing::Missing;
 use crate::past::Horizon;
 use crate::session::{EndReason, SessionId};
@@ -83,6 +85,7 @@ struct EventKeys {
     past: bool,
     trace_id: Option<String>,
     span_id: Option<String>,
+    request: Option<RequestId>,
 }
 
 impl From<EventKeys> for CapturedEvent {
@@ -98,6 +101,9 @@ impl From<EventKeys> for CapturedEvent {
         let mut spans = keys.spans;
         if let (Some(innermost), Some(trace_id), Some(span_id)) = (spans.last_mut(), &keys.trace_id, &keys.span_id) {
             innermost.trace = TraceContext::from_hex(trace_id, span_id, 0);
+        }
+        if let Some(root) = spans.first_mut() {
+            root.request = keys.request;
         }
         let spans = spans.into_iter().map(Arc::new).collect();
         Self {
@@ -150,6 +156,7 @@ impl<'de> Deserialize<'de> for CapturedSpan {
             target: Cow::Borrowed(""),
             fields: Fields::listed(fields),
             trace: None,
+            request: None,
         })
     }
 }

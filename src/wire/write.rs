@@ -86,6 +86,9 @@ fn write_event<M: SerializeMap>(line: &mut M, event: &CapturedEvent) -> Result<(
         line.serialize_entry(TRACE_ID, trace.trace_id())?;
         line.serialize_entry(SPAN_ID, trace.span_id())?;
     }
+    if let Some(request) = event.request() {
+        line.serialize_entry("request", &request)?;
+    }
     Ok(())
 }
 

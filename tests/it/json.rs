@@ -117,6 +117,7 @@ fn take_own_keys(line: &mut Value, sequence: u64, session: &Value) {
     assert_eq!(line.remove("type"), Some("event".into()));
     assert_eq!(line.remove("sequence"), Some(sequence.into()));
     assert_eq!(line.remove("session").as_ref(), Some(session));
+    assert_eq!(line.remove("request").is_some(), line.contains_key("spans"));
 }
 
 /// Takes out what `fmt` has under one key with something else, of which a reader of JSON keeps the last.
@@ -184,7 +185,7 @@ impl Both {
 }
 
 isolated! {
-    fn a_line_has_exactly_the_keys_and_values_of_fmt_and_our_three() {
+    fn a_line_has_exactly_the_keys_and_values_of_fmt_and_our_own() {
         let both = RefCell::new(Both::install());
         let mut runner = TestRunner::new(Config { cases: 200, failure_persistence: None, ..Config::default() });
         let outcome = runner.run(&any_values(), |values| {

@@ -44,6 +44,7 @@ mod parents;
 mod policy;
 mod predicate_text;
 mod rebuild;
+mod request_ids;
 mod stacks;
 mod switches;
 mod timings;

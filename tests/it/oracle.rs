@@ -232,12 +232,26 @@ fn check_deliveries(keeps_all: bool, verdict: &Verdict, outcome: &Outcome) {
         }
         let shown = shown(expected, given);
         assert_same(&format!("session {session}"), &shown, &given.delivered.iter().collect::<Vec<_>>());
+        if shown.len() == expected.owed.len() {
+            check_requests(session, expected, given);
+        }
         let left_out = (expected.owed.len() - shown.len()) as u64;
         let counted = if let Limit::Rate(_) = expected.limit { [0, left_out] } else { [left_out, 0] };
         assert_eq!([given.unsampled, given.over_rate], counted, "session {session} counts what its limit leaves out");
         let unreleased = [expected.not_chosen, expected.undecided];
         assert_eq!([given.not_chosen, given.undecided], unreleased, "session {session}: not chosen, undecided");
     }
+}
+
+/// Two events have the same id of their request if and only if they have the same outermost span.
+#[track_caller]
+fn check_requests(session: usize, expected: &Expected, given: &Given) {
+    let owed = expected.owed.iter().map(|owed| owed.request);
+    let pairs: BTreeSet<_> = owed.zip(given.requests.iter().copied()).collect();
+    let (names, ids): (BTreeSet<_>, BTreeSet<_>) = pairs.iter().copied().unzip();
+    let is_one_to_one = names.len() == pairs.len() && ids.len() == pairs.len();
+    let is_in_spans = pairs.iter().all(|(name, id)| name.is_some() == id.is_some());
+    assert!(is_one_to_one && is_in_spans, "session {session}: {pairs:?}");
 }
 
 /// Of the past of a session without limits that neither follows nor decides, the oldest events of each thread may be gone, and

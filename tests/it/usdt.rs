@@ -122,13 +122,15 @@ fn the_documented_script_attributes_kernel_events() {
 /// How many pages a user touches.
 const PAGES: usize = 1024;
 
-/// Both users touch new memory; one of them is watched.
+/// Both users touch new memory; one of them is watched. Then the session ends inside a request.
 fn fault() {
     let router = TapRouter::new();
     tracing_subscriber::registry().with(router.layer()).init();
-    let _stream = router.watch(SessionOptions::new(Predicate::eq("user", 42)).timings());
-    for user in [42, 43] {
-        tracing::info_span!("request", user)
-            .in_scope(|| std::hint::black_box(vec![user; PAGES * 4096 / size_of_val(&user)]));
-    }
+    let stream = router.watch(SessionOptions::new(Predicate::eq("user", 42)).timings());
+    let touch = |user: i32| drop(std::hint::black_box(vec![user; PAGES * 4096 / size_of_val(&user)]));
+    let request = |user| tracing::info_span!("request", user);
+    request(42).in_scope(|| touch(42));
+    request(43).in_scope(|| touch(43));
+    request(42).in_scope(|| drop(stream));
+    request(43).in_scope(|| touch(43));
 }

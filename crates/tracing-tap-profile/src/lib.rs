@@ -18,9 +18,11 @@
 //! for note in profile.notes() {
 //!     eprintln!("{note}");
 //! }
-//! std::fs::write("slow.svg", Form::Svg.write(&profile.to_profile())?)?;
+//! std::fs::write("slow.pb.gz", Form::Pprof.write(&profile.to_profile())?)?;
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
+//!
+//! Flame graphs need the feature `flamegraph`, which is off by default: the licence of `inferno`, which draws them, is the CDDL.
 //!
 //! # How it works
 //! - The session has [timings](tracing_tap::SessionOptions::timings), and the router

@@ -94,6 +94,8 @@ mod watch;
 mod sessions;
 #[cfg(feature = "cpu")]
 mod profile;
+#[cfg(feature = "cpu")]
+mod profiles;
 mod page;
 mod routes;
 mod endpoint;

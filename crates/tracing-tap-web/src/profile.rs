@@ -1,11 +1,15 @@
 //! `GET /profile`: CPU samples of the matching requests, as a file. The answer begins at once and ends with the session.
 
 use super::ask::{Ask, invalid};
+use super::auth::Caller;
+use super::hub::PublicId;
+use super::opening::no_randomness;
 use super::problem::{Problem, ProblemKind};
 use super::query::Query;
 use super::security::Admitted;
 use super::socket::{Line, Peer};
 use super::state::EndpointState;
+use super::watch::SESSION;
 use axum::Extension;
 use axum::body::{Body, Bytes};
 use axum::extract::{RawQuery, State};
@@ -17,6 +21,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
+use tracing_tap::SessionId;
 use tracing_tap_profile::forms::Form;
 use tracing_tap_profile::{CpuError, CpuOptions, CpuProfiler};
 
@@ -32,13 +37,7 @@ const CAPACITY: usize = 65_536;
 /// How often it is looked whether the session has ended.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
-/// The forms: the word, the content type, and what a file of it is called.
-const FORMS: [(&str, Form, &str, &str); 4] = [
-    ("svg", Form::Svg, "image/svg+xml", "attachment; filename=\"profile.svg\""),
-    ("folded", Form::Folded, "text/plain; charset=utf-8", "attachment; filename=\"profile.folded\""),
-    ("pprof", Form::Pprof, "application/octet-stream", "attachment; filename=\"profile.pb.gz\""),
-    ("firefox", Form::Firefox, "application/json", "attachment; filename=\"profile.json\""),
-];
+const DEFAULT_FORM: Form = Form::Svg;
 
 pub(super) async fn profile(
     State(endpoint): State<Arc<EndpointState>>,
@@ -50,18 +49,27 @@ pub(super) async fn profile(
         let detail = "this endpoint offers no CPU profiles; the service turns them on by `Endpoint::cpu_profiles`";
         return Err(Problem::new(ProblemKind::Forbidden, detail));
     }
-    let (_, form, content_type, disposition) = form(query.get("form"))?;
+    let form = form(query.get("form"))?;
     let options = CpuOptions::default().rate_hz(rate(&query)?);
     let mut ask = query.ask()?;
     ask.duration.get_or_insert_with(|| DEFAULT_DURATION.to_owned());
     let line = admitted.line.clone();
+    let (owner, id) = (admitted.caller.clone(), PublicId::random().map_err(|_| no_randomness())?);
     let profiler = start(&endpoint, admitted, ask, options).await?;
+    let registered = Registered::new(&endpoint, id, &owner, profiler.session());
+    let disposition = format!("attachment; filename=\"profile{}\"", form.ending());
     let headers = [
-        (header::CONTENT_TYPE, HeaderValue::from_static(content_type)),
-        (header::CONTENT_DISPOSITION, HeaderValue::from_static(disposition)),
+        (header::CONTENT_TYPE, HeaderValue::from_static(form.content_type())),
+        (header::CONTENT_DISPOSITION, HeaderValue::try_from(disposition).expect("an ending is of visible characters")),
         (header::CACHE_CONTROL, HeaderValue::from_static("no-store, no-transform")),
+        (SESSION, HeaderValue::try_from(id.to_string()).expect("an id is hexadecimal digits")),
     ];
-    Ok((headers, Body::new(Later::new(written(endpoint, profiler, form, line)))).into_response())
+    let body = async move {
+        let written = written(endpoint, profiler, form, line).await;
+        drop(registered);
+        written
+    };
+    Ok((headers, Body::new(Later::new(body))).into_response())
 }
 
 async fn start(
@@ -113,10 +121,30 @@ async fn has_left(line: Option<&Line>) -> bool {
     }
 }
 
-fn form(name: Option<&str>) -> Result<(&'static str, Form, &'static str, &'static str), Problem> {
-    let name = name.unwrap_or(FORMS[0].0);
-    let known = FORMS.into_iter().find(|(word, ..)| *word == name);
-    known.ok_or_else(|| invalid("form", "`form` is none of `svg`, `folded`, `pprof` and `firefox`"))
+/// A profile that its owner can end, until this is dropped.
+struct Registered {
+    endpoint: Arc<EndpointState>,
+    id: PublicId,
+}
+
+impl Registered {
+    fn new(endpoint: &Arc<EndpointState>, id: PublicId, owner: &Caller, session: SessionId) -> Self {
+        endpoint.profiles.add(id, owner, session);
+        Self { endpoint: Arc::clone(endpoint), id }
+    }
+}
+
+impl Drop for Registered {
+    fn drop(&mut self) {
+        self.endpoint.profiles.remove(self.id);
+    }
+}
+
+fn form(name: Option<&str>) -> Result<Form, Problem> {
+    name.map_or(Some(DEFAULT_FORM), Form::named).ok_or_else(|| {
+        let words: Vec<_> = Form::all().map(|form| format!("`{}`", form.word())).collect();
+        invalid("form", format!("`form` is none of {}", words.join(", ")))
+    })
 }
 
 fn rate(query: &Query) -> Result<u32, Problem> {

@@ -85,6 +85,12 @@ pub(super) async fn close(
     RawQuery(query): RawQuery,
 ) -> Answer {
     Query::read(query.as_deref(), &[])?;
+    #[cfg(feature = "cpu")]
+    if let Some(session) = endpoint.profiles.find(id, &caller) {
+        // The connection that takes the profile gets what there is of it.
+        endpoint.router.close(session);
+        return Ok(StatusCode::NO_CONTENT.into_response());
+    }
     let entry = endpoint.open_entry(id, &caller)?;
     // Its reader, if any, still gets the remaining items, then the end.
     endpoint.end(&entry, EndReason::Closed);

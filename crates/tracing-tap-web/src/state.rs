@@ -46,6 +46,8 @@ pub(super) struct EndpointState {
     pub(super) auth: Auth,
     pub(super) settings: Settings,
     pub(super) hub: Hub,
+    #[cfg(feature = "cpu")]
+    pub(super) profiles: super::profiles::Profiles,
     pub(super) refusals: AuditLimit,
     pub(super) openings: Arc<Semaphore>,
     /// Whether the service's own server carries it, so that sessions see what that server logs.
@@ -59,6 +61,8 @@ impl EndpointState {
             auth,
             settings,
             hub: Hub::default(),
+            #[cfg(feature = "cpu")]
+            profiles: super::profiles::Profiles::default(),
             refusals: AuditLimit::default(),
             openings: Arc::new(Semaphore::new(MAX_OPENINGS)),
             is_mounted,
@@ -78,6 +82,10 @@ impl Closes for EndpointState {
     /// Rejects new sessions, and ends the open ones: their readers get the remaining items and the reason.
     fn close(&self) {
         self.hub.close().iter().for_each(|session| self.end(session, EndReason::Shutdown));
+        #[cfg(feature = "cpu")]
+        for session in self.profiles.sessions() {
+            self.router.close_with(session, EndReason::Shutdown);
+        }
     }
 }
 

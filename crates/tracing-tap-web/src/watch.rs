@@ -36,6 +36,9 @@ pub(super) const PARAMETERS: [&str; 16] = [
     "coverage",
 ];
 
+/// The header with the id of a session.
+pub(super) const SESSION: HeaderName = HeaderName::from_static("tap-session");
+
 pub(super) async fn watch(
     State(endpoint): State<Arc<EndpointState>>,
     Extension(admitted): Extension<Admitted>,
@@ -87,7 +90,7 @@ pub(super) fn respond(stream: StreamBody) -> Response {
         (header::CONTENT_TYPE, HeaderValue::from_static(form.content_type())),
         (header::CACHE_CONTROL, HeaderValue::from_static("no-store, no-transform")),
         (HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no")),
-        (HeaderName::from_static("tap-session"), id),
+        (SESSION, id),
     ];
     let beat = form.is_events().then(|| [(HeaderName::from_static("tap-heartbeat"), heartbeat(stream.endpoint()))]);
     (headers, beat, Body::new(stream)).into_response()

@@ -17,6 +17,7 @@ fn span<const N: usize>(name: &'static str, values: [(&'static str, Value); N]) 
         target: "chat".into(),
         fields: fields(values),
         trace: None,
+        request: None,
     })
 }
 

@@ -6,7 +6,6 @@ use super::options::{FormatOptions, Integers};
 use crate::event::{CapturedEvent, CapturedSpan, Fields, Name, Origin, OwnedOrigin};
 use crate::past::Horizon;
 use crate::stream::Item;
-use crate::trace::TraceContext;
 use crate::value::{CUT_MARK, TextRef, Value, ValueRef};
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -197,9 +196,12 @@ fn leave_out(event: &mut CapturedEvent, smallest: &CapturedEvent, excess: usize,
             excess = excess.saturating_sub(if index == last { 2 * bytes } else { bytes });
             omitted = index + 1;
         }
-        let trace = event.trace().copied();
-        event.spans =
-            std::iter::once(omitted_spans(omitted, trace)).chain(event.spans[omitted..].iter().cloned()).collect();
+        let stand_in = Arc::new(CapturedSpan {
+            trace: event.trace().copied(),
+            request: event.request(),
+            ..omitted_spans(omitted)
+        });
+        event.spans = std::iter::once(stand_in).chain(event.spans[omitted..].iter().cloned()).collect();
     }
     if excess > 0 {
         leave_out_fields(event, &smallest.own, excess + OMITTED_FIELDS, integers);
@@ -227,12 +229,12 @@ fn leave_out_fields(event: &mut CapturedEvent, smallest: &Fields, excess: usize,
     event.omitted_fields = event.omitted_fields.saturating_add(omitted);
 }
 
-/// Stands for spans that are left out, with the trace of the event: the innermost span may be among them.
-fn omitted_spans(count: usize, trace: Option<TraceContext>) -> Arc<CapturedSpan> {
+/// Stands for spans that are left out. The ids of the event come from its innermost and outermost span, which may be among them.
+fn omitted_spans(count: usize) -> CapturedSpan {
     let (name, field) = OMITTED_SPANS;
     let fields = Fields::listed(vec![(Cow::Borrowed(field), Value::U64(count as u64))]);
     let (name, target) = (Cow::Borrowed(name), Cow::Borrowed(""));
-    Arc::new(CapturedSpan { name, level: Level::TRACE, target, fields, trace })
+    CapturedSpan { name, level: Level::TRACE, target, fields, trace: None, request: None }
 }
 
 #[cfg(test)]

@@ -2,9 +2,9 @@
 //!
 //! A record says what the values were before something was recorded, or when the span closed. So at a moment a span had the
 //! values of the first record after that, or those that it has now. Nothing was recorded in between that is not in a ring,
-//! if the moment is after all such records that were overwritten.
+//! if the moment is after all such records that were overwritten or found no room.
 
-use crate::event::{CapturedSpan, Fields, plain_name};
+use crate::event::{CapturedSpan, Fields, Lane, RequestId, plain_name};
 use crate::layer::OpenSpan;
 use crate::past::{Kind, Past, Record, SpanName};
 use rustc_hash::FxHashMap;
@@ -26,8 +26,10 @@ pub(super) type Path = SmallVec<[Around; 8]>;
 /// What is known of all spans.
 #[derive(Debug, Default)]
 pub(super) struct Stories {
+    /// The router: the ids of requests are made with it.
+    router: u64,
     spans: FxHashMap<SpanName, Story>,
-    /// The time of the last record of values that was overwritten.
+    /// The time of the last record of values that was overwritten or found no room.
     recorded_until: u64,
 }
 
@@ -67,6 +69,10 @@ struct Version {
 }
 
 impl Stories {
+    pub(super) fn of_router(router: u64) -> Self {
+        Self { router, ..Self::default() }
+    }
+
     /// Takes note of a record, unless it is of an event.
     pub(super) fn note(&mut self, record: &Record<'_>) {
         if record.kind == Kind::Event {
@@ -126,7 +132,8 @@ impl Stories {
         let mut next = innermost;
         while next.1 != 0 {
             let story = self.spans.get_mut(&next)?;
-            path.push(Around { name: next, shown: story.shown_at(time, self.recorded_until, past)? });
+            let request = || Lane::of_past(self.router, next.0).request(next.1);
+            path.push(Around { name: next, shown: story.shown_at(time, self.recorded_until, past, request)? });
             next.1 = story.end.as_ref()?.parent;
         }
         Some(path)
@@ -135,7 +142,13 @@ impl Stories {
 
 impl Story {
     /// The span as it was; nothing inside if scopes do not show it.
-    fn shown_at(&mut self, time: u64, recorded_until: u64, past: &Past) -> Option<Option<Arc<CapturedSpan>>> {
+    fn shown_at(
+        &mut self,
+        time: u64,
+        recorded_until: u64,
+        past: &Past,
+        request: impl FnOnce() -> RequestId,
+    ) -> Option<Option<Arc<CapturedSpan>>> {
         let end = self.end.as_mut()?;
         let is_recorded = end.is_recorded || !self.before.is_empty();
         if is_recorded && time < recorded_until {
@@ -149,7 +162,7 @@ impl Story {
             Some((_, before)) => before,
             None => &mut end.values,
         };
-        version.captured(metadata, past).map(Some)
+        version.captured(metadata, past, request).map(Some)
     }
 }
 
@@ -166,7 +179,12 @@ impl Version {
         Self { packed, captured: None }
     }
 
-    fn captured(&mut self, metadata: usize, past: &Past) -> Option<Arc<CapturedSpan>> {
+    fn captured(
+        &mut self,
+        metadata: usize,
+        past: &Past,
+        request: impl FnOnce() -> RequestId,
+    ) -> Option<Arc<CapturedSpan>> {
         if let Some(captured) = &self.captured {
             return Some(Arc::clone(captured));
         }
@@ -179,6 +197,7 @@ impl Version {
             target: Cow::Borrowed(metadata.target()),
             fields,
             trace: None,
+            request: Some(request()),
         });
         self.captured = Some(Arc::clone(&captured));
         Some(captured)

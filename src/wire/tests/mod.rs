@@ -1,12 +1,13 @@
 mod unique;
 
 use crate::event::testing::Parts;
-use crate::event::{CapturedEvent, Fields};
+use crate::event::{CapturedEvent, CapturedSpan, Fields, RequestId};
 use crate::missing::{Missing, MissingReason};
 use crate::render::testing::{any_item, bare, example_event, fields, span};
 use crate::render::{Format, FormatOptions, write_item};
 use crate::session::{EndReason, SessionId};
 use crate::stream::Item;
+use crate::trace::TraceContext;
 use crate::value::{Bytes, Text, Value};
 use proptest::prelude::*;
 use serde::Deserialize;
@@ -47,6 +48,9 @@ enum Documented {
         thread_name: Option<String>,
         #[serde(rename = "omittedFields")]
         omitted_fields: Option<u32>,
+        request: Option<RequestId>,
+        trace_id: Option<String>,
+        span_id: Option<String>,
     },
     Timing {
         session: u64,
@@ -63,6 +67,9 @@ enum Documented {
         thread_name: Option<String>,
         #[serde(rename = "omittedFields")]
         omitted_fields: Option<u32>,
+        request: Option<RequestId>,
+        trace_id: Option<String>,
+        span_id: Option<String>,
     },
     Missing {
         count: u64,
@@ -168,11 +175,20 @@ fn carried_fields(fields: &Fields) -> Fields {
     Fields::listed(fields.values().map(|(name, value)| (name.to_owned().into(), carried(value))).collect())
 }
 
+fn carried_span(old: &CapturedSpan) -> CapturedSpan {
+    CapturedSpan { fields: carried_fields(&old.fields), trace: None, ..old.clone() }
+}
+
 fn carried_item(item: &Item) -> Item {
     let Some((.., event)) = item.captured() else { return item.clone() };
     let mut event = CapturedEvent::clone(event);
     event.own = carried_fields(&event.own);
-    event.spans = event.spans.iter().map(|old| span(old.name.clone(), carried_fields(&old.fields))).collect();
+    let trace = event.trace().and_then(|trace| TraceContext::from_hex(trace.trace_id(), trace.span_id(), 0));
+    let mut spans: Vec<_> = event.spans().map(carried_span).collect();
+    if let Some(innermost) = spans.last_mut() {
+        innermost.trace = trace;
+    }
+    event.spans = spans.into_iter().map(Arc::new).collect();
     item.with_captured(Arc::new(event))
 }
 
@@ -184,6 +200,11 @@ fn fields_of(item: &Item) -> Vec<(String, String)> {
         std::iter::once(("span".to_owned(), span.name().to_owned())).chain(span.fields().map(printed))
     });
     event.fields().map(printed).chain(spans).collect()
+}
+
+/// The trace of an item, and whether it is of the past.
+fn trace_of(item: &Item) -> Option<(Option<TraceContext>, bool)> {
+    item.captured().map(|(.., event)| (event.trace().copied(), event.is_past()))
 }
 
 #[track_caller]
@@ -355,6 +376,22 @@ fn keys_may_be_in_any_order_and_unknown_ones_are_ignored() {
 }
 
 #[test]
+fn a_line_without_a_request_is_read_and_a_wrong_one_refused() {
+    let line = |request: &str| {
+        let event =
+            r#"{"timestamp":"2026-11-20T08:15:02Z","level":"INFO","fields":{},"target":"t","spans":[{"name":"conn"}]"#;
+        serde_json::from_str::<CapturedEvent>(&format!("{event}{request}}}"))
+    };
+    assert_eq!(line("").unwrap().request(), None);
+    let id = line(r#","request":"00000000000000ff""#).unwrap().request();
+    assert_eq!(id, "00000000000000ff".parse().ok());
+    let error = line(r#","request":7"#).unwrap_err().to_string();
+    assert!(error.contains("expected a string"), "{error}");
+    let error = line(r#","request":"xyz""#).unwrap_err().to_string();
+    assert!(error.contains("16 hexadecimal digits"), "{error}");
+}
+
+#[test]
 fn what_fmt_writes_is_read_as_an_event() {
     let line = r#"{"timestamp":"2026-11-20T08:15:02.123456Z","level":"INFO","fields":{"message":"up"},"target":"t"}"#;
     let event: CapturedEvent = serde_json::from_str(line).unwrap();
@@ -412,6 +449,7 @@ proptest! {
         let line = written(&item, Format::Json);
         let read: Item = serde_json::from_str(&line).unwrap();
         prop_assert_eq!(fields_of(&read), fields_of(&carried_item(&item)));
+        prop_assert_eq!(trace_of(&read), trace_of(&carried_item(&item)));
         for format in FORMATS {
             prop_assert_eq!(written(&read, format), written(&carried_item(&item), format), "{:?} {:?}", format, item);
         }
@@ -425,7 +463,7 @@ proptest! {
     }
 
     #[test]
-    fn a_line_says_what_any_serializer_is_told(item in any_item()) {
+    fn a_line_is_what_any_serializer_gets(item in any_item()) {
         let serialized = serde_json::to_string(&item).unwrap();
         prop_assert_eq!(unique::parse(&written(&item, Format::Json)).unwrap(), unique::parse(&serialized).unwrap());
     }

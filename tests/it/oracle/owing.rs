@@ -58,8 +58,15 @@ pub(super) struct Session {
 }
 
 impl Kept {
-    fn owed(&self, is_past: bool) -> Owed {
-        Owed { text: self.text.clone(), root: self.around.last().copied(), thread: self.thread, is_past }
+    fn owed(&self, is_past: bool, spans: &[Span]) -> Owed {
+        let outermost = self.around.iter().rev().find(|number| spans[**number].visible[self.router]);
+        Owed {
+            text: self.text.clone(),
+            root: self.around.last().copied(),
+            request: outermost.map(|number| (*number, self.layer)),
+            thread: self.thread,
+            is_past,
+        }
     }
 }
 
@@ -69,7 +76,7 @@ impl Session {
         if !self.takes(event, spans) {
             return;
         }
-        let owed = event.owed(false);
+        let owed = event.owed(false, spans);
         if self.asked.decides_by_outcome() {
             let (request, is_reached) = (self.request(event, spans), self.asked.is_reached_by(&event.happened));
             expected.owed.extend(self.requests.take(request, is_reached, owed));
@@ -97,7 +104,7 @@ impl Session {
         if !self.takes(event, spans) {
             return;
         }
-        let owed = event.owed(true);
+        let owed = event.owed(true, spans);
         if self.asked.decides_by_outcome() {
             let before = |name: RequestName| {
                 let (is_reached, is_over) = (reached.contains(&name), spans[name.1].uses == 0);

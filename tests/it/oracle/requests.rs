@@ -9,6 +9,8 @@ use std::collections::BTreeMap;
 pub(crate) struct Owed {
     pub(crate) text: String,
     pub(crate) root: Option<usize>,
+    /// The request that its id must name: the outermost of the spans that it shows.
+    pub(crate) request: Option<RequestName>,
     /// Names its thread; one that takes the place of another has a ring of its own.
     pub(crate) thread: usize,
     /// It happened before the session was opened.

@@ -18,7 +18,7 @@ use tracing::{Dispatch, Level, Span, Subscriber, dispatcher};
 use tracing_subscriber::prelude::*;
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::{Registry, reload};
-use tracing_tap::{EndReason, EventStream, Item, LookBack, MissingReason, Predicate, TapRouter};
+use tracing_tap::{EndReason, EventStream, Item, LookBack, MissingReason, Predicate, RequestId, TapRouter};
 
 /// One subscriber or two, with or without routers in them.
 pub(crate) struct Stage {
@@ -51,6 +51,8 @@ pub(crate) struct Outcome {
 #[derive(Debug, Default)]
 pub(crate) struct Given {
     pub(crate) delivered: Vec<String>,
+    /// The requests of those events.
+    pub(crate) requests: Vec<Option<RequestId>>,
     /// How many events the stream says its sampling left out.
     told_unsampled: u64,
     /// How many the session counts as such.
@@ -81,7 +83,10 @@ impl Given {
 
     fn take(&mut self, item: Item) {
         match item {
-            Item::Event { event, .. } => self.delivered.push(delivered(&event)),
+            Item::Event { event, .. } => {
+                self.delivered.push(delivered(&event));
+                self.requests.push(event.request());
+            }
             Item::Missing(missing) if missing.reason == MissingReason::SampledOut => {
                 self.told_unsampled += missing.count
             }
@@ -174,7 +179,7 @@ pub(crate) fn router(setting: &Setting) -> TapRouter {
     router.deny_targets(setting.denied).redact_fields(setting.redacted).build()
 }
 
-/// A subscriber of the other layer and a layer of each of these routers, of which there are two at most.
+/// A subscriber of the other layer and a layer of each of these routers, two at most.
 fn subscriber_of(setting: &Setting, recorder: Recorder, routers: &[&TapRouter]) -> (Dispatch, Reload) {
     let (registry, other) = (Registry::default(), setting.other);
     match (setting.stack, routers) {

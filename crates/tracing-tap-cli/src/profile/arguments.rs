@@ -11,8 +11,7 @@ use tracing_tap_profile::forms::Form;
 ///
 /// Opens a session that shows the times of the spans in which it matches, and no events, and adds them up: for each path
 /// of spans from the root, how long threads were in it and in none of its children. Each span counts when it closes, also
-/// the shortest. Lost times are reported, in the profile too where its form has room for words. Ctrl-C ends the profile early
-/// and writes what there is.
+/// the shortest. What is missing is reported, in the profile too. Ctrl-C ends the profile early and writes what there is.
 ///
 /// The time is that of the clock: a thread that waits inside a span without leaving it is busy. An `async` function that
 /// waits for something else leaves its spans meanwhile.
@@ -76,7 +75,8 @@ impl Arguments {
     pub(super) fn form(&self) -> Result<Form, Error> {
         Form::of(&self.output).ok_or_else(|| {
             let error = Error::usage(format!("choose a form for `{}`", self.output.display()));
-            error.advise("its name ends with `.folded`, `.pb.gz`, `.json` or `.svg`")
+            let endings: Vec<_> = Form::all().map(|form| format!("`{}`", form.ending())).collect();
+            error.advise(format!("its name ends with one of {}", endings.join(", ")))
         })
     }
 
@@ -85,7 +85,7 @@ impl Arguments {
         crate::check::predicate(&self.predicate)?;
         let endpoint = Endpoint::new(Client::new(self.access.target(self.url.as_deref())?)?);
         let session = self.session();
-        Ok((endpoint, CpuRequest { session, rate_hz: self.rate_hz, form: word_of(form) }))
+        Ok((endpoint, CpuRequest { session, rate_hz: self.rate_hz, form: form.word() }))
     }
 
     /// What to open.
@@ -110,15 +110,5 @@ impl Arguments {
             name: Some("profile".to_owned()),
             ..SessionRequest::default()
         }
-    }
-}
-
-/// What an endpoint calls a form.
-fn word_of(form: Form) -> &'static str {
-    match form {
-        Form::Folded => "folded",
-        Form::Pprof => "pprof",
-        Form::Firefox => "firefox",
-        _ => "svg",
     }
 }

@@ -5,9 +5,9 @@ use super::target::Base;
 use crate::error::Error;
 use bytes::Bytes;
 use http_body_util::{BodyExt, Limited};
-use hyper::StatusCode;
 use hyper::body::Incoming;
 use hyper::header;
+use hyper::{Response, StatusCode};
 use jiff::Timestamp;
 use percent_encoding::{NON_ALPHANUMERIC, PercentEncode, utf8_percent_encode};
 use serde::{Deserialize, Serialize};
@@ -140,7 +140,11 @@ pub(crate) struct CpuRequest {
 
 /// A CPU profile that is being taken.
 #[derive(Debug)]
-pub(crate) struct CpuAnswer(Incoming);
+pub(crate) struct CpuAnswer {
+    /// The session to close for an early end; `None` if the service is older than that.
+    pub(crate) session: Option<String>,
+    file: Incoming,
+}
 
 /// More is no profile.
 const MAX_PROFILE_BYTES: usize = 256 << 20;
@@ -148,7 +152,7 @@ const MAX_PROFILE_BYTES: usize = 256 << 20;
 impl CpuAnswer {
     /// Waits for the whole file.
     pub(crate) async fn read(self) -> Result<Bytes, Error> {
-        let read = Limited::new(self.0, MAX_PROFILE_BYTES).collect().await;
+        let read = Limited::new(self.file, MAX_PROFILE_BYTES).collect().await;
         let read = read.map_err(|cause| Error::new(format!("read the profile: {cause}")));
         read.map(|read| read.to_bytes())
     }
@@ -238,7 +242,11 @@ impl Endpoint {
             path.extend(value.iter().map(|value| format!("&{name}={}", encoded(value))));
         }
         let response = self.client.send("take a CPU profile", ApiRequest::get(&path)).await;
-        response.map(|response| CpuAnswer(response.into_body())).map_err(|error| match error.status() {
+        let answer = |response: Response<Incoming>| {
+            let session = response.headers().get("tap-session").and_then(|id| id.to_str().ok()).map(str::to_owned);
+            CpuAnswer { session, file: response.into_body() }
+        };
+        response.map(answer).map_err(|error| match error.status() {
             Some(404) => error.advise("build the service with the feature `cpu` of tracing-tap-web"),
             _ => error,
         })

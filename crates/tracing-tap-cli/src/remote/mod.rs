@@ -21,7 +21,7 @@ mod token;
 mod url;
 
 pub(crate) use client::Client;
-pub(crate) use endpoint::{Coverage, CpuRequest, Endpoint, Seen, SessionInfo, SessionRequest, Streamed};
+pub(crate) use endpoint::{Coverage, CpuAnswer, CpuRequest, Endpoint, Seen, SessionInfo, SessionRequest, Streamed};
 pub(crate) use events::{Message, Parser};
 pub(crate) use fleet::{Fleet, FleetAccess};
 pub(crate) use pause::pause_after;

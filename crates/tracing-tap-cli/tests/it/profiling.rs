@@ -65,9 +65,10 @@ fn end_of(program: Program) -> Ended {
                 [42, 43].into_iter().for_each(request);
             }
         });
-        let ended = program.end();
+        // A test that fails here ends as well.
+        let ended = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| program.end()));
         is_over.store(true, std::sync::atomic::Ordering::Relaxed);
-        ended
+        ended.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     })
 }
 
@@ -78,7 +79,7 @@ isolated! {
         let (closed, endpoint) = (service.serve(), service.serve_cpu_profiles());
         let folder = Folder::new();
         let file = folder.path("functions.folded");
-        let arguments = ["user = 42", "--cpu", "--for", "400ms", "--rate-hz", "499", "--output", &file];
+        let arguments = ["user = 42", "--cpu", "--for", "2s", "--rate-hz", "499", "--output", &file];
         let start = |url: String| Program::start(command(&["profile"]).arg(url).args(arguments));
         start(closed.url()).end().assert(3, &["offers no CPU profiles"]);
         let sampled = end_of(start(endpoint.url()));
@@ -92,6 +93,32 @@ isolated! {
         let none = ["user = 7", "--cpu", "--for", "100ms", "--output", &file];
         let ended = Program::start(command(&["profile"]).arg(endpoint.url()).args(none)).end();
         ended.assert(4, &["no sample was taken"]);
+    }
+
+    #[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
+    fn ctrl_c_writes_the_samples_so_far() {
+        let service = Service::start();
+        let endpoint = service.serve_cpu_profiles();
+        let folder = Folder::new();
+        let file = folder.path("functions.folded");
+        let arguments = ["user = 42", "--cpu", "--for", "5m", "--rate-hz", "499", "--output", &file];
+        let program = Program::start(command(&["profile"]).arg(endpoint.url()).args(arguments));
+        program.stderr.wait_for("Ctrl-C ends it and writes the profile");
+        let burnt = std::time::Instant::now();
+        while burnt.elapsed() < Duration::from_millis(200) {
+            request(42);
+        }
+        program.signal("INT");
+        let ended = program.end();
+        ended.assert(0, &["499 samples a second of CPU time asked for"]);
+        assert!(folder.read("functions.folded").contains("\nrequest;query;"), "{}", folder.read("functions.folded"));
+    }
+
+    fn the_help_lists_every_form() {
+        let help = Program::start(&mut command(&["profile", "--help"])).end().stdout;
+        for form in tracing_tap_profile::forms::Form::all() {
+            assert!(help.contains(&format!("\n  {} ", form.ending())), "{} is not in {help}", form.ending());
+        }
     }
 
     fn thousands_of_short_requests_are_all_in_the_profile() {

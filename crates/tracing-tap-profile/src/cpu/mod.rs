@@ -20,7 +20,7 @@ use elsewhere as system;
 use linux as system;
 
 use std::fmt;
-use tracing_tap::{SessionOptions, TapRouter};
+use tracing_tap::{SessionId, SessionOptions, TapRouter};
 
 /// Takes CPU samples of the spans that a session watches, until it is finished or dropped.
 pub struct CpuProfiler(system::Profiler);
@@ -37,6 +37,11 @@ impl CpuProfiler {
     /// - If the router refuses the session, or another profiler is at work.
     pub fn start(router: &TapRouter, session: SessionOptions, options: CpuOptions) -> Result<Self, CpuError> {
         system::Profiler::start(router, session.timings().without_events(), options).map(Self)
+    }
+
+    /// The session, for example to [close](TapRouter::close) it, which ends the profile early.
+    pub fn session(&self) -> SessionId {
+        self.0.session()
     }
 
     /// Whether the session has ended, by its own limits or by [`TapRouter::close`], and the profile is there:

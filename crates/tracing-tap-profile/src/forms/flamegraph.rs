@@ -6,7 +6,7 @@ use inferno::flamegraph::{Options, from_lines};
 use std::io;
 
 pub(super) fn write(profile: &Profile) -> io::Result<Vec<u8>> {
-    let mut folded = folded::write(profile);
+    let mut folded = folded::lines(profile);
     if folded.is_empty() {
         // A graph of nothing is an error to the library.
         folded.push_str("nothing was measured 1\n");

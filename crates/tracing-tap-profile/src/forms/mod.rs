@@ -2,6 +2,7 @@
 
 mod about;
 mod firefox;
+#[cfg(feature = "flamegraph")]
 mod flamegraph;
 mod folded;
 mod form;

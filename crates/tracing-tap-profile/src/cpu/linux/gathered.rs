@@ -38,6 +38,11 @@ impl Gathered {
         self.path(path.iter().map(|span| span.name().to_owned()).collect())
     }
 
+    /// Forgets all but which paths there are.
+    pub(super) fn forget(&mut self) {
+        *self = Self { paths: std::mem::take(&mut self.paths), ..Self::default() };
+    }
+
     fn path(&mut self, names: Vec<String>) -> PathId {
         let next = self.paths.len();
         if next >= MAX_PATHS && !self.paths.contains_key(&names) {

@@ -3,7 +3,8 @@
 use super::super::Stacks;
 use perf_event::data::Record as Parsed;
 use perf_event::events::Software;
-use perf_event::{Builder, Clock, SampleFlag, Sampler};
+use perf_event::{Builder, Clock, ReadFormat, SampleFlag, Sampler};
+use rustix::thread::gettid;
 use std::io;
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -17,13 +18,16 @@ pub(super) struct Wanted {
 }
 
 /// The samples of one thread as the kernel takes them.
-pub(super) struct ThreadSamples {
-    sampler: Sampler,
-}
+pub(super) struct ThreadSamples(Ring);
 
 /// When one thread is put on a processor, and taken off.
-pub(super) struct ThreadSwitches {
+pub(super) struct ThreadSwitches(Ring);
+
+/// The kernel's records of one event.
+struct Ring {
     sampler: Sampler,
+    /// How many records are known to be lost.
+    lost: u64,
 }
 
 /// What the kernel has recorded. Times are those of `CLOCK_MONOTONIC` in nanoseconds.
@@ -104,21 +108,22 @@ impl ThreadSamples {
             }
             Stacks::OneFrame => {}
         }
-        let mut sampler = with_ring(&builder, wanted.ring_bytes())?;
-        sampler.enable()?;
-        Ok(Self { sampler })
+        Ring::open(&mut builder, wanted.ring_bytes()).map(Self)
     }
 
     /// Hands on what was recorded since.
     pub(super) fn read(&mut self, mut take: impl FnMut(Recorded)) {
-        while let Some(record) = self.sampler.next_record() {
-            match record.ty() {
-                SAMPLE => take(sample(&record).unwrap_or(Recorded::Lost(1))),
-                LOST | LOST_SAMPLES => take(Recorded::Lost(lost(&record))),
-                THROTTLE => take(Recorded::Throttled),
-                _ => {}
-            }
-        }
+        self.0.read(|record| match record.ty() {
+            SAMPLE => take(sample(record).unwrap_or(Recorded::Lost(1))),
+            LOST | LOST_SAMPLES => take(Recorded::Lost(lost(record))),
+            THROTTLE => take(Recorded::Throttled),
+            _ => {}
+        });
+    }
+
+    /// How many samples were lost since the last record that said so. Called once, at the end.
+    pub(super) fn lost_at_the_end(&mut self) -> u64 {
+        self.0.lost_at_the_end()
     }
 }
 
@@ -128,24 +133,53 @@ impl ThreadSwitches {
         let mut builder = Builder::new(Software::DUMMY);
         of_thread(&mut builder, thread)?;
         builder.sample(SampleFlag::TIME).context_switch(true).sample_id_all(true);
-        let mut sampler = with_ring(&builder, SWITCH_RING_BYTES)?;
-        sampler.enable()?;
-        Ok(Self { sampler })
+        Ring::open(&mut builder, SWITCH_RING_BYTES).map(Self)
     }
 
     /// Hands on what was recorded since.
     pub(super) fn read(&mut self, mut take: impl FnMut(Recorded)) {
-        while let Some(record) = self.sampler.next_record() {
-            match record.ty() {
-                SWITCH => {
-                    let is_running = record.misc() & SWITCH_OUT == 0;
-                    let at = word(&record.to_contiguous(), 0);
-                    take(at.map_or(Recorded::Lost(1), |at| Recorded::Switched { at, is_running }));
-                }
-                LOST | LOST_SAMPLES => take(Recorded::Lost(lost(&record))),
-                _ => {}
+        self.0.read(|record| match record.ty() {
+            SWITCH => {
+                let is_running = record.misc() & SWITCH_OUT == 0;
+                let at = word(&record.to_contiguous(), 0);
+                take(at.map_or(Recorded::Lost(1), |at| Recorded::Switched { at, is_running }));
             }
+            LOST | LOST_SAMPLES => take(Recorded::Lost(lost(record))),
+            _ => {}
+        });
+    }
+
+    /// How many switches were lost since the last record that said so. Called once, at the end.
+    pub(super) fn lost_at_the_end(&mut self) -> u64 {
+        self.0.lost_at_the_end()
+    }
+}
+
+impl Ring {
+    /// Begins to record. A record of lost ones is written before the next that finds room, so a thread that ends has none of its
+    /// last losses: the kernel's own count has them, from Linux 6.0 on.
+    fn open(builder: &mut Builder<'_>, bytes: usize) -> io::Result<Self> {
+        let mut opened = with_ring(builder.read_format(ReadFormat::LOST), bytes);
+        if opened.as_ref().is_err_and(|cause| cause.kind() == io::ErrorKind::InvalidInput) {
+            opened = with_ring(builder.read_format(ReadFormat::empty()), bytes);
         }
+        let mut sampler = opened?;
+        sampler.enable()?;
+        Ok(Self { sampler, lost: 0 })
+    }
+
+    fn read(&mut self, mut take: impl FnMut(&perf_event::Record<'_>)) {
+        while let Some(record) = self.sampler.next_record() {
+            if record.ty() == LOST {
+                self.lost += lost(&record);
+            }
+            take(&record);
+        }
+    }
+
+    fn lost_at_the_end(&mut self) -> u64 {
+        let lost = self.sampler.read_full().ok().and_then(|read| read.lost());
+        lost.unwrap_or_default().saturating_sub(self.lost)
     }
 }
 
@@ -194,6 +228,11 @@ fn word(bytes: &[u8], place: usize) -> Option<u64> {
     Some(u64::from_ne_bytes(bytes.try_into().ok()?))
 }
 
+/// The kernel's id of this thread.
+pub(super) fn kernel_id() -> u64 {
+    u64::from(gettid().as_raw_nonzero().get().unsigned_abs())
+}
+
 /// The time that a thread has spent on processors so far; `None` if it is gone, or the kernel does not keep it.
 pub(super) fn time_on_cpu(thread: u64) -> Option<Duration> {
     let text = std::fs::read_to_string(format!("/proc/self/task/{thread}/schedstat")).ok()?;
@@ -209,5 +248,35 @@ impl std::fmt::Debug for ThreadSamples {
 impl std::fmt::Debug for ThreadSwitches {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("ThreadSwitches").finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::hint::black_box;
+    use std::time::Instant;
+
+    #[test]
+    fn samples_lost_at_a_thread_s_end_are_counted() {
+        const LOST: u64 = 20;
+        let wanted = Wanted { rate_hz: 1_000, stacks: Stacks::Copies, stack_bytes: 60 << 10 };
+        // Nothing is read while the thread is there, so nothing finds room any more.
+        let work = move || {
+            let mut samples = ThreadSamples::open(kernel_id(), wanted)?;
+            let begun = Instant::now();
+            while samples.0.sampler.read_full()?.lost() < Some(LOST) && begun.elapsed() < Duration::from_secs(60) {
+                black_box((0..100_000_u64).fold(0, |sum: u64, next| black_box(sum ^ next)));
+            }
+            io::Result::Ok(samples)
+        };
+        let mut samples = std::thread::spawn(work).join().unwrap().unwrap();
+        let (mut taken, mut said) = (0_u64, 0);
+        samples.read(|recorded| match recorded {
+            Recorded::Sample { .. } => taken += 1,
+            Recorded::Lost(lost) => said += lost,
+            _ => {}
+        });
+        assert!(taken > 0 && said + samples.lost_at_the_end() >= LOST, "{taken} were taken, {said} said to be lost");
     }
 }

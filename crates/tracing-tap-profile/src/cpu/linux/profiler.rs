@@ -4,24 +4,24 @@ use super::super::error::{CpuError, Why};
 use super::super::{CpuOptions, CpuProfile, CpuStack, PathTimes, Stacks};
 use super::forbidden::explain;
 use super::gathered::Gathered;
-use super::perf::Wanted;
+use super::perf::{Wanted, kernel_id};
 use super::rounds::Rounds;
 use super::timeline::Spent;
 use super::unwind::Unwinder;
 use super::{selftest, symbols};
-use rustix::thread::gettid;
 use std::collections::BTreeSet;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant, SystemTime};
 use tracing_tap::intervals::IntervalOptions;
-use tracing_tap::{EventStream, Item, SessionOptions, TapRouter};
+use tracing_tap::{EventStream, Item, SessionId, SessionOptions, TapRouter};
 
 /// The sampling thread from outside.
 pub(in super::super) struct Profiler {
     /// Dropped without a word, the thread ends without a profile.
     finish: mpsc::Sender<()>,
     thread: JoinHandle<Option<CpuProfile>>,
+    session: SessionId,
 }
 
 /// The sampling thread's own.
@@ -48,12 +48,15 @@ impl Profiler {
         session: SessionOptions,
         options: CpuOptions,
     ) -> Result<Self, CpuError> {
-        let mut unwinder = Unwinder::new();
-        let stacks = selftest::choose(&options, &mut unwinder).map_err(explain)?;
+        // Where it is forbidden, no session is opened for nothing. Where the router refuses one, or another profiler is at work, no
+        // stacks are tried.
+        selftest::may_sample().map_err(explain)?;
         let predicate = session.predicate.to_string();
         let stream = router.try_watch(session)?;
         let recorded = IntervalOptions::default().max_threads(options.max_threads).thread_id(kernel_id);
         let intervals = router.intervals(stream.id(), recorded)?;
+        let mut unwinder = Unwinder::new();
+        let stacks = selftest::choose(&options, &mut unwinder).map_err(explain)?;
         let wanted = Wanted { rate_hz: options.rate_hz, stacks, stack_bytes: options.stack_bytes };
         let sampling = Sampling {
             rounds: Rounds::new(intervals, wanted, unwinder),
@@ -66,10 +69,15 @@ impl Profiler {
                 asked_hz: options.rate_hz,
             },
         };
+        let session = sampling.stream.id();
         let (finish, finished) = mpsc::channel();
         let thread = thread::Builder::new().name("tracing-tap-cpu".to_owned()).spawn(move || sampling.run(&finished));
         let thread = thread.map_err(|cause| CpuError::new(Why::Failed("start the sampling thread", cause)))?;
-        Ok(Self { finish, thread })
+        Ok(Self { finish, thread, session })
+    }
+
+    pub(in super::super) fn session(&self) -> SessionId {
+        self.session
     }
 
     pub(in super::super) fn has_ended(&self) -> bool {
@@ -84,30 +92,34 @@ impl Profiler {
     }
 }
 
-/// The kernel's id of this thread.
-fn kernel_id() -> u64 {
-    u64::from(gettid().as_raw_nonzero().get().unsigned_abs())
-}
-
 impl Sampling {
     /// Samples until it is finished or the session ends; `None` if nobody wants the profile.
     fn run(mut self, finished: &mpsc::Receiver<()>) -> Option<CpuProfile> {
-        loop {
+        let mut has_ended = self.begin();
+        while !has_ended {
             match finished.recv_timeout(EVERY) {
                 Err(RecvTimeoutError::Timeout) => {}
                 Ok(()) => break,
                 Err(RecvTimeoutError::Disconnected) => return None,
             }
             self.rounds.go();
-            if self.read_closes() {
-                break;
-            }
+            has_ended = self.read_closes();
         }
         self.rounds.end();
         self.read_closes();
         let Self { rounds, stream, about } = self;
         drop(stream);
         Some(about.profile(rounds.into_gathered()))
+    }
+
+    /// Begins with the threads that are known by now. What happened while stacks were tried is not the profile's. Returns whether
+    /// the session has ended meanwhile.
+    fn begin(&mut self) -> bool {
+        self.rounds.go();
+        let has_ended = self.read_closes();
+        self.rounds.gathered.forget();
+        (self.about.began_at, self.about.began) = (SystemTime::now(), Instant::now());
+        has_ended
     }
 
     /// Reads the spans that have closed. Returns whether the session has ended.

@@ -169,6 +169,9 @@ impl Sampled {
         gathered.counts.unattributed += self.young.len() as u64;
         if let Some(events) = &mut self.events {
             events.look_at_time(self.intervals.thread());
+            gathered.counts.lost += events.samples.lost_at_the_end();
+            let switches = events.switches.as_mut().map(ThreadSwitches::lost_at_the_end);
+            gathered.counts.lost_switches += switches.unwrap_or_default();
         }
         match &self.events {
             Some(Events { on_cpu: Some(OnCpu { before, last, taken }), .. }) => {

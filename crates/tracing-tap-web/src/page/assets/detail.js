@@ -67,7 +67,7 @@ export class Detail {
     return box;
   }
 
-  #metadata({ timestamp, level, target, file, line, thread, instance, traceId, spanId }) {
+  #metadata({ timestamp, level, target, file, line, thread, instance, request, traceId, spanId }) {
     const rows = [
       ["time", timestamp, null],
       ["level", level, `@level = ${level.toLowerCase()}`],
@@ -75,6 +75,7 @@ export class Detail {
       ["source", file === "" ? "" : line === "" ? file : `${file}:${line}`, `@file = ${valueText(file)}`],
       ["thread", thread, null],
       ["instance", instance, null],
+      ["request", request, null],
       ["trace_id", traceId, `trace_id = ${valueText(traceId)}`, traceAddress(traceId)],
       ["span_id", spanId, `span_id = ${valueText(spanId)}`],
     ];

@@ -6,8 +6,8 @@ import { read } from "./json.js";
  * @typedef {{ name: string, text: string, kind: string }} Field
  * @typedef {{ name: string, fields: Field[] }} Span
  * @typedef {{ timestamp: string, level: string, target: string, message: Field | null, fields: Field[], spans: Span[],
- *   file: string, line: string, thread: string, instance: string, omitted: string, traceId: string, spanId: string,
- *   times: Times | null }} Shown
+ *   file: string, line: string, thread: string, instance: string, request: string, omitted: string, traceId: string,
+ *   spanId: string, times: Times | null }} Shown
  * @typedef {{ busy: number | null, wall: number | null, seen: number | null, polls: string }} Times of a span that has closed, in nanoseconds
  */
 
@@ -51,6 +51,7 @@ export function takeApart(raw) {
     line: text("line_number"),
     thread: text("threadName"),
     instance: text("instance"),
+    request: text("request"),
     omitted: text("omittedFields"),
     traceId: text("trace_id"),
     spanId: text("span_id"),

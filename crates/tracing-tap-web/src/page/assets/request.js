@@ -21,8 +21,8 @@ const LATE = 20_000;
 /**
  * The request that a row is of; null if the row is in no span.
  *
- * Rows name their spans and say nothing of which request of that name they are of: those of the same root with the same
- * fields, while it was open, are taken for one.
+ * Rows of an older recording have no id of their request: those of the same root with the same fields, while it was open, are
+ * taken for one.
  * @param {import("./store.js").Store} store
  * @param {number} number
  * @returns {Request | null}
@@ -33,7 +33,7 @@ export function requestOf(store, number) {
   const first = shown(row);
   if (first.spans.length === 0) return null;
   const near = rowsNear(store, number, first);
-  const root = rootOf(near, micros(first.timestamp));
+  const root = first.request === "" ? rootOf(near, micros(first.timestamp)) : null;
   const inside = root === null ? near : near.filter(({ at }) => at >= root.start - SLACK && at <= root.end + SLACK);
   const bars = barsOf(inside);
   addOpen(bars, inside);
@@ -44,15 +44,17 @@ export function requestOf(store, number) {
   return { start, end: Math.max(end, start + 1), bars: bars.slice(0, MAX_BARS) };
 }
 
-/** The rows of a root with these fields, around a row. */
-function rowsNear(store, number, { spans, instance }) {
+/** The rows of the request of a row, around it; without an id, of a root with the same fields. */
+function rowsNear(store, number, { spans, instance, request }) {
   const root = keyOf(spans.slice(0, 1));
+  const isOf = request === "" ? (event) => keyOf(event.spans.slice(0, 1)) === root : (event) => event.request === request;
+  const part = request === "" ? spans[0].name : request;
   const near = [];
   for (let at = Math.max(store.first, number - MAX_LOOKED_AT); at < Math.min(store.end, number + MAX_LOOKED_AT); at += 1) {
     const row = store.at(at);
-    if (row?.kind !== "event" || !row.raw.includes(spans[0].name)) continue;
+    if (row?.kind !== "event" || !row.raw.includes(part)) continue;
     const event = shown(row);
-    if (event.instance === instance && event.spans.length > 0 && keyOf(event.spans.slice(0, 1)) === root) near.push({ number: at, event, at: micros(event.timestamp) });
+    if (event.instance === instance && event.spans.length > 0 && isOf(event)) near.push({ number: at, event, at: micros(event.timestamp) });
   }
   return near;
 }

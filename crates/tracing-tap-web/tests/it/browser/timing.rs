@@ -60,6 +60,30 @@ const slack = request.width / 10;
     assert_eq!(browser.value(busy).await, true, "a thread was in it nearly all the time");
 }
 
+async fn two_requests_alike_at_once_are_two_waterfalls(stage: &mut Stage) {
+    let browser = &stage.browser;
+    watch_with_timings(stage).await;
+    let requests = ["orders", "items"].map(|table| (tracing::info_span!("request", user = 42), table));
+    for (request, _) in &requests {
+        request.in_scope(|| tracing::info!("begins"));
+    }
+    for (request, table) in &requests {
+        request.in_scope(|| tracing::info_span!("query", table).in_scope(|| spin(1)));
+    }
+    drop(requests);
+    browser.wait("document.querySelectorAll('.row.event:not([hidden])').length === 6").await;
+    let tables = "[...document.querySelectorAll('.waterfall small')].map((fields) => fields.textContent)";
+    // The last row is the close of the second one, the row before that of the first.
+    for table in ["items", "orders"] {
+        browser.press(UP).await;
+        browser.press("w").await;
+        browser.wait("!document.querySelector('.waterfall').hidden").await;
+        assert_eq!(browser.value(LINES).await, json!([["request", "bar", 1], ["query", "bar", 0]]));
+        assert_eq!(browser.value(tables).await, json!(["user=42", format!("table={table}")]));
+        browser.press(ESCAPE).await;
+    }
+}
+
 async fn the_waterfall_is_reached_by_keyboard(stage: &mut Stage) {
     let browser = &stage.browser;
     watch_with_timings(stage).await;
@@ -137,6 +161,7 @@ isolated! {
     fn the_times_of_a_request_are_seen() {
         play!(
             a_request_is_a_waterfall_with_its_events_on_it,
+            two_requests_alike_at_once_are_two_waterfalls,
             the_waterfall_is_reached_by_keyboard,
             a_narrow_window_has_all_of_the_waterfall,
             a_span_that_is_open_or_older_says_so,

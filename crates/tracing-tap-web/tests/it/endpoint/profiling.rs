@@ -2,10 +2,11 @@
 
 use crate::fixture::{Served, Service, TOKEN};
 use std::hint::black_box;
+use std::io::{BufRead, BufReader, Read, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
-use testing::client::{Curl, exchange, get};
+use testing::client::{Curl, connect, exchange, get, request};
 use testing::permitted::are_perf_events_permitted;
 use testing::wait_until;
 
@@ -44,13 +45,14 @@ isolated! {
         let service = Service::start();
         let endpoint = Served::start(service.endpoint().cpu_profiles());
         let _busy = Busy::start();
-        let path = "/profile?q=user%3D42&for=500ms&rate_hz=499&form=folded";
+        let path = "/profile?q=user%3D42&for=2s&rate_hz=499&form=folded";
         let text = Curl::get(endpoint.address, path).rest();
         if !are_perf_events_permitted(&text) {
             return;
         }
         assert!(text.lines().any(|line| line.starts_with("request;work;") && line.contains("toil")), "{text}");
-        assert!(text.lines().all(|line| line.starts_with("request")), "{text}");
+        assert!(text.lines().all(|line| line.starts_with("request") || line.starts_with("# ")), "{text}");
+        assert!(text.starts_with("# 499 samples a second of CPU time asked for"), "{text}");
         assert_eq!(service.audit("session profiled").len(), 1);
         assert!(service.router.sessions().is_empty());
     }
@@ -80,8 +82,33 @@ isolated! {
         drop(intervals);
     }
 
+    fn a_profile_that_is_deleted_ends_with_what_there_is() {
+        let service = Service::start();
+        let endpoint = Served::start(service.endpoint().cpu_profiles());
+        let _busy = Busy::start();
+        let mut socket = connect(endpoint.address);
+        let path = "/profile?q=user%3D42&for=10m&rate_hz=499&form=folded";
+        let head = format!("GET {path} HTTP/1.1\r\nhost: a\r\nauthorization: Bearer {TOKEN}\r\nconnection: close\r\n\r\n");
+        socket.write_all(head.as_bytes()).expect("it is sent");
+        let mut lines = BufReader::new(&socket).lines().map_while(Result::ok);
+        let id = lines.find_map(|line| line.strip_prefix("tap-session: ").map(str::to_owned));
+        let id = id.expect("the answer has the session's id");
+        let delete = |id: &str| request(endpoint.address, TOKEN, "DELETE", &format!("/sessions/{id}"), None).status;
+        assert_eq!(delete(&"0".repeat(32)), 404);
+        assert_eq!(delete(id.trim()), 204);
+        let text = lines.collect::<Vec<_>>().join("\n");
+        assert!(text.lines().any(|line| line.starts_with("# stacks from")), "{text}");
+        assert!(service.router.sessions().is_empty());
+        wait_until("the profile to be forgotten", || delete(id.trim()) == 404);
+    }
+
+    fn the_paper_of_requests_lists_every_form() {
+        let paper = std::fs::read_to_string("../../docs/openapi.yaml").unwrap();
+        let words: Vec<_> = tracing_tap_profile::forms::Form::all().map(|form| form.word()).collect();
+        assert!(paper.contains(&format!("schema: {{ enum: [{}], default: {} }}", words.join(", "), words[0])));
+    }
+
     fn a_client_that_leaves_ends_its_profile() {
-        use std::io::{Read, Write};
         let service = Service::start();
         let endpoint = Served::start(service.endpoint().cpu_profiles());
         let mut socket = std::net::TcpStream::connect(endpoint.address).expect("it listens");
