@@ -94,3 +94,8 @@ impl Recording {
         Some(weak)
     }
 }
+
+#[cfg(test)]
+#[cfg(loom)]
+#[path = "../sync/models/recording.rs"]
+mod models;

@@ -28,6 +28,11 @@ impl Begun {
 }
 
 #[cfg(test)]
+#[cfg(loom)]
+#[path = "../sync/models/begun.rs"]
+mod models;
+
+#[cfg(test)]
 #[cfg(not(loom))]
 mod tests {
     use super::*;

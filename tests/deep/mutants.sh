@@ -24,7 +24,7 @@ python3 -m venv "$target/mutants-venv"
 words=()
 for word in "$@"; do
     case "$word" in
-    core) words+=(src/queue src/session src/predicate src/past src/layer) ;;
+    core) words+=(src/queue src/session src/predicate src/past src/intervals src/layer) ;;
     web) words+=(crates/tracing-tap-web/src/security.rs crates/tracing-tap-web/src/auth.rs) ;;
     nats) words+=(crates/tracing-tap-nats/src) ;;
     *) words+=("$word") ;;

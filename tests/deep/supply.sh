@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# What this crate is made of, and what others build on: dependencies, versions, features, the public interface. Installs
-# what is missing. About 15 minutes, most of it building tools and feature sets.
+# What the crates are made of, and what others build on: dependencies, versions, features, the public interface. Installs
+# what is missing. Most of the time goes into building tools and feature sets.
 set -Eeuo pipefail
 cd "$(dirname "$0")/../.."
 
@@ -17,6 +17,11 @@ tool() {
 
 # A toolchain, if it can be had.
 toolchain() { cargo "+$1" --version 2>/dev/null || { command -v rustup >/dev/null && rustup toolchain install "$1" --profile minimal; }; }
+
+# What others get. The interface of the core alone is held against a list: those of the satellites speak of the crates that
+# they connect it to.
+libraries="tracing-tap tracing-tap-web tracing-tap-nats tracing-tap-otel tracing-tap-profile"
+unpublished="--exclude demo --exclude testing --exclude bench-paths"
 
 # A copy of what git knows, for what would change the manifest or the lock file.
 copy="$(mktemp -d)"
@@ -47,32 +52,37 @@ fi
 step "the public interface against that of the last release"
 tool semver-checks 0.51.0
 release="$(git tag --list 'v[0-9]*' --sort=-version:refname | head -n 1)"
-if [ -n "$release" ]; then
-    cargo semver-checks --package tracing-tap --all-features --baseline-rev "$release"
-else
-    skipped "there is no release yet"
-    # That the tool reads this crate is checked all the same: against itself nothing has changed.
-    cargo semver-checks --package tracing-tap --all-features --baseline-rev HEAD --release-type patch
-fi
+for library in $libraries; do
+    if [ -n "$release" ]; then
+        cargo semver-checks --package "$library" --all-features --baseline-rev "$release"
+    else
+        skipped "there is no release of $library yet"
+        # That the tool reads this crate is checked all the same: against itself nothing has changed.
+        cargo semver-checks --package "$library" --all-features --baseline-rev HEAD --release-type patch
+    fi
+done
 
 step "every combination of features, up to three at a time"
 tool hack 0.6.46
 # Not without the dependencies of tests: the tool would take them out of the manifest for as long as it runs.
-cargo hack check --quiet --feature-powerset --depth 3 --lib
+# shellcheck disable=SC2086 # several words are several options
+cargo hack check --quiet --workspace $unpublished --feature-powerset --depth 3 --lib
 
 step "the oldest Rust of Cargo.toml"
 oldest="$(sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)"
 if toolchain "$oldest"; then
-    CARGO_TARGET_DIR="$target/oldest" cargo "+$oldest" check --quiet --locked --all-features
+    # shellcheck disable=SC2086 # several words are several options
+    CARGO_TARGET_DIR="$target/oldest" cargo "+$oldest" check --quiet --locked --workspace $unpublished --all-features
 else
     skipped "Rust $oldest cannot be had here; tests/it/msrv.rs checks what can be checked without"
 fi
 
-step "the oldest versions of dependencies that Cargo.toml allows"
+step "the oldest versions of dependencies that the Cargo.toml of the core allows"
 if toolchain nightly; then
     git archive HEAD | tar -x -C "$copy"
-    (cd "$copy" && rm -rf fuzz tests benches examples)
-    awk '/^\[/ { keep = !/dev-dependencies\]|^\[\[(bench|example|test)\]\]/ } keep' Cargo.toml >"$copy/Cargo.toml"
+    # The core alone: the oldest that one crate allows is often older than what another needs.
+    (cd "$copy" && rm -rf fuzz tests benches examples crates)
+    awk '/^\[/ { keep = !/dev-dependencies\]|^\[\[(bench|example|test)\]\]/ } keep && !/^(default-)?members/' Cargo.toml >"$copy/Cargo.toml"
     (cd "$copy" && cargo +nightly update --quiet -Z direct-minimal-versions && CARGO_TARGET_DIR="$target/oldest-dependencies" cargo check --quiet --all-features)
 else
     skipped "there is no nightly toolchain, which alone chooses them"

@@ -59,6 +59,22 @@ fn every_loom_model_is_in_one_folder() {
     assert!(without.iter().all(|path| !path.starts_with(MODELS)), "a file of models has none");
 }
 
+/// Otherwise the script that weakens them ends at the first line that is out of date.
+#[test]
+fn every_listed_ordering_is_once_in_its_file_and_has_a_model() {
+    let read = |path: &str| fs::read_to_string(path).unwrap_or_else(|error| panic!("{path}: {error}"));
+    let list = read("tests/deep/orderings.txt");
+    let models: String = sources(Path::new(MODELS)).iter().map(|path| read(&path.to_string_lossy())).collect();
+    for line in list.lines().filter(|line| !line.starts_with('#')) {
+        let parts: Vec<_> = line.split('|').collect();
+        let [file, from, _, model] = parts[..] else { panic!("{line}: it has {} parts", parts.len()) };
+        let from = from.strip_prefix(' ').unwrap_or(from);
+        let from = from.strip_suffix(' ').unwrap_or(from).replace("\\n", "\n");
+        assert_eq!(read(&format!("src/{}", file.trim())).matches(&from).count(), 1, "{line}");
+        assert!(models.contains(&format!("fn {}()", model.trim())), "{line}");
+    }
+}
+
 /// The one file that may, and the one line elsewhere: the trait's method, which only calls that file.
 #[test]
 fn unsafe_code_is_in_one_file_alone() {

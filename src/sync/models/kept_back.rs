@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 /// One that has counted and notified before: `loom` takes what an atomic was made with for no part of the one order of
 /// `SeqCst`.
-fn kept_back() -> Arc<KeptBackCounts> {
+fn kept_back(by: KeptBackBy) -> Arc<KeptBackCounts> {
     let kept_back = KeptBackCounts::new();
-    assert!(kept_back.count(KeptBackBy::Rate));
+    assert!(kept_back.count(by));
     kept_back.set_due();
     assert!(kept_back.take_due().is_some());
     Arc::new(kept_back)
@@ -16,25 +16,28 @@ fn kept_back() -> Arc<KeptBackCounts> {
 
 #[test]
 fn loom_a_count_is_seen_or_notified() {
-    try_all(|| {
-        let kept_back = kept_back();
-        // Word was left of one more, and the second is over: the reader looks.
-        assert!(kept_back.count(KeptBackBy::Rate));
-        kept_back.set_due();
-        let counting = {
-            let kept_back = Arc::clone(&kept_back);
-            thread::spawn(move || kept_back.count(KeptBackBy::Rate))
-        };
-        let seen = kept_back.take_due().map(|counts| counts[MissingReason::RateLimited]);
-        let is_notified = counting.join().unwrap();
-        assert!(seen == Some(3) || is_notified, "the reader saw {seen:?} of 3, and will not be notified of more");
-    });
+    for (by, reason) in [(KeptBackBy::Rate, MissingReason::RateLimited), (KeptBackBy::Bound, MissingReason::Undecided)]
+    {
+        try_all(move || {
+            let kept_back = kept_back(by);
+            // Word was left of one more, and the second is over: the reader looks.
+            assert!(kept_back.count(by));
+            kept_back.set_due();
+            let counting = {
+                let kept_back = Arc::clone(&kept_back);
+                thread::spawn(move || kept_back.count(by))
+            };
+            let seen = kept_back.take_due().map(|counts| counts[reason]);
+            let is_notified = counting.join().unwrap();
+            assert!(seen == Some(3) || is_notified, "the reader saw {seen:?} of 3, and will not be notified of more");
+        });
+    }
 }
 
 #[test]
 fn loom_of_two_concurrent_counts_one_notifies() {
     try_all(|| {
-        let kept_back = kept_back();
+        let kept_back = kept_back(KeptBackBy::Rate);
         let counting = {
             let kept_back = Arc::clone(&kept_back);
             thread::spawn(move || kept_back.count(KeptBackBy::Sampling))
