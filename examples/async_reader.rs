@@ -29,7 +29,7 @@ async fn main() {
         connection.await.expect("connections do not panic");
     }
 
-    // Readers that wait are told the end. Without a `shutdown`, closing one session does it: `router.close(id)`.
+    // Readers that wait receive the end. Without a `shutdown`, closing one session does it: `router.close(id)`.
     router.shutdown();
     assert_eq!(reader.await.expect("the reader does not panic"), 3);
     assert_eq!(collector.await.expect("the collector does not panic").len(), 3);

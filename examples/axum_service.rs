@@ -28,7 +28,7 @@ async fn main() -> std::io::Result<()> {
     let address = listener.local_addr()?;
     tokio::spawn(async { axum::serve(listener, service).await });
 
-    // Somebody asks about alice.
+    // An operator asks about alice.
     let mut stream = router.watch(Predicate::eq("user", "alice"));
     for user in ["alice", "bob"] {
         let mut client = TcpStream::connect(address).await?;

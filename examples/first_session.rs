@@ -7,7 +7,7 @@ use tracing_subscriber::{fmt, prelude::*};
 use tracing_tap::{Item, Predicate, TapRouter};
 
 fn main() {
-    // Installation: the router's layer beside the service's own. The service's level is set on its own layer,
+    // Installation: the router's layer next to the service's own. The service's level is set on its own layer,
     // with `with_filter`; a filter set with `with` would hide events from every layer, this one included.
     let router = TapRouter::new();
     tracing_subscriber::registry().with(fmt::layer().with_filter(LevelFilter::INFO)).with(router.layer()).init();
@@ -16,7 +16,7 @@ fn main() {
     let alice = tracing::info_span!("conn", conn_id = 9137, user = 42);
     let bob = tracing::info_span!("conn", conn_id = 9138, user = 43);
 
-    // Somebody asks about user 42. The connection is older than the session and matches all the same.
+    // An operator asks about user 42. The connection is older than the session and matches all the same.
     let mut stream = router.watch(Predicate::eq("user", 42));
     alice.in_scope(|| tracing::debug!(channel = "orders", attempt = 3, "subscription rejected"));
     bob.in_scope(|| tracing::debug!(channel = "orders", "subscribed"));

@@ -20,19 +20,19 @@ fn main() {
     // Once it has admitted so many, a session is over.
     let mut two = router.watch(user().max_events(2));
     work(10);
-    assert_eq!(told(&mut newest), ["lost 7", "#7 n=7", "#8 n=8", "#9 n=9"]);
-    assert_eq!(told(&mut oldest), ["#0 n=0", "#1 n=1", "#2 n=2", "lost 7"]);
-    assert_eq!(told(&mut two), ["#0 n=0", "#1 n=1", "ended: reached its number of events"]);
+    assert_eq!(shown(&mut newest), ["lost 7", "#7 n=7", "#8 n=8", "#9 n=9"]);
+    assert_eq!(shown(&mut oldest), ["#0 n=0", "#1 n=1", "#2 n=2", "lost 7"]);
+    assert_eq!(shown(&mut two), ["#0 n=0", "#1 n=1", "ended: reached its number of events"]);
 
     // Nothing goes missing from the account.
     let stats = newest.stats();
     assert_eq!((stats.matched, stats.delivered, stats.lost), (10, 3, 7));
 
-    // What is over its rate is never captured. The reader is told once a second, and at the latest before the end.
+    // What is over its rate is never captured. The reader learns of it once a second, and at the latest before the end.
     let mut none = router.watch(user().max_rate(0));
     work(10);
     router.close(none.id());
-    assert_eq!(told(&mut none), ["lost 10", "ended: closed"]);
+    assert_eq!(shown(&mut none), ["lost 10", "ended: closed"]);
 
     // A session that nobody comes back to should end by itself. `blocking_recv` waits for what comes next.
     let mut brief = router.watch(user().expires_in(Duration::from_millis(50)));
@@ -42,11 +42,11 @@ fn main() {
     // The bytes that wait to be read are bounded too, per session and (on the router) over all sessions.
     let mut small = router.watch(user().capacity_bytes(1));
     work(2);
-    assert_eq!(told(&mut small), ["lost 2"]);
+    assert_eq!(shown(&mut small), ["lost 2"]);
 }
 
 /// What the stream says now, an item a line.
-fn told(stream: &mut EventStream) -> Vec<String> {
+fn shown(stream: &mut EventStream) -> Vec<String> {
     let line = |item| match item {
         Item::Event { sequence, event, .. } => format!("#{sequence} n={}", event.field("n").expect("all work has it")),
         Item::Missing(missing) => format!("lost {}", missing.count),

@@ -44,6 +44,7 @@ pub(crate) const RECORDED: &[(&str, u64)] = &[
     ("matching, rate-limited", 1190),
     ("timed elsewhere: enter and exit", 1026),
     ("timed elsewhere: request", 37152),
+    ("timed elsewhere, traces tested: enter, event, exit", 1085),
     ("a captured event as a JSON line", 6281),
     ("a captured event in the human form", 11528),
     ("a captured event in the compact form", 13180),

@@ -2,6 +2,7 @@
 
 use crate::bounds::RECORDED;
 use crate::callgrind::instructions_per_call;
+use crate::past::PAST;
 use crate::paths::PATHS;
 use crate::table::{Path, Variant};
 use std::process::ExitCode;
@@ -34,7 +35,13 @@ const RARE: &str = "done by the control thread, or too rarely";
 
 const CLOCK: &str = "a look at the clock takes what the machine takes";
 
+const OTHERS: &str = "others' work";
+
 const NOT_COUNTED: &[(&str, &str)] = &[
+    ("flight recorder: 3 numbers", OTHERS),
+    ("flight recorder: a text of 20 bytes", OTHERS),
+    ("flight recorder: a message of 2 numbers", OTHERS),
+    ("flight recorder: 4 fields, 2 spans", OTHERS),
     ("timed: enter and exit", CLOCK),
     ("timed: span with 2 fields, whole life", CLOCK),
     ("open: 1,000,000 records/s elsewhere", TWO_THREADS),
@@ -117,7 +124,7 @@ pub(crate) fn record() {
 /// Counts on all cores; counts do not mind company.
 fn count(part: &str) -> Vec<Count> {
     let is_counted = |path: &&Path| path.name.contains(part) && find(NOT_COUNTED, path.name).is_none();
-    let counted: Vec<_> = PATHS.iter().filter(is_counted).collect();
+    let counted: Vec<_> = PATHS.iter().chain(PAST).filter(is_counted).collect();
     assert!(!counted.is_empty(), "no path that is counted is called {part:?}");
     let (next, counts) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
     let work = || {
@@ -130,7 +137,7 @@ fn count(part: &str) -> Vec<Count> {
     let workers = thread::available_parallelism().map_or(1, usize::from);
     thread::scope(|scope| (0..workers).for_each(|_| drop(scope.spawn(work))));
     let mut counts = counts.into_inner().expect("no worker panicked");
-    counts.sort_by_key(|count| PATHS.iter().position(|path| path.name == count.path.name));
+    counts.sort_by_key(|count| counted.iter().position(|path| path.name == count.path.name));
     counts
 }
 

@@ -1,4 +1,4 @@
-//! What a producer pays on every path, beside the same without the router and beside what others would take.
+//! What a producer pays on every path, compared with the same without the router and with what others would take.
 //!
 //! `cargo bench --bench paths [-- PART OF A NAME]` prints times, `-- --quickly` those of three rounds. They depend on the machine and its mood; instructions
 //! do not: `cargo bench --bench paths -- --instructions [PART OF A NAME]` counts those under valgrind and fails past a bound, and

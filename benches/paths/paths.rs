@@ -13,7 +13,7 @@ use crate::operations::{
 };
 use crate::service::{
     bare, elsewhere, everything_beyond_a_rate, followed, idle, json, limited, matching, of_another_field, other_trace,
-    sampled_in, silent,
+    other_trace_with, sampled_in, silent,
 };
 use crate::sessions::{open_all, rebuild, watch, watch_and_close};
 use crate::table::{Path, path};
@@ -112,6 +112,12 @@ pub(crate) const PATHS: &[Path] = &[
     path("timed: span with 2 fields, whole life", || limited(timings, span_of_42), || matching(1, span_of_42), UNTIMED),
     path("timed elsewhere: enter and exit", || limited(timings, enter_exit), || elsewhere(1, enter_exit), UNTIMED),
     path("timed elsewhere: request", || limited(timings, request::<7>), || elsewhere(1, request::<7>), UNTIMED),
+    path(
+        "timed elsewhere, traces tested: enter, event, exit",
+        || other_trace_with(timings, enter_event_exit),
+        || other_trace(enter_event_exit),
+        UNTIMED,
+    ),
     path(
         "matching 100,000/s, an async reader waits",
         paced_for_a_waiting_reader,

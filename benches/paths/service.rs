@@ -73,9 +73,15 @@ pub(crate) fn of_another_field(operation: fn() -> f64) -> f64 {
 
 /// With a session on another trace, where the thread is in a trace of OpenTelemetry.
 pub(crate) fn other_trace(operation: fn() -> f64) -> f64 {
+    other_trace_with(|session| session, operation)
+}
+
+/// The same with these options.
+pub(crate) fn other_trace_with(options: fn(SessionOptions) -> SessionOptions, operation: fn() -> f64) -> f64 {
     let router = TapRouter::builder().trace_source(tracing_tap_otel::traces()).build();
     install(Some(&router));
-    let _stream = router.watch(Predicate::eq("trace_id", "4bf92f3577b34da6a3ce929d0e0e4736"));
+    let of_trace = SessionOptions::new(Predicate::eq("trace_id", "4bf92f3577b34da6a3ce929d0e0e4736"));
+    let _stream = router.watch(options(of_trace));
     let (trace, span) = (TraceId::from(0xabc), SpanId::from(7));
     let ids = SpanContext::new(trace, span, TraceFlags::SAMPLED, false, TraceState::default());
     let _active = opentelemetry::Context::new().with_remote_span_context(ids).attach();

@@ -56,7 +56,7 @@ impl Intervals {
         new.map(|queue| ThreadIntervals { queue, known: Known::default(), recording: Arc::clone(recording) })
     }
 
-    /// How many threads had no room so far: see [`IntervalOptions::max_threads`].
+    /// How many threads found no room so far: see [`IntervalOptions::max_threads`]. Each is recorded once there is room.
     pub fn left_out_threads(&self) -> u64 {
         // Relaxed: a number.
         self.recording.left_out.load(Ordering::Relaxed)

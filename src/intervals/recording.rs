@@ -80,20 +80,17 @@ impl Recordings {
 }
 
 impl Recording {
-    /// Makes the queue of this thread; none where there are too many.
-    pub(super) fn new_queue(&self) -> Weak<ThreadQueue> {
+    /// Makes the queue of this thread; `None` where there are too many.
+    pub(super) fn new_queue(&self) -> Option<Weak<ThreadQueue>> {
         // Relaxed: a number.
         let has_room = |threads: usize| (threads < self.options.max_threads).then_some(threads + 1);
-        if self.threads.fetch_update(Ordering::Relaxed, Ordering::Relaxed, has_room).is_err() {
-            self.left_out.fetch_add(1, Ordering::Relaxed);
-            return Weak::new();
-        }
+        self.threads.fetch_update(Ordering::Relaxed, Ordering::Relaxed, has_room).ok()?;
         let thread = run_user_code(self.options.thread_id).unwrap_or_default();
         let name = std::thread::current().name().map(Box::from);
         let queue = Arc::new(ThreadQueue::new(thread, name, self.options.capacity));
         let weak = Arc::downgrade(&queue);
         // There is room for all that are counted.
         drop(self.new.push(queue));
-        weak
+        Some(weak)
     }
 }

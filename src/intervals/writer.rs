@@ -4,6 +4,7 @@ use super::queue::{ThreadQueue, Unmarked};
 use super::record::{IntervalRecord, SpanPath};
 use super::recording::Recordings;
 use crate::session::SessionId;
+use crate::sync::atomic::Ordering;
 use std::cell::RefCell;
 use std::sync::Weak;
 
@@ -35,6 +36,8 @@ struct Writer {
     recording: u64,
     /// Gone once the reader is.
     queue: Weak<ThreadQueue>,
+    /// Whether there were too many threads for a queue.
+    is_left_out: bool,
     unmarked: Unmarked,
     /// Spans, and whether the session watches them.
     noted: [(WatchedSpan, bool); NOTED],
@@ -104,6 +107,7 @@ impl Writer {
         Self {
             recording: 0,
             queue: Weak::new(),
+            is_left_out: false,
             unmarked: Unmarked::NONE,
             noted: [(NOTHING, false); NOTED],
             inside: Vec::new(),
@@ -112,10 +116,26 @@ impl Writer {
 
     #[cold]
     fn begin(&mut self, recordings: &Recordings, number: u64) {
-        let recording = recordings.current(number);
         *self = Self::new();
         self.recording = number;
-        self.queue = recording.map_or_else(Weak::new, |recording| recording.new_queue());
+        let Some(recording) = recordings.current(number) else { return };
+        match recording.new_queue() {
+            Some(queue) => self.queue = queue,
+            None => {
+                self.is_left_out = true;
+                // Relaxed: a number.
+                recording.left_out.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+    }
+
+    /// Whether there is room for a thread by now that was left out.
+    #[cold]
+    fn is_let_in(&mut self, recordings: &Recordings) -> bool {
+        let recording = recordings.current(self.recording).filter(|_| self.is_left_out);
+        let Some(queue) = recording.and_then(|recording| recording.new_queue()) else { return false };
+        (self.queue, self.is_left_out) = (queue, false);
+        true
     }
 
     /// Whether the session watches a span. Its path is recorded the first time, and again after a loss.
@@ -129,7 +149,7 @@ impl Writer {
         if noted == span && span.scope != 0 {
             return is_watched;
         }
-        if self.queue.strong_count() == 0 {
+        if self.queue.strong_count() == 0 && !self.is_let_in(recordings) {
             return false;
         }
         let path = recordings.current(self.recording).and_then(|recording| look_up(recording.session));

@@ -11,7 +11,7 @@ use smallvec::SmallVec;
 use std::sync::Arc;
 
 impl Instance {
-    /// Captures an event once for all sessions that admitted it, of which there is at least one.
+    /// Captures an event once for all sessions that admitted it.
     pub(super) fn deliver(&self, admitted: &Admitted, incoming: &Incoming<'_>, spans: &CapturedSpans) {
         let Incoming { event, facts, shared, .. } = *incoming;
         self.deliver_as(admitted, |spare| capture(event, facts, spans, &shared.config, spare));
@@ -37,7 +37,7 @@ impl Instance {
             other.buffer_to_fill().push(Arc::clone(&captured), bytes, place);
         }
         buffer.push(captured, bytes, place);
-        self.tell_of_push(admitted);
+        self.announce_push(admitted);
     }
 
     /// Delivers an event that was captured for other sessions as well.
@@ -45,11 +45,11 @@ impl Instance {
         for session in admitted {
             session.buffer_to_fill().push(Arc::clone(captured), captured.held_bytes(), make_place(session));
         }
-        self.tell_of_push(admitted);
+        self.announce_push(admitted);
     }
 
     /// Wakes the readers that wait, and ends the sessions that may admit no more.
-    fn tell_of_push(&self, admitted: &Admitted) {
+    fn announce_push(&self, admitted: &Admitted) {
         open::wake_all(admitted.iter().map(|session| &session.reader));
         for session in admitted.iter().filter(|session| session.is_used_up()) {
             self.shared.session_is_full(session);

@@ -373,4 +373,72 @@ mod tests {
         assert_eq!(entered.push::<false>(KEEPER, entering(100), |_| true), Push::Unknown);
         assert_eq!(entered.current(KEEPER), None);
     }
+
+    #[test]
+    fn the_spans_around_the_current_one_are_those_from_the_base_on() {
+        let entered = Entered::new();
+        assert_eq!(entered.outer(KEEPER), (SmallVec::new(), false), "it is not kept");
+        entered.synchronize(KEEPER, 6, NO_SPAN, 0);
+        assert_eq!(entered.outer(KEEPER), (SmallVec::new(), true));
+        for id in [1, 2, 3] {
+            entered.push::<true>(KEEPER, entering(id), |_| true);
+            entered.mark(KEEPER, id);
+        }
+        assert_eq!(entered.outer(KEEPER), (SmallVec::from_slice(&[1, 2]), true), "marked or not");
+        entered.synchronize(KEEPER, 6, 7, 1);
+        entered.push::<true>(KEEPER, entering(8), |_| true);
+        assert_eq!(entered.outer(KEEPER), (SmallVec::from_slice(&[7]), false), "there may be more below the base");
+    }
+
+    #[test]
+    fn a_timed_span_that_is_entered_again_counts_for_nothing() {
+        let entered = Entered::new();
+        entered.synchronize(KEEPER, 6, NO_SPAN, 0);
+        for (id, push) in [(2, Push::Inside(NO_SPAN)), (3, Push::Inside(2)), (2, Push::Again)] {
+            assert_eq!(entered.push::<true>(KEEPER, entering(id), |_| false), push, "nothing can be below the base");
+            entered.mark(KEEPER, id);
+        }
+        assert_eq!(entered.current_in_tree(KEEPER), Some((3, Some(3))));
+        let left = [2, 3, 2].map(|id| entered.pop_marked(KEEPER, id).map(|_| entered.current(KEEPER)));
+        assert_eq!(left, [Some(Some(3)), Some(Some(2)), Some(Some(NO_SPAN))]);
+    }
+
+    #[test]
+    fn a_span_older_than_what_is_known_makes_it_ask() {
+        let entered = Entered::new();
+        for (is_newer, push) in [(true, Push::Inside(7)), (false, Push::Unknown)] {
+            entered.synchronize(KEEPER, 6, 7, 1);
+            assert_eq!(entered.push::<false>(KEEPER, entering(8), |number| is_newer && number == 1), push);
+        }
+        entered.synchronize(KEEPER, 6, 7, 1);
+        assert_eq!(entered.push::<false>(KEEPER, entering(7), |_| true), Push::Unknown, "the base");
+    }
+
+    #[cfg(feature = "tokio")]
+    #[test]
+    fn a_span_is_contained_from_its_entering_to_its_exit() {
+        let entered = Entered::new();
+        entered.synchronize(KEEPER, 6, NO_SPAN, 0);
+        entered.push::<true>(KEEPER, entering(2), |_| true);
+        entered.mark(KEEPER, 2);
+        assert!(entered.contains(KEEPER, 2) && !entered.contains(KEEPER, 3) && !entered.contains(8, 2));
+        entered.pop_marked(KEEPER, 2);
+        assert!(!entered.contains(KEEPER, 2));
+    }
+
+    #[cfg(feature = "tokio")]
+    #[tokio::test]
+    async fn a_task_that_was_compared_is_compared_no_more() {
+        let in_a_task = tokio::spawn(async {
+            let (entered, task) = (Entered::new(), Task::current());
+            entered.synchronize(KEEPER, 6, NO_SPAN, 0);
+            entered.settle_top();
+            entered.push::<false>(KEEPER, Entering { task, ..entering(2) }, |_| true);
+            assert_ne!(task, Task::NONE);
+            assert_eq!(entered.top(KEEPER), Some((2, task)));
+            entered.settle_top();
+            assert_eq!(entered.top(KEEPER), Some((2, Task::NONE)));
+        });
+        in_a_task.await.unwrap();
+    }
 }

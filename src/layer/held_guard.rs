@@ -3,23 +3,25 @@
 use super::instance::Instance;
 use tracing_core::{Dispatch, dispatcher, span};
 
-/// The span that a poll begins in, while a session is open.
+/// The layer and the span that a poll begins in, while a session is open.
 #[derive(Debug)]
-pub(crate) struct PollStart(Option<Option<span::Id>>);
+pub(crate) struct PollStart(Option<(u64, Option<span::Id>)>);
 
 impl PollStart {
     /// Looks at this thread's current span. Costs a look for the router's layer while no session is open.
     pub(crate) fn now() -> Self {
-        Self(with_watching(|_, dispatch| dispatch.current_span().id().cloned()))
+        Self(with_watching(|instance, dispatch| (instance.number, dispatch.current_span().id().cloned())))
     }
 
     /// Notes the span that the thread was left in, if it is in another one at the end of a poll that is pending: whatever is
     /// polled next here is inside that span.
     pub(crate) fn end_pending(self) {
-        let Some(before) = self.0 else { return };
+        let Some((number, before)) = self.0 else { return };
         with_watching(|instance, dispatch| {
             let current = dispatch.current_span();
-            if current.id() != before.as_ref()
+            // Another subscriber has spans of its own, and ids of the same numbers.
+            if instance.number == number
+                && current.id() != before.as_ref()
                 && let Some(metadata) = current.metadata()
             {
                 instance.shared.seen.note_held_guard(metadata);

@@ -53,16 +53,23 @@ mod between_polls {
     use crate::guard::run_user_code;
     use crate::shared::Shared;
     use crate::sync::atomic::{AtomicBool, Ordering};
+    use std::cell::Cell;
     use std::future::Future;
     use std::pin::pin;
-    use std::sync::Arc;
+    use std::sync::{Arc, Weak};
     use std::task::{Context, Wake, Waker};
     use std::thread::ThreadId;
     use tracing_core::{Metadata, dispatcher};
 
+    thread_local! {
+        /// The last look of this thread, whose memory serves the next one once the runtime has woken it.
+        static LAST: Cell<Option<Arc<Look>>> = const { Cell::new(None) };
+    }
+
     /// Woken by the runtime between polls.
     struct Look {
-        shared: Arc<Shared>,
+        /// Weak: it is kept by threads that may never look again.
+        shared: Weak<Shared>,
         keeper: Keeper,
         span: u64,
         metadata: &'static Metadata<'static>,
@@ -73,8 +80,8 @@ mod between_polls {
 
     /// Has the runtime of this thread, if it is in its loop, look between polls whether the span is still entered.
     pub(super) fn look(instance: &Instance, span: u64, metadata: &'static Metadata<'static>) {
-        let look = Arc::new(Look {
-            shared: Arc::clone(&instance.shared),
+        let look = kept(Look {
+            shared: Arc::downgrade(&instance.shared),
             keeper: instance.keeper(),
             span,
             metadata,
@@ -87,6 +94,19 @@ mod between_polls {
         run_user_code(|| yields.poll(&mut Context::from_waker(&waker)).is_pending());
         // Relaxed: read on this thread alone.
         look.is_deferred.store(true, Ordering::Relaxed);
+        drop(waker);
+        // A thread that ends keeps none.
+        let _ = LAST.try_with(|last| last.set(Some(look)));
+    }
+
+    /// The look, in the memory of this thread's last one if the runtime is done with that.
+    fn kept(look: Look) -> Arc<Look> {
+        let Some(mut last) = LAST.try_with(Cell::take).ok().flatten() else { return Arc::new(look) };
+        match Arc::get_mut(&mut last) {
+            Some(unshared) => *unshared = look,
+            None => last = Arc::new(look),
+        }
+        last
     }
 
     impl Look {
@@ -106,8 +126,12 @@ mod between_polls {
     impl Wake for Look {
         fn wake(self: Arc<Self>) {
             let is_here = std::thread::current().id() == self.thread && self.is_deferred.load(Ordering::Relaxed);
-            if is_here && Task::current() == Task::NONE && self.is_left() {
-                self.shared.seen.note_held_guard(self.metadata);
+            if is_here
+                && Task::current() == Task::NONE
+                && self.is_left()
+                && let Some(shared) = self.shared.upgrade()
+            {
+                shared.seen.note_held_guard(self.metadata);
             }
         }
     }

@@ -76,6 +76,19 @@ impl Instance {
             || self.is_lost(current.metadata(), context)
     }
 
+    /// The innermost span that this thread is in by the registry's account, as far as this layer may see it.
+    #[inline]
+    pub(super) fn current_by_registry<S: Host>(&self, epoch: u64, context: &Context<'_, S>) -> u64 {
+        let current = context.current_span();
+        let Some(id) = current.id() else { return self.standing_in() };
+        let known = self.current(epoch, context);
+        if known == id.into_u64() || self.is_lost(current.metadata(), context) {
+            return known;
+        }
+        // Once: now the registry is asked.
+        self.current(epoch, context)
+    }
+
     #[cold]
     fn is_lost<S: Host>(&self, current: Option<&'static Metadata<'static>>, context: &Context<'_, S>) -> bool {
         let visible = context.lookup_current().map(|span| span.metadata());

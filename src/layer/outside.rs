@@ -54,7 +54,7 @@ impl Outside {
 
     /// The sessions on several services to which the current request belongs as a whole. `dispatch` is the subscriber that
     /// the layer was found in.
-    pub(crate) fn taken_along(&self, dispatch: &Dispatch) -> Sessions {
+    pub(crate) fn across_services(&self, dispatch: &Dispatch) -> Sessions {
         if self.instance.epoch() == 0 { Sessions::new() } else { self.ask(dispatch, None) }
     }
 
@@ -80,7 +80,7 @@ impl<S: Host> Layer<S> for Visit {
     fn on_enter(&self, _: &Id, context: Context<'_, S>) {
         let answer = match &self.followers {
             Some(sessions) => self.instance.follow_where_it_is(sessions, &context),
-            None => self.instance.taken_along(&context),
+            None => self.instance.across_services(&context),
         };
         self.answer.replace(answer);
     }
@@ -97,7 +97,7 @@ impl Instance {
         if self.is_really_in(leaf, context) { leaf } else { self.current(epoch, context) }
     }
 
-    fn taken_along<S: Host>(&self, context: &Context<'_, S>) -> Sessions {
+    fn across_services<S: Host>(&self, context: &Context<'_, S>) -> Sessions {
         let epoch = self.epoch();
         let leaf = self.really_current(epoch, context);
         let Some(callsite) = context.current_span().metadata() else { return Sessions::new() };
@@ -108,7 +108,7 @@ impl Instance {
         let scope = self.scope(leaf, self.stamp(self.tree(leaf, context), &snapshot), &snapshot, context);
         let candidates = &scope.get(&snapshot).candidates;
         let chain = self.chain(leaf, context);
-        candidates.iter().filter_map(|candidate| candidate.taken_along(&chain)).collect()
+        candidates.iter().filter_map(|candidate| candidate.across_services(&chain)).collect()
     }
 
     fn follow_where_it_is<S: Host>(&self, sessions: &Sessions, context: &Context<'_, S>) -> Sessions {

@@ -6,24 +6,21 @@ use super::host::Host;
 use super::instance::Instance;
 use super::keeping::Keeping;
 use super::name::{NO_SPAN, key_of};
-use super::span::{SpanCell, SpanKey, ToldSpan};
-use crate::past::{EventValues, Kind, Past, SpanRecord};
+use super::span::{SpanCell, SpanContents, SpanKey};
+use crate::past::{EventValues, Kind, Past, SpanRecord, Writer};
 use crate::session::open::OpenSession;
 use crate::session::outcome::{Request, RequestSpan};
 use crate::session::sample::RootSerial;
 use crate::sync::atomic::{Ordering, fence};
-use std::cell::Cell;
+use std::cell::RefCell;
 use std::sync::Arc;
 use tracing_core::{Event, Metadata};
 use tracing_subscriber::layer::Context;
 
 thread_local! {
-    /// Kept between events, so that packing one allocates nothing. Taken while in use.
-    static MEMORY: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+    /// Kept between events, so that packing one allocates nothing, and moves nothing.
+    static VALUES: RefCell<EventValues> = const { RefCell::new(EventValues::new()) };
 }
-
-/// Memory beyond this is not kept.
-const MAX_KEPT_MEMORY: usize = 64 << 10;
 
 /// An open span, as a reader of the past finds it.
 #[derive(Debug)]
@@ -39,11 +36,11 @@ pub(crate) struct OpenSpan {
     pub(crate) values: Vec<u8>,
 }
 
-/// What is written of a span.
-enum Told {
-    /// Its values before a record.
+/// When the values of a span are written.
+enum Moment {
+    /// Before something is recorded on it.
     BeforeRecord,
-    /// Its last values, inside the parent of this key.
+    /// As it closes, inside the parent of this key.
     Closing(SpanKey),
 }
 
@@ -97,22 +94,33 @@ impl Instance {
             return None;
         };
         let span = self.key_of_span_around(event, epoch, context);
-        let memory = MEMORY.try_with(Cell::take).unwrap_or_default();
-        let mut keeping = Keeping {
-            values: EventValues::new(memory, writer.max_payload_bytes()),
+        let written = VALUES.try_with(|values| {
+            let mut values = values.try_borrow_mut().ok()?;
+            Some(self.write_event(event, instance, span, writer, &mut values))
+        });
+        let written = written.ok().flatten();
+        Some(written.unwrap_or_else(|| self.write_event(event, instance, span, writer, &mut EventValues::new())))
+    }
+
+    fn write_event(
+        &self,
+        event: &Event<'_>,
+        instance: u8,
+        span: SpanKey,
+        writer: Writer<'_>,
+        values: &mut EventValues,
+    ) -> u64 {
+        values.begin_event(writer.max_payload_bytes());
+        let metadata = event.metadata();
+        let config = &self.shared.config;
+        event.record(&mut Keeping {
+            values,
             literals: writer.literals(),
             key: crate::past::address_of(metadata),
-            config: &self.shared.config,
-            max_value_bytes: past.settings.max_value_bytes.min(self.shared.config.max_value_bytes),
-        };
-        event.record(&mut keeping);
-        let mut values = keeping.values;
-        let written = writer.write_event(instance, metadata, span, values.finish(), || self.epoch());
-        let memory = values.into_memory();
-        if memory.len() <= MAX_KEPT_MEMORY {
-            let _ = MEMORY.try_with(|kept| kept.set(memory));
-        }
-        Some(written)
+            config,
+            max_value_bytes: writer.settings().max_value_bytes.min(config.max_value_bytes),
+        });
+        writer.write_event(instance, metadata, span, values.finish(), || self.epoch())
     }
 
     /// Whether an event of a callsite that is not registered is kept, as a record of `log` may be.
@@ -128,11 +136,10 @@ impl Instance {
     /// The key of the innermost span around an event.
     #[inline]
     fn key_of_span_around<S: Host>(&self, event: &Event<'_>, epoch: u64, context: &Context<'_, S>) -> SpanKey {
-        let leaf = self.leaf(event, epoch, context);
-        if event.is_contextual() && !self.is_really_in(leaf, context) {
-            // Once: now the registry is asked.
-            return self.past_key(self.leaf(event, epoch, context), context);
-        }
+        let leaf = match event.is_contextual() {
+            true => self.current_by_registry(epoch, context),
+            false => self.leaf(event, epoch, context),
+        };
         self.past_key(leaf, context)
     }
 
@@ -155,7 +162,7 @@ impl Instance {
     #[inline(never)]
     pub(super) fn keep_record(&self, past: &Arc<Past>, id: u64) {
         if self.epoch() != 0 {
-            self.write_span(past, id, &Told::BeforeRecord);
+            self.write_span(past, id, &Moment::BeforeRecord);
             self.spans.with(id, |cell| cell.mark_recorded());
         }
     }
@@ -166,21 +173,20 @@ impl Instance {
         let Some(past) = self.shared.past.as_ref().filter(|_| self.epoch() != 0) else { return };
         let parent = self.parent(id, context);
         let parent = self.past_key(parent, context);
-        self.write_span(past, id, &Told::Closing(parent));
+        self.write_span(past, id, &Moment::Closing(parent));
         // Release: a reader that finds it closed finds the record, see `open_span`.
         fence(Ordering::Release);
     }
 
-    fn write_span(&self, past: &Arc<Past>, id: u64, told: &Told) {
-        let (Some(instance), Some(span)) = (self.past_number, self.spans.told(id)) else { return };
-        let ToldSpan { key, metadata, is_hidden, is_recorded, values } = span;
-        let (kind, parent) = match told {
-            Told::BeforeRecord => (Kind::Recorded, 0),
-            Told::Closing(parent) => (Kind::Closed, *parent),
+    fn write_span(&self, past: &Arc<Past>, id: u64, moment: &Moment) {
+        let (Some(instance), Some(span)) = (self.past_number, self.spans.contents(id)) else { return };
+        let SpanContents { key, metadata, is_hidden, is_recorded, values } = span;
+        let (kind, parent) = match moment {
+            Moment::BeforeRecord => (Kind::Recorded, 0),
+            Moment::Closing(parent) => (Kind::Closed, *parent),
         };
         let metadata = crate::past::address_of(metadata);
-        let Some(writer) = past.writer() else { return };
-        writer.write_span(&SpanRecord {
+        past.write_span(&SpanRecord {
             kind,
             instance,
             metadata,
@@ -204,10 +210,10 @@ impl Instance {
     /// An open span, by its key in a record; `None` if it has closed, or if nobody knows its parent.
     pub(crate) fn open_span(&self, key: u64) -> Option<OpenSpan> {
         let found =
-            self.spans.with_key(key, |cell, place| Some((cell.told(place)?, cell.parent()?, cell.id()))).flatten();
+            self.spans.with_key(key, |cell, place| Some((cell.contents(place)?, cell.parent()?, cell.id()))).flatten();
         // Acquire: pairs with the Release in `keep_closing`.
         fence(Ordering::Acquire);
-        let (ToldSpan { key: found, metadata, is_hidden, is_recorded, values }, parent, id) = found?;
+        let (SpanContents { key: found, metadata, is_hidden, is_recorded, values }, parent, id) = found?;
         let parent = if parent == NO_SPAN { 0 } else { self.spans.key(parent)? };
         let begun = self.spans.begun(id).unwrap_or_default();
         (found == key).then(|| OpenSpan { metadata, is_hidden, is_recorded, parent, begun, values: values.to_vec() })
@@ -250,7 +256,7 @@ impl Instance {
     }
 }
 
-/// What a record of `log` tells by its fields, where it is read from a ring.
+/// Whether a record is of the `log` crate, whose fields say where it comes from.
 pub(crate) fn is_of_log(metadata: &Metadata<'_>) -> bool {
     is_log_bridge(metadata)
 }

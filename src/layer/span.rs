@@ -32,9 +32,9 @@ pub(super) type SpanKey = u64;
 /// Set in the key of a span that has a cell of its own.
 pub(super) const ALONE_KEY: u64 = 1 << 63;
 
-/// A span as records of the past tell it.
+/// The contents of a span, as records of the past have them.
 #[derive(Debug)]
-pub(super) struct ToldSpan {
+pub(super) struct SpanContents {
     pub(super) key: SpanKey,
     pub(super) metadata: &'static Metadata<'static>,
     pub(super) is_hidden: bool,
@@ -154,14 +154,14 @@ impl<'a> SpanCell<'a> {
         self.kept.is_visible()
     }
 
-    /// The span as records of the past tell it, and what it declares; `None` if the cell is vacant.
-    pub(super) fn told(&self, place: usize) -> Option<ToldSpan> {
+    /// The contents of the span; `None` if the cell is vacant.
+    pub(super) fn contents(&self, place: usize) -> Option<SpanContents> {
         let key = self.key(place);
         let state = self.kept.lock();
         let metadata = state.metadata.filter(|_| !self.is_of(NO_SPAN) && self.key(place) == key)?;
         let values = SmallVec::from_slice(state.fields.as_slice());
         let (is_hidden, is_recorded) = (!self.is_visible(), self.kept.is_recorded());
-        Some(ToldSpan { key, metadata, is_hidden, is_recorded, values })
+        Some(SpanContents { key, metadata, is_hidden, is_recorded, values })
     }
 
     /// The id of the span in here.

@@ -9,7 +9,7 @@ use super::begun::Begun;
 use super::kept::{Kept, NewSpan};
 use super::name::NO_SPAN;
 use super::place::{CHUNK_CELLS, CHUNKS, PLACE_BITS, SHARDS, index, place};
-use super::span::{ALONE_KEY, ChunkNotes, SpanCell, SpanKey, ToldSpan};
+use super::span::{ALONE_KEY, ChunkNotes, SpanCell, SpanContents, SpanKey};
 use super::times::Times;
 use crate::config::Config;
 use crate::sync::OnceBox;
@@ -112,9 +112,9 @@ impl Spans {
         self.with(id, |cell| cell.tree().map(|_| cell.key(index(id)))).flatten()
     }
 
-    /// An open span as records of the past tell it.
-    pub(super) fn told(&self, id: u64) -> Option<ToldSpan> {
-        self.with(id, |cell| cell.told(index(id))).flatten()
+    /// The contents of an open span.
+    pub(super) fn contents(&self, id: u64) -> Option<SpanContents> {
+        self.with(id, |cell| cell.contents(index(id))).flatten()
     }
 
     /// Looks at an open span of this key.

@@ -249,7 +249,8 @@ impl ThreadState {
     /// Changes what stands for the current span. Returns what did before.
     pub(super) fn change_stand(&self, stand: Stand) -> Stand {
         let before = self.stand.replace(stand);
-        if before.span != stand.span {
+        // Ids of two subscribers may be the same.
+        if (before.instance, before.span) != (stand.instance, stand.span) {
             self.entered.lose();
         }
         if before != stand {

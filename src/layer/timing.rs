@@ -188,21 +188,24 @@ impl Instance {
 
     /// The same for the span that the thread has just entered, where that is where the thread is.
     fn is_watched_now<S: Host>(&self, id: u64, context: &Context<'_, S>, epoch: u64) -> bool {
-        // Entered twice, it may not be. Where traces are tested, a decision made before the first event would lack the trace.
+        // Entered twice, it may not be.
         self.current(epoch, context) == id
-            && (self.tests_traces() || self.is_timed_scope(id, context, epoch))
+            && self.may_be_timed_scope(id, context, epoch)
             && self.is_watched(id, context)
     }
 
-    /// Whether the scope that the thread is in, inside this span, is one that is timed.
-    fn is_timed_scope<S: Host>(&self, id: u64, context: &Context<'_, S>, epoch: u64) -> bool {
+    /// Whether the scope that the thread is in, inside this span, may be one that is timed.
+    fn may_be_timed_scope<S: Host>(&self, id: u64, context: &Context<'_, S>, epoch: u64) -> bool {
         // Mostly known: then the span is not looked up for its callsite.
-        let known = thread::with(|state| state.decided_in(epoch, &self.trees));
-        let decide = || {
-            let callsite = self.spans.with(id, |cell| cell.metadata()).flatten()?;
-            Some(self.decide(epoch, context, callsite))
-        };
-        known.or_else(decide).is_some_and(|decision| Scope::is_timed(decision.scope))
+        if let Some(known) = thread::with(|state| state.decided_in(epoch, &self.trees)) {
+            return Scope::is_timed(known.scope);
+        }
+        // Where traces are tested, a decision made before the first event would lack the trace.
+        if self.tests_traces() {
+            return true;
+        }
+        let callsite = self.spans.with(id, |cell| cell.metadata()).flatten();
+        callsite.is_some_and(|callsite| Scope::is_timed(self.decide(epoch, context, callsite).scope))
     }
 
     /// Whether some session tests the traces of spans.

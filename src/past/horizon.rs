@@ -28,7 +28,7 @@ pub struct Horizon {
     pub reaches_ms: u64,
     /// Events that were overwritten on all threads within the time asked for or before, since their rings were taken.
     pub overwritten: u64,
-    /// Events that are still there and may have matched, but of whose spans too much was overwritten.
+    /// Events that are still there and may have matched, but of whose spans too much was overwritten or found no room.
     pub unresolved: u64,
     /// Events of threads that got no ring so far, if the last of them was within that time.
     pub unkept: u64,
@@ -82,5 +82,30 @@ struct Seconds(u64);
 impl fmt::Display for Seconds {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:?}", Duration::from_millis(self.0)).and(Ok(()))
+    }
+}
+
+#[cfg(test)]
+#[cfg(not(loom))]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(horizon: &Horizon, is_whole: bool, text: &str) {
+        assert_eq!((horizon.is_whole(), &*horizon.to_string()), (is_whole, text));
+    }
+
+    #[test]
+    fn a_horizon_says_how_far_it_reaches_and_what_is_missing() {
+        let reaching = |reaches_ms| Horizon { asked_ms: 30_000, reaches_ms, ..Horizon::default() };
+        check(&reaching(30_000), true, "the past reaches back 30s");
+        check(&reaching(31_500), true, "the past reaches back 31.5s");
+        check(&reaching(29_999), false, "the past reaches back 29.999s of 30s");
+        let overwritten = Horizon { overwritten: 7, ..reaching(12_000) };
+        check(&overwritten, false, "the past reaches back 12s of 30s; 7 older events were overwritten");
+        let unresolved = "the past reaches back 30s; the spans of 1 events were overwritten, so these are left out";
+        check(&Horizon { unresolved: 1, ..reaching(30_000) }, false, unresolved);
+        let unkept = "the past reaches back 30s; 2 events were on threads that got no ring";
+        check(&Horizon { unkept: 2, ..reaching(30_000) }, false, unkept);
     }
 }

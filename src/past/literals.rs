@@ -169,6 +169,15 @@ mod tests {
     }
 
     #[test]
+    fn callsites_that_collide_take_the_next_slots() {
+        let literals = Literals::new(128);
+        assert_eq!(literals.slots.len(), WINDOW);
+        let kept = |key: usize| literals.is_kept(key * 64, &format!("text {key}"));
+        assert!((1..=WINDOW).all(kept) && !kept(WINDOW + 1));
+        assert!((1..=WINDOW).all(|key| literals.text(key * 64) == Some(format!("text {key}"))));
+    }
+
+    #[test]
     fn texts_without_room_are_not_kept() {
         let literals = Literals::new(512);
         let kept = (1..200).filter(|key| literals.is_kept(key * 64, &format!("the message {key}"))).count();

@@ -28,7 +28,7 @@ pub use horizon::{Horizon, ThreadHorizon};
 pub use settings::LookBack;
 
 pub(crate) use literals::Literals;
-pub(crate) use pool::{Past, address_of, as_nanos, event_epoch};
+pub(crate) use pool::{Past, Writer, address_of, as_nanos, event_epoch};
 pub(crate) use record::{Kind, Record, SpanName, SpanRecord};
 pub(crate) use rings::RingRead;
 pub(crate) use values::{EventText, EventValues, PastValue, values};

@@ -29,6 +29,8 @@ pub(crate) struct Past {
     unkept: AtomicU64,
     /// When the last of them happened.
     unkept_until: AtomicU64,
+    /// When values were recorded on a span whose values before found no ring, or no room in one.
+    unrecorded_until: AtomicU64,
     /// The metadata at each address that may be in a ring.
     metadata: DashMap<usize, &'static Metadata<'static>, FxBuildHasher>,
     /// The callsites that are never registered: those of the `log` bridge.
@@ -95,6 +97,7 @@ impl Past {
             rings: OnceLock::new(),
             unkept: AtomicU64::new(0),
             unkept_until: AtomicU64::new(0),
+            unrecorded_until: AtomicU64::new(0),
             metadata: DashMap::default(),
             unregistered: std::array::from_fn(|_| OnceLock::new()),
             instances: Numbers::new(),
@@ -191,6 +194,15 @@ impl Past {
         self.unkept_until.store(self.now(), Ordering::Relaxed);
     }
 
+    /// Writes a record about a span. One that finds no room is noted, if others would take later values for those of then.
+    pub(crate) fn write_span(self: &Arc<Self>, record: &SpanRecord<'_>) {
+        let is_written = self.writer().is_some_and(|writer| writer.write_span(record));
+        if !is_written && record.kind == Kind::Recorded {
+            // Relaxed: the values change after this, under a lock that their reader takes.
+            self.unrecorded_until.fetch_max(self.now(), Ordering::Relaxed);
+        }
+    }
+
     /// Sets the epoch of the event that this thread routes next.
     #[inline]
     pub(crate) fn set_event_epoch(epoch: Option<u64>) {
@@ -234,6 +246,12 @@ impl<'p> Writer<'p> {
         8 * self.ring.max_record_words().saturating_sub(HEADER_WORDS)
     }
 
+    /// The settings of the past that it writes.
+    #[inline]
+    pub(crate) fn settings(&self) -> &'p LookBack {
+        &self.past.settings
+    }
+
     /// The messages that are kept of callsites.
     #[inline]
     pub(crate) fn literals(&self) -> &'p Literals {
@@ -251,29 +269,30 @@ impl<'p> Writer<'p> {
         (values, bytes): (&[[u8; 8]], usize),
         epoch: impl FnOnce() -> u64,
     ) -> u64 {
+        // Before the read-modify-write in `write`, not after: the clock waits for that, and takes 7 ns more.
+        let second = Record::second_word(instance, self.past.now());
         self.ring.write(values, || {
             let epoch = epoch();
             let first = Record::first_word(Kind::Event, bytes, epoch);
-            ([first, Record::second_word(instance, self.past.now()), address_of(metadata) as u64, span], epoch)
+            ([first, second, address_of(metadata) as u64, span], epoch)
         })
     }
 
-    /// Writes a record about a span.
-    pub(crate) fn write_span(&self, record: &SpanRecord<'_>) {
+    /// Writes a record about a span. Returns whether there was room for it.
+    fn write_span(&self, record: &SpanRecord<'_>) -> bool {
         let mut payload = SmallVec::<[u8; 128]>::new();
         payload.extend_from_slice(&record.parent.to_le_bytes());
         payload.extend_from_slice(&record.begun.to_le_bytes());
         payload.extend_from_slice(record.values);
         let bytes = payload.len();
         if bytes > self.max_payload_bytes() {
-            return;
+            return false;
         }
         payload.resize(bytes.next_multiple_of(8), 0);
-        self.ring.write(payload.as_chunks().0, || {
-            let first = Record::first_word(record.kind, bytes, 0);
-            let second = Record::second_word(record.instance, self.past.now());
-            ([first, second, record.metadata_word(), record.span], ())
-        });
+        let first = Record::first_word(record.kind, bytes, 0);
+        let second = Record::second_word(record.instance, self.past.now());
+        self.ring.write(payload.as_chunks().0, || ([first, second, record.metadata_word(), record.span], ()));
+        true
     }
 }
 
@@ -303,6 +322,11 @@ impl Past {
     /// When the rings were made; `None` if they are not.
     pub(crate) fn since(&self) -> Option<u64> {
         Some(self.rings.get()?.since)
+    }
+
+    /// When values were last recorded on a span of which it is not known what they were before.
+    pub(crate) fn unrecorded_until(&self) -> u64 {
+        self.unrecorded_until.load(Ordering::Relaxed)
     }
 
     /// The events that found no ring, if the last of them happened after this moment.

@@ -37,8 +37,9 @@ const MIN_BYTES: usize = 256;
 
 /// The values of an event that is being written.
 ///
-/// All of the memory is there, so that a number is two stores: what is behind `at` is left from the last event.
-#[derive(Debug)]
+/// All of the memory is there, so that a number is two stores: what is behind `at` is left from the last event. One serves for
+/// many events, where it stays.
+#[derive(Debug, Default)]
 pub(crate) struct EventValues {
     bytes: Vec<u8>,
     at: usize,
@@ -59,13 +60,29 @@ pub(crate) struct EventText<'v> {
 }
 
 impl EventValues {
-    /// No values yet, in this memory.
+    /// In no memory yet.
+    pub(crate) const fn new() -> Self {
+        Self { bytes: Vec::new(), at: 0, next: 0, max_bytes: 0, omitted: 0 }
+    }
+
+    /// Begins an event with at most so many bytes of values.
     #[inline]
-    pub(crate) fn new(mut bytes: Vec<u8>, max_bytes: usize) -> Self {
-        if bytes.is_empty() || bytes.len() > max_bytes {
-            bytes.resize(MIN_BYTES.min(max_bytes), 0);
+    pub(crate) fn begin_event(&mut self, max_bytes: usize) {
+        if self.max_bytes != max_bytes {
+            self.change_memory(max_bytes);
         }
-        Self { bytes, at: 0, next: 0, max_bytes, omitted: 0 }
+        self.at = 0;
+        self.next = 0;
+        self.omitted = 0;
+    }
+
+    /// Keeps at least some memory, and no more than an event may take.
+    #[cold]
+    fn change_memory(&mut self, max_bytes: usize) {
+        if self.bytes.is_empty() || self.bytes.len() > max_bytes {
+            self.bytes = vec![0; MIN_BYTES.min(max_bytes)];
+        }
+        self.max_bytes = max_bytes;
     }
 
     /// Appends the value of the field at this place. Values of up to 32 KiB.
@@ -144,12 +161,6 @@ impl EventValues {
         }
         let words = self.bytes.get(..words).unwrap_or_default();
         (words.as_chunks().0, count)
-    }
-
-    /// The memory, for the next event.
-    #[inline]
-    pub(crate) fn into_memory(self) -> Vec<u8> {
-        self.bytes
     }
 
     #[cold]
@@ -394,12 +405,18 @@ mod tests {
     use crate::value::testing::any_value;
     use proptest::prelude::*;
 
+    fn empty(max_bytes: usize) -> EventValues {
+        let mut values = EventValues::new();
+        values.begin_event(max_bytes);
+        values
+    }
+
     proptest! {
         #[test]
         fn values_in_a_ring_are_read_as_they_were_written(
             written in prop::collection::vec((0_usize..300, any_value()), 0..12),
         ) {
-            let mut values_written = EventValues::new(Vec::new(), 1 << 15);
+            let mut values_written = empty(1 << 15);
             written.iter().for_each(|(place, value)| values_written.push(*place, value.view()));
             let (words, count) = values_written.finish();
             let read: Vec<_> = values(&words.as_flattened()[..count])
@@ -420,7 +437,7 @@ mod tests {
     /// Whatever is left of the event before.
     #[test]
     fn texts_are_written_in_parts_taken_back_or_left_out() {
-        let mut written = EventValues::new(vec![7; 64], 64);
+        let mut written = EventValues { bytes: vec![7; 64], ..empty(64) };
         let mut text = written.begin_text(0, false).unwrap();
         assert!(text.push("accep") && text.push("ted"));
         assert_eq!((text.as_str(), text.len()), ("accepted", 8));
@@ -450,7 +467,7 @@ mod tests {
 
     #[test]
     fn fields_without_room_are_counted() {
-        let mut written = EventValues::new(Vec::new(), 40);
+        let mut written = empty(40);
         (0..9).for_each(|place| written.push(place, ValueRef::U64(7)));
         let (words, count) = written.finish();
         let bytes = &words.as_flattened()[..count];

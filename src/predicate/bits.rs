@@ -18,3 +18,20 @@ impl Bits {
         self.0[test / 64] |= 1 << (test % 64);
     }
 }
+
+#[cfg(test)]
+#[cfg(not(loom))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_set_holds_what_was_inserted_in_as_few_words_as_it_takes() {
+        for inserted in [&[0][..], &[3, 64], &[63, 65], &[127, 128], &[300, 1]] {
+            let mut bits = Bits::default();
+            inserted.iter().for_each(|test| bits.insert(*test));
+            assert!((0..400).all(|test| bits.contains(test) == inserted.contains(&test)), "{inserted:?}");
+            let last = inserted.iter().max().unwrap();
+            assert_eq!(bits.0.len(), last / 64 + 1);
+        }
+    }
+}

@@ -232,4 +232,65 @@ mod tests {
         assert_eq!((cost("text", 0), cost("text", 1024), cost("text", 8192)), (0, 2_500, 20_000));
         assert_eq!(cost("unnamed", 8192), 0);
     }
+
+    #[test]
+    fn tables_of_more_than_two_mib_are_refused_with_their_size() {
+        let tables = |count: usize| {
+            let of = |digit| format!("message ~ \"^(?:abcdefghijklmnopqrstuvwxyz0123456789){{100}}{digit}\"");
+            let predicate: Predicate = (0..count).map(of).collect::<Vec<_>>().join(" or ").parse()?;
+            Ok::<_, PredicateError>((predicate.table_bytes(), Compiled::new(&predicate).table_bytes()))
+        };
+        let (one, kept) = tables(1).unwrap();
+        assert!((MAX_TABLE_BYTES / 3..MAX_TABLE_BYTES / 2).contains(&one), "{one}");
+        assert_eq!((kept, tables(2).unwrap().0), (one, 2 * one));
+        let error = tables(3).expect_err("it is refused");
+        assert!(error.is_too_large());
+        let expected = format!("take {} KiB, more than the 2048 allowed", (3 * one).div_ceil(1024));
+        assert!(error.to_string().contains(&expected), "{error}");
+    }
+
+    #[test]
+    fn a_few_tests_are_free_and_each_more_costs_by_the_fields() {
+        let look = |tests: u64, fields| {
+            let predicate = (0..tests).map(|value| Predicate::gt("n", value)).reduce(Predicate::or).unwrap();
+            Compiled::new(&predicate).nanos_of_look(|| fields)
+        };
+        assert_eq!((look(1, 3), look(8, 3)), (0, 0));
+        assert_eq!((look(9, 3), look(11, 3)), (46, 3 * 46));
+    }
+
+    #[test]
+    fn a_list_of_texts_costs_a_binary_search() {
+        let price = |texts: &[&str]| {
+            let predicate = Predicate::any_of("text", texts.iter().copied());
+            let check = predicate.tests().find_map(Test::field).unwrap().check().clone();
+            nanos_of_text(&check, KIB)
+        };
+        let long = "x".repeat(KIB);
+        assert_eq!(price(&[&*long]), 60);
+        assert_eq!((price(&[&*long, "a"]), price(&[&*long, "a", "b", "c"])), (120, 180));
+    }
+
+    #[test]
+    fn values_that_are_printed_to_be_tested_cost_that() {
+        let text = |text: String| crate::value::Text::kept(&text, false);
+        let price = |value: &crate::Value| nanos_of_printing(value.view());
+        let plain = "x".repeat(KIB);
+        assert_eq!(price(&crate::Value::from(plain.clone())), 0);
+        assert_eq!(price(&crate::Value::Debug(text(plain.clone()))), NANOS_PER_KIB_PRINTED);
+        assert_eq!(price(&crate::Value::Error(text(plain.clone()))), NANOS_PER_KIB_PRINTED);
+        let quoted = format!("\"{}\"", &plain[2..]);
+        assert_eq!(price(&crate::Value::Debug(text(quoted))), NANOS_PER_KIB_QUOTED);
+    }
+
+    #[test]
+    fn only_long_texts_that_are_numbers_cost_as_such() {
+        let price = |text: &str| {
+            let value = crate::Value::from(text.to_owned());
+            nanos_of_number(value.view().number(), value.view())
+        };
+        let [short, long] = [19, 20].map(|digits| "7".repeat(digits));
+        assert_eq!(["", "x", &"x".repeat(40), &short].map(price), [0, 60, 60, 60]);
+        assert_eq!(price(&long), NANOS_PER_NUMBER);
+    }
 }

@@ -318,6 +318,18 @@ mod tests {
     }
 
     #[test]
+    fn what_the_reader_released_is_settled_in_portions() {
+        for (capacity_bytes, portion) in [(1 << 20, RELEASE_BYTES), (800, 100)] {
+            let lease = lease_of(&Arc::new(Budget::new(1 << 20)), capacity_bytes);
+            assert!(lease.reserve(2 * portion));
+            lease.release_by_reader(portion - 1);
+            assert_eq!(lease.load().used, 2 * portion, "collected, so the producers' line stays with them");
+            lease.release_by_reader(1);
+            assert_eq!(lease.load().used, portion);
+        }
+    }
+
+    #[test]
     fn threads_that_reserve_stay_in_bounds_and_end_at_zero() {
         const MAX_BYTES: usize = 10_000;
         const CAPACITY_BYTES: usize = 4_000;

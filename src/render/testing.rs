@@ -6,6 +6,7 @@ use crate::missing::{Missing, MissingReason};
 use crate::past::{Horizon, ThreadHorizon};
 use crate::session::{EndReason, SessionId};
 use crate::stream::Item;
+use crate::trace::TraceContext;
 use crate::value::{Bytes, Text, Value};
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -146,7 +147,8 @@ pub(super) fn any_value() -> impl Strategy<Value = Value> {
 
 /// Items of every kind, events at any time among them.
 pub(crate) fn any_item() -> impl Strategy<Value = Item> {
-    let horizon = (any::<(u64, u64, u64)>(), vec((any_text(), any::<u64>()), 0..3));
+    let thread = (any_text(), any::<u64>(), any::<u64>());
+    let horizon = (any::<[u64; 5]>(), vec(thread, 0..3));
     prop_oneof![
         8 => (any_captured(), any::<bool>()).prop_map(|((session, sequence, event), is_past)| {
             Item::event(session, sequence, Arc::new(CapturedEvent { is_past, ..event }))
@@ -181,9 +183,11 @@ fn any_captured() -> impl Strategy<Value = (SessionId, u64, CapturedEvent)> {
     })
 }
 
-fn horizon_of((asked_ms, reaches_ms, overwritten): (u64, u64, u64), threads: Vec<(String, u64)>) -> Horizon {
-    let threads = threads.into_iter().map(|(thread, overwritten)| ThreadHorizon { thread, reaches_ms, overwritten });
-    Horizon { asked_ms, reaches_ms, overwritten, threads: threads.collect(), ..Horizon::default() }
+fn horizon_of(numbers: [u64; 5], threads: Vec<(String, u64, u64)>) -> Horizon {
+    let [asked_ms, reaches_ms, overwritten, unresolved, unkept] = numbers;
+    let thread = |(thread, reaches_ms, overwritten)| ThreadHorizon { thread, reaches_ms, overwritten };
+    let threads = threads.into_iter().map(thread).collect();
+    Horizon { asked_ms, reaches_ms, overwritten, unresolved, unkept, threads }
 }
 
 fn any_level() -> impl Strategy<Value = Level> {
@@ -204,8 +208,7 @@ pub(super) fn any_event() -> impl Strategy<Value = CapturedEvent> {
 /// The same in parts.
 pub(super) fn any_parts() -> impl Strategy<Value = Parts> {
     let source = (proptest::option::of(any_text()), proptest::option::of(any::<u32>()));
-    let spans = vec((any_text(), any_fields()).prop_map(|(name, values)| span(name, Fields::listed(values))), 0..3);
-    let spans = (spans, proptest::option::of(any::<u64>()));
+    let spans = (vec(any_span(), 0..3), proptest::option::of(any::<u64>()));
     (any_text(), source, proptest::option::of(any_value()), any_fields(), spans).prop_map(
         |(target, (file, line), message, mut values, (mut spans, request))| {
             values.extend(message.map(|message| ("message".into(), message)));
@@ -216,6 +219,16 @@ pub(super) fn any_parts() -> impl Strategy<Value = Parts> {
             Parts { target, file, line, fields: Fields::listed(values), spans, ..example_parts() }
         },
     )
+}
+
+fn any_span() -> impl Strategy<Value = Arc<CapturedSpan>> {
+    // Small numbers have digits alone, or look like a float.
+    let trace = (any::<(u128, u64, u8)>(), (0..128, 0..64))
+        .prop_map(|((trace, span, flags), shifts)| TraceContext::new(trace >> shifts.0, span >> shifts.1, flags));
+    (any_text(), any_fields(), proptest::option::of(trace)).prop_map(|(name, values, trace)| {
+        let plain = CapturedSpan::clone(&span(name, Fields::listed(values)));
+        Arc::new(CapturedSpan { trace: trace.flatten(), ..plain })
+    })
 }
 
 fn any_fields() -> impl Strategy<Value = Vec<(Name, Value)>> {

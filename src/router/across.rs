@@ -28,7 +28,7 @@ impl TapRouter {
     /// tracing::info_span!("request", user = 43).in_scope(|| assert!(router.sessions_in_scope().is_empty()));
     /// ```
     pub fn sessions_in_scope(&self) -> Vec<SessionId> {
-        self.ask_current(|layer, dispatch| layer.taken_along(dispatch)).iter().map(|session| session.id).collect()
+        self.ask_current(|layer, dispatch| layer.across_services(dispatch)).iter().map(|session| session.id).collect()
     }
 
     /// Makes sessions [across services](crate::SessionOptions::across_services) follow the current span: from now on all

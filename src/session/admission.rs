@@ -182,3 +182,48 @@ impl Limiter {
         self.max_events.is_some_and(|max_events| self.admitted.load(Ordering::Relaxed) >= max_events)
     }
 }
+
+#[cfg(test)]
+#[cfg(not(loom))]
+mod tests {
+    use super::*;
+    use crate::predicate::Predicate;
+    use std::time::Duration;
+
+    fn limiter(options: impl FnOnce(SessionOptions) -> SessionOptions) -> Limiter {
+        let options = options(SessionOptions::new(Predicate::eq("user", 42)).max_events(10));
+        Limiter::new(SessionId(1), &options).unwrap()
+    }
+
+    #[test]
+    fn what_is_certainly_kept_back_is_known_before_the_capture() {
+        let kept_back = |limiter: &Limiter| {
+            [Sampled::In, Sampled::Out, Sampled::EachByItself].map(|sampled| limiter.keeps_back_now(sampled))
+        };
+        let (sampling, rate) = (Some(KeptBackBy::Sampling), Some(KeptBackBy::Rate));
+        assert_eq!(kept_back(&limiter(|any| any)), [None, sampling, None]);
+        let spent = limiter(|any| any.max_rate(1));
+        assert_eq!(kept_back(&spent), [None, sampling, None], "there is a token left");
+        assert_eq!(spent.admit(Sampled::In), Admission::Admitted);
+        assert_eq!(kept_back(&spent), [rate, sampling, rate]);
+        let sampled = limiter(|any| any.max_rate(1).sample(2));
+        assert_eq!(sampled.admit(Sampled::In), Admission::Admitted);
+        assert_eq!(kept_back(&sampled), [rate, sampling, None], "each has yet to be decided");
+        let held = limiter(|any| any.max_rate(1).slower_than(Duration::from_secs(1)));
+        assert_eq!(held.admit(Sampled::In), Admission::Held);
+        assert_eq!(held.admit_released(1), Release::Admitted);
+        assert_eq!(kept_back(&held), [None, sampling, None], "the rate is asked once it is released");
+    }
+
+    #[test]
+    fn admitted_events_are_counted_up_to_their_limit() {
+        let limiter = limiter(|any| any);
+        assert_eq!((limiter.admitted(), limiter.is_used_up()), (0, false));
+        assert_eq!(limiter.admit_released(9), Release::Admitted);
+        assert_eq!((limiter.admitted(), limiter.is_used_up()), (9, false));
+        assert_eq!(limiter.admit_released(2), Release::UsedUp, "all or none");
+        assert_eq!(limiter.admit(Sampled::In), Admission::Admitted);
+        assert_eq!((limiter.admitted(), limiter.is_used_up()), (10, true));
+        assert_eq!(limiter.admit(Sampled::In), Admission::Ended);
+    }
+}

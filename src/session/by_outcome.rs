@@ -24,9 +24,9 @@ impl SessionOptions {
     /// [`max_events`](Self::max_events) and the room in the buffer decide when it is released, for all that is held of it at
     /// once. A session holds at most [`capacity`](Self::capacity) events of a request, 4,096 requests, and, with what is
     /// unread, [`capacity_bytes`](Self::capacity_bytes); the router has
-    /// [bounds](crate::TapRouterBuilder::max_hold_time) of its own. At a bound the oldest request goes, and is counted as
-    /// [`Undecided`](crate::MissingReason::Undecided), with the events it logs afterwards. So is, at the end of the session,
-    /// what is held.
+    /// [bounds](crate::TapRouterBuilder::max_hold_time) of its own. At a bound the oldest request goes, or the newest while the past
+    /// is being read, and is counted as [`Undecided`](crate::MissingReason::Undecided), with the events it logs afterwards. So
+    /// is, at the end of the session, what is held.
     ///
     /// ```
     /// use tracing_subscriber::prelude::*;

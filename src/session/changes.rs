@@ -72,3 +72,68 @@ impl Changes {
         is_known.then(|| &self.recent[self.recent.len() - missed..])
     }
 }
+
+#[cfg(test)]
+#[cfg(not(loom))]
+mod tests {
+    use super::*;
+    use crate::predicate::Predicate;
+    use crate::queue::budget::Budget;
+    use crate::session::SessionOptions;
+
+    fn session(number: u64) -> OpenSession {
+        let options = SessionOptions::new(Predicate::eq("user", number));
+        OpenSession::new(SessionId(number), options, Arc::new(Budget::new(0)))
+    }
+
+    /// The numbers of the sessions that changed since a version.
+    fn since(changes: &Changes, version: u64) -> Option<Vec<u64>> {
+        Some(changes.since(version)?.iter().map(|change| change.session.0).collect())
+    }
+
+    #[test]
+    fn the_changes_since_a_version_are_those_after_it() {
+        let mut changes = Changes::default();
+        assert!(!changes.has_sessions());
+        changes.note(&session(1), true, 1);
+        assert!(changes.has_sessions());
+        changes.note(&session(2), true, 2);
+        changes.note(&session(1), false, 1);
+        assert_eq!(changes.version(), 3);
+        assert_eq!(since(&changes, 3), Some(vec![]));
+        assert_eq!(since(&changes, 2), Some(vec![1]));
+        assert_eq!(since(&changes, 1), Some(vec![2, 1]));
+        assert_eq!(since(&changes, 4), None, "it is still to come");
+    }
+
+    #[test]
+    fn nothing_is_kept_current_across_a_moment_without_sessions() {
+        let mut changes = Changes::default();
+        changes.note(&session(1), true, 1);
+        assert_eq!(since(&changes, 0), None);
+        changes.note(&session(1), false, 0);
+        assert!(!changes.has_sessions());
+        changes.note(&session(2), true, 1);
+        assert_eq!(since(&changes, 2), None);
+        assert_eq!(since(&changes, 3), Some(vec![]));
+    }
+
+    #[test]
+    fn as_many_changes_as_promised_are_remembered() {
+        let mut changes = Changes::default();
+        (1..=20).for_each(|number| changes.note(&session(number), true, number as usize));
+        assert_eq!(since(&changes, 4), Some((5..=20).collect()));
+        assert_eq!(since(&changes, 3), None);
+    }
+
+    #[test]
+    fn nothing_is_kept_current_across_a_waking() {
+        for open in [0, 1] {
+            let mut changes = Changes::default();
+            changes.note(&session(1), true, 1);
+            changes.note_waking(open);
+            assert!(changes.has_sessions(), "as far as producers are concerned");
+            assert_eq!((since(&changes, 1), since(&changes, 2)), (None, Some(vec![])));
+        }
+    }
+}

@@ -289,3 +289,93 @@ impl RequestOwner for OpenSession {
         }
     }
 }
+
+#[cfg(test)]
+#[cfg(not(loom))]
+mod tests {
+    use super::super::admission::Admission;
+    use super::super::outcome::{HoldBounds, Notices};
+    use super::super::sample::Sampled;
+    use super::*;
+    use crate::config::Config;
+    use crate::predicate::Predicate;
+    use crate::queue::budget::Budget;
+    use crate::session::{Follow, SessionId, SessionOptions};
+    use crate::sync::atomic::{AtomicUsize, Ordering};
+    use std::time::Duration;
+
+    #[test]
+    fn only_the_spans_that_may_be_slow_requests_are_timed() {
+        let any = || SessionOptions::new(Predicate::eq("user", 42));
+        let times = |options: SessionOptions| {
+            let session = OpenSession::new(SessionId(1), options, Arc::new(Budget::new(0)));
+            [("request", true), ("request", false), ("job", true)]
+                .map(|(name, is_root)| session.times_span(name, is_root))
+        };
+        let slow = || any().slower_than(Duration::from_millis(1));
+        assert_eq!(times(any()), [false, false, false]);
+        assert_eq!(times(slow()), [true, false, true], "roots are the requests");
+        let named = Follow::Named("request".into());
+        assert_eq!(times(slow().follow(named.clone())), [true, true, false]);
+        assert_eq!(times(any().follow(named)), [false, false, false]);
+    }
+
+    /// Counts announcements.
+    #[derive(Debug, Default)]
+    struct Announced(AtomicUsize);
+
+    impl Notices for Announced {
+        fn close_ended(&self, _: SessionId) {}
+        fn announce_kept_back(&self, _: SessionId) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+        fn wake_for_due(&self) {}
+    }
+
+    fn deciding(options: SessionOptions, announced: &Arc<Announced>) -> OpenSession {
+        let announced: Arc<dyn Notices> = Arc::clone(announced) as _;
+        let bounds = Arc::new(HoldBounds::new(&Config::default()));
+        let session = OpenSession::new(SessionId(1), options, Arc::new(Budget::new(0)));
+        session.holding(&bounds, Arc::downgrade(&announced))
+    }
+
+    #[test]
+    fn only_a_chosen_request_has_its_past_after_the_end() {
+        let options = || SessionOptions::new(Predicate::eq("user", 42));
+        let sampled = [Sampled::In, Sampled::Out, Sampled::EachByItself];
+        let after_the_end = |session: OpenSession| {
+            session.mark_ended(EndReason::Closed);
+            sampled.map(|sampled| session.admit_past(sampled))
+        };
+        let plain = OpenSession::new(SessionId(1), options(), Arc::new(Budget::new(0)));
+        assert_eq!(after_the_end(plain), [Admission::Ended; 3]);
+        let deciding = deciding(options().slower_than(Duration::from_secs(1)), &Arc::default());
+        assert_eq!(after_the_end(deciding), [Admission::Held, Admission::Ended, Admission::Ended]);
+    }
+
+    #[test]
+    fn the_tables_of_both_predicates_are_counted() {
+        let table = || Predicate::regex("message", "a[ab]{4}c").unwrap();
+        let options = || SessionOptions::new(table());
+        let one = deciding(options(), &Arc::default()).predicate_bytes();
+        let both = deciding(options().only_if(table()), &Arc::default()).predicate_bytes();
+        assert!(one > 0);
+        assert_eq!(both, 2 * one);
+    }
+
+    #[test]
+    fn many_events_that_are_left_out_are_announced_once() {
+        let options = || SessionOptions::new(Predicate::eq("user", 42)).slower_than(Duration::from_secs(1));
+        for (fate, events, expected) in [
+            (Fate::RateLimited, 3, 1),
+            (Fate::RateLimited, 0, 0),
+            (Fate::Undecided, 3, 1),
+            (Fate::NotChosen, 3, 0),
+            (Fate::Ended, 3, 0),
+        ] {
+            let announced = Arc::default();
+            deciding(options(), &announced).leave_out(fate, events);
+            assert_eq!(announced.0.load(Ordering::Relaxed), expected, "{events} {fate:?}");
+        }
+    }
+}

@@ -172,7 +172,8 @@ mod tests {
     fn what_was_not_chosen_is_told_at_the_end_alone() {
         let kept_back = KeptBackCounts::new();
         assert!(!kept_back.count_unreleased(KeptBackBy::Outcome, 7));
-        assert!(kept_back.count_unreleased(KeptBackBy::Bound, 2));
+        assert!(kept_back.count_unreleased(KeptBackBy::Bound, 1));
+        assert!(!kept_back.count_unreleased(KeptBackBy::Bound, 1), "one notification until the reader looks");
         kept_back.set_due();
         let told = kept_back.take_due().unwrap();
         assert_eq!((told[MissingReason::Undecided], told[MissingReason::NotChosen]), (2, 0));

@@ -428,6 +428,11 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_session_prints_as_its_number() {
+        assert_eq!((SessionId(7).to_string(), format!("{:3}|", SessionId(7))), ("7".to_owned(), "  7|".to_owned()));
+    }
+
+    #[test]
     fn a_remote_session_has_limits_that_its_opener_may_change() {
         let session = SessionOptions::remote(Predicate::everything());
         assert_eq!((session.expires_in, session.max_rate), (Some(Duration::from_secs(900)), Some(5_000)));

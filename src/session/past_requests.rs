@@ -21,10 +21,10 @@ pub(crate) struct Extent {
 }
 
 impl OpenSession {
-    /// Has requests wait for the past, which is read once the session is published.
-    pub(crate) fn begin_past_requests(&self) {
+    /// Has requests wait for the past, whose clock shows `now`, and which is read once the session is published.
+    pub(crate) fn begin_past_requests(&self, now: u64) {
         if let Some(outcome) = self.outcome() {
-            outcome.begin_past();
+            outcome.begin_past(now);
         }
     }
 
@@ -46,6 +46,10 @@ impl OpenSession {
     /// events of the present, if it has any, go the same way.
     pub(crate) fn admit_past_request(&self, extent: Extent, present: Option<&Request>) -> Result<(), Fate> {
         let Some(outcome) = self.outcome() else { return Err(Fate::Ended) };
+        // A bound has taken what the present had of it.
+        if let Some(fate) = present.and_then(|present| present.events.fate()) {
+            return Err(fate);
+        }
         let admitted = self.admit_extent(outcome, extent);
         match (admitted, present) {
             (Ok(()), Some(present)) => self.choose(outcome, present),
@@ -117,6 +121,7 @@ impl OpenSession {
             return true;
         }
         let Ok(bytes) = u32::try_from(extent.bytes) else { return false };
-        outcome.take_past_room(extent.events, self.limits.capacity.get() as u64) && self.past_to_fill().set_aside(bytes)
+        let capacity = self.limits.capacity.get() as u64;
+        outcome.take_past_room(extent.events, capacity, || self.past_to_fill().set_aside(bytes))
     }
 }

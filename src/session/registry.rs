@@ -286,3 +286,84 @@ impl<T> Default for Counted<T> {
         Self { counts: FxHashMap::default(), changed: false }
     }
 }
+
+#[cfg(test)]
+#[cfg(not(loom))]
+mod tests {
+    use super::*;
+    use crate::predicate::Predicate;
+    use crate::queue::budget::Budget;
+    use crate::session::SessionOptions;
+    use tracing_core::LevelFilter;
+
+    /// Opens one session of each kind that the registry counts something of, under numbers from `first` on.
+    fn open_each_kind(registry: &mut Registry, first: u64) {
+        let user = || SessionOptions::new(Predicate::eq("user", 42));
+        let text = |text: &str| SessionOptions::new(text.parse::<Predicate>().unwrap());
+        let kinds = [
+            user().timings(),
+            user().spans(LevelFilter::TRACE).follow(Follow::Named("job".into())),
+            user().follow(Follow::Named("quiet".into())),
+            text("@span = request and not closed = true"),
+            text("user = 42 and not trace_id = 7"),
+        ];
+        for (number, options) in (first..).zip(kinds) {
+            registry.open(&Arc::new(OpenSession::new(SessionId(number), options, Arc::new(Budget::new(0)))));
+        }
+    }
+
+    #[test]
+    fn sessions_that_have_closed_leave_nothing_behind() {
+        let mut registry = Registry::new(true);
+        open_each_kind(&mut registry, 1);
+        open_each_kind(&mut registry, 6);
+        assert!(registry.wants_timings() && registry.snapshot().0.changes.has_sessions());
+        (1..=10).for_each(|number| assert!(registry.close(SessionId(number)).is_some()));
+        assert!(!registry.wants_timings() && !registry.snapshot().0.changes.has_sessions());
+        assert_eq!((registry.reach.counts.len(), registry.spans.counts.len()), (0, 0));
+        let CountedNames { index, linear, beside_index, spans } = &registry.names;
+        assert!([index, linear, beside_index, spans].iter().all(|names| names.counts.is_empty()));
+        assert!(registry.linear.is_empty() && registry.deciding.is_empty() && registry.index.is_empty());
+    }
+
+    #[test]
+    fn only_what_sessions_ask_of_spans_is_counted() {
+        let mut registry = Registry::new(true);
+        open_each_kind(&mut registry, 1);
+        assert!(registry.spans.counts.keys().all(|verbosity| *verbosity > 0), "{:?}", registry.spans);
+        assert!(registry.spans.counts.contains_key(&5), "TRACE");
+        let followed = ["request", "job", "quiet"].map(|name| registry.names.spans.counts.contains_key(name));
+        assert_eq!(followed, [true, true, false], "without spans there is nothing to follow before the event");
+    }
+
+    #[test]
+    fn names_of_two_kinds_are_published_together() {
+        let mut registry = Registry::new(false);
+        let options = SessionOptions::new("user = 42 and not closed = true".parse::<Predicate>().unwrap());
+        registry.open(&Arc::new(OpenSession::new(SessionId(1), options, Arc::new(Budget::new(0)))));
+        let names = registry.snapshot().0.names;
+        assert!(names.index.contains("user") && names.beside_index.contains("closed"));
+    }
+
+    #[test]
+    fn a_router_that_looks_back_looks_without_sessions_too() {
+        let mut registry = Registry::new(false);
+        registry.stay_awake([]);
+        assert!(registry.snapshot().0.changes.has_sessions());
+        open_each_kind(&mut registry, 1);
+        (1..=5).for_each(|number| drop(registry.close(SessionId(number))));
+        assert!(registry.snapshot().0.changes.has_sessions());
+    }
+
+    #[test]
+    fn traces_are_read_only_where_known_and_tested() {
+        for (knows_traces, text, expected) in
+            [(true, "trace_id = 7", true), (true, "user = 7", false), (false, "trace_id = 7", false)]
+        {
+            let mut registry = Registry::new(knows_traces);
+            let options = SessionOptions::new(text.parse::<Predicate>().unwrap());
+            registry.open(&Arc::new(OpenSession::new(SessionId(1), options, Arc::new(Budget::new(0)))));
+            assert_eq!(registry.snapshot().0.names.traced, expected, "{knows_traces}, {text}");
+        }
+    }
+}

@@ -121,6 +121,15 @@ mod tests {
         }
     }
 
+    /// Otherwise the serials of one thread, or of one session, are taken in runs.
+    #[test]
+    fn every_bit_of_a_serial_moves_about_half_of_those_that_decide() {
+        for bit in 0..64 {
+            let moved: u32 = (0..1_000).map(|number| (mixed(number) ^ mixed(number ^ 1 << bit)).count_ones()).sum();
+            assert!((31_500..32_500).contains(&moved), "bit {bit}: {moved} in 1,000 numbers");
+        }
+    }
+
     #[test]
     fn a_root_is_taken_or_not_however_often_one_asks() {
         let sampler = sampler(3, 7);

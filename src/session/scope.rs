@@ -210,7 +210,7 @@ impl Candidate {
 
     /// The session, if it is on several services and the request belongs to it as a whole. `chain` is the visible spans
     /// around, innermost first.
-    pub(crate) fn taken_along(&self, chain: &CapturedChain) -> Option<Arc<OpenSession>> {
+    pub(crate) fn across_services(&self, chain: &CapturedChain) -> Option<Arc<OpenSession>> {
         let session = self.session.upgrade().filter(|session| session.ended().is_none())?;
         let across = session.across()?;
         let is_shown = self.sampled != Sampled::Out;

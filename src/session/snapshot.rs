@@ -243,3 +243,45 @@ pub(crate) fn index_hash(key: &str, text: &str) -> u64 {
     text.hash(&mut hasher);
     hasher.finish()
 }
+
+#[cfg(test)]
+#[cfg(not(loom))]
+mod tests {
+    use super::*;
+
+    fn names(count: usize) -> NameSet {
+        (0..count).map(|number| format!("name {number}").into_boxed_str()).collect()
+    }
+
+    #[test]
+    fn a_set_of_names_holds_them_whether_few_or_many() {
+        for count in [0, 1, FEW, FEW + 1, 100] {
+            let set = names(count);
+            assert!((0..200).all(|number| set.contains(&format!("name {number}")) == (number < count)), "{count}");
+            assert_eq!((set.few.len(), set.many.len()), if count <= FEW { (count, 0) } else { (0, count) });
+        }
+    }
+
+    #[test]
+    fn fields_are_told_apart_up_to_the_fifteenth() {
+        for place in [0, 1, 14] {
+            let mut tested = TestedFields::default();
+            tested.add(place);
+            assert!(tested.are_exact());
+            assert!((0..40).all(|other| tested.may_contain(other) == (usize::from(other) == place)), "{place}");
+        }
+        for place in [15, 16, 1 << 20] {
+            let mut tested = TestedFields::default();
+            tested.add(place);
+            assert!(!tested.are_exact());
+            assert!((0..40).all(|other| tested.may_contain(other) == (other >= 15)), "{place}");
+        }
+        assert!(!TestedFields::TRACE.are_exact());
+    }
+
+    #[test]
+    fn keys_and_texts_have_buckets_of_their_own() {
+        let hashes = [("user", "42"), ("user", "43"), ("tenant", "42")].map(|(key, text)| index_hash(key, text));
+        assert!(hashes[0] != hashes[1] && hashes[0] != hashes[2] && hashes[1] != hashes[2]);
+    }
+}

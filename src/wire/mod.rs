@@ -143,7 +143,8 @@
 //!   [`Value::Str`](crate::Value::Str).
 //! - A string that ends with `…[cut]` is read as cut, and `<redacted>` as [`Value::Redacted`](crate::Value::Redacted), even if
 //!   that was the original text: all forms show both in the same way.
-//! - An event's name and module path, and the level and target of its spans, are not in the JSON.
+//! - An event's name and module path, the level and target of its spans, the flags of its trace, and the traces of spans further
+//!   out, are not in the JSON.
 //!
 //! A repeated key in an object of fields, as `fmt` writes it, is read as two fields of that name; the last `name` of a span is
 //! the span's own.

@@ -183,7 +183,7 @@ fn span_of_ones_own<B>(request: &Request<B>) -> Span {
     tracing::info_span!("request", %user, request_id)
 }
 
-/// What a session tells of its events so far, request by request: the request, the level, the message.
+/// The events of a session so far, request by request: the request, the level, the message.
 fn shown(stream: &mut EventStream, request: fn(&CapturedEvent) -> String) -> Vec<String> {
     let events = events(stream);
     let mut shown: Vec<_> =

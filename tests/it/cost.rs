@@ -82,6 +82,17 @@ isolated! {
         assert_eq!(messages(&mut own), ["no such thing 7"]);
     }
 
+    fn a_session_of_others_that_costs_a_little_goes_on() {
+        let router = TapRouter::new();
+        install(&router);
+        let mut theirs = router.try_watch(SessionOptions::remote(searching(16))).unwrap();
+        // 40 µs each, of the 10 ms that a second may bring.
+        let long = "x".repeat(1 << 10);
+        (0..100).for_each(|_| tracing::info!("{long}"));
+        tracing::info!("no such thing 7");
+        assert_eq!((messages(&mut theirs), end_of(&mut theirs)), (vec!["no such thing 7".to_owned()], None));
+    }
+
     fn spans_are_charged_as_events_are() {
         let router = TapRouter::builder().max_session_cost(Duration::from_millis(1)).build();
         install(&router);

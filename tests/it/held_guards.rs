@@ -1,11 +1,13 @@
 //! Guards of spans that are held across `.await`: named where it is certain, and never otherwise.
 
 use std::rc::Rc;
+use testing::measure::allocations;
 use testing::runtime::soon;
 use testing::{Output, info_printer};
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::{LocalSet, spawn_local, yield_now};
 use tracing::{Instrument, info_span};
+use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::prelude::*;
 use tracing_subscriber::registry;
 use tracing_tap::context::InContext;
@@ -90,6 +92,13 @@ isolated! {
                 }
             });
         });
+    }
+}
+
+async fn logs_often(polls: usize) {
+    for _ in 0..polls {
+        tracing::info!("of the inner task");
+        yield_now().await;
     }
 }
 
@@ -204,6 +213,28 @@ mod by_task {
                     spawn_local(inner).await.unwrap();
                     others.await.unwrap();
                 });
+            });
+        }
+
+        fn looking_between_polls_allocates_nothing() {
+            const POLLS: usize = 1_000;
+            let router = TapRouter::new();
+            // It prints nowhere, since what is printed is allocated.
+            let printer = tracing_subscriber::fmt::layer().with_writer(std::io::sink).with_filter(LevelFilter::INFO);
+            registry().with(printer).with(router.layer()).init();
+            let _stream = router.watch(Predicate::eq("user", 42));
+            on_one_thread(async || {
+                let task = async {
+                    let inner = async {
+                        spawn_local(logs_often(POLLS)).await.unwrap();
+                        let before = allocations();
+                        spawn_local(logs_often(POLLS)).await.unwrap();
+                        allocations() - before
+                    };
+                    LocalSet::new().run_until(inner).await
+                };
+                let allocated = spawn_local(task.instrument(info_span!("outer", user = 7))).await.unwrap();
+                assert!(allocated < POLLS / 10, "{allocated} allocations in {POLLS} polls");
             });
         }
 

@@ -1,5 +1,6 @@
 //! What is learned and cached belongs to one layer in one subscriber: several of them in a process never mix.
 
+use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use testing::measure::live_bytes;
@@ -9,6 +10,8 @@ use tracing::{Dispatch, Span, Subscriber};
 use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::layer::Layer;
 use tracing_subscriber::prelude::*;
+use tracing_tap::context::{CurrentScope, InContext};
+use tracing_tap::coverage::Finding;
 use tracing_tap::{EndReason, Item, Predicate, TapRouter};
 
 fn user(user: u32) -> Span {
@@ -107,6 +110,65 @@ isolated! {
             assert_eq!(messages(&mut hers), ["hers", "hers again"], "round {round}");
             assert_eq!(messages(&mut his), ["his"], "round {round}");
         }
+    }
+
+    fn a_carried_span_is_known_by_its_subscriber_and_its_id() {
+        let (first, second) = (TapRouter::new(), TapRouter::new());
+        let (outer, inner) = (subscriber(&first), subscriber(&second));
+        let capture = |subscriber| with_default(subscriber, || user(42).in_scope(|| (Span::current().id(), CurrentScope::capture())));
+        let ((her_id, hers), (his_id, his)) = (capture(&outer), capture(&inner));
+        assert_eq!(her_id, his_id, "ids of two registries are the same");
+        let mut stream = first.watch(Predicate::eq("user", 42));
+        with_default(&outer, || {
+            his.run(|| {
+                tracing::debug!("outside, for this subscriber");
+                hers.run(|| tracing::debug!("hers"));
+                tracing::debug!("outside again");
+            });
+        });
+        assert_eq!(messages(&mut stream), ["hers"]);
+    }
+
+    fn a_poll_that_ends_in_another_subscriber_names_no_guard() {
+        let (first, second) = (TapRouter::new(), TapRouter::new());
+        let (outer, inner) = (subscriber(&first), subscriber(&second));
+        let (hers, his) = (first.watch(Predicate::eq("user", 42)), second.watch(Predicate::eq("user", 42)));
+        let span = with_default(&inner, || user(42));
+        with_default(&inner, || span.in_scope(|| with_default(&outer, || {
+            // A future that another subscriber is the default after, as where a guard of one is kept.
+            let mut kept = None;
+            let mut work = Box::pin(std::future::poll_fn(|_| {
+                kept = Some(tracing::dispatcher::set_default(&inner));
+                std::task::Poll::<()>::Pending
+            }).detached());
+            let waker = std::task::Waker::noop();
+            assert!(work.as_mut().poll(&mut std::task::Context::from_waker(waker)).is_pending());
+        })));
+        for stream in [hers, his] {
+            let coverage = stream.coverage();
+            let found = coverage.findings().iter().any(|found| matches!(found, Finding::GuardAcrossAwait { .. }));
+            assert!(!found, "{coverage}");
+        }
+    }
+
+    fn vetoed_events_are_found_lost_next_to_another_subscriber() {
+        let evaluations = Evaluations::default();
+        let store = || tracing::debug!(n = evaluations.count(), "stored");
+        let (first, second) = (TapRouter::new(), TapRouter::new());
+        let (outer, inner) = (subscriber(&first), subscriber(&second));
+        let streams = [&first, &second].map(|router| router.watch(Predicate::eq("user", 42)));
+        with_default(&inner, || {
+            wait_until("the veto", || evaluations.during(store) == 0);
+            user(7).in_scope(|| {
+                tracing::debug!("decided here");
+                with_default(&outer, || tracing::debug!("decided last, by another subscriber"));
+                tracing::debug!("by what was decided before that");
+                store();
+            });
+            (0..5).for_each(|_| store());
+        });
+        assert_eq!(second.stats().lost_context_events, 5);
+        drop(streams);
     }
 
     fn all_subscribers_of_a_router_are_served_by_one_rebuild() {

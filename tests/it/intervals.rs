@@ -153,6 +153,22 @@ isolated! {
         assert_eq!(intervals.new_threads().count(), 1, "there is room again");
     }
 
+    fn a_thread_that_was_left_out_is_recorded_once_there_is_room() {
+        let router = install();
+        let stream = session(&router, "user = 42");
+        let mut intervals = router.intervals(stream.id(), IntervalOptions::default().max_threads(1)).unwrap();
+        thread::spawn(|| request(42).in_scope(|| ())).join().unwrap();
+        (0..2).for_each(|_| request(42).in_scope(|| ()));
+        let mut other: Vec<_> = intervals.new_threads().collect();
+        assert_eq!((other.len(), intervals.left_out_threads()), (1, 1));
+        assert_eq!(words(&mut other[0]), ["+request", "-request"]);
+        wait_until("the thread to be gone", || other[0].is_over());
+        drop(other);
+        request(42).in_scope(|| ());
+        assert_eq!(all_words(&mut intervals), ["+request", "-request"]);
+        assert_eq!(intervals.left_out_threads(), 1, "counted once");
+    }
+
     fn one_session_is_recorded_at_a_time_and_it_needs_timings() {
         let router = install();
         let stream = session(&router, "user = 42");

@@ -350,7 +350,7 @@ impl Drop for Goodbye {
     }
 }
 
-/// The rounds that a session tells of each task so far, in the session's order, each event checked.
+/// The rounds of each task that a session has shown so far, in the session's order, each event checked.
 fn steps(stream: &mut EventStream, check: impl Fn(&CapturedEvent)) -> BTreeMap<u64, Vec<u64>> {
     let mut steps = BTreeMap::<_, Vec<_>>::new();
     for event in testing::events(stream) {

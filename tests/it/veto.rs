@@ -138,7 +138,7 @@ impl Counter {
     }
 }
 
-/// For how long a count must stand still to be taken for one that has come to rest.
+/// For how long a count must stay the same to be taken for one that has come to rest.
 const QUIET: Duration = Duration::from_millis(300);
 
 #[track_caller]

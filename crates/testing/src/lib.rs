@@ -1,6 +1,7 @@
 //! What the tests of all crates share. `tracing`'s state is the process's: a test with a global subscriber has its own.
 #![expect(clippy::new_without_default, reason = "a test starts something by `new`, and `default` would hide that")]
 
+pub mod address;
 #[cfg(feature = "browser")]
 pub mod browser;
 pub mod client;
@@ -14,6 +15,7 @@ pub mod measure;
 #[cfg(feature = "nats")]
 pub mod nats_server;
 pub mod package;
+pub mod permitted;
 pub mod program;
 pub mod runtime;
 

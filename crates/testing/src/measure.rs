@@ -3,11 +3,16 @@
 
 use crate::wait_until;
 use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use tracing_tap::{SessionStats, TapRouter};
 
 static LIVE_BYTES: AtomicUsize = AtomicUsize::new(0);
 static PEAK_BYTES: AtomicUsize = AtomicUsize::new(0);
+
+thread_local! {
+    static ALLOCATIONS: Cell<usize> = const { Cell::new(0) };
+}
 
 /// Counts what is allocated, and the most of it there was: to be the `global_allocator` of a test binary.
 pub struct Counting;
@@ -17,6 +22,7 @@ unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         let live = LIVE_BYTES.fetch_add(layout.size(), Ordering::Relaxed) + layout.size();
         PEAK_BYTES.fetch_max(live, Ordering::Relaxed);
+        let _ = ALLOCATIONS.try_with(|count| count.set(count.get() + 1));
         // SAFETY: as above.
         unsafe { System.alloc(layout) }
     }
@@ -26,6 +32,11 @@ unsafe impl GlobalAlloc for Counting {
         // SAFETY: as above.
         unsafe { System.dealloc(pointer, layout) }
     }
+}
+
+/// How often this thread has allocated so far.
+pub fn allocations() -> usize {
+    ALLOCATIONS.get()
 }
 
 /// What is allocated now.

@@ -28,7 +28,8 @@ pub async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
 pub async fn until(what: &str, mut holds: impl FnMut() -> bool) {
     soon(what, async {
         while !holds() {
-            tokio::task::yield_now().await;
+            // Not at once: what is waited for may need the processor.
+            tokio::time::sleep(Duration::from_millis(1)).await;
         }
     })
     .await;

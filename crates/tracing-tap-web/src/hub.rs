@@ -38,13 +38,13 @@ pub(super) struct About {
     pub(super) opened_at: SystemTime,
     pub(super) expires_in: Option<Duration>,
     pub(super) follow: String,
-    /// The most verbose events it shows; nothing where it is not bounded.
+    /// The most verbose events it shows; `None` if unlimited.
     pub(super) level: Option<String>,
-    /// The most verbose spans it enables; nothing where it enables none.
+    /// The most verbose spans it enables; `None` if none.
     pub(super) spans: Option<String>,
     /// Whether it shows the times of spans.
     pub(super) timings: bool,
-    /// The outcomes for whose sake a request is shown; nothing where any is.
+    /// The outcome for which a request is shown; `None` if any is.
     pub(super) only_if: Option<String>,
     pub(super) slower_than: Option<Duration>,
     /// Whether it outlives its connection.

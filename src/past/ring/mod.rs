@@ -72,12 +72,13 @@ impl Ring {
     }
 
     /// The most words that one record may have.
+    #[inline]
     pub(crate) fn max_record_words(&self) -> usize {
         MAX_RECORD_WORDS.min(self.words.len() / 2)
     }
 
-    /// Writes a record: its header, made after a reader can see that one is being written, and its payload, as many words as
-    /// the header says. Called by the owner alone, with no more words than [`max_record_words`](Self::max_record_words).
+    /// Writes a record: its header, made after a reader can see that one is being written, and its payload. Called by the owner
+    /// alone, with no more words than [`max_record_words`](Self::max_record_words).
     #[inline]
     pub(crate) fn write<R>(&self, payload: &[[u8; 8]], make: impl FnOnce() -> ([u64; HEADER_WORDS], R)) -> R {
         let written = &*self.written;
@@ -86,7 +87,8 @@ impl Ring {
         // An addition, since the bit is never set here: one instruction, where one that sets a bit and returns the rest is a loop.
         let start = written.head.fetch_add(1, AcqRel) >> 1;
         let (header, made) = make();
-        let length = Record::words_of(header[0]);
+        let length = HEADER_WORDS + payload.len();
+        debug_assert_eq!(Record::words_of(header[0]), length, "a reader finds the next record by it");
         self.make_room(start + length as u64);
         let first = start as usize & (self.words.len() - 1);
         match self.words.get(first..first + length).and_then(<[_]>::split_first_chunk) {

@@ -40,7 +40,7 @@ impl Reading<'_> {
         let bytes = record.bytes();
         let literal = self.past.literal(metadata);
         let (tested, omitted) = fields(metadata, &bytes, literal.as_deref());
-        let (origin, tested) = told(metadata, tested);
+        let (origin, tested) = origin_of(metadata, tested);
         if !self.session.reaches(origin.level(), origin.target()) {
             return None;
         }
@@ -125,7 +125,7 @@ fn fields(metadata: &'static Metadata<'static>, bytes: &[u8], literal: Option<&s
 }
 
 /// Where an event comes from, and its own fields: those of the `log` bridge say where a record comes from.
-fn told(metadata: &'static Metadata<'static>, fields: Fields) -> (Origin, Fields) {
+fn origin_of(metadata: &'static Metadata<'static>, fields: Fields) -> (Origin, Fields) {
     if !is_of_log(metadata) {
         return (Origin::Callsite(metadata), fields);
     }

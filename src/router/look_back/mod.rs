@@ -39,8 +39,8 @@ const NANOS_PER_MS: u64 = 1_000_000;
 impl Core {
     /// Draws the line between the past and the present of a session that is about to be published, if it looks back.
     pub(super) fn begin_past(&self, session: &OpenSession) {
-        if self.has_past(session) {
-            session.begin_past_requests();
+        if let Some(past) = self.shared.past.as_ref().filter(|_| self.has_past(session)) {
+            session.begin_past_requests(past.now());
             session.set_since(if session.follows() { NOT_YET } else { Epoch::between() });
         }
     }

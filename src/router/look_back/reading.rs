@@ -95,7 +95,7 @@ impl<'a> Reading<'a> {
             Record::all(&ring.words[read..]).for_each(|record| self.stories.note(&record));
         }
         let recorded = self.rings.iter().map(|ring| ring.overwritten.recorded_until);
-        self.stories.settle(recorded.max().unwrap_or_default());
+        self.stories.settle(recorded.chain([self.past.unrecorded_until()]).max().unwrap_or_default());
     }
 
     /// Looks up the spans around all events that are not known to have closed. Returns whether all were found.

@@ -101,7 +101,11 @@ impl Reading<'_> {
 
     fn way(&self, outcome: &Outcome, name: SpanName, request: &PastRequest) -> Way {
         let present = self.present_of(outcome, name);
-        if request.is_reached || self.is_slow(outcome, self.stories.life(name), request.first) {
+        let life = self.stories.life(name);
+        if present.is_none() && outcome.may_have_missed(life.closed) {
+            return Way::Left(Fate::Undecided);
+        }
+        if request.is_reached || self.is_slow(outcome, life, request.first) {
             return match self.session.admit_past_request(request.extent, present.as_deref()) {
                 Ok(()) => Way::Shown,
                 Err(fate) => Way::Left(fate),

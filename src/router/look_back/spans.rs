@@ -2,7 +2,7 @@
 //!
 //! A record says what the values were before something was recorded, or when the span closed. So at a moment a span had the
 //! values of the first record after that, or those that it has now. Nothing was recorded in between that is not in a ring,
-//! if the moment is after all such records that were overwritten.
+//! if the moment is after all such records that were overwritten or found no room.
 
 use crate::event::{CapturedSpan, Fields, Lane, RequestId, plain_name};
 use crate::layer::OpenSpan;
@@ -29,7 +29,7 @@ pub(super) struct Stories {
     /// The router: the ids of requests are made with it.
     router: u64,
     spans: FxHashMap<SpanName, Story>,
-    /// The time of the last record of values that was overwritten.
+    /// The time of the last record of values that was overwritten or found no room.
     recorded_until: u64,
 }
 

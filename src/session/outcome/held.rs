@@ -103,6 +103,11 @@ impl<E> Held<E> {
         Self(Mutex::new(State::Before { past: Vec::new(), present: Vec::new(), decided: None }))
     }
 
+    /// A request of which nothing is shown from the start.
+    pub(crate) fn gone(fate: Fate) -> Self {
+        Self(Mutex::new(State::Gone(fate)))
+    }
+
     /// Adds an event if it `fits` behind so many others.
     pub(crate) fn add(&self, event: E, when: When, fits: impl FnOnce(usize) -> Result<(), Full>) -> Added<E> {
         match &mut *self.lock() {
@@ -131,6 +136,14 @@ impl<E> Held<E> {
     /// Whether nothing is decided yet.
     pub(crate) fn is_open(&self) -> bool {
         matches!(*self.lock(), State::Open(_) | State::Before { .. })
+    }
+
+    /// Why it is not shown, if it is not.
+    pub(crate) fn fate(&self) -> Option<Fate> {
+        match *self.lock() {
+            State::Gone(fate) => Some(fate),
+            State::Before { .. } | State::Open(_) | State::Passing(_) | State::Chosen => None,
+        }
     }
 
     /// Puts the events of the present behind those of the past. Returns what has decided the request meanwhile, for the caller

@@ -4,6 +4,9 @@
 //! have, the mark is dropped and the request is over. What producers do with it is in [`deciding`](super::deciding).
 
 mod held;
+#[cfg(test)]
+#[cfg(not(loom))]
+mod tests;
 
 pub(crate) use held::{Added, Decided, Fate, Full, Held, When};
 
@@ -55,8 +58,18 @@ struct Requests {
     no_tick_before: Option<Instant>,
     last_serial: u64,
     is_closed: bool,
-    /// Those that have begun while the past is being read, by their spans; `None`: it is not being read.
-    during_past: Option<FxHashMap<SpanName, Arc<Request>>>,
+    /// Those that have begun while the past is being read; `None`: it is not being read.
+    during_past: Option<DuringPast>,
+}
+
+/// The requests that have begun while the past is being read.
+#[derive(Debug)]
+struct DuringPast {
+    /// When the first of them may have begun, by the clock of the past.
+    since: u64,
+    by_span: FxHashMap<SpanName, Arc<Request>>,
+    /// Whether there were more than a session may hold.
+    is_full: bool,
 }
 
 /// The span that makes a request.
@@ -186,13 +199,15 @@ impl Outcome {
         self.of_past.store(events, Ordering::Relaxed);
     }
 
-    /// Takes room for so many events among those of the past; all or none. Called by the opener alone.
-    pub(crate) fn take_past_room(&self, events: u64, capacity: u64) -> bool {
+    /// Takes room for so many events among those of the past, all or none, if their bytes can be set aside too. Called by the
+    /// opener alone.
+    pub(crate) fn take_past_room(&self, events: u64, capacity: u64, set_aside: impl FnOnce() -> bool) -> bool {
         let taken = self.of_past.load(Ordering::Relaxed).saturating_add(events);
-        if taken <= capacity {
+        let is_taken = taken <= capacity && set_aside();
+        if is_taken {
             self.of_past.store(taken, Ordering::Relaxed);
         }
-        taken <= capacity
+        is_taken
     }
 
     /// Takes room for so many events in a ring of which the reader has taken so many out, with those of the past; all or
@@ -220,25 +235,36 @@ impl Outcome {
         let Some((during_past, name)) = requests.during_past.as_mut().zip(span.name) else {
             return Arc::new(Request::new(begun, Held::new()));
         };
+        if during_past.by_span.len() >= MAX_HELD_REQUESTS {
+            during_past.is_full = true;
+            return Arc::new(Request::new(begun, Held::gone(Fate::Undecided)));
+        }
         let request = Arc::new(Request::new(begun, Held::before()));
-        during_past.insert(name, Arc::clone(&request));
+        during_past.by_span.insert(name, Arc::clone(&request));
         request
     }
 
-    /// Has requests that begin from now on wait for the past. Called before the session is published.
-    pub(crate) fn begin_past(&self) {
-        self.requests().during_past = Some(FxHashMap::default());
+    /// Has requests that begin from now on wait for the past, whose clock shows `now`. Called before the session is published.
+    pub(crate) fn begin_past(&self, now: u64) {
+        let during_past = DuringPast { since: now, by_span: FxHashMap::default(), is_full: false };
+        self.requests().during_past = Some(during_past);
     }
 
     /// The request of this span, if it has begun while the past is being read.
     pub(crate) fn during_past(&self, name: SpanName) -> Option<Arc<Request>> {
-        self.requests().during_past.as_ref()?.get(&name).cloned()
+        self.requests().during_past.as_ref()?.by_span.get(&name).cloned()
+    }
+
+    /// Whether a span that closed then may have made a request that there was no room for; `None`: it has just closed.
+    pub(crate) fn may_have_missed(&self, closed: Option<u64>) -> bool {
+        let requests = self.requests();
+        let missed_since = requests.during_past.as_ref().filter(|during| during.is_full).map(|during| during.since);
+        missed_since.is_some_and(|since| closed.is_none_or(|closed| closed >= since))
     }
 
     /// The requests that have waited for the past, the oldest first. Later ones do not wait.
     pub(crate) fn end_past(&self) -> Vec<Arc<Request>> {
-        let mut waiting: Vec<_> =
-            self.requests().during_past.take().into_iter().flat_map(FxHashMap::into_values).collect();
+        let mut waiting: Vec<_> = self.requests().take_waiting().collect();
         waiting.sort_unstable_by_key(|request| request.begun);
         waiting
     }
@@ -311,7 +337,7 @@ impl Outcome {
         requests.is_closed = true;
         let mut held: Vec<_> = std::mem::take(&mut requests.by_due).into_values().collect();
         self.bounds.requests.fetch_sub(held.len(), Ordering::Relaxed);
-        held.extend(requests.during_past.take().into_iter().flat_map(FxHashMap::into_values));
+        held.extend(requests.take_waiting());
         held
     }
 
@@ -321,6 +347,12 @@ impl Outcome {
 
     fn requests(&self) -> MutexGuard<'_, Requests> {
         self.requests.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Requests {
+    fn take_waiting(&mut self) -> impl Iterator<Item = Arc<Request>> + use<> {
+        self.during_past.take().into_iter().flat_map(|during_past| during_past.by_span.into_values())
     }
 }
 
@@ -370,5 +402,78 @@ pub(crate) fn request_name(follow: &Follow) -> Option<&str> {
     match follow {
         Follow::Named(name) => Some(name),
         Follow::Event | Follow::Span | Follow::Root => None,
+    }
+}
+
+#[cfg(test)]
+#[cfg(not(loom))]
+mod tests {
+    use super::*;
+    use crate::predicate::Predicate;
+
+    /// Counts how often the control thread is woken for what is due.
+    #[derive(Debug, Default)]
+    struct Woken(AtomicUsize);
+
+    impl Notices for Woken {
+        fn close_ended(&self, _: SessionId) {}
+        fn announce_kept_back(&self, _: SessionId) {}
+        fn wake_for_due(&self) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    fn outcome(max_held_requests: usize, woken: &Arc<Woken>) -> Outcome {
+        let bounds = Arc::new(HoldBounds::new(&Config { max_held_requests, ..Config::default() }));
+        let options = SessionOptions::new(Predicate::eq("user", 42)).only_if(Predicate::regex("m", "a+b").unwrap());
+        let woken: Arc<dyn Notices> = Arc::clone(woken) as _;
+        Outcome::new(&options, bounds, Arc::downgrade(&woken)).unwrap()
+    }
+
+    fn request(begun: Instant) -> Arc<Request> {
+        Arc::new(Request::new(begun, Held::new()))
+    }
+
+    #[test]
+    fn as_many_requests_are_held_as_the_router_or_the_session_may() {
+        for (max, of_router) in [(3, 3), (MAX_HELD_REQUESTS, MAX_HELD_REQUESTS + 9)] {
+            let (outcome, now) = (outcome(of_router, &Arc::default()), Instant::now());
+            (0..max).for_each(|_| assert!(outcome.insert(&request(now), now)));
+            assert!(!outcome.holds_too_many(), "{max} are as many as may be");
+            let one_more = request(now);
+            assert!(outcome.insert(&one_more, now) && outcome.holds_too_many());
+            outcome.remove(&one_more);
+            assert!(!outcome.holds_too_many());
+        }
+    }
+
+    #[test]
+    fn the_control_thread_is_woken_for_what_is_due_before_it_looks() {
+        let woken = Arc::new(Woken::default());
+        let (outcome, now) = (outcome(9, &woken), Instant::now());
+        let seconds = |seconds| now + Duration::from_secs(seconds);
+        for (inserted_at, wakes) in [(10, 1), (10, 1), (20, 1), (5, 2)] {
+            assert!(outcome.insert(&request(now), seconds(inserted_at)));
+            assert_eq!(woken.0.load(Ordering::Relaxed), wakes, "inserted at {inserted_at} s");
+        }
+    }
+
+    #[test]
+    fn requests_that_are_due_together_are_all_taken() {
+        let (outcome, now) = (outcome(9, &Arc::default()), Instant::now());
+        let later = now + Duration::from_millis(1);
+        assert!([now, now, later].into_iter().all(|begun| outcome.insert(&request(begun), begun)));
+        let due = now + outcome.max_hold_time;
+        let (taken, next) = outcome.take_due(due);
+        assert_eq!(taken.len(), 2);
+        assert_eq!(next, Some(due + MIN_TICK), "it leaves some time between two looks");
+        assert_eq!(outcome.take_due(due + MIN_TICK).0.len(), 1);
+    }
+
+    #[test]
+    fn the_table_of_what_decides_is_counted() {
+        let outcome = outcome(9, &Arc::default());
+        assert_eq!(outcome.table_bytes(), outcome.only_if.as_ref().unwrap().table_bytes());
+        assert!(outcome.table_bytes() > 100);
     }
 }

@@ -7,6 +7,7 @@ use crate::render::testing::{any_item, bare, example_event, fields, span};
 use crate::render::{Format, FormatOptions, write_item};
 use crate::session::{EndReason, SessionId};
 use crate::stream::Item;
+use crate::trace::TraceContext;
 use crate::value::{Bytes, Text, Value};
 use proptest::prelude::*;
 use serde::Deserialize;
@@ -48,6 +49,8 @@ enum Documented {
         #[serde(rename = "omittedFields")]
         omitted_fields: Option<u32>,
         request: Option<RequestId>,
+        trace_id: Option<String>,
+        span_id: Option<String>,
     },
     Timing {
         session: u64,
@@ -65,6 +68,8 @@ enum Documented {
         #[serde(rename = "omittedFields")]
         omitted_fields: Option<u32>,
         request: Option<RequestId>,
+        trace_id: Option<String>,
+        span_id: Option<String>,
     },
     Missing {
         count: u64,
@@ -170,13 +175,20 @@ fn carried_fields(fields: &Fields) -> Fields {
     Fields::listed(fields.values().map(|(name, value)| (name.to_owned().into(), carried(value))).collect())
 }
 
+fn carried_span(old: &CapturedSpan) -> CapturedSpan {
+    CapturedSpan { fields: carried_fields(&old.fields), trace: None, ..old.clone() }
+}
+
 fn carried_item(item: &Item) -> Item {
     let Some((.., event)) = item.captured() else { return item.clone() };
     let mut event = CapturedEvent::clone(event);
     event.own = carried_fields(&event.own);
-    let spans =
-        event.spans.iter().map(|old| CapturedSpan { fields: carried_fields(&old.fields), ..CapturedSpan::clone(old) });
-    event.spans = spans.map(Arc::new).collect();
+    let trace = event.trace().and_then(|trace| TraceContext::from_hex(trace.trace_id(), trace.span_id(), 0));
+    let mut spans: Vec<_> = event.spans().map(carried_span).collect();
+    if let Some(innermost) = spans.last_mut() {
+        innermost.trace = trace;
+    }
+    event.spans = spans.into_iter().map(Arc::new).collect();
     item.with_captured(Arc::new(event))
 }
 
@@ -188,6 +200,11 @@ fn fields_of(item: &Item) -> Vec<(String, String)> {
         std::iter::once(("span".to_owned(), span.name().to_owned())).chain(span.fields().map(printed))
     });
     event.fields().map(printed).chain(spans).collect()
+}
+
+/// The trace of an item, and whether it is of the past.
+fn trace_of(item: &Item) -> Option<(Option<TraceContext>, bool)> {
+    item.captured().map(|(.., event)| (event.trace().copied(), event.is_past()))
 }
 
 #[track_caller]
@@ -432,6 +449,7 @@ proptest! {
         let line = written(&item, Format::Json);
         let read: Item = serde_json::from_str(&line).unwrap();
         prop_assert_eq!(fields_of(&read), fields_of(&carried_item(&item)));
+        prop_assert_eq!(trace_of(&read), trace_of(&carried_item(&item)));
         for format in FORMATS {
             prop_assert_eq!(written(&read, format), written(&carried_item(&item), format), "{:?} {:?}", format, item);
         }
@@ -445,7 +463,7 @@ proptest! {
     }
 
     #[test]
-    fn a_line_says_what_any_serializer_is_told(item in any_item()) {
+    fn a_line_is_what_any_serializer_gets(item in any_item()) {
         let serialized = serde_json::to_string(&item).unwrap();
         prop_assert_eq!(unique::parse(&written(&item, Format::Json)).unwrap(), unique::parse(&serialized).unwrap());
     }

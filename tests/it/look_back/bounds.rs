@@ -5,7 +5,7 @@ use std::sync::mpsc::channel;
 use std::time::Duration;
 use testing::wait_until;
 use tracing_subscriber::prelude::*;
-use tracing_tap::LookBack;
+use tracing_tap::{LookBack, TapRouter};
 
 testing::isolated! {
     fn all_rings_together_take_no_more_than_was_allowed() {
@@ -141,5 +141,20 @@ testing::isolated! {
         tracing::debug!(user = 42, value = ?value, "after");
         let mut stream = router.watch(looking_back("user = 42"));
         assert_eq!(told(&mut stream), ["past inside", "past after"]);
+    }
+
+    fn a_message_without_room_is_counted_and_never_shown_short() {
+        let past = LookBack::new(64 << 10).thread_bytes(4 << 10).max_value_bytes(16 << 10).max_age(LONG);
+        let router = TapRouter::builder().look_back(past).max_value_bytes(16 << 10).build();
+        tracing_subscriber::registry().with(router.layer()).init();
+        wait_for_past(&router);
+        let long = "x".repeat(3_000);
+        for text in [&long, "1", &long, "2"] {
+            tracing::debug!(user = 42, "short {text}");
+        }
+        let mut stream = router.watch(looking_back("user = 42"));
+        let seen = testing::events(&mut stream);
+        let seen: Vec<_> = seen.iter().map(|event| (event.message(), event.omitted_fields())).collect();
+        assert_eq!(seen, [("", 1), ("short 1", 0), ("", 1), ("short 2", 0)]);
     }
 }

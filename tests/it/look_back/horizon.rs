@@ -4,7 +4,7 @@ use super::{LONG, horizon, looking_back, plenty, router, told, wait_for_past};
 use std::time::{Duration, Instant};
 use testing::{events, wait_until};
 use tracing_subscriber::prelude::*;
-use tracing_tap::{LookBack, Predicate, SessionOptions};
+use tracing_tap::{LookBack, Predicate, SessionOptions, TapRouter};
 
 testing::isolated! {
     fn what_was_overwritten_is_counted_and_the_rest_is_there() {
@@ -100,6 +100,36 @@ testing::isolated! {
         });
         span.record("user", 42);
         (0..500_u64).for_each(|number| tracing::debug!(number, "of a busy thread"));
+        span.in_scope(|| tracing::debug!("of user 42"));
+        let mut stream = router.watch(looking_back("user = 42"));
+        assert_eq!(horizon(&mut stream).unresolved, 1, "it may have been of user 42");
+        assert_eq!(told(&mut stream), ["past of user 42"]);
+    }
+
+    fn an_event_before_a_record_that_found_no_room_is_counted() {
+        let past = LookBack::new(64 << 10).thread_bytes(4 << 10).max_age(LONG);
+        let router = TapRouter::builder().look_back(past).max_value_bytes(16 << 10).build();
+        tracing_subscriber::registry().with(router.layer()).init();
+        wait_for_past(&router);
+        let span = tracing::info_span!("request", body = "x".repeat(3_000), user = 43);
+        span.in_scope(|| tracing::debug!("of user 43"));
+        span.record("user", 42);
+        span.in_scope(|| tracing::debug!("of user 42"));
+        let mut stream = router.watch(looking_back("user = 42"));
+        assert_eq!(horizon(&mut stream).unresolved, 1, "it may have been of user 42");
+        assert_eq!(told(&mut stream), ["past of user 42"]);
+    }
+
+    fn an_event_before_a_record_on_a_ringless_thread_is_counted() {
+        // One ring.
+        let router = router(LookBack::new(5 << 10).thread_bytes(4 << 10).max_age(LONG));
+        tracing_subscriber::registry().with(router.layer()).init();
+        wait_for_past(&router);
+        let span = tracing::info_span!("request", user = 43);
+        span.in_scope(|| tracing::debug!("of user 43"));
+        std::thread::scope(|scope| {
+            scope.spawn(|| span.record("user", 42)).join().unwrap();
+        });
         span.in_scope(|| tracing::debug!("of user 42"));
         let mut stream = router.watch(looking_back("user = 42"));
         assert_eq!(horizon(&mut stream).unresolved, 1, "it may have been of user 42");

@@ -45,6 +45,18 @@ fn answer(span: &Span, number: u64, status: u64) {
     span.in_scope(|| tracing::info!(status, "answered {number}"));
 }
 
+/// A request of two events that take some 9 KiB, and so more than half of 16.
+fn large_request(number: u64) {
+    let text = "x".repeat(900);
+    let text = text.as_str();
+    tracing::info_span!("request").in_scope(|| {
+        for _ in 0..2 {
+            let status = 500;
+            tracing::info!(status, a = text, b = text, c = text, d = text, e = text, "large {number}");
+        }
+    });
+}
+
 fn past(number: u64) -> Vec<String> {
     ["accepted", "handled", "answered"].map(|word| format!("past {word} {number}")).to_vec()
 }
@@ -255,6 +267,20 @@ testing::isolated! {
         let mut longer = router.watch(failing().capacity(2));
         assert_eq!(told(&mut longer), [""; 0], "no request is as short as that");
         check_account(longer.stats());
+    }
+
+    fn a_request_without_room_in_bytes_takes_no_places() {
+        let router = installed();
+        request(0, 500);
+        large_request(1);
+        large_request(2);
+        request(3, 500);
+        let session = failing().capacity(8).capacity_bytes(16 << 10).overflow(Overflow::DropNewest);
+        let mut stream = router.watch(session);
+        let seen = [past(0), vec!["past large 1".to_owned(), "past large 1".to_owned()], past(3)].concat();
+        assert_eq!(told(&mut stream), seen);
+        assert_eq!(stream.stats().missing[MissingReason::Overflow], 2);
+        check_account(stream.stats());
     }
 
     fn room_for_the_present_is_not_that_of_the_past() {

@@ -140,4 +140,23 @@ testing::isolated! {
         let texts: Vec<_> = events(&mut stream).iter().map(|event| format!("{:?}", event.fields().collect::<Vec<_>>())).collect();
         assert_eq!(texts[..2], texts[2..]);
     }
+
+    fn a_message_that_goes_on_behind_the_kept_one_is_whole() {
+        struct Panics;
+        impl std::fmt::Display for Panics {
+            fn fmt(&self, _: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                panic!("while it is formatted")
+            }
+        }
+        let router = router(plenty());
+        tracing_subscriber::registry().with(router.layer()).init();
+        wait_for_past(&router);
+        let rests: [&dyn std::fmt::Display; 5] = [&"", &" late", &Panics, &"", &2];
+        for rest in rests {
+            tracing::debug!(user = 42, "accepted{rest}");
+        }
+        let mut stream = router.watch(looking_back("user = 42"));
+        let expected = ["accepted", "accepted late", "<panicked while formatting>", "accepted", "accepted2"];
+        assert_eq!(told(&mut stream), expected.map(|message| format!("past {message}")));
+    }
 }

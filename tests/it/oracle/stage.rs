@@ -179,7 +179,7 @@ pub(crate) fn router(setting: &Setting) -> TapRouter {
     router.deny_targets(setting.denied).redact_fields(setting.redacted).build()
 }
 
-/// A subscriber of the other layer and a layer of each of these routers, of which there are two at most.
+/// A subscriber of the other layer and a layer of each of these routers, two at most.
 fn subscriber_of(setting: &Setting, recorder: Recorder, routers: &[&TapRouter]) -> (Dispatch, Reload) {
     let (registry, other) = (Registry::default(), setting.other);
     match (setting.stack, routers) {

@@ -75,6 +75,24 @@ fn functions_are_operators_here() {
     check_test("contains(path, \"/admin\")", Predicate::contains("path", "/admin"));
     check_test("starts_with(path, \"/admin\")", Predicate::starts_with("path", "/admin"));
     check_test("endsWith(path, .html)", Predicate::ends_with("path", ".html"));
+    check_test("equals(user, 42)", Predicate::eq("user", 42));
+    check_test("regex(path, \"^/a\")", Predicate::regex("path", "^/a").expect("it is valid"));
+}
+
+#[test]
+fn what_would_mean_something_else_is_not_suggested() {
+    for (text, wrong) in [
+        ("user like \"a%b%\"", "^="),
+        ("n between 1 or 2", ">="),
+        ("n between 1 and x", ">="),
+        ("n between x and 2", ">="),
+        ("user not is null", "exists"),
+        ("contains(a:b, x)", "*="),
+        ("@name = *x*", "*="),
+    ] {
+        let error = refused(text);
+        assert!(!error.hint().unwrap_or_default().contains(wrong), "{error}");
+    }
 }
 
 #[test]

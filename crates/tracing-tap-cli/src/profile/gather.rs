@@ -22,7 +22,7 @@ pub(crate) struct Gathered {
     counts: Counts,
 }
 
-/// What came beside times that could be read.
+/// What came other than times that could be read.
 #[derive(Debug, Default)]
 struct Counts {
     missing: MissingCounts,

@@ -38,7 +38,7 @@ impl Tree {
         node.total.partial += u64::from(!timing.is_whole());
     }
 
-    /// The time of these spans that was spent in none of their children. What runs beside its parent, on another thread, may
+    /// The time of these spans that was spent in none of their children. What runs on another thread meanwhile may
     /// be busy for longer than that: then there is none.
     pub(crate) fn own(&self) -> Duration {
         let inside: Duration = self.children.values().map(|child| child.total.busy).sum();

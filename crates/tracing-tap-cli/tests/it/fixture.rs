@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
+use testing::address::{listen, own_loopback};
 use testing::wait_until;
 use tokio::net::TcpListener;
 use tokio::sync::{Notify, watch};
@@ -40,18 +41,18 @@ impl Service {
 
     /// Serves an endpoint for callers on this machine.
     pub(crate) fn serve(&self) -> Served {
-        Served::start(Endpoint::new(self.router.clone(), Auth::loopback_only()), "127.0.0.1:0")
+        Served::start(Endpoint::new(self.router.clone(), Auth::loopback_only()), anywhere())
     }
 
     /// Serves an endpoint for callers with the token.
     pub(crate) fn serve_with_token(&self) -> Served {
         let auth = Auth::token(TOKEN).expect("the token is long enough");
-        Served::start(Endpoint::new(self.router.clone(), auth), "127.0.0.1:0")
+        Served::start(Endpoint::new(self.router.clone(), auth), anywhere())
     }
 
     /// Serves an endpoint that offers CPU profiles.
     pub(crate) fn serve_cpu_profiles(&self) -> Served {
-        Served::start(Endpoint::new(self.router.clone(), Auth::loopback_only()).cpu_profiles(), "127.0.0.1:0")
+        Served::start(Endpoint::new(self.router.clone(), Auth::loopback_only()).cpu_profiles(), anywhere())
     }
 
     pub(crate) fn wait_for_sessions(&self, count: usize) {
@@ -59,8 +60,13 @@ impl Service {
     }
 }
 
+/// An address of this process, with any port.
+pub(crate) fn anywhere() -> SocketAddr {
+    (own_loopback(), 0).into()
+}
+
 impl Served {
-    pub(crate) fn start(endpoint: Endpoint, address: &str) -> Self {
+    pub(crate) fn start(endpoint: Endpoint, address: SocketAddr) -> Self {
         Self::run(address, |listener, stopped| async move {
             let stopped = async move { stopped.notified().await };
             endpoint.serve(listener, stopped).await.expect("the endpoint can be served");
@@ -68,7 +74,7 @@ impl Served {
     }
 
     /// Mounts an endpoint under `/tap`, and ends it and its server by one signal, as the usual recipe has it.
-    pub(crate) fn start_graceful(endpoint: Endpoint, address: &str) -> Self {
+    pub(crate) fn start_graceful(endpoint: Endpoint, address: SocketAddr) -> Self {
         Self::run(address, |listener, stopped| async move {
             let (ends, ending) = watch::channel(());
             let signal = |mut ending: watch::Receiver<()>| async move { while ending.changed().await.is_ok() {} };
@@ -84,18 +90,18 @@ impl Served {
     }
 
     fn run<F: Future<Output = ()>>(
-        address: &str,
+        address: SocketAddr,
         serve: impl FnOnce(TcpListener, Arc<Notify>) -> F + Send + 'static,
     ) -> Self {
         let runtime = testing::runtime::multi_thread();
-        // Its port may be that of an endpoint which has just gone.
-        let listener = runtime.block_on(TcpListener::bind(address)).expect("the port is free");
+        let listener = listen(address);
         let address = listener.local_addr().expect("a listener has an address");
         let stop = Arc::new(Notify::new());
         let kill = Arc::new(Notify::new());
         let (stopped, killed) = (Arc::clone(&stop), Arc::clone(&kill));
         let thread = std::thread::spawn(move || {
             runtime.block_on(async {
+                let listener = TcpListener::from_std(listener).expect("it is a listener");
                 tokio::select! {
                     () = serve(listener, stopped) => {}
                     () = killed.notified() => {}

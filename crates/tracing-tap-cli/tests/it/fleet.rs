@@ -1,6 +1,6 @@
 //! Watching a fleet: on a real server, with instances in the test's own process.
 
-use crate::fixture::{Served, Service};
+use crate::fixture::{Served, Service, anywhere};
 use crate::otlp::Receiver;
 use crate::program::{Ended, Folder, Program, command, json_lines, messages, run};
 use async_nats::ConnectOptions;
@@ -403,7 +403,7 @@ isolated! {
         let fleet = Fleet::start(&["chat-1"]);
         let client = fleet.runtime.block_on(client(&fleet.server.url()));
         let endpoint = Endpoint::new(fleet.service.router.clone(), Auth::loopback_only()).sessions_at(fleet::Fleet::new(client, config()));
-        let endpoint = Served::start(endpoint, "127.0.0.1:0");
+        let endpoint = Served::start(endpoint, anywhere());
         for (form, parts) in [
             ("json", ["{\"type\":\"joined\",\"instance\":\"chat-1\"}\n", "{\"type\":\"event\",\"instance\":\"chat-1\","]),
             ("human", ["  -- chat-1: takes part\n\n", "[chat-1] hello\n  time: "]),

@@ -1,6 +1,6 @@
 //! A watch that begins with the past, of a service on `axum` that keeps it.
 
-use crate::fixture::{Served, Service};
+use crate::fixture::{Served, Service, anywhere};
 use crate::program::{messages, run, watch};
 use testing::wait_until;
 use tracing_tap::{LookBack, TapRouter};
@@ -24,7 +24,7 @@ isolated! {
         wait_until("looking back to be switched on", || service.router.stats().look_back_bytes > 0);
         emit(42, "before");
         emit(7, "another user's");
-        let served = Served::start_graceful(Endpoint::new(service.router.clone(), Auth::loopback_only()), "127.0.0.1:0");
+        let served = Served::start_graceful(Endpoint::new(service.router.clone(), Auth::loopback_only()), anywhere());
         let url = format!("{}/tap", served.url());
         for (form, parts) in [
             ("json", ["{\"type\":\"horizon\",\"asked_ms\":30000,", "\"past\":true,", "\"message\":\"after\""]),
@@ -54,7 +54,7 @@ isolated! {
         request(2, 503);
         let open = tracing::info_span!("request");
         open.in_scope(|| tracing::debug!("accepted 3"));
-        let served = Served::start_graceful(Endpoint::new(service.router.clone(), Auth::loopback_only()), "127.0.0.1:0");
+        let served = Served::start_graceful(Endpoint::new(service.router.clone(), Auth::loopback_only()), anywhere());
         let url = format!("{}/tap", served.url());
         let outcome = ["--follow", "root", "--only-if", "status >= 500", "--look-back", "30s", "--max", "4"];
         let program = watch(&[&[url.as_str(), "*"], &outcome[..]].concat());

@@ -1,6 +1,6 @@
 //! Lost connections, restarted servers, and servers that do not return.
 
-use crate::fixture::{Served, Service, TOKEN};
+use crate::fixture::{Served, Service, TOKEN, anywhere};
 use crate::program::{Program, command, json_lines, messages};
 use crate::strangers::{OPENED, Stranger, Way, begin_stream, hang_up_on, respond, wait_for_the_other_end};
 use std::time::{Duration, Instant};
@@ -45,12 +45,12 @@ isolated! {
     fn a_restarted_service_gets_a_new_session_after_a_gap() {
         let service = Service::start();
         let served = service.serve();
-        let address = served.address.to_string();
+        let address = served.address;
         let program = crate::program::watch(&[&served.url(), "user = 42", "--max", "2", "--format", "compact"]);
         emit("before");
         program.stdout.wait_for("before");
         served.kill();
-        let again = Served::start(endpoint(&service), &address);
+        let again = Served::start(endpoint(&service), address);
         program.stdout.wait_for("-- reconnected after ");
         assert!(program.stdout.text().contains("with a new session: events in between are unknown"));
         emit("after");
@@ -64,12 +64,12 @@ isolated! {
     fn a_restarted_service_is_watched_again() {
         let service = Service::start();
         let served = service.serve();
-        let address = served.address.to_string();
+        let address = served.address;
         let program = crate::program::watch(&[&served.url(), "user = 42", "--max", "2"]);
         emit("before");
         program.stdout.wait_for("before");
         served.stop();
-        let again = Served::start(endpoint(&service), &address);
+        let again = Served::start(endpoint(&service), address);
         program.stdout.wait_for("\"gap\"");
         emit("after");
         let ended = program.end();
@@ -82,7 +82,7 @@ isolated! {
     fn a_service_that_is_back_is_watched_again_within_a_second() {
         let service = Service::start();
         let served = service.serve();
-        let address = served.address.to_string();
+        let address = served.address;
         let program = crate::program::watch(&[&served.url(), "user = 42"]);
         let mut served = Some(served);
         let mut restarts = 0;
@@ -91,8 +91,8 @@ isolated! {
             let is_soon = (0..ATTEMPTS).any(|attempt| {
                 let end = if attempt % 2 == 0 { Served::kill } else { Served::stop };
                 served.take().into_iter().for_each(end);
-                hang_up_on(&address, tries);
-                served = Some(Served::start(endpoint(&service), &address));
+                hang_up_on(address, tries);
+                served = Some(Served::start(endpoint(&service), address));
                 let back = Instant::now();
                 restarts += 1;
                 wait_until("the gap to be reported", || program.stdout.text().matches("\"gap\"").count() == restarts);
@@ -106,15 +106,15 @@ isolated! {
 
     fn a_graceful_shutdown_waits_for_no_watch_which_then_resumes() {
         let service = Service::start();
-        let first = Served::start_graceful(endpoint(&service), "127.0.0.1:0");
-        let address = first.address.to_string();
+        let first = Served::start_graceful(endpoint(&service), anywhere());
+        let address = first.address;
         let program = crate::program::watch(&[&format!("{}/tap", first.url()), "user = 42", "--max", "1"]);
         let mut served = Some(first);
         let is_soon = (1..=ATTEMPTS).any(|attempt| {
             let begun = Instant::now();
             served.take().into_iter().for_each(Served::stop);
             let took = begun.elapsed();
-            served = Some(Served::start_graceful(endpoint(&service), &address));
+            served = Some(Served::start_graceful(endpoint(&service), address));
             wait_until("the gap to be reported", || program.stdout.text().matches("\"gap\"").count() == attempt);
             took < Duration::from_secs(1)
         });
@@ -126,13 +126,13 @@ isolated! {
     fn what_is_no_longer_allowed_after_a_cut_is_refused() {
         let service = Service::start();
         let served = service.serve_with_token();
-        let address = served.address.to_string();
+        let address = served.address;
         let mut watch = command(&["watch", "user = 42"]);
         let program = Program::start(watch.env("TRACING_TAP_TOKEN", TOKEN).env("TRACING_TAP_URL", served.url()));
         program.stderr.wait_for("Watching ");
         served.kill();
         let auth = Auth::token("another-token-than-before").expect("it is long enough");
-        let _served = Served::start(Endpoint::new(service.router.clone(), auth), &address);
+        let _served = Served::start(Endpoint::new(service.router.clone(), auth), address);
         program.end().assert(3, &["(not-authenticated, 401)"]);
     }
 }

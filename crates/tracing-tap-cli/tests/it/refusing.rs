@@ -23,7 +23,7 @@ isolated! {
         ));
         let sessions = ["sessions", &url];
         let refused = run_in(&folder, &sessions, &[]);
-        refused.assert(3, &["failed to list the sessions at http://127.0.0.1:", "(not-authenticated, 401)"]);
+        refused.assert(3, &["failed to list the sessions at http://127.", "(not-authenticated, 401)"]);
         refused.assert(3, &["401", "\n  give `--token-file`, or set TRACING_TAP_TOKEN and"]);
         run_in(&folder, &sessions, &[("TRACING_TAP_TOKEN", TOKEN), ("TRACING_TAP_URL", &*url)]).assert(0, &[]);
         run_in(&folder, &["sessions", &url, "--token-file", &good], &[]).assert(0, &[]);

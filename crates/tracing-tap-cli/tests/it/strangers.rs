@@ -3,6 +3,7 @@
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex, PoisonError};
+use testing::address::listen;
 use testing::wait_for;
 
 /// The answer of an endpoint that has just opened a session.
@@ -59,7 +60,8 @@ impl Stranger {
 fn serve(mut stream: TcpStream, answer: &(impl Fn(&str, &mut TcpStream) + ?Sized), heads: &Mutex<Vec<String>>) {
     let mut request = Vec::new();
     let mut piece = [0; 4096];
-    while !request.windows(4).any(|four| four == b"\r\n\r\n") {
+    // A connection that is closed before all of a request was read is reset, and the answer may be lost.
+    while !is_whole(&request) {
         match stream.read(&mut piece) {
             Ok(count) if count > 0 => request.extend_from_slice(&piece[..count]),
             _ => return,
@@ -68,6 +70,14 @@ fn serve(mut stream: TcpStream, answer: &(impl Fn(&str, &mut TcpStream) + ?Sized
     let request = String::from_utf8_lossy(&request).into_owned();
     heads.lock().unwrap_or_else(PoisonError::into_inner).push(request.clone());
     answer(&request, &mut stream);
+}
+
+/// Whether a request has arrived, with its body.
+fn is_whole(request: &[u8]) -> bool {
+    let Some(head) = request.windows(4).position(|four| four == b"\r\n\r\n") else { return false };
+    let lines = String::from_utf8_lossy(&request[..head]).to_lowercase();
+    let length = lines.lines().find_map(|line| line.strip_prefix("content-length:")?.trim().parse::<usize>().ok());
+    request.len() >= head + 4 + length.unwrap_or(0)
 }
 
 /// Answers, and closes.
@@ -88,9 +98,8 @@ pub(crate) fn wait_for_the_other_end(stream: &mut TcpStream) {
 }
 
 /// Takes the place of a server that is gone, and hangs up on so many connections.
-pub(crate) fn hang_up_on(address: &str, connections: usize) {
-    let listener = wait_for("the port to be free", || TcpListener::bind(address).ok());
-    listener.set_nonblocking(true).expect("a listener need not block");
+pub(crate) fn hang_up_on(address: SocketAddr, connections: usize) {
+    let listener = listen(address);
     for _ in 0..connections {
         drop(wait_for("a connection", || listener.accept().ok()));
     }

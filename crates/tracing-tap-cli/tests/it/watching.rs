@@ -19,7 +19,7 @@ isolated! {
         emit(7, "another user's");
         emit(42, "second");
         let ended = program.end();
-        ended.assert(0, &["Watching user = 42 at http://127.0.0.1:", "for 15m; Ctrl-C ends it.", "can match"]);
+        ended.assert(0, &["Watching user = 42 at http://127.", "for 15m; Ctrl-C ends it.", "can match"]);
         ended.assert(0, &["Session over: reached its number of events. 2 events delivered, 0 lost."]);
         let lines = ended.json();
         assert_eq!(messages(&lines), ["first", "second"]);

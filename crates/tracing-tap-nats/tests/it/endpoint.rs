@@ -228,7 +228,7 @@ fn a_loss_before_the_endpoint_is_a_gap_of_its_instance() {
     expect(&mut curl, &["", ""]);
     bridge.passes(|message| if kind(message) == "batch" { Vec::new() } else { vec![message.clone()] });
     stage.instances[0].emit(7, 42);
-    // Nothing but the beat that follows tells of it.
+    // Only the beat that follows shows it.
     let gap = expect(&mut curl, &["gap"]).remove(0);
     assert_eq!(gap.data, json!({"type": "gap", "instance": "chat-1", "count": 7, "place": "network"}));
     bridge.passes(|message| vec![message.clone()]);

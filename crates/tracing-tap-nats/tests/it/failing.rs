@@ -102,7 +102,7 @@ fn a_lost_batch_is_a_gap_of_exactly_its_events() {
         read_events(&mut stream, 10).await;
         bridge.passes(|message| if kind(message) == "batch" { Vec::new() } else { vec![message.clone()] });
         instance.emit(7, 42);
-        // Nothing but the beat that follows tells of it.
+        // Only the beat that follows shows it.
         let items = read_until(&mut stream, |item| gap(item).is_some()).await;
         let gap = items.last().and_then(gap).expect("it is one");
         assert_eq!((&*gap.instance, gap.count, gap.place), ("chat", 7, GapPlace::Network));
@@ -126,7 +126,7 @@ fn an_event_too_large_for_the_server_is_lost_alone() {
         (0..3).for_each(|_| assert_eq!(instance.answer(), "emitted"));
         let numbers = numbers(&read_events(&mut stream, 5).await);
         assert_eq!(numbers["chat"], [0, 1, 3, 4, 5]);
-        // It is told while the session goes on.
+        // It is reported while the session goes on.
         let items = read_until(&mut stream, |item| gap(item).is_some()).await;
         let told = gap(&items[items.len() - 1]).map(|gap| (gap.count, gap.place));
         assert_eq!(told, Some((1, GapPlace::Instance)));

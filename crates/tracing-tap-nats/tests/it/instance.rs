@@ -9,7 +9,7 @@ use tracing_tap_nats::{Config, Key};
 
 pub(crate) const KEY: &str = "a key of thirty-two bytes or more";
 
-/// What the instance's process is told by its environment.
+/// What the instance's process gets from its environment.
 pub(crate) const URL: &str = "TRACING_TAP_FLEET_URL";
 pub(crate) const NAME: &str = "TRACING_TAP_FLEET_NAME";
 pub(crate) const POLICY: &str = "TRACING_TAP_FLEET_POLICY";

@@ -8,7 +8,7 @@ use crate::watching::{instances, is_event, joined, read_all, read_events, read_u
 use futures_util::StreamExt;
 use std::time::{Duration, Instant};
 use testing::nats_server::{Server, client};
-use testing::runtime::{run, soon};
+use testing::runtime::{run, soon, until};
 use tracing_tap::{EndReason, MissingReason};
 use tracing_tap_nats::{self as fleet, FleetItem, LeaveReason};
 
@@ -180,12 +180,7 @@ fn a_session_ended_by_its_instance_stays_ended_there() {
         read_until(&mut stream, left).await;
         // Renewals go on: the other instance hears them.
         let before = proxy.bytes();
-        soon("two more renewals", async {
-            while proxy.bytes() < before + 600 {
-                tokio::task::yield_now().await;
-            }
-        })
-        .await;
+        until("two more renewals", || proxy.bytes() >= before + 600).await;
         assert_eq!((instance.open_sessions(), other.open_sessions()), (0, 1));
     });
 }

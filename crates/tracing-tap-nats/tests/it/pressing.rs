@@ -70,7 +70,7 @@ fn an_unread_stream_reports_its_losses_in_place() {
         while sequences.count("loud", "arrived") + sequences.count("quiet", "arrived") < waiting {
             sequences.note(&next(&mut stream).await);
         }
-        // There is room again, and what was dropped is told before what comes then.
+        // There is room again, and what was dropped is reported before what comes then.
         fleet.iter_mut().for_each(|instance| instance.flow(10, 0));
         matched += 20;
         while sequences.total() < matched {
@@ -104,7 +104,7 @@ fn a_slow_consumer_learns_its_exact_loss() {
         server.log().contains("Slow Consumer Detected")
     });
     watcher.signal("CONT");
-    // What was lost last is told by what comes after it, once the watcher is back.
+    // What was lost last is reported by what comes after it, once the watcher is back.
     wait_until("all to be accounted for", || {
         let all = say(&mut instance, "flow", 1).to_string();
         (0..200).any(|_| {
@@ -115,7 +115,7 @@ fn a_slow_consumer_learns_its_exact_loss() {
     let report: Value = serde_json::from_str(&watcher.ask("report")).expect("it is JSON");
     let count = |name: &str| report[name].as_u64().expect("it is counted");
     assert_eq!((count("matched"), count("delivered") + count("lost")), (matched, matched), "{report}");
-    let losses = report["losses"].as_array().expect("they are told");
+    let losses = report["losses"].as_array().expect("they are reported");
     let on_the_way = losses.iter().filter(|loss| (&loss[0], &loss[1]) == (&"chat".into(), &"network".into()));
     assert!(on_the_way.count() > 0, "{report}");
     let told: u64 = losses.iter().filter(|loss| loss[0] == "chat").filter_map(|loss| loss[2].as_u64()).sum();

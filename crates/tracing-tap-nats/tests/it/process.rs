@@ -74,7 +74,7 @@ impl Process {
         Self { router, output, client, ignored, membership, streams: Vec::new(), reading: None, runtime }
     }
 
-    /// Does what it is told, and says that it is done.
+    /// Obeys, and says that it is done.
     fn obey(&mut self, word: &str, numbers: &[&str]) -> String {
         let number = |place: usize| numbers[place].parse::<u64>().expect("it is a number");
         match word {

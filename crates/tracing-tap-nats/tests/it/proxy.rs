@@ -39,7 +39,7 @@ impl Proxy {
         format!("127.0.0.1:{}", self.port)
     }
 
-    /// Nothing gets through any more, and nobody is told.
+    /// Nothing gets through any more, and nobody is notified.
     pub(crate) fn cut(&self) {
         *self.road.is_cut.lock().expect("nobody panicked") = true;
     }

@@ -48,7 +48,7 @@ impl Road {
         }
     }
 
-    /// Nothing gets through any more, and nobody is told.
+    /// Nothing gets through any more, and nobody is notified.
     pub(crate) fn cut(&self) {
         match self {
             Self::Network(network) => network.set_link("down"),

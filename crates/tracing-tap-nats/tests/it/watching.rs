@@ -174,8 +174,8 @@ pub(crate) fn check_account(stats: &FleetStats, matched: u64) {
     assert_eq!(stats.matched, stats.delivered + stats.lost + stats.buffered, "{stats:?}");
 }
 
-/// Waits until all that matched has come or is said to be lost, while nothing needs to be read. What was lost last is told
-/// by what comes after it: each instance emits that until then. Returns how many events have matched in the end.
+/// Waits until all that matched has come or is said to be lost, while nothing needs to be read. What was lost last is
+/// reported by what comes after it: each instance emits that until then. Returns how many events have matched in the end.
 pub(crate) async fn settle(stream: &FleetStream, instances: &mut [&mut Instance], mut matched: u64) -> u64 {
     let accounted = || {
         let stats = stream.stats();

@@ -12,9 +12,9 @@ use opentelemetry_proto::tonic::collector::logs::v1::{
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::logs::v1::LogRecord;
 use prost::Message;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
-use testing::runtime;
+use testing::{address, runtime};
 use tokio::runtime::Runtime;
 use tracing_tap_otel::otlp::{Collector, CollectorBuilder};
 
@@ -45,13 +45,12 @@ pub(crate) struct Receiver {
 
 impl Receiver {
     pub(crate) fn start(answers: Answers) -> Self {
-        Self::start_at((Ipv4Addr::LOCALHOST, 0).into(), answers)
+        Self::start_at((address::own_loopback(), 0).into(), answers)
     }
 
     pub(crate) fn start_at(address: SocketAddr, answers: Answers) -> Self {
         let shared = Arc::new(Mutex::new((answers, Got::default())));
-        let listener = TcpListener::bind(address).unwrap();
-        listener.set_nonblocking(true).unwrap();
+        let listener = address::listen(address);
         let address = listener.local_addr().unwrap();
         let runtime = runtime::multi_thread();
         let application = Router::new().route("/v1/logs", post(logs)).with_state(Arc::clone(&shared));

@@ -13,13 +13,24 @@ mod waiting;
 use rustix::time::{ClockId, clock_gettime};
 use std::hint::black_box;
 use std::time::Duration;
+use testing::permitted::is_permitted;
 use tracing_subscriber::prelude::*;
 use tracing_tap::{Predicate, SessionOptions, TapRouter};
+use tracing_tap_profile::{CpuOptions, CpuProfiler};
 
 fn install() -> TapRouter {
     let router = TapRouter::new();
     tracing_subscriber::registry().with(router.layer()).init();
     router
+}
+
+/// Whether the kernel permits perf events; where it does not, the test that asks is skipped.
+fn may_sample() -> bool {
+    let tried = match CpuProfiler::start(&TapRouter::new(), user(0), CpuOptions::default()) {
+        Err(error) if error.is_forbidden() => Err(error.to_string()),
+        _ => Ok(()),
+    };
+    is_permitted(tried)
 }
 
 fn user(number: i64) -> SessionOptions {

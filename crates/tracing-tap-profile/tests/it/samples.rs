@@ -1,6 +1,6 @@
 //! Samples are of watched spans alone, and there are as many as was burnt.
 
-use super::{burn, install, user};
+use super::{burn, install, may_sample, user};
 use std::hint::black_box;
 use std::thread;
 use std::time::Duration;
@@ -43,6 +43,9 @@ fn has_frame(profile: &CpuProfile, name: &str) -> bool {
 
 isolated! {
     fn samples_are_those_of_the_watched_user_alone() {
+        if !may_sample() {
+            return;
+        }
         let router = install();
         let options = CpuOptions::default().rate_hz(1_499).stack_bytes(4 << 10);
         let profiler = CpuProfiler::start(&router, user(42), options).unwrap();
@@ -60,6 +63,9 @@ isolated! {
     }
 
     fn copied_stacks_are_unwound_to_the_thread_s_first_function() {
+        if !may_sample() {
+            return;
+        }
         let router = install();
         let options = CpuOptions::default().rate_hz(1_999).stacks(Stacks::Copies);
         let profiler = CpuProfiler::start(&router, user(42), options).unwrap();
@@ -76,6 +82,9 @@ isolated! {
     }
 
     fn one_frame_deep_is_said_loudly() {
+        if !may_sample() {
+            return;
+        }
         let router = install();
         let options = CpuOptions::default().rate_hz(999).stacks(Stacks::OneFrame);
         let profiler = CpuProfiler::start(&router, user(42), options).unwrap();
@@ -86,6 +95,9 @@ isolated! {
     }
 
     fn every_form_has_spans_then_functions_and_the_notes() {
+        if !may_sample() {
+            return;
+        }
         let router = install();
         let profiler = CpuProfiler::start(&router, user(42), CpuOptions::default().rate_hz(999)).unwrap();
         serve_42(Duration::from_millis(100));

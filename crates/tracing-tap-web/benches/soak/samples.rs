@@ -90,7 +90,7 @@ fn entries(folder: &str) -> u64 {
 }
 
 fn of_status(name: &str) -> u64 {
-    let status = fs::read_to_string("/proc/self/status").expect("the system tells of its processes");
-    let line = status.lines().find_map(|line| line.strip_prefix(name)).expect("it tells of their memory");
+    let status = fs::read_to_string("/proc/self/status").expect("the system describes its processes");
+    let line = status.lines().find_map(|line| line.strip_prefix(name)).expect("it has their memory");
     line.trim().trim_end_matches(" kB").parse().expect("it is a number")
 }

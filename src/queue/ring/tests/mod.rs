@@ -280,6 +280,7 @@ fn a_ring_without_budget_loses_by_its_policy_until_there_is() {
 fn an_item_larger_than_the_whole_budget_displaces_nothing() {
     let ring = Ring::new(DropOldest, 10, PLENTY, budget_of(100));
     assert_eq!(ring.step(Push(1, 10)), stored());
+    assert!(ring.is_too_large(101) && !ring.is_too_large(100));
     assert_eq!(ring.step(Push(2, 101)), Dropped(vec![2]));
     assert_eq!(ring.step(Pop), Item(1, 0));
     assert_eq!(ring.step(Pop), Empty(1));
@@ -292,4 +293,31 @@ fn a_ring_dropped_with_items_in_it_drops_them() {
     ring.push(Arc::clone(&item), 10);
     drop(ring);
     assert_eq!(Arc::strong_count(&item), 1);
+}
+
+#[test]
+fn a_ring_seems_full_until_more_than_an_eighth_is_free() {
+    let ring = Ring::new(DropOldest, 16, PLENTY, budget_of(PLENTY));
+    (0..17).for_each(|item| drop(ring.step(Push(item, 10))));
+    for (left, seems_full) in [(15, true), (14, true), (13, false)] {
+        assert_eq!(ring.step(Pop), Item(16 - left, 1));
+        assert!(matches!(ring.make_room(), Made::Nothing), "there is room for {}", 16 - left);
+        assert_eq!(ring.seemed_full.load(Relaxed), seems_full, "{left} are left");
+    }
+}
+
+#[test]
+fn an_item_of_another_size_than_its_room_is_counted_by_its_own() {
+    for bytes in [5, 10, 30, 70] {
+        let ring = Ring::new(DropOldest, 2, 80, budget_of(PLENTY));
+        (0..3).for_each(|item| drop(ring.step(Push(item, 10))));
+        let Made::Room { oldest: 1, room } = ring.make_room() else { panic!("the oldest makes room") };
+        assert!(ring.push_into(room, 3, bytes).is_empty());
+        assert_eq!((ring.len(), ring.bytes()), (2, 10 + bytes));
+    }
+    let ring = Ring::new(DropOldest, 2, 80, budget_of(PLENTY));
+    (0..3).for_each(|item| drop(ring.step(Push(item, 10))));
+    let Made::Room { room, .. } = ring.make_room() else { panic!("the oldest makes room") };
+    assert_eq!(ring.push_into(room, 3, 75).into_vec(), [2], "the one left makes way");
+    assert_eq!((ring.len(), ring.bytes()), (1, 75));
 }

@@ -16,6 +16,11 @@ pub(crate) fn expected_block(event: &CapturedEvent, time: &str) -> Node {
         let line = event.line().map_or(String::new(), |line| format!(":{line}"));
         block.insert("source".into(), format!("{file}{line}").into());
     }
+    for (name, id) in
+        event.trace().iter().flat_map(|trace| [("trace_id", trace.trace_id()), ("span_id", trace.span_id())])
+    {
+        block.insert(name.into(), id.into());
+    }
     let own = expected_fields(event.fields().filter(|(name, _)| *name != "message"));
     if !own.is_empty() {
         block.insert("fields".into(), own.into());

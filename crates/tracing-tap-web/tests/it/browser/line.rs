@@ -1,9 +1,9 @@
 //! A line to the endpoint that can be cut, with everything that is on it.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use testing::address::{listen, own_loopback};
 use testing::runtime::multi_thread;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, copy};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
@@ -19,8 +19,7 @@ pub(crate) struct Line {
 
 impl Line {
     pub(crate) fn lay(endpoint: SocketAddr) -> Self {
-        let mut line =
-            Self { address: (Ipv4Addr::LOCALHOST, 0).into(), endpoint, carrier: None, swallows: Arc::default() };
+        let mut line = Self { address: (own_loopback(), 0).into(), endpoint, carrier: None, swallows: Arc::default() };
         line.mend();
         line
     }
@@ -38,8 +37,8 @@ impl Line {
 
     pub(crate) fn mend(&mut self) {
         let (carrier, endpoint) = (multi_thread(), self.endpoint);
-        let listener = bind(self.address);
-        listener.set_nonblocking(true).expect("a socket can be set so");
+        // The end of its runtime, which frees the address, was not waited for.
+        let listener = listen(self.address);
         self.address = listener.local_addr().expect("a listener has an address");
         self.swallows.store(false, Ordering::SeqCst);
         let swallows = Arc::clone(&self.swallows);
@@ -59,18 +58,6 @@ impl Line {
             }
         });
         self.carrier = Some(carrier);
-    }
-}
-
-/// Listens where a line was cut: the end of its runtime, which frees the address, is not waited for.
-fn bind(address: SocketAddr) -> std::net::TcpListener {
-    let deadline = Instant::now() + Duration::from_secs(20);
-    loop {
-        match std::net::TcpListener::bind(address) {
-            Ok(listener) => return listener,
-            Err(error) => assert!(Instant::now() < deadline, "{address} is not free: {error}"),
-        }
-        std::thread::yield_now();
     }
 }
 

@@ -2,6 +2,8 @@
 
 use super::stage::{Stage, TOKEN, play, rows};
 use serde_json::json;
+use std::net::Ipv4Addr;
+use testing::address::listen;
 use testing::browser::{BACKSPACE, DOWN, ENTER, ESCAPE, TAB};
 use tracing::level_filters::LevelFilter;
 
@@ -263,9 +265,13 @@ async fn predicates_of_before_are_remembered_by_this_browser(stage: &mut Stage) 
 
 async fn the_page_opens_without_a_slash_and_from_another_site(stage: &mut Stage) {
     let browser = &stage.browser;
+    // `localhost` is another site than the address.
+    let listener = listen((Ipv4Addr::LOCALHOST, 0));
+    let other = format!("http://localhost:{}/tap/page/icon.svg", listener.local_addr().expect("it listens").port());
+    let application = axum::Router::new().nest("/tap", stage.endpoint().routes());
+    let listener = tokio::net::TcpListener::from_std(listener).expect("it is a listener");
+    tokio::spawn(async move { axum::serve(listener, application).await });
     for path in ["/tap", "/tap/page/"] {
-        // `localhost` is another site than the address.
-        let other = format!("http://localhost:{}/tap/page/icon.svg", stage.address.port());
         browser.open(&other).await;
         browser.run("location.href = arguments[0]", json!([format!("http://{}{path}", stage.address)])).await;
         stage.bring_token().await;

@@ -1,10 +1,11 @@
 //! A service with an endpoint, and a browser in front of it.
 
 use super::tracing::Traces;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
+use testing::address::{listen, own_loopback};
 use testing::browser::{Browser, ENTER};
-use testing::{Output, PATIENCE, info_printer, runtime, wait_for};
+use testing::{Output, PATIENCE, info_printer, runtime};
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -97,7 +98,7 @@ impl Stage {
     pub(crate) async fn set_with(router: TapRouter) -> Self {
         let log = Output::default();
         tracing_subscriber::registry().with(info_printer(&log)).with(router.layer()).init();
-        let address = (Ipv4Addr::LOCALHOST, 0).into();
+        let address = (own_loopback(), 0).into();
         let mut stage = Self { browser: Browser::start().await, router, address, served: None };
         stage.serve();
         stage
@@ -142,8 +143,7 @@ impl Stage {
     /// Listens where the service did before, in its place.
     fn listen(&mut self) -> std::net::TcpListener {
         self.kill();
-        let listener = wait_for("the address to be free", || std::net::TcpListener::bind(self.address).ok());
-        listener.set_nonblocking(true).expect("a socket can be set so");
+        let listener = listen(self.address);
         self.address = listener.local_addr().expect("a listener has an address");
         listener
     }

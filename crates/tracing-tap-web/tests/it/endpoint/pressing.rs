@@ -1,4 +1,4 @@
-//! Readers that are slow, stand still, or come and go by the thousand.
+//! Readers that are slow, stall, or come and go by the thousand.
 
 use crate::fixture::{Served, Service, TOKEN};
 use serde_json::Value;
