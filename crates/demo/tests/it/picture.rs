@@ -1,5 +1,5 @@
-//! The pictures of the README, taken of the demo: `TRACING_TAP_PAGE_PICTURES=docs cargo nextest run --all-features
-//! --test page picture` writes them there.
+//! The pictures of the README, taken of the demo: `TRACING_TAP_PAGE_PICTURES=docs cargo nextest run -p demo picture` writes them
+//! there.
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;
@@ -59,9 +59,11 @@ fn the_demo_has_the_page_and_the_pictures_show_it() {
             .wait(&format!("(globalThis.began ??= Date.now(), Date.now() - globalThis.began > {PICTURED_MS})"))
             .await;
         open_an_answer(&browser).await;
-        take(&browser, Path::new(&folder), "page.png").await;
+        // A test runs in the folder of its package.
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(folder);
+        take(&browser, &folder, "page.png").await;
         browser.looks(1280, 800, true).await;
-        take(&browser, Path::new(&folder), "page-dark.png").await;
+        take(&browser, &folder, "page-dark.png").await;
     });
 }
 
