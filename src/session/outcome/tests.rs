@@ -1,18 +1,75 @@
 use super::*;
 use crate::predicate::Predicate;
 
+/// Counts how often the control thread is woken for what is due.
+#[derive(Debug, Default)]
+struct Woken(AtomicUsize);
+
+impl Notices for Woken {
+    fn close_ended(&self, _: SessionId) {}
+    fn announce_kept_back(&self, _: SessionId) {}
+    fn wake_for_due(&self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+fn outcome(max_held_requests: usize, woken: &Arc<Woken>) -> Outcome {
+    let bounds = Arc::new(HoldBounds::new(&Config { max_held_requests, ..Config::default() }));
+    let options = SessionOptions::new(Predicate::eq("user", 42)).only_if(Predicate::regex("m", "a+b").unwrap());
+    let woken: Arc<dyn Notices> = Arc::clone(woken) as _;
+    Outcome::new(&options, bounds, Arc::downgrade(&woken)).unwrap()
+}
+
+fn request(begun: Instant) -> Arc<Request> {
+    Arc::new(Request::new(begun, Held::new()))
+}
+
+#[test]
+fn as_many_requests_are_held_as_the_router_or_the_session_may() {
+    for (max, of_router) in [(3, 3), (MAX_HELD_REQUESTS, MAX_HELD_REQUESTS + 9)] {
+        let (outcome, now) = (outcome(of_router, &Arc::default()), Instant::now());
+        (0..max).for_each(|_| assert!(outcome.insert(&request(now), now)));
+        assert!(!outcome.holds_too_many(), "{max} are as many as may be");
+        let one_more = request(now);
+        assert!(outcome.insert(&one_more, now) && outcome.holds_too_many());
+        outcome.remove(&one_more);
+        assert!(!outcome.holds_too_many());
+    }
+}
+
+#[test]
+fn the_control_thread_is_woken_for_what_is_due_before_it_looks() {
+    let woken = Arc::new(Woken::default());
+    let (outcome, now) = (outcome(9, &woken), Instant::now());
+    let seconds = |seconds| now + Duration::from_secs(seconds);
+    for (inserted_at, wakes) in [(10, 1), (10, 1), (20, 1), (5, 2)] {
+        assert!(outcome.insert(&request(now), seconds(inserted_at)));
+        assert_eq!(woken.0.load(Ordering::Relaxed), wakes, "inserted at {inserted_at} s");
+    }
+}
+
+#[test]
+fn requests_that_are_due_together_are_all_taken() {
+    let (outcome, now) = (outcome(9, &Arc::default()), Instant::now());
+    let later = now + Duration::from_millis(1);
+    assert!([now, now, later].into_iter().all(|begun| outcome.insert(&request(begun), begun)));
+    let due = now + outcome.max_hold_time;
+    let (taken, next) = outcome.take_due(due);
+    assert_eq!(taken.len(), 2);
+    assert_eq!(next, Some(due + MIN_TICK), "it leaves some time between two looks");
+    assert_eq!(outcome.take_due(due + MIN_TICK).0.len(), 1);
+}
+
+#[test]
+fn the_table_of_what_decides_is_counted() {
+    let outcome = outcome(9, &Arc::default());
+    assert_eq!(outcome.table_bytes(), outcome.only_if.as_ref().unwrap().table_bytes());
+    assert!(outcome.table_bytes() > 100);
+}
+
 /// An outcome of a session whose past is being read since the time 10.
 fn during_past() -> Outcome {
-    #[derive(Debug)]
-    struct Nobody;
-    impl Notices for Nobody {
-        fn close_ended(&self, _: SessionId) {}
-        fn announce_kept_back(&self, _: SessionId) {}
-        fn wake_for_due(&self) {}
-    }
-    let options = SessionOptions::new(Predicate::everything()).only_if(Predicate::everything());
-    let bounds = Arc::new(HoldBounds::new(&Config::default()));
-    let outcome = Outcome::new(&options, bounds, Weak::<Nobody>::new()).unwrap();
+    let outcome = outcome(MAX_HELD_REQUESTS, &Arc::default());
     outcome.begin_past(10);
     outcome
 }
