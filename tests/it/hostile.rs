@@ -1,5 +1,7 @@
 //! What a service may do that no manual recommends: the router does no harm, misses nothing and shows nothing of others.
 
+mod panicking;
+
 use std::sync::{Barrier, OnceLock};
 use std::thread;
 use testing::measure::{check_account, final_account};
