@@ -73,7 +73,7 @@ cargo package --quiet --allow-dirty --workspace --exclude demo --exclude testing
 step "fuzzing"
 tests/deep/fuzz.sh
 
-# All of them take a night: MUTANTS chooses a part, such as "core --file src/session/governor.rs".
+# All of them take hours: MUTANTS chooses a part, such as "src/session/governor.rs src/queue".
 if [ -n "${MUTANTS:-}" ]; then
     step "each function weakened: a test must fail"
     # shellcheck disable=SC2086 # several words are several options

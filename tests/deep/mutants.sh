@@ -1,56 +1,34 @@
 #!/usr/bin/env bash
-# Mutation testing: each function of the files below is weakened in turn, and some test must fail. What no test notices must be
-# listed in tests/deep/mutants.txt, with the reason in docs/reliability.md.
+# Mutation testing: the code of some files is weakened in one place after another, and some test must fail. What no test
+# notices must be in tests/deep/mutants.txt, with the reason. tests/deep/mutants-runs.txt says which files were run, at which
+# commit, and what came of it.
 #
-# All of it takes a night. A part: tests/deep/mutants.sh core|web|nats [options of cargo-mutants, such as --shard 0/16 or
-# --file src/predicate/compiled.rs].
+#   tests/deep/mutants.sh [--seconds N] [--workers N] [--tests REGEX] core|web|nats|PATH...
+#
+# All mutants of cargo-mutants are built at once and chosen by a variable when the tests run, see
+# tests/deep/mutants/schema.py. Each test is asked once which of them it reaches, and a mutant is run by these tests alone,
+# the likeliest first. So a file takes minutes, most of them for the builds. `--seconds` bounds what tests a mutant may
+# survive, in seconds that they take without it (600 if it is not given): 4 of them find most, 600 prove a survivor. `--tests`
+# leaves out all tests but those of these names.
+#
+# Mutants of constants cannot be chosen at run time: `cargo mutants --file PATH` runs those.
 set -Eeuo pipefail
 cd "$(dirname "$0")/../.."
 
 cargo mutants --version >/dev/null 2>&1 || cargo install --quiet --locked cargo-mutants --version 27.1.0
+python3 -c 'import venv, ensurepip' || { echo "Python's venv is missing: apt-get install python3-venv" >&2; exit 1; }
+target="$(cargo metadata --format-version 1 --no-deps | sed 's/.*"target_directory":"\([^"]*\)".*/\1/')"
+python3 -m venv "$target/mutants-venv"
+"$target/mutants-venv/bin/pip" install --quiet --disable-pip-version-check tree-sitter==0.26.1 tree-sitter-rust==0.24.2
 
-found="$(mktemp -d)"
-trap 'rm -rf "$found"' EXIT
-
-# A crate, the tests that look at it, and its files.
-run() {
-    local package="$1" tests="$2"
-    shift 2
-    local files=()
-    while [ "$#" -gt 0 ] && [ "$1" != -- ]; do
-        files+=(--file "$1")
-        shift
-    done
-    shift
-    # Options that name files choose among all.
-    [[ " $* " != *" --file "* ]] || files=()
-    # An exit of 2 says that some were missed: that is for the list to judge.
-    cargo mutants --package "$package" --output "$found" --test-tool nextest --jobs 1 --timeout 300 --colors never \
-        --no-shuffle "${files[@]}" "$@" -- --all-features --lib --test it -E "$tests" || [ "$?" -eq 2 ]
-    # Places change with every line that is added: a mutant is named by its file and its words.
-    sed -E 's/:[0-9]+:[0-9]+: /: /' "$found/mutants.out/missed.txt" | sort >"$found/$package"
-    if comm -23 "$found/$package" <(sort tests/deep/mutants.txt) | grep .; then
-        echo "No test notices these, and tests/deep/mutants.txt does not list them." >&2
-        return 1
-    fi
-}
-
-core='kind(lib) or test(/^(oracle|cost|limits|follow|veto|policy|accounting|equality|parents|user_code|filter_bits)::/)'
-part="${1:-all}"
-[ "$#" -eq 0 ] || shift
-case "$part" in
-core | all)
-    run tracing-tap "$core" 'src/predicate/*.rs' 'src/session/**/*.rs' 'src/layer/**/*.rs' 'src/queue/**/*.rs' -- "$@"
-    ;;&
-web | all)
-    run tracing-tap-web 'kind(lib) or test(/^(endpoint|hostile)::/)' crates/tracing-tap-web/src/{security,auth}.rs -- "$@"
-    ;;&
-nats | all)
-    run tracing-tap-nats all\(\) crates/tracing-tap-nats/src/{seal,key,member,replay,propagation/{baggage,hosts,memory,token}}.rs -- "$@"
-    ;;&
-core | web | nats | all) ;;
-*)
-    echo "unknown part: $part" >&2
-    exit 1
-    ;;
-esac
+words=()
+for word in "$@"; do
+    case "$word" in
+    core) words+=(src/queue src/session src/predicate src/past src/layer) ;;
+    web) words+=(crates/tracing-tap-web/src/security.rs crates/tracing-tap-web/src/auth.rs) ;;
+    nats) words+=(crates/tracing-tap-nats/src) ;;
+    *) words+=("$word") ;;
+    esac
+done
+[ "${#words[@]}" -gt 0 ] || { sed -n 's/^#   //p' "$0" >&2; exit 1; }
+PYTHONDONTWRITEBYTECODE=1 exec "$target/mutants-venv/bin/python" tests/deep/mutants "${words[@]}"

@@ -72,6 +72,18 @@ mod tests {
     }
 
     #[test]
+    fn events_sent_after_their_grant_was_given_back_are_charged() {
+        let mut limits = limits(|session| session.max_events(10));
+        assert_eq!(limits.take(4), 4);
+        limits.give_back(4);
+        limits.charge(3);
+        assert_eq!((limits.take(20), limits.is_used_up()), (7, true));
+        limits.give_back(2);
+        limits.charge(9);
+        assert!(limits.is_used_up(), "more than there was leaves nothing");
+    }
+
+    #[test]
     fn all_grants_together_are_within_max_rate() {
         let mut limits = limits(|session| session.max_rate(10));
         let granted: u64 = (0..100).map(|_| limits.take(7)).sum();

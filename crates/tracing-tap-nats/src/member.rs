@@ -374,3 +374,27 @@ impl Known {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn known(state: State) -> Known {
+        let (messages, grants) = (ReplayGuard::new(1, 100), ReplayGuard::default());
+        Known { messages, grants, last_message: Instant::now(), state }
+    }
+
+    #[test]
+    fn a_session_is_open_until_it_is_over_or_its_task_is_gone() {
+        let (controls, receiver) = mpsc::channel(1);
+        let open = known(State::Open { controls, opening: 7 });
+        assert!(open.is_open() && open.is_opening(7));
+        assert!(!open.is_opening(8), "a grant counts for its own opening only");
+        drop(receiver);
+        assert!(!open.is_open());
+        for state in [State::Refused { renewals: 0 }, State::Over { is_final: true }] {
+            let ended = known(state);
+            assert!(!ended.is_open() && !ended.is_opening(7));
+        }
+    }
+}

@@ -417,4 +417,15 @@ mod tests {
             assert!(serde_json::from_str::<Tally>(list).is_err(), "{list}");
         }
     }
+
+    #[test]
+    fn a_router_that_ends_a_session_says_why() {
+        for (end, leave, text) in [
+            (EndReason::Shutdown, LeaveReason::Shutdown, "the instance was shut down"),
+            (EndReason::TooCostly, LeaveReason::TooCostly, "its predicate cost the instance too much"),
+            (EndReason::Closed, LeaveReason::ClosedHere, "the instance closed the session"),
+        ] {
+            assert_eq!((LeaveReason::of_end(end), LeaveReason::of_end(end).to_string()), (leave, text.to_owned()));
+        }
+    }
 }
