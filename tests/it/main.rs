@@ -26,6 +26,7 @@ mod h2_load;
 mod hand_written;
 mod held_guards;
 mod health;
+mod hostile;
 mod instances;
 mod intervals;
 mod json;

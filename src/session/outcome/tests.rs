@@ -69,16 +69,7 @@ fn the_table_of_what_decides_is_counted() {
 
 /// An outcome of a session whose past is being read since the time 10.
 fn during_past() -> Outcome {
-    #[derive(Debug)]
-    struct Nobody;
-    impl Notices for Nobody {
-        fn close_ended(&self, _: SessionId) {}
-        fn announce_kept_back(&self, _: SessionId) {}
-        fn wake_for_due(&self) {}
-    }
-    let options = SessionOptions::new(Predicate::everything()).only_if(Predicate::everything());
-    let bounds = Arc::new(HoldBounds::new(&Config::default()));
-    let outcome = Outcome::new(&options, bounds, Weak::<Nobody>::new()).unwrap();
+    let outcome = outcome(MAX_HELD_REQUESTS, &Arc::default());
     outcome.begin_past(10);
     outcome
 }
