@@ -89,7 +89,9 @@ fn write_event(out: &mut Vec<u8>, event: &CapturedEvent, integers: Integers) {
         write!(out, r#","trace_id":"{}","span_id":"{}""#, trace.trace_id(), trace.span_id()).expect(MEMORY);
     }
     if let Some(request) = event.request() {
-        write!(out, r#","request":"{request}""#).expect(MEMORY);
+        out.extend_from_slice(br#","request":""#);
+        out.extend_from_slice(&request.digits());
+        out.push(b'"');
     }
     out.push(b'}');
 }

@@ -79,6 +79,8 @@ mod feed;
 mod hub;
 mod shutdown;
 mod trace_view;
+#[cfg(feature = "cpu")]
+mod profiles;
 mod state;
 mod form;
 mod socket;
@@ -94,8 +96,6 @@ mod watch;
 mod sessions;
 #[cfg(feature = "cpu")]
 mod profile;
-#[cfg(feature = "cpu")]
-mod profiles;
 mod page;
 mod routes;
 mod endpoint;
