@@ -1,9 +1,9 @@
-//! Which span's decision holds inside a span: that of the nearest one, from it outwards, that is not known to share its
-//! parent's scope. Of a request it is mostly the root.
+//! Which span's decision holds inside a span: that of the nearest one, from it outwards, that is a root or not known to share
+//! its parent's scope. Of a request it is mostly the root.
 
 use super::decided::Stamp;
 use super::instance::Instance;
-use super::name::SpanName;
+use super::name::{NO_SPAN, SpanName};
 use super::notes::Notes;
 use super::span::SpanCell;
 use super::thread::{self, Decision, Empty, ThreadState};
@@ -30,9 +30,8 @@ impl Instance {
             return None;
         }
         for _ in 0..MAX_SPANS {
-            let Some(notes) = cell.notes().filter(|notes| notes.say_absent_in(generation)) else {
-                return Some((SpanName { id, number: cell.number() }, cell));
-            };
+            let sharing = cell.notes().filter(|notes| notes.say_absent_in(generation) && !notes.say_below(NO_SPAN));
+            let Some(notes) = sharing else { return Some((SpanName { id, number: cell.number() }, cell)) };
             id = notes.parent()?;
             cell = self.spans.find_in_table(id)?;
         }

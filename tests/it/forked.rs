@@ -5,6 +5,7 @@
 use std::panic::catch_unwind;
 use testing::messages;
 use tracing_subscriber::prelude::*;
+use tracing_tap::coverage::Finding;
 use tracing_tap::{Predicate, TapRouter, Verdict};
 
 fn install() -> TapRouter {
@@ -58,6 +59,10 @@ isolated! {
     fn a_child_of_fork_has_a_copy_of_each_open_session() {
         let router = install();
         let mut stream = router.watch(Predicate::eq("user", 42));
+        // Until then the parent's control thread is at work, and the child would inherit what it has locked.
+        testing::wait_until("all callsites to be asked", || {
+            !stream.coverage().findings().contains(&Finding::RebuildPending)
+        });
         let inherited = std::panic::AssertUnwindSafe((&router, std::cell::RefCell::new(&mut stream)));
         assert!(succeeds_in_a_child(|| {
             let (router, stream) = &*inherited;

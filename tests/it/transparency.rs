@@ -100,10 +100,11 @@ fn check(history: &History, neighbours: Neighbours, place: RouterPlace) {
     }
 }
 
-/// Whether the router knows how verbose spans are without sessions: nobody has callsites asked again while a session is open,
-/// as the stage has one open around each reload, and no other router has raised the level before.
+/// Whether the router knows how verbose spans are without sessions: nobody has callsites asked again while a session is open
+/// or the past is kept, as the stage has one open around each reload, and no other router has raised the level before.
 fn is_span_limit_known(history: &History, ops: &[Op]) -> bool {
-    let mut since_a_session = ops.iter().skip_while(|op| !matches!(op, Op::Open { .. }));
+    let keeps_past = history.setting.look_back.is_some();
+    let mut since_a_session = ops.iter().skip_while(|op| !keeps_past && !matches!(op, Op::Open { .. }));
     history.setting.routers() == 1
         && !ops.iter().any(|op| matches!(op, Op::Reload { .. }))
         && !since_a_session.any(|op| matches!(op, Op::Rebuild { .. }))
