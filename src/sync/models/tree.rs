@@ -1,7 +1,7 @@
 //! Counts of records under `loom`, with the spans they are about, while another thread opens a session.
 
 use super::*;
-use crate::event::Fields;
+use crate::event::{Fields, Lane};
 use crate::layer::alone::Alone;
 use crate::layer::kept::NewSpan;
 use crate::session::published::{Epoch, Published};
@@ -31,7 +31,7 @@ fn span() -> Alone {
 }
 
 fn user_of(span: &Alone) -> u64 {
-    let captured = span.cell().captured().expect("the span is visible");
+    let captured = span.cell().captured(Lane::new(0, 0)).expect("the span is visible");
     match captured.fields.last("user") {
         Some(ValueRef::U64(user)) => user,
         other => panic!("{other:?}"),
