@@ -424,7 +424,7 @@ impl Instance {
 
     /// The span `leaf`, and how much has been recorded around it.
     pub(super) fn identity(&self, leaf: u64, tree: usize) -> Identity {
-        Identity { leaf: self.name_of(leaf), records: self.trees.all(tree) }
+        Identity { instance: self.number, leaf: self.name_of(leaf), records: self.trees.all(tree) }
     }
 
     #[inline]

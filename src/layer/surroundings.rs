@@ -16,6 +16,8 @@ pub(super) struct Surroundings {
 /// The innermost span, and how often anything has been recorded in its tree.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Identity {
+    /// The layer instance. Those of one router may have the same scope, and name spans alike that they do not see alike.
+    pub(super) instance: u64,
     pub(super) leaf: SpanName,
     pub(super) records: u64,
 }

@@ -2,9 +2,9 @@
 
 use std::collections::HashSet;
 use testing::{events, wait_until};
-use tracing::{Span, dispatcher::with_default, info, info_span};
-use tracing_subscriber::prelude::*;
-use tracing_tap::{CapturedEvent, Item, LookBack, Predicate, RequestId, SessionOptions, TapRouter};
+use tracing::{Dispatch, Span, dispatcher::with_default, info, info_span};
+use tracing_subscriber::{filter::filter_fn, prelude::*};
+use tracing_tap::{CapturedEvent, CapturedSpan, Item, LookBack, Predicate, RequestId, SessionOptions, TapRouter};
 
 fn install_with(router: &TapRouter) {
     tracing_subscriber::registry().with(router.layer()).init();
@@ -88,7 +88,7 @@ isolated! {
     fn two_layers_of_a_router_have_ids_of_their_own() {
         for builder in [TapRouter::builder(), TapRouter::builder().look_back(LookBack::new(1 << 20))] {
             let router = builder.build();
-            let dispatches = [(); 2].map(|()| tracing::Dispatch::new(tracing_subscriber::registry().with(router.layer())));
+            let dispatches = [(); 2].map(|()| Dispatch::new(tracing_subscriber::registry().with(router.layer())));
             let mut stream = router.watch(user());
             for dispatch in &dispatches {
                 with_default(dispatch, || request().in_scope(|| info!("event")));
@@ -96,6 +96,21 @@ isolated! {
             let ids = ids(stream.drain());
             assert!(ids.len() == 2 && ids[0] != ids[1], "{ids:?}");
         }
+    }
+
+    fn each_layer_of_a_subscriber_shows_what_it_sees() {
+        let router = TapRouter::new();
+        let hides = filter_fn(|metadata| metadata.name() != "hidden");
+        let subscriber = tracing_subscriber::registry().with(router.layer()).with(router.layer().with_filter(hides));
+        let mut stream = router.watch(Predicate::everything());
+        with_default(&Dispatch::new(subscriber), || {
+            let inside = || info_span!("hidden").in_scope(|| info_span!("query").in_scope(|| info!("event")));
+            info_span!("request").in_scope(inside);
+        });
+        let events = events(&mut stream);
+        let shown: HashSet<Vec<_>> = events.iter().map(|event| event.spans().map(CapturedSpan::name).collect()).collect();
+        assert_eq!(shown, HashSet::from([vec!["request", "hidden", "query"], vec!["request", "query"]]));
+        assert_ne!(events[0].request(), events[1].request());
     }
 
     fn an_event_in_no_span_is_in_no_request() {
