@@ -41,6 +41,8 @@ pub(super) struct Notes {
     tree: AtomicU8,
     /// Whether the state may hold a decision.
     is_decided: AtomicBool,
+    /// Whether the span may be timed.
+    is_timed: AtomicBool,
     /// Whether the state may hold memory of its own.
     holds_memory: AtomicBool,
     /// Locked for a few instructions, never while other code is called. A thread that locks a span's fields as well locks
@@ -113,6 +115,7 @@ impl Notes {
         self.word.store(place.word, Ordering::Relaxed);
         self.tree.store(place.tree, Ordering::Relaxed);
         self.is_decided.store(false, Ordering::Relaxed);
+        self.is_timed.store(false, Ordering::Relaxed);
         self.of.store(number, Ordering::Release);
     }
 
@@ -194,6 +197,17 @@ impl Notes {
     pub(super) fn may_be_decided(&self) -> bool {
         // Relaxed: who does not see it decides.
         self.is_decided.load(Ordering::Relaxed)
+    }
+
+    /// Whether its times may be kept: spares a look for them.
+    #[inline]
+    pub(super) fn may_be_timed(&self) -> bool {
+        // Relaxed: a thread that enters while another one begins to time the span is not counted, as if it had come before.
+        self.is_timed.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn note_timed(&self) {
+        self.is_timed.store(true, Ordering::Relaxed);
     }
 
     /// Whether it was certainly created after a stack was synchronized that was given this number.

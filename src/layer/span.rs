@@ -140,6 +140,11 @@ impl<'a> SpanCell<'a> {
         self.notes_made().set_parent(parent);
     }
 
+    /// Notes that it is about to be timed.
+    pub(super) fn note_timed(&self) {
+        self.notes_made().note_timed();
+    }
+
     pub(super) fn set_tree(&self, tree: usize) {
         self.notes_made().set_tree(tree);
     }

@@ -65,13 +65,14 @@ impl Instance {
     /// Follows the thread into a span, which may be timed.
     #[inline(never)]
     pub(super) fn follow_into_timed<S: Host>(&self, id: u64, context: &Context<'_, S>, epoch: u64) {
-        let is_timed = self.is_timed(id);
-        thread::with(|state| {
-            if !is_timed {
-                return self.follow_into_other(state, epoch, id);
-            }
-            self.spans.with(id, |cell| self.enter::<true>(state, epoch, id, cell.number(), cell.notes()));
+        let (is_timed, known) = thread::with(|state| {
+            let is_timed = self.enter_perhaps_timed(state, epoch, id);
+            (is_timed, state.decided_in(epoch, &self.trees))
         });
+        // Most spans: nobody watches what is here.
+        if !is_timed && known.is_some_and(|known| !Scope::is_timed(known.scope)) {
+            return;
+        }
         if is_timed || self.is_watched_now(id, context, epoch) && self.begin_timing(id, false) {
             thread::with(|state| state.entered.mark(self.keeper(), id));
             self.spans.with_times(id, |times, _| times.enter(|| self.now()));
@@ -80,6 +81,24 @@ impl Instance {
                 self.record_enter(id, context, epoch);
             }
         }
+    }
+
+    /// Follows the thread into a span. Returns whether it is timed.
+    #[inline]
+    fn enter_perhaps_timed(&self, state: &ThreadState, epoch: u64, id: u64) -> bool {
+        if !self.spans.has_others()
+            && let Some(cell) = self.spans.find_in_table(id)
+            && let Some(notes) = cell.notes().filter(|notes| !notes.may_be_timed())
+        {
+            self.enter::<false>(state, epoch, id, cell.number(), Some(notes));
+            return false;
+        }
+        let is_timed = self.is_timed(id);
+        match is_timed {
+            true => _ = self.spans.with(id, |cell| self.enter::<true>(state, epoch, id, cell.number(), cell.notes())),
+            false => self.follow_into_other(state, epoch, id),
+        }
+        is_timed
     }
 
     /// Counts an exit, if the span is timed. Returns what [`pop`](super::entered::Entered::pop) does.
@@ -222,6 +241,7 @@ impl Instance {
 
     fn begin_timing(&self, id: u64, is_whole: bool) -> bool {
         let keeper = self.keeper();
+        self.spans.with(id, |cell| cell.note_timed());
         let begin = self
             .spans
             .with_times_made(id, |times, number| times.begin(TimedSpan { number, keeper }, self.now(), is_whole));
