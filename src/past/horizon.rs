@@ -30,7 +30,8 @@ pub struct Horizon {
     pub overwritten: u64,
     /// Events that are still there and may have matched, but of whose spans too much was overwritten or found no room.
     pub unresolved: u64,
-    /// Events of threads that got no ring so far, if the last of them was within that time.
+    /// Events of threads that got no ring so far, if the last of them was within that time; and those that a thread was writing
+    /// and did not finish within a second.
     pub unkept: u64,
     /// The threads on which something was overwritten.
     pub threads: Vec<ThreadHorizon>,
@@ -71,7 +72,7 @@ impl fmt::Display for Horizon {
             write!(f, "; the spans of {unresolved} events were overwritten, so these are left out")?;
         }
         if *unkept > 0 {
-            write!(f, "; {unkept} events were on threads that got no ring")?;
+            write!(f, "; {unkept} events were on threads that got no ring, or were not written in time")?;
         }
         Ok(())
     }
@@ -105,7 +106,8 @@ mod tests {
         check(&overwritten, false, "the past reaches back 12s of 30s; 7 older events were overwritten");
         let unresolved = "the past reaches back 30s; the spans of 1 events were overwritten, so these are left out";
         check(&Horizon { unresolved: 1, ..reaching(30_000) }, false, unresolved);
-        let unkept = "the past reaches back 30s; 2 events were on threads that got no ring";
+        let unkept =
+            "the past reaches back 30s; 2 events were on threads that got no ring, or were not written in time";
         check(&Horizon { unkept: 2, ..reaching(30_000) }, false, unkept);
     }
 }

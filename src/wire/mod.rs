@@ -100,7 +100,7 @@
 //! | `reaches_ms` | integer | the time for which nothing is missing on any thread |
 //! | `overwritten` | integer | events that are gone |
 //! | `unresolved` | integer | events of whose spans too much is gone |
-//! | `unkept` | integer | events of threads that got no ring |
+//! | `unkept` | integer | events of threads that got no ring, or that a thread did not finish writing within a second |
 //! | `threads` | array | objects with `thread`, `reaches_ms` and `overwritten`: threads on which something is gone |
 //!
 //! # `"type": "ended"`
