@@ -18,9 +18,6 @@ const IN_TRACE: u8 = 1;
 /// Inside some span none was.
 const IN_NO_TRACE: u8 = 2;
 
-/// Under `loom` as few as there can be: it makes them again for each history.
-const LEFT_OUT_SLOTS: usize = if cfg!(loom) { 2 } else { 64 };
-
 /// Where the number of a field is in a key: above every address.
 const FIELD_SHIFT: u32 = 57;
 
@@ -45,7 +42,6 @@ pub(crate) struct Seen {
     links: Remembered<Link>,
     /// Spans whose guards were held across `.await`.
     held_guards: Remembered<&'static Metadata<'static>>,
-    vetoed: Box<[VetoedSpan; LEFT_OUT_SLOTS]>,
     left_out: Remembered<usize>,
     log_record: AtomicBool,
     /// What came of asking for traces: [`IN_TRACE`], [`IN_NO_TRACE`].
@@ -60,13 +56,6 @@ pub(crate) struct Link {
     pub(crate) from: &'static Metadata<'static>,
 }
 
-/// The span callsite that was vetoed last in a tree of spans, and the innermost span it was vetoed in.
-#[derive(Debug, Default)]
-struct VetoedSpan {
-    within: AtomicU64,
-    callsite: AtomicU64,
-}
-
 impl Default for Seen {
     fn default() -> Self {
         Self {
@@ -79,7 +68,6 @@ impl Default for Seen {
             spawns: super::spawns::Spawns::default(),
             links: Remembered::default(),
             held_guards: Remembered::default(),
-            vetoed: Box::new(std::array::from_fn(|_| VetoedSpan::default())),
             left_out: Remembered::default(),
             log_record: AtomicBool::new(false),
             traces: AtomicU8::new(0),
@@ -179,21 +167,6 @@ impl Seen {
 
     pub(crate) fn held_guards(&self) -> Vec<&'static Metadata<'static>> {
         self.held_guards.all()
-    }
-
-    /// Notes a span callsite that was vetoed inside the span `within`, of the tree with this number.
-    pub(crate) fn note_vetoed_span(&self, tree: usize, within: u64, callsite: usize) {
-        let slot = &self.vetoed[tree % LEFT_OUT_SLOTS];
-        // Relaxed: two threads of one tree may mix their notes. Then a callsite is named that was vetoed nearby.
-        slot.callsite.store(callsite as u64, Ordering::Relaxed);
-        slot.within.store(within, Ordering::Relaxed);
-    }
-
-    /// The span inside which a span of this tree was vetoed last, and the callsite of that; `None` if there was none.
-    pub(crate) fn vetoed_span(&self, tree: usize) -> Option<(u64, usize)> {
-        let slot = &self.vetoed[tree % LEFT_OUT_SLOTS];
-        let within = slot.within.load(Ordering::Relaxed);
-        (within != 0).then(|| (within, slot.callsite.load(Ordering::Relaxed) as usize))
     }
 
     /// Remembers a span callsite that was vetoed before it was known that its request matches.

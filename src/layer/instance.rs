@@ -11,6 +11,7 @@ use super::notes::{Notes, Placement};
 use super::table::Spans;
 use super::thread::{self, Caller, ThreadState};
 use super::tree::Trees;
+use super::vetoed::VetoedSpans;
 use crate::event::plain_name;
 use crate::guard::Guard;
 use crate::level::verbosity_of;
@@ -37,6 +38,7 @@ pub(crate) struct Instance {
     pub(super) callsites: Callsites,
     pub(super) spans: Spans,
     pub(super) trees: Trees,
+    pub(super) vetoed: VetoedSpans,
     /// How often threads' stacks were synchronized inside a span.
     pub(super) synchronized: Numbers,
     /// The number of times that others had a callsite asked; moves while another router or filter rebuilds.
@@ -67,6 +69,7 @@ impl Instance {
             epoch: Epoch::default(),
             callsites: Callsites::default(),
             trees: Trees::default(),
+            vetoed: VetoedSpans::default(),
             synchronized: Numbers::new(),
             asked_by_others: AtomicU64::new(0),
             dispatch: OnceLock::new(),
@@ -89,6 +92,12 @@ impl Instance {
     /// Whether this layer is in that subscriber, as far as that can be found out.
     pub(crate) fn is_in(&self, dispatch: &Dispatch) -> bool {
         dispatch.downcast_ref::<Self>().is_some_and(|found| std::ptr::eq(found, self))
+    }
+
+    /// Names a subscriber by its first layer, if it has one of any router.
+    #[cfg(feature = "tokio")]
+    pub(super) fn first_in(dispatch: &Dispatch) -> Option<u64> {
+        dispatch.downcast_ref::<Self>().map(|first| first.number)
     }
 
     /// Whether both are the same subscriber, of those with a layer of any router in them. A subscriber is asked for the

@@ -71,6 +71,8 @@ mod between_polls {
         /// Weak: it is kept by threads that may never look again.
         shared: Weak<Shared>,
         keeper: Keeper,
+        /// The subscriber of the span, by its first layer; `None` if it is not known. Another one may have a span of that id.
+        subscriber: Option<u64>,
         span: u64,
         metadata: &'static Metadata<'static>,
         thread: ThreadId,
@@ -83,6 +85,7 @@ mod between_polls {
         let look = kept(Look {
             shared: Arc::downgrade(&instance.shared),
             keeper: instance.keeper(),
+            subscriber: instance.dispatch().as_ref().and_then(Instance::first_in),
             span,
             metadata,
             thread: std::thread::current().id(),
@@ -115,7 +118,8 @@ mod between_polls {
             let is_current = || {
                 dispatcher::get_default(|dispatch| {
                     let current = dispatch.current_span();
-                    current.id().is_some_and(|id| id.into_u64() == self.span)
+                    self.subscriber.is_none_or(|ours| Instance::first_in(dispatch) == Some(ours))
+                        && current.id().is_some_and(|id| id.into_u64() == self.span)
                         && current.metadata().is_some_and(|metadata| std::ptr::eq(metadata, self.metadata))
                 })
             };

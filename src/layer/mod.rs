@@ -51,6 +51,7 @@ mod timing;
 mod trace;
 mod tree;
 mod veto;
+mod vetoed;
 mod visit;
 mod word;
 

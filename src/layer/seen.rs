@@ -105,7 +105,7 @@ impl Instance {
     pub(super) fn note_vetoed_span_at_once(&self, metadata: &Metadata<'_>) -> bool {
         let current = thread::with(|state| state.entered.current_in_tree(self.keeper()));
         match current.filter(|_| !self.is_behind_filter()) {
-            Some((within, Some(tree))) => self.shared.seen.note_vetoed_span(tree.into(), within, key_of(metadata)),
+            Some((within, Some(tree))) => self.vetoed.note(tree.into(), within, key_of(metadata)),
             Some((NO_SPAN, None)) => {}
             _ => return false,
         }
@@ -117,14 +117,14 @@ impl Instance {
     fn note_vetoed_span<S: Host>(&self, metadata: &Metadata<'_>, context: &Context<'_, S>) {
         let within = self.current(self.epoch(), context);
         if within != NO_SPAN {
-            self.shared.seen.note_vetoed_span(self.tree(within, context), within, key_of(metadata));
+            self.vetoed.note(self.tree(within, context), within, key_of(metadata));
         }
     }
 
     /// Notes the span that was vetoed inside the span `id` before that one, or what is recorded on it, was known to match.
     #[cold]
     pub(super) fn note_left_out<S: Host>(&self, id: u64, context: &Context<'_, S>) {
-        let Some((within, callsite)) = self.shared.seen.vetoed_span(self.tree(id, context)) else { return };
+        let Some((within, callsite)) = self.vetoed.last(self.tree(id, context)) else { return };
         let mut next = within;
         while next != NO_SPAN {
             if next == id {

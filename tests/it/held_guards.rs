@@ -6,6 +6,7 @@ use testing::runtime::soon;
 use testing::{Output, info_printer};
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::{LocalSet, spawn_local, yield_now};
+use tracing::instrument::WithSubscriber;
 use tracing::{Instrument, info_span};
 use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::prelude::*;
@@ -214,6 +215,23 @@ mod by_task {
                     others.await.unwrap();
                 });
             });
+        }
+
+        fn a_span_of_another_subscriber_with_that_id_is_no_guard() {
+            fn request() -> tracing::Span {
+                info_span!("request")
+            }
+            tracing::subscriber::set_global_default(registry()).unwrap();
+            let router = TapRouter::new();
+            let watched = registry().with(info_printer(&Output::default())).with(router.layer());
+            let stream = router.watch(Predicate::eq("user", 42));
+            request().in_scope(|| {
+                let inner = async {
+                    LocalSet::new().run_until(async { spawn_local(logs()).await.unwrap() }).instrument(request()).await;
+                };
+                on_one_thread(async || spawn_local(inner.with_subscriber(watched)).await.unwrap());
+            });
+            assert_eq!(held(&stream.coverage()), [] as [&str; 0]);
         }
 
         fn looking_between_polls_allocates_nothing() {

@@ -2,6 +2,8 @@
 
 use super::{check, check_coverage, check_session, coverage_of};
 use testing::{Output, info_printer, wait_until};
+use tracing::Dispatch;
+use tracing::dispatcher::{set_default, with_default};
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::prelude::*;
 use tracing_subscriber::registry;
@@ -205,6 +207,22 @@ isolated! {
         let words = stream.coverage().to_string();
         assert!(words.contains("`.or_current()`") && words.contains("`parent: &span`"), "{words}");
         assert!(!coverage_of(&router, "user = 42").findings().iter().any(left_out), "it asks for no such span");
+    }
+
+    fn a_span_left_out_in_another_subscriber_is_not_named() {
+        let router = TapRouter::new();
+        let [one, other] = [(); 2].map(|()| Dispatch::new(registry().with(router.layer())));
+        let stream = router.watch(SessionOptions::new(user()).spans(LevelFilter::DEBUG));
+        let conn = || tracing::info_span!("conn", user = tracing::field::Empty);
+        let of_others = with_default(&one, conn);
+        wait_until("the span to be vetoed", || {
+            let _one = set_default(&one);
+            of_others.in_scope(|| tracing::debug_span!("auth").is_disabled())
+        });
+        let same_id = with_default(&other, conn);
+        assert_eq!(same_id.id().map(|id| id.into_u64()), of_others.id().map(|id| id.into_u64()));
+        same_id.record("user", 42);
+        assert!(stream.coverage().findings().iter().all(|found| !matches!(found, Finding::SpanLeftOut { .. })));
     }
 
     fn a_span_left_out_before_its_request_was_followed_is_named() {
