@@ -28,7 +28,8 @@ pub struct Horizon {
     pub reaches_ms: u64,
     /// Events that were overwritten on all threads within the time asked for or before, since their rings were taken.
     pub overwritten: u64,
-    /// Events that are still there and may have matched, but of whose spans too much was overwritten or found no room.
+    /// Events that are still there and may have matched, but of whose spans too much was overwritten or found no room, or of
+    /// which a field that is tested found none.
     pub unresolved: u64,
     /// Events of threads that got no ring so far, if the last of them was within that time; and those that a thread was writing
     /// and did not finish within a second.
@@ -69,7 +70,10 @@ impl fmt::Display for Horizon {
             write!(f, "; {overwritten} older events were overwritten")?;
         }
         if *unresolved > 0 {
-            write!(f, "; the spans of {unresolved} events were overwritten, so these are left out")?;
+            write!(
+                f,
+                "; {unresolved} events that may have matched are left out: part of them or of their spans is gone"
+            )?;
         }
         if *unkept > 0 {
             write!(f, "; {unkept} events were on threads that got no ring, or were not written in time")?;
@@ -104,7 +108,7 @@ mod tests {
         check(&reaching(29_999), false, "the past reaches back 29.999s of 30s");
         let overwritten = Horizon { overwritten: 7, ..reaching(12_000) };
         check(&overwritten, false, "the past reaches back 12s of 30s; 7 older events were overwritten");
-        let unresolved = "the past reaches back 30s; the spans of 1 events were overwritten, so these are left out";
+        let unresolved = "the past reaches back 30s; 1 events that may have matched are left out: part of them or of their spans is gone";
         check(&Horizon { unresolved: 1, ..reaching(30_000) }, false, unresolved);
         let unkept =
             "the past reaches back 30s; 2 events were on threads that got no ring, or were not written in time";

@@ -47,15 +47,17 @@ impl OpenSession {
         self.reach().any(|reach| reach_admits(std::slice::from_ref(reach), level, target))
     }
 
-    /// Whether an event matches, inside or outside a span that is followed. Charges nothing: it is not the service that
-    /// waits. `tested` has all of its values, of which it may show some.
+    /// Whether an event matches, inside or outside a span that is followed; `None` if that hangs on a field that may have had
+    /// a value which was not kept. Charges nothing: it is not the service that waits. `tested` has all of its values, of which
+    /// it may show some.
     pub(crate) fn matches_past(
         &self,
         event: &CapturedEvent,
         tested: &Fields,
+        may_lack: impl Fn(&str) -> bool,
         chain: &CapturedChain,
         is_followed: bool,
-    ) -> bool {
+    ) -> Option<bool> {
         let compiled = self.compiled_for(is_followed);
         let mut satisfied = Bits::default();
         let is_tested = |name: &str| compiled.names(name);
@@ -64,11 +66,11 @@ impl OpenSession {
             compiled.test_value(name, value, &mut satisfied);
         }
         let is_inside = |name: &str| chain.iter().any(|span| span.name() == name);
-        let answer = compiled.evaluate(|number| match &compiled.tests()[number] {
-            Test::Field(_) => Some(satisfied.contains(number)),
+        compiled.evaluate(|number| match &compiled.tests()[number] {
+            Test::Field(_) if satisfied.contains(number) => Some(true),
+            Test::Field(field) => (!field.keys().iter().any(|key| may_lack(key))).then_some(false),
             Test::Span(name) => Some(is_inside(name)),
             test => test.of_event(event.level(), event.target(), event.name(), event.file()),
-        });
-        answer == Some(true)
+        })
     }
 }

@@ -99,7 +99,7 @@
 //! | `asked_ms` | integer | the time that was asked for, in milliseconds |
 //! | `reaches_ms` | integer | the time for which nothing is missing on any thread |
 //! | `overwritten` | integer | events that are gone |
-//! | `unresolved` | integer | events of whose spans too much is gone |
+//! | `unresolved` | integer | events that may have matched: part of them or of their spans is gone |
 //! | `unkept` | integer | events of threads that got no ring, or that a thread did not finish writing within a second |
 //! | `threads` | array | objects with `thread`, `reaches_ms` and `overwritten`: threads on which something is gone |
 //!

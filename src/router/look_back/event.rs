@@ -20,6 +20,8 @@ pub(super) struct EventInPast {
     pub(super) time: u64,
     /// All of its values, of which it shows some.
     tested: Fields,
+    /// Its callsite, if values found no room: those of which of its fields is not known.
+    cut: Option<&'static Metadata<'static>>,
     pub(super) path: Path,
 }
 
@@ -29,6 +31,14 @@ pub(super) type Followed = FxHashSet<SpanName>;
 /// An event that the session gets if its limits admit it.
 #[derive(Clone, Copy)]
 pub(super) struct Matching<'e>(pub(super) &'e EventInPast);
+
+impl EventInPast {
+    /// Whether a field of this name may have had a value that was not kept.
+    fn may_lack(&self, name: &str) -> bool {
+        let declares = |callsite: &Metadata<'_>| callsite.fields().iter().any(|field| plain_name(field.name()) == name);
+        self.cut.is_some_and(declares) && self.tested.last(name).is_none()
+    }
+}
 
 impl Reading<'_> {
     /// The event of a record; `None` if it cannot match, or if too little is left of its spans, which is counted.
@@ -56,17 +66,25 @@ impl Reading<'_> {
         event.omitted_fields = left_out + u32::from(omitted);
         event.is_past = true;
         event.weigh(spans.bytes);
-        Some(EventInPast { event, time: record.time, tested, path })
+        let cut = (omitted > 0).then_some(metadata);
+        Some(EventInPast { event, time: record.time, tested, cut, path })
     }
 
-    /// Whether the session gets an event. Follows what that has it follow.
-    pub(super) fn decide<'e>(&self, event: &'e EventInPast, followed: &mut Followed) -> Option<Matching<'e>> {
+    /// Whether the session gets an event; where that is not known, it is counted. Follows what that has it follow.
+    pub(super) fn decide<'e>(&mut self, event: &'e EventInPast, followed: &mut Followed) -> Option<Matching<'e>> {
         let is_followed = event.path.iter().any(|span| followed.contains(&span.name));
-        if !self.session.matches_past(&event.event, &event.tested, &chain(&event.path), is_followed) {
-            return None;
+        let may_lack = |name: &str| event.may_lack(name);
+        match self.session.matches_past(&event.event, &event.tested, may_lack, &chain(&event.path), is_followed) {
+            Some(true) => {
+                followed.extend(self.to_follow(&event.path));
+                Some(Matching(event))
+            }
+            Some(false) => None,
+            None => {
+                self.unresolved += 1;
+                None
+            }
         }
-        followed.extend(self.to_follow(&event.path));
-        Some(Matching(event))
     }
 
     fn to_follow(&self, path: &Path) -> Option<SpanName> {

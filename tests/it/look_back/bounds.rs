@@ -157,4 +157,29 @@ testing::isolated! {
         let seen: Vec<_> = seen.iter().map(|event| (event.message(), event.omitted_fields())).collect();
         assert_eq!(seen, [("", 1), ("short 1", 0), ("", 1), ("short 2", 0)]);
     }
+
+    fn an_event_whose_tested_field_found_no_room_is_counted() {
+        let past = LookBack::new(64 << 10).thread_bytes(4 << 10).max_value_bytes(16 << 10).max_age(LONG);
+        let router = TapRouter::builder().look_back(past).max_value_bytes(16 << 10).build();
+        tracing_subscriber::registry().with(router.layer()).init();
+        wait_for_past(&router);
+        let long = "x".repeat(3_000);
+        tracing::debug!(number = 1, user = long.as_str(), "long");
+        tracing::debug!(number = 2, user = 42, "short");
+        let looked_back = |predicate: &str| {
+            let mut stream = router.watch(looking_back(predicate));
+            let unresolved = horizon(&mut stream).unresolved;
+            (testing::messages(&mut stream), unresolved)
+        };
+        let found = |messages: &[&str], unresolved| (messages.iter().map(ToString::to_string).collect(), unresolved);
+        for (predicate, expected) in [
+            ("user = 42", found(&["short"], 1)),
+            ("not user = 42", found(&[], 1)),
+            ("user exists or number = 1", found(&["long", "short"], 0)),
+            ("not user = 42 and number = 2", found(&[], 0)),
+            ("other = 42", found(&[], 0)),
+        ] {
+            assert_eq!(looked_back(predicate), expected, "{predicate}");
+        }
+    }
 }

@@ -272,7 +272,7 @@ export class Session {
     const parts = [
       `${instance === undefined ? "The past" : `The past of ${instance}`} reaches back ${reaches_ms / 1000} s${reaches_ms < asked_ms ? ` of ${asked_ms / 1000} s` : ""}`,
       overwritten > 0 ? `${grouped(overwritten)} older events were overwritten` : "",
-      unresolved > 0 ? `the spans of ${grouped(unresolved)} events were overwritten, so these are left out` : "",
+      unresolved > 0 ? `${grouped(unresolved)} events that may have matched are left out: part of them or of their spans is gone` : "",
       unkept > 0 ? `${grouped(unkept)} events were on threads that got no ring, or were not written in time` : "",
     ];
     this.#bar(isWhole ? "calm" : "gap", parts.filter(Boolean).join("; "));
