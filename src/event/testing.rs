@@ -27,3 +27,13 @@ impl From<Parts> for CapturedEvent {
         Self { time, thread, omitted_fields, ..Self::new(Origin::Owned(Box::new(origin)), fields, spans) }
     }
 }
+
+/// An event without fields and spans, of the size that it has in memory.
+#[cfg(not(loom))]
+pub(crate) fn bare_event() -> Arc<CapturedEvent> {
+    let callsite = tracing::callsite! { name: "event", kind: tracing::metadata::Kind::EVENT, fields: };
+    let metadata = tracing_core::Callsite::metadata(callsite);
+    let mut event = CapturedEvent::new(Origin::Callsite(metadata), Fields::named(metadata.fields()), Arc::new([]));
+    event.weigh(0);
+    Arc::new(event)
+}

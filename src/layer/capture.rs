@@ -142,3 +142,33 @@ fn set_thread_name(name: &mut Option<Arc<str>>) {
 fn name_or_id(thread: &std::thread::Thread) -> String {
     thread.name().map_or_else(|| format!("{:?}", thread.id()), str::to_owned)
 }
+
+#[cfg(test)]
+#[cfg(not(loom))]
+mod tests {
+    use super::*;
+    use crate::event::CapturedSpan;
+    use crate::event::testing::bare_event;
+    use crate::layer::testing::with_event;
+    use crate::session::scope::CapturedChain;
+
+    fn spans(name: &'static str) -> CapturedSpans {
+        let (level, fields) = (tracing_core::Level::INFO, Fields::listed(Vec::new()));
+        let span = CapturedSpan { name: name.into(), level, target: "it".into(), fields, trace: None, request: None };
+        CapturedSpans::new(CapturedChain::from_iter([Arc::new(span)]))
+    }
+
+    #[test]
+    fn an_event_in_the_memory_of_another_has_its_own_spans() {
+        let (config, spare) = (Config::default(), bare_event());
+        let memory = Arc::as_ptr(&spare);
+        let both = [spans("request"), spans("job")];
+        let last = both.iter().chain(&both[1..]).fold(spare, |spare, spans| {
+            let captured = with_event(42, |event| capture(event, &Facts::of(event), spans, &config, Some(spare)));
+            assert_eq!(Arc::as_ptr(&captured), memory);
+            assert!(Arc::ptr_eq(&captured.spans, &spans.spans));
+            captured
+        });
+        assert_eq!(last.find("user").and_then(crate::Value::as_i64), Some(42));
+    }
+}

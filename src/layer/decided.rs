@@ -111,3 +111,50 @@ impl Decided {
             && changes.iter().all(|change| scope.outlives(change, &satisfies))
     }
 }
+
+#[cfg(test)]
+#[cfg(not(loom))]
+mod tests {
+    use super::*;
+    use crate::predicate::Predicate;
+    use crate::queue::budget::Budget;
+    use crate::session::open::OpenSession;
+    use crate::session::registry::Registry;
+    use crate::session::{SessionId, SessionOptions};
+
+    #[test]
+    fn a_scope_is_a_spans_own_or_that_outside() {
+        let (outside, scope) = (ScopeRef::OUTSIDE, Scope::outside(&[]));
+        assert_eq!((outside.is_outside(), outside.serial(), outside.carries()), (true, 0, false));
+        let serial = scope.serial;
+        let own = ScopeRef::own(scope);
+        assert_eq!((own.is_outside(), own.serial(), own.carries()), (false, serial, false));
+        let carrying = own.carrying(true);
+        assert_eq!((carrying.serial(), carrying.carries()), (serial, true));
+        assert!(!carrying.carrying(false).carries() && outside.carrying(true).carries());
+    }
+
+    #[test]
+    fn a_decision_holds_until_something_concerns_it() {
+        let mut registry = Registry::default();
+        let mut open = |number: u64| {
+            let options = SessionOptions::new(Predicate::eq("user", number));
+            registry.open(&Arc::new(OpenSession::new(SessionId(number), options, Arc::new(Budget::new(0)))));
+            registry.snapshot().0
+        };
+        let stamp = |snapshot: &Snapshot, records| Stamp { version: snapshot.changes.version(), records };
+        let (before, parent) = (open(1), ScopeRef::own(Scope::outside(&[])));
+        let decided = Decided::new(stamp(&before, 7), &parent, ScopeRef::own(Scope::outside(&[])));
+        let holds = |parent: &ScopeRef, snapshot: &Snapshot, records, satisfies| {
+            decided.still_holds(parent, stamp(snapshot, records), snapshot, |_| satisfies)
+        };
+        assert!(holds(&parent, &before, 7, true));
+        assert!(!holds(&parent, &before, 8, true), "something was recorded");
+        assert!(!holds(&ScopeRef::OUTSIDE, &before, 7, true), "the parent's scope is another");
+        let after = open(2);
+        assert!(holds(&parent, &after, 7, false), "the session that came tests something else");
+        assert!(!holds(&parent, &after, 7, true));
+        let much_later = (3..40).map(open).last().unwrap();
+        assert!(!holds(&parent, &much_later, 7, false), "it is not known what came meanwhile");
+    }
+}

@@ -404,6 +404,18 @@ mod tests {
     }
 
     #[test]
+    fn only_the_span_that_was_entered_last_is_marked() {
+        let entered = Entered::new();
+        entered.synchronize(KEEPER, 6, NO_SPAN, 0);
+        for (keeper, id, is_marked) in [(KEEPER, 4, false), (8, 3, false), (KEEPER, 3, true)] {
+            entered.push::<true>(KEEPER, entering(3), |_| true);
+            entered.mark(keeper, id);
+            assert_eq!(entered.pop(KEEPER, 3).is_none(), is_marked, "{keeper}, {id}");
+            entered.pop_marked(KEEPER, 3);
+        }
+    }
+
+    #[test]
     fn a_span_older_than_what_is_known_makes_it_ask() {
         let entered = Entered::new();
         for (is_newer, push) in [(true, Push::Inside(7)), (false, Push::Unknown)] {

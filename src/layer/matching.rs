@@ -288,3 +288,7 @@ impl Sink for TestSink<'_> {
         self.nanos = self.nanos.saturating_add(self.compiled.test_value(name, value, &mut self.satisfied));
     }
 }
+
+#[cfg(test)]
+#[cfg(not(loom))]
+mod tests;

@@ -45,6 +45,9 @@ mod surroundings;
 mod table;
 mod task;
 mod tested;
+#[cfg(test)]
+#[cfg(not(loom))]
+mod testing;
 pub(crate) mod thread;
 mod times;
 mod timing;

@@ -71,3 +71,106 @@ impl SpanCell<'_> {
         found.each_once()
     }
 }
+
+#[cfg(test)]
+#[cfg(not(loom))]
+mod tests {
+    use super::super::kept::NewSpan;
+    use super::super::table::Spans;
+    use super::*;
+    use crate::config::Config;
+    use crate::predicate::Predicate;
+    use crate::queue::budget::Budget;
+    use crate::session::open::OpenSession;
+    use crate::session::registry::Registry;
+    use crate::session::{SessionId, SessionOptions};
+    use crate::value::{PackedBytes, ValueRef};
+    use std::sync::Arc;
+    use tracing_core::{Callsite, Metadata};
+
+    /// A span with these values, where a session waits for `user = 42`.
+    fn looked_at<R>(
+        metadata: &'static Metadata<'static>,
+        values: &[(&str, u64)],
+        look: impl FnOnce(&SpanCell<'_>, &Snapshot, &Shared, TestedFields) -> R,
+    ) -> R {
+        let (mut registry, shared) = (Registry::default(), Shared::new(Config::default()));
+        let options = SessionOptions::new(Predicate::eq("user", 42));
+        let session = Arc::new(OpenSession::new(SessionId(1), options, Arc::new(Budget::new(0))));
+        registry.open(&session);
+        shared.sieve.add(&session);
+        let mut fields = PackedBytes::new();
+        for (name, value) in values {
+            fields.push(metadata.fields().field(name).unwrap().index(), ValueRef::U64(*value));
+        }
+        let (spans, snapshot) = (Spans::default(), registry.snapshot().0);
+        spans.insert_new(7, NewSpan { metadata, visible: true, fields: &fields, place: None });
+        let tested = snapshot.names.judge(metadata).tested;
+        spans.with(7, |cell| look(cell, &snapshot, &shared, tested)).unwrap()
+    }
+
+    /// Whether the index may have a session for the span, and how many it has.
+    fn found(metadata: &'static Metadata<'static>, values: &[(&str, u64)]) -> (bool, usize) {
+        looked_at(metadata, values, |cell, snapshot, shared, tested| {
+            let may_be = cell.may_be_indexed(tested, &snapshot.names, shared);
+            (may_be, cell.indexed_sessions(tested, None, snapshot, &shared.seen).len())
+        })
+    }
+
+    fn few() -> &'static Metadata<'static> {
+        tracing::callsite! { name: "few", kind: tracing::metadata::Kind::SPAN, fields: user, other }.metadata()
+    }
+
+    /// Its last fields share one bit.
+    fn many() -> &'static Metadata<'static> {
+        tracing::callsite! {
+            name: "many", kind: tracing::metadata::Kind::SPAN,
+            fields: a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, other, user
+        }
+        .metadata()
+    }
+
+    #[test]
+    fn a_span_is_found_by_a_tested_field_at_any_place() {
+        for metadata in [few(), many()] {
+            assert_eq!(found(metadata, &[("other", 42), ("user", 42)]), (true, 1), "{metadata:?}");
+            assert_eq!(found(metadata, &[("other", 42), ("user", 43)]), (false, 0), "{metadata:?}");
+        }
+    }
+
+    #[test]
+    fn only_values_of_tested_fields_are_noted_for_coverage() {
+        let noted = |name: &str| {
+            looked_at(many(), &[("other", 42), ("user", 43)], |cell, snapshot, shared, tested| {
+                cell.indexed_sessions(tested, None, snapshot, &shared.seen);
+                shared.seen.shapes_of(key_of(many()), many().fields().field(name).unwrap().index()) != 0
+            })
+        };
+        assert_eq!(["user", "other"].map(noted), [true, false]);
+    }
+
+    #[test]
+    fn a_span_satisfies_an_equality_by_one_of_its_values() {
+        let satisfies = |user| {
+            looked_at(few(), &[("user", user), ("other", 42)], |cell, snapshot, _, _| {
+                let session = snapshot.index.into_iter().flatten().next().unwrap();
+                let index = session.compiled.index().unwrap();
+                cell.satisfies(session.compiled.tests()[index].field().unwrap(), None)
+            })
+        };
+        assert!(satisfies(42) && !satisfies(43));
+    }
+
+    #[test]
+    fn a_trace_satisfies_an_equality_of_its_ids() {
+        let trace = TraceContext::new(7, 9, 0).unwrap();
+        let satisfies = |predicate: Predicate| {
+            let options = SessionOptions::new(predicate);
+            let session = OpenSession::new(SessionId(1), options, Arc::new(Budget::new(0)));
+            let key = session.compiled.tests()[0].field().unwrap();
+            looked_at(few(), &[], |cell, _, _, _| cell.satisfies(key, Some(&trace)))
+        };
+        assert!(satisfies(Predicate::eq("trace_id", trace.trace_id())));
+        assert!(!satisfies(Predicate::eq("user", trace.trace_id())) && !satisfies(Predicate::eq("trace_id", 7)));
+    }
+}

@@ -187,4 +187,28 @@ mod tests {
         assert!(!Literals::new(4096).is_kept(64, ""), "nothing is saved by it");
         assert!(!Literals::new(4096).is_kept(64, &"x".repeat(1000)));
     }
+
+    #[test]
+    fn a_text_is_kept_up_to_its_greatest_length() {
+        let kept = |bytes: usize| Literals::new(4096).keep(64, &"x".repeat(bytes));
+        assert!(kept(MAX_LITERAL_BYTES) && !kept(MAX_LITERAL_BYTES + 1));
+    }
+
+    #[test]
+    fn callsites_are_spread_over_all_slots() {
+        let literals = Literals::new(64 << 10);
+        let kept = (1..=200).filter(|key| literals.keep(key * 64, "accepted")).count();
+        assert_eq!((literals.slots.len(), kept), (2048, 200));
+    }
+
+    #[test]
+    fn a_callsite_has_as_many_slots_as_are_looked_at() {
+        let literals = Literals::new(4096);
+        for key in 1..=1000 {
+            let mut slots: Vec<_> = literals.window(key * 64).map(std::ptr::from_ref).collect();
+            slots.sort_unstable();
+            slots.dedup();
+            assert_eq!(slots.len(), WINDOW, "{key}");
+        }
+    }
 }

@@ -355,3 +355,109 @@ pub(crate) fn as_nanos(duration: Duration) -> u64 {
 pub(crate) fn address_of(metadata: &'static Metadata<'static>) -> usize {
     std::ptr::from_ref(metadata).addr()
 }
+
+#[cfg(test)]
+#[cfg(not(loom))]
+mod tests {
+    use super::*;
+    use std::sync::mpsc;
+
+    /// A past with this many rings of 4 KiB.
+    fn past(rings: usize) -> Arc<Past> {
+        let past = Arc::new(Past::new(LookBack::new(rings * (4 << 10) * 16 / 15 + 1).thread_bytes(4 << 10)));
+        past.make_rings();
+        assert_eq!(past.rings.get().unwrap().seats.len(), rings);
+        past
+    }
+
+    /// The seat that this thread writes into.
+    fn seat(past: &Arc<Past>) -> Option<usize> {
+        let ring = past.writer()?.ring;
+        past.rings.get()?.seats.iter().position(|seat| std::ptr::eq(&seat.ring, ring))
+    }
+
+    #[test]
+    fn the_clock_of_the_past_counts_nanoseconds_since_it_was_made() {
+        let past = Arc::new(Past::new(LookBack::new(1 << 20)));
+        assert_eq!((past.since(), past.instant(7)), (None, Some(past.created + Duration::from_nanos(7))));
+        let fine = (0..10_000).any(|_| !past.now().is_multiple_of(256));
+        let before = past.now();
+        past.make_rings();
+        let since = past.since().unwrap();
+        assert!(fine && before > 1 && (before..=past.now()).contains(&since), "{before}, {since}");
+    }
+
+    #[test]
+    fn the_rings_take_the_memory_that_they_may() {
+        let past = Past::new(LookBack::new(1 << 20).thread_bytes(64 << 10));
+        past.make_rings();
+        assert_eq!(past.bytes(), 0, "nothing is kept yet");
+        past.set_on();
+        assert_eq!(past.bytes(), 1 << 20);
+    }
+
+    #[test]
+    fn layer_instances_have_numbers_of_their_own() {
+        let past = past(1);
+        let numbers: Vec<_> = (0..300).map_while(|_| past.next_instance()).collect();
+        assert!(numbers.len() > 200 && numbers.windows(2).all(|pair| pair[0] < pair[1]), "{numbers:?}");
+    }
+
+    #[test]
+    fn a_thread_has_a_seat_of_its_own_in_each_past() {
+        let (one, other) = (past(2), past(2));
+        std::thread::scope(|scope| {
+            let (other, (sender, taken)) = (&other, mpsc::channel());
+            let (release, released) = mpsc::channel::<()>();
+            scope.spawn(move || {
+                sender.send(seat(other)).unwrap();
+                let _ = released.recv();
+            });
+            assert_eq!(taken.recv().unwrap(), Some(0));
+            assert_eq!((seat(&one), seat(other)), (Some(0), Some(1)));
+            assert_eq!((seat(&one), seat(other)), (Some(0), Some(1)), "it has them until it ends");
+            drop(release);
+        });
+    }
+
+    #[test]
+    fn a_past_without_a_free_ring_hides_no_other() {
+        let (full, other) = (past(0), past(1));
+        assert_eq!((seat(&full), seat(&other), seat(&full)), (None, Some(0), None));
+    }
+
+    #[test]
+    fn a_thread_forgets_the_pasts_that_are_gone() {
+        let held = || HELD.with_borrow(Vec::len);
+        let (gone, kept) = (past(1), past(1));
+        assert_eq!((seat(&gone), seat(&kept), held()), (Some(0), Some(0), 2));
+        drop(gone);
+        let late = past(1);
+        assert_eq!((seat(&late), held()), (Some(0), 2));
+    }
+
+    #[test]
+    fn a_record_of_a_span_takes_up_to_half_a_ring() {
+        let past = past(1);
+        let writer = past.writer().unwrap();
+        let max = writer.max_payload_bytes();
+        assert_eq!(max, 8 * (512 / 2 - HEADER_WORDS));
+        let values = vec![7; max];
+        let written = |bytes: usize| {
+            let (kind, values) = (Kind::Closed, &values[..bytes - 16]);
+            let (instance, metadata) = (3, 64);
+            writer.write_span(&SpanRecord {
+                kind,
+                instance,
+                metadata,
+                is_hidden: false,
+                is_recorded: false,
+                span: 9,
+                parent: 0,
+                begun: 5,
+                values,
+            })
+        };
+        assert_eq!([max - 1, max, max + 1, max + 8].map(written), [true, true, false, false]);
+    }
+}

@@ -158,3 +158,31 @@ impl SpanRecord<'_> {
         self.metadata as u64 | hidden | recorded
     }
 }
+
+#[cfg(test)]
+#[cfg(not(loom))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_record_says_of_its_span_is_read_back() {
+        for (is_hidden, is_recorded) in [(false, false), (false, true), (true, false), (true, true)] {
+            let (kind, values) = (Kind::Closed, &[][..]);
+            let span = SpanRecord {
+                kind,
+                instance: 3,
+                metadata: 64,
+                is_hidden,
+                is_recorded,
+                span: 9,
+                parent: 0,
+                begun: 5,
+                values,
+            };
+            let words = [Record::first_word(kind, 0, 0), Record::second_word(3, 7), span.metadata_word(), span.span];
+            let read = Record::all(&words).next().unwrap();
+            assert_eq!((read.kind, read.time, read.metadata, read.span), (kind, 7, 64, 9));
+            assert_eq!((read.is_hidden(), read.is_recorded()), (is_hidden, is_recorded));
+        }
+    }
+}

@@ -110,3 +110,36 @@ fn thread_name() -> Arc<str> {
     let thread = std::thread::current();
     thread.name().map_or_else(|| format!("{:?}", thread.id()).into(), Arc::from)
 }
+
+#[cfg(test)]
+#[cfg(not(loom))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_memory_is_divided_into_texts_and_rings() {
+        let divided = |max_bytes, thread_bytes| {
+            let settings = LookBack::new(max_bytes).thread_bytes(thread_bytes);
+            (literal_bytes(&settings), ring_bytes(&settings), Rings::new(&settings, 0).seats.len())
+        };
+        assert_eq!(divided(1 << 20, 64 << 10), (64 << 10, 64 << 10, 15));
+        assert_eq!(divided(1 << 20, 100 << 10), (64 << 10, 64 << 10, 15), "a ring is of a power of two");
+        assert_eq!(divided(8 << 20, 8 << 20), (128 << 10, 4 << 20, 1));
+        assert_eq!(divided(4 << 10, 1 << 20), (256, 0, 0), "there is no room for a ring");
+        assert_eq!(divided(4369, 1 << 20), (273, 4096, 1), "a ring takes all the room that there is");
+    }
+
+    #[test]
+    fn a_seat_is_free_again_once_its_last_events_are_too_old() {
+        let seat = |left_at| {
+            let seat = Seat { ring: Ring::new(64), state: AtomicU64::new(FREE), thread: Mutex::default() };
+            assert!(seat.take(5, 10) && !seat.take(u64::MAX, 10), "a thread has it");
+            seat.leave(left_at);
+            seat
+        };
+        assert!(!seat(100).take(110, 10) && seat(100).take(111, 10));
+        for at_once in [0, 1] {
+            assert!(!seat(at_once).take(2, 10) && seat(at_once).take(99, 10), "left at {at_once}");
+        }
+    }
+}

@@ -93,3 +93,18 @@ impl LookBack {
         &self.targets
     }
 }
+
+#[cfg(test)]
+#[cfg(not(loom))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn events_are_kept_by_level_and_target() {
+        let settings = LookBack::new(1 << 20).level(Level::INFO).targets(["chat", "billing"]);
+        let wanted = |level, target| settings.wants(level, target);
+        assert!(wanted(Level::INFO, "chat::hub") && wanted(Level::WARN, "billing"));
+        assert!(!wanted(Level::DEBUG, "chat::hub") && !wanted(Level::INFO, "chats"));
+        assert!(LookBack::new(1 << 20).wants(Level::DEBUG, "chats"), "no targets are all of them");
+    }
+}

@@ -187,6 +187,7 @@ impl Limiter {
 #[cfg(not(loom))]
 mod tests {
     use super::*;
+    use crate::past::Past;
     use crate::predicate::Predicate;
     use std::time::Duration;
 
@@ -225,5 +226,24 @@ mod tests {
         assert_eq!(limiter.admit(Sampled::In), Admission::Admitted);
         assert_eq!((limiter.admitted(), limiter.is_used_up()), (10, true));
         assert_eq!(limiter.admit(Sampled::In), Admission::Ended);
+    }
+
+    /// The epochs of events, and whether each is past for a session whose past ends with this epoch.
+    fn past_of(since: u64) -> [(Option<u64>, bool); 4] {
+        let limiter = limiter(|any| any.look_back(Duration::from_secs(1)).sample(2));
+        limiter.set_since(since);
+        [Some(0), Some(5), Some(6), None].map(|epoch| {
+            Past::set_event_epoch(epoch);
+            let is_past = limiter.keeps_back_now(Sampled::Out).is_none();
+            assert_eq!(limiter.admit(Sampled::In) == Admission::Past, is_past);
+            Past::set_event_epoch(None);
+            (epoch, is_past)
+        })
+    }
+
+    #[test]
+    fn the_past_of_a_session_ends_with_its_epoch() {
+        assert_eq!(past_of(5), [(Some(0), true), (Some(5), true), (Some(6), false), (None, false)]);
+        assert!(past_of(0).iter().all(|(_, is_past)| !is_past), "it does not look back, or not yet");
     }
 }

@@ -121,3 +121,48 @@ fn is_spare(event: &Arc<CapturedEvent>) -> bool {
     // No weak references are created, so the holder of the only strong one is alone.
     Arc::strong_count(event) == 1 && event.held_bytes() <= MAX_SPARE_EVENT_BYTES && !event.is_past
 }
+
+#[cfg(test)]
+#[cfg(not(loom))]
+mod tests {
+    use super::*;
+    use crate::event::testing::bare_event;
+    use crate::queue::Overflow;
+    use crate::queue::budget::Budget;
+
+    fn buffer(capacity_bytes: usize) -> Buffer {
+        Buffer::new(Ring::new(Overflow::DropOldest, 4, capacity_bytes, Arc::new(Budget::new(1 << 20))))
+    }
+
+    #[test]
+    fn an_event_that_nobody_shares_is_kept_for_reuse() {
+        let (buffer, done_with) = (buffer(1 << 20), bare_event());
+        let address = Arc::as_ptr(&done_with);
+        buffer.recycle(done_with);
+        assert_eq!(buffer.spare(None).as_ref().map(Arc::as_ptr), Some(address));
+        assert!(buffer.spare(None).is_none(), "it is given once");
+        let displaced = bare_event();
+        let address = Arc::as_ptr(&displaced);
+        assert_eq!(buffer.spare(Some(displaced)).as_ref().map(Arc::as_ptr), Some(address));
+    }
+
+    #[test]
+    fn shared_past_and_large_events_are_not_written_over() {
+        let buffer = buffer(1 << 20);
+        let (shared, mut past, mut large) = (bare_event(), bare_event(), bare_event());
+        Arc::get_mut(&mut past).unwrap().is_past = true;
+        Arc::get_mut(&mut large).unwrap().weigh(MAX_SPARE_EVENT_BYTES);
+        let _other = Arc::clone(&shared);
+        for event in [shared, past, large] {
+            buffer.recycle(Arc::clone(&event));
+            buffer.recycle(event);
+            assert!(buffer.spare(None).is_none());
+        }
+    }
+
+    #[test]
+    fn what_is_larger_than_the_buffer_never_fits() {
+        let buffer = buffer(1000);
+        assert!(!buffer.is_too_large(1000) && buffer.is_too_large(1001));
+    }
+}

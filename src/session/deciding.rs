@@ -298,8 +298,11 @@ mod tests {
     use super::super::sample::Sampled;
     use super::*;
     use crate::config::Config;
+    use crate::event::testing::bare_event;
+    use crate::missing::MissingReason;
     use crate::predicate::Predicate;
     use crate::queue::budget::Budget;
+    use crate::queue::ring::Popped;
     use crate::session::{Follow, SessionId, SessionOptions};
     use crate::sync::atomic::{AtomicUsize, Ordering};
     use std::time::Duration;
@@ -335,7 +338,7 @@ mod tests {
     fn deciding(options: SessionOptions, announced: &Arc<Announced>) -> OpenSession {
         let announced: Arc<dyn Notices> = Arc::clone(announced) as _;
         let bounds = Arc::new(HoldBounds::new(&Config::default()));
-        let session = OpenSession::new(SessionId(1), options, Arc::new(Budget::new(0)));
+        let session = OpenSession::new(SessionId(1), options, Arc::new(Budget::new(1 << 20)));
         session.holding(&bounds, Arc::downgrade(&announced))
     }
 
@@ -370,12 +373,58 @@ mod tests {
             (Fate::RateLimited, 3, 1),
             (Fate::RateLimited, 0, 0),
             (Fate::Undecided, 3, 1),
+            (Fate::Undecided, 0, 0),
             (Fate::NotChosen, 3, 0),
             (Fate::Ended, 3, 0),
         ] {
             let announced = Arc::default();
             deciding(options(), &announced).leave_out(fate, events);
             assert_eq!(announced.0.load(Ordering::Relaxed), expected, "{events} {fate:?}");
+        }
+    }
+
+    /// A session with room for two events that were held, and is to lose those that find none.
+    fn recording(announced: &Arc<Announced>) -> OpenSession {
+        let options = SessionOptions::new(Predicate::eq("user", 42)).slower_than(Duration::from_secs(60));
+        deciding(options.capacity(2).overflow(Overflow::DropNewest), announced)
+    }
+
+    /// Has the session hold an event of a request.
+    fn hold(session: &OpenSession, request: &Arc<Request>) {
+        assert!(session.keep(session.outcome().unwrap(), request, bare_event(), When::Present));
+    }
+
+    #[test]
+    fn what_waits_behind_a_chosen_request_is_shown_or_lost() {
+        let session = recording(&Arc::default());
+        let (outcome, buffer) = (session.outcome().unwrap(), session.buffer_to_fill());
+        let events = [(); 3].map(|()| bare_event());
+        for (event, (buffered, lost)) in events.iter().zip([(1, 0), (2, 0), (2, 1)]) {
+            let bytes = u32::try_from(event.held_bytes()).unwrap();
+            assert!(buffer.set_aside(bytes));
+            outcome.count_held();
+            session.release_one(outcome, HeldEvent { event: Arc::clone(event), bytes });
+            let stats = session.stats();
+            assert_eq!((stats.buffered, stats.missing[MissingReason::Overflow], stats.held), (buffered, lost, 0));
+        }
+        let shown = |event| matches!(buffer.pop(), Popped::Item { item, .. } if Arc::ptr_eq(&item, event));
+        assert!(events[..2].iter().all(shown), "the first ones keep their place");
+    }
+
+    #[test]
+    fn a_request_that_ends_after_its_session_is_undecided() {
+        for (ends, undecided, not_chosen) in [(false, 0, 1), (true, 1, 0)] {
+            let session = recording(&Arc::default());
+            let request = session.outcome().unwrap().new_request(RequestSpan::default(), session.opened);
+            hold(&session, &request);
+            assert_eq!(session.stats().held, 1);
+            if ends {
+                session.mark_ended(EndReason::Closed);
+            }
+            session.request_is_over(&request);
+            let stats = session.stats();
+            let missing = [MissingReason::Undecided, MissingReason::NotChosen].map(|reason| stats.missing[reason]);
+            assert_eq!((stats.held, missing), (0, [undecided, not_chosen]));
         }
     }
 }

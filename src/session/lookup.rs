@@ -64,3 +64,31 @@ pub(crate) fn sessions_of_span(snapshot: &Snapshot, span: &CapturedSpan) -> Sess
 pub(crate) fn indexed_sessions(snapshot: &Snapshot, fields: &Fields) -> Sessions {
     Found::of(snapshot, fields).each_once()
 }
+
+#[cfg(test)]
+#[cfg(not(loom))]
+mod tests {
+    use super::*;
+    use crate::predicate::Predicate;
+    use crate::queue::budget::Budget;
+    use crate::session::open::OpenSession;
+    use crate::session::registry::Registry;
+    use crate::session::{SessionId, SessionOptions};
+    use std::sync::Arc;
+
+    #[test]
+    fn a_span_is_found_by_the_ids_of_its_trace() {
+        let trace = TraceContext::new(7, 9, 0).unwrap();
+        let mut registry = Registry::new(true);
+        let options = SessionOptions::new(Predicate::eq("trace_id", trace.trace_id()));
+        registry.open(&Arc::new(OpenSession::new(SessionId(1), options, Arc::new(Budget::new(0)))));
+        let snapshot = registry.snapshot().0;
+        let found = |trace| {
+            let (level, fields) = (tracing_core::Level::INFO, Fields::listed(Vec::new()));
+            let span =
+                CapturedSpan { name: "request".into(), level, target: "it".into(), fields, trace, request: None };
+            sessions_of_span(&snapshot, &span).len()
+        };
+        assert_eq!([Some(trace), TraceContext::new(8, 9, 0), None].map(found), [1, 0, 0]);
+    }
+}

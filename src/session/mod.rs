@@ -442,4 +442,13 @@ mod tests {
         let local = SessionOptions::new(Predicate::everything());
         assert_eq!((local.expires_in, local.max_rate), (None, None));
     }
+
+    #[test]
+    fn what_is_followed_has_a_predicate_and_spans_have_a_level() {
+        let options = SessionOptions::new(Predicate::eq("user", 42));
+        assert_eq!((options.followed_predicate(), options.enabled_spans()), (None, None));
+        let options = options.follow(Follow::Span).spans(LevelFilter::DEBUG);
+        assert_eq!(options.enabled_spans(), Some(LevelFilter::DEBUG));
+        assert_eq!(options.followed_predicate(), Some(Predicate::everything()));
+    }
 }

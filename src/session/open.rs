@@ -464,3 +464,7 @@ fn run(waker: Waker) {
 fn verbosity_of_compiled(compiled: &Compiled) -> u8 {
     compiled.reach().iter().map(|reach| verbosity_of_filter(reach.level)).max().unwrap_or(0)
 }
+
+#[cfg(test)]
+#[cfg(not(loom))]
+mod tests;

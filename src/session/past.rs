@@ -74,3 +74,22 @@ impl OpenSession {
         })
     }
 }
+
+#[cfg(test)]
+#[cfg(not(loom))]
+mod tests {
+    use super::*;
+    use crate::predicate::Predicate;
+    use crate::queue::budget::Budget;
+    use crate::session::SessionId;
+    use std::sync::Arc;
+    use tracing_core::LevelFilter;
+
+    #[test]
+    fn a_session_reaches_events_of_its_level_and_target() {
+        let options = SessionOptions::new(Predicate::target("chat")).max_level(LevelFilter::INFO);
+        let session = OpenSession::new(SessionId(1), options, Arc::new(Budget::new(0)));
+        assert!(session.reaches(Level::INFO, "chat::hub"));
+        assert!(!session.reaches(Level::DEBUG, "chat::hub") && !session.reaches(Level::INFO, "billing"));
+    }
+}

@@ -125,3 +125,41 @@ impl OpenSession {
         outcome.take_past_room(extent.events, capacity, || self.past_to_fill().set_aside(bytes))
     }
 }
+
+#[cfg(test)]
+#[cfg(not(loom))]
+mod tests {
+    use super::*;
+    use crate::config::Config;
+    use crate::predicate::Predicate;
+    use crate::queue::budget::Budget;
+    use crate::session::outcome::{HoldBounds, Notices};
+    use crate::session::{SessionId, SessionOptions};
+    use std::sync::Weak;
+    use std::time::Duration;
+
+    /// A notice of these goes nowhere.
+    #[derive(Debug)]
+    struct Nobody;
+
+    impl Notices for Nobody {
+        fn close_ended(&self, _: SessionId) {}
+        fn announce_kept_back(&self, _: SessionId) {}
+        fn wake_for_due(&self) {}
+    }
+
+    #[test]
+    fn a_request_of_the_past_is_admitted_as_far_as_it_fits() {
+        let options = SessionOptions::new(Predicate::eq("user", 42)).slower_than(Duration::from_secs(1));
+        let session =
+            OpenSession::new(SessionId(1), options.capacity(3).capacity_bytes(1000), Arc::new(Budget::new(1 << 20)));
+        let session = session.holding(&Arc::new(HoldBounds::new(&Config::default())), Weak::<Nobody>::new());
+        let admitted = |events, bytes| session.admit_extent(session.outcome().unwrap(), Extent { events, bytes });
+        for (events, bytes) in [(1, 1), (3, 1), (1, 1000), (3, 1000)] {
+            assert_eq!(admitted(events, bytes), Ok(()), "{events} events, {bytes} bytes");
+        }
+        for (events, bytes) in [(4, 1), (5, 1), (1, 1001), (1, 2000)] {
+            assert_eq!(admitted(events, bytes), Err(Fate::Undecided), "{events} events, {bytes} bytes");
+        }
+    }
+}

@@ -106,3 +106,35 @@ impl Epoch {
 #[cfg(loom)]
 #[path = "../sync/models/published.rs"]
 mod models;
+
+#[cfg(test)]
+#[cfg(not(loom))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_epoch_knows_when_producers_began_to_look() {
+        let epoch = Epoch::default();
+        assert_eq!((epoch.current(), epoch.awake_since()), (0, 0));
+        epoch.move_on();
+        let first = epoch.current();
+        epoch.move_on();
+        assert!(epoch.current() > first);
+        assert_eq!(epoch.awake_since(), first, "they have looked ever since");
+        epoch.rest();
+        assert_eq!(epoch.current(), 0);
+        epoch.move_on();
+        assert!(epoch.current() > first);
+        assert_eq!(epoch.awake_since(), epoch.current());
+    }
+
+    #[test]
+    fn an_epoch_knows_whether_there_are_sessions() {
+        let epoch = Epoch::default();
+        let known = [false, true, false].map(|has_sessions| {
+            epoch.set_has_sessions(has_sessions);
+            epoch.has_sessions()
+        });
+        assert_eq!(known, [false, true, false]);
+    }
+}

@@ -294,6 +294,7 @@ mod tests {
     use crate::predicate::Predicate;
     use crate::queue::budget::Budget;
     use crate::session::SessionOptions;
+    use std::time::Duration;
     use tracing_core::LevelFilter;
 
     /// Opens one session of each kind that the registry counts something of, under numbers from `first` on.
@@ -365,5 +366,23 @@ mod tests {
             registry.open(&Arc::new(OpenSession::new(SessionId(1), options, Arc::new(Budget::new(0)))));
             assert_eq!(registry.snapshot().0.names.traced, expected, "{knows_traces}, {text}");
         }
+    }
+
+    #[test]
+    fn sessions_are_known_by_number_and_by_deadline() {
+        let mut registry = Registry::default();
+        let opened = |number: u64, seconds: u64| {
+            let options = SessionOptions::new(Predicate::eq("user", 42)).expires_in(Duration::from_secs(seconds));
+            Arc::new(OpenSession::new(SessionId(number), options, Arc::new(Budget::new(0))))
+        };
+        let (late, soon) = (opened(1, 60), opened(2, 30));
+        assert_eq!((registry.next_deadline(), registry.contains(late.id)), (None, false));
+        [&late, &soon].into_iter().for_each(|session| registry.open(session));
+        assert_eq!(registry.next_deadline(), soon.deadline.map(|deadline| (deadline, soon.id)));
+        registry.close(soon.id);
+        assert_eq!((registry.contains(late.id), registry.contains(soon.id)), (true, false));
+        let changes = registry.snapshot().0.changes;
+        let opened: Vec<_> = changes.since(1).unwrap().iter().map(|change| change.opened).collect();
+        assert_eq!(opened, [true, false], "the second was opened and closed");
     }
 }

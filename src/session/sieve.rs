@@ -98,4 +98,13 @@ mod tests {
         sieve.clear();
         assert!(!holds("user", "1"));
     }
+
+    #[test]
+    fn a_value_is_looked_up_as_the_index_keeps_it() {
+        let sieve = Sieve::default();
+        sieve.add(&session(Predicate::eq("user", 42)));
+        let holds = |value: crate::Value| sieve.may_hold_value("user", value.view());
+        assert!(holds(42.into()) && holds("42".into()));
+        assert!(!holds(43.into()) && !sieve.may_hold_value("owner", ValueRef::U64(42)));
+    }
 }

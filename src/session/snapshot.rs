@@ -248,6 +248,11 @@ pub(crate) fn index_hash(key: &str, text: &str) -> u64 {
 #[cfg(not(loom))]
 mod tests {
     use super::*;
+    use crate::predicate::Predicate;
+    use crate::queue::budget::Budget;
+    use crate::session::registry::Registry;
+    use crate::session::{SessionId, SessionOptions};
+    use std::time::Duration;
 
     fn names(count: usize) -> NameSet {
         (0..count).map(|number| format!("name {number}").into_boxed_str()).collect()
@@ -283,5 +288,86 @@ mod tests {
     fn keys_and_texts_have_buckets_of_their_own() {
         let hashes = [("user", "42"), ("user", "43"), ("tenant", "42")].map(|(key, text)| index_hash(key, text));
         assert!(hashes[0] != hashes[1] && hashes[0] != hashes[2] && hashes[1] != hashes[2]);
+    }
+
+    fn snapshot(sessions: impl IntoIterator<Item = SessionOptions>) -> Snapshot {
+        let mut registry = Registry::new(true);
+        for (number, options) in (1..).zip(sessions) {
+            registry.open(&Arc::new(OpenSession::new(SessionId(number), options, Arc::new(Budget::new(0)))));
+        }
+        registry.snapshot().0
+    }
+
+    fn options(predicate: &str) -> SessionOptions {
+        SessionOptions::new(predicate.parse().unwrap())
+    }
+
+    fn fields(name: &'static str, value: i64) -> Fields {
+        Fields::listed(vec![(name.into(), value.into())])
+    }
+
+    #[test]
+    fn only_sessions_that_wait_for_slow_requests_time_them() {
+        let (chosen, slow) = (options("*").only_if(Predicate::everything()), options("*").slower_than(Duration::MAX));
+        let deciding = |options: [SessionOptions; 2]| {
+            let opened = |options| Arc::new(OpenSession::new(SessionId(1), options, Arc::new(Budget::new(0))));
+            Snapshot::default().with_deciding(options.map(opened).into())
+        };
+        let snapshot = deciding([chosen.clone(), slow]);
+        assert_eq!((snapshot.deciding.len(), snapshot.times_requests()), (2, true));
+        assert!(!deciding([chosen.clone(), chosen]).times_requests());
+    }
+
+    #[test]
+    fn a_record_counts_where_a_session_may_wait_for_its_value() {
+        let snapshot = snapshot([options("user = 42 and not admin = 1"), options("n > 1")]);
+        assert!(snapshot.index_holds("user", ValueRef::U64(42)) && !snapshot.index_holds("user", ValueRef::U64(43)));
+        let changed_by = |name, value, replaced: &[Value]| snapshot.is_changed_by(&fields(name, value), replaced);
+        assert_eq!([changed_by("user", 42, &[]), changed_by("user", 43, &[])], [true, false]);
+        assert!(changed_by("user", 43, &[42.into()]) && !changed_by("user", 43, &[44.into()]));
+        assert!(changed_by("admin", 0, &[]) && changed_by("n", 0, &[]) && !changed_by("other", 42, &[]));
+    }
+
+    #[test]
+    fn events_are_admitted_by_level_and_target() {
+        let snapshot = snapshot([options("@target = chat").max_level(LevelFilter::INFO)]);
+        assert!(snapshot.admits(Level::INFO, "chat::hub"));
+        assert!(!snapshot.admits(Level::DEBUG, "chat::hub") && !snapshot.admits(Level::INFO, "billing"));
+    }
+
+    #[test]
+    fn names_are_tested_by_whichever_session_names_them() {
+        let names = snapshot([options("user = 42 and not admin = 1"), options("n > 1")]).names;
+        assert_eq!(["user", "admin", "n", "other"].map(|name| names.test(name)), [true, true, true, false]);
+    }
+
+    /// What the names of some sessions say of a span or an event with a field.
+    macro_rules! judged {
+        ($names:expr, $name:literal, $kind:ident, $field:ident) => {{
+            let callsite = tracing::callsite! { name: $name, kind: tracing::metadata::Kind::$kind, fields: $field };
+            let Judgement { clear, absent, tested } = $names.judge(tracing_core::Callsite::metadata(callsite));
+            (clear, absent, tested.may_contain(0))
+        }};
+    }
+
+    #[test]
+    fn a_callsite_is_judged_by_its_name_and_its_fields() {
+        let names =
+            snapshot([options("user = 42 and not admin = 1"), options("n > 1"), options("@span = request")]).names;
+        assert_eq!(judged!(names, "job", SPAN, other), (true, true, false));
+        assert_eq!(judged!(names, "request", EVENT, other), (true, true, false), "no event makes a span");
+        assert_eq!(judged!(names, "request", SPAN, other), (false, false, false));
+        assert_eq!(judged!(names, "job", SPAN, user), (false, false, true));
+        assert_eq!(judged!(names, "job", EVENT, n), (false, false, true));
+        assert_eq!(judged!(names, "job", SPAN, admin), (true, false, true), "it can change only what is there");
+    }
+
+    #[test]
+    fn only_spans_may_be_in_a_trace_that_is_tested() {
+        let names = snapshot([options("trace_id = 7")]).names;
+        assert!(names.traced);
+        assert_eq!(judged!(names, "job", SPAN, other), (true, false, false));
+        assert_eq!(judged!(names, "job", EVENT, other), (true, true, false));
+        assert_eq!(judged!(snapshot([options("user = 42")]).names, "job", SPAN, other), (true, true, false));
     }
 }

@@ -109,3 +109,15 @@ fn what_was_recorded_and_overwritten_is_known() {
 fn an_event_of_three_numbers_takes_eight_words() {
     assert_eq!(Record::words_of(Record::first_word(Kind::Event, 3 * 9 + 1, 1)), 8);
 }
+
+#[test]
+fn a_ring_is_read_from_its_next_owner_on() {
+    let ring = Ring::new(64);
+    assert_eq!(ring.max_record_words(), 32);
+    (1..=3).for_each(|number| write(&ring, number, &[]));
+    ring.clear();
+    (4..=6).for_each(|number| write(&ring, number, &payload(number, 9)));
+    let mut words = Vec::new();
+    ring.copy(0, &mut words);
+    assert_eq!(numbers(&words), [4, 5, 6]);
+}

@@ -210,3 +210,26 @@ impl<'a> Parser<'a> {
         self.error(self.span(), message).with_hint(hint)
     }
 }
+
+#[cfg(test)]
+#[cfg(not(loom))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_is_read_behind_the_end() {
+        let mut parser = Parser::new("user");
+        for _ in 0..3 {
+            parser.advance();
+        }
+        assert_eq!((parser.kind(), parser.rest().len()), (TokenKind::End, 1));
+    }
+
+    #[test]
+    fn groups_beside_each_other_are_not_nested() {
+        let text = vec!["(user = 42)"; MAX_DEPTH + 9].join(" or ");
+        assert!(Parser::new(&text).parse().is_ok());
+        let nested = format!("{}user = 42{}", "(".repeat(MAX_DEPTH + 1), ")".repeat(MAX_DEPTH + 1));
+        assert!(Parser::new(&nested).parse().is_err());
+    }
+}

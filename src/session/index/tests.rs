@@ -262,3 +262,11 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_leaf_takes_as_many_entries_as_it_may() {
+    let leaf = filled(0..ENTRIES as u64);
+    assert!(matches!(leaf.root.as_deref(), Some(Node::Leaf(entries)) if entries.len() == ENTRIES));
+    let branch = filled(0..=ENTRIES as u64);
+    assert!(matches!(branch.root.as_deref(), Some(Node::Branch(_))));
+}

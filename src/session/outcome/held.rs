@@ -334,6 +334,35 @@ mod tests {
         assert_eq!(passed, ROUNDS);
         assert_eq!(held.add(9, When::Present, room), Added::Chosen(9));
     }
+
+    #[test]
+    fn both_the_past_and_the_present_of_a_request_take_room() {
+        let behind = |held: &Held<u32>| {
+            let mut others = None;
+            let full = |count| {
+                others = Some(count);
+                Err(Full::Request)
+            };
+            assert_eq!(held.add(9, When::Present, full), Added::Full(9, Full::Request));
+            others
+        };
+        let held = Held::before();
+        assert_eq!(behind(&held), Some(0));
+        assert_eq!(held.add(1, When::Past, room), Added::Kept);
+        assert_eq!(behind(&held), Some(1));
+        [10, 11].into_iter().for_each(|event| assert_eq!(held.add(event, When::Present, room), Added::Kept));
+        assert_eq!(behind(&held), Some(3));
+    }
+
+    #[test]
+    fn a_request_is_open_until_it_is_decided() {
+        assert!(Held::<u32>::before().is_open() && held(&[1]).is_open());
+        let chosen = held(&[1]);
+        chosen.choose().unwrap();
+        assert!(!chosen.is_open());
+        chosen.pass_on(|_| {});
+        assert!(!chosen.is_open() && !Held::<u32>::gone(Fate::Ended).is_open());
+    }
 }
 
 #[cfg(test)]

@@ -100,3 +100,36 @@ fn a_span_that_closed_meanwhile_may_have_been_missed() {
     assert!(outcome.may_have_missed(None) && outcome.may_have_missed(Some(10)));
     assert!(!outcome.may_have_missed(Some(9)), "it was over before");
 }
+
+#[test]
+fn events_of_the_past_take_room_from_what_comes() {
+    let outcome = outcome(9, &Arc::default());
+    outcome.set_of_past(2);
+    assert!(outcome.take_past_room(1, 3, || true));
+    assert!(!outcome.take_past_room(1, 3, || true), "three are as many as may be");
+    assert!(outcome.take_room(3, 3, 3), "all that was taken out is of the past");
+    assert!(!outcome.take_room(1, 3, 3) && outcome.take_room(1, 4, 3));
+}
+
+/// Counts the requests that are over.
+#[derive(Debug, Default)]
+struct Over(AtomicUsize);
+
+impl RequestOwner for Over {
+    fn request_is_over(&self, _: &Arc<Request>) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+#[test]
+fn a_mark_is_stale_once_its_session_is_gone() {
+    let owner = Arc::new(Over::default());
+    let weak: Weak<Over> = Arc::downgrade(&owner);
+    let mark = || RequestMark::new(SessionId(1), &request(Instant::now()), weak.clone());
+    drop(mark());
+    assert_eq!(owner.0.load(Ordering::Relaxed), 1);
+    let mark = mark();
+    assert!(!mark.is_stale());
+    drop(owner);
+    assert!(mark.is_stale());
+}

@@ -321,3 +321,10 @@ fn an_item_of_another_size_than_its_room_is_counted_by_its_own() {
     assert_eq!(ring.push_into(room, 3, 75).into_vec(), [2], "the one left makes way");
     assert_eq!((ring.len(), ring.bytes()), (1, 75));
 }
+
+#[cfg(feature = "usdt")]
+#[test]
+fn probes_name_the_session_of_a_ring() {
+    let ring = Ring::<u64>::new(DropOldest, 1, PLENTY, Arc::new(Budget::new(PLENTY)));
+    assert_eq!((ring.session, ring.of_session(7).session), (0, 7));
+}
