@@ -377,7 +377,48 @@ impl Known {
 
 #[cfg(test)]
 mod tests {
+    use super::super::key::Key;
     use super::*;
+    use serde_json::{Value, json};
+
+    /// Without a server: the client keeps what the member sends.
+    async fn member() -> Member {
+        let options = async_nats::ConnectOptions::new().retry_on_initial_connect();
+        let client = options.connect("127.0.0.1:1").await.expect("it does not wait for a server");
+        let config = Config::new("chat", Key::new([7; 32]).expect("it is long enough")).expect("it is a name");
+        Member::new(TapRouter::new(), client, config, <_>::default()).expect("there is randomness")
+    }
+
+    fn key() -> SessionKey {
+        SessionKey::random().expect("there is randomness")
+    }
+
+    fn announcement(json: Value) -> Announcement {
+        serde_json::from_value(json).expect("it is one")
+    }
+
+    fn header(session: SessionKey, message: WatcherMessage) -> WatcherHeader {
+        WatcherHeader { session, turn: 1, time: now_us(), message }
+    }
+
+    fn opens(session: SessionKey) -> WatcherHeader {
+        header(session, WatcherMessage::Open(Box::new(announcement(json!({"predicate": "user = 42"})))))
+    }
+
+    impl Member {
+        fn renew_by(&mut self, header: &WatcherHeader) {
+            let WatcherMessage::Open(announcement) = &header.message else { panic!("it is an announcement") };
+            self.renew(header, announcement);
+        }
+
+        fn has_opened(&self, key: SessionKey) -> bool {
+            self.sessions.get(&key).is_some_and(|known| matches!(known.state, State::Open { .. }))
+        }
+    }
+
+    fn over(is_final: bool, last_message: Instant) -> Known {
+        Known { last_message, ..known(State::Over { is_final }) }
+    }
 
     fn known(state: State) -> Known {
         let (messages, grants) = (ReplayGuard::new(1, 100), ReplayGuard::default());
@@ -395,6 +436,91 @@ mod tests {
         for state in [State::Refused { renewals: 0 }, State::Over { is_final: true }] {
             let ended = known(state);
             assert!(!ended.is_open() && !ended.is_opening(7));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_refused_session_is_tried_at_each_fifth_renewal() {
+        let (mut member, key) = (member().await, key());
+        member.sessions.insert(key, known(State::Refused { renewals: 0 }));
+        let mut is_tried = || {
+            member.renew_by(&opens(key));
+            member.has_opened(key)
+        };
+        assert_eq!([(); 5].map(|()| is_tried()), [false, false, false, false, true]);
+    }
+
+    #[tokio::test]
+    async fn only_an_unrenewed_session_is_opened_again() {
+        for (reason, is_opened) in
+            [(LeaveReason::Unrenewed, true), (LeaveReason::Closed, false), (LeaveReason::TooCostly, false)]
+        {
+            let (mut member, key) = (member().await, key());
+            member.renew_by(&opens(key));
+            member.note_end(Some((key, Outcome::Over(reason))));
+            assert!(!member.has_opened(key));
+            member.renew_by(&opens(key));
+            assert_eq!(member.has_opened(key), is_opened, "{reason:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn each_opening_has_its_own_number() {
+        let (mut member, keys) = (member().await, [key(), key()]);
+        keys.iter().for_each(|key| member.renew_by(&opens(*key)));
+        assert!(member.sessions[&keys[0]].is_opening(0) && member.sessions[&keys[1]].is_opening(1));
+    }
+
+    #[tokio::test]
+    async fn a_full_instance_opens_only_sessions_that_it_knows() {
+        let (mut member, [ended, late, new]) = (member().await, [key(), key(), key()]);
+        member.sessions.insert(ended, over(false, Instant::now()));
+        member.sessions.extend((2..MAX_SESSIONS).map(|_| (key(), over(true, Instant::now()))));
+        member.renew_by(&opens(late));
+        assert_eq!((member.has_opened(late), member.sessions.len()), (true, MAX_SESSIONS));
+        member.renew_by(&opens(new));
+        assert_eq!((member.has_opened(new), member.sessions.len()), (false, MAX_SESSIONS));
+        member.renew_by(&opens(ended));
+        assert!(member.has_opened(ended));
+    }
+
+    #[tokio::test]
+    async fn ended_sessions_are_forgotten_when_messages_are_stale() {
+        let (mut member, [ended, open, recent]) = (member().await, [key(), key(), key()]);
+        let Some(long_ago) = Instant::now().checked_sub(2 * MAX_SKEW + Duration::from_secs(1)) else { return };
+        member.renew_by(&opens(open));
+        member.sessions.get_mut(&open).expect("it is known").last_message = long_ago;
+        member.sessions.extend([(ended, over(true, long_ago)), (recent, over(true, Instant::now()))]);
+        assert!(member.has_room());
+        assert_eq!([ended, open, recent].map(|key| member.sessions.contains_key(&key)), [false, true, true]);
+    }
+
+    #[tokio::test]
+    async fn a_wrong_clock_is_answered_to_new_sessions_alone() {
+        let (mut member, [known, new]) = (member().await, [key(), key()]);
+        member.sessions.insert(known, over(true, Instant::now()));
+        let close = WatcherMessage::Close { reason: CloseReason::Closed };
+        for (header, answers) in [(opens(known), 0), (header(new, close), 0), (opens(new), 1)] {
+            member.refuse_clock(&header);
+            assert_eq!(member.running.len(), answers, "{header:?}");
+        }
+    }
+
+    #[test]
+    fn a_refusal_has_the_name_of_the_limit() {
+        let refusal = |builder: tracing_tap::TapRouterBuilder, json| {
+            try_open(&builder.build(), &announcement(json)).err().map(|(reason, _)| reason)
+        };
+        let router = TapRouter::builder;
+        let is_slow = json!({"predicate": "*", "slower_than_us": 7_200_000_000_u64});
+        for (builder, json, reason) in [
+            (router(), is_slow, "max_hold_time"),
+            (router(), json!({"predicate": "*", "look_back_ms": 1000}), "no_look_back"),
+            (router().redact_fields(["secret"]), json!({"predicate": "secret = 1"}), "redacted_field"),
+            (router().max_sessions(0), json!({"predicate": "user = 42"}), "max_sessions"),
+            (router(), json!({"predicate": "user ="}), "invalid_session"),
+        ] {
+            assert_eq!(refusal(builder, json).as_deref(), Some(reason));
         }
     }
 }

@@ -394,6 +394,7 @@ impl<'de> Deserialize<'de> for MemberId {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::json;
 
     #[track_caller]
     fn check(tally: Tally, expected: &str) {
@@ -427,5 +428,21 @@ mod tests {
         ] {
             assert_eq!((LeaveReason::of_end(end), LeaveReason::of_end(end).to_string()), (leave, text.to_owned()));
         }
+    }
+
+    #[test]
+    fn what_has_its_default_is_left_out_of_a_message() {
+        let written = |json: Value| {
+            let announcement: Announcement = serde_json::from_value(json).expect("it can be read");
+            serde_json::to_value(announcement).expect("it can be written")
+        };
+        for json in [json!({"predicate": "*"}), json!({"predicate": "*", "every_ms": 500})] {
+            assert_eq!(written(json.clone()), json);
+        }
+        assert_eq!(written(json!({"predicate": "*", "every_ms": RENEWAL_MS})), json!({"predicate": "*"}));
+        let grant = |opening| WatcherMessage::Grant { opening, asked: 3, granted: 2, is_last: false };
+        let grant = |opening| serde_json::to_value(grant(opening)).expect("it can be written");
+        assert_eq!(grant(0), json!({"kind": "grant", "asked": 3, "granted": 2}));
+        assert_eq!(grant(1), json!({"kind": "grant", "opening": 1, "asked": 3, "granted": 2}));
     }
 }

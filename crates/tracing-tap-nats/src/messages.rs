@@ -49,3 +49,36 @@ impl Messages {
         if is_closed { Poll::Ready(None) } else { Poll::Pending }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use testing::nats_server::{Server, client};
+    use testing::runtime::{run, soon, until};
+
+    #[test]
+    fn services_whose_messages_wait_take_turns() {
+        run(async {
+            const SERVICES: [&str; 3] = ["a", "b", "c"];
+            let server = Server::start();
+            let client = client(&server.url()).await;
+            let mut messages = Messages::default();
+            for service in SERVICES {
+                messages.add(client.subscribe(service).await.expect("the client is open"));
+            }
+            assert!(messages.ready().await.is_none());
+            for service in SERVICES.into_iter().flat_map(|service| [service; 2]) {
+                client.publish(service, "x".into()).await.expect("the client is open");
+            }
+            let all_wait = || client.statistics().in_messages.load(std::sync::atomic::Ordering::Relaxed) == 6;
+            until("all to wait", all_wait).await;
+            let mut order = Vec::new();
+            for _ in 0..3 {
+                order.push(messages.ready().await.expect("it waits").subject.to_string());
+                order.push(soon("a message", messages.next()).await.expect("the client is open").subject.to_string());
+            }
+            assert_eq!(order, ["a", "b", "c", "a", "b", "c"]);
+            assert!(messages.ready().await.is_none());
+        });
+    }
+}

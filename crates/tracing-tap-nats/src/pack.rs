@@ -71,6 +71,16 @@ mod tests {
     }
 
     #[test]
+    fn lines_that_packing_makes_longer_travel_as_they_are() {
+        let next = |state: &u64| Some(state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1));
+        let lines: Vec<u8> =
+            std::iter::successors(Some(1), next).map(|state| (state >> 56) as u8).take(1 << 10).collect();
+        let mut packer = Packer::default();
+        let packed = packer.pack(&lines);
+        assert_eq!((packed.unpacked, packed.bytes), (0, &*lines));
+    }
+
+    #[test]
     fn lines_of_another_length_than_announced_are_rejected() {
         let lines = b"0123456789".repeat(100);
         let mut packer = Packer::default();

@@ -286,6 +286,41 @@ mod tests {
     }
 
     #[test]
+    fn messages_are_read_up_to_their_limits() {
+        const LONGEST_VERSION: u32 = 9_999;
+        let (accepted, key) = (keys([7]), key(7));
+        let length = |role, length| {
+            let body: Vec<u8> = vec![b'a'; length];
+            let message = seal_parts(LONGEST_VERSION, &key, role, "s", [&body, b"\n"]);
+            unseal(&accepted, role, "s", &message).map(|unsealed| unsealed.header.len()).err()
+        };
+        assert_eq!(length(Role::Watcher, MAX_HEADER_BYTES), None);
+        assert_eq!(length(Role::Instance, MAX_HEADER_BYTES), None);
+        assert_eq!(length(Role::Watcher, MAX_HEADER_BYTES + 1), Some(Rejection::TooLarge));
+        assert_eq!(length(Role::Instance, MAX_HEADER_BYTES + 1), Some(Rejection::TooLarge));
+        let lines = |role, bytes: usize| {
+            let lines = vec![b'a'; bytes - MAX_ENVELOPE_BYTES];
+            let message = seal_parts(LONGEST_VERSION, &key, role, "s", [b"\n", &lines]);
+            assert_eq!(message.len(), bytes);
+            unseal(&accepted, role, "s", &message).err()
+        };
+        assert_eq!(lines(Role::Instance, MAX_MESSAGE_BYTES), None);
+        assert_eq!(lines(Role::Instance, MAX_MESSAGE_BYTES + 1), Some(Rejection::TooLarge));
+        assert_eq!(lines(Role::Watcher, MAX_HEADER_BYTES + MAX_ENVELOPE_BYTES + 1), Some(Rejection::TooLarge));
+    }
+
+    #[test]
+    fn hexadecimal_digits_stand_for_bytes() {
+        let bytes: [u8; 256] = std::array::from_fn(|byte| byte as u8);
+        let digits: Vec<u8> = bytes.iter().flat_map(|byte| hex_digits(*byte)).collect();
+        assert!(digits.starts_with(b"000102") && digits.ends_with(b"fdfeff"));
+        assert_eq!(read_hex::<256>(&digits), Some(bytes));
+        for text in ["", "0", "000", "0000", "0G", "g0", "0F", "0:", "0/", "0`"] {
+            assert_eq!(read_hex::<1>(text.as_bytes()), None, "{text:?}");
+        }
+    }
+
+    #[test]
     fn another_version_is_no_forgery() {
         let message = seal_of_version(VERSION + 1, &key(7), Role::Watcher, "s", &json!({"session": "x"}));
         let unsealed = unseal(&keys([7]), Role::Watcher, "s", &message).expect("it is signed");

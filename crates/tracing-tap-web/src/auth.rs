@@ -377,3 +377,113 @@ impl fmt::Debug for Auth {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::http::Request;
+
+    const TOKEN: &str = "sixteen-letters!";
+
+    fn parts(authorizations: &[&str]) -> Parts {
+        let request = Request::post("/watch?q=1").extension(7_u8);
+        let request = authorizations.iter().fold(request, |request, value| request.header("authorization", *value));
+        request.body(()).expect("it is a request").into_parts().0
+    }
+
+    #[test]
+    fn exactly_one_bearer_header_brings_a_token() {
+        for (values, token) in [
+            (&["Bearer abc"][..], Some("abc")),
+            (&["bearer  abc "], Some("abc")),
+            (&[], None),
+            (&["Bearer abc", "Bearer abc"], None),
+            (&["Basic abc"], None),
+            (&["Bearer"], None),
+        ] {
+            assert_eq!(AuthRequest::of(&parts(values)).bearer(), token, "{values:?}");
+        }
+    }
+
+    #[test]
+    fn only_the_whole_token_is_accepted() {
+        let bearer = |token: &str| check_token(TOKEN, &parts(&[&format!("Bearer {token}")]));
+        assert_eq!(bearer(TOKEN).expect("it is the token").name(), "token");
+        for token in [&TOKEN[1..], "sixteen-letters?", "sixteen-letters!!"] {
+            let document = bearer(token).expect_err("it is another").document();
+            assert!(
+                document.contains("not-authenticated") && document.contains("is not this endpoint's"),
+                "{document}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_token_is_long_enough_and_visible_ascii() {
+        assert!(Auth::token(TOKEN).is_ok());
+        for (token, is_short, text) in [
+            (&TOKEN[1..], true, "the token is too short: it has 15 characters, at least 16 are required"),
+            (
+                "sixteen letters!",
+                false,
+                "the token has characters that are not visible ASCII, which no header can carry",
+            ),
+            (
+                "sixteen-lettérs!",
+                false,
+                "the token has characters that are not visible ASCII, which no header can carry",
+            ),
+        ] {
+            let error = Auth::token(token).expect_err("it is refused");
+            assert_eq!((error.is_too_short(), error.to_string().as_str()), (is_short, text));
+        }
+    }
+
+    #[test]
+    fn a_hook_sees_the_whole_request_and_prints_no_secret() {
+        let request = AuthRequest::of(&parts(&["Bearer abc"]));
+        assert_eq!((request.method(), request.uri().to_string().as_str()), (&Method::POST, "/watch?q=1"));
+        assert_eq!((request.headers().len(), request.extension::<u8>()), (1, Some(&7)));
+        assert_eq!(request.peer(), Err(Denied { kind: DeniedKind::NoPeerAddress, detail: NO_PEER_ADDRESS.to_owned() }));
+        assert_eq!(format!("{request:?}"), "AuthRequest { method: POST, path: \"/watch\", .. }");
+    }
+
+    #[test]
+    fn auth_prints_its_kind_and_no_token() {
+        let hook = Auth::check(|_| Err(Denied::unauthenticated("")));
+        let token = Auth::token(TOKEN).expect("it is long enough");
+        let printed = [token, hook, Auth::loopback_only()].map(|auth| (format!("{auth:?}"), auth.is_loopback_only()));
+        let kinds = [("Auth::token(..)", false), ("Auth::check(..)", false), ("Auth::loopback_only()", true)];
+        assert_eq!(printed, kinds.map(|(text, is_loopback_only)| (text.to_owned(), is_loopback_only)));
+    }
+
+    #[test]
+    fn a_denial_becomes_a_problem_of_its_kind() {
+        let missing = AuthRequest::of(&parts(&[])).peer().expect_err("there is no address");
+        for (denied, kind, text) in [
+            (Denied::unauthenticated("who?"), "not-authenticated", "access denied: who?"),
+            (Denied::forbidden("not you"), "forbidden", "access denied: not you"),
+            (missing, "missing-peer-address", &*format!("access denied: {NO_PEER_ADDRESS}")),
+        ] {
+            assert_eq!(denied.to_string(), text);
+            assert!(Problem::from(denied).document().contains(&format!(":{kind}\"")), "{kind}");
+        }
+    }
+
+    #[test]
+    fn a_caller_uses_its_own_sessions_and_an_admin_all() {
+        let (ann, root) = (Caller::new("ann"), Caller::new("root").admin());
+        assert_eq!((ann.is_admin(), root.is_admin()), (false, true));
+        assert_eq!(["ann", "ben"].map(|owner| ann.may_use(owner)), [true, false]);
+        assert_eq!(["ann", "root"].map(|owner| root.may_use(owner)), [true, true]);
+    }
+
+    #[test]
+    fn the_confinements_of_a_caller_add_up() {
+        let [seven, blue] = [Predicate::eq("tenant", 7), Predicate::eq("colour", "blue")];
+        let confined = Caller::new("ann").confined_to(seven.clone());
+        assert_eq!(confined.confinement(), Some(&seven));
+        assert_eq!(confined.confined_to(blue.clone()).confinement(), Some(&seven.and(blue)));
+        assert_eq!(Caller::new("ann").confinement(), None);
+    }
+}

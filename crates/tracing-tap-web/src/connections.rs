@@ -167,6 +167,13 @@ mod tests {
     }
 
     #[test]
+    fn a_closed_pending_connection_frees_its_slot() {
+        let connections = Connections::new(1, 1);
+        drop(connections.enter());
+        assert!(!connections.enter().1, "none is left to displace");
+    }
+
+    #[test]
     fn only_a_pending_connection_has_a_last_request() {
         let connections = Connections::new(1, 2);
         let [pending, authenticated] = [connections.enter().0, connections.enter().0];
@@ -174,5 +181,27 @@ mod tests {
         let last = (1..).find(|_| pending.is_last_request());
         assert_eq!(last, Some(MAX_PENDING_REQUESTS));
         assert!(!(0..2 * MAX_PENDING_REQUESTS).any(|_| authenticated.is_last_request()));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn only_a_pending_connection_is_overdue() {
+        let connections = Connections::new(1, 2);
+        let [pending, authenticated] = [connections.enter().0, connections.enter().0];
+        authenticated.authenticate().expect("a slot is free");
+        let (started, time) = (tokio::time::Instant::now(), Duration::from_secs(10));
+        pending.overdue(time).await;
+        assert_eq!(started.elapsed(), time);
+        assert!(tokio::time::timeout(100 * time, authenticated.overdue(time)).await.is_err());
+    }
+
+    #[test]
+    fn a_full_endpoint_names_its_limit() {
+        let connections = Connections::new(1, 2);
+        let [first, second] = [connections.enter().0, connections.enter().0];
+        first.authenticate().expect("a slot is free");
+        first.authenticate().expect("it has its slot already");
+        let document = second.authenticate().expect_err("all are taken").document();
+        assert!(document.contains("all 1 connections") && document.contains("\"limit\":1"), "{document}");
+        assert!(first.is_authenticated() && !second.is_authenticated());
     }
 }

@@ -59,3 +59,32 @@ fn not_understood(error: &serde_json::Error) -> Problem {
     let detail = escaped(&error.to_string(), MAX_SHOWN_BYTES);
     Problem::new(ProblemKind::InvalidBody, detail).with("line", error.line()).with("column", error.column())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::body::Body;
+    use axum::http::HeaderValue;
+
+    #[test]
+    fn a_body_is_json_by_its_media_type() {
+        let is_json = |value: &'static str| {
+            check_type(&HeaderMap::from_iter([(header::CONTENT_TYPE, HeaderValue::from_static(value))])).is_ok()
+        };
+        for value in ["application/json", "Application/JSON", " application/json ; charset=utf-8"] {
+            assert!(is_json(value), "{value}");
+        }
+        for value in ["", "text/plain", "text/plain; application/json", "application/json+x", "application/jsonl"] {
+            assert!(!is_json(value), "{value}");
+        }
+        assert!(check_type(&HeaderMap::new()).is_err());
+    }
+
+    #[tokio::test]
+    async fn a_body_is_too_large_from_the_first_byte_too_many() {
+        let read = |bytes: usize| to_bytes(Body::from(vec![b' '; bytes]), MAX_BODY_BYTES);
+        assert!(read(MAX_BODY_BYTES).await.is_ok());
+        assert!(is_too_large(&read(MAX_BODY_BYTES + 1).await.expect_err("it is too large")));
+        assert!(!is_too_large(&axum::Error::new(std::io::Error::other("the connection is gone"))));
+    }
+}

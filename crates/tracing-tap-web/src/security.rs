@@ -327,4 +327,98 @@ mod tests {
             assert!(!is_of(origin, host), "{origin} {host}");
         }
     }
+
+    fn parts(uri: &str, headers: &[(&str, &str)]) -> Parts {
+        let request =
+            headers.iter().fold(Request::builder().uri(uri), |request, (name, value)| request.header(*name, *value));
+        request.body(()).expect("it is a request").into_parts().0
+    }
+
+    #[test]
+    fn queries_and_headers_are_accepted_up_to_their_limits() {
+        let check = |query: usize, header: usize| {
+            let (uri, value) = (format!("/?{}", "q".repeat(query)), "a".repeat(header - 4));
+            let [half, rest] = [&value[..header / 2], &value[header / 2..]];
+            check_sizes(&parts(&uri, &[("aa", half), ("bb", rest)])).err().map(|problem| problem.document())
+        };
+        assert_eq!(check(MAX_QUERY_BYTES, MAX_HEADER_BYTES), None);
+        let problem = check(MAX_QUERY_BYTES + 1, MAX_HEADER_BYTES).expect("it is refused");
+        assert!(problem.contains("query-too-long") && problem.contains("has 8193 bytes"), "{problem}");
+        let problem = check(MAX_QUERY_BYTES, MAX_HEADER_BYTES + 1).expect("it is refused");
+        assert!(problem.contains("headers-too-large") && problem.contains("have 16385 bytes"), "{problem}");
+    }
+
+    #[test]
+    fn a_visit_is_a_navigation_to_a_document_said_once() {
+        let (navigates, to_document) = (("sec-fetch-mode", "navigate"), ("sec-fetch-dest", "document"));
+        let is_visit = |headers: &[(&str, &str)]| is_navigation(&parts("/", headers).headers);
+        assert!(is_visit(&[navigates, to_document]));
+        for headers in [
+            &[][..],
+            &[navigates],
+            &[to_document],
+            &[navigates, ("sec-fetch-dest", "iframe")],
+            &[("sec-fetch-mode", "cors"), to_document],
+            &[navigates, navigates, to_document],
+            &[navigates, to_document, ("sec-fetch-dest", "iframe")],
+        ] {
+            assert!(!is_visit(headers), "{headers:?}");
+        }
+    }
+
+    #[test]
+    fn only_programs_and_pages_of_the_own_or_an_allowed_site_ask() {
+        let allowed = ["https://ops.example".to_owned(), "https://dev.example".to_owned()];
+        let is_accepted = |uri: &str, headers: &[(&str, &str)]| check_site(&parts(uri, headers), &allowed).is_ok();
+        let (host, cross) = (("host", "a.example"), ("sec-fetch-site", "cross-site"));
+        let (own, strange) = (("origin", "http://a.example"), ("origin", "http://evil.example"));
+        for headers in [
+            &[][..],
+            &[host],
+            &[host, own],
+            &[host, own, ("sec-fetch-site", "same-origin")],
+            &[host, ("sec-fetch-site", "none")],
+            &[host, cross, ("origin", "https://OPS.example")],
+            &[host, cross, ("origin", "https://dev.example")],
+        ] {
+            assert!(is_accepted("/", headers), "{headers:?}");
+        }
+        for headers in [
+            &[own][..],
+            &[host, strange],
+            &[host, own, strange],
+            &[host, own, cross],
+            &[host, ("sec-fetch-site", "same-site")],
+            &[host, ("sec-fetch-site", "none"), cross],
+            &[host, ("origin", "https://ops.example"), strange],
+        ] {
+            assert!(!is_accepted("/", headers), "{headers:?}");
+        }
+        // Over HTTP/2 the request itself names the host.
+        assert!(is_accepted("http://a.example/", &[own]));
+        assert!(!is_accepted("http://a.example/", &[strange]));
+    }
+
+    #[test]
+    fn peers_are_of_this_machine_and_no_proxy_passes_them_on() {
+        let problem = |peer: Option<&str>, headers: &[(&str, &str)]| {
+            let mut parts = parts("/", headers);
+            if let Some(peer) = peer {
+                let peer: SocketAddr = peer.parse().expect("it is an address");
+                parts.extensions.insert(ConnectInfo(peer));
+            }
+            check_peer(&parts).err().map(|problem| problem.document())
+        };
+        for peer in ["127.0.0.1:9", "[::1]:9", "[::ffff:127.0.0.1]:9"] {
+            assert_eq!(problem(Some(peer), &[("user-agent", "x")]), None, "{peer}");
+        }
+        for peer in ["10.0.0.1:9", "[::2]:9", "[::ffff:10.0.0.1]:9"] {
+            assert!(problem(Some(peer), &[]).is_some_and(|document| document.contains("forbidden")), "{peer}");
+        }
+        for header in FORWARDED {
+            let document = problem(Some("127.0.0.1:9"), &[(header, "x")]).expect("it is refused");
+            assert!(document.contains("forbidden") && document.contains(header), "{document}");
+        }
+        assert!(problem(None, &[]).is_some_and(|document| document.contains("missing-peer-address")));
+    }
 }
