@@ -196,7 +196,7 @@ class Hunt:
 
 def judged(results):
     """Writes down which files were run, and returns the words of the survivors that the list does not argue for."""
-    argued = {line.split(" | ")[0] for line in LIST.read_text().splitlines() if line and not line.startswith("#")}
+    argued = {line.rsplit(" | ", 1)[0] for line in LIST.read_text().splitlines() if line and not line.startswith("#")}
     commit = output("git", "rev-parse", "--short", "HEAD").strip()
     runs = dict(line.split(": ", 1) for line in RUNS.read_text().splitlines()) if RUNS.exists() else {}
     counts = collections.defaultdict(collections.Counter)
