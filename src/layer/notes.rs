@@ -388,3 +388,119 @@ fn as_tree(tree: usize) -> u8 {
 #[cfg(loom)]
 #[path = "../sync/models/notes.rs"]
 mod models;
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::super::word::Word;
+    use super::*;
+    use crate::event::Fields;
+    use tracing_core::Level;
+
+    const STAMP: Stamp = Stamp { version: 3, records: 4 };
+
+    fn captured() -> Arc<CapturedSpan> {
+        let (name, target) = ("span".into(), "target".into());
+        Arc::new(CapturedSpan {
+            name,
+            level: Level::INFO,
+            target,
+            fields: Fields::default(),
+            trace: None,
+            request: None,
+        })
+    }
+
+    fn lock(notes: &Notes, number: u64) -> Locked<'_> {
+        notes.lock(number).expect("no later span has it")
+    }
+
+    #[test]
+    fn a_new_span_has_what_is_known_at_its_creation() {
+        let notes = Notes::default();
+        let word = 5 << 32 | Word::ABSENT;
+        notes.note_timed();
+        notes.start(1, Placement::below(7, Some(9)).while_watched(word, 11));
+        assert_eq!([1, 2].map(|number| notes.are_about(number)), [true, false]);
+        assert_eq!((notes.parent(), notes.tree(), notes.tree_number(), notes.word()), (Some(7), Some(9), 9, word));
+        assert_eq!([6, 7].map(|parent| notes.say_below(parent)), [false, true]);
+        assert_eq!([4, 5].map(|generation| notes.say_absent_in(generation)), [false, true]);
+        assert_eq!([11, 12].map(|synchronized| notes.are_newer_than(synchronized)), [true, false]);
+        assert!(!notes.may_be_timed() && !notes.may_be_decided() && !notes.may_hold_memory());
+    }
+
+    #[test]
+    fn what_is_found_out_about_a_span_is_noted() {
+        let notes = Notes::default();
+        notes.claim(1);
+        assert_eq!((notes.parent(), notes.tree(), notes.tree_number(), notes.word()), (None, None, 0, 0));
+        notes.set_parent(7);
+        notes.set_tree(9);
+        notes.note_timed();
+        assert_eq!((notes.parent(), notes.tree(), notes.may_be_timed()), (Some(7), Some(9), true));
+        lock(&notes, 1).share(5);
+        assert!(notes.say_absent_in(5));
+        notes.stop_sharing();
+        assert!(!notes.say_absent_in(5));
+    }
+
+    #[test]
+    fn only_a_later_span_claims_notes() {
+        let notes = Notes::default();
+        notes.claim(2);
+        notes.set_tree(9);
+        notes.claim(2);
+        notes.claim(1);
+        assert_eq!((notes.are_about(2), notes.tree()), (true, Some(9)));
+        notes.claim(3);
+        assert_eq!((notes.are_about(3), notes.tree()), (true, None));
+    }
+
+    #[test]
+    fn a_later_span_finds_nothing_of_an_earlier_one() {
+        let (notes, span) = (Notes::default(), captured());
+        lock(&notes, 1).keep_captured(&span);
+        assert!(notes.may_hold_memory());
+        assert!(lock(&notes, 1).captured().is_some_and(|kept| Arc::ptr_eq(&kept, &span)));
+        assert!(lock(&notes, 2).captured().is_none());
+        assert!(notes.lock(1).is_none());
+        lock(&notes, 2).watched().trace = TraceContext::new(1, 2, 0);
+        assert!(lock(&notes, 2).trace().is_some());
+        assert!(lock(&notes, 3).watched_if_any().is_none());
+    }
+
+    #[test]
+    fn a_span_that_ends_frees_what_it_held() {
+        let (notes, span) = (Notes::default(), captured());
+        notes.start(1, Placement::UNKNOWN);
+        lock(&notes, 1).keep_captured(&span);
+        notes.end(2);
+        assert_eq!((Arc::strong_count(&span), notes.are_about(1)), (2, true));
+        notes.end(1);
+        assert_eq!((Arc::strong_count(&span), notes.are_about(1), notes.may_hold_memory()), (1, false, false));
+        lock(&notes, 3).keep_captured(&span);
+        notes.free(2);
+        assert_eq!(Arc::strong_count(&span), 2, "it is a later one's");
+        lock(&notes, 3).clear_captured();
+        assert_eq!(Arc::strong_count(&span), 1);
+    }
+
+    #[test]
+    fn a_decision_is_found_under_its_own_stamp_alone() {
+        let notes = Notes::default();
+        let kept = lock(&notes, 1).keep(STAMP, &ScopeRef::OUTSIDE, ScopeRef::OUTSIDE.carrying(true));
+        assert!(kept.carries() && notes.may_be_decided() && !notes.may_hold_memory());
+        let found = |stamp| lock(&notes, 1).decided_under(stamp).map(|scope| scope.carries());
+        assert_eq!(found(STAMP), Some(true));
+        assert_eq!([Stamp { version: 4, ..STAMP }, Stamp { records: 5, ..STAMP }].map(found), [None, None]);
+        assert_eq!(lock(&notes, 1).decided().map(|decided| decided.stamp), Some(STAMP));
+        lock(&notes, 1).clear_decided();
+        assert!(lock(&notes, 1).decided().is_none());
+    }
+
+    #[test]
+    fn a_place_is_below_its_parent_in_a_known_tree() {
+        let place = Placement::below(7, Some(9)).while_watched(3, 0);
+        assert_eq!([7, 8].map(|parent| place.if_below(parent)), [Some((9, 3)), None]);
+        assert_eq!(Placement::below(7, None).if_below(7), None);
+    }
+}

@@ -80,6 +80,19 @@ isolated! {
         assert!(coverage.to_string().contains("use `.instrument(span)` in place of `span.enter()`"), "{coverage}");
     }
 
+    fn a_span_around_the_runtime_is_not_taken_for_its_twin() {
+        check_clean(|| {
+            let twin = || info_span!("twin");
+            let out_of_order = async move {
+                let (first, second) = (info_span!("first").entered(), twin().entered());
+                drop(first);
+                drop(second);
+                yield_now().await;
+            };
+            twin().in_scope(|| on_one_thread(async || spawn_local(out_of_order.in_session()).await.unwrap()));
+        });
+    }
+
     fn a_future_with_an_adaptor_and_no_such_guard_is_not_named() {
         check_clean(|| {
             on_one_thread(async || {

@@ -59,6 +59,19 @@ isolated! {
         check_partial(&timings[1], Some(1));
     }
 
+    fn a_record_on_a_timed_span_does_not_begin_its_times_again() {
+        let mut stream = install().watch(user(42));
+        let request = tracing::info_span!("request", user = 42);
+        request.in_scope(|| ());
+        for id in [43, 42] {
+            request.record("user", id);
+        }
+        request.in_scope(|| ());
+        drop(request);
+        let timing = only(&mut stream);
+        assert_eq!((timing.is_whole(), timing.polls()), (true, Some(2)));
+    }
+
     fn a_span_that_is_followed_is_timed_from_then_on() {
         let router = install();
         let failing = SessionOptions::new(Predicate::ge("status", 500)).follow(Follow::Root).timings();
