@@ -40,6 +40,8 @@ for crate in web nats otel; do
     cargo clippy --quiet --package "tracing-tap-$crate" --lib --no-default-features -- --deny warnings
 done
 cargo clippy --quiet --package demo --all-targets -- --deny warnings
+CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-target}/a-tree" RUSTFLAGS="--cfg a_tree" \
+    cargo clippy --quiet --package bench-paths --all-targets -- --deny warnings
 
 step "next to dependencies that a whole build would get, each in a package of its own"
 cargo nextest run --package tracing-tap --test it --ignore-default-filter compiled_out:: neighbours::bunyan:: \

@@ -61,11 +61,10 @@ cargo clippy --quiet --workspace --all-targets --all-features -- --deny warnings
 cargo clippy --quiet --package tracing-tap --lib --no-default-features -- --deny warnings
 
 models() {
-    CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-target}/loom" RUSTFLAGS="--cfg loom" CARGO_PROFILE_RELEASE_DEBUG=0 \
-        CARGO_PROFILE_RELEASE_OPT_LEVEL=1 CARGO_PROFILE_RELEASE_CODEGEN_UNITS=64 \
-        cargo test --quiet --release --package tracing-tap --lib loom_
+    CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-target}/loom" RUSTFLAGS="--cfg loom" \
+        cargo test --quiet --profile loom --package tracing-tap --lib loom_
 }
-instructions() { cargo bench --quiet --bench paths -- --instructions; }
+instructions() { cargo bench --quiet --profile counts --bench paths -- --bounds; }
 
 # A process group of its own, which is ended with this script.
 set -m

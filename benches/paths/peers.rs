@@ -3,12 +3,9 @@
 //! The peer stands in the first column of numbers, the router in the second: the ratio says how much the peer costs
 //! for each nanosecond of ours. An `EnvFilter` has no sessions; its counterpart to one is a directive for one user.
 
-use crate::measure::nanoseconds;
-use crate::operations::{disabled_event, four_fields_two_spans, not_matching, own_field, span_with_fields};
+use crate::operations::{disabled_event, four_fields_two_spans, not_matching, span_with_fields};
 use crate::service::{elsewhere, matching};
 use crate::table::{Path, path};
-use a_tree::{ATree, AttributeDefinition};
-use std::hint::black_box;
 use std::io;
 use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::layer::Filter;
@@ -17,7 +14,6 @@ use tracing_subscriber::{EnvFilter, Registry, reload};
 
 const ONE: &str = "one session";
 const MANY: &str = "64 sessions";
-const SAME: &str = "as many sessions";
 
 pub(crate) const PEERS: &[Path] = &[
     path("EnvFilter, 1 directive: disabled event", || directed(1, disabled_event), || one(disabled_event), ONE),
@@ -35,9 +31,6 @@ pub(crate) const PEERS: &[Path] = &[
     path("reload of EnvFilter, 1: span, 2 fields", || reloadable(span_with_fields), || one(span_with_fields), ONE),
     path("reload of EnvFilter, 1: not matching", || reloadable(not_matching), || one(not_matching), ONE),
     path("tracing-appender: event as JSON", appended, || matching(1, four_fields_two_spans), "a matching event"),
-    path("a-tree, 1 expression: user of an event", || found(1), || elsewhere(1, own_field), SAME),
-    path("a-tree, 1,000 expressions", || found(1_000), || elsewhere(1_000, own_field), SAME),
-    path("a-tree, 100,000 expressions", || found(100_000), || elsewhere(100_000, own_field), SAME),
 ];
 
 fn one(operation: fn() -> f64) -> f64 {
@@ -75,19 +68,4 @@ fn appended() -> f64 {
     let logs = tracing_subscriber::fmt::layer().json().with_writer(writer).with_filter(LevelFilter::TRACE);
     tracing_subscriber::registry().with(logs).init();
     four_fields_two_spans()
-}
-
-/// Makes an event of one attribute and looks for the expressions it satisfies, which none does.
-fn found(expressions: usize) -> f64 {
-    let mut tree = ATree::new(&[AttributeDefinition::string("user")]).expect("one attribute is not there twice");
-    for number in 0..expressions {
-        let expression = format!("user = \"{}\"", 1_000_000 + number);
-        tree.insert(&number, &expression).expect("this is an expression");
-    }
-    nanoseconds(|| {
-        let mut event = tree.make_event();
-        event.with_string("user", black_box("7")).expect("the attribute is a text");
-        let event = event.build().expect("there is no other attribute");
-        black_box(tree.search(&event).expect("the event is of this tree").matches().len());
-    })
 }
