@@ -7,7 +7,7 @@ use tracing::{Dispatch, Span, Subscriber};
 use tracing_core::span;
 use tracing_subscriber::layer::{Context, Layer};
 use tracing_subscriber::prelude::*;
-use tracing_tap::{Predicate, SessionOptions, TapRouter};
+use tracing_tap::{CapturedEvent, Predicate, SessionOptions, TapRouter};
 
 fn user(user: u32) -> Span {
     tracing::info_span!("conn", user)
@@ -98,6 +98,19 @@ fn recurring_ids_in_a_taken_cell(first_user: u32, second_user: u32) {
 }
 
 isolated! {
+    fn an_event_in_a_child_shows_what_was_recorded_around_it() {
+        let router = TapRouter::new();
+        tracing_subscriber::registry().with(router.layer()).init();
+        let mut stream = router.watch(Predicate::eq("user", 42));
+        let request = tracing::info_span!("request", user = 42, status = tracing::field::Empty).entered();
+        tracing::info!("before");
+        request.record("status", 200);
+        tracing::info_span!("child").in_scope(|| tracing::info!("after"));
+        let status = |event: &CapturedEvent| event.spans().next()?.field("status").map(ToString::to_string);
+        let shown: Vec<_> = events(&mut stream).iter().map(|event| status(event)).collect();
+        assert_eq!(shown, [None, Some("200".to_owned())]);
+    }
+
     fn an_id_that_recurs_in_a_taken_cell_leaks_no_event() {
         recurring_ids_in_a_taken_cell(42, 43);
     }

@@ -48,8 +48,8 @@ pub enum FleetItem {
     Refused {
         /// The instance's name.
         instance: Arc<str>,
-        /// The reason in one word: a limit's name, `redacted_field`, `no_look_back`, `invalid_session`,
-        /// `clock` or `version`.
+        /// The reason in one word: a limit's name, `redacted_field`, `too_costly`, `no_look_back`,
+        /// `invalid_session`, `clock` or `version`.
         reason: String,
         /// The reason in words.
         error: String,
