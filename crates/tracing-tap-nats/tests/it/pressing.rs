@@ -89,8 +89,8 @@ fn a_slow_consumer_learns_its_exact_loss() {
     let server = Server::with_settings("max_pending: 1MB, write_deadline: \"2s\"", &[]);
     let mut instance = Instance::start(&server.url(), "chat");
     let mut watcher = Instance::start(&server.url(), "watcher");
-    assert_eq!(watcher.ask("read"), "joined");
-    instance.wait_for_sessions(1);
+    // Both: an instance lists a session before its callsites are enabled, and joins afterwards.
+    assert_eq!(watcher.ask("read 2"), "joined");
     let mut matched = 0;
     let mut say = |instance: &mut Instance, what: &str, count: u64| {
         assert_eq!(instance.ask(&format!("{what} {count} 0")), "emitted");

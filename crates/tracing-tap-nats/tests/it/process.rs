@@ -82,7 +82,7 @@ impl Process {
             "flow" => done(|| flow(number(0), number(1)), "emitted"),
             "large" => done(|| large(number(0)), "emitted"),
             "watch" => done(|| self.watch(), "joined"),
-            "read" => done(|| self.read(), "joined"),
+            "read" => done(|| self.read(number(0) as usize), "joined"),
             "shutdown" => done(|| self.router.shutdown(), "shut down"),
             "leave" => done(|| self.leave(), "left"),
             "flush" => done(|| self.flush(), "flushed"),
@@ -106,8 +106,8 @@ impl Process {
         self.streams.push(stream);
     }
 
-    fn read(&mut self) {
-        self.reading = Some(self.runtime.block_on(Reading::start(&self.client)));
+    fn read(&mut self, instances: usize) {
+        self.reading = Some(self.runtime.block_on(Reading::start(&self.client, instances)));
     }
 
     fn flush(&self) {

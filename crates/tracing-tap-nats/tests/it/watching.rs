@@ -203,11 +203,11 @@ pub(crate) struct Reading {
 }
 
 impl Reading {
-    /// Watches user 42, and returns once an instance takes part.
-    pub(crate) async fn start(client: &Client) -> Self {
+    /// Watches user 42, and returns once so many instances take part.
+    pub(crate) async fn start(client: &Client, instances: usize) -> Self {
         let watched = fleet::watch(client.clone(), &seldom(), user(42)).await;
         let mut stream = watched.expect("the session is announced");
-        joined(&mut stream, 1).await;
+        joined(&mut stream, instances).await;
         let close = Arc::new(Notify::new());
         let accounted = Arc::<AtomicU64>::default();
         let (closed, counted) = (Arc::clone(&close), Arc::clone(&accounted));
