@@ -67,13 +67,18 @@ fn event_of(item: &FleetItem) -> Option<(String, String)> {
     Some((event.instance().to_owned(), read.message().to_owned()))
 }
 
-/// So many events, in the order they came.
+/// So many events, by their times: on a busy machine a message may be later than the window in which they are ordered.
 async fn events(stream: &mut FleetStream, count: usize) -> Vec<(String, String)> {
     let mut events = Vec::new();
     while events.len() < count {
-        events.extend(event_of(&next(stream).await));
+        let item = next(stream).await;
+        if let FleetItem::Event(event) = &item {
+            let time = event.read().expect("it is one").time();
+            events.extend(event_of(&item).map(|event| (time, event)));
+        }
     }
-    events
+    events.sort_by_key(|(time, _)| *time);
+    events.into_iter().map(|(_, event)| event).collect()
 }
 
 fn expected(words: &[(&str, &str)]) -> Vec<(String, String)> {
