@@ -94,17 +94,14 @@ impl Instance {
         dispatch.downcast_ref::<Self>().is_some_and(|found| std::ptr::eq(found, self))
     }
 
-    /// Names a subscriber by its first layer, if it has one of any router.
-    #[cfg(feature = "tokio")]
+    /// Names a subscriber by its first layer, if it has one of any router. That layer is in no other.
     pub(super) fn first_in(dispatch: &Dispatch) -> Option<u64> {
         dispatch.downcast_ref::<Self>().map(|first| first.number)
     }
 
-    /// Whether both are the same subscriber, of those with a layer of any router in them. A subscriber is asked for the
-    /// first such layer: it is in no other.
+    /// Whether both are the same subscriber, of those with a layer of any router in them.
     pub(crate) fn is_same(one: &Dispatch, other: &Dispatch) -> bool {
-        let first_of = |dispatch: &Dispatch| dispatch.downcast_ref::<Self>().map(std::ptr::from_ref);
-        first_of(one).is_some_and(|first| first_of(other) == Some(first))
+        Self::first_in(one).is_some_and(|first| Self::first_in(other) == Some(first))
     }
 
     /// Learns which subscriber this layer is in where it was not given, as behind an `Option` or in a `Vec`.
