@@ -6,7 +6,6 @@ use super::name::NO_SPAN;
 use super::thread::{self, Stand};
 use std::fmt;
 use tracing_core::{Dispatch, dispatcher, span};
-use tracing_subscriber::layer::Context;
 
 /// A span that stays open while this exists, and the layer that may take it for the current one.
 pub(crate) struct HeldSpan {
@@ -83,20 +82,20 @@ impl Instance {
 
     /// Keeps a new span where spans are timed or the past is kept, or where another one stands in for the current one.
     #[cold]
-    pub(super) fn keep_new_watched_span<S: Host>(
+    pub(super) fn keep_new_watched_span(
         &self,
         attributes: &span::Attributes<'_>,
         id: &span::Id,
-        context: &Context<'_, S>,
+        host: &dyn Host,
         epoch: u64,
     ) {
         self.keep_new_span(attributes, id, epoch);
         // Before anything is decided about the span: the registry takes it for a root.
         if self.standing_in() != NO_SPAN && attributes.is_contextual() {
-            self.place_below_standing_in(id, context);
+            self.place_below_standing_in(id, host);
         }
         if self.spans.are_unusual_when_new() {
-            self.time_new_span(id.into_u64(), context, epoch);
+            self.time_new_span(id.into_u64(), host, epoch);
         }
     }
 
@@ -104,17 +103,15 @@ impl Instance {
     ///
     /// Held in the registry's data of the root: what is dropped there may close another span, which a hook may not.
     #[cold]
-    fn place_below_standing_in<S: Host>(&self, id: &span::Id, context: &Context<'_, S>) {
-        let Some(root) = context.span(id).filter(|span| span.parent().is_none()) else { return };
+    fn place_below_standing_in(&self, id: &span::Id, host: &dyn Host) {
+        let id = id.into_u64();
+        if host.span(id).is_none() || host.parent(id).is_some() {
+            return;
+        }
         let parent = self.standing_in();
         let Some(dispatch) = self.dispatch() else { return };
         let held = HeldSpan { instance: self.number, id: dispatch.clone_span(&span::Id::from_u64(parent)), dispatch };
-        root.extensions_mut().replace(KeptParent { _span: held });
-        self.spans.with(id.into_u64(), |cell| cell.set_parent(parent));
+        host.keep_until_close(id, Box::new(held));
+        self.spans.with(id, |cell| cell.set_parent(parent));
     }
-}
-
-/// Keeps the parent of a span open that the registry takes for a root.
-struct KeptParent {
-    _span: HeldSpan,
 }

@@ -25,7 +25,6 @@ use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 use tracing_core::dispatcher::WeakDispatch;
 use tracing_core::{Dispatch, Interest, LevelFilter, Metadata, span};
-use tracing_subscriber::layer::Context;
 
 /// One layer in one subscriber. Nothing in it is shared with other instances, of this router or another.
 #[derive(Debug)]
@@ -207,17 +206,12 @@ impl Instance {
 
     /// Keeps a new span, and times it from now on if a session wants that.
     #[inline]
-    pub(super) fn on_new_span<S: Host>(
-        &self,
-        attributes: &span::Attributes<'_>,
-        id: &span::Id,
-        context: Context<'_, S>,
-    ) {
+    pub(super) fn on_new_span(&self, attributes: &span::Attributes<'_>, id: &span::Id, host: &dyn Host) {
         let epoch = self.epoch();
         if epoch == 0 || !self.spans.are_unusual_when_new() && self.standing_in() == NO_SPAN {
             return self.keep_new_span(attributes, id, epoch);
         }
-        self.keep_new_watched_span(attributes, id, &context, epoch);
+        self.keep_new_watched_span(attributes, id, host, epoch);
     }
 
     /// Keeps a new span's fields, if spans like it are tracked, and its place in its tree.
@@ -312,7 +306,7 @@ impl Instance {
     }
 
     /// Keeps what is recorded on a span, and marks the caches it concerns as stale.
-    pub(super) fn on_record<S: Host>(&self, id: &span::Id, record: &span::Record<'_>, context: &Context<'_, S>) {
+    pub(super) fn on_record(&self, id: &span::Id, record: &span::Record<'_>, host: &dyn Host) {
         let id = id.into_u64();
         let Some(Some(metadata)) = self.spans.with(id, |cell| cell.shown_metadata()) else { return };
         // Code that formats a value for us may record, perhaps the very value that is formatted: nothing is printed then.
@@ -329,19 +323,19 @@ impl Instance {
         if self.epoch() == 0 && !snapshot.changes.has_sessions() {
             return;
         }
-        let tree = self.tree(id, context);
+        let tree = self.tree(id, host);
         if snapshot.is_changed_by(&recorded, &replaced) {
             self.trees.count_deciding(tree);
-            self.note_left_out(id, context);
-            self.time_from_now_on(id, context);
+            self.note_left_out(id, host);
+            self.time_from_now_on(id, host);
         }
         self.trees.count(tree);
     }
 
     #[inline]
-    pub(super) fn on_close<S: Host>(&self, id: &span::Id, context: Context<'_, S>) {
+    pub(super) fn on_close(&self, id: &span::Id, host: &dyn Host) {
         if self.spans.are_unusual_to_close() {
-            self.close_unusual(id.into_u64(), &context);
+            self.close_unusual(id.into_u64(), host);
         } else {
             self.close(id.into_u64());
         }
@@ -356,13 +350,13 @@ impl Instance {
 
     /// Follows the thread into a span, whose decision is mostly that of the span around or one made lately.
     #[inline]
-    pub(super) fn on_enter<S: Host>(&self, id: &span::Id, context: Context<'_, S>) {
+    pub(super) fn on_enter(&self, id: &span::Id, host: &dyn Host) {
         let epoch = self.epoch();
         if epoch == 0 {
             return;
         }
         if self.spans.are_unusual() {
-            self.follow_into_any(id.into_u64(), &context, epoch);
+            self.follow_into_any(id.into_u64(), host, epoch);
         } else {
             thread::with(|state| self.follow_into(state, epoch, id.into_u64()));
         }
@@ -379,13 +373,13 @@ impl Instance {
     }
 
     #[cold]
-    fn follow_into_any<S: Host>(&self, id: u64, context: &Context<'_, S>, epoch: u64) {
+    fn follow_into_any(&self, id: u64, host: &dyn Host, epoch: u64) {
         if self.spans.are_timed() {
-            self.follow_into_timed(id, context, epoch);
+            self.follow_into_timed(id, host, epoch);
         } else {
             thread::with(|state| self.follow_into_other(state, epoch, id));
         }
-        self.follow_from_here(context, epoch);
+        self.follow_from_here(host, epoch);
     }
 
     /// The same for a span of which nothing was noted, or which is not known.

@@ -11,15 +11,14 @@ use crate::session::sample::Sampled;
 use crate::session::scope::Scope;
 use tracing_core::field::{Field, Value};
 use tracing_core::{Event, span};
-use tracing_subscriber::layer::Context;
 
 impl Instance {
     /// Records that the thread has entered a timed span.
     #[cold]
-    pub(super) fn record_enter<S: Host>(&self, id: u64, context: &Context<'_, S>, epoch: u64) {
+    pub(super) fn record_enter(&self, id: u64, host: &dyn Host, epoch: u64) {
         let scope = match self.spans.with(id, |cell| cell.metadata()).flatten() {
-            Some(metadata) if !self.tests_traces() && self.current(epoch, context) == id => {
-                self.decision(epoch, context, metadata).scope
+            Some(metadata) if !self.tests_traces() && self.current(epoch, host) == id => {
+                self.decision(epoch, host, metadata).scope
             }
             // Entered twice, it is not where the thread is: it is looked up. So it is where a trace may decide, which is read
             // at the first event.
@@ -28,7 +27,7 @@ impl Instance {
         if scope != 0 && !Scope::is_timed(scope) {
             return;
         }
-        let look_up = |session| self.watched_path(session, id, context);
+        let look_up = |session| self.watched_path(session, id, host);
         self.shared.recordings.enter(self.watched_span(id, scope), || self.now(), look_up);
     }
 
@@ -44,10 +43,10 @@ impl Instance {
     }
 
     /// The path of a span, if its close would be shown to the session.
-    fn watched_path<S: Host>(&self, session: SessionId, id: u64, context: &Context<'_, S>) -> LookedUp {
+    fn watched_path(&self, session: SessionId, id: u64, host: &dyn Host) -> LookedUp {
         let metadata = self.spans.with(id, |cell| cell.shown_metadata())??;
         let snapshot = self.shared.snapshot.load();
-        let scope = self.scope(id, self.stamp(self.tree(id, context), &snapshot), &snapshot, context);
+        let scope = self.scope(id, self.stamp(self.tree(id, host), &snapshot), &snapshot, host);
         let scope = scope.get(&snapshot);
         let nothing: [(&Field, Option<&dyn Value>); 0] = [];
         let values = metadata.fields().value_set(&nothing);
@@ -57,7 +56,7 @@ impl Instance {
         let is_watched = incoming
             .closes_in_scope(scope)
             .any(|matching| matching.session.id == session && matching.sampled != Sampled::Out);
-        let surroundings = is_watched.then(|| self.surroundings_of(id, scope, &snapshot, context))?;
+        let surroundings = is_watched.then(|| self.surroundings_of(id, scope, &snapshot, host))?;
         let path = surroundings.spans.spans.clone();
         drop(incoming);
         thread::keep_surroundings(surroundings);

@@ -1,7 +1,7 @@
 //! Where a thread is, and what is around a span: the current span, parents, trees, roots.
 
 use super::entered::Keeper;
-use super::host::Host;
+use super::host::{Host, Registered};
 use super::instance::Instance;
 use super::kept::NewSpan;
 use super::name::NO_SPAN;
@@ -12,8 +12,6 @@ use crate::session::sample::RootSerial;
 use crate::session::scope::CapturedChain;
 use smallvec::SmallVec;
 use tracing_core::{Metadata, span};
-use tracing_subscriber::layer::Context;
-use tracing_subscriber::registry::{LookupSpan, SpanRef};
 
 impl Instance {
     /// The layer that the thread's stack is kept for.
@@ -24,15 +22,15 @@ impl Instance {
 
     /// The innermost span this thread is in, as far as this layer may see it.
     #[inline]
-    pub(super) fn current<S: Host>(&self, epoch: u64, context: &Context<'_, S>) -> u64 {
+    pub(super) fn current(&self, epoch: u64, host: &dyn Host) -> u64 {
         let known = thread::with(|state| state.entered.current(self.keeper()));
-        known.filter(|_| !self.is_behind_filter()).unwrap_or_else(|| self.look_up_current(epoch, context))
+        known.filter(|_| !self.is_behind_filter()).unwrap_or_else(|| self.look_up_current(epoch, host))
     }
 
     /// Asks the registry for the current span, and follows the thread from there.
     #[inline(never)]
-    pub(super) fn look_up_current<S: Host>(&self, epoch: u64, context: &Context<'_, S>) -> u64 {
-        let current = context.current_span();
+    pub(super) fn look_up_current(&self, epoch: u64, host: &dyn Host) -> u64 {
+        let current = host.current_span();
         let (Some(id), Some(metadata)) = (current.id(), current.metadata()) else {
             let standing_in = self.standing_in();
             thread::with(|state| state.entered.synchronize(self.keeper(), epoch, standing_in, 0));
@@ -41,7 +39,7 @@ impl Instance {
         let is_known = self.spans.with(id.into_u64(), |cell| cell.metadata()).flatten();
         let seen = match is_known.filter(|known| std::ptr::eq(*known, metadata)) {
             Some(_) => id.into_u64(),
-            None => self.visible_span(metadata, context.lookup_current()),
+            None => self.visible_span(metadata, host),
         };
         // Behind a filter that keeps spans from this layer the thread enters and leaves some unseen.
         if !self.is_behind_filter() {
@@ -53,16 +51,14 @@ impl Instance {
 
     /// What stands for a current span not known yet: itself, or the span around it if a filter hides it.
     #[cold]
-    fn visible_span<'a, R>(&self, current: &'static Metadata<'static>, visible: Option<SpanRef<'a, R>>) -> u64
-    where
-        R: LookupSpan<'a>,
-    {
-        if !visible.as_ref().is_some_and(|span| std::ptr::eq(span.metadata(), current)) {
+    fn visible_span(&self, current: &'static Metadata<'static>, host: &dyn Host) -> u64 {
+        let visible = host.visible_span();
+        if !visible.is_some_and(|span| std::ptr::eq(span.metadata, current)) {
             self.note_hidden_span(current);
         }
         let Some(visible) = visible else { return NO_SPAN };
-        self.make_known(&visible);
-        visible.id().into_u64()
+        self.make_known(visible);
+        visible.id
     }
 
     /// Whether the thread is in this span by the registry's account. If not, the stack is lost, and the next look asks the
@@ -70,29 +66,30 @@ impl Instance {
     ///
     /// Asked before an event is shown, so that it is never shown to a session of another span.
     #[inline]
-    pub(super) fn is_really_in<S: Host>(&self, leaf: u64, context: &Context<'_, S>) -> bool {
-        let current = context.current_span();
+    pub(super) fn is_really_in<H: Host + ?Sized>(&self, leaf: u64, host: &H) -> bool {
+        let current = host.current_span();
         current.id().map_or_else(|| self.standing_in(), span::Id::into_u64) == leaf
-            || self.is_lost(current.metadata(), context)
+            || self.is_lost(current.metadata(), host)
     }
 
     /// The innermost span that this thread is in by the registry's account, as far as this layer may see it.
     #[inline]
-    pub(super) fn current_by_registry<S: Host>(&self, epoch: u64, context: &Context<'_, S>) -> u64 {
-        let current = context.current_span();
+    pub(super) fn current_by_registry(&self, epoch: u64, host: &dyn Host) -> u64 {
+        let current = host.current_span();
         let Some(id) = current.id() else { return self.standing_in() };
-        let known = self.current(epoch, context);
-        if known == id.into_u64() || self.is_lost(current.metadata(), context) {
+        let known = self.current(epoch, host);
+        if known == id.into_u64() || self.is_lost(current.metadata(), host) {
             return known;
         }
         // Once: now the registry is asked.
-        self.current(epoch, context)
+        self.current(epoch, host)
     }
 
     #[cold]
-    fn is_lost<S: Host>(&self, current: Option<&'static Metadata<'static>>, context: &Context<'_, S>) -> bool {
-        let visible = context.lookup_current().map(|span| span.metadata());
-        if let Some(hidden) = current.filter(|current| !visible.is_some_and(|seen| std::ptr::eq(seen, *current))) {
+    fn is_lost<H: Host + ?Sized>(&self, current: Option<&'static Metadata<'static>>, host: &H) -> bool {
+        let visible = host.visible_span();
+        let is_hidden = |current: &&_| !visible.is_some_and(|seen| std::ptr::eq(seen.metadata, *current));
+        if let Some(hidden) = current.filter(is_hidden) {
             self.note_hidden_span(hidden);
         }
         let was_behind_filter = self.is_behind_filter();
@@ -105,8 +102,8 @@ impl Instance {
     }
 
     /// Keeps what can be known of a span in the registry that this layer knows nothing of.
-    fn make_known<'a, R: LookupSpan<'a>>(&self, reference: &SpanRef<'a, R>) {
-        let (id, metadata) = (reference.id().into_u64(), reference.metadata());
+    fn make_known(&self, span: Registered) {
+        let Registered { id, metadata } = span;
         let config = &self.shared.config;
         // A span without fields to keep has lost nothing by not being known before.
         let visible =
@@ -119,37 +116,37 @@ impl Instance {
     }
 
     /// The parent of a span, [`NO_SPAN`] for a root.
-    pub(super) fn parent<S: Host>(&self, id: u64, context: &Context<'_, S>) -> u64 {
+    pub(super) fn parent(&self, id: u64, host: &dyn Host) -> u64 {
         let known = self.spans.with(id, |cell| cell.parent()).flatten();
-        known.unwrap_or_else(|| self.look_up_parent(id, context))
+        known.unwrap_or_else(|| self.look_up_parent(id, host))
     }
 
     /// Asks the registry for a span's parent.
     #[inline(never)]
-    fn look_up_parent<S: Host>(&self, id: u64, context: &Context<'_, S>) -> u64 {
-        let Some(reference) = registered(id, context) else { return NO_SPAN };
-        self.make_known(&reference);
-        let parent = reference.parent();
-        if let Some(parent) = &parent {
+    fn look_up_parent(&self, id: u64, host: &dyn Host) -> u64 {
+        let Some(span) = host.span(id) else { return NO_SPAN };
+        self.make_known(span);
+        let parent = host.parent(id);
+        if let Some(parent) = parent {
             self.make_known(parent);
         }
-        let parent = parent.map_or(NO_SPAN, |parent| parent.id().into_u64());
+        let parent = parent.map_or(NO_SPAN, |parent| parent.id);
         self.spans.with(id, |cell| cell.set_parent(parent));
         parent
     }
 
     /// The tree whose records concern what is inside this span.
     #[inline]
-    pub(super) fn tree<S: Host>(&self, id: u64, context: &Context<'_, S>) -> usize {
+    pub(super) fn tree(&self, id: u64, host: &dyn Host) -> usize {
         if id == NO_SPAN {
             return NO_TREE;
         }
         let known = self.spans.with(id, |cell| cell.tree()).flatten();
-        known.unwrap_or_else(|| self.find_tree(id, context))
+        known.unwrap_or_else(|| self.find_tree(id, host))
     }
 
     #[inline(never)]
-    fn find_tree<S: Host>(&self, id: u64, context: &Context<'_, S>) -> usize {
+    fn find_tree(&self, id: u64, host: &dyn Host) -> usize {
         let mut path = SmallVec::<[u64; 16]>::new();
         let mut next = id;
         let tree = loop {
@@ -157,7 +154,7 @@ impl Instance {
                 break tree;
             }
             path.push(next);
-            match self.parent(next, context) {
+            match self.parent(next, host) {
                 NO_SPAN => break Trees::of_root(next),
                 parent => next = parent,
             }
@@ -169,10 +166,10 @@ impl Instance {
     }
 
     /// The outermost span around a span in the registry, whether scopes show it or not.
-    pub(super) fn root<S: Host>(&self, id: u64, context: &Context<'_, S>) -> u64 {
+    pub(super) fn root(&self, id: u64, host: &dyn Host) -> u64 {
         let mut root = id;
         loop {
-            match self.parent(root, context) {
+            match self.parent(root, host) {
                 NO_SPAN => return root,
                 parent => root = parent,
             }
@@ -180,8 +177,8 @@ impl Instance {
     }
 
     /// The serial of the root around a span.
-    pub(super) fn root_serial<S: Host>(&self, id: u64, context: &Context<'_, S>) -> RootSerial {
-        self.spans.with(self.root(id, context), |cell| cell.serial()).unwrap_or_else(RootSerial::next)
+    pub(super) fn root_serial(&self, id: u64, host: &dyn Host) -> RootSerial {
+        self.spans.with(self.root(id, host), |cell| cell.serial()).unwrap_or_else(RootSerial::next)
     }
 
     /// What the ids of requests are made with, here and in the records of the past.
@@ -195,17 +192,13 @@ impl Instance {
     }
 
     /// The visible spans from `leaf` to the root, as they are now.
-    pub(super) fn chain<S: Host>(&self, leaf: u64, context: &Context<'_, S>) -> CapturedChain {
+    pub(super) fn chain(&self, leaf: u64, host: &dyn Host) -> CapturedChain {
         let (mut chain, lane) = (CapturedChain::new(), self.lane());
         let mut next = leaf;
         while next != NO_SPAN {
             chain.extend(self.spans.with(next, |cell| cell.captured(lane)).flatten());
-            next = self.parent(next, context);
+            next = self.parent(next, host);
         }
         chain
     }
-}
-
-fn registered<'a, S: Host>(id: u64, context: &'a Context<'_, S>) -> Option<SpanRef<'a, S>> {
-    context.span(&span::Id::from_u64(id))
 }

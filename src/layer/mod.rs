@@ -147,7 +147,7 @@ where
     }
 
     fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, context: Context<'_, S>) {
-        self.instance.on_new_span(attributes, id, context);
+        self.instance.on_new_span(attributes, id, &context);
     }
 
     fn on_record(&self, id: &Id, values: &Record<'_>, context: Context<'_, S>) {
@@ -159,7 +159,7 @@ where
     }
 
     fn on_enter(&self, id: &Id, context: Context<'_, S>) {
-        self.instance.on_enter(id, context);
+        self.instance.on_enter(id, &context);
     }
 
     fn on_exit(&self, id: &Id, _: Context<'_, S>) {
@@ -167,7 +167,7 @@ where
     }
 
     fn on_close(&self, id: Id, context: Context<'_, S>) {
-        self.instance.on_close(&id, context);
+        self.instance.on_close(&id, &context);
     }
 
     #[expect(unsafe_code, reason = "the one method of `Layer` that is unsafe; argued for in `downcast`")]

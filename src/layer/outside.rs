@@ -4,7 +4,7 @@
 //! [stands in](StandIn) for the one that the layer is on, and a [layer](Visit) on it is entered once. No other layer sees
 //! any of that.
 
-use super::host::Host;
+use super::host::{HasRegistry, Host};
 use super::instance::Instance;
 use super::name::NO_SPAN;
 use crate::session::scope::Sessions;
@@ -43,7 +43,7 @@ struct StandIn<S> {
 }
 
 impl Outside {
-    pub(super) fn of<S: Host>(instance: Arc<Instance>) -> Self {
+    pub(super) fn of<S: HasRegistry>(instance: Arc<Instance>) -> Self {
         Self { instance, visit: visit::<S> }
     }
 
@@ -71,12 +71,12 @@ impl Outside {
     }
 }
 
-fn visit<S: Host>(dispatch: Dispatch, visit: Visit) {
+fn visit<S: HasRegistry>(dispatch: Dispatch, visit: Visit) {
     let stand_in = StandIn { dispatch, subscriber: PhantomData::<fn() -> S> };
     visit.with_subscriber(stand_in).enter(&Id::from_u64(1));
 }
 
-impl<S: Host> Layer<S> for Visit {
+impl<S: HasRegistry> Layer<S> for Visit {
     fn on_enter(&self, _: &Id, context: Context<'_, S>) {
         let answer = match &self.followers {
             Some(sessions) => self.instance.follow_where_it_is(sessions, &context),
@@ -89,35 +89,35 @@ impl<S: Host> Layer<S> for Visit {
 impl Instance {
     /// The innermost span that the thread is in, by the registry's account; [`NO_SPAN`] also where a filter around this layer
     /// keeps spans from it.
-    fn really_current<S: Host>(&self, epoch: u64, context: &Context<'_, S>) -> u64 {
+    fn really_current(&self, epoch: u64, host: &dyn Host) -> u64 {
         if self.is_behind_filter() {
             return NO_SPAN;
         }
-        let leaf = self.current(epoch, context);
-        if self.is_really_in(leaf, context) { leaf } else { self.current(epoch, context) }
+        let leaf = self.current(epoch, host);
+        if self.is_really_in(leaf, host) { leaf } else { self.current(epoch, host) }
     }
 
-    fn across_services<S: Host>(&self, context: &Context<'_, S>) -> Sessions {
+    fn across_services(&self, host: &dyn Host) -> Sessions {
         let epoch = self.epoch();
-        let leaf = self.really_current(epoch, context);
-        let Some(callsite) = context.current_span().metadata() else { return Sessions::new() };
-        if epoch == 0 || leaf == NO_SPAN || self.decision(epoch, context, callsite).is_empty {
+        let leaf = self.really_current(epoch, host);
+        let Some(callsite) = host.current_span().metadata() else { return Sessions::new() };
+        if epoch == 0 || leaf == NO_SPAN || self.decision(epoch, host, callsite).is_empty {
             return Sessions::new();
         }
         let snapshot = self.shared.snapshot.load();
-        let scope = self.scope(leaf, self.stamp(self.tree(leaf, context), &snapshot), &snapshot, context);
+        let scope = self.scope(leaf, self.stamp(self.tree(leaf, host), &snapshot), &snapshot, host);
         let candidates = &scope.get(&snapshot).candidates;
-        let chain = self.chain(leaf, context);
+        let chain = self.chain(leaf, host);
         candidates.iter().filter_map(|candidate| candidate.across_services(&chain)).collect()
     }
 
-    fn follow_where_it_is<S: Host>(&self, sessions: &Sessions, context: &Context<'_, S>) -> Sessions {
+    fn follow_where_it_is(&self, sessions: &Sessions, host: &dyn Host) -> Sessions {
         let epoch = self.epoch();
-        let leaf = self.really_current(epoch, context);
+        let leaf = self.really_current(epoch, host);
         if epoch == 0 || leaf == NO_SPAN {
             return Sessions::new();
         }
-        self.follow_here(sessions, leaf, context);
+        self.follow_here(sessions, leaf, host);
         let followers = self.spans.with(leaf, |cell| cell.followers()).unwrap_or_default();
         let follow = |session: &&Arc<_>| followers.iter().any(|follower| Arc::ptr_eq(follower, session));
         sessions.iter().filter(follow).cloned().collect::<SmallVec<_>>()
@@ -125,7 +125,7 @@ impl Instance {
 }
 
 /// Of all that a subscriber does, a context needs the current span and the spans by their ids.
-impl<S: Host> Subscriber for StandIn<S> {
+impl<S: HasRegistry> Subscriber for StandIn<S> {
     fn enabled(&self, _: &Metadata<'_>) -> bool {
         false
     }
@@ -149,7 +149,7 @@ impl<S: Host> Subscriber for StandIn<S> {
     }
 }
 
-impl<'a, S: Host> LookupSpan<'a> for StandIn<S> {
+impl<'a, S: HasRegistry> LookupSpan<'a> for StandIn<S> {
     type Data = <S as LookupSpan<'a>>::Data;
 
     fn span_data(&'a self, id: &Id) -> Option<Self::Data> {

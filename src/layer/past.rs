@@ -15,7 +15,6 @@ use crate::sync::atomic::{Ordering, fence};
 use std::cell::RefCell;
 use std::sync::Arc;
 use tracing_core::{Event, Metadata};
-use tracing_subscriber::layer::Context;
 
 thread_local! {
     /// Kept between events, so that packing one allocates nothing, and moves nothing.
@@ -62,21 +61,15 @@ impl Instance {
 
     /// Writes an event into the ring of this thread, if events like it are kept. Returns the epoch to route it by.
     #[inline]
-    pub(super) fn keep_event<S: Host>(&self, event: &Event<'_>, epoch: u64, context: &Context<'_, S>) -> u64 {
+    pub(super) fn keep_event<H: Host>(&self, event: &Event<'_>, epoch: u64, host: &H) -> u64 {
         let Some(past) = &self.shared.past else { return epoch };
-        let kept = self.try_keep_event(past, event, epoch, context);
+        let kept = self.try_keep_event(past, event, epoch, host);
         Past::set_event_epoch(kept);
         kept.unwrap_or(epoch)
     }
 
     #[inline]
-    fn try_keep_event<S: Host>(
-        &self,
-        past: &Arc<Past>,
-        event: &Event<'_>,
-        epoch: u64,
-        context: &Context<'_, S>,
-    ) -> Option<u64> {
+    fn try_keep_event<H: Host>(&self, past: &Arc<Past>, event: &Event<'_>, epoch: u64, host: &H) -> Option<u64> {
         let metadata = event.metadata();
         let is_kept = match self.callsites.word(key_of(metadata)) {
             Some(word) => {
@@ -93,7 +86,7 @@ impl Instance {
             past.count_unkept();
             return None;
         };
-        let span = self.key_of_span_around(event, epoch, context);
+        let span = self.key_of_span_around(event, epoch, host);
         let written = VALUES.try_with(|values| {
             let mut values = values.try_borrow_mut().ok()?;
             Some(self.write_event(event, instance, span, writer, &mut values))
@@ -135,26 +128,26 @@ impl Instance {
 
     /// The key of the innermost span around an event.
     #[inline]
-    fn key_of_span_around<S: Host>(&self, event: &Event<'_>, epoch: u64, context: &Context<'_, S>) -> SpanKey {
+    fn key_of_span_around(&self, event: &Event<'_>, epoch: u64, host: &dyn Host) -> SpanKey {
         let leaf = match event.is_contextual() {
-            true => self.current_by_registry(epoch, context),
-            false => self.leaf(event, epoch, context),
+            true => self.current_by_registry(epoch, host),
+            false => self.leaf(event, epoch, host),
         };
-        self.past_key(leaf, context)
+        self.past_key(leaf, host)
     }
 
     /// The key of a span, whose parents are looked up if they are not known: later nobody can tell.
     #[inline]
-    fn past_key<S: Host>(&self, id: u64, context: &Context<'_, S>) -> SpanKey {
+    fn past_key(&self, id: u64, host: &dyn Host) -> SpanKey {
         if id == NO_SPAN {
             return 0;
         }
-        self.spans.key_if_placed(id).unwrap_or_else(|| self.place_and_key(id, context))
+        self.spans.key_if_placed(id).unwrap_or_else(|| self.place_and_key(id, host))
     }
 
     #[cold]
-    fn place_and_key<S: Host>(&self, id: u64, context: &Context<'_, S>) -> SpanKey {
-        self.tree(id, context);
+    fn place_and_key(&self, id: u64, host: &dyn Host) -> SpanKey {
+        self.tree(id, host);
         self.spans.key(id).unwrap_or_default()
     }
 
@@ -169,10 +162,10 @@ impl Instance {
 
     /// Writes the last values of a span that closes.
     #[inline(never)]
-    pub(super) fn keep_closing<S: Host>(&self, id: u64, context: &Context<'_, S>) {
+    pub(super) fn keep_closing(&self, id: u64, host: &dyn Host) {
         let Some(past) = self.shared.past.as_ref().filter(|_| self.epoch() != 0) else { return };
-        let parent = self.parent(id, context);
-        let parent = self.past_key(parent, context);
+        let parent = self.parent(id, host);
+        let parent = self.past_key(parent, host);
         self.write_span(past, id, &Moment::Closing(parent));
         // Release: a reader that finds it closed finds the record, see `open_span`.
         fence(Ordering::Release);

@@ -23,7 +23,6 @@ use crate::session::snapshot::{Judgement, Snapshot, TestedFields};
 use smallvec::SmallVec;
 use std::sync::Arc;
 use tracing_core::Metadata;
-use tracing_subscriber::layer::Context;
 
 /// What a look at the span that a thread is in has come to.
 enum AtOnce {
@@ -48,22 +47,22 @@ type CapturedPath = SmallVec<[(u64, Option<Arc<CapturedSpan>>); 8]>;
 impl Instance {
     /// What the thread knows of the scope it is in, looked up where that may be stale.
     #[inline]
-    pub(super) fn decision<S: Host>(&self, epoch: u64, context: &Context<'_, S>, callsite: &Metadata<'_>) -> Decision {
+    pub(super) fn decision(&self, epoch: u64, host: &dyn Host, callsite: &Metadata<'_>) -> Decision {
         let known = thread::with(|state| state.decided_in(epoch, &self.trees));
-        known.unwrap_or_else(|| self.decide(epoch, context, callsite))
+        known.unwrap_or_else(|| self.decide(epoch, host, callsite))
     }
 
     /// The same where the thread is known not to know. Called for an event or a span of this callsite.
     #[inline(never)]
-    pub(super) fn decide<S: Host>(&self, epoch: u64, context: &Context<'_, S>, callsite: &Metadata<'_>) -> Decision {
-        let leaf = self.current(epoch, context);
+    pub(super) fn decide(&self, epoch: u64, host: &dyn Host, callsite: &Metadata<'_>) -> Decision {
+        let leaf = self.current(epoch, host);
         match self.spans.with(leaf, |cell| self.decide_at_once(*cell, leaf, epoch)) {
             Some(AtOnce::Known(decision)) => decision,
-            Some(AtOnce::Brings(root)) => self.decide_root(epoch, root, context),
-            Some(AtOnce::Unknown) => self.decide_step_by_step(leaf, epoch, context, callsite),
+            Some(AtOnce::Brings(root)) => self.decide_root(epoch, root, host),
+            Some(AtOnce::Unknown) => self.decide_step_by_step(leaf, epoch, host, callsite),
             None => {
                 let recalled = self.recall(epoch, SpanName { id: leaf, number: 0 });
-                recalled.unwrap_or_else(|| self.decide_step_by_step(leaf, epoch, context, callsite))
+                recalled.unwrap_or_else(|| self.decide_step_by_step(leaf, epoch, host, callsite))
             }
         }
     }
@@ -116,45 +115,33 @@ impl Instance {
     }
 
     #[inline(never)]
-    fn decide_root<S: Host>(&self, epoch: u64, root: Root, context: &Context<'_, S>) -> Decision {
+    fn decide_root(&self, epoch: u64, root: Root, host: &dyn Host) -> Decision {
         let Root { span, brought, tree, stamp, snapshot } = root;
-        let scope = self.scope_bringing(span.id, brought, ScopeRef::OUTSIDE, stamp, &snapshot, context);
+        let scope = self.scope_bringing(span.id, brought, ScopeRef::OUTSIDE, stamp, &snapshot, host);
         self.remember(epoch, span, &scope, tree, stamp, &snapshot)
     }
 
     #[inline(never)]
-    fn decide_step_by_step<S: Host>(
-        &self,
-        leaf: u64,
-        epoch: u64,
-        context: &Context<'_, S>,
-        callsite: &Metadata<'_>,
-    ) -> Decision {
+    fn decide_step_by_step(&self, leaf: u64, epoch: u64, host: &dyn Host, callsite: &Metadata<'_>) -> Decision {
         let snapshot = self.shared.snapshot.load();
-        if snapshot.names.traced && self.read_trace_to_decide(leaf, callsite, &snapshot, context) == Reading::NotNow {
-            let decision = self.decide_by_what_is_known(leaf, epoch, &snapshot, context);
+        if snapshot.names.traced && self.read_trace_to_decide(leaf, callsite, &snapshot, host) == Reading::NotNow {
+            let decision = self.decide_by_what_is_known(leaf, epoch, &snapshot, host);
             // The next event asks again.
             thread::with(|state| state.forget_decided(leaf));
             return decision;
         }
-        self.decide_by_what_is_known(leaf, epoch, &snapshot, context)
+        self.decide_by_what_is_known(leaf, epoch, &snapshot, host)
     }
 
     #[inline]
-    fn decide_by_what_is_known<S: Host>(
-        &self,
-        leaf: u64,
-        epoch: u64,
-        snapshot: &Snapshot,
-        context: &Context<'_, S>,
-    ) -> Decision {
-        let tree = self.tree(leaf, context);
+    fn decide_by_what_is_known(&self, leaf: u64, epoch: u64, snapshot: &Snapshot, host: &dyn Host) -> Decision {
+        let tree = self.tree(leaf, host);
         let stamp = self.stamp(tree, snapshot);
         let deciding = |cell: &SpanCell<'_>| Some(self.deciding_span(leaf, *cell, snapshot.names.generation)?.0);
         // Where traces are tested, each span is decided about once its own is known.
         let shared = if snapshot.names.traced { None } else { self.spans.with(leaf, deciding).flatten() };
         let span = shared.unwrap_or_else(|| self.name_of(leaf));
-        let scope = self.scope(span.id, stamp, snapshot, context);
+        let scope = self.scope(span.id, stamp, snapshot, host);
         self.remember(epoch, span, &scope, tree, stamp, snapshot)
     }
 
@@ -226,13 +213,7 @@ impl Instance {
     }
 
     /// The scope inside a span. Linear in the number of spans around it that nothing was decided about.
-    pub(super) fn scope<S: Host>(
-        &self,
-        leaf: u64,
-        stamp: Stamp,
-        snapshot: &Snapshot,
-        context: &Context<'_, S>,
-    ) -> ScopeRef {
+    pub(super) fn scope(&self, leaf: u64, stamp: Stamp, snapshot: &Snapshot, host: &dyn Host) -> ScopeRef {
         let mut undecided = SmallVec::<[u64; 16]>::new();
         let mut next = leaf;
         let mut scope = loop {
@@ -243,23 +224,16 @@ impl Instance {
                 break decided;
             }
             undecided.push(next);
-            next = self.parent(next, context);
+            next = self.parent(next, host);
         };
         for id in undecided.into_iter().rev() {
-            scope = self.scope_inside(id, scope, stamp, snapshot, context);
+            scope = self.scope_inside(id, scope, stamp, snapshot, host);
         }
         scope
     }
 
     /// The scope inside a span, by that of its parent.
-    fn scope_inside<S: Host>(
-        &self,
-        id: u64,
-        parent: ScopeRef,
-        stamp: Stamp,
-        snapshot: &Snapshot,
-        context: &Context<'_, S>,
-    ) -> ScopeRef {
+    fn scope_inside(&self, id: u64, parent: ScopeRef, stamp: Stamp, snapshot: &Snapshot, host: &dyn Host) -> ScopeRef {
         let current = self.spans.with(id, |cell| {
             cell.bring_up_to_date(&parent, self.judgement_of(cell, snapshot), stamp, snapshot, &self.shared.seen)
         });
@@ -267,28 +241,28 @@ impl Instance {
             // A span that closes: nothing is known of it any more.
             None => parent,
             Some(Ok(scope)) => scope,
-            Some(Err(brought)) => self.scope_bringing(id, brought, parent, stamp, snapshot, context),
+            Some(Err(brought)) => self.scope_bringing(id, brought, parent, stamp, snapshot, host),
         }
     }
 
     /// The scope inside a span that brings something into that of its parent.
-    fn scope_bringing<S: Host>(
+    fn scope_bringing(
         &self,
         id: u64,
         brought: Brought,
         parent: ScopeRef,
         stamp: Stamp,
         snapshot: &Snapshot,
-        context: &Context<'_, S>,
+        host: &dyn Host,
     ) -> ScopeRef {
         let carries = brought.carries;
-        let is_root = self.parent(id, context) == NO_SPAN;
+        let is_root = self.parent(id, host) == NO_SPAN;
         let lane = self.lane();
         let span = self.spans.with(id, |cell| cell.captured(lane)).flatten();
-        let root = || self.root_serial(id, context);
+        let root = || self.root_serial(id, host);
         let added =
             Added { span: span.as_ref(), found: brought.found, followers: brought.followers, root: is_root.then(root) };
-        let scope = parent.get(snapshot).inside(&added, || self.chain(id, context), root);
+        let scope = parent.get(snapshot).inside(&added, || self.chain(id, host), root);
         let scope = ScopeRef::own(scope).carrying(carries);
         self.spans.with(id, |cell| cell.keep(stamp, &parent, scope)).unwrap_or(parent)
     }
@@ -314,34 +288,29 @@ impl Instance {
     }
 
     /// The scope and the spans around an event whose innermost span is `leaf`, kept from the last event there.
-    pub(super) fn surroundings<S: Host>(
-        &self,
-        leaf: u64,
-        snapshot: &Snapshot,
-        context: &Context<'_, S>,
-    ) -> Arc<Surroundings> {
-        let decided = self.scope(leaf, self.stamp(self.tree(leaf, context), snapshot), snapshot, context);
-        self.surroundings_of(leaf, decided.get(snapshot), snapshot, context)
+    pub(super) fn surroundings(&self, leaf: u64, snapshot: &Snapshot, host: &dyn Host) -> Arc<Surroundings> {
+        let decided = self.scope(leaf, self.stamp(self.tree(leaf, host), snapshot), snapshot, host);
+        self.surroundings_of(leaf, decided.get(snapshot), snapshot, host)
     }
 
     /// The same where the scope was found out just before.
-    pub(super) fn surroundings_of<S: Host>(
+    pub(super) fn surroundings_of(
         &self,
         leaf: u64,
         decided: &Arc<Scope>,
         snapshot: &Snapshot,
-        context: &Context<'_, S>,
+        host: &dyn Host,
     ) -> Arc<Surroundings> {
-        let of = self.identity(leaf, self.tree(leaf, context));
+        let of = self.identity(leaf, self.tree(leaf, host));
         let kept = self.spans.with(leaf, |cell| cell.surroundings()).flatten();
         if let Some(kept) = kept.filter(|kept| kept.are(decided.serial, of)) {
             return kept;
         }
         let is_decided = |scope: &Scope| scope.serial == decided.serial;
-        let parent = (leaf != NO_SPAN).then(|| self.parent(leaf, context));
+        let parent = (leaf != NO_SPAN).then(|| self.parent(leaf, host));
         let by_parent = parent.and_then(|parent| self.surroundings_by_parent(leaf, parent, is_decided, of));
         by_parent.unwrap_or_else(|| {
-            let made = Arc::new(self.captured_surroundings(leaf, decided, of, snapshot, context));
+            let made = Arc::new(self.captured_surroundings(leaf, decided, of, snapshot, host));
             self.spans.with(leaf, |cell| cell.keep_surroundings(&made));
             made
         })
@@ -378,27 +347,27 @@ impl Instance {
         self.spans.with(leaf, made)
     }
 
-    fn captured_surroundings<S: Host>(
+    fn captured_surroundings(
         &self,
         leaf: u64,
         decided: &Arc<Scope>,
         of: Identity,
         snapshot: &Snapshot,
-        context: &Context<'_, S>,
+        host: &dyn Host,
     ) -> Surroundings {
-        let path = self.captured_path(leaf, context);
+        let path = self.captured_path(leaf, host);
         // A record between the decision and the capture: an event must show what it matched by.
         let agrees = decided.agrees_with(path.iter().filter_map(|(_, span)| span.as_ref()));
-        let scope = if agrees { Arc::clone(decided) } else { self.scope_of(&path, snapshot, context) };
+        let scope = if agrees { Arc::clone(decided) } else { self.scope_of(&path, snapshot, host) };
         Surroundings::new(scope, path.into_iter().filter_map(|(_, span)| span).collect(), of)
     }
 
     /// The scope of spans as they were captured, innermost first, whatever was decided about them.
     #[cold]
-    fn scope_of<S: Host>(&self, path: &CapturedPath, snapshot: &Snapshot, context: &Context<'_, S>) -> Arc<Scope> {
+    fn scope_of(&self, path: &CapturedPath, snapshot: &Snapshot, host: &dyn Host) -> Arc<Scope> {
         let mut scope = Arc::clone(snapshot.outside());
         for (place, (id, span)) in path.iter().enumerate().rev() {
-            let root = || self.root_serial(*id, context);
+            let root = || self.root_serial(*id, host);
             let added = Added {
                 span: span.as_ref(),
                 found: span.as_ref().map(|span| sessions_of_span(snapshot, span)).unwrap_or_default(),
@@ -412,12 +381,12 @@ impl Instance {
     }
 
     /// The spans from `leaf` to the root, those that are visible as they are now.
-    fn captured_path<S: Host>(&self, leaf: u64, context: &Context<'_, S>) -> CapturedPath {
+    fn captured_path(&self, leaf: u64, host: &dyn Host) -> CapturedPath {
         let (mut path, lane) = (CapturedPath::new(), self.lane());
         let mut next = leaf;
         while next != NO_SPAN {
             path.push((next, self.spans.with(next, |cell| cell.captured(lane)).flatten()));
-            next = self.parent(next, context);
+            next = self.parent(next, host);
         }
         path
     }

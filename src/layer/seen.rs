@@ -16,7 +16,6 @@ use crate::sync::atomic::{AtomicU64, Ordering};
 use crate::value::ValueRef;
 use std::sync::Arc;
 use tracing_core::{Metadata, span};
-use tracing_subscriber::layer::Context;
 
 impl Incoming<'_> {
     /// Notes the shape of a value that a test looks at.
@@ -31,20 +30,14 @@ impl Instance {
     /// any span. A vetoed event outside, of a callsite never seen inside, is noted only when the thread decides again, so that
     /// its veto costs nothing more.
     #[inline]
-    pub(super) fn note_place<S: Host>(
-        &self,
-        metadata: &Metadata<'_>,
-        word: &AtomicU64,
-        decision: Decision,
-        context: &Context<'_, S>,
-    ) {
+    pub(super) fn note_place(&self, metadata: &Metadata<'_>, word: &AtomicU64, decision: Decision, host: &dyn Host) {
         // Relaxed: what is said holds under the generation in the same word.
         let seen = word.load(Ordering::Relaxed);
         if decision.look.is_first_inside(seen) {
             self.note_first_inside(metadata, word, decision);
         } else if decision.look.is_outside() && metadata.is_event() {
             match Word::is_losable(seen, decision.generation()) {
-                true => self.note_lost(metadata, word, decision, context),
+                true => self.note_lost(metadata, word, decision, host),
                 false => self.shared.seen.note_outside(key_of(metadata)),
             }
         }
@@ -62,14 +55,8 @@ impl Instance {
     /// Another layer's hook runs between the registry's account of where the thread is and ours, and may log: the registry
     /// has the last word.
     #[cold]
-    fn note_lost<S: Host>(
-        &self,
-        metadata: &Metadata<'_>,
-        word: &AtomicU64,
-        decision: Decision,
-        context: &Context<'_, S>,
-    ) {
-        if context.current_span().id().is_some() {
+    fn note_lost(&self, metadata: &Metadata<'_>, word: &AtomicU64, decision: Decision, host: &dyn Host) {
+        if host.current_span().id().is_some() {
             return;
         }
         #[cfg(all(feature = "tokio", tokio_unstable))]
@@ -93,9 +80,9 @@ impl Instance {
 
     /// Notes a span that is vetoed, and vetoes: false.
     #[inline]
-    pub(super) fn note_veto<S: Host>(&self, metadata: &Metadata<'_>, context: &Context<'_, S>) -> bool {
+    pub(super) fn note_veto(&self, metadata: &Metadata<'_>, host: &dyn Host) -> bool {
         if metadata.is_span() {
-            self.note_vetoed_span(metadata, context);
+            self.note_vetoed_span(metadata, host);
         }
         false
     }
@@ -114,31 +101,34 @@ impl Instance {
 
     /// Only spans that a session asks for with `spans` are ever vetoed.
     #[inline(never)]
-    fn note_vetoed_span<S: Host>(&self, metadata: &Metadata<'_>, context: &Context<'_, S>) {
-        let within = self.current(self.epoch(), context);
+    fn note_vetoed_span(&self, metadata: &Metadata<'_>, host: &dyn Host) {
+        let within = self.current(self.epoch(), host);
         if within != NO_SPAN {
-            self.vetoed.note(self.tree(within, context), within, key_of(metadata));
+            self.vetoed.note(self.tree(within, host), within, key_of(metadata));
         }
     }
 
     /// Notes the span that was vetoed inside the span `id` before that one, or what is recorded on it, was known to match.
     #[cold]
-    pub(super) fn note_left_out<S: Host>(&self, id: u64, context: &Context<'_, S>) {
-        let Some((within, callsite)) = self.vetoed.last(self.tree(id, context)) else { return };
+    pub(super) fn note_left_out(&self, id: u64, host: &dyn Host) {
+        let Some((within, callsite)) = self.vetoed.last(self.tree(id, host)) else { return };
         let mut next = within;
         while next != NO_SPAN {
             if next == id {
                 return self.shared.seen.note_left_out(callsite);
             }
-            next = self.parent(next, context);
+            next = self.parent(next, host);
         }
     }
 
     /// Remembers that a root span follows from another one: that makes it no part of the other's scope.
-    pub(super) fn on_follows_from<S: Host>(&self, span: &span::Id, follows: &span::Id, context: &Context<'_, S>) {
-        let Some(root) = context.span(span).filter(|span| span.parent().is_none()) else { return };
-        for from in context.span_scope(follows).into_iter().flatten() {
-            self.shared.seen.note_link(Link { root: root.metadata(), from: from.metadata() });
+    pub(super) fn on_follows_from(&self, span: &span::Id, follows: &span::Id, host: &dyn Host) {
+        let span = span.into_u64();
+        let Some(root) = host.span(span).filter(|_| host.parent(span).is_none()) else { return };
+        let mut next = host.span(follows.into_u64());
+        while let Some(from) = next {
+            self.shared.seen.note_link(Link { root: root.metadata, from: from.metadata });
+            next = host.parent(from.id);
         }
     }
 

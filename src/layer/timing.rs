@@ -27,7 +27,6 @@ use smallvec::SmallVec;
 use std::sync::Arc;
 use tracing_core::field::{Field, Value};
 use tracing_core::{Event, Metadata, span};
-use tracing_subscriber::layer::Context;
 
 impl Instance {
     /// Times spans from now on, as far as sessions watch them.
@@ -42,7 +41,7 @@ impl Instance {
 
     /// Notes when a new span was created if the past is kept, and times it if it is watched.
     #[inline(never)]
-    pub(super) fn time_new_span<S: Host>(&self, id: u64, context: &Context<'_, S>, epoch: u64) {
+    pub(super) fn time_new_span(&self, id: u64, host: &dyn Host, epoch: u64) {
         if let Some(past) = &self.shared.past {
             self.spans.set_begun(id, past.now());
         }
@@ -50,21 +49,21 @@ impl Instance {
             return;
         }
         let is_unwatched = self.known_decision(id, epoch).is_some_and(|decision| !Scope::is_timed(decision.scope));
-        if !is_unwatched && self.is_watched(id, context) {
+        if !is_unwatched && self.is_watched(id, host) {
             self.begin_timing(id, true);
         }
     }
 
     /// Times a span from now on if it is watched and not timed yet.
-    pub(super) fn time_from_now_on<S: Host>(&self, id: u64, context: &Context<'_, S>) {
-        if self.spans.are_timed() && !self.is_timed(id) && self.is_watched(id, context) {
+    pub(super) fn time_from_now_on(&self, id: u64, host: &dyn Host) {
+        if self.spans.are_timed() && !self.is_timed(id) && self.is_watched(id, host) {
             self.begin_timing(id, false);
         }
     }
 
     /// Follows the thread into a span, which may be timed.
     #[inline(never)]
-    pub(super) fn follow_into_timed<S: Host>(&self, id: u64, context: &Context<'_, S>, epoch: u64) {
+    pub(super) fn follow_into_timed(&self, id: u64, host: &dyn Host, epoch: u64) {
         let (is_timed, known) = thread::with(|state| {
             let is_timed = self.enter_perhaps_timed(state, epoch, id);
             (is_timed, state.decided_in(epoch, &self.trees))
@@ -73,12 +72,12 @@ impl Instance {
         if !is_timed && known.is_some_and(|known| !Scope::is_timed(known.scope)) {
             return;
         }
-        if is_timed || self.is_watched_now(id, context, epoch) && self.begin_timing(id, false) {
+        if is_timed || self.is_watched_now(id, host, epoch) && self.begin_timing(id, false) {
             thread::with(|state| state.entered.mark(self.keeper(), id));
             self.spans.with_times(id, |times, _| times.enter(|| self.now()));
             usdt::scope_enter(id);
             if self.shared.recordings.is_open() {
-                self.record_enter(id, context, epoch);
+                self.record_enter(id, host, epoch);
             }
         }
     }
@@ -124,19 +123,19 @@ impl Instance {
 
     /// Removes a span that closes where some are timed, or kept for looking back, or in no cell.
     #[cold]
-    pub(super) fn close_unusual<S: Host>(&self, id: u64, context: &Context<'_, S>) {
+    pub(super) fn close_unusual(&self, id: u64, host: &dyn Host) {
         thread::with(|state| state.closing.set((self.number, id)));
         let epoch = self.epoch();
         // Where sampling keeps out what happens, closes are counted.
         let is_unwatched = || self.known_decision(id, epoch).is_some_and(|decision| decision.is_empty);
         if self.spans.are_timed() && epoch != 0 && !is_unwatched() {
-            self.on_timed_close(id, context);
+            self.on_timed_close(id, host);
         }
-        self.spans.remove(id, || self.keep_closing(id, context));
+        self.spans.remove(id, || self.keep_closing(id, host));
     }
 
     /// Reports the times of a span that closes to the sessions that watch it.
-    fn on_timed_close<S: Host>(&self, id: u64, context: &Context<'_, S>) {
+    fn on_timed_close(&self, id: u64, host: &dyn Host) {
         // Read first: what follows is not the span's.
         let keeper = self.keeper();
         let times = self
@@ -144,7 +143,7 @@ impl Instance {
             .with_times(id, |times, number| times.are_of(TimedSpan { number, keeper }).then(|| times.end(self.now())));
         let Some(Some(metadata)) = self.spans.with(id, |cell| cell.shown_metadata()) else { return };
         let snapshot = self.shared.snapshot.load();
-        let scope = self.scope(id, self.stamp(self.tree(id, context), &snapshot), &snapshot, context);
+        let scope = self.scope(id, self.stamp(self.tree(id, host), &snapshot), &snapshot, host);
         let scope = scope.get(&snapshot);
         if !scope.reports_closes(verbosity_of(*metadata.level())) {
             return;
@@ -152,20 +151,20 @@ impl Instance {
         match Guard::enter() {
             Some(_guard) => {
                 let times = times.flatten().unwrap_or(Busy::UNSEEN);
-                self.report_close(id, metadata, times, scope, &snapshot, context);
+                self.report_close(id, metadata, times, scope, &snapshot, host);
             }
             None => self.shared.count_suppressed(),
         }
     }
 
-    fn report_close<S: Host>(
+    fn report_close(
         &self,
         id: u64,
         metadata: &'static Metadata<'static>,
         times: Busy,
         scope: &Arc<Scope>,
         snapshot: &Snapshot,
-        context: &Context<'_, S>,
+        host: &dyn Host,
     ) {
         if self.shared.past.is_some() {
             // In no ring, so present: what the thread has of its last event is not about this.
@@ -180,7 +179,7 @@ impl Instance {
         if matching.is_empty() || scope.is_limited && incoming.is_refused_by_all(matching.iter()) {
             return;
         }
-        let surroundings = self.surroundings_of(id, scope, snapshot, context);
+        let surroundings = self.surroundings_of(id, scope, snapshot, host);
         let admitted: Admitted = if Arc::ptr_eq(&surroundings.scope, scope) {
             matching.into_iter().filter_map(|matching| incoming.admitted(matching)).collect()
         } else {
@@ -194,27 +193,25 @@ impl Instance {
             }
             captured
         };
-        self.deliver_aside_as(&admitted, incoming.take_aside(), capture, id, context);
+        self.deliver_aside_as(&admitted, incoming.take_aside(), capture, id, host);
     }
 
     /// Whether a session that wants timings may see the close of this span.
-    fn is_watched<S: Host>(&self, id: u64, context: &Context<'_, S>) -> bool {
+    fn is_watched(&self, id: u64, host: &dyn Host) -> bool {
         let Some(Some(metadata)) = self.spans.with(id, |cell| cell.shown_metadata()) else { return false };
         let snapshot = self.shared.snapshot.load();
-        let scope = self.scope(id, self.stamp(self.tree(id, context), &snapshot), &snapshot, context);
+        let scope = self.scope(id, self.stamp(self.tree(id, host), &snapshot), &snapshot, host);
         scope.get(&snapshot).times(verbosity_of(*metadata.level()))
     }
 
     /// The same for the span that the thread has just entered, where that is where the thread is.
-    fn is_watched_now<S: Host>(&self, id: u64, context: &Context<'_, S>, epoch: u64) -> bool {
+    fn is_watched_now(&self, id: u64, host: &dyn Host, epoch: u64) -> bool {
         // Entered twice, it may not be.
-        self.current(epoch, context) == id
-            && self.may_be_timed_scope(id, context, epoch)
-            && self.is_watched(id, context)
+        self.current(epoch, host) == id && self.may_be_timed_scope(id, host, epoch) && self.is_watched(id, host)
     }
 
     /// Whether the scope that the thread is in, inside this span, may be one that is timed.
-    fn may_be_timed_scope<S: Host>(&self, id: u64, context: &Context<'_, S>, epoch: u64) -> bool {
+    fn may_be_timed_scope(&self, id: u64, host: &dyn Host, epoch: u64) -> bool {
         // Mostly known: then the span is not looked up for its callsite.
         if let Some(known) = thread::with(|state| state.decided_in(epoch, &self.trees)) {
             return Scope::is_timed(known.scope);
@@ -224,7 +221,7 @@ impl Instance {
             return true;
         }
         let callsite = self.spans.with(id, |cell| cell.metadata()).flatten();
-        callsite.is_some_and(|callsite| Scope::is_timed(self.decide(epoch, context, callsite).scope))
+        callsite.is_some_and(|callsite| Scope::is_timed(self.decide(epoch, host, callsite).scope))
     }
 
     /// Whether some session tests the traces of spans.

@@ -17,7 +17,6 @@ use crate::level::verbosity_of;
 use crate::session::snapshot::{Judgement, Snapshot, TestedFields};
 use crate::trace::{TraceContext, TraceSource};
 use tracing_core::{Level, Metadata, span};
-use tracing_subscriber::layer::Context;
 
 /// What came of reading a trace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,32 +32,27 @@ pub(super) enum Reading {
 impl Instance {
     /// Reads the trace of the span that the thread is in, where a session may match by it.
     #[inline(never)]
-    pub(super) fn read_trace_to_decide<S: Host>(
+    pub(super) fn read_trace_to_decide(
         &self,
         leaf: u64,
         callsite: &Metadata<'_>,
         snapshot: &Snapshot,
-        context: &Context<'_, S>,
+        host: &dyn Host,
     ) -> Reading {
-        self.read_trace(leaf, callsite, context, |trace| self.may_match_by(trace, snapshot))
+        self.read_trace(leaf, callsite, host, |trace| self.may_match_by(trace, snapshot))
     }
 
     /// Reads the trace of the span that the thread is in, where an event is going to show it.
     #[inline(never)]
-    pub(super) fn read_trace_to_show<S: Host>(
-        &self,
-        leaf: u64,
-        callsite: &Metadata<'_>,
-        context: &Context<'_, S>,
-    ) -> Reading {
-        self.read_trace(leaf, callsite, context, |_| true)
+    pub(super) fn read_trace_to_show(&self, leaf: u64, callsite: &Metadata<'_>, host: &dyn Host) -> Reading {
+        self.read_trace(leaf, callsite, host, |_| true)
     }
 
-    fn read_trace<S: Host>(
+    fn read_trace(
         &self,
         leaf: u64,
         callsite: &Metadata<'_>,
-        context: &Context<'_, S>,
+        host: &dyn Host,
         is_needed: impl FnOnce(&TraceContext) -> bool,
     ) -> Reading {
         let Some(source) = &self.shared.config.trace_source else { return Reading::Nothing };
@@ -71,19 +65,19 @@ impl Instance {
         }
         let active = active_of(&**source);
         self.shared.seen.note_trace(active.is_some());
-        let own = active.filter(|trace| is_needed(trace) && self.is_own(trace, leaf, context));
+        let own = active.filter(|trace| is_needed(trace) && self.is_own(trace, leaf, host));
         match own {
-            Some(trace) if self.keep_trace(leaf, trace, context) => Reading::Kept,
+            Some(trace) if self.keep_trace(leaf, trace, host) => Reading::Kept,
             _ => Reading::Nothing,
         }
     }
 
     /// Follows the thread from the span that it has just entered on, if it was not followed until now and traces may be read: it
     /// is known then which spans it enters inside.
-    pub(super) fn follow_from_here<S: Host>(&self, context: &Context<'_, S>, epoch: u64) {
+    pub(super) fn follow_from_here(&self, host: &dyn Host, epoch: u64) {
         let is_followed = || thread::with(|state| state.entered.current(self.keeper()).is_some());
         if self.spans.have_traces() && !is_followed() && !self.is_behind_filter() {
-            self.look_up_current(epoch, context);
+            self.look_up_current(epoch, host);
         }
     }
 
@@ -99,8 +93,8 @@ impl Instance {
 
     /// Whether what is active is about this span, or one around it that no id is known of: not about another one that the
     /// thread is in.
-    fn is_own<S: Host>(&self, trace: &TraceContext, leaf: u64, context: &Context<'_, S>) -> bool {
-        if !is_current(leaf, context) {
+    fn is_own(&self, trace: &TraceContext, leaf: u64, host: &dyn Host) -> bool {
+        if !is_current(leaf, host) {
             return false;
         }
         let verbosity =
@@ -112,7 +106,7 @@ impl Instance {
             let Some((known, verbosity)) = self.spans.with(outer, |cell| (cell.trace(), verbosity(cell))) else {
                 return false;
             };
-            let is_around = self.is_inside(leaf, outer, context);
+            let is_around = self.is_inside(leaf, outer, host);
             least_verbose = if is_around { least_verbose.min(verbosity) } else { least_verbose };
             match known {
                 Some(known) => known == *trace,
@@ -126,17 +120,17 @@ impl Instance {
     }
 
     /// Whether a span is below another one.
-    fn is_inside<S: Host>(&self, id: u64, outer: u64, context: &Context<'_, S>) -> bool {
-        let mut next = self.parent(id, context);
+    fn is_inside(&self, id: u64, outer: u64, host: &dyn Host) -> bool {
+        let mut next = self.parent(id, host);
         while next != NO_SPAN && next != outer {
-            next = self.parent(next, context);
+            next = self.parent(next, host);
         }
         next == outer
     }
 
     /// Keeps a trace with its span, and marks the caches it concerns as stale. Returns whether it is new.
     #[cold]
-    fn keep_trace<S: Host>(&self, id: u64, trace: TraceContext, context: &Context<'_, S>) -> bool {
+    fn keep_trace(&self, id: u64, trace: TraceContext, host: &dyn Host) -> bool {
         if self.spans.with(id, |cell| cell.keep_trace(id, trace)) != Some(true) {
             return false;
         }
@@ -146,11 +140,11 @@ impl Instance {
         let decides = trace.fields().any(|(name, value)| {
             names.linear.contains(name) || names.beside_index.contains(name) || snapshot.index_holds(name, value)
         });
-        let tree = self.tree(id, context);
+        let tree = self.tree(id, host);
         if decides {
             self.trees.count_deciding(tree);
-            self.note_left_out(id, context);
-            self.time_from_now_on(id, context);
+            self.note_left_out(id, host);
+            self.time_from_now_on(id, host);
         }
         self.trees.count(tree);
         true
@@ -158,8 +152,8 @@ impl Instance {
 }
 
 /// Whether the thread is in this span, by the registry's account.
-fn is_current<S: Host>(id: u64, context: &Context<'_, S>) -> bool {
-    context.current_span().id().map(span::Id::into_u64) == Some(id)
+fn is_current(id: u64, host: &dyn Host) -> bool {
+    host.current_span().id().map(span::Id::into_u64) == Some(id)
 }
 
 /// What the source says, unless it is asked by its own events or panics.

@@ -1,7 +1,7 @@
 //! Stage 2, the veto: the one place where an event can be stopped before its arguments are evaluated.
 //!
 //! It stops the event for everyone, so it needs all of this: no other layer wants the callsite, its parent is the
-//! context, it can supply nothing a session needs, and nothing can match in the scope the thread is in. Whatever
+//! host, it can supply nothing a session needs, and nothing can match in the scope the thread is in. Whatever
 //! is not known lets the event through: not knowing only costs time.
 
 use super::callsite::Callsites;
@@ -16,65 +16,52 @@ use crate::level::verbosity_of;
 use crate::sync::atomic::{AtomicU64, Ordering};
 use std::sync::Arc;
 use tracing_core::Metadata;
-use tracing_subscriber::layer::Context;
 
 impl Instance {
     /// The layer's `enabled`: false vetoes.
     #[inline]
-    pub(super) fn enabled<S: Host>(&self, metadata: &Metadata<'_>, context: &Context<'_, S>) -> bool {
+    pub(super) fn enabled<H: Host>(&self, metadata: &Metadata<'_>, host: &H) -> bool {
         let epoch = self.epoch();
-        epoch == 0 && guard::is_plain() || self.enabled_while_watched(metadata, epoch, context)
+        epoch == 0 && guard::is_plain() || self.enabled_while_watched(metadata, epoch, host)
     }
 
     /// Apart, so that it costs nothing to get past while no session is open. What follows is called last, so that nothing
     /// saves registers: most questions end here.
     #[inline(never)]
-    fn enabled_while_watched<S: Host>(&self, metadata: &Metadata<'_>, epoch: u64, context: &Context<'_, S>) -> bool {
+    fn enabled_while_watched<H: Host>(&self, metadata: &Metadata<'_>, epoch: u64, host: &H) -> bool {
         match self.callsites.likely_word(key_of(metadata)) {
-            Some(word) => self.enabled_by(metadata, epoch, context, word),
-            None => self.enabled_elsewhere(metadata, epoch, context),
+            Some(word) => self.enabled_by(metadata, epoch, host, word),
+            None => self.enabled_elsewhere(metadata, epoch, host),
         }
     }
 
     /// The same for a callsite whose word is not where it is looked for first.
     #[inline(never)]
-    fn enabled_elsewhere<S: Host>(&self, metadata: &Metadata<'_>, epoch: u64, context: &Context<'_, S>) -> bool {
+    fn enabled_elsewhere<H: Host>(&self, metadata: &Metadata<'_>, epoch: u64, host: &H) -> bool {
         match self.callsites.word(key_of(metadata)) {
-            Some(word) => self.enabled_by(metadata, epoch, context, word),
-            None => self.enabled_after_a_look(metadata, epoch, context),
+            Some(word) => self.enabled_by(metadata, epoch, host, word),
+            None => self.enabled_after_a_look(metadata, epoch, host),
         }
     }
 
     /// The answer for an event that may be vetoed, where the thread knows what holds in its scope.
     #[inline(always)]
-    fn enabled_by<S: Host>(
-        &self,
-        metadata: &Metadata<'_>,
-        epoch: u64,
-        context: &Context<'_, S>,
-        word: &AtomicU64,
-    ) -> bool {
+    fn enabled_by<H: Host>(&self, metadata: &Metadata<'_>, epoch: u64, host: &H, word: &AtomicU64) -> bool {
         if !guard::is_plain() || metadata.is_span() {
-            return self.span_enabled_by(metadata, epoch, context, word);
+            return self.span_enabled_by(metadata, epoch, host, word);
         }
         // Acquire pairs with the forgetting in `Callsites::register`: a changed filter that has made `tracing` ask again is
         // obeyed from that moment.
         let seen = word.load(Ordering::Acquire);
         let limit = thread::with(|state| state.verbosity_in(epoch, &self.trees, seen));
-        let Some(limit) = limit else { return self.event_enabled_by(metadata, epoch, context, word) };
+        let Some(limit) = limit else { return self.event_enabled_by(metadata, epoch, host, word) };
         let is_vetoed = verbosity_of(*metadata.level()) > limit;
         answer(metadata, is_vetoed)
     }
 
     /// The answer for an event of a callsite that is let through whatever the scope says, as where another layer wants it.
     #[inline(never)]
-    fn event_enabled_by<S: Host>(
-        &self,
-        metadata: &Metadata<'_>,
-        epoch: u64,
-        context: &Context<'_, S>,
-        word: &AtomicU64,
-    ) -> bool {
+    fn event_enabled_by<H: Host>(&self, metadata: &Metadata<'_>, epoch: u64, host: &H, word: &AtomicU64) -> bool {
         // Acquire: as in `enabled_by`.
         let seen = word.load(Ordering::Acquire);
         let vetoable = thread::with(|state| state.judged_in(epoch)).map_or(0, |judged| judged.vetoable);
@@ -82,25 +69,19 @@ impl Instance {
             return answer(metadata, false);
         }
         if Word::is_vetoable(seen, vetoable) {
-            return self.enabled_once_decided(metadata, epoch, context, word);
+            return self.enabled_once_decided(metadata, epoch, host, word);
         }
-        self.enabled_otherwise(metadata, epoch, context, word)
+        self.enabled_otherwise(metadata, epoch, host, word)
     }
 
     /// The same for a span, unless it would not be made without a session and none asks for it.
     #[inline(never)]
-    fn span_enabled_by<S: Host>(
-        &self,
-        metadata: &Metadata<'_>,
-        epoch: u64,
-        context: &Context<'_, S>,
-        word: &AtomicU64,
-    ) -> bool {
+    fn span_enabled_by<H: Host>(&self, metadata: &Metadata<'_>, epoch: u64, host: &H, word: &AtomicU64) -> bool {
         if !guard::is_plain() {
-            return self.enabled_after_a_look(metadata, epoch, context);
+            return self.enabled_after_a_look(metadata, epoch, host);
         }
         let Some(judged) = thread::with(|state| state.judged_in(epoch)) else {
-            return self.enabled_otherwise(metadata, epoch, context, word);
+            return self.enabled_otherwise(metadata, epoch, host, word);
         };
         let verbosity = verbosity_of(*metadata.level());
         if verbosity > judged.asked_spans && self.shared.span_limit.excludes(verbosity) {
@@ -110,18 +91,12 @@ impl Instance {
         if Word::is_let_through(word.load(Ordering::Acquire), judged.vetoable) {
             return answer(metadata, false);
         }
-        self.span_vetoed_by(metadata, epoch, context, word)
+        self.span_vetoed_by(metadata, epoch, host, word)
     }
 
     /// The answer for a span that sessions ask for where nothing can match: it is vetoed, and noted.
     #[inline(never)]
-    fn span_vetoed_by<S: Host>(
-        &self,
-        metadata: &Metadata<'_>,
-        epoch: u64,
-        context: &Context<'_, S>,
-        word: &AtomicU64,
-    ) -> bool {
+    fn span_vetoed_by(&self, metadata: &Metadata<'_>, epoch: u64, host: &dyn Host, word: &AtomicU64) -> bool {
         // Acquire: as in `enabled_by`.
         let seen = word.load(Ordering::Acquire);
         let limit = thread::with(|state| state.span_verbosity_in(epoch, &self.trees, seen));
@@ -129,45 +104,33 @@ impl Instance {
         if is_vetoed && self.note_vetoed_span_at_once(metadata) {
             return answer(metadata, true);
         }
-        self.enabled_otherwise(metadata, epoch, context, word)
+        self.enabled_otherwise(metadata, epoch, host, word)
     }
 
     /// The answer for an event that may be vetoed, where coverage must know that it is here, or the thread must decide.
     #[inline(never)]
-    fn enabled_once_decided<S: Host>(
-        &self,
-        metadata: &Metadata<'_>,
-        epoch: u64,
-        context: &Context<'_, S>,
-        word: &AtomicU64,
-    ) -> bool {
-        let decision = self.decision(epoch, context, metadata);
+    fn enabled_once_decided(&self, metadata: &Metadata<'_>, epoch: u64, host: &dyn Host, word: &AtomicU64) -> bool {
+        let decision = self.decision(epoch, host, metadata);
         // Acquire: as in `enabled_by`.
         if !decision.look.fits_anywhere(word.load(Ordering::Acquire)) {
-            return self.enabled_after_a_look(metadata, epoch, context);
+            return self.enabled_after_a_look(metadata, epoch, host);
         }
         let is_vetoed = verbosity_of(*metadata.level()) > decision.verbosity;
         if is_vetoed {
-            self.note_place(metadata, word, decision, context);
+            self.note_place(metadata, word, decision, host);
         }
         answer(metadata, is_vetoed)
     }
 
     /// The answer for what is left: where the callsite's word is to be judged again, and for spans.
     #[inline(never)]
-    fn enabled_otherwise<S: Host>(
-        &self,
-        metadata: &Metadata<'_>,
-        epoch: u64,
-        context: &Context<'_, S>,
-        word: &AtomicU64,
-    ) -> bool {
+    fn enabled_otherwise(&self, metadata: &Metadata<'_>, epoch: u64, host: &dyn Host, word: &AtomicU64) -> bool {
         if metadata.is_span() && self.keeps_away(metadata) {
             return false;
         }
         match self.known_answer(word, metadata, epoch) {
-            Some(answer) => answer || self.note_veto(metadata, context),
-            None => self.enabled_after_a_look(metadata, epoch, context),
+            Some(answer) => answer || self.note_veto(metadata, host),
+            None => self.enabled_after_a_look(metadata, epoch, host),
         }
     }
 
@@ -216,7 +179,7 @@ impl Instance {
 
     /// The same where something is to be found out first.
     #[inline(never)]
-    fn enabled_after_a_look<S: Host>(&self, metadata: &Metadata<'_>, epoch: u64, context: &Context<'_, S>) -> bool {
+    fn enabled_after_a_look(&self, metadata: &Metadata<'_>, epoch: u64, host: &dyn Host) -> bool {
         let nested = Guard::is_held();
         if nested {
             thread::with(|state| state.disturbed.set(true));
@@ -226,7 +189,7 @@ impl Instance {
         }
         let key = key_of(metadata);
         if !nested && let Some(word) = self.callsites.word(key) {
-            let decision = self.decision(epoch, context, metadata);
+            let decision = self.decision(epoch, host, metadata);
             if word.load(Ordering::Relaxed) >> 32 != u64::from(decision.generation()) {
                 self.judge(word, decision, metadata);
             }
@@ -235,8 +198,8 @@ impl Instance {
             let is_vetoable = decision.look.fits_anywhere(word.load(Ordering::Acquire));
             if is_vetoable && verbosity_of(*metadata.level()) > limit {
                 thread::with(|state| state.asked.set(PERHAPS_INSIDE_ANOTHER));
-                self.note_place(metadata, word, decision, context);
-                return self.note_veto(metadata, context);
+                self.note_place(metadata, word, decision, host);
+                return self.note_veto(metadata, host);
             }
             if Word::is_unarrived(word.load(Ordering::Relaxed)) {
                 Callsites::count_enabled(word);

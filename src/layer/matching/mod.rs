@@ -74,7 +74,13 @@ impl<'a> Incoming<'a> {
     /// The sessions that the scope has not ruled out and that the event matches, as far as they admit it: others it
     /// costs no look at its values.
     pub(super) fn admitted_in_scope(&self, scope: &Scope) -> Admitted {
-        self.matching_in_scope(scope).filter_map(|matching| self.admitted(matching)).collect()
+        let mut admitted = Admitted::new();
+        for matching in self.matching_in_scope(scope) {
+            if let Some(matching) = self.admitted(matching) {
+                admitted.push(matching);
+            }
+        }
+        admitted
     }
 
     /// The sessions that the scope has not ruled out and that the event matches.

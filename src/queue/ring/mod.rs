@@ -182,6 +182,7 @@ impl<T> Ring<T> {
     }
 
     /// Appends an item where room was made for it, as [`push`](Self::push) does.
+    #[inline]
     pub(crate) fn push_into(&self, room: Room, item: T, bytes: usize) -> Displaced<T> {
         match u32::try_from(bytes) {
             Ok(bytes) if bytes == room.bytes || self.fits(bytes, room.bytes) => {
