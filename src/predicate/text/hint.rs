@@ -1,6 +1,6 @@
 //! What was probably meant, where something else was written.
 
-use super::quote::write_value;
+use super::quote::{write_quoted, write_value};
 use super::token::{Broken, TokenKind};
 use crate::predicate::Predicate;
 use crate::predicate::excerpt::shown;
@@ -13,8 +13,20 @@ pub(super) fn did_you_mean(meant: &str) -> String {
     format!("did you mean `{meant}`?")
 }
 
-/// Longer tests are not suggested: they would not be read.
+/// Longer ones are not suggested: they would not be read.
 const MAX_SUGGESTED_BYTES: usize = 200;
+
+/// A text that was meant, in the quotes that it goes into here.
+pub(super) fn did_you_mean_quoted(text: &str) -> String {
+    short_quoted(text).unwrap_or_else(|| "a text goes into double quotes".to_owned())
+}
+
+/// The same; `None` where it is too long.
+pub(super) fn short_quoted(text: &str) -> Option<String> {
+    let mut quoted = String::new();
+    write_quoted(&mut quoted, text).expect("writing to a string does not fail");
+    (quoted.len() <= MAX_SUGGESTED_BYTES).then(|| did_you_mean(&quoted))
+}
 
 /// What was meant, as it is written here.
 pub(super) fn did_you_mean_test(meant: &Predicate, is_negated: bool) -> Option<String> {

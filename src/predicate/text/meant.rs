@@ -3,7 +3,6 @@
 use super::foreign;
 use super::hint;
 use super::parse::Parser;
-use super::quote::write_quoted;
 use super::token::{Broken, Token, TokenKind, is_of_word};
 use crate::predicate::Predicate;
 use crate::predicate::operator::Operator;
@@ -71,7 +70,7 @@ impl Parser<'_> {
         let rest = self.text()[behind..].lines().next()?;
         let (length, mark) = rest.char_indices().find(|(_, character)| closing.contains(character))?;
         let end = behind + length + mark.len_utf8();
-        Some((start..end, hint::did_you_mean(&quoted(&rest[..length]))))
+        Some((start..end, hint::did_you_mean_quoted(&rest[..length])))
     }
 
     fn shell_variable(&self, start: usize) -> Option<(Range<usize>, String)> {
@@ -84,8 +83,9 @@ impl Parser<'_> {
             None => rest.find(|character| !is_of_name(character)).unwrap_or(rest.len()),
         };
         let span = start..start + 1 + length;
-        let meant = hint::did_you_mean(&quoted(&self.text()[span.clone()]));
-        (length > 0).then(|| (span, format!("{meant} a shell fills that in outside of single quotes alone")))
+        let why = "a shell fills that in outside of single quotes alone";
+        let hint = hint::short_quoted(&self.text()[span.clone()]).map(|meant| format!("{meant} {why}"));
+        (length > 0).then(|| (span, hint.unwrap_or_else(|| why.to_owned())))
     }
 
     /// `user=$USER`, in which two signs are taken for one.
@@ -116,7 +116,7 @@ impl Parser<'_> {
             let meant = foreign::glob(name, operator == Operator::Matches, written);
             return Some((run.clone(), self.did_you_mean(meant, run.start)?));
         }
-        Some((run, hint::did_you_mean(&quoted(written))))
+        Some((run, hint::did_you_mean_quoted(written)))
     }
 
     fn glob(&self) -> Option<String> {
@@ -163,10 +163,4 @@ impl Parser<'_> {
         });
         start..length.map_or(self.text().len(), |length| start + length)
     }
-}
-
-fn quoted(text: &str) -> String {
-    let mut quoted = String::new();
-    write_quoted(&mut quoted, text).expect("writing to a string does not fail");
-    quoted
 }

@@ -160,6 +160,20 @@ fn other_quotes_and_variables_go_into_double_quotes() {
 }
 
 #[test]
+fn a_long_text_in_other_quotes_is_not_repeated() {
+    let long = "\0".repeat(1000);
+    let shell = "a shell fills that in outside of single quotes alone";
+    let check = |written: String, hint| {
+        let error = written.parse::<Predicate>().expect_err("that is no value here");
+        assert_eq!(error.hint(), Some(hint));
+        assert!(error.to_string().len() < 2000, "{error}");
+    };
+    check(format!("user = '{long}'"), "a text goes into double quotes");
+    check(format!("user ~ ^{long}$"), "a text goes into double quotes");
+    check(format!("user = ${}", "A".repeat(1000)), shell);
+}
+
+#[test]
 fn numbers_have_no_unit_and_levels_an_at_sign() {
     check_part("latency > 250ms", Predicate::gt("latency", 250));
     check_part("latency > 2.5s", Predicate::gt("latency", 2.5));
