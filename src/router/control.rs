@@ -10,8 +10,9 @@ use crate::layer::{Instance, key_of};
 #[cfg(feature = "log")]
 use crate::level::filter_of_verbosity;
 use crate::session::{EndReason, SessionId};
+use crate::sync::ProcessLock;
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, LazyLock, Weak};
 use std::time::{Duration, Instant};
 use tracing_core::{Interest, Metadata, callsite, dispatcher};
 
@@ -27,8 +28,9 @@ const SETTLE_AFTER: [Duration; 4] =
 const REBUILD_ATTEMPTS: usize = 4;
 
 /// Held while a router rebuilds the interest of all callsites: of two concurrent rebuilds, the one that ends last restores
-/// levels from before the other's session. Only control threads wait for it.
-static REBUILDING: Mutex<()> = Mutex::new(());
+/// levels from before the other's session. Only control threads wait for it. A rebuild lasts as long as other layers take, so a
+/// service may well `fork` meanwhile; the child rebuilds for itself.
+static REBUILDING: LazyLock<ProcessLock> = LazyLock::new(ProcessLock::default);
 
 /// The time after which a session or snapshot that a producer still held is checked again.
 const RETRY_FREEING_AFTER: Duration = Duration::from_millis(20);
@@ -165,7 +167,7 @@ impl Chores {
 /// `tracing` lets two rebuilds run at once, and the one that ends last may restore answers from before the other one's
 /// filter changed: that filter would then miss events. So this one is repeated.
 fn rebuild(core: &Core) -> bool {
-    let _rebuilding = REBUILDING.lock().unwrap_or_else(PoisonError::into_inner);
+    let _rebuilding = REBUILDING.lock();
     let mut instances = core.live_instances();
     // The thread's own default first: to set another one concerns all threads, see `with_dispatch`.
     instances.sort_by_key(|instance| !dispatcher::get_default(|default| instance.is_in(default)));

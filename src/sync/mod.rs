@@ -14,6 +14,7 @@ mod counts;
 #[cfg(loom)]
 mod modelled;
 mod numbers;
+mod process_lock;
 
 #[cfg(not(loom))]
 pub(crate) use {
@@ -31,6 +32,7 @@ pub(crate) use {
 
 pub(crate) use counts::Counts;
 pub(crate) use numbers::Numbers;
+pub(crate) use process_lock::ProcessLock;
 
 /// How often a test with several threads tries what it is about: Miri takes thousands of times as long, and finds in few
 /// tries what a machine needs many for.

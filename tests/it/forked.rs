@@ -3,15 +3,58 @@
 #![expect(unsafe_code, reason = "`fork` is unsafe")]
 
 use std::panic::catch_unwind;
-use testing::messages;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+use testing::{messages, wait_until};
+use tracing::{Event, Metadata, Subscriber, subscriber::Interest};
+use tracing_subscriber::Layer;
+use tracing_subscriber::layer::Context;
 use tracing_subscriber::prelude::*;
 use tracing_tap::coverage::Finding;
 use tracing_tap::{Predicate, TapRouter, Verdict};
 
-fn install() -> TapRouter {
-    let router = TapRouter::new();
-    tracing_subscriber::registry().with(router.layer()).init();
-    router
+/// Another layer, which keeps the router's thread busy at a place where it holds no lock: a child would inherit that.
+#[derive(Clone, Default)]
+struct Stop(Arc<AtomicU8>);
+
+const OPEN: u8 = 0;
+/// The thread is stopped as it next logs the audit, or as it asks about a callsite in a rebuild.
+const AT_LOG: u8 = 1;
+const AT_REBUILD: u8 = 2;
+const STOPPED: u8 = 3;
+
+impl Stop {
+    fn set(&self, place: u8) {
+        self.0.store(place, Ordering::SeqCst);
+    }
+
+    fn wait_until_stopped(&self) {
+        wait_until("the router's thread to be stopped", || self.0.load(Ordering::SeqCst) == STOPPED);
+    }
+
+    fn pass(&self, place: u8) {
+        let is_routers = std::thread::current().name() == Some("tracing-tap");
+        if is_routers && self.0.compare_exchange(place, STOPPED, Ordering::SeqCst, Ordering::SeqCst).is_ok() {
+            wait_until("the test to go on", || self.0.load(Ordering::SeqCst) != STOPPED);
+        }
+    }
+}
+
+impl<S: Subscriber> Layer<S> for Stop {
+    fn register_callsite(&self, _: &'static Metadata<'static>) -> Interest {
+        self.pass(AT_REBUILD);
+        Interest::sometimes()
+    }
+
+    fn on_event(&self, _: &Event<'_>, _: Context<'_, S>) {
+        self.pass(AT_LOG);
+    }
+}
+
+fn install() -> (TapRouter, Stop) {
+    let (router, stop) = (TapRouter::new(), Stop::default());
+    tracing_subscriber::registry().with(router.layer()).with(stop.clone()).init();
+    (router, stop)
 }
 
 /// Runs `child` in a child process. Whether it came to its end without a panic.
@@ -42,36 +85,54 @@ fn check_watch(router: &TapRouter) {
     assert_eq!(coverage.verdict(), Verdict::Everything, "{coverage}");
 }
 
+/// First in a child, in which nothing stops the thread.
+fn check_watch_in_both(router: &TapRouter, stop: &Stop) {
+    let inherited = std::panic::AssertUnwindSafe((router, stop));
+    assert!(succeeds_in_a_child(|| {
+        let (router, stop) = *inherited;
+        stop.set(OPEN);
+        check_watch(router);
+    }));
+    stop.set(OPEN);
+    check_watch(router);
+}
+
 isolated! {
     fn a_child_of_fork_watches_as_its_parent_does() {
-        let router = install();
+        let (router, stop) = install();
         // The parent's control thread is there.
+        stop.set(AT_LOG);
         drop(router.watch(Predicate::eq("user", 1)));
-        testing::wait_until("the router to rest", || {
-            let stats = router.stats();
-            stats.open_sessions == 0 && stats.events.buffered == 0
-        });
-        let inherited = std::panic::AssertUnwindSafe(&router);
-        assert!(succeeds_in_a_child(|| check_watch(&inherited)));
-        check_watch(&router);
+        stop.wait_until_stopped();
+        check_watch_in_both(&router, &stop);
+    }
+
+    fn a_child_of_fork_waits_for_no_rebuild_of_its_parent() {
+        let (router, stop) = install();
+        let stream = router.watch(Predicate::eq("user", 1));
+        stop.set(AT_REBUILD);
+        drop(stream);
+        stop.wait_until_stopped();
+        check_watch_in_both(&router, &stop);
     }
 
     fn a_child_of_fork_has_a_copy_of_each_open_session() {
-        let router = install();
+        let (router, stop) = install();
+        stop.set(AT_LOG);
         let mut stream = router.watch(Predicate::eq("user", 42));
-        // Until then the parent's control thread is at work, and the child would inherit what it has locked.
-        testing::wait_until("all callsites to be asked", || {
-            !stream.coverage().findings().contains(&Finding::RebuildPending)
-        });
-        let inherited = std::panic::AssertUnwindSafe((&router, std::cell::RefCell::new(&mut stream)));
+        stop.wait_until_stopped();
+        assert!(!stream.coverage().findings().contains(&Finding::RebuildPending));
+        let inherited = std::panic::AssertUnwindSafe((&router, &stop, std::cell::RefCell::new(&mut stream)));
         assert!(succeeds_in_a_child(|| {
-            let (router, stream) = &*inherited;
+            let (router, stop, stream) = &*inherited;
+            stop.set(OPEN);
             tracing::debug!(user = 42, "in the child");
             assert_eq!(messages(&mut stream.borrow_mut()), ["in the child"]);
             check_watch(router);
             router.shutdown();
             assert_eq!(router.sessions().len(), 0);
         }));
+        stop.set(OPEN);
         tracing::debug!(user = 42, "in the parent");
         assert_eq!(messages(&mut stream), ["in the parent"]);
     }
