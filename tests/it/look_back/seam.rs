@@ -42,12 +42,15 @@ impl Drop for Ends<'_> {
     }
 }
 
-/// The number of an event, by its thread.
+fn number(event: &CapturedEvent, name: &str) -> u64 {
+    event.find(name).unwrap().as_u64().unwrap()
+}
+
+/// The numbers of events, and whether each is of the past, by thread.
 fn numbers(events: &[std::sync::Arc<CapturedEvent>]) -> HashMap<u64, Vec<(u64, bool)>> {
     let mut numbers: HashMap<u64, Vec<(u64, bool)>> = HashMap::new();
     for event in events {
-        let number = |name| event.find(name).unwrap().as_u64().unwrap();
-        numbers.entry(number("thread")).or_default().push((number("number"), event.is_past()));
+        numbers.entry(number(event, "thread")).or_default().push((number(event, "number"), event.is_past()));
     }
     numbers
 }
@@ -56,18 +59,21 @@ fn numbers(events: &[std::sync::Arc<CapturedEvent>]) -> HashMap<u64, Vec<(u64, b
 fn check_seam(stream: &mut EventStream) -> usize {
     let start = Instant::now();
     let (mut seen, mut accounted_for) = (Vec::new(), 0);
-    let is_enough = |seen: &[_]| {
-        let numbers = numbers(seen);
-        numbers.len() == THREADS as usize
-            && numbers.values().all(|of| of.iter().filter(|(_, is_past)| !is_past).count() > 20)
-    };
-    while !is_enough(&seen) {
+    let mut present: HashMap<u64, usize> = HashMap::new();
+    let is_enough =
+        |present: &HashMap<_, _>| present.len() == THREADS as usize && present.values().all(|number| *number > 20);
+    while !is_enough(&present) {
         assert!(start.elapsed() < PATIENCE, "{} events", seen.len());
         for item in stream.drain() {
             match item {
                 // A thread that is stopped for a second while it writes an event leaves it out, and the horizon says so.
                 Item::Horizon(horizon) => accounted_for += horizon.unkept + horizon.unresolved,
-                Item::Event { event, .. } => seen.push(event),
+                Item::Event { event, .. } => {
+                    if !event.is_past() {
+                        *present.entry(number(&event, "thread")).or_default() += 1;
+                    }
+                    seen.push(event);
+                }
                 other => panic!("{other:?}"),
             }
         }
