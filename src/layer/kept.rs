@@ -150,3 +150,63 @@ impl NewSpan<'_> {
         Self { metadata, visible, fields: &NOTHING, place: None }
     }
 }
+
+#[cfg(test)]
+#[cfg(not(loom))]
+mod tests {
+    use super::*;
+    use crate::value::{TextRef, ValueRef};
+    use tracing_core::Callsite;
+
+    fn fields(text: &str) -> PackedBytes {
+        let mut fields = PackedBytes::new();
+        fields.push(0, ValueRef::Str(TextRef { text, cut: false }));
+        fields
+    }
+
+    fn span(fields: &PackedBytes, visible: bool) -> NewSpan<'_> {
+        let metadata =
+            tracing::callsite! { name: "span", kind: tracing::metadata::Kind::SPAN, fields: text }.metadata();
+        NewSpan { metadata, visible, fields, place: None }
+    }
+
+    #[test]
+    fn a_cell_is_taken_until_its_span_leaves() {
+        let (kept, fields) = (Kept::default(), fields("short"));
+        assert!(kept.fill(7, span(&fields, true)) && kept.is_of(7));
+        assert!(!kept.fill(8, span(&fields, true)) && kept.is_of(7), "it is taken");
+        assert!(kept.fill(7, span(&fields, true)), "the id recurs, so the span has left");
+        kept.vacate(7);
+        assert!(kept.is_of(NO_SPAN) && kept.fill(8, span(&fields, true)) && kept.is_of(8));
+    }
+
+    #[test]
+    fn each_span_of_a_cell_has_its_own_number_and_flags() {
+        let (kept, short, long) = (Kept::default(), fields("short"), fields(&"long".repeat(100)));
+        for round in 1..20 {
+            let (fields, visible) = (if round % 2 == 0 { &short } else { &long }, round % 3 == 0);
+            assert!(kept.fill(7, span(fields, visible)));
+            assert_eq!((kept.number(), kept.is_visible(), kept.is_recorded()), (round, visible, false));
+            if round % 5 < 2 {
+                kept.mark_recorded();
+                assert!(kept.is_recorded());
+            }
+            assert_eq!((kept.number(), kept.is_visible()), (round, visible));
+            kept.vacate(7);
+        }
+    }
+
+    #[test]
+    fn long_fields_are_freed_with_their_span() {
+        let (kept, long) = (Kept::default(), fields(&"long".repeat(100)));
+        kept.fill(7, span(&long, true));
+        assert!(!kept.lock().fields.as_slice().is_empty());
+        kept.vacate(7);
+        assert!(kept.lock().fields.as_slice().is_empty());
+        // Recorded, they become long.
+        kept.fill(8, span(&fields("short"), true));
+        kept.record(&Fields::packed_as(span(&long, true).metadata.fields(), long.clone()));
+        kept.vacate(8);
+        assert!(kept.lock().fields.as_slice().is_empty());
+    }
+}

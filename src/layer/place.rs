@@ -30,3 +30,19 @@ pub(super) fn place(id: u64) -> (usize, usize, usize) {
     let shard = (index >> THREAD_SHIFT) as usize % SHARDS;
     (shard, within_thread / CHUNK_CELLS, within_thread % CHUNK_CELLS)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_place_of_a_span_is_found_by_its_number() {
+        for (thread, chunk, cell) in [(0, 0, 0), (0, 0, 1), (0, 3, 2), (1, 0, 0), (5, 7, 9), (1023, 2047, 63)] {
+            let id = 1 + ((thread as u64) << THREAD_SHIFT | (chunk * 64 + cell) as u64);
+            assert_eq!(place(id), (thread, chunk, cell));
+            assert_eq!(index(id), (thread << 17) + (chunk << 6) + cell);
+        }
+        let beyond = 1 + (1 << THREAD_SHIFT | 5_000 << 6);
+        assert_eq!((place(beyond), index(beyond)), ((1, 5_000, 0), (1 << 17) + (2_047 << 6)), "it has no cell");
+    }
+}

@@ -166,3 +166,22 @@ impl Instance {
         });
     }
 }
+
+#[cfg(test)]
+#[cfg(not(loom))]
+mod tests {
+    use crate::TapRouter;
+    use tracing_subscriber::prelude::*;
+
+    #[test]
+    fn no_more_spans_are_looked_at_than_asked_for() {
+        let router = TapRouter::new();
+        let _default = tracing_subscriber::registry().with(router.layer()).set_default();
+        let _spans: Vec<_> = (0..5).map(|user| tracing::info_span!("request", user)).collect();
+        for limit in [0, 1, 3, 5, 9] {
+            let mut looks = 0;
+            router.instance().survey_spans(limit, |_| true, |_, _| looks += 1);
+            assert_eq!(looks, limit.min(5));
+        }
+    }
+}

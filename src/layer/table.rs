@@ -369,8 +369,10 @@ impl fmt::Debug for Spans {
 
 #[cfg(test)]
 mod tests {
+    use super::super::notes::Placement;
     use super::*;
-    use tracing_core::Metadata;
+    use tracing_core::metadata::Kind;
+    use tracing_core::{Callsite, Metadata};
 
     fn metadata() -> &'static Metadata<'static> {
         let span = tracing::subscriber::with_default(tracing_subscriber::registry(), || tracing::info_span!("span"));
@@ -405,5 +407,67 @@ mod tests {
         assert_eq!([one, other].map(|id| spans.with(id, |cell| cell.parent()).flatten()), [Some(1), Some(2)]);
         spans.remove(one, || panic!("nothing is kept"));
         assert_eq!([one, other].map(|id| spans.with(id, |cell| cell.parent()).flatten()), [None, Some(2)]);
+    }
+    #[test]
+    fn spans_without_a_cell_are_shown_however_many_there_were() {
+        let (metadata, spans) = (metadata(), Spans::default());
+        spans.insert_new(7, NewSpan::found(metadata, true));
+        let mut numbers = std::collections::HashSet::new();
+        for generation in 1..100 {
+            let id = 7 | generation << 51;
+            spans.insert_new(id, NewSpan::found(metadata, true));
+            assert!(spans.with(id, |cell| cell.is_visible()).unwrap(), "{generation}");
+            assert!(numbers.insert(spans.with(id, |cell| cell.number())), "{generation}");
+        }
+    }
+    #[test]
+    fn a_span_is_found_by_its_key_wherever_it_is() {
+        let (metadata, spans) = (metadata(), Spans::default());
+        // The cell of the last two is taken.
+        let ids = [7, 8, 7 | 1 << 51, 7 | 2 << 51];
+        ids.iter().for_each(|id| spans.insert_if_unknown(*id, NewSpan::found(metadata, true)));
+        let keys = ids.map(|id| spans.key(id).unwrap());
+        for (id, key) in ids.into_iter().zip(keys) {
+            assert_eq!(spans.with_key(key, |cell, _| cell.id()), Some(id));
+            assert_eq!(spans.contents(id).map(|contents| (contents.key, contents.is_hidden)), Some((key, false)));
+            spans.remove(id, || panic!("nothing is kept"));
+            assert!(spans.with_key(key, |_, _| ()).is_none() && spans.contents(id).is_none());
+        }
+        assert!(!spans.has_others(), "the usual paths are taken again");
+    }
+
+    #[test]
+    fn a_span_that_is_found_replaces_another_with_its_id() {
+        let spans = Spans::default();
+        let (one, other) = (metadata(), tracing::callsite! { name: "other", kind: Kind::SPAN, fields: }.metadata());
+        let taken = 7 | 1 << 51;
+        for id in [7, taken] {
+            let find = |metadata| {
+                spans.insert_if_unknown(id, NewSpan::found(metadata, true));
+                let found = spans.with(id, |cell| (cell.metadata().map(Metadata::name), cell.number()));
+                found.expect("it is there")
+            };
+            let (first, again, replaced) = (find(one), find(one), find(other));
+            assert_eq!((first.0, replaced.0), (Some("span"), Some("other")));
+            assert!(again == first && replaced.1 != first.1);
+        }
+        spans.remove(taken, || panic!("nothing is kept"));
+        assert!(!spans.has_others());
+    }
+
+    #[test]
+    fn a_new_span_is_where_it_was_put() {
+        let (metadata, spans) = (metadata(), Spans::default());
+        let place = Some(Placement::below(3, Some(5)));
+        let placed = |id| spans.with(id, |cell| (cell.parent(), cell.tree()));
+        assert!(spans.insert_new(7, NewSpan { place, ..NewSpan::found(metadata, true) }).is_some());
+        assert!(!spans.has_others(), "it has a cell");
+        assert_eq!(placed(7), Some((Some(3), Some(5))));
+        spans.insert_new(8, NewSpan::found(metadata, false));
+        assert_eq!(placed(8), Some((None, None)));
+        spans.with(8, |cell| cell.set_tree(6));
+        assert_eq!(placed(8), Some((None, Some(6))));
+        let is_shown = |id| spans.with(id, |cell| cell.shown_metadata().is_some());
+        assert_eq!((is_shown(7), is_shown(8)), (Some(true), Some(false)));
     }
 }

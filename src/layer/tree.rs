@@ -64,3 +64,15 @@ impl Trees {
 #[cfg(loom)]
 #[path = "../sync/models/tree.rs"]
 mod models;
+
+#[cfg(test)]
+#[cfg(not(loom))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn roots_are_spread_over_all_trees_but_that_of_none() {
+        let trees: std::collections::BTreeSet<_> = (1..10_000).map(Trees::of_root).collect();
+        assert!(trees.into_iter().eq(1..TREES));
+    }
+}

@@ -38,3 +38,17 @@ impl VetoedSpans {
         (within != 0).then(|| (within, slot.callsite.load(Ordering::Relaxed) as usize))
     }
 }
+
+#[cfg(test)]
+#[cfg(not(loom))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_span_vetoed_last_is_found_for_each_tree() {
+        let vetoed = VetoedSpans::default();
+        let of = |tree: usize| (tree as u64 + 1, tree + 100);
+        (0..SLOTS).for_each(|tree| vetoed.note(tree, of(tree).0, of(tree).1));
+        assert!((0..SLOTS).all(|tree| vetoed.last(tree) == Some(of(tree))));
+    }
+}

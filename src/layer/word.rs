@@ -175,3 +175,67 @@ pub(crate) enum Place {
     /// Inside others, or meant to be outside any.
     Elsewhere,
 }
+
+#[cfg(test)]
+#[cfg(not(loom))]
+mod tests {
+    use super::*;
+
+    const GENERATION: u32 = 7;
+    const VETOABLE: u64 = (GENERATION as u64) << 32 | Word::CONTEXTUAL | Word::UNWANTED | Word::CLEAR;
+    const WANTED: u64 = VETOABLE & !Word::UNWANTED | Word::WANTED;
+    /// Seen inside spans that carry a tested field, and counted outside.
+    const INSIDE: u64 = VETOABLE | Word::INSIDE;
+    const LOSABLE: u64 = INSIDE | Word::LOSABLE;
+
+    #[test]
+    fn a_word_says_what_it_was_judged_as() {
+        for (clear, absent, tested) in [(true, true, 0), (true, false, 1), (false, false, 5), (false, true, u16::MAX)] {
+            let word = Word(Word::judged_as(Judgement { clear, absent, tested: TestedFields(tested) }));
+            let judged = word.judgement();
+            assert_eq!((judged.clear, judged.absent, judged.tested.0), (clear, absent, tested));
+        }
+        assert_eq!(Word::vetoable(GENERATION), VETOABLE);
+        assert!(Word(VETOABLE).is_judged(GENERATION) && !Word(VETOABLE).is_judged(GENERATION + 1));
+        assert_eq!([VETOABLE, WANTED, 0].map(|word| Word(word).wanted()), [Some(false), Some(true), None]);
+        let is_losable = |word| Word::is_losable(word, GENERATION);
+        assert_eq!([VETOABLE, INSIDE, LOSABLE].map(is_losable), [false, false, true]);
+        assert!(!Word::is_losable(LOSABLE, GENERATION + 1));
+    }
+
+    #[test]
+    fn what_is_judged_and_no_veto_concerns_is_let_through() {
+        assert!(Word::is_let_through(WANTED, VETOABLE));
+        assert!(!Word::is_let_through(VETOABLE, VETOABLE), "it is vetoed");
+        assert!(!Word::is_let_through(WANTED, Word::vetoable(GENERATION + 1)), "it is to be judged again");
+        let unarrived = WANTED & !Word::CONTEXTUAL;
+        assert!(!Word::is_let_through(unarrived, VETOABLE), "it is counted");
+        for known in [Word::EXPLICIT, Word::CONTEXTUAL, Word::ENABLED_OFTEN] {
+            assert!(Word::is_let_through(unarrived | known, VETOABLE));
+        }
+    }
+
+    #[test]
+    fn a_look_fits_where_there_is_nothing_to_be_noted() {
+        let looks = [Place::Outside, Place::Carried, Place::Elsewhere].map(|place| Look::new(GENERATION, place));
+        let fits = |word| looks.map(|look| look.fits(word));
+        assert_eq!(fits(VETOABLE), [true, false, true]);
+        assert_eq!(fits(INSIDE), [true, true, true]);
+        assert_eq!(fits(LOSABLE), [false, true, true]);
+        assert_eq!(looks.map(|look| look.is_first_inside(VETOABLE)), [false, true, false]);
+        assert_eq!(looks.map(|look| look.is_first_inside(INSIDE)), [false, false, false]);
+        assert_eq!(looks.map(Look::is_outside), [true, false, false]);
+        assert_eq!(looks.map(Look::vetoable), [VETOABLE; 3]);
+    }
+
+    #[test]
+    fn a_look_fits_anywhere_what_may_be_vetoed_and_nothing_else() {
+        for look in [Place::Outside, Place::Carried, Place::Elsewhere].map(|place| Look::new(GENERATION, place)) {
+            for vetoable in [VETOABLE, INSIDE, LOSABLE, VETOABLE | Word::ABSENT | Word::TESTED] {
+                assert!(look.fits_anywhere(vetoable) && !Look::NONE.fits(vetoable), "{vetoable:x}");
+            }
+            let others = [0, WANTED, VETOABLE | Word::KEPT, VETOABLE & !Word::CLEAR, Word::vetoable(GENERATION + 1)];
+            assert!(others.iter().all(|word| !look.fits_anywhere(*word) && !look.fits(*word)));
+        }
+    }
+}

@@ -1,9 +1,33 @@
 //! Per-layer filters keep their answers in thread-local bits; disturbing them must not cost or add an event.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread::ThreadId;
 use testing::{Output, info_printer, messages, wait_until};
-use tracing_core::Dispatch;
+use tracing::{Metadata, Subscriber};
+use tracing_core::{Dispatch, Interest};
+use tracing_subscriber::Layer;
+use tracing_subscriber::layer::Context;
 use tracing_subscriber::prelude::*;
 use tracing_tap::{Predicate, TapRouter};
+
+/// Another layer that counts how often it is asked for an event of the target `counted` on one thread.
+struct Counts {
+    asked: Arc<AtomicUsize>,
+    thread: ThreadId,
+}
+
+impl<S: Subscriber> Layer<S> for Counts {
+    fn register_callsite(&self, _: &'static Metadata<'static>) -> Interest {
+        Interest::sometimes()
+    }
+
+    fn enabled(&self, metadata: &Metadata<'_>, _: Context<'_, S>) -> bool {
+        let counts = metadata.target() == "counted" && std::thread::current().id() == self.thread;
+        self.asked.fetch_add(usize::from(counts), Ordering::Relaxed);
+        true
+    }
+}
 
 #[derive(Clone, Copy, Debug)]
 enum Order {
@@ -104,6 +128,7 @@ fn quiet_hint() -> bool {
 
 fn logging_arguments() {
     tracing::debug!(user = 42, noise = noisy(), "wanted");
+    tracing::debug!(target: "log", user = 42, log.target = "elsewhere", noise = noisy(), "like a record of log");
     tracing::debug!(user = 43, noise = noisy(), "unwanted");
     tracing::info!(noise = printing(), "printed");
     tracing::info!(user = 42, noise = printing(), "wanted and printed");
@@ -122,6 +147,8 @@ fn check_logging_arguments(order: Order) {
         &[
             "nested and wanted",
             "wanted",
+            "nested and wanted",
+            "like a record of log",
             "nested and wanted",
             "nested and wanted",
             "nested and wanted",
@@ -275,6 +302,26 @@ isolated! {
         work();
         let lines = output.lines();
         assert!(lines.iter().all(|line| line.contains("request")), "{lines:?}");
+    }
+
+    fn an_event_that_nothing_disturbed_is_asked_for_once() {
+        let (router, asked) = (TapRouter::new(), Arc::new(AtomicUsize::new(0)));
+        let counts = Counts { asked: asked.clone(), thread: std::thread::current().id() };
+        tracing_subscriber::registry().with(counts).with(router.layer()).init();
+        let asked_for = |events: usize| {
+            let before = asked.load(Ordering::Relaxed);
+            (0..events).for_each(|_| tracing::info!(target: "counted", user = 42, "seen"));
+            asked.load(Ordering::Relaxed) - before
+        };
+        assert_eq!(asked_for(100), 100, "idle");
+        let stream = router.watch(Predicate::eq("user", 42));
+        asked_for(10);
+        assert_eq!(asked_for(100), 100, "with a session");
+        drop(stream);
+        rest(&router);
+        // The first are asked for again: they may come from inside of an older one's arguments.
+        asked_for(100);
+        assert_eq!(asked_for(100), 100, "at rest");
     }
 
     fn ending_arguments_print_nothing_more_if_we_are_last() {

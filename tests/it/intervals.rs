@@ -99,6 +99,15 @@ isolated! {
         assert_eq!(all_words(&mut intervals), ["+request", "+request", "-request", "-request"]);
     }
 
+    fn a_span_entered_again_inside_another_is_recorded() {
+        let router = install();
+        let stream = session(&router, "user = 42");
+        let mut intervals = record(&router, &stream);
+        let span = request(42);
+        span.in_scope(|| info_span!(parent: None, "other").in_scope(|| span.in_scope(|| ())));
+        assert_eq!(all_words(&mut intervals), ["+request", "+request", "-request", "-request"]);
+    }
+
     fn a_full_queue_reports_what_is_missing_and_goes_on() {
         let router = install();
         let stream = session(&router, "user = 42");

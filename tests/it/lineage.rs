@@ -1,13 +1,20 @@
 //! Where a thread is and which span an id names, where other layers' hooks, other registries and recurring ids are in the way.
 
+mod asked;
+mod filtered;
+
 use std::sync::{Arc, Mutex, mpsc};
-use testing::{events, messages};
+use std::time::Duration;
+use testing::{Output, events, messages, printer, wait_until};
 use tracing::dispatcher::with_default;
 use tracing::{Dispatch, Span, Subscriber};
 use tracing_core::span;
 use tracing_subscriber::layer::{Context, Layer};
 use tracing_subscriber::prelude::*;
-use tracing_tap::{CapturedEvent, Predicate, SessionOptions, TapRouter};
+use tracing_tap::{CapturedEvent, LookBack, Predicate, SessionOptions, TapRouter};
+
+/// Longer than any test takes.
+const LONG: Duration = Duration::from_secs(600);
 
 fn user(user: u32) -> Span {
     tracing::info_span!("conn", user)
@@ -109,6 +116,48 @@ isolated! {
         let status = |event: &CapturedEvent| event.spans().next()?.field("status").map(ToString::to_string);
         let shown: Vec<_> = events(&mut stream).iter().map(|event| status(event)).collect();
         assert_eq!(shown, [None, Some("200".to_owned())]);
+    }
+
+    fn a_verbose_span_without_fields_is_shown_to_a_later_session() {
+        let router = TapRouter::new();
+        tracing_subscriber::registry().with(printer(&Output::default())).with(router.layer()).init();
+        // Unknown to the layer, which keeps nothing of it while no session is open.
+        let span = tracing::trace_span!("step");
+        let mut stream = router.watch(Predicate::span("step"));
+        span.in_scope(|| tracing::info!("inside"));
+        let seen = events(&mut stream);
+        let shown: Vec<_> = seen.iter().flat_map(|event| event.spans()).map(|span| span.name()).collect();
+        assert_eq!(shown, ["step"]);
+    }
+
+    fn a_second_session_gets_what_is_in_a_child_of_a_known_span() {
+        let router = TapRouter::new();
+        tracing_subscriber::registry().with(router.layer()).init();
+        let mut streams = vec![router.watch(Predicate::eq("user", 42))];
+        let request = user(42);
+        fn step() { tracing::info_span!("step").in_scope(|| tracing::info!("inside")); }
+        for round in 1..5 {
+            // The first of a round is decided about before, the second by what is known of the request.
+            request.in_scope(|| tracing::info!("in the request"));
+            streams.push(router.watch(Predicate::eq("user", 42)));
+            step();
+            request.in_scope(step);
+            for stream in &mut streams {
+                let seen = messages(stream);
+                assert_eq!(seen.iter().filter(|message| *message == "inside").count(), 1, "round {round}: {seen:?}");
+            }
+        }
+    }
+
+    fn an_event_of_a_hook_is_kept_where_the_registry_says() {
+        let router = TapRouter::builder().look_back(LookBack::new(16 << 20).max_age(LONG)).build();
+        tracing_subscriber::registry().with(LogsInHooks).with(router.layer()).init();
+        wait_until("looking back to be switched on", || router.stats().look_back_bytes > 0);
+        // From here on the thread is followed.
+        tracing::info!("outside");
+        tracing::info_span!("noisy", user = 42).in_scope(|| tracing::info!("inside"));
+        let mut stream = router.watch(SessionOptions::new(Predicate::eq("user", 42)).look_back(LONG));
+        assert_eq!(messages(&mut stream), ["entered", "inside"]);
     }
 
     fn an_id_that_recurs_in_a_taken_cell_leaks_no_event() {

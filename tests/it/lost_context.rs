@@ -127,6 +127,20 @@ isolated! {
         assert_eq!(lost(&stream.coverage()), [(STORED, before + 3)], "{}", stream.coverage());
     }
 
+    fn an_event_in_a_denied_span_is_not_missed_outside() {
+        let router = TapRouter::builder().deny_targets(["secret"]).build();
+        registry().with(info_printer(&Output::default())).with(router.layer()).init();
+        let stream = watch(&router);
+        // So that the predicate can match at all.
+        drop(info_span!("request", user = 7));
+        let denied: Vec<_> = (0..8).map(|_| info_span!(target: "secret", "request", user = 7)).collect();
+        for span in denied {
+            span.in_scope(store);
+            store();
+        }
+        assert_eq!(lost(&stream.coverage()), [], "{}", stream.coverage());
+    }
+
     fn no_more_than_a_hundred_are_counted_of_a_callsite() {
         let router = printing();
         let stream = watch(&router);
@@ -272,6 +286,20 @@ isolated! {
             info_span!("request", user = 7_000 + user).in_scope(|| tracing::debug!("of others"));
         }
         assert_eq!(messages(&mut stream), ["still of 42"]);
+    }
+
+    fn a_span_closes_once_nothing_carries_it_any_more() {
+        let router = silent();
+        let mut stream = router.watch(SessionOptions::new(Predicate::eq("user", 42)).timings());
+        let mut closed = || stream.drain().filter_map(Item::into_timing).map(|timing| timing.name().to_owned()).collect::<Vec<_>>();
+        let carried = info_span!("request", user = 42).in_scope(CurrentScope::capture);
+        let inner = carried.run(|| info_span!("inner"));
+        let copy = carried.clone();
+        drop(carried);
+        drop(inner);
+        assert_eq!(closed(), ["inner"], "the copy carries it");
+        drop(copy);
+        assert_eq!(closed(), ["request"]);
     }
 
     fn a_span_created_in_session_is_timed_inside_the_carried_one() {

@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::fmt;
-use testing::{Evaluations, events};
+use std::time::Duration;
+use testing::{Evaluations, events, wait_until};
 use tracing::field::{Empty, debug, display};
 use tracing_subscriber::prelude::*;
-use tracing_tap::{CapturedEvent, EventStream, Predicate, TapRouter, Value};
+use tracing_tap::{CapturedEvent, EventStream, LookBack, Predicate, SessionOptions, TapRouter, Value};
 
 fn install() -> (TapRouter, EventStream) {
     let router = TapRouter::new();
@@ -58,6 +59,42 @@ fn check(event: &CapturedEvent, expected: &[(&str, &str)]) {
     let expected: BTreeMap<_, _> =
         expected.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect();
     assert_eq!(shown(event), expected);
+}
+
+/// So many bytes, written one by one.
+#[derive(Debug)]
+struct Pieces(usize);
+
+impl fmt::Display for Pieces {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        (0..self.0).try_for_each(|_| f.write_str("x"))
+    }
+}
+
+impl Error for Pieces {}
+
+fn log_long_values() {
+    for bytes in [101, 100, 101] {
+        let (text, error) = ("x".repeat(bytes), &Pieces(bytes) as &dyn Error);
+        tracing::debug!(text, bytes = text.as_bytes(), pieces = %Pieces(bytes), error, at_once = ?format_args!("{text}"), "long");
+        // The message is kept of the callsite that logs it again.
+        tracing::debug!("{}", Pieces(bytes));
+    }
+}
+
+/// All values of 100 bytes are whole, and those of 101 bytes are cut there.
+#[track_caller]
+fn check_long_values(events: &[std::sync::Arc<CapturedEvent>]) {
+    let check = |event: &CapturedEvent, is_cut: bool| {
+        for (name, value) in event.fields().filter(|(_, value)| value.to_string() != "long") {
+            assert_eq!(value.is_cut(), is_cut, "{name}: {value}");
+            let text = value.to_string();
+            assert!(matches!(value, Value::Bytes(_)) || text.matches('x').count() == 100, "{name}: {text}");
+        }
+    };
+    let counts: Vec<_> = events.iter().map(|event| event.fields().count()).collect();
+    assert_eq!(counts, [6, 1, 6, 1, 6, 1]);
+    events.iter().zip([true, true, false, false, true, true]).for_each(|(event, is_cut)| check(event, is_cut));
 }
 
 #[track_caller]
@@ -141,6 +178,25 @@ isolated! {
             ("text", "str a b"),
         ];
         assert_eq!(seen.iter().map(|(name, text)| (name.as_str(), text.as_str())).collect::<Vec<_>>(), expected);
+    }
+
+    fn a_long_value_of_any_kind_is_cut_and_says_so() {
+        let router = TapRouter::builder().max_value_bytes(100).build();
+        tracing_subscriber::registry().with(router.layer()).init();
+        let mut stream = router.watch(Predicate::everything());
+        log_long_values();
+        check_long_values(&events(&mut stream));
+    }
+
+    fn a_long_value_of_any_kind_is_cut_in_the_past_too() {
+        let age = Duration::from_secs(600);
+        let past = LookBack::new(64 << 10).max_value_bytes(100).max_age(age);
+        let router = TapRouter::builder().look_back(past).build();
+        tracing_subscriber::registry().with(router.layer()).init();
+        wait_until("looking back to be switched on", || router.stats().look_back_bytes > 0);
+        log_long_values();
+        let mut stream = router.watch(SessionOptions::new(Predicate::everything()).look_back(age));
+        check_long_values(&events(&mut stream));
     }
 
     fn absent_values_are_absent() {

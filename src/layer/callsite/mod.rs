@@ -361,3 +361,162 @@ fn start_of_window(level_slots: usize, key: CallsiteKey) -> usize {
 #[cfg(loom)]
 #[path = "../../sync/models/callsite.rs"]
 mod models;
+
+#[cfg(test)]
+#[cfg(not(loom))]
+mod tests {
+    use super::*;
+    use crate::session::snapshot::TestedFields;
+    use tracing_core::callsite::Identifier;
+    use tracing_core::field::FieldSet;
+    use tracing_core::metadata::Kind;
+    use tracing_core::{Callsite, Interest, Level};
+
+    const UNDER_7: u64 = 7 << 32;
+
+    fn word(flags: u64) -> AtomicU64 {
+        AtomicU64::new(flags)
+    }
+
+    fn now(word: &AtomicU64) -> u64 {
+        word.load(Ordering::Relaxed)
+    }
+
+    fn metadata() -> &'static Metadata<'static> {
+        tracing::callsite! { name: "event", kind: Kind::EVENT, fields: }.metadata()
+    }
+
+    struct ByHand;
+
+    impl Callsite for ByHand {
+        fn set_interest(&self, _: Interest) {}
+
+        fn metadata(&self) -> &Metadata<'_> {
+            written_by_hand()
+        }
+    }
+
+    fn written_by_hand() -> &'static Metadata<'static> {
+        static METADATA: OnceLock<Metadata<'static>> = OnceLock::new();
+        let fields = FieldSet::new(&[], Identifier(&ByHand));
+        METADATA.get_or_init(|| Metadata::new("by hand", "it", Level::INFO, None, None, None, fields, Kind::EVENT))
+    }
+
+    #[test]
+    fn a_registration_says_why_it_came() {
+        let (callsites, metadata) = (Callsites::default(), metadata());
+        let register = |caller| {
+            thread::with(|state| state.caller.set(caller));
+            let registered = callsites.register(metadata, false, 1);
+            thread::with(|state| state.caller.set(Caller::Others));
+            registered
+        };
+        let key = key_of(metadata);
+        assert_eq!(register(Caller::Rebuild(1)), Registered::Ours);
+        let word = callsites.word(key).expect("it is registered");
+        word.store(Word::UNWANTED | Word::CONTEXTUAL, Ordering::Relaxed);
+        assert_eq!(register(Caller::Probe(1, key)), Registered::Ours);
+        assert_eq!(now(word), Word::UNWANTED | Word::CONTEXTUAL);
+        assert_eq!(register(Caller::Rebuild(2)), Registered::New);
+        assert_eq!(now(word), Word::CONTEXTUAL, "another filter may have changed");
+        assert_eq!(register(Caller::Others), Registered::New, "asked before by routers alone");
+        assert_eq!(register(Caller::Others), Registered::Again);
+        assert_eq!(register(Caller::Rebuild(2)), Registered::New);
+        assert_eq!(register(Caller::Probe(1, key + 1)), Registered::Again);
+    }
+
+    #[test]
+    fn a_callsite_written_by_hand_may_be_any() {
+        let (callsites, metadata) = (Callsites::default(), written_by_hand());
+        for learned in [0, Word::CONTEXTUAL, Word::CONTEXTUAL] {
+            callsites.register(metadata, false, 1);
+            let word = callsites.word(key_of(metadata)).expect("it is registered");
+            assert_eq!(now(word), Word::TESTED | Word::UNRULY | learned);
+            word.fetch_or(Word::CLEAR | Word::ABSENT | Word::CONTEXTUAL | Word::WANTED, Ordering::Relaxed);
+        }
+    }
+
+    #[test]
+    fn events_are_kept_by_their_callsite_or_by_themselves() {
+        let keeps = |flags, this| Callsites::keeps_past(&word(flags), || this);
+        for this in [false, true] {
+            assert!(keeps(Word::KEPT | Word::CLEAR, this));
+            assert!(!keeps(Word::CLEAR, this) && !keeps(Word::UNRULY, this));
+            assert_eq!(keeps(Word::KEPT | Word::UNRULY, this), this);
+        }
+        let is_kept = |flags| Callsites::is_kept(&word(flags));
+        assert!(is_kept(Word::KEPT | Word::CLEAR) && !is_kept(Word::KEPT | Word::UNRULY) && !is_kept(Word::CLEAR));
+    }
+
+    #[test]
+    fn the_first_event_inside_has_others_counted_outside() {
+        let seen = word(UNDER_7 | Word::CLEAR);
+        assert!(!Callsites::note_inside(&seen, 8), "judged under other keys");
+        assert!(Callsites::note_inside(&seen, 7) && !Callsites::note_inside(&seen, 7));
+        assert_eq!(now(&seen), UNDER_7 | Word::CLEAR | Word::INSIDE | Word::LOSABLE);
+        Callsites::stop_counting_lost(&seen, 8);
+        assert_eq!(now(&seen), UNDER_7 | Word::CLEAR | Word::INSIDE | Word::LOSABLE);
+        Callsites::stop_counting_lost(&seen, 7);
+        assert_eq!(now(&seen), UNDER_7 | Word::CLEAR | Word::INSIDE);
+        assert!(!Callsites::note_inside(&word(UNDER_7 | Word::UNRULY), 7));
+    }
+
+    #[test]
+    fn a_judgement_holds_under_its_generation() {
+        let absent = Judgement { clear: true, absent: true, tested: TestedFields(0) };
+        let tested = Judgement { clear: false, absent: false, tested: TestedFields(2) };
+        let known = Word::CONTEXTUAL | Word::UNWANTED;
+        let seen = word(known);
+        assert_eq!(Callsites::judgement(&seen, 7, || absent), absent);
+        assert_eq!(Callsites::judgement(&seen, 7, || tested), absent, "it is judged once");
+        assert!(Callsites::is_clear(&seen, 7, || tested));
+        assert_eq!([7, 8].map(|under| Callsites::is_known_clear(&seen, Word::vetoable(under))), [true, false]);
+        assert_eq!([7, 8].map(|under| Callsites::known_judgement(now(&seen), under)), [Some(absent), None]);
+        assert_eq!((Callsites::absent_in(now(&seen)), now(&seen) & known), (7, known));
+        assert_eq!(Callsites::judgement(&seen, 8, || tested), tested);
+        assert!(!Callsites::is_clear(&seen, 8, || absent) && !Callsites::is_known_clear(&seen, Word::vetoable(8)));
+        assert_eq!((Callsites::absent_in(now(&seen)), now(&seen) & known), (0, known));
+        let any = Callsites::judgement(&word(Word::UNRULY), 7, || absent);
+        assert_eq!(any, Judgement { clear: false, absent: false, tested: TestedFields(u16::MAX) });
+    }
+
+    #[test]
+    fn what_others_want_is_learned_once_until_they_change() {
+        let (callsites, metadata) = (Callsites::default(), metadata());
+        let (asked, is_wanted) = (std::cell::Cell::new(0), || callsites.standing(metadata, 7).0);
+        let learn = |answer| {
+            callsites.learn([metadata], |_| {
+                asked.set(asked.get() + 1);
+                answer
+            });
+        };
+        callsites.register(metadata, false, 1);
+        learn(None);
+        assert_eq!((is_wanted(), asked.get()), (None, 1), "it could not be asked");
+        learn(Some(false));
+        learn(Some(true));
+        assert_eq!((is_wanted(), asked.get()), (Some(false), 2));
+        callsites.register(metadata, false, 1);
+        callsites.learn([metadata], |_| {
+            callsites.register(metadata, false, 1);
+            Some(true)
+        });
+        assert_eq!(is_wanted(), None, "the answer may be from before");
+        learn(Some(true));
+        assert_eq!((is_wanted(), callsites.count(7)), (Some(true), (1, 0)));
+        callsites.word(key_of(metadata)).expect("it is registered").store(Word::vetoable(7), Ordering::Relaxed);
+        assert_eq!([7, 8].map(|under| callsites.standing(metadata, under).1), [true, false]);
+        assert_eq!([7, 8].map(|under| callsites.count(under)), [(1, 1), (1, 0)]);
+    }
+
+    #[test]
+    fn a_table_finds_all_that_it_holds() {
+        let (table, keys) = (Table::default(), (1..5_000).map(|number| 0x5555_0000 + number * 48));
+        for key in keys.clone() {
+            table.insert(key).expect("there is room").store(key as u64, Ordering::Relaxed);
+        }
+        assert!(keys.clone().all(|key| table.find(key).is_some_and(|word| now(word) == key as u64)));
+        assert!(keys.clone().all(|key| table.insert(key).is_some_and(|word| now(word) == key as u64)), "there once");
+        assert_eq!((table.words().count(), table.find(7).is_none()), (4_999, true));
+    }
+}

@@ -209,6 +209,24 @@ isolated! {
         assert!(!coverage_of(&router, "user = 42").findings().iter().any(left_out), "it asks for no such span");
     }
 
+    fn a_span_left_out_first_of_all_on_a_thread_is_named() {
+        let router = TapRouter::new();
+        registry().with(router.layer()).init();
+        let stream = router.watch(SessionOptions::new(user()).spans(LevelFilter::DEBUG));
+        let conn = || tracing::info_span!("conn", user = tracing::field::Empty);
+        let auth = || tracing::debug_span!("auth");
+        wait_until("the span to be vetoed", || conn().in_scope(|| auth().is_disabled()));
+        let on_a_new_thread = || {
+            let conn = conn().entered();
+            assert!(auth().is_disabled());
+            conn.record("user", 42);
+        };
+        std::thread::scope(|scope| scope.spawn(on_a_new_thread).join().unwrap());
+        let coverage = stream.coverage();
+        let left_out = |found: &Finding| matches!(found, Finding::SpanLeftOut { span, .. } if span == "auth");
+        assert!(coverage.findings().iter().any(left_out), "{coverage}");
+    }
+
     fn a_span_left_out_in_another_subscriber_is_not_named() {
         let router = TapRouter::new();
         let [one, other] = [(); 2].map(|()| Dispatch::new(registry().with(router.layer())));

@@ -150,12 +150,16 @@ testing::isolated! {
         tracing::debug!(target: "secret::vault", user = 42, "denied");
         let span = tracing::info_span!(target: "secret", "vault", user = 42);
         span.in_scope(|| tracing::debug!("inside a denied span"));
-        tracing::info_span!("login", password = "hunter2", user = 42).in_scope(|| tracing::debug!(password = "x", "kept"));
+        tracing::info_span!("login", password = "hunter2", user = 42).in_scope(|| {
+            tracing::debug!(password = "x", count = 7_u64, delta = -1, ratio = 0.5, "kept");
+        });
         let mut stream = router.watch(looking_back("user = 42"));
         let seen = events(&mut stream);
         assert_eq!(seen.iter().map(|event| event.message()).collect::<Vec<_>>(), ["kept"]);
         let shown = format!("{:?}", seen[0]);
         assert!(!shown.contains("hunter2") && seen[0].find("password").unwrap().to_string() == "<redacted>", "{shown}");
+        let numbers = ["count", "delta", "ratio"].map(|name| seen[0].field(name).unwrap().to_string());
+        assert_eq!(numbers, ["7", "-1", "0.5"]);
     }
 
     fn only_events_of_the_targets_and_levels_asked_for_are_kept() {

@@ -151,12 +151,13 @@ testing::isolated! {
         let router = router(plenty());
         tracing_subscriber::registry().with(router.layer()).init();
         wait_for_past(&router);
-        let rests: [&dyn std::fmt::Display; 5] = [&"", &" late", &Panics, &"", &2];
+        let rests: [&dyn std::fmt::Display; 6] = [&"", &" late", &Panics, &"", &2, &"accepted"];
         for rest in rests {
             tracing::debug!(user = 42, "accepted{rest}");
         }
         let mut stream = router.watch(looking_back("user = 42"));
-        let expected = ["accepted", "accepted late", "<panicked while formatting>", "accepted", "accepted2"];
+        let panicked = "<panicked while formatting>";
+        let expected = ["accepted", "accepted late", panicked, "accepted", "accepted2", "acceptedaccepted"];
         assert_eq!(told(&mut stream), expected.map(|message| format!("past {message}")));
     }
 }

@@ -59,6 +59,15 @@ isolated! {
         check_partial(&timings[1], Some(1));
     }
 
+    fn a_span_that_is_not_entered_after_a_record_is_timed_all_the_same() {
+        let mut stream = install().watch(user(42));
+        let request = tracing::info_span!("request", user = tracing::field::Empty);
+        request.in_scope(|| ());
+        request.record("user", 42);
+        drop(request);
+        check_partial(&only(&mut stream), Some(0));
+    }
+
     fn a_record_on_a_timed_span_does_not_begin_its_times_again() {
         let mut stream = install().watch(user(42));
         let request = tracing::info_span!("request", user = 42);

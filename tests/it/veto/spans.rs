@@ -107,6 +107,26 @@ testing::isolated! {
         check_no_verbose_span_is_made(&router);
     }
 
+    // The thread knows nothing of the new session when the span is vetoed, and another layer's answer is lost with it.
+    fn a_span_vetoed_in_an_argument_that_opens_a_session_shows_no_more() {
+        let (router, output) = (TapRouter::new(), Output::default());
+        let absent = None::<tracing_subscriber::fmt::Layer<_>>;
+        let others = tracing_subscriber::registry().with(absent).with(info_printer(&output));
+        others.with(router.layer()).init();
+        let mut stream = watch_42(&router);
+        let open_and_make_a_span = || {
+            let opened = std::thread::scope(|scope| scope.spawn(|| watch_42(&router)).join().expect("it opens"));
+            assert!(tracing::debug_span!("work").is_disabled());
+            drop(opened);
+            7
+        };
+        for _ in 0..3 {
+            tracing::debug!(user = 42, n = open_and_make_a_span(), "for the session alone");
+        }
+        assert_eq!(messages(&mut stream), ["for the session alone"; 3]);
+        assert_eq!(output.lines(), [""; 0]);
+    }
+
     // The second router has callsites asked again, but no filter has changed.
     fn a_session_of_a_second_router_enables_no_span() {
         let (one, other) = (TapRouter::new(), TapRouter::new());
