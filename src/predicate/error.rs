@@ -85,11 +85,11 @@ impl PredicateError {
         Self::new(ErrorKind::Regex { is_too_large: false, reason }, message)
     }
 
-    /// The pattern's table would be larger than 1 MiB.
+    /// The pattern's table would be larger than 1 MiB, or take too long to make.
     #[cfg(feature = "regex")]
     pub(super) fn large_regex(pattern: &str) -> Self {
-        let reason = "its table would be larger than 1 MiB";
-        let message = format!("the regular expression `{}` takes too much memory: {reason}", shown(pattern));
+        let reason = "its table would be larger than 1 MiB, or take too long to make";
+        let message = format!("the regular expression `{}` costs too much: {reason}", shown(pattern));
         let error = Self::new(ErrorKind::Regex { is_too_large: true, reason: Reason(reason.to_owned()) }, message);
         error.with_hint(Some("repeat less, and write classes of ASCII such as `[0-9]` for `\\d`"))
     }

@@ -130,12 +130,12 @@ impl Predicate {
 
     /// True if the field's `Display` text contains a match of a regular expression, in the syntax of the crate `regex`.
     ///
-    /// Compiles the expression to a table of at most 1 MiB, which takes up to about 30 ms. Matching then takes a nanosecond
+    /// Compiles the expression to a table of at most 1 MiB, which takes up to about 60 ms. Matching then takes a nanosecond
     /// or two for each byte, whatever the expression, and allocates nothing. Word boundaries must be ASCII: `(?-u:\b)`.
     ///
     /// # Errors
-    /// If `pattern` is not a regular expression, if its table would be larger than 1 MiB, if it has a Unicode word boundary,
-    /// or if the crate was built without the feature `regex`.
+    /// If `pattern` is not a regular expression, if its table would be larger than 1 MiB or take too long to make, if it has a
+    /// Unicode word boundary, or if the crate was built without the feature `regex`.
     ///
     /// ```
     /// use tracing_tap::Predicate;
