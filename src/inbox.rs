@@ -52,22 +52,26 @@ pub(crate) enum Retired {
 impl Inbox {
     /// Requests a rebuild of the interest of all callsites.
     pub(crate) fn ask_for_rebuild(&self) {
-        // AcqRel pairs with the Acquire in `asked_rebuild`: the thread sees the snapshot that made it necessary.
-        self.rebuilds_asked.fetch_add(1, Ordering::AcqRel);
+        // Release pairs with the Acquire in `asked_rebuild`: the thread sees the snapshot that made it necessary. Fails
+        // otherwise: `loom_a_rebuild_sees_the_snapshot_that_it_is_for`.
+        self.rebuilds_asked.fetch_add(1, Ordering::Release);
         self.wake();
     }
 
     /// Waits until every rebuild requested so far is done, at most a second. Returns whether they are.
     pub(crate) fn wait_for_rebuild(&self) -> bool {
-        let asked = self.rebuilds_asked.load(Ordering::Acquire);
+        // Relaxed: those that this thread has requested are counted in what it reads, and nothing else is read by it.
+        let asked = self.rebuilds_asked.load(Ordering::Relaxed);
         let waited = self.rebuilt.wait_timeout_while(self.done(), self.max_wait(), |done| *done < asked);
         *waited.unwrap_or_else(PoisonError::into_inner).0 >= asked
     }
 
     /// Asks for the interest of other layers to be learned where it is not known.
     pub(crate) fn learn(&self) {
-        // Release pairs with the Acquire in `take_learn`: the word that was cleared is seen as cleared.
-        self.learn.store(true, Ordering::Release);
+        // Release pairs with the Acquire in `take_learn`: the word that was cleared is seen as cleared. Fails otherwise:
+        // `loom_who_learns_sees_the_word_that_was_cleared`. A swap and no store: of several who ask, all that each has cleared is
+        // seen.
+        self.learn.swap(true, Ordering::Release);
         self.wake();
     }
 
@@ -121,7 +125,8 @@ impl Inbox {
 
     /// Ends the thread.
     pub(crate) fn stop(&self) {
-        // Release pairs with the Acquire in `is_stopped`; nothing else depends on it.
+        // Release pairs with the Acquire in `is_stopped`: the thread logs all audits queued before. Fails otherwise:
+        // `loom_a_stopped_thread_sees_what_was_queued`.
         self.stop.store(true, Ordering::Release);
         self.wake();
     }
@@ -221,3 +226,8 @@ impl Inbox {
         std::iter::from_fn(|| self.retired.pop())
     }
 }
+
+#[cfg(test)]
+#[cfg(loom)]
+#[path = "sync/models/inbox.rs"]
+mod models;

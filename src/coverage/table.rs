@@ -27,14 +27,14 @@ impl Table {
     #[inline]
     pub(super) fn find(&self, key: u64) -> Option<&AtomicU64> {
         let first = &self.0[start_of_window(key)];
-        // Acquire pairs with the Release in `add`; its number starts at 0 either way.
-        if first.key.load(Ordering::Acquire) == key { Some(&first.number) } else { self.add(key) }
+        // Relaxed, here and below: a key says nothing but whose the number is, and that starts at 0 before any key is here.
+        if first.key.load(Ordering::Relaxed) == key { Some(&first.number) } else { self.add(key) }
     }
 
     #[inline(never)]
     fn add(&self, key: u64) -> Option<&AtomicU64> {
         window(&self.0[..], key).find_map(|slot| {
-            match slot.key.compare_exchange(0, key, Ordering::AcqRel, Ordering::Acquire) {
+            match slot.key.compare_exchange(0, key, Ordering::Relaxed, Ordering::Relaxed) {
                 Ok(_) => Some(&slot.number),
                 Err(found) => (found == key).then_some(&slot.number),
             }
@@ -43,7 +43,7 @@ impl Table {
 
     /// The number of a key, 0 if it was never added.
     pub(super) fn get(&self, key: u64) -> u64 {
-        let slot = window(&self.0[..], key).find(|slot| slot.key.load(Ordering::Acquire) == key);
+        let slot = window(&self.0[..], key).find(|slot| slot.key.load(Ordering::Relaxed) == key);
         slot.map_or(0, |slot| slot.number.load(Ordering::Relaxed))
     }
 }

@@ -47,8 +47,10 @@ impl Recordings {
     /// Begins one; `None` if another is open.
     pub(super) fn begin(&self, session: SessionId, options: IntervalOptions) -> Option<Arc<Recording>> {
         static RECORDINGS: Numbers = Numbers::new();
-        // AcqRel: of concurrent callers one goes on, after all that the last recording did.
-        if self.is_taken.swap(true, Ordering::AcqRel) {
+        // Of concurrent callers one goes on. Acquire pairs with the Release in `end`: what this one stores comes after what the
+        // last recording stored. No model fails otherwise, since `loom` has all changes of one word in the order in which it
+        // runs them.
+        if self.is_taken.swap(true, Ordering::Acquire) {
             return None;
         }
         // Fields may be set past what the setters allow, and a queue without places panics.

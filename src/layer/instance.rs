@@ -118,7 +118,9 @@ impl Instance {
 
     /// A count that moves while a rebuild runs that is not this router's.
     pub(crate) fn asked_by_others(&self) -> u64 {
-        self.asked_by_others.load(Ordering::Acquire)
+        // Relaxed: a rebuild of others that is missed is made good when callsites are settled. No ordering would find each: a
+        // thread that was asked before may put its answer after this router's rebuild.
+        self.asked_by_others.load(Ordering::Relaxed)
     }
 
     pub(crate) fn callsites(&self) -> &Callsites {
@@ -185,8 +187,8 @@ impl Instance {
             self.shared.span_limit.lift();
         }
         if registered != Registered::Ours {
-            // Release pairs with the Acquire in `asked_by_others`; it is counted before the answer is put anywhere.
-            self.asked_by_others.fetch_add(1, Ordering::Release);
+            // Relaxed: as in `asked_by_others`.
+            self.asked_by_others.fetch_add(1, Ordering::Relaxed);
             if self.epoch() != 0 {
                 self.shared.inbox.learn();
             }

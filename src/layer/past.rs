@@ -167,7 +167,8 @@ impl Instance {
         let parent = self.parent(id, host);
         let parent = self.past_key(parent, host);
         self.write_span(past, id, &Moment::Closing(parent));
-        // Release: a reader that finds it closed finds the record, see `open_span`.
+        // Release: a reader that finds it closed finds the record, see `open_span`. No model fails otherwise: the reader's
+        // read-modify-write of the ring's head finds it in any order in which `loom` runs them.
         fence(Ordering::Release);
     }
 

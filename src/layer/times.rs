@@ -54,6 +54,8 @@ impl Times {
     /// Begins with a span, unless another thread does at the same time. Returns whether they are its times.
     pub(super) fn begin(&self, span: TimedSpan, now: u64, is_whole: bool) -> bool {
         let before = self.of.load(Ordering::Relaxed);
+        // Acquire pairs with the Release below: what is stored here comes after what was stored for the span before. No model
+        // fails otherwise, since `loom` has all changes of one word in the order in which it runs them.
         if before == STARTING
             || self.of.compare_exchange(before, STARTING, Ordering::Acquire, Ordering::Relaxed).is_err()
         {
@@ -86,7 +88,8 @@ impl Times {
     /// Counts an exit, unless its enter was not seen. The clock is read if nobody else is inside.
     #[inline]
     pub(super) fn exit(&self, now: impl Fn() -> u64) {
-        // Acquire: who is the last inside writes after all who were it before.
+        // Acquire, here and where the exchange fails: who is the last inside writes after all who were it before. No model fails
+        // otherwise, as in `begin`.
         let mut entered = self.entered.load(Ordering::Acquire);
         loop {
             match entered & INSIDE {

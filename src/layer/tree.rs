@@ -45,13 +45,15 @@ impl Trees {
     }
 
     pub(crate) fn all(&self, tree: usize) -> u64 {
-        // Acquire pairs with the Release in `count`.
-        self.all[tree % TREES].load(Ordering::Acquire)
+        // Relaxed: what is captured after this is read under the lock under which it was recorded before it was counted. A thread
+        // that sees the count cannot have had that lock first. The model is `loom_a_kept_value_is_the_last_recorded`.
+        self.all[tree % TREES].load(Ordering::Relaxed)
     }
 
     /// Counts a record, after its values are in place.
     pub(crate) fn count(&self, tree: usize) {
-        self.all[tree].fetch_add(1, Ordering::Release);
+        // Relaxed: as in `all`.
+        self.all[tree].fetch_add(1, Ordering::Relaxed);
     }
 
     /// Counts a record that may change which sessions match, after its values are in place.

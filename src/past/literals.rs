@@ -45,7 +45,7 @@ impl Literals {
     /// Where the text of a callsite is, for [`is_at`](Self::is_at); `None` if it has no slot (yet).
     #[inline]
     pub(crate) fn place(&self, key: usize) -> Option<u64> {
-        // Acquire pairs with the Release in `keep`: the words are there.
+        // Acquire pairs with the Release in `keep`: the words are there. Fails otherwise: `loom_a_message_that_is_found_is_there`.
         self.find(key).map(|slot| slot.place.load(Acquire))
     }
 
@@ -134,6 +134,11 @@ fn padded(rest: &[u8]) -> u64 {
 fn length_of(place: u64) -> usize {
     (place & 0xFFFF) as usize
 }
+
+#[cfg(test)]
+#[cfg(loom)]
+#[path = "../sync/models/literals.rs"]
+mod models;
 
 #[cfg(test)]
 #[cfg(not(loom))]

@@ -67,9 +67,11 @@ impl RingRead {
 impl Seat {
     /// Takes the seat for this thread, if none has it and nothing young enough is left of the last one.
     pub(super) fn take(&self, now: u64, max_age: u64) -> bool {
-        let state = self.state.load(Ordering::Acquire);
+        // Relaxed: the exchange decides.
+        let state = self.state.load(Ordering::Relaxed);
         let is_over = state != TAKEN && (state == FREE || now.saturating_sub(state) > max_age);
-        // Acquire pairs with the Release where its last thread left it: this one writes on behind that.
+        // Acquire pairs with the Release where its last thread left it: this one writes on behind that. Fails otherwise:
+        // `loom_a_ring_that_is_taken_again_has_its_last_events_cleared`.
         if !is_over || self.state.compare_exchange(state, TAKEN, Ordering::Acquire, Ordering::Relaxed).is_err() {
             return false;
         }
@@ -110,6 +112,11 @@ fn thread_name() -> Arc<str> {
     let thread = std::thread::current();
     thread.name().map_or_else(|| format!("{:?}", thread.id()).into(), Arc::from)
 }
+
+#[cfg(test)]
+#[cfg(loom)]
+#[path = "../sync/models/rings.rs"]
+mod models;
 
 #[cfg(test)]
 #[cfg(not(loom))]

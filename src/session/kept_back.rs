@@ -12,7 +12,7 @@
 //! other's. Either the producer sees that it is not pending any more, or the reader sees the count.
 
 use crate::missing::{MissingCounts, MissingReason};
-use crate::sync::atomic::Ordering::{Relaxed, SeqCst};
+use crate::sync::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};
 use crate::sync::atomic::{AtomicBool, AtomicU64};
 use crossbeam_utils::CachePadded;
 
@@ -80,7 +80,9 @@ impl KeptBackCounts {
     #[cold]
     pub(crate) fn count_unreleased(&self, reason: KeptBackBy, events: u64) -> bool {
         if reason == KeptBackBy::Outcome {
-            self.by_outcome.fetch_add(events, SeqCst);
+            // No part of the protocol, since nobody is notified. Release pairs with the Acquire in `totals`: a thread that counts
+            // them here does not count them as held. Fails otherwise: `loom_an_event_not_chosen_is_not_counted_as_held`.
+            self.by_outcome.fetch_add(events, Release);
             return false;
         }
         // SeqCst: as in `count`.
@@ -125,12 +127,12 @@ impl KeptBackCounts {
 
     /// The counts so far.
     pub(crate) fn totals(&self) -> MissingCounts {
-        // The counts are read SeqCst, as the protocol says.
+        // The counts are read SeqCst, as the protocol says, but for the one that is no part of it: see `count_unreleased`.
         let mut counts = MissingCounts::default();
         counts[MissingReason::RateLimited] = self.by_rate.load(SeqCst).min(self.final_by_rate.load(Relaxed));
         counts[MissingReason::SampledOut] = self.by_sampling.load(SeqCst).min(self.final_by_sampling.load(Relaxed));
         counts[MissingReason::Undecided] = self.by_bound.load(SeqCst).min(self.final_by_bound.load(Relaxed));
-        counts[MissingReason::NotChosen] = self.by_outcome.load(SeqCst).min(self.final_by_outcome.load(Relaxed));
+        counts[MissingReason::NotChosen] = self.by_outcome.load(Acquire).min(self.final_by_outcome.load(Relaxed));
         counts
     }
 }
@@ -145,7 +147,6 @@ mod models;
 mod tests {
     use super::*;
     use crate::missing::Missing;
-    use crate::sync::atomic::Ordering::{Acquire, Release};
     use crate::sync::tries;
     use std::hint;
     use std::thread;

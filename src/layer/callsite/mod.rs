@@ -296,8 +296,8 @@ impl Table {
     fn first_place(&self, key: CallsiteKey) -> Option<&AtomicU64> {
         let start = start_of_window(FIRST_LEVEL_SLOTS, key);
         let slot = &self.first[start];
-        // Acquire pairs with the Release in `insert`; the word next to it starts at 0 either way.
-        (slot.key.load(Ordering::Acquire) == key).then_some(&slot.word)
+        // Relaxed, here and below: a key says nothing but whose the word is, and that starts at 0 before any key is here.
+        (slot.key.load(Ordering::Relaxed) == key).then_some(&slot.word)
     }
 
     #[inline(never)]
@@ -305,7 +305,7 @@ impl Table {
         let more = self.more.iter().map_while(|level| level.get().map(|slots| &**slots));
         for slots in std::iter::once(&self.first[..]).chain(more) {
             for slot in window(slots, key) {
-                match slot.key.load(Ordering::Acquire) {
+                match slot.key.load(Ordering::Relaxed) {
                     found if found == key => return Some(&slot.word),
                     // Keys are never removed, so an empty slot ends the search.
                     0 => return None,
@@ -319,8 +319,7 @@ impl Table {
     /// The words of all keys.
     fn words(&self) -> impl Iterator<Item = &AtomicU64> {
         let more = self.more.iter().map_while(|level| level.get()).flatten();
-        // Acquire: as in `find`.
-        self.first.iter().chain(more).filter(|slot| slot.key.load(Ordering::Acquire) != 0).map(|slot| &slot.word)
+        self.first.iter().chain(more).filter(|slot| slot.key.load(Ordering::Relaxed) != 0).map(|slot| &slot.word)
     }
 
     /// Finds or adds a key; `None` if all levels are full around it: then it is never vetoed.
@@ -329,7 +328,7 @@ impl Table {
             (1..).zip(&self.more).map(|(power, level)| &**level.get_or_init(|| slots(FIRST_LEVEL_SLOTS << power)));
         for slots in std::iter::once(&self.first[..]).chain(grown) {
             for slot in window(slots, key) {
-                match slot.key.compare_exchange(0, key, Ordering::AcqRel, Ordering::Acquire) {
+                match slot.key.compare_exchange(0, key, Ordering::Relaxed, Ordering::Relaxed) {
                     Ok(_) => return Some(&slot.word),
                     Err(found) if found == key => return Some(&slot.word),
                     Err(_) => {}

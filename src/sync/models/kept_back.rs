@@ -47,3 +47,23 @@ fn loom_of_two_concurrent_counts_one_notifies() {
         assert!(here != there, "{here}, {there}");
     });
 }
+
+/// As `SessionStats` count: first those that are left out, then those that are held.
+#[test]
+fn loom_an_event_not_chosen_is_not_counted_as_held() {
+    try_all(|| {
+        let shared = Arc::new((KeptBackCounts::new(), AtomicU64::new(1)));
+        let leaving_out = {
+            let shared = Arc::clone(&shared);
+            thread::spawn(move || {
+                let (kept_back, held) = &*shared;
+                held.fetch_sub(1, Relaxed);
+                kept_back.count_unreleased(KeptBackBy::Outcome, 1);
+            })
+        };
+        let (kept_back, held) = &*shared;
+        let left_out = kept_back.totals()[MissingReason::NotChosen];
+        assert!(left_out + held.load(Relaxed) <= 1, "it is counted twice");
+        leaving_out.join().unwrap();
+    });
+}
