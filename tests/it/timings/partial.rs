@@ -59,7 +59,7 @@ isolated! {
         check_partial(&timings[1], Some(1));
     }
 
-    fn a_span_that_is_not_entered_after_a_record_is_timed_all_the_same() {
+    fn a_span_not_entered_after_a_record_is_timed_all_the_same() {
         let mut stream = install().watch(user(42));
         let request = tracing::info_span!("request", user = tracing::field::Empty);
         request.in_scope(|| ());
