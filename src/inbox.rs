@@ -231,3 +231,47 @@ impl Inbox {
 #[cfg(loom)]
 #[path = "sync/models/inbox.rs"]
 mod models;
+
+#[cfg(test)]
+#[cfg(not(loom))]
+mod tests {
+    use super::*;
+    use crate::audit::AuditEvent;
+
+    #[test]
+    fn what_is_asked_for_is_taken_once() {
+        let inbox = Inbox::default();
+        assert_eq!([inbox.take_learn(), inbox.take_look_back(), inbox.is_stopped()], [false; 3]);
+        inbox.learn();
+        inbox.look_back();
+        inbox.stop();
+        assert_eq!([inbox.take_learn(), inbox.take_look_back(), inbox.is_stopped()], [true; 3]);
+        assert_eq!([inbox.take_learn(), inbox.take_look_back(), inbox.is_stopped()], [false, false, true]);
+    }
+
+    #[test]
+    fn an_audit_is_owed_until_it_is_logged() {
+        let inbox = Inbox::default();
+        for owed in 1..=3 {
+            let (opener, reason) = ("someone".to_owned(), "stalled");
+            inbox.audit(Audit::Endpoint(AuditEvent::ReaderClosed { opener, session: None, reason }));
+            assert_eq!(*inbox.owed(), owed);
+        }
+        assert_eq!((inbox.audits_left(), inbox.take_audits().count(), inbox.audits_left()), (3, 3, 0));
+        inbox.set_logged(2);
+        assert_eq!(*inbox.owed(), 1);
+    }
+
+    #[test]
+    fn a_rebuild_is_done_once_the_last_that_was_asked_for_is() {
+        let inbox = Inbox::default();
+        assert!(inbox.is_settled() && inbox.wait_for_rebuild());
+        inbox.ask_for_rebuild();
+        inbox.ask_for_rebuild();
+        inbox.set_rebuilt(1);
+        assert_eq!((inbox.asked_rebuild(), inbox.is_settled()), (Some(2), false));
+        assert!(!inbox.wait_for_rebuild(), "no thread would do it");
+        inbox.set_rebuilt(2);
+        assert!(inbox.is_settled() && inbox.wait_for_rebuild());
+    }
+}

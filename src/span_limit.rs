@@ -65,3 +65,31 @@ impl Default for SpanLimit {
         Self(AtomicU8::new(NONE))
     }
 }
+
+#[cfg(test)]
+#[cfg(not(loom))]
+mod tests {
+    use super::*;
+
+    // One test: the routers of a process share what is asked for.
+    #[test]
+    fn spans_above_the_limit_are_excluded_unless_a_router_asks() {
+        let limit = SpanLimit::default();
+        let excluded = || (0..=5).filter(|verbosity| limit.excludes(*verbosity)).collect::<Vec<_>>();
+        assert!(excluded().is_empty());
+        limit.set(3);
+        assert_eq!(excluded(), [4, 5]);
+        let (mut one, mut other) = (AskedSpans::default(), AskedSpans::default());
+        one.set(4);
+        assert_eq!(excluded(), [5]);
+        other.set(5);
+        one.set(0);
+        assert!(excluded().is_empty());
+        other.set(4);
+        assert_eq!(excluded(), [5]);
+        drop(other);
+        assert_eq!(excluded(), [4, 5]);
+        limit.lift();
+        assert!(excluded().is_empty());
+    }
+}

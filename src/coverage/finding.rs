@@ -268,3 +268,24 @@ impl Finding {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_hides_most_comes_first_and_explains_why_nothing_matches() {
+        let ranked = [
+            Finding::NotInstalled,
+            Finding::RebuildPending,
+            Finding::NoTrace { reason: String::new() },
+            Finding::FieldNotCaptured { field: "user".to_owned() },
+            Finding::InstalledTwice,
+        ];
+        assert_eq!(ranked.each_ref().map(Finding::rank), [0, 1, 2, 3, 4]);
+        assert_eq!(ranked.each_ref().map(Finding::is_reason_for_nothing), [true, true, true, true, false]);
+        assert!(ranked.iter().all(|finding| finding.target_of_callsite().is_none()));
+        let [span, target, from] = ["job", "jobs", "request"].map(str::to_owned);
+        assert_eq!(Finding::FollowsFrom { span, target, from }.target_of_callsite(), Some("jobs"));
+    }
+}

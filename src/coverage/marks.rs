@@ -21,3 +21,14 @@ impl NameMarks {
         self.0 & other.0 != 0
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_given_twice_is_in_the_set() {
+        assert_eq!(NameMarks::of(["user", "user"]), NameMarks::of(["user"]));
+        assert!(NameMarks::of(["user", "path", "user"]).meet(NameMarks::of(["user"])));
+    }
+}

@@ -236,6 +236,8 @@ fn key_of_field(callsite: usize, field: usize) -> u64 {
 #[cfg(not(loom))]
 mod tests {
     use super::*;
+    use tracing_core::Callsite;
+    use tracing_core::metadata::Kind;
 
     #[test]
     fn shapes_are_kept_by_callsite_and_field() {
@@ -267,5 +269,43 @@ mod tests {
         assert_eq!((seen.lost(16, user), seen.lost(16, order), seen.lost(32, user)), (TOO_MANY_TO_COUNT, 0, 0));
         assert!(!seen.note_lost(16, order), "other names are tested now");
         assert_eq!((seen.lost(16, order), seen.count_lost()), (TOO_MANY_TO_COUNT, (1, TOO_MANY_TO_COUNT)));
+    }
+
+    #[test]
+    fn each_lost_event_of_a_name_counts() {
+        let (seen, user) = (Seen::default(), NameMarks::of(["user"]));
+        for count in 1..=3 {
+            seen.note_lost(16, user);
+            assert_eq!(seen.lost(16, user), count);
+        }
+    }
+
+    #[test]
+    fn traces_are_lacking_where_none_was_ever_active() {
+        let seen = Seen::default();
+        assert!(!seen.lacks_traces(), "none was asked for");
+        (0..2).for_each(|_| seen.note_trace(false));
+        assert!(seen.lacks_traces());
+        (0..2).for_each(|_| seen.note_trace(true));
+        assert!(!seen.lacks_traces());
+        seen.note_trace(false);
+        assert!(!seen.lacks_traces());
+    }
+
+    #[test]
+    fn a_link_or_span_left_out_is_remembered_once() {
+        let seen = Seen::default();
+        let [one, other] = [
+            tracing::callsite! { name: "one", kind: Kind::SPAN, fields: }.metadata(),
+            tracing::callsite! { name: "other", kind: Kind::SPAN, fields: }.metadata(),
+        ];
+        for (root, from) in [(one, one), (one, other), (other, other), (one, one)] {
+            seen.note_link(Link { root, from });
+        }
+        assert_eq!(seen.links().len(), 3);
+        for (callsite, count) in [(7, 1), (7, 1), (8, 2), (7, 2)] {
+            seen.note_left_out(callsite);
+            assert_eq!(seen.left_out().len(), count);
+        }
     }
 }

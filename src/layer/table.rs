@@ -370,6 +370,7 @@ impl fmt::Debug for Spans {
 #[cfg(test)]
 mod tests {
     use super::super::notes::Placement;
+    use super::super::times::TimedSpan;
     use super::*;
     use tracing_core::metadata::Kind;
     use tracing_core::{Callsite, Metadata};
@@ -408,6 +409,7 @@ mod tests {
         spans.remove(one, || panic!("nothing is kept"));
         assert_eq!([one, other].map(|id| spans.with(id, |cell| cell.parent()).flatten()), [None, Some(2)]);
     }
+
     #[test]
     fn spans_without_a_cell_are_shown_however_many_there_were() {
         let (metadata, spans) = (metadata(), Spans::default());
@@ -420,6 +422,7 @@ mod tests {
             assert!(numbers.insert(spans.with(id, |cell| cell.number())), "{generation}");
         }
     }
+
     #[test]
     fn a_span_is_found_by_its_key_wherever_it_is() {
         let (metadata, spans) = (metadata(), Spans::default());
@@ -434,6 +437,20 @@ mod tests {
             assert!(spans.with_key(key, |_, _| ()).is_none() && spans.contents(id).is_none());
         }
         assert!(!spans.has_others(), "the usual paths are taken again");
+    }
+
+    #[test]
+    fn times_are_kept_of_a_span_wherever_it_is() {
+        let (metadata, spans) = (metadata(), Spans::default());
+        for (begun, id) in [(5, 7), (6, 7 | 1 << 51)] {
+            spans.insert_new(id, NewSpan::found(metadata, true));
+            let timed = |number| TimedSpan { number, keeper: 3 };
+            assert_eq!(spans.with_times_made(id, |times, number| times.begin(timed(number), 9, true)), Some(true));
+            assert_eq!(spans.with_times(id, |times, number| times.are_of(timed(number))), Some(true));
+            assert_eq!(spans.begun(id), None);
+            spans.set_begun(id, begun);
+            assert_eq!(spans.begun(id), Some(begun));
+        }
     }
 
     #[test]

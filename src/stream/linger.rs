@@ -37,3 +37,42 @@ impl Linger {
         looks_again
     }
 }
+
+#[cfg(test)]
+#[cfg(not(loom))]
+mod tests {
+    use super::*;
+    use crate::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::Arc;
+    use std::task::Wake;
+
+    struct Counts(AtomicUsize);
+
+    impl Wake for Counts {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    #[test]
+    fn a_reader_that_has_read_is_woken_to_look_again_for_a_while() {
+        let wakes = Arc::new(Counts(AtomicUsize::new(0)));
+        let waker = Waker::from(Arc::clone(&wakes));
+        let hour = Duration::from_secs(3_600);
+        let before = Instant::now();
+        for (mut linger, looks_again) in [
+            (Linger::No, false),
+            (Linger::HasRead, true),
+            (Linger::Until(before + hour), true),
+            (Linger::Until(before), false),
+        ] {
+            let (woken, asked) = (wakes.0.load(Ordering::Relaxed), Instant::now());
+            assert_eq!(linger.look_again(&waker), looks_again, "{linger:?}");
+            assert_eq!(wakes.0.load(Ordering::Relaxed) - woken, usize::from(looks_again));
+            match linger {
+                Linger::Until(end) => assert!(looks_again && end >= asked + LINGER),
+                ended => assert_eq!((ended, looks_again), (Linger::No, false)),
+            }
+        }
+    }
+}

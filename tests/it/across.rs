@@ -45,6 +45,23 @@ fn a_request_is_in_scope_once_its_spans_match() {
     request.in_scope(|| assert_eq!(in_scope(), [], "it is closed"));
 }
 
+fn a_span_older_than_the_session_is_known_by_the_registry() {
+    let router = router();
+    // The layer keeps nothing of it while no session is open.
+    let request = info_span!("request");
+    let session = router.watch(SessionOptions::new(Predicate::span("request")).across_services());
+    request.in_scope(|| assert_eq!(router.sessions_in_scope(), [session.id()]));
+}
+
+fn sessions_of_another_router_are_not_in_scope() {
+    let (one, other) = (TapRouter::new(), TapRouter::new());
+    tracing_subscriber::registry().with(one.layer()).with(other.layer()).init();
+    let (_ones, others) = (one.watch(user()), other.watch(user()));
+    info_span!("request", user = 42).in_scope(|| {
+        assert_eq!((other.sessions_in_scope(), one.sessions_in_scope()), (vec![others.id()], vec![]));
+    });
+}
+
 fn only_sessions_across_services_are_in_scope() {
     let router = router();
     let _alone = router.watch(Predicate::eq("user", 42));

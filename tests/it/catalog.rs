@@ -55,6 +55,19 @@ isolated! {
         assert_eq!(read, router.catalog());
     }
 
+    fn a_confined_catalog_has_events_by_level_spans_by_target() {
+        let router = TapRouter::new();
+        registry().with(fmt::layer().with_writer(std::io::sink)).with(router.layer()).init();
+        tracing::trace_span!(target: "theirs", "their span").in_scope(|| tracing::warn!(target: "theirs", "warned"));
+        tracing::trace_span!(target: "ours", "our span").in_scope(|| ());
+        tracing::warn!(target: "ours", "warned");
+        tracing::info!(target: "ours", "informed");
+        let warned = Predicate::target("ours") & Predicate::level(tracing::Level::WARN);
+        let catalog = router.catalog_within(&warned);
+        let found: Vec<_> = catalog.iter().map(|entry| (&*entry.target, &*entry.level)).collect();
+        assert_eq!(found, [("ours", "TRACE"), ("ours", "WARN")]);
+    }
+
     fn a_callsite_that_one_subscriber_wants_is_listed_as_wanted() {
         let router = TapRouter::new();
         let quiet = tracing::Dispatch::new(registry().with(router.layer()));

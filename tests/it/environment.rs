@@ -3,8 +3,9 @@
 
 use std::error::Error;
 use std::ffi::{OsStr, OsString};
-use std::process::{Command, Stdio};
-use testing::{Output, messages, wait_for, wait_until};
+use std::process::Command;
+use testing::program::Program;
+use testing::{Output, messages, wait_until};
 use tracing_subscriber::prelude::*;
 use tracing_tap::forward::Forwarding;
 use tracing_tap::switch::WatchEnvError;
@@ -19,15 +20,11 @@ fn with_variable(test: &str, text: impl AsRef<OsStr>, body: fn()) {
     if std::env::var_os(IS_CHILD).is_some() {
         return body();
     }
-    let mut child = Command::new(std::env::current_exe().unwrap())
-        .args([test, "--exact", "--nocapture"])
-        .env(IS_CHILD, "1")
-        .env(VARIABLE, text)
-        .stdin(Stdio::null())
-        .spawn()
-        .unwrap();
-    let status = wait_for("the test to end", || child.try_wait().unwrap());
-    assert!(status.success(), "the test failed: {status}");
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command.args([&format!("environment::{test}"), "--exact", "--nocapture"]).env(IS_CHILD, "1").env(VARIABLE, text);
+    let ended = Program::start(&mut command).end();
+    assert_eq!(ended.code, Some(0), "{}\n{}", ended.stdout, ended.stderr);
+    assert!(ended.stdout.contains("1 passed"), "no test has this name: {}", ended.stdout);
 }
 
 fn install(builder: TapRouterBuilder) -> TapRouter {

@@ -166,6 +166,14 @@ isolated! {
         assert_eq!(messages(&mut stream), ["hers"; 3]);
     }
 
+    fn a_span_written_by_hand_is_kept_before_any_session_opens() {
+        let router = install();
+        let hers = written_span(42);
+        let mut stream = router.watch(Predicate::eq("user", 42));
+        hers.in_scope(|| tracing::debug!("hers"));
+        assert_eq!(messages(&mut stream), ["hers"]);
+    }
+
     fn a_callsite_with_and_without_an_explicit_parent_is_not_vetoed() {
         let router = install();
         let plain = register::<0>();

@@ -1,10 +1,10 @@
 //! What a service lets others watch: denied targets, redacted fields, scopes, caps.
 
 use std::sync::{Arc, Barrier};
-use testing::{events, messages};
+use testing::{Output, events, info_printer, messages};
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::prelude::*;
-use tracing_tap::coverage::Finding;
+use tracing_tap::coverage::{Finding, Note};
 use tracing_tap::{EventStream, Predicate, SessionOptions, TapRouter, TapRouterBuilder, WatchError};
 
 fn install(builder: TapRouterBuilder) -> TapRouter {
@@ -37,6 +37,34 @@ fn check_refused(router: &TapRouter, session: SessionOptions, other: &mut EventS
     error
 }
 
+/// A denied span is in no scope, and its fields match nobody.
+#[track_caller]
+fn check_denied_spans(router: &TapRouter) {
+    let before = tracing::info_span!(target: "secret::vault", "opened_before", user = 42);
+    let mut hers = router.watch(Predicate::eq("user", 42));
+    let mut named = router.watch(Predicate::span("opened_before") | Predicate::span("opened_after"));
+    let mut all = router.watch(Predicate::everything());
+    let after = tracing::info_span!(target: "secret", "opened_after", user = 42);
+    let bare = tracing::info_span!(target: "secret", "without_fields");
+    for span in [&before, &after, &bare] {
+        span.in_scope(|| {
+            tracing::info!(target: "service", "inside");
+            tracing::info!(target: "secret::vault", user = 42, "denied");
+            tracing::info_span!("request").in_scope(|| tracing::info!("deeper"));
+        });
+        span.record("user", 42);
+    }
+    tracing::info!(target: "secretary", user = 42, "not below the prefix");
+    assert_eq!(messages(&mut hers), ["not below the prefix"]);
+    assert!(messages(&mut named).is_empty());
+    let seen = events(&mut all);
+    let shown: Vec<_> =
+        seen.iter().map(|event| (event.message(), event.spans().map(|span| span.name()).collect::<Vec<_>>())).collect();
+    let (inside, deeper) = (("inside", vec![]), ("deeper", vec!["request"]));
+    let both = [inside, deeper];
+    assert_eq!(shown, [&both[..], &both, &both, &[("not below the prefix", vec![])]].concat());
+}
+
 isolated! {
     fn a_denied_targets_event_matches_nobody_by_its_own_field() {
         let router = TapRouter::builder().deny_targets(["secret"]).build();
@@ -54,27 +82,13 @@ isolated! {
     }
 
     fn a_denied_span_is_in_no_scope_and_its_fields_match_nobody() {
-        let router = install(TapRouter::builder().deny_targets(["secret"]));
-        let before = tracing::info_span!(target: "secret::vault", "opened_before", user = 42);
-        let mut hers = router.watch(Predicate::eq("user", 42));
-        let mut named = router.watch(Predicate::span("opened_before") | Predicate::span("opened_after"));
-        let mut all = router.watch(Predicate::everything());
-        let after = tracing::info_span!(target: "secret", "opened_after", user = 42);
-        for span in [&before, &after] {
-            span.in_scope(|| {
-                tracing::info!(target: "service", "inside");
-                tracing::info!(target: "secret::vault", user = 42, "denied");
-                tracing::info_span!("request").in_scope(|| tracing::info!("deeper"));
-            });
-            span.record("user", 42);
-        }
-        tracing::info!(target: "secretary", user = 42, "not below the prefix");
-        assert_eq!(messages(&mut hers), ["not below the prefix"]);
-        assert!(messages(&mut named).is_empty());
-        let seen = events(&mut all);
-        let shown: Vec<_> = seen.iter().map(|event| (event.message(), event.spans().map(|span| span.name()).collect::<Vec<_>>())).collect();
-        let (inside, deeper) = (("inside", vec![]), ("deeper", vec!["request"]));
-        assert_eq!(shown, [inside.clone(), deeper.clone(), inside, deeper, ("not below the prefix", vec![])]);
+        check_denied_spans(&install(TapRouter::builder().deny_targets(["secret"])));
+    }
+
+    fn a_denied_span_that_another_layer_wants_is_in_no_scope_either() {
+        let router = TapRouter::builder().deny_targets(["secret"]).build();
+        tracing_subscriber::registry().with(info_printer(&Output::default())).with(router.layer()).init();
+        check_denied_spans(&router);
     }
 
     fn a_redacted_field_can_be_tested_by_nobody() {
@@ -150,6 +164,37 @@ isolated! {
         let denied = router.watch(user(1).confined_to(Predicate::target("secret")));
         let found = Finding::DeniedTarget { target: "secret".to_owned() };
         assert!(denied.coverage().findings().contains(&found), "{}", denied.coverage());
+    }
+
+    fn coverage_names_no_target_outside_of_the_confinement() {
+        let router = install(TapRouter::builder());
+        let _stream = router.watch(user(42));
+        tracing::debug_span!(target: "theirs", "request", user = 42).in_scope(|| {
+            tracing::info!(target: "theirs", "inside");
+            tracing::info!(target: "ours", "inside");
+        });
+        let is_named = |target: &str| {
+            let coverage = router.coverage_of(&user(42).confined_to(Predicate::target(target)));
+            coverage.findings().iter().any(|found| matches!(found, Finding::SpanNotEnabled { .. }))
+        };
+        assert_eq!(["theirs", "ours"].map(is_named), [true, false]);
+    }
+
+    fn coverage_suggests_no_name_from_outside_of_the_confinement() {
+        let router = install(TapRouter::builder());
+        let _stream = router.watch(Predicate::everything());
+        tracing::info_span!(target: "theirs", "request", tenant = 1).in_scope(|| {
+            tracing::info!(name: "login", target: "theirs", "logged in");
+        });
+        tracing::info!(target: "ours", "started");
+        for (predicate, near) in [("tennant = 1", "tenant"), ("@span = requst", "request"), ("@name = logim", "login")] {
+            let session = SessionOptions::new(predicate.parse::<Predicate>().unwrap());
+            let coverage = |target| router.coverage_of(&session.clone().confined_to(Predicate::target(target)));
+            let is_suggested = |target| coverage(target).to_string().contains(&format!("`{near}`"));
+            assert_eq!(["theirs", "ours"].map(is_suggested), [true, false], "{predicate}");
+            let own = |note: &Note| matches!(note, Note::Callsites { seen: 1, .. });
+            assert!(coverage("ours").notes().iter().any(own), "{}", coverage("ours"));
+        }
     }
 
     fn a_session_too_many_is_refused_with_who_holds_how_many() {

@@ -73,6 +73,24 @@ impl fmt::Display for Pieces {
 
 impl Error for Pieces {}
 
+/// Goes on where no more is taken.
+struct Stubborn;
+
+impl fmt::Display for Stubborn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        Pieces(99).fmt(f)?;
+        let _ = f.write_str("é");
+        let _ = f.write_str("x");
+        Ok(())
+    }
+}
+
+/// It is cut where it did not fit, and nothing follows.
+#[track_caller]
+fn check_stubborn_value(event: &CapturedEvent) {
+    assert_eq!(event.field("value").map(Value::to_string), Some(format!("{}…[cut]", "x".repeat(99))));
+}
+
 fn log_long_values() {
     for bytes in [101, 100, 101] {
         let (text, error) = ("x".repeat(bytes), &Pieces(bytes) as &dyn Error);
@@ -186,6 +204,8 @@ isolated! {
         let mut stream = router.watch(Predicate::everything());
         log_long_values();
         check_long_values(&events(&mut stream));
+        tracing::debug!(value = %Stubborn, "stubborn");
+        check_stubborn_value(&only(&mut stream));
     }
 
     fn a_long_value_of_any_kind_is_cut_in_the_past_too() {
@@ -195,8 +215,11 @@ isolated! {
         tracing_subscriber::registry().with(router.layer()).init();
         wait_until("looking back to be switched on", || router.stats().look_back_bytes > 0);
         log_long_values();
+        tracing::debug!(value = %Stubborn, "stubborn");
         let mut stream = router.watch(SessionOptions::new(Predicate::everything()).look_back(age));
-        check_long_values(&events(&mut stream));
+        let mut seen = events(&mut stream);
+        check_stubborn_value(&seen.pop().unwrap());
+        check_long_values(&seen);
     }
 
     fn absent_values_are_absent() {

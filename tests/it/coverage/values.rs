@@ -46,6 +46,17 @@ isolated! {
         assert_eq!(coverage.findings(), [shape("coupon", Shape::Optional)]);
     }
 
+    fn the_same_shape_in_two_callsites_is_seen_once() {
+        let router = router();
+        let stream = router.watch("user = 42".parse::<tracing_tap::Predicate>().unwrap());
+        let _conn = tracing::info_span!("conn", user = ?Some(7)).entered();
+        tracing::info!("seen inside, and open");
+        let _request = tracing::info_span!("request", user = ?Some(7)).entered();
+        tracing::info!("in both");
+        let coverage = stream.coverage();
+        assert_eq!(coverage.findings(), [shape("user", Shape::Optional)], "{coverage}");
+    }
+
     fn a_struct_in_an_open_span_is_seen_as_one() {
         let router = router();
         let _conn = tracing::info_span!("conn", user = ?UserId(42)).entered();

@@ -1,10 +1,11 @@
 //! Behind a filter of its own the layer does not see all spans that the thread enters.
 
 use super::{LogsInHooks, user};
-use testing::{Output, info_printer, messages};
+use std::time::Duration;
+use testing::{Output, info_printer, messages, wait_until};
 use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::prelude::*;
-use tracing_tap::{Predicate, TapRouter};
+use tracing_tap::{Predicate, SessionOptions, TapRouter};
 
 /// A router whose layer does not see the spans of the name `hidden`. Another layer sees them.
 fn install() -> TapRouter {
@@ -24,6 +25,22 @@ isolated! {
         // The first look at where the thread is: the filter is found by what is around this event, which matches nothing.
         tracing::debug!("in his span");
         tracing::info_span!("request").in_scope(|| tracing::debug!("in her request"));
+        assert_eq!(messages(&mut stream), ["in her request"]);
+    }
+
+    fn it_is_so_where_requests_are_timed_no_more() {
+        let router = install();
+        let (hers, his) = (user(42), user(43));
+        let hidden = tracing::info_span!(parent: &hers, "hidden");
+        let mut stream = router.watch(Predicate::eq("user", 42));
+        hidden.in_scope(|| tracing::debug!("the filter is found"));
+        let slow = SessionOptions::new(Predicate::everything()).slower_than(Duration::from_secs(1));
+        drop(router.watch(slow));
+        wait_until("the session to be closed", || router.sessions().len() == 1);
+        // From here on the thread is followed.
+        tracing::debug!("outside");
+        let request = || tracing::info_span!("request").in_scope(|| tracing::debug!("in her request"));
+        his.in_scope(|| hidden.in_scope(request));
         assert_eq!(messages(&mut stream), ["in her request"]);
     }
 

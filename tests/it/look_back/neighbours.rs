@@ -2,9 +2,29 @@
 
 use super::{looking_back, plenty, router, told, wait_for_past};
 use testing::{Evaluations, Output, info_printer, wait_until};
+use tracing::Dispatch;
+use tracing::dispatcher::with_default;
 use tracing_subscriber::prelude::*;
 
 testing::isolated! {
+    fn the_spans_of_two_subscribers_are_not_mixed_up() {
+        let router = router(plenty());
+        let both = [42, 43].map(|user| (user, Dispatch::new(tracing_subscriber::registry().with(router.layer()))));
+        wait_for_past(&router);
+        let spans = both.each_ref().map(|(user, dispatch)| {
+            with_default(dispatch, || {
+                let span = tracing::info_span!("request", user);
+                span.in_scope(|| tracing::debug!("of {user}"));
+                span
+            })
+        });
+        for user in [42, 43] {
+            let mut stream = router.watch(looking_back(&format!("user = {user}")));
+            assert_eq!(told(&mut stream), [format!("past of {user}")]);
+        }
+        drop(spans);
+    }
+
     fn other_layers_see_no_more_events_and_spans() {
         let (router, output) = (router(plenty()), Output::default());
         tracing_subscriber::registry().with(router.layer()).with(info_printer(&output)).init();

@@ -112,6 +112,7 @@ isolated! {
         (0..5).for_each(|number| request(number, if number < 3 { 200 } else { 500 }));
         let (shown, _, ended) = read_to_end(&mut stream);
         assert_eq!((shown, ended), ([whole(3), whole(4)].concat(), Some(EndReason::MaxEvents)));
+        wait_until("the session to be closed", || router.sessions().is_empty());
         let mut stream = router.watch(failing().max_events(5));
         (0..2).for_each(|number| request(number, 500));
         let (shown, missing, ended) = read_to_end(&mut stream);

@@ -21,6 +21,18 @@ isolated! {
         assert_eq!(names(&timings(&mut stream)), ["slow", "request"]);
     }
 
+    fn an_item_has_the_time_of_what_was_captured() {
+        let mut stream = install().watch(user(42));
+        request(42);
+        let items: Vec<_> = stream.drain().collect();
+        assert_eq!(items.len(), 3);
+        for item in items {
+            let time = item.time().expect("it was captured");
+            assert!(item.is_numbered());
+            assert!(item.into_event().is_none_or(|event| event.time() == time));
+        }
+    }
+
     fn the_level_and_target_of_the_span_count() {
         let router = install();
         let mut warnings = router.watch(user(42).max_level(LevelFilter::WARN));

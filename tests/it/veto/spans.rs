@@ -108,7 +108,7 @@ testing::isolated! {
     }
 
     // The thread knows nothing of the new session when the span is vetoed, and another layer's answer is lost with it.
-    fn a_span_vetoed_in_an_argument_that_opens_a_session_is_silent() {
+    fn a_span_vetoed_in_an_argument_disturbs_no_other_layer() {
         let (router, output) = (TapRouter::new(), Output::default());
         let absent = None::<tracing_subscriber::fmt::Layer<_>>;
         let others = tracing_subscriber::registry().with(absent).with(info_printer(&output));
