@@ -237,6 +237,9 @@ impl Val {
             Self::I64(_) | Self::U64(_) | Self::I128(_) | Self::U128(_) => Some(Exact::of_decimal(&self.prints())),
             Self::Str(_) | Self::Display(_) | Self::Debug(_) | Self::Error(_) => {
                 let text = self.says();
+                if is_too_long_for_a_number(&text) {
+                    return None;
+                }
                 if text.parse::<i128>().is_ok() || text.parse::<u128>().is_ok() {
                     return Some(Exact::of_decimal(text.trim_start_matches('+')));
                 }
@@ -311,6 +314,12 @@ impl Exact {
             }
         }
     }
+}
+
+/// What is over the bounds of `syntax`: 400 bytes, and 40 digits apart from the zeros at both ends.
+fn is_too_long_for_a_number(text: &str) -> bool {
+    let digits: String = text.chars().take_while(|c| !matches!(c, 'e' | 'E')).filter(char::is_ascii_digit).collect();
+    text.len() > 400 || digits.trim_matches('0').len() > 40
 }
 
 /// What the one string literal that `text` is contains.

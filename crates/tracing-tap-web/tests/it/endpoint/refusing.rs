@@ -68,7 +68,7 @@ isolated! {
             check("q=*&format=xml", "invalid-parameter", "`compact`");
             check("q=*&coverage=yes", "invalid-parameter", "`coverage`");
             check(&format!("q={}user%3D42{}", "(".repeat(900), ")".repeat(900)), "invalid-predicate", "deep");
-            check("q=path~%22(a%7B1,1000%7D)%7B1,1000%7D%22", "invalid-predicate", "memory");
+            check("q=path~%22(a%7B1,1000%7D)%7B1,1000%7D%22", "invalid-predicate", "costs too much");
             check("q=path~%22(%22", "invalid-predicate", "regular expression");
         });
         served.stop();
