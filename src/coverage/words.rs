@@ -279,3 +279,33 @@ fn write_shapes(f: &mut Visible<'_, '_>, shapes: &[Shape]) -> fmt::Result {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_finding_says_what_it_is() {
+        let reason = "no layer of tracing-opentelemetry".to_owned();
+        for (finding, words) in [
+            (Finding::NotInstalled, "the router's layer is in no subscriber"),
+            (Finding::NoControlThread, "could not start a thread"),
+            (Finding::NoTrace { reason: reason.clone() }, &*reason),
+            (Finding::NeverMatches, "no event can satisfy the predicate"),
+            (Finding::NothingMatches { seen: 0 }, "no event callsite has been reached"),
+            (Finding::NothingMatches { seen: 7 }, "none of the 7 event callsites"),
+            (Finding::RebuildPending, "has not finished"),
+            (Finding::InstalledTwice, "more than once"),
+            (Finding::LogRecordsAlone, "records of the `log` crate may"),
+            (Finding::NoLogRecords, "no bridge forwards them"),
+            (Finding::CompiledOut { max_level: "INFO".to_owned() }, "more verbose than INFO were compiled out"),
+        ] {
+            assert!(finding.to_string().contains(words), "{finding:?}: {finding}");
+        }
+    }
+
+    #[test]
+    fn one_event_is_no_plural() {
+        assert_eq!([0, 1, 2].map(counted), ["0 events", "1 event", "2 events"]);
+    }
+}

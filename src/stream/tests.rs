@@ -95,3 +95,9 @@ fn the_end_comes_after_the_kept_back_counts() {
     assert_eq!((stream.stats().missing[MissingReason::RateLimited], stream.stats().matched), (1, 1));
     assert_eq!(withhold(&session), Admission::Ended);
 }
+
+#[test]
+fn an_error_says_whether_more_may_come() {
+    let texts = [TryRecvError::Empty, TryRecvError::Ended].map(|error| error.to_string());
+    assert_eq!(texts, ["no item is available", "the session has ended"]);
+}

@@ -29,6 +29,10 @@ fn check_refused(router: &TapRouter, session: SessionOptions, other: &mut EventS
     let stats = router.stats();
     let error = router.try_watch(session).expect_err("it is refused");
     assert_eq!(error.to_string(), words);
+    assert!(
+        !error.is_hold_too_long() && !error.is_too_costly() && !error.is_without_past(),
+        "it is for another reason"
+    );
     assert_eq!(router.sessions().iter().map(|session| session.id).collect::<Vec<_>>(), before);
     assert_eq!(router.stats().opened_sessions, stats.opened_sessions);
     assert_eq!(router.stats().refused, stats.refused + 1);
