@@ -53,7 +53,12 @@ impl Times {
 
     /// Begins with a span, unless another thread does at the same time. Returns whether they are its times.
     pub(super) fn begin(&self, span: TimedSpan, now: u64, is_whole: bool) -> bool {
-        let before = self.of.load(Ordering::Relaxed);
+        // Acquire: as in `are_of`.
+        let before = self.of.load(Ordering::Acquire);
+        // Another thread has, and may have entered since. Fails otherwise: `loom_of_two_who_begin_and_enter_both_count`.
+        if before == span.number && self.keeper.load(Ordering::Relaxed) == span.keeper {
+            return true;
+        }
         // Acquire pairs with the Release below: what is stored here comes after what was stored for the span before. No model
         // fails otherwise, since `loom` has all changes of one word in the order in which it runs them.
         if before == STARTING

@@ -68,3 +68,24 @@ fn loom_of_two_who_begin_at_once_one_does() {
         assert!(times.are_of(SPAN));
     });
 }
+
+#[test]
+fn loom_of_two_who_begin_and_enter_both_count() {
+    try_all(|| {
+        let times = Arc::new(Times::default());
+        let enter_if_begun = |times: &Times| {
+            let is_begun = times.begin(SPAN, 0, true);
+            if is_begun {
+                times.enter(|| 1);
+                times.exit(|| 2);
+            }
+            u64::from(is_begun)
+        };
+        let other = {
+            let times = Arc::clone(&times);
+            thread::spawn(move || enter_if_begun(&times))
+        };
+        let entered = enter_if_begun(&times) + other.join().unwrap();
+        assert_eq!(times.end(3).polls, entered);
+    });
+}
