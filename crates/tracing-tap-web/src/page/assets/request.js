@@ -39,6 +39,7 @@ export function requestOf(store, number) {
   addOpen(bars, inside);
   if (bars.length === 0) return null;
   place(bars, inside);
+  enclose(bars);
   const [start, end] = [Math.min(...bars.map((bar) => bar.start)), Math.max(...bars.map((bar) => bar.end))];
   bars.sort((one, other) => one.start - other.start || one.path.length - other.path.length || one.number - other.number);
   return { start, end: Math.max(end, start + 1), bars: bars.slice(0, MAX_BARS) };
@@ -90,6 +91,16 @@ function place(bars, rows) {
   for (const { number, event, at } of rows) {
     if (event.times !== null) continue;
     findBar(bars, event.spans, at)?.events.push({ number, at, level: event.level, text: event.message?.text ?? "" });
+  }
+}
+
+/** Has each span begin no later than what is inside it: its own beginning may have been computed from a later look at the clock. */
+function enclose(bars) {
+  for (const { path, start } of bars) {
+    for (let length = path.length - 1; length > 0; length -= 1) {
+      const around = findBar(bars, path.slice(0, length), start);
+      if (around !== undefined) around.start = Math.min(around.start, start);
+    }
   }
 }
 

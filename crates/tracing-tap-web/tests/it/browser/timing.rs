@@ -138,6 +138,25 @@ async fn a_span_that_is_open_or_older_says_so(stage: &mut Stage) {
     browser.wait("document.querySelector('.waterfall .bar')?.className === 'bar partial'").await;
 }
 
+/// A thread that loses its core between the end of a span's times and the time of its row makes it seem to begin late.
+async fn a_span_that_seems_to_begin_late_is_around_the_others(stage: &mut Stage) {
+    stage.go_in().await;
+    let script = "Promise.all([import('/tap/page/store.js'), import('/tap/page/request.js')]).then(([{ Store }, { requestOf }]) => {
+        const store = new Store(10);
+        const close = (millis, wall, ...names) => {
+            const timestamp = `2026-01-01T00:00:00.${millis}000Z`;
+            const fields = { message: 'close', 'time.busy': 1000, 'time.wall': wall, polls: 1 };
+            const line = { type: 'timing', timestamp, level: 'INFO', target: 'it', request: 'a', fields, spans: names.map((name) => ({ name })) };
+            store.push({ kind: 'event', raw: JSON.stringify(line), level: 2, second: 0 });
+        };
+        close('092', 1e6, 'request', 'query');
+        close('474', 380e6, 'request');
+        return requestOf(store, 0).bars.map(({ path, start, end }) => [path.length, Math.round(end - start)]);
+    })";
+    let bars = stage.browser.settled(script).await;
+    assert_eq!(bars, json!([[1, 383_000], [2, 1_000]]));
+}
+
 async fn times_are_downloaded_as_they_came(stage: &mut Stage) {
     let browser = &stage.browser;
     watch_with_timings(stage).await;
@@ -165,6 +184,7 @@ isolated! {
             the_waterfall_is_reached_by_keyboard,
             a_narrow_window_has_all_of_the_waterfall,
             a_span_that_is_open_or_older_says_so,
+            a_span_that_seems_to_begin_late_is_around_the_others,
             times_are_downloaded_as_they_came,
         );
     }
