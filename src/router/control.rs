@@ -12,7 +12,7 @@ use crate::level::filter_of_verbosity;
 use crate::session::{EndReason, SessionId};
 use crate::sync::ProcessLock;
 use std::collections::VecDeque;
-use std::sync::{Arc, LazyLock, Weak};
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 use tracing_core::{Interest, Metadata, callsite, dispatcher};
 
@@ -30,7 +30,7 @@ const REBUILD_ATTEMPTS: usize = 4;
 /// Held while a router rebuilds the interest of all callsites: of two concurrent rebuilds, the one that ends last restores
 /// levels from before the other's session. Only control threads wait for it. A rebuild lasts as long as other layers take, so a
 /// service may well `fork` meanwhile; the child rebuilds for itself.
-static REBUILDING: LazyLock<ProcessLock> = LazyLock::new(ProcessLock::default);
+static REBUILDING: ProcessLock = ProcessLock::new();
 
 /// The time after which a session or snapshot that a producer still held is checked again.
 const RETRY_FREEING_AFTER: Duration = Duration::from_millis(20);
