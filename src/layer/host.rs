@@ -1,7 +1,7 @@
 //! The registry that a layer is on, as far as the layer may see it.
 //!
-//! Only this is compiled for each type of subscriber; everything that asks it is compiled once, with this crate. A service that
-//! is built again compiles little of the layer.
+//! What asks it by `dyn` is compiled once, with this crate. What every event passes knows the type, and is compiled again for
+//! each subscriber: see the architecture paper.
 
 use std::any::Any;
 use tracing_core::span::{Current, Id};
@@ -17,9 +17,10 @@ pub(super) trait Host {
     /// The innermost span that this thread is in, of those that no filter hides.
     fn visible_span(&self) -> Option<Registered>;
 
+    /// A span that is open, unless a filter hides it.
     fn span(&self, id: u64) -> Option<Registered>;
 
-    /// The span around a span; `None` for a root.
+    /// The nearest span around it that no filter hides; `None` for a root.
     fn parent(&self, id: u64) -> Option<Registered>;
 
     /// Keeps something until a span closes. What was kept for it before is dropped.
@@ -38,8 +39,8 @@ pub(super) struct Registered {
     pub(super) metadata: &'static Metadata<'static>,
 }
 
-/// What is kept until a span closes, in the registry's data of that span.
-struct Kept {
+/// What is kept in the registry's data of a span: a type of our own, so that no other layer has it there as well.
+struct UntilClose {
     _kept: Box<dyn Any + Send + Sync>,
 }
 
@@ -62,7 +63,7 @@ impl<S: HasRegistry> Host for Context<'_, S> {
 
     fn keep_until_close(&self, id: u64, kept: Box<dyn Any + Send + Sync>) {
         if let Some(span) = self.span(&Id::from_u64(id)) {
-            span.extensions_mut().replace(Kept { _kept: kept });
+            span.extensions_mut().replace(UntilClose { _kept: kept });
         }
     }
 }

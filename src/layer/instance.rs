@@ -343,7 +343,7 @@ impl Instance {
         }
     }
 
-    /// What is generic is compiled where the layer is used, away from all that it calls: so as little as possible is.
+    /// Apart: a hook is compiled where the layer is used, and this once.
     #[inline(never)]
     fn close(&self, id: u64) {
         thread::with(|state| state.closing.set((self.number, id)));

@@ -66,7 +66,7 @@ impl Instance {
     ///
     /// Asked before an event is shown, so that it is never shown to a session of another span.
     #[inline]
-    pub(super) fn is_really_in<H: Host + ?Sized>(&self, leaf: u64, host: &H) -> bool {
+    pub(super) fn is_really_in(&self, leaf: u64, host: &dyn Host) -> bool {
         let current = host.current_span();
         current.id().map_or_else(|| self.standing_in(), span::Id::into_u64) == leaf
             || self.is_lost(current.metadata(), host)
@@ -86,10 +86,9 @@ impl Instance {
     }
 
     #[cold]
-    fn is_lost<H: Host + ?Sized>(&self, current: Option<&'static Metadata<'static>>, host: &H) -> bool {
-        let visible = host.visible_span();
-        let is_hidden = |current: &&_| !visible.is_some_and(|seen| std::ptr::eq(seen.metadata, *current));
-        if let Some(hidden) = current.filter(is_hidden) {
+    fn is_lost(&self, current: Option<&'static Metadata<'static>>, host: &dyn Host) -> bool {
+        let visible = host.visible_span().map(|span| span.metadata);
+        if let Some(hidden) = current.filter(|current| !visible.is_some_and(|seen| std::ptr::eq(seen, *current))) {
             self.note_hidden_span(hidden);
         }
         let was_behind_filter = self.is_behind_filter();

@@ -1,7 +1,7 @@
 //! Stage 2, the veto: the one place where an event can be stopped before its arguments are evaluated.
 //!
 //! It stops the event for everyone, so it needs all of this: no other layer wants the callsite, its parent is the
-//! host, it can supply nothing a session needs, and nothing can match in the scope the thread is in. Whatever
+//! context, it can supply nothing a session needs, and nothing can match in the scope the thread is in. Whatever
 //! is not known lets the event through: not knowing only costs time.
 
 use super::callsite::Callsites;
