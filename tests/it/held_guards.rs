@@ -59,7 +59,11 @@ fn check_clean(program: impl FnOnce()) {
 }
 
 async fn logs() {
-    for _ in 0..3 {
+    logs_for(3).await;
+}
+
+async fn logs_for(polls: usize) {
+    for _ in 0..polls {
         tracing::info!("of another task");
         yield_now().await;
     }

@@ -6,13 +6,6 @@ use testing::measure::allocations;
 use tracing::instrument::WithSubscriber;
 use tracing_subscriber::filter::LevelFilter;
 
-async fn logs_often(polls: usize) {
-    for _ in 0..polls {
-        tracing::info!("of the inner task");
-        yield_now().await;
-    }
-}
-
 isolated! {
     fn a_guard_held_by_a_local_task_is_named() {
         let stream = watch();
@@ -149,9 +142,9 @@ isolated! {
         on_one_thread(async || {
             let task = async {
                 let inner = async {
-                    spawn_local(logs_often(POLLS)).await.unwrap();
+                    spawn_local(logs_for(POLLS)).await.unwrap();
                     let before = allocations();
-                    spawn_local(logs_often(POLLS)).await.unwrap();
+                    spawn_local(logs_for(POLLS)).await.unwrap();
                     allocations() - before
                 };
                 LocalSet::new().run_until(inner).await

@@ -99,11 +99,11 @@ testing::isolated! {
         tracing_subscriber::registry().with(router.layer()).init();
         while_busy(&router, |router| {
             let mut with_past = 0;
-            for _ in 0..20 {
+            for _ in 0..40 {
                 let session = looking_back("@span = busy").capacity(1 << 18).capacity_bytes(1 << 28);
                 with_past += check_seam(&mut router.watch(session));
             }
-            assert!(with_past > 40, "there was a past");
+            assert!(with_past > 80, "there was a past");
         });
     }
 
@@ -111,7 +111,7 @@ testing::isolated! {
         let router = router(LookBack::new(16 << 20).thread_bytes(64 << 10).max_age(LONG));
         tracing_subscriber::registry().with(router.layer()).init();
         while_busy(&router, |router| {
-            for _ in 0..10 {
+            for _ in 0..20 {
                 let session = looking_back("number exists").follow(Follow::Root);
                 check_seam(&mut router.watch(session.capacity(1 << 18).capacity_bytes(1 << 28)));
             }

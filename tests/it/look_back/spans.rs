@@ -45,6 +45,20 @@ testing::isolated! {
         assert_eq!((seen[0].target(), seen[0].line().is_some()), (module_path!(), true));
     }
 
+    fn a_span_made_where_the_thread_is_lost_is_around_its_events() {
+        let router = router(plenty());
+        tracing_subscriber::registry().with(info_printer(&Default::default())).with(router.layer()).init();
+        wait_for_past(&router);
+        let work = || {
+            // Left out of order, after which a thread asks the registry where it is.
+            let (one, other) = (tracing::info_span!("one").entered(), tracing::info_span!("other").entered());
+            drop((one, other));
+            tracing::info_span!("request", user = 42).in_scope(|| tracing::info!("inside"));
+        };
+        (0..200).for_each(|_| work());
+        assert_eq!(told(&mut router.watch(looking_back("user = 42"))), ["past inside"; 200]);
+    }
+
     fn an_event_shows_the_values_its_spans_had_then() {
         let router = router(plenty());
         tracing_subscriber::registry().with(router.layer()).init();
