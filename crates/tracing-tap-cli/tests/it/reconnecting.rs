@@ -1,7 +1,7 @@
 //! Lost connections, restarted servers, and servers that do not return.
 
 use crate::fixture::{Served, Service, TOKEN, anywhere};
-use crate::program::{Program, command, json_lines, messages};
+use crate::program::{Program, command, json_lines, messages, wait_for_reader_at};
 use crate::strangers::{OPENED, Stranger, Way, begin_stream, hang_up_on, respond, wait_for_the_other_end};
 use std::time::{Duration, Instant};
 use testing::wait_until;
@@ -107,10 +107,11 @@ isolated! {
     fn a_graceful_shutdown_waits_for_no_watch_which_then_resumes() {
         let service = Service::start();
         let first = Served::start_graceful(endpoint(&service), anywhere());
-        let address = first.address;
-        let program = crate::program::watch(&[&format!("{}/tap", first.url()), "user = 42", "--max", "1"]);
+        let (address, url) = (first.address, format!("{}/tap", first.url()));
+        let program = crate::program::watch(&[&url, "user = 42", "--max", "1"]);
         let mut served = Some(first);
         let is_soon = (1..=ATTEMPTS).any(|attempt| {
+            wait_for_reader_at(&url);
             let begun = Instant::now();
             served.take().into_iter().for_each(Served::stop);
             let took = begun.elapsed();
