@@ -312,9 +312,13 @@ impl Watch {
         printed?;
         read?;
         if !self.is_quiet {
-            let coverage = tokio::select! {
-                known = handle.last_coverage() => known,
-                () = self.signals.next() => return Ok(INTERRUPTED),
+            let coverage = match self.reason {
+                // A service that ends may answer or not.
+                Some(EndReason::Shutdown) => None,
+                _ => tokio::select! {
+                    known = handle.last_coverage() => known,
+                    () = self.signals.next() => return Ok(INTERRUPTED),
+                },
             };
             say::report(reports::ended(self.reason, counts, coverage.as_ref()));
         }
