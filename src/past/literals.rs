@@ -6,6 +6,7 @@
 
 use crate::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use crate::sync::atomic::{AtomicU64, AtomicUsize};
+use crate::sync::zeros;
 
 /// A longer message is not kept.
 const MAX_LITERAL_BYTES: usize = 256;
@@ -37,7 +38,7 @@ impl Literals {
         Self {
             slots: (0..slots).map(|_| Slot::default()).collect(),
             // A text at the first word would have the place of none.
-            texts: (0..bytes / 16 + 1).map(|_| AtomicU64::new(0)).collect(),
+            texts: zeros(bytes / 16 + 1),
             used: AtomicUsize::new(1),
         }
     }

@@ -21,6 +21,7 @@
 use super::record::{HEADER_WORDS, Kind, MAX_RECORD_WORDS, Record};
 use crate::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 use crate::sync::atomic::{AtomicU64, fence};
+use crate::sync::zeros;
 use crossbeam_utils::CachePadded;
 
 /// The records of one thread.
@@ -68,7 +69,7 @@ impl Ring {
     /// A ring of so many words, rounded down to a power of two.
     pub(crate) fn new(words: usize) -> Self {
         let words = 1 << words.max(2 * HEADER_WORDS).ilog2();
-        Self { words: (0..words).map(|_| AtomicU64::new(0)).collect(), written: CachePadded::default() }
+        Self { words: zeros(words), written: CachePadded::default() }
     }
 
     /// The most words that one record may have.
