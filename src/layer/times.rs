@@ -46,19 +46,22 @@ impl Times {
     /// Whether these are the times of that span.
     #[inline]
     pub(super) fn are_of(&self, span: TimedSpan) -> bool {
-        // Acquire pairs with the Release in `begin`: who finds the number finds what was written before it. Fails otherwise:
-        // `loom_times_of_one_span_are_not_taken_for_another_s`.
-        self.of.load(Ordering::Acquire) == span.number && self.keeper.load(Ordering::Relaxed) == span.keeper
+        // Acquire pairs with the Release in `begin`: who finds the keeper of those that are being begun does not find the number
+        // that was there before. Fails otherwise: `loom_of_two_who_begin_anew_and_enter_both_count`.
+        self.keeper.load(Ordering::Acquire) == span.keeper
+            // Acquire pairs with the Release in `begin`: who finds the number finds what was written before it. Fails
+            // otherwise: `loom_times_of_one_span_are_not_taken_for_another_s`.
+            && self.of.load(Ordering::Acquire) == span.number
     }
 
     /// Begins with a span, unless another thread does at the same time. Returns whether they are its times.
     pub(super) fn begin(&self, span: TimedSpan, now: u64, is_whole: bool) -> bool {
-        // Acquire: as in `are_of`.
-        let before = self.of.load(Ordering::Acquire);
-        // Another thread has, and may have entered since. Fails otherwise: `loom_of_two_who_begin_and_enter_both_count`.
-        if before == span.number && self.keeper.load(Ordering::Relaxed) == span.keeper {
+        // Another thread has. Below, for a moment, others would not find them.
+        if self.are_of(span) {
             return true;
         }
+        // Relaxed: only compared.
+        let before = self.of.load(Ordering::Relaxed);
         // Acquire pairs with the Release below: what is stored here comes after what was stored for the span before. No model
         // fails otherwise, since `loom` has all changes of one word in the order in which it runs them.
         if before == STARTING
@@ -66,14 +69,19 @@ impl Times {
         {
             return false;
         }
-        // Relaxed: the number below publishes them.
-        self.keeper.store(span.keeper, Ordering::Relaxed);
-        self.entered.store(0, Ordering::Relaxed);
-        for moment in [&self.from, &self.start, &self.stop] {
-            moment.store(now, Ordering::Relaxed);
+        // Unless another thread has between the two, and may have entered since. Fails otherwise:
+        // `loom_of_two_who_begin_and_enter_both_count`.
+        if before != span.number || self.keeper.load(Ordering::Relaxed) != span.keeper {
+            // Release: as in `are_of`.
+            self.keeper.store(span.keeper, Ordering::Release);
+            // Relaxed: the number below publishes them.
+            self.entered.store(0, Ordering::Relaxed);
+            for moment in [&self.from, &self.start, &self.stop] {
+                moment.store(now, Ordering::Relaxed);
+            }
+            self.busy.store(0, Ordering::Relaxed);
+            self.is_whole.store(is_whole, Ordering::Relaxed);
         }
-        self.busy.store(0, Ordering::Relaxed);
-        self.is_whole.store(is_whole, Ordering::Relaxed);
         self.of.store(span.number, Ordering::Release);
         true
     }

@@ -71,8 +71,19 @@ fn loom_of_two_who_begin_at_once_one_does() {
 
 #[test]
 fn loom_of_two_who_begin_and_enter_both_count() {
-    try_all(|| {
+    two_begin_and_enter(|_| {});
+}
+
+/// All sessions were closed, and one opened: a span that was timed before is timed anew, from one thread's enter on.
+#[test]
+fn loom_of_two_who_begin_anew_and_enter_both_count() {
+    two_begin_and_enter(|times| assert!(times.begin(TimedSpan { keeper: 0, ..SPAN }, 0, true)));
+}
+
+fn two_begin_and_enter(prepare: impl Fn(&Times) + Sync + Send + 'static) {
+    try_all(move || {
         let times = Arc::new(Times::default());
+        prepare(&times);
         let enter_if_begun = |times: &Times| {
             let is_begun = times.begin(SPAN, 0, true);
             if is_begun {
