@@ -81,9 +81,9 @@ beside="$!"
 set +m
 
 step "tests, each in its own process: fuzz corpora, examples and the demo among them"
-# Most of them wait for something most of the time.
+# Most of them wait most of the time; .config/nextest.toml says which count for several.
 cargo nextest run --workspace --all-features --no-fail-fast --status-level slow --final-status-level fail \
-    --test-threads "$((2 * $(nproc)))"
+    --test-threads "$((4 * $(nproc)))"
 
 step "doc tests"
 cargo test --quiet --doc --workspace --all-features
