@@ -1,6 +1,6 @@
 //! The page under pressure: as many rows as it keeps, and a thousand more each second.
 //!
-//! `TRACING_TAP_PAGE_SECONDS` says for how long; `tests/run.sh` asks for a minute.
+//! `TRACING_TAP_PAGE_SECONDS` says for how long; `tests/deep.sh` asks for a minute.
 //!
 //! No task of the page may take longer than 100 ms. A browser measures that by the clock, so of those that it says took
 //! longer it is looked up for how long a processor worked for the page meanwhile (see `processor`). That can count in a
