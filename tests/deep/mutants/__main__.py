@@ -21,6 +21,8 @@ TREE = pathlib.Path("target/mutants/tree")
 LIST = pathlib.Path("tests/deep/mutants.txt")
 RUNS = pathlib.Path("tests/deep/mutants-runs.txt")
 PACKAGES = {"tracing-tap": ".", "tracing-tap-web": "crates/tracing-tap-web", "tracing-tap-nats": "crates/tracing-tap-nats"}
+# Packages whose tests are of another one's code as well.
+NEIGHBOURS = {"tracing-tap": {"tracing-tap-otel": "crates/tracing-tap-otel"}}
 # Tests that say nothing about the code, build packages of their own, or count the instructions that the mutants add to.
 NO_USE = re.compile(r"^(layout|compiled_out|msrv|examples|neighbours::(bunyan|console|tokio_tracing))::|\bloom_")
 LINTS = re.compile(r"\[workspace\.lints\.rust\].*?(?=\n\[(?!workspace\.lints))", re.DOTALL)
@@ -75,7 +77,7 @@ def cargo(*words):
 
 
 def built(package, mutants):
-    """The test binaries of a package with all mutants that compile, and the numbers of the others."""
+    """The test binaries of a package with all mutants that compile, each with its folder, and the numbers of the others."""
     dropped = set()
     for build in (["check", "--lib"], ["test", "--no-run", "--lib", "--test", "it"]):
         while True:
@@ -87,9 +89,16 @@ def built(package, mutants):
             if not blamed - dropped:
                 sys.exit("\n".join(["the copy with all mutants does not build", *others]))
             dropped |= blamed
-    artifacts = [json.loads(line) for line in messages]
-    tests = [each["executable"] for each in artifacts if each.get("executable") and each["profile"]["test"]]
+    tests = executables(messages, PACKAGES[package])
+    for neighbour, folder in NEIGHBOURS.get(package, {}).items():
+        tests += executables(cargo("test", "--no-run", "--tests", "--package", neighbour)[1], folder)
     return tests, dropped, impossible
+
+
+def executables(messages, folder):
+    """The test binaries that cargo has built, each with the folder of its package."""
+    artifacts = [json.loads(line) for line in messages]
+    return [(each["executable"], folder) for each in artifacts if each.get("executable") and each["profile"]["test"]]
 
 
 class Test:
@@ -127,11 +136,11 @@ def resident_bytes(process):
         return 0
 
 
-def covered(binaries, folder, workers, wanted):
+def covered(binaries, workers, wanted):
     """The tests that succeed, each with the mutants that it reaches."""
-    folder = str((TREE / folder).resolve())
     tests = []
-    for binary in binaries:
+    for binary, folder in binaries:
+        folder = str((TREE / folder).resolve())
         names = subprocess.run([binary, "--list", "--format", "terse"], cwd=folder, stdout=subprocess.PIPE, text=True).stdout
         names = [line.removesuffix(": test") for line in names.splitlines() if line.endswith(": test")]
         tests += [Test(binary, folder, name) for name in names if wanted.search(name) and not NO_USE.search(name)]
@@ -218,12 +227,12 @@ def main():
     options = parser.parse_args()
     mutants, results = listed(options.paths), []
     copied(mutants)
-    for package, folder in PACKAGES.items():
+    for package in PACKAGES:
         own = [each for each in mutants if each["package"] == package]
         if not own:
             continue
         binaries, dropped, impossible = built(package, own)
-        tests = covered(binaries, folder, options.workers, options.tests)
+        tests = covered(binaries, options.workers, options.tests)
         possible = [each for each in own if each["number"] not in dropped | impossible]
         print(f"{package}: {len(possible)} mutants and {len(tests)} tests; {len(dropped)} do not compile, {len(impossible)} "
               "cannot be chosen at run time", flush=True)

@@ -7,7 +7,7 @@ use testing::{events, messages};
 use tracing::{debug, debug_span, info_span};
 use tracing_opentelemetry::OpenTelemetryLayer;
 use tracing_subscriber::Registry;
-use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::filter::{LevelFilter, filter_fn};
 use tracing_subscriber::prelude::*;
 use tracing_subscriber::reload;
 use tracing_tap::{Predicate, SessionOptions, TapRouter};
@@ -60,6 +60,46 @@ isolated! {
             ("three", Some(ids)),
         ];
         assert_eq!(all_shown(&events(&mut everything)), shown);
+    }
+
+    fn a_fresh_span_shows_no_trace_but_its_own_or_one_around() {
+        let router = install_at_info();
+        let mut stream = router.watch(Predicate::everything());
+        let (request, other) = (info_span!(parent: None, "request"), info_span!(parent: None, "other"));
+        // Inside a span of which it is not known what is around it, and where all is known.
+        other.in_scope(|| debug_span!(parent: &request, "filtered").in_scope(|| debug!("one")));
+        debug!("outside");
+        other.in_scope(|| debug_span!(parent: &request, "filtered").in_scope(|| debug!("two")));
+        let own = other.in_scope(|| {
+            info_span!(parent: &request, "seen").in_scope(|| {
+                debug!("three");
+                active()
+            })
+        });
+        let around = info_span!(parent: None, "outer").in_scope(|| {
+            info_span!("middle").in_scope(|| {
+                debug_span!("filtered").in_scope(|| debug!("four"));
+                active()
+            })
+        });
+        let shown =
+            [("one", None), ("outside", None), ("two", None), ("three", Some(own)), ("four", Some(around))];
+        assert_eq!(all_shown(&events(&mut stream)), shown);
+    }
+
+    fn a_known_trace_is_not_taken_for_that_of_a_hidden_span() {
+        let router = router();
+        let layer = opentelemetry().with_filter(filter_fn(|metadata| metadata.target() != "hidden"));
+        tracing_subscriber::registry().with(layer).with(router.layer()).init();
+        let mut stream = router.watch(Predicate::everything());
+        debug!("outside");
+        let ids = info_span!("request").in_scope(|| {
+            debug!("inside");
+            info_span!(target: "hidden", parent: None, "hidden").in_scope(|| debug!("hidden"));
+            active()
+        });
+        let shown = [("outside", None), ("inside", Some(ids)), ("hidden", None)];
+        assert_eq!(all_shown(&events(&mut stream)), shown);
     }
 
     fn a_request_polled_in_another_span_has_its_own_trace() {

@@ -93,6 +93,28 @@ isolated! {
         assert_eq!(messages(&mut stream), ["in time"]);
     }
 
+    fn what_a_span_adds_to_the_trace_around_it_is_seen() {
+        let router = install();
+        let request = info_span!("request");
+        let ids = request.in_scope(active);
+        let of_trace = || Predicate::eq("trace_id", ids.0.as_str());
+        let mut by_name = router.watch(of_trace().and(Predicate::span("query")));
+        let mut by_field = router.watch(of_trace().and(Predicate::gt("user", 40)));
+        request.in_scope(|| debug!("its trace is known from now on"));
+        let query = info_span!(parent: &request, "query");
+        let of_user = info_span!(parent: &request, "task", user = 42);
+        // More fields than are told apart.
+        #[rustfmt::skip]
+        let of_many = info_span!(parent: &request, "task", a = 1, b = 1, c = 1, d = 1, e = 1, f = 1, g = 1, h = 1, i = 1,
+            j = 1, k = 1, l = 1, m = 1, n = 1, o = 1, p = 1, user = 42);
+        // Nobody has been in these spans, so their own traces are not known.
+        debug!(parent: &query, "query");
+        debug!(parent: &of_user, "user");
+        debug!(parent: &of_many, "many");
+        assert_eq!(messages(&mut by_name), ["query"]);
+        assert_eq!(messages(&mut by_field), ["user", "many"]);
+    }
+
     fn ids_in_fields_of_the_service_match_as_ever() {
         let router = install();
         let mut stream = router.watch(Predicate::eq("trace_id", "abc"));

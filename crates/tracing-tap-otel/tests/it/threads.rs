@@ -1,8 +1,9 @@
 //! Spans that are entered on several threads, and threads that end.
 
-use super::{active, all_shown, install};
+use super::{active, all_shown, install, remote};
 use testing::{bounded, events, messages};
 use tracing::{debug, info_span};
+use tracing_opentelemetry::OpenTelemetrySpanExt;
 use tracing_tap::Predicate;
 
 /// Logs when the thread ends.
@@ -47,6 +48,24 @@ isolated! {
                 Some(shown) => assert_eq!(shown, ids[number], "{message}"),
                 None => assert_eq!(message, "beside"),
             }
+        }
+    }
+
+    fn a_trace_that_gets_known_decides_for_threads_further_inside() {
+        let router = install();
+        let indexed = |trace: &str| Predicate::eq("trace_id", trace);
+        let linear = |trace: &str| Predicate::starts_with("trace_id", &trace[..20]);
+        for predicate in [&indexed as &dyn Fn(&str) -> Predicate, &linear] {
+            let request = info_span!(parent: None, "request");
+            let mut stream = router.watch(predicate(&request.in_scope(active).0));
+            let message = info_span!(parent: &request, "message");
+            message.set_parent(remote(0x123)).unwrap();
+            message.in_scope(|| {
+                debug!("too early");
+                std::thread::scope(|scope| scope.spawn(|| request.in_scope(|| debug!("there"))).join().unwrap());
+                debug!("now");
+            });
+            assert_eq!(messages(&mut stream), ["there", "now"]);
         }
     }
 
