@@ -81,6 +81,28 @@ isolated! {
         assert_eq!(messages(&mut stream), ["a0"]);
     }
 
+    fn a_fresh_span_is_decided_once_its_trace_is_known() {
+        // The other layer wants no event, so that those of other traces are vetoed.
+        let router = router();
+        let layer = super::opentelemetry().with_filter(LevelFilter::INFO);
+        tracing_subscriber::registry().with(layer).with(router.layer()).init();
+        let wanted = format!("{:032x}", 0xa0);
+        let indexed = Predicate::eq("trace_id", wanted.as_str());
+        let linear = Predicate::starts_with("trace_id", &wanted[..31]);
+        for predicate in [indexed, linear] {
+            let mut stream = router.watch(predicate);
+            for round in 0..6 {
+                debug!("outside");
+                for trace in [0xb0, 0xa0] {
+                    let span = info_span!("request", round);
+                    span.set_parent(remote(trace)).unwrap();
+                    span.in_scope(|| debug!("{trace:x} in {round}"));
+                }
+            }
+            assert_eq!(messages(&mut stream), [0, 1, 2, 3, 4, 5].map(|round| format!("a0 in {round}")));
+        }
+    }
+
     fn a_trace_and_a_field_are_both_needed() {
         let router = install();
         let span = info_span!("request", user = tracing::field::Empty);
