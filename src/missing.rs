@@ -89,7 +89,7 @@ macro_rules! reasons {
 reasons! {
     /// The session's buffer was full: the reader was slower than the events.
     Overflow: "overflow", Loss, "the buffer was full";
-    /// The events were buffered when the stream was dropped.
+    /// The events were buffered when the stream was dropped, or lost after it had ended.
     Closed: "closed", Loss, "the stream was dropped";
     /// The events exceeded the session's [rate](crate::SessionOptions::max_rate).
     RateLimited: "rate_limited", Limit, "rate-limited";

@@ -309,6 +309,7 @@ impl EventStream {
         }
         Some(self.announcer.next().map_or_else(
             || {
+                self.session().end_announcing(self.announced);
                 self.over = Some(reason);
                 Item::Ended(reason)
             },

@@ -1,8 +1,10 @@
 use super::*;
+use crate::event::testing::bare_event;
 use crate::predicate::Predicate;
 use crate::queue::budget::Budget;
 use crate::session::SessionOptions;
 use crate::session::admission::Admission;
+use crate::session::buffer::RingPlace;
 use crate::session::kept_back::KeptBackBy;
 use crate::session::sample::Sampled;
 use std::task::Waker;
@@ -100,4 +102,32 @@ fn the_end_comes_after_the_kept_back_counts() {
 fn an_error_says_whether_more_may_come() {
     let texts = [TryRecvError::Empty, TryRecvError::Ended].map(|error| error.to_string());
     assert_eq!(texts, ["no item is available", "the session has ended"]);
+}
+
+#[test]
+fn what_is_lost_after_the_end_was_given_is_no_overflow() {
+    let limits = SessionOptions::new(Predicate::everything()).capacity(1);
+    let session = Arc::new(OpenSession::new(SessionId(1), limits, Arc::new(Budget::new(1 << 20))));
+    let mut stream = EventStream::new(Arc::clone(&session), Arc::new(Nowhere));
+    let push = |events: usize| {
+        for _ in 0..events {
+            let event = bare_event();
+            let bytes = event.held_bytes();
+            session.buffer_to_fill().push(event, bytes, RingPlace::Any);
+        }
+    };
+    push(3);
+    session.end(EndReason::Closed);
+    assert_eq!(count_of(stream.next_item()), Some(2));
+    assert!(matches!(stream.next_item(), Some(Item::Event { .. })));
+    assert!(matches!(stream.next_item(), Some(Item::Ended(EndReason::Closed))));
+    // Two producers were on their way.
+    push(2);
+    let counts = || {
+        let stats = session.stats();
+        (stats.missing[MissingReason::Overflow], stats.missing[MissingReason::Closed], stats.buffered)
+    };
+    assert_eq!(counts(), (2, 1, 1), "what was announced stays what is counted");
+    session.discard_unread();
+    assert_eq!((counts(), session.stats().matched), ((2, 2, 0), 5));
 }

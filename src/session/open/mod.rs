@@ -67,6 +67,8 @@ struct Read {
     delivered: AtomicU64,
     /// Whether there is an event that waits behind the loss before it.
     is_holding: AtomicBool,
+    /// One more than the overflow that was announced when the stream ended; 0: it has not ended.
+    announced_at_end: AtomicU64,
 }
 
 impl OpenSession {
@@ -359,6 +361,19 @@ impl OpenSession {
         usdt::lost(self.id.0);
     }
 
+    /// Notes how much overflow the stream has announced: it ends, and announces no more.
+    pub(crate) fn end_announcing(&self, announced: u64) {
+        // Relaxed: only the stream's own thread needs to see it at once.
+        self.read.announced_at_end.store(announced.saturating_add(1), Ordering::Relaxed);
+    }
+
+    /// The overflow that the stream has announced or will, of so many lost events. A producer that is on its way while the
+    /// stream ends may lose more.
+    fn announceable(&self, lost: u64) -> u64 {
+        let announced = self.read.announced_at_end.load(Ordering::Relaxed).checked_sub(1);
+        announced.map_or(lost, |announced| lost.min(announced))
+    }
+
     fn new_buffer(&self) -> Buffer {
         let SessionOptions { capacity, capacity_bytes, overflow, .. } = *self.limits;
         let ring = Ring::new(overflow, capacity.get(), capacity_bytes, Arc::clone(&self.budget));
@@ -413,13 +428,14 @@ impl OpenSession {
         let delivered = self.read.delivered.load(Ordering::Acquire);
         let closed = self.closed_unread.load(Ordering::Acquire);
         let at_reader = u64::from(self.read.is_holding.load(Ordering::Relaxed));
-        let (overflow, in_ring) = self
+        let (lost, in_ring) = self
             .buffers()
             .map(|buffer| (buffer.lost(), buffer.len() as u64))
             .fold((0, 0), |(lost, left), (more_lost, more_left)| (lost + more_lost, left + more_left));
         let mut missing = self.kept_back().map(KeptBackCounts::totals).unwrap_or_default();
+        let overflow = self.announceable(lost);
         missing[MissingReason::Overflow] = overflow;
-        missing[MissingReason::Closed] = closed;
+        missing[MissingReason::Closed] = closed + (lost - overflow);
         // Last, since what is held goes to one of the others.
         let held = self.outcome().map_or(0, Outcome::held);
         SessionStats { delivered, buffered: at_reader + in_ring, held, missing, ..SessionStats::default() }.summed()
