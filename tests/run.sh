@@ -81,7 +81,7 @@ beside="$!"
 set +m
 
 step "tests, each in its own process: fuzz corpora, examples and the demo among them"
-# Most of them wait most of the time; .config/nextest.toml says which count for several.
+# Most of them wait most of the time. .config/nextest.toml lists those that count as several.
 cargo nextest run --workspace --all-features --no-fail-fast --status-level slow --final-status-level fail \
     --test-threads "$((4 * $(nproc)))"
 

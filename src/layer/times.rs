@@ -47,7 +47,7 @@ impl Times {
     #[inline]
     pub(super) fn are_of(&self, span: TimedSpan) -> bool {
         // Acquire pairs with the Release in `begin`: who finds the keeper of those that are being begun does not find the number
-        // that was there before. Fails otherwise: `loom_of_two_who_begin_anew_and_enter_both_count`.
+        // that was there before. Fails otherwise: `loom_two_threads_that_restart_times_both_count`.
         self.keeper.load(Ordering::Acquire) == span.keeper
             // Acquire pairs with the Release in `begin`: who finds the number finds what was written before it. Fails
             // otherwise: `loom_times_of_one_span_are_not_taken_for_another_s`.
@@ -56,7 +56,7 @@ impl Times {
 
     /// Begins with a span, unless another thread does at the same time. Returns whether they are its times.
     pub(super) fn begin(&self, span: TimedSpan, now: u64, is_whole: bool) -> bool {
-        // Another thread has. Below, for a moment, others would not find them.
+        // Another thread has begun them. Going on would hide them from other threads for a moment.
         if self.are_of(span) {
             return true;
         }
@@ -69,8 +69,8 @@ impl Times {
         {
             return false;
         }
-        // Unless another thread has between the two, and may have entered since. Fails otherwise:
-        // `loom_of_two_who_begin_and_enter_both_count`.
+        // If another thread has begun them since the look above, it may have entered, and a reset would lose that. Fails
+        // otherwise: `loom_two_threads_that_begin_times_both_count`.
         if before != span.number || self.keeper.load(Ordering::Relaxed) != span.keeper {
             // Release: as in `are_of`.
             self.keeper.store(span.keeper, Ordering::Release);

@@ -247,7 +247,7 @@ fn check_nothing_hidden(item: &Item) {
 #[test]
 fn no_character_that_is_hidden_gets_through_anywhere() {
     let all: Vec<char> = ('\0'..=char::MAX).collect();
-    // Of the planes in which nothing is assigned, or all for private use, some.
+    // Only some characters of the planes that Unicode leaves unassigned or for private use.
     let is_of_interest =
         |character: &char| matches!(*character as u32 >> 16, 0..4 | 14) || (*character as u32).is_multiple_of(61);
     let of_interest: Vec<char> = all.iter().copied().filter(is_of_interest).collect();

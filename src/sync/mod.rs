@@ -36,7 +36,7 @@ pub(crate) use process_lock::ProcessLock;
 
 /// So many words of zeros.
 ///
-/// They are made in blocks: an unoptimized build takes some 20 ns for each turn of a loop, a fifth of a second for 64 MiB.
+/// Allocated in blocks: a loop over words takes an unoptimized build 20 ns each, a fifth of a second for 64 MiB.
 pub(crate) fn zeros(words: usize) -> Box<[atomic::AtomicU64]> {
     #[cfg(loom)]
     return (0..words).map(|_| atomic::AtomicU64::new(0)).collect();

@@ -70,13 +70,13 @@ fn loom_of_two_who_begin_at_once_one_does() {
 }
 
 #[test]
-fn loom_of_two_who_begin_and_enter_both_count() {
+fn loom_two_threads_that_begin_times_both_count() {
     two_begin_and_enter(|_| {});
 }
 
-/// All sessions were closed, and one opened: a span that was timed before is timed anew, from one thread's enter on.
+/// The span was timed for sessions that are closed by now. A new session restarts its times.
 #[test]
-fn loom_of_two_who_begin_anew_and_enter_both_count() {
+fn loom_two_threads_that_restart_times_both_count() {
     two_begin_and_enter(|times| assert!(times.begin(TimedSpan { keeper: 0, ..SPAN }, 0, true)));
 }
 

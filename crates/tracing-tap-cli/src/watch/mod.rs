@@ -313,7 +313,7 @@ impl Watch {
         read?;
         if !self.is_quiet {
             let coverage = match self.reason {
-                // A service that ends may answer or not.
+                // A service that is shutting down may not answer any more.
                 Some(EndReason::Shutdown) => None,
                 _ => tokio::select! {
                     known = handle.last_coverage() => known,

@@ -66,7 +66,7 @@ isolated! {
         let router = install_at_info();
         let mut stream = router.watch(Predicate::everything());
         let (request, other) = (info_span!(parent: None, "request"), info_span!(parent: None, "other"));
-        // Inside a span of which it is not known what is around it, and where all is known.
+        // At `one` the router does not know the thread's outer spans. The event outside any span lets it know them.
         other.in_scope(|| debug_span!(parent: &request, "filtered").in_scope(|| debug!("one")));
         debug!("outside");
         other.in_scope(|| debug_span!(parent: &request, "filtered").in_scope(|| debug!("two")));

@@ -125,11 +125,11 @@ isolated! {
         request.in_scope(|| debug!("its trace is known from now on"));
         let query = info_span!(parent: &request, "query");
         let of_user = info_span!(parent: &request, "task", user = 42);
-        // More fields than are told apart.
+        // The tested field is the seventeenth. Only the first fifteen have a bit of their own.
         #[rustfmt::skip]
         let of_many = info_span!(parent: &request, "task", a = 1, b = 1, c = 1, d = 1, e = 1, f = 1, g = 1, h = 1, i = 1,
             j = 1, k = 1, l = 1, m = 1, n = 1, o = 1, p = 1, user = 42);
-        // Nobody has been in these spans, so their own traces are not known.
+        // These spans were never entered, so their own trace ids are unknown.
         debug!(parent: &query, "query");
         debug!(parent: &of_user, "user");
         debug!(parent: &of_many, "many");
