@@ -370,6 +370,7 @@ impl OpenSession {
     /// The overflow that the stream has announced or will, of so many lost events. A producer that is on its way while the
     /// stream ends may lose more.
     fn announceable(&self, lost: u64) -> u64 {
+        // Relaxed: as where it is stored.
         let announced = self.read.announced_at_end.load(Ordering::Relaxed).checked_sub(1);
         announced.map_or(lost, |announced| lost.min(announced))
     }

@@ -82,7 +82,7 @@ isolated! {
     }
 
     fn a_fresh_span_is_decided_once_its_trace_is_known() {
-        // The other layer wants no event, so that those of other traces are vetoed.
+        // The other layer wants no events, so the router may veto those of other traces.
         let router = router();
         let layer = super::opentelemetry().with_filter(LevelFilter::INFO);
         tracing_subscriber::registry().with(layer).with(router.layer()).init();
